@@ -1,0 +1,12 @@
+//! dcos-node installs DC/OS on a node, checks it, and removes it again.
+//!
+//! Data flows one way through the rooms; values and events come back up; one room prints:
+//!
+//! ```text
+//! argv -> cli -> command -> observe -> preflight -> plan -> action -> system
+//!                           (look)     (judge)     (decide) (do)     (hands)
+//! ```
+//!
+//! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that know nothing of DC/OS.
+
+pub mod system;

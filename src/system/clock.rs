@@ -1,0 +1,1 @@
+//! The kernel clock, as `adjtimex(2)` tells it.

@@ -1,0 +1,1 @@
+//! HTTP, and the only use of the HTTP client.

@@ -1,0 +1,1 @@
+//! Reads the log of a unit from the journal files themselves.

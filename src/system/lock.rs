@@ -1,0 +1,1 @@
+//! One holder at a time, by a lock that the kernel keeps.

@@ -1,0 +1,1 @@
+//! Runs programs, with a deadline, and kills them with their children.

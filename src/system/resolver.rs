@@ -1,0 +1,1 @@
+//! Names to addresses without the name service of the C library.

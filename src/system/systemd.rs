@@ -1,0 +1,1 @@
+//! systemd over D-Bus, and the only use of the D-Bus library.

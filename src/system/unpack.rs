@@ -1,0 +1,1 @@
+//! Writes the members of a tar stream below a directory handle.
