@@ -9,4 +9,5 @@
 //!
 //! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that know nothing of DC/OS.
 
+pub mod dcos;
 pub mod system;
