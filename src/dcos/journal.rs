@@ -171,7 +171,8 @@ impl Object {
             (Object::Directory { path: a }, Object::Directory { path: b })
             | (Object::File { path: a, .. }, Object::File { path: b, .. })
             | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
-            | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. }) => a == b,
+            | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
+            | (Object::Runtime { path: a }, Object::Runtime { path: b }) => a == b,
             (Object::Package { id: a }, Object::Package { id: b }) => a == b,
             (Object::ActiveName { name: a }, Object::ActiveName { name: b }) => a == b,
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,

@@ -97,6 +97,11 @@ pub enum Object {
         /// Whether it was made by us; an older one is adopted.
         made: bool,
     },
+    /// What units made for the time they run; goes with them.
+    Runtime {
+        /// As the node sees it.
+        path: PathBuf,
+    },
     /// The resolver configuration as it was before DC/OS took it over.
     ResolvConf {
         /// What stood there.
