@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod clock;
+pub mod digest;
 pub mod http;
 pub mod journald;
 pub mod kernel;
