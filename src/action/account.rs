@@ -17,21 +17,21 @@ const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Object>> {
     let names = site.names()?;
-    let user_made = names.uid(&account.user).is_none();
-    let group_made = user_made && account.group.is_none() && names.gid(&account.user).is_none();
+    let user_made = names.user(&account.user).is_none();
+    let group_made = user_made && account.group.is_none() && names.group(&account.user).is_none();
     Ok(vec![Object::Account { account: account.clone(), user_made, group_made }])
 }
 
 /// Makes the account unless it is there. An account that is there must have the group that the package wants.
 pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
-    if site.names()?.uid(&account.user).is_some() {
+    if site.names()?.user(&account.user).is_some() {
         return Ok(());
     }
     let mut arguments = vec!["--system", "--home-dir", "/opt/mesosphere", "--shell", "/sbin/nologin", "-c", "DCOS System User"];
     match account.group.as_deref() {
         Some(group) => arguments.extend(["-g", group]),
         // A group of that name that is left from before would make `--user-group` fail.
-        None if site.names()?.gid(&account.user).is_some() => arguments.extend(["-g", &account.user]),
+        None if site.names()?.group(&account.user).is_some() => arguments.extend(["-g", &account.user]),
         None => arguments.push("--user-group"),
     }
     arguments.push(&account.user);
@@ -40,10 +40,10 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
 
 /// Removes what was made of the account. Its home is `/opt/mesosphere` and is not touched.
 pub(crate) async fn remove(site: &Site, account: &Account, user_made: bool, group_made: bool) -> anyhow::Result<()> {
-    if user_made && site.names()?.uid(&account.user).is_some() {
+    if user_made && site.names()?.user(&account.user).is_some() {
         run(site, "userdel", &[&account.user]).await?;
     }
-    if group_made && site.names()?.gid(&account.user).is_some() {
+    if group_made && site.names()?.group(&account.user).is_some() {
         run(site, "groupdel", &[&account.user]).await?;
     }
     Ok(())

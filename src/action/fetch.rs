@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
@@ -125,17 +125,18 @@ struct Whole {
 /// One pass: network, digest, decompression, unpacking.
 fn unpack_into(site: &Site, key: &str, download: Download, staging: &Path, strip: Option<PathBuf>) -> anyhow::Result<Whole> {
     let total = download.length;
-    let counted = Counting { inner: Hashing::new(download.reader), told: 0, read: 0, tell: |bytes| site.events.send(Event::Progress { key: key.to_owned(), bytes, total }) };
-    let mut decoder = archive::decode(counted, DECODER_MEMORY)?;
+    let mut counted = Counting { inner: Hashing::new(download.reader), told: 0, read: 0, tell: |bytes| site.events.send(Event::Progress { key: key.to_owned(), bytes, total }) };
+    let mut decoder = archive::decode(&mut counted, DECODER_MEMORY)?;
     let directory = files::open_directory(staging)?;
     let names = site.names()?;
     let owners = if site.privileged { Owners::Apply(&names) } else { Owners::Record(&names) };
     let options = Options { owners, strip, max_bytes: MOST_BYTES, max_entries: MOST_ENTRIES };
     let unpacked = unpack::unpack(&mut decoder, directory.as_fd(), &options, &mut |_| {})?;
+    drop(decoder);
     for warning in &unpacked.warnings {
         site.events.warn(format!("{key}: {warning}"));
     }
-    let (bytes, sha256) = decoder.into_inner().inner.finish();
+    let (bytes, sha256) = counted.inner.finish();
     anyhow::ensure!(total.is_none_or(|t| t == bytes), "{bytes} bytes came of {}", total.unwrap_or_default());
     Ok(Whole { unpacked, sha256, bytes })
 }
@@ -172,8 +173,8 @@ fn by_package(entries: &[Entry]) -> anyhow::Result<BTreeMap<PackageId, Vec<&Entr
     let mut packages: BTreeMap<PackageId, Vec<&Entry>> = BTreeMap::new();
     let mut strange = BTreeSet::new();
     for entry in entries {
-        let Some(first) = entry.path.components().next() else { continue };
-        match first.as_os_str().to_string_lossy().parse::<PackageId>() {
+        let Some(Component::Normal(first)) = entry.path.components().next() else { continue };
+        match first.to_string_lossy().parse::<PackageId>() {
             Ok(id) => packages.entry(id).or_default().push(entry),
             Err(error) => drop(strange.insert(error.to_string())),
         }

@@ -3,10 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 
+use super::place;
 use crate::dcos::journal::{Outcome, Record, SCHEMA, Story};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
@@ -31,13 +33,20 @@ impl Journal {
     /// The disk refuses, or the journal cannot be followed. Nothing else has been touched then.
     pub fn open(root: &Root) -> anyhow::Result<Journal> {
         let directory = root.at(layout::OUR_STATE);
+        let missing = place::directory_objects_below(root, Path::new(layout::JOURNAL));
+        files::make_directories(directory.parent().unwrap_or(&directory), 0o755)?;
         files::make_directories(&directory, 0o700)?;
         let path = root.at(layout::JOURNAL);
         let text = files::read(&path, 1 << 30)?.unwrap_or_default();
-        let story = Story::read(&text).with_context(|| format!("{} cannot be followed", layout::JOURNAL))?;
+        let mut story = Story::read(&text).with_context(|| format!("{} cannot be followed", layout::JOURNAL))?;
         let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
         if whole == 0 {
-            files::place(&path, line(&opened())?.as_bytes(), 0o600, None)?;
+            let mut text = line(&opened())?;
+            if !missing.is_empty() {
+                text.push_str(&line(&Record::Begin { key: "journal".into(), objects: missing })?);
+            }
+            files::place(&path, text.as_bytes(), 0o600, None)?;
+            story = Story::read(text.as_bytes())?;
         }
         let file = append(&path)?;
         if whole > 0 && whole < text.len() {
@@ -109,6 +118,6 @@ fn line(record: &Record) -> anyhow::Result<String> {
     Ok(serde_json::to_string(record)? + "\n")
 }
 
-fn append(path: &std::path::Path) -> anyhow::Result<File> {
+fn append(path: &Path) -> anyhow::Result<File> {
     OpenOptions::new().append(true).mode(0o600).open(path).with_context(|| format!("cannot open {}", path.display()))
 }

@@ -54,8 +54,8 @@ fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
     let top = site.root.at(layout::package(id));
     for entry in &manifest.files {
         let path: PathBuf = OsString::from_vec(entry.path.bytes()).into();
-        let uid = entry.owner.as_deref().and_then(|n| names.uid(n)).unwrap_or(entry.uid);
-        let gid = entry.group.as_deref().and_then(|n| names.gid(n)).unwrap_or(entry.gid);
+        let uid = entry.owner.as_deref().and_then(|n| names.user(n)).unwrap_or(entry.uid);
+        let gid = entry.group.as_deref().and_then(|n| names.group(n)).unwrap_or(entry.gid);
         let mode = (!matches!(entry.kind, ManifestKind::Link { .. })).then_some(entry.mode);
         files::give(&top.join(path), uid, gid, mode)?;
     }

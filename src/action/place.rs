@@ -9,6 +9,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Blob, Object};
 use crate::system::digest;
 use crate::system::files::{self, Standing};
+use crate::system::root::Root;
 
 /// Longest file that is kept as what stood there before; node files are short texts.
 const LONGEST_BEFORE: u64 = 1 << 20;
@@ -62,8 +63,12 @@ pub(crate) fn binary(site: &Site) -> anyhow::Result<()> {
 
 /// The directories that placing something here would make.
 pub(crate) fn directory_objects(site: &Site, path: &Path) -> Vec<Object> {
+    directory_objects_below(&site.root, path)
+}
+
+pub(super) fn directory_objects_below(root: &Root, path: &Path) -> Vec<Object> {
     let parents: Vec<&Path> = path.ancestors().skip(1).filter(|p| p.parent().is_some()).collect();
-    let missing = parents.into_iter().rev().filter(|p| !site.root.resolved(p).exists());
+    let missing = parents.into_iter().rev().filter(|p| !root.resolved(p).exists());
     missing.map(|p| Object::Directory { path: p.to_owned() }).collect()
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()
     let real = site.root.at(&directory.path);
     files::make_directory(&real, 0o755)?;
     if let (true, Some(owner)) = (site.privileged, &directory.owner) {
-        let uid = site.names()?.uid(owner).ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
+        let uid = site.names()?.user(owner).ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
         files::give_tree(&real, uid)?;
     }
     site.label(&[&real]);

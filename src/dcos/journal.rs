@@ -84,6 +84,9 @@ pub struct InstallIntent {
     pub restart_journald: bool,
     /// Whether docker may be restarted.
     pub restart_docker: bool,
+    /// An unprivileged run filled a directory: owners and accounts are left for the first boot.
+    #[serde(default)]
+    pub placed_unprivileged: bool,
     /// Checks that the operator skipped.
     pub skips: Vec<Skip>,
 }

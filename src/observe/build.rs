@@ -8,7 +8,7 @@ use crate::system::source::{self, Source};
 use crate::system::{archive, unpack};
 
 /// Longest small file of a serve directory: `dcos_install.sh` of a real build has some 50 KiB.
-const SMALL: usize = 16 << 20;
+const SMALL: u64 = 16 << 20;
 /// Longest member of a configuration package that is read.
 const MEMBER: u64 = 1 << 20;
 /// Memory for the decoder of a configuration package.

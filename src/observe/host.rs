@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::ip_detect::IpDetect;
+use crate::dcos::build::BOOTSTRAP_LATEST;
 use crate::system::clock::{Clock, ClockState};
 use crate::system::http;
 use crate::system::root::Root;
@@ -50,7 +51,7 @@ impl Host {
             Err(why) => Err(why.clone()),
         };
         let skew = match source {
-            Some(source) => source.date().await.map(skew),
+            Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
             None => None,
         };
         Host {
@@ -88,12 +89,12 @@ pub struct Docker {
 }
 
 /// Asks docker how many containers run; no socket, or a daemon that does not answer, is no docker.
-pub async fn docker(client: &http::Client, root: &Root) -> Option<Docker> {
+pub async fn docker(root: &Root) -> Option<Docker> {
     let socket = root.resolved("/var/run/docker.sock");
     if !root.is_live() || !socket.exists() {
         return None;
     }
-    let answer = client.get_unix(Path::new(&socket), "/containers/json", 16 << 20).await.ok()?;
+    let answer = http::get_unix(Path::new(&socket), "/containers/json", 16 << 20).await.ok()?;
     let containers: Vec<serde_json::Value> = serde_json::from_slice(&answer).ok()?;
     Some(Docker { running_containers: containers.len() })
 }

@@ -41,6 +41,8 @@ pub struct Node {
     pub version: Option<Version>,
     /// Accounts and groups.
     pub accounts: Accounts,
+    /// Journal and receipt are there, but only root may read them.
+    pub unreadable: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
     pub manual_accounts: bool,
 }
@@ -62,6 +64,8 @@ pub enum State {
     Clean,
     /// Whole, by our receipt.
     Installed,
+    /// A directory that was filled without privileges: the first boot of the image finishes it.
+    Prepared,
     /// An install was interrupted and goes on.
     Installing,
     /// An uninstall was interrupted and goes on.
@@ -76,8 +80,9 @@ impl Node {
     /// # Errors
     /// Our own journal or receipt cannot be read.
     pub fn look(root: &Root) -> anyhow::Result<Node> {
-        let story = story(root)?;
-        let receipt = receipt(root)?;
+        let unreadable = files::exists(&root.at(layout::OUR_STATE)) && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
+        let story = if unreadable { Story::default() } else { story(root)? };
+        let receipt = if unreadable { None } else { receipt(root)? };
         let text = |path: &str| files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
         let mut node = Node {
             active: active(root)?,
@@ -89,6 +94,7 @@ impl Node {
             foreign: Vec::new(),
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text("/etc/passwd"), &text("/etc/group")),
+            unreadable,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
             story,
             receipt,
@@ -100,9 +106,11 @@ impl Node {
     /// How it stands.
     pub fn state(&self) -> State {
         match (&self.story.intent, &self.receipt) {
+            (Some(Intent::Install(intent)), _) if intent.placed_unprivileged && self.is_linked() => State::Prepared,
             (Some(Intent::Install(_)), _) => State::Installing,
             (Some(Intent::Uninstall { .. }), _) => State::Uninstalling,
             (None, Some(_)) => State::Installed,
+            (None, None) if self.unreadable && self.is_whole() => State::Installed,
             (None, None) if self.foreign.is_empty() => State::Clean,
             (None, None) => State::Foreign,
         }
@@ -129,7 +137,11 @@ impl Node {
 
     /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.
     pub fn is_whole(&self) -> bool {
-        self.committed && self.active_names.len() == layout::ACTIVE_NAMES.len() && !self.wanted_units.is_empty() && !self.active.is_empty()
+        self.committed && self.is_linked()
+    }
+
+    fn is_linked(&self) -> bool {
+        self.active_names.len() == layout::ACTIVE_NAMES.len() && !self.wanted_units.is_empty() && !self.active.is_empty()
     }
 }
 

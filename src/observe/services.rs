@@ -112,7 +112,7 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
 /// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
 fn failing_start_pre(service: &Service) -> Option<String> {
     let last = service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
-    (last.exit_monotonic >= service.exec_main_exit).then(|| last.argv.join(" "))
+    (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
 }
 
 fn how_it_ended(service: &Service) -> String {

@@ -93,14 +93,14 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
     if state == State::Foreign {
         return Decision::Refuse(Refusal::Foreign(node.foreign.clone()));
     }
-    if matches!(state, State::Installed | State::Installing)
+    if matches!(state, State::Installed | State::Installing | State::Prepared)
         && let Some(is) = node.role().filter(|is| *is != role)
     {
         return Decision::Refuse(Refusal::OtherRole { is, asked: role });
     }
     match (state, &node.story.intent) {
-        (State::Installing, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
-        (State::Installing, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted { here: intent.build.package_list_id.clone(), offered: build.package_list_id.clone() }),
+        (State::Installing | State::Prepared, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
+        (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted { here: intent.build.package_list_id.clone(), offered: build.package_list_id.clone() }),
         (State::Uninstalling, _) => Decision::FinishUninstall,
         (State::Installed, _) => installed(node, build),
         _ => Decision::Fresh,
@@ -131,8 +131,8 @@ pub struct Circumstances {
     pub live: bool,
     /// Owners and accounts can be set. A directory filled without that is finished by its first boot.
     pub privileged: bool,
-    /// This run is the one at boot: it enqueues starts and does not wait for them.
-    pub at_boot: bool,
+    /// The jobs of the start are followed to their end; the run at boot enqueues them and is done.
+    pub follow: bool,
     /// Containers that docker runs now.
     pub running_containers: usize,
     /// An unprivileged run placed what is here: its owners are still to be set.
@@ -235,7 +235,7 @@ fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here
     }
     plan.then(link(layout::COMMIT_LINK, &layout::unit(layout::TARGET).to_string_lossy()));
     if here.live && intent.start {
-        plan.then(Action::Start { unit: layout::TARGET.into(), wait: !here.at_boot });
+        plan.then(Action::Start { unit: layout::TARGET.into(), wait: here.follow });
     }
 }
 

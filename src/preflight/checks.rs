@@ -10,12 +10,21 @@ use crate::observe::node::State;
 /// All checks in the order in which they are shown.
 pub(super) const ALL: [fn(&Facts<'_>) -> Check; 8] = [root, systemd, installation, server, server_clock, time, ip_detect, master_list];
 
-/// Their ids, in the same order.
-pub(super) const IDS: [&str; 8] =
-    ["privileges.root", "systemd.running", "installation.existing", "bootstrap.server", "bootstrap.clock", "time.sync", "ip-detect.output", "ip-detect.master-list"];
+/// Their ids, and whether an operator may take responsibility for them.
+pub const CHECKS: [(&str, bool); 8] = [
+    ("privileges.root", false),
+    ("systemd.running", false),
+    ("installation.existing", false),
+    ("bootstrap.server", false),
+    ("bootstrap.clock", true),
+    ("time.sync", true),
+    ("ip-detect.output", true),
+    ("ip-detect.master-list", true),
+];
 
 /// What a check begins with: its unchanging part.
-fn check(id: &'static str, skippable: bool, expected: &'static str, why: &'static str) -> Check {
+fn check(id: &'static str, expected: &'static str, why: &'static str) -> Check {
+    let skippable = CHECKS.iter().any(|(known, skippable)| *known == id && *skippable);
     Check { id, verdict: Verdict::Pass, found: String::new(), expected, why, cure: None, skippable, skipped_because: None }
 }
 
@@ -31,7 +40,7 @@ impl Check {
 
 /// `dcos_install.sh`: "This script must be run as root".
 fn root(facts: &Facts<'_>) -> Check {
-    let check = check("privileges.root", false, "root", "packages are owned by root, and accounts and units are made");
+    let check = check("privileges.root", "root", "packages are owned by root, and accounts and units are made");
     match (facts.host.uid, facts.live) {
         (0, _) => check.is(Verdict::Pass, "root"),
         (uid, false) => check.is(Verdict::Pass, format!("user {uid}: owners and accounts are left for the first boot of the image")),
@@ -41,7 +50,7 @@ fn root(facts: &Facts<'_>) -> Check {
 
 /// systemd 219 is that of CentOS 7, the oldest that DC/OS 1.10 to 2.2 supports.
 fn systemd(facts: &Facts<'_>) -> Check {
-    let check = check("systemd.running", false, "219 or newer, answering on D-Bus", "DC/OS is a set of systemd units");
+    let check = check("systemd.running", "219 or newer, answering on D-Bus", "DC/OS is a set of systemd units");
     if !facts.live {
         return check.is(Verdict::Skipped, "the node is a directory");
     }
@@ -55,15 +64,15 @@ fn systemd(facts: &Facts<'_>) -> Check {
 }
 
 fn installation(facts: &Facts<'_>) -> Check {
-    let check = check("installation.existing", false, "no other DC/OS", "two installations in /opt/mesosphere destroy each other");
+    let check = check("installation.existing", "no other DC/OS", "two installations in /opt/mesosphere destroy each other");
     let role = facts.node.role();
     match facts.node.state() {
         State::Clean => check.is(Verdict::Pass, "none"),
-        State::Installing | State::Installed if facts.role.is_some() && role.is_some() && role != facts.role => {
+        State::Installing | State::Prepared | State::Installed if facts.role.is_some() && role.is_some() && role != facts.role => {
             let (is, asked) = (role.map_or("?", Role::word), facts.role.map_or("?", Role::word));
             check.is(Verdict::Fail, format!("this node is a {is}, not a {asked}")).cured_by("dcos-node uninstall")
         }
-        State::Installing => check.is(Verdict::Pass, "an interrupted install, which goes on"),
+        State::Installing | State::Prepared => check.is(Verdict::Pass, "an interrupted install, which goes on"),
         State::Uninstalling => check.is(Verdict::Pass, "an interrupted uninstall, which is finished first"),
         State::Installed => check.is(Verdict::Pass, "installed by dcos-node"),
         State::Foreign => {
@@ -76,7 +85,7 @@ fn installation(facts: &Facts<'_>) -> Check {
 }
 
 fn server(facts: &Facts<'_>) -> Check {
-    let check = check("bootstrap.server", false, "a DC/OS build that can be read", "the packages come from there");
+    let check = check("bootstrap.server", "a DC/OS build that can be read", "the packages come from there");
     match &facts.host.server {
         None => check.is(Verdict::Skipped, "no --bootstrap-url given"),
         Some(Ok(what)) => check.is(Verdict::Pass, what),
@@ -86,7 +95,7 @@ fn server(facts: &Facts<'_>) -> Check {
 
 /// A difference beyond five seconds makes TLS certificates and cluster services misbehave.
 fn server_clock(facts: &Facts<'_>) -> Check {
-    let check = check("bootstrap.clock", true, "within 5 s of this node's", "certificates and cluster services compare clocks");
+    let check = check("bootstrap.clock", "within 5 s of this node's", "certificates and cluster services compare clocks");
     match facts.host.skew {
         None => check.is(Verdict::Skipped, "the server does not tell its time"),
         Some(skew) if skew.abs() <= 5 => check.is(Verdict::Pass, format!("{skew} s ahead")),
@@ -96,7 +105,7 @@ fn server_clock(facts: &Facts<'_>) -> Check {
 
 /// `packages/check-time/extra/check-time.c`, 1.10 to 2.2: every dcos-net start runs it first, and without dcos-net nothing else starts.
 fn time(facts: &Facts<'_>) -> Check {
-    let check = check("time.sync", true, "synchronised, estimated error up to 100 ms", "dcos-net refuses to start with an unsynchronised clock, and everything waits for dcos-net");
+    let check = check("time.sync", "synchronised, estimated error up to 100 ms", "dcos-net refuses to start with an unsynchronised clock, and everything waits for dcos-net");
     if !facts.live {
         return check.is(Verdict::Skipped, "the node is a directory");
     }
@@ -115,7 +124,7 @@ fn time(facts: &Facts<'_>) -> Check {
 }
 
 fn ip_detect(facts: &Facts<'_>) -> Check {
-    let check = check("ip-detect.output", true, "the same IPv4 address three times, in under 1 s each, nothing on stderr", "every DC/OS service asks it for the node's address");
+    let check = check("ip-detect.output", "the same IPv4 address three times, in under 1 s each, nothing on stderr", "every DC/OS service asks it for the node's address");
     if !facts.live {
         return check.is(Verdict::Skipped, "the node is a directory");
     }
@@ -144,7 +153,7 @@ fn ip_detect(facts: &Facts<'_>) -> Check {
 
 /// `start_exhibitor.py`: "ip-detect returned X. X is not in the configured list of masters" (COPS-3485).
 fn master_list(facts: &Facts<'_>) -> Check {
-    let check = check("ip-detect.master-list", true, "the address of a master is in the build's master_list", "Exhibitor refuses to start otherwise");
+    let check = check("ip-detect.master-list", "the address of a master is in the build's master_list", "Exhibitor refuses to start otherwise");
     let address = facts.host.ip_detect.as_ref().and_then(|d| d.runs.iter().flatten().next());
     match (facts.role, &facts.settings.masters, address) {
         (Some(Role::Master), Some(masters), Some(address)) if !masters.contains(&address.to_string()) => {

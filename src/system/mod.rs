@@ -14,6 +14,7 @@ pub mod lock;
 pub mod process;
 pub mod resolver;
 pub mod root;
+pub mod signals;
 pub mod source;
 pub mod systemd;
 pub mod unpack;

@@ -186,6 +186,16 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The clock of the server, if there is one and it tells its time with this file.
+    pub async fn date(&self, relative: &str) -> Option<std::time::SystemTime> {
+        match self {
+            Self::Server { client, base } => client.head(base.below(relative).as_str()).await.ok()?.date,
+            Self::Directory(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
