@@ -45,7 +45,8 @@ pub(super) fn root() -> PathBuf {
     }
     let unfinished = root.with_extension("unfinished");
     let hook = format!("--customize-hook=cd \"$1\" && rm -rf {EXCLUDE}");
-    let made = attempt(Command::new("mmdebstrap").args(["--mode=root", "--variant=minbase", "--include", INCLUDE, &hook, SUITE]).arg(&unfinished));
+    let made =
+        attempt(Command::new("mmdebstrap").args(["--mode=root", "--variant=minbase", "--include", INCLUDE, &hook, SUITE]).arg(&unfinished));
     assert!(made.code() == Some(0), "a Debian for the test nodes could not be made: {made}");
     fs::rename(&unfinished, &root).expect("give the Debian root its name");
     root
