@@ -1,0 +1,359 @@
+//! Throwaway nodes: a Debian with systemd as its first process, each in its own network namespace.
+//!
+//! ```ignore
+//! let server = Server::serving("fixtures/reference/serve");
+//! let node = Node::boot("master-parity").knowing(&server);
+//! node.install_binary();
+//! node.run(&["dcos-node", "install", "master", "--bootstrap-url", server.url()]).succeeds();
+//! node.reboot();
+//! ```
+//!
+//! A node is gone with everything it used when its value is dropped, and what a killed test left behind is cleared
+//! away by the next one. At most two tests have nodes at the same time, on the whole machine: make all the nodes of a
+//! test on the test's own thread, and share them with others as you like.
+
+mod debian;
+mod machine;
+mod network;
+mod outcome;
+mod place;
+mod server;
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use machine::Machine;
+use network::Namespace;
+pub use outcome::{Outcome, Running};
+pub use place::cache;
+use place::{Place, Turn};
+pub use server::Server;
+
+/// How long a command may take when the test does not say otherwise.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a boot and a clean power-off may take; systemd itself gives a unit 90 seconds to stop.
+const BOOT: Duration = Duration::from_secs(120);
+
+/// Whether this machine can have nodes, and if not, what is missing.
+pub fn can_run() -> Result<(), String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err("it takes root".to_owned());
+    }
+    let programs = ["systemd-nspawn", "nsenter", "ip", "nginx", "cp", "setsid"];
+    let mut missing: Vec<&str> = programs.into_iter().filter(|name| !installed(name)).collect();
+    if !debian::is_there() && !installed("mmdebstrap") {
+        missing.push("mmdebstrap");
+    }
+    if !missing.is_empty() {
+        return Err(format!("not installed: {}", missing.join(", ")));
+    }
+    machine::hierarchies().map(|_| ())
+}
+
+/// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it where `CI` is set:
+/// there a missing capability must not look like success.
+pub fn available() -> bool {
+    let Err(reason) = can_run() else { return true };
+    if env::var("CI").is_ok_and(|value| value == "true" || value == "1") {
+        panic!("this test needs real nodes, and CI must have them: {reason}");
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Written past the test runner, which swallows what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs real nodes: {reason}");
+    false
+}
+
+fn installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
+}
+
+/// The program under test, as cargo built it beside this test or example.
+pub fn binary() -> PathBuf {
+    if let Some(path) = option_env!("CARGO_BIN_EXE_dcos-node") {
+        return path.into();
+    }
+    // Cargo names the binary to tests only. An example lies in `examples/` beside it.
+    let here = env::current_exe().expect("the path of this program");
+    here.parent().and_then(Path::parent).expect("an example lies in target/*/examples").join("dcos-node")
+}
+
+/// One throwaway node, on or off.
+pub struct Node {
+    name: String,
+    usr_is_read_only: bool,
+    machine: Mutex<Option<Machine>>,
+    /// Held so that the server's namespace outlives the cable into it.
+    cables: Vec<Arc<Namespace>>,
+    // Dropped in this order: the machine first (above), then its network, its directory, and last its turn.
+    namespace: Namespace,
+    place: Place,
+    _turn: Arc<Turn>,
+}
+
+impl Node {
+    /// A fresh node, booted: `multi-user.target` is reached.
+    pub fn boot(name: &str) -> Node {
+        Node::switched_off(name).booted()
+    }
+
+    /// A fresh node that was never booted. Its files can be written, and its cable plugged in.
+    #[track_caller]
+    pub fn switched_off(name: &str) -> Node {
+        if let Err(reason) = can_run() {
+            panic!("no node can be had here: {reason}");
+        }
+        let turn = Turn::of_this_test();
+        let base = debian::root();
+        let place = Place::new(name);
+        debian::copy(&base, &place.path("root"), name);
+        let namespace = Namespace::new(place.id());
+        Node {
+            name: name.to_owned(),
+            usr_is_read_only: false,
+            machine: Mutex::new(None),
+            cables: Vec::new(),
+            namespace,
+            place,
+            _turn: turn,
+        }
+    }
+
+    /// Connects the node with the server; the server is `bootstrap.dcos.test` in its `/etc/hosts`. Works on a running node too.
+    pub fn knowing(mut self, server: &Server) -> Node {
+        server.plug_in(&self.namespace);
+        let hosts = self.inside("/etc/hosts");
+        let known = fs::read_to_string(&hosts).expect("the node's /etc/hosts");
+        fs::write(&hosts, format!("{known}{}\t{}\n", network::SERVER, Server::NAME)).expect("write the node's /etc/hosts");
+        self.cables.push(server.namespace());
+        self
+    }
+
+    /// From its next boot on, nothing can be written below `/usr`, as on Flatcar.
+    pub fn with_read_only_usr(mut self) -> Node {
+        self.usr_is_read_only = true;
+        self
+    }
+
+    /// The node, switched on and booted.
+    pub fn booted(self) -> Node {
+        self.power_on();
+        self.wait_until_booted();
+        self
+    }
+
+    /// Switches the node on, and returns as soon as its systemd answers; units may still be starting.
+    #[track_caller]
+    pub fn power_on(&self) {
+        let mut machine = self.machine();
+        assert!(machine.is_none(), "{}: it is on already", self.name);
+        *machine = Some(Machine::start(&self.place, &self.name, &self.namespace, self.usr_is_read_only));
+        drop(machine);
+        let began = Instant::now();
+        while self.run(&["systemctl", "list-jobs"]).code() != Some(0) {
+            assert!(began.elapsed() < BOOT, "{}: systemd does not answer; the console says:\n{}", self.name, self.console());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until systemd has started what it starts at boot, whether or not all of it worked.
+    #[track_caller]
+    pub fn wait_until_booted(&self) {
+        let began = Instant::now();
+        loop {
+            // Units that poll keep the system "starting" after the target was reached.
+            let state = self.run(&["systemctl", "is-system-running"]);
+            if matches!(state.stdout().trim(), "running" | "degraded")
+                || self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0)
+            {
+                return;
+            }
+            if began.elapsed() > BOOT {
+                panic!("{}: it does not boot; it waits for:\n{}", self.name, self.run(&["systemctl", "list-jobs"]).stdout());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Shuts the node down as `systemctl poweroff` does, and returns when it is off.
+    #[track_caller]
+    pub fn power_off(&self) {
+        self.run(&["systemctl", "--no-block", "poweroff"]);
+        let machine = self.machine().take().expect("it is on");
+        if let Err(machine) = machine.off_within(BOOT) {
+            drop(machine);
+            panic!("{}: it does not power off; the console says:\n{}", self.name, self.console());
+        }
+    }
+
+    /// Powers off cleanly and boots again.
+    #[track_caller]
+    pub fn reboot(&self) {
+        self.power_off();
+        self.power_on();
+        self.wait_until_booted();
+    }
+
+    /// Takes the power away: every process is gone at once, nothing is told. What was written stays written, synced or not.
+    #[track_caller]
+    pub fn cut_power(&self) {
+        let machine = self.machine().take().expect("it is on");
+        drop(machine);
+    }
+
+    /// True from `power_on` until it was powered off, or went off by itself.
+    pub fn is_on(&self) -> bool {
+        self.machine().as_mut().is_some_and(Machine::is_on)
+    }
+
+    /// Kills every process of that name (the file name of its program) with SIGKILL; false if there was none.
+    pub fn kill(&self, program: &str) -> bool {
+        // The kernel keeps 15 bytes of the name.
+        let name: String = program.chars().take(15).collect();
+        self.run(&["pkill", "-KILL", "-x", "--", &name]).code() == Some(0)
+    }
+
+    /// Puts the program under test where an operator puts it: `/usr/local/bin`, or `/opt/bin` if `/usr` cannot be written.
+    pub fn install_binary(&self) {
+        self.copy_in(&binary(), &format!("{}/dcos-node", if self.usr_is_read_only { "/opt/bin" } else { "/usr/local/bin" }));
+    }
+
+    /// Runs a command to its end, as root, in the node: no input, its output kept.
+    #[track_caller]
+    pub fn run<S: AsRef<OsStr>>(&self, command: &[S]) -> Outcome {
+        self.run_within(PATIENCE, command)
+    }
+
+    /// The same with a time limit of its own; to exceed it fails the test.
+    #[track_caller]
+    pub fn run_within<S: AsRef<OsStr>>(&self, limit: Duration, command: &[S]) -> Outcome {
+        self.start(command).finish_within(limit)
+    }
+
+    /// Runs a line of shell.
+    #[track_caller]
+    pub fn shell(&self, line: &str) -> Outcome {
+        self.run(&["sh", "-c", line])
+    }
+
+    /// Starts a command and does not wait for it.
+    #[track_caller]
+    pub fn start<S: AsRef<OsStr>>(&self, command: &[S]) -> Running {
+        let machine = self.machine();
+        let machine = machine.as_ref().unwrap_or_else(|| panic!("{}: it is off", self.name));
+        Running::start(&mut machine.command(command), command)
+    }
+
+    /// The node's root directory as seen from here. Of a running node it shows what the node's own processes see.
+    ///
+    /// Absolute links below it lead to this machine: follow none of them, or ask `inside`.
+    pub fn root(&self) -> PathBuf {
+        match self.machine().as_ref() {
+            Some(machine) => machine.root(),
+            None => self.place.path("root"),
+        }
+    }
+
+    /// Where a path of the node lies for us, links resolved as the node resolves them.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        resolve(&self.root(), path)
+    }
+
+    /// The text of a file in the node.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.inside(path)).unwrap_or_else(|error| panic!("{}: read {path}: {error}", self.name))
+    }
+
+    /// Writes a file in the node (0644 if it is new), and the directories that it needs.
+    #[track_caller]
+    pub fn write(&self, path: &str, text: &str) {
+        let file = self.made(path);
+        fs::write(file, text).unwrap_or_else(|error| panic!("{}: write {path}: {error}", self.name));
+    }
+
+    /// Writes a program in the node.
+    #[track_caller]
+    pub fn write_script(&self, path: &str, text: &str) {
+        self.write(path, text);
+        fs::set_permissions(self.inside(path), fs::Permissions::from_mode(0o755)).expect("make it executable");
+    }
+
+    /// True if there is anything at that path, a dangling link included.
+    pub fn has(&self, path: &str) -> bool {
+        let (directory, name) = path.rsplit_once('/').expect("an absolute path");
+        self.inside(directory).join(name).symlink_metadata().is_ok()
+    }
+
+    /// Copies a file or a tree of this machine into the node, with owners, modes, links and times.
+    #[track_caller]
+    pub fn copy_in(&self, from: &Path, to: &str) {
+        let to = self.made(to);
+        outcome::must(Command::new("cp").args(["-a", "--reflink=auto", "-T"]).arg(from).arg(to));
+    }
+
+    /// What the node wrote on its console since it was first switched on.
+    pub fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.place.path("console.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Its name on this machine: of its network namespace, its cgroup and its directory.
+    pub fn id(&self) -> &str {
+        self.place.id()
+    }
+
+    fn made(&self, path: &str) -> PathBuf {
+        let file = self.inside(path);
+        fs::create_dir_all(file.parent().expect("a path below the root"))
+            .unwrap_or_else(|error| panic!("{}: make room for {path}: {error}", self.name));
+        file
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Option<Machine>> {
+        // A test that failed while it held the lock still has to be cleaned up after.
+        self.machine.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(machine) = self.machine().as_ref()
+        {
+            let journal = Running::start(&mut machine.command(&["journalctl", "--no-pager", "-n", "40", "-p", "notice"]), &["journalctl"])
+                .outcome(Duration::from_secs(10));
+            eprintln!("{}: its journal ends so:\n{}", self.name, journal.map(|it| it.stdout().to_owned()).unwrap_or_default());
+        }
+    }
+}
+
+/// Follows links below `root` as a process does whose root it is. What does not exist is taken as it is named.
+fn resolve(root: &Path, path: &str) -> PathBuf {
+    let mut todo: Vec<_> = Path::new(path).components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut here = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        match Path::new(&part).components().next() {
+            Some(Component::RootDir) => here = PathBuf::new(),
+            Some(Component::ParentDir) => drop(here.pop()),
+            Some(Component::Normal(name)) => {
+                here.push(name);
+                if let Ok(target) = fs::read_link(root.join(&here)) {
+                    links += 1;
+                    assert!(links < 40, "{path}: too many links");
+                    here.pop();
+                    todo.extend(target.components().rev().map(|part| part.as_os_str().to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    root.join(here)
+}
