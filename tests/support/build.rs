@@ -25,7 +25,8 @@
 //! ```
 //!
 //! In every file `@PKG_PATH@` becomes the path of the package on a node. In the packages that `build.json` calls
-//! `configured` (their version is `setup_<hash of the configuration>`), `@key@` becomes the value of that key.
+//! `configured` (their version is `setup_<hash of the configuration>`), `@key@` becomes the value of that key, or of what
+//! follows from the settings ([`Build::derived`]).
 
 // Each test program uses a part of this. It makes fixtures, so the rules for files of a node do not bind it.
 #![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -270,13 +271,15 @@ impl Build {
 
     /// A static list of masters.
     pub fn with_masters(self, addresses: &[&str]) -> Build {
-        let ensemble = addresses.iter().enumerate().map(|(i, address)| format!("{}:{address}", i + 1)).collect::<Vec<_>>().join(",");
         self.with_config("master_discovery", "static")
             .with_config("exhibitor_storage_backend", "static")
             .with_config("master_list", &json!(addresses).to_string())
-            .with_config("exhibitor_static_ensemble", &ensemble)
             .with_config("num_masters", &addresses.len().to_string())
-            .with_config("master_quorum", &(addresses.len() / 2 + 1).to_string())
+    }
+
+    /// A proxy for every address but those of DC/OS itself and `no_proxy`.
+    pub fn with_proxy(self, url: &str, no_proxy: &str) -> Build {
+        self.with_config("http_proxy", url).with_config("https_proxy", url).with_config("no_proxy", no_proxy)
     }
 
     /// Adds a file that `dcos_install.sh` writes on the node.
@@ -399,10 +402,49 @@ impl Build {
     }
 
     fn configured_text(&self, text: &str, bootstrap_id: &str) -> String {
-        let expanded = serde_json::to_string_pretty(&self.config).expect("strings");
-        let user: String = self.config.iter().map(|(key, value)| format!("{key}: {}\n", json!(value))).collect();
-        let text = text.replace("@bootstrap_id@", bootstrap_id).replace("@expanded_config@", &expanded).replace("@user_config@", &user);
-        self.config.iter().fold(text, |text, (key, value)| text.replace(&format!("@{key}@"), value))
+        let mut values = self.derived();
+        values.insert("bootstrap_id", bootstrap_id.to_owned());
+        let config = self.config.iter().map(|(key, value)| (key.as_str(), value));
+        let values = values.iter().map(|(key, value)| (*key, value)).chain(config);
+        values.fold(text.to_owned(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
+    }
+
+    /// What follows from the settings, as DC/OS' configuration has it in its files.
+    fn derived(&self) -> BTreeMap<&'static str, String> {
+        let setting = |key: &str| self.config.get(key).map_or("", String::as_str);
+        let masters: Vec<String> = serde_json::from_str(setting("master_list")).unwrap_or_default();
+        let ensemble: Vec<String> = masters.iter().enumerate().map(|(i, address)| format!("{}:{address}", i + 1)).collect();
+        let is_static = setting("master_discovery") == "static";
+        let exhibitor = match is_static {
+            true => format!("EXHIBITOR_BACKEND=STATIC\nEXHIBITOR_STATICENSEMBLE={}", ensemble.join(",")),
+            false => "EXHIBITOR_BACKEND=SHARED_FS\nEXHIBITOR_FSCONFIGDIR=/var/lib/dcos/exhibitor/conf".to_owned(),
+        };
+        let no_proxy = [".mesos,.thisdcos.directory,.dcos.directory,.zk,127.0.0.1,localhost", setting("no_proxy")];
+        let no_proxy = no_proxy.iter().filter(|names| !names.is_empty()).copied().collect::<Vec<_>>().join(",");
+        let proxy = ["http_proxy", "https_proxy"].map(|key| (key, setting(key).to_owned()));
+        let in_use = proxy.iter().any(|(_, url)| !url.is_empty());
+        let proxy: String = proxy
+            .into_iter()
+            .chain([("no_proxy", no_proxy)])
+            .filter(|(_, value)| in_use && !value.is_empty())
+            .map(|(key, value)| format!("{key}=\"{value}\"\n{}=\"{value}\"\n", key.to_uppercase()))
+            .collect();
+        let hidden = |key: &str, value: &String| if key.contains("password") { "**HIDDEN**".to_owned() } else { value.clone() };
+        let public: BTreeMap<&String, String> = self.config.iter().map(|(key, value)| (key, hidden(key, value))).collect();
+        let yaml = |config: &BTreeMap<&String, String>| config.iter().map(|(key, value)| format!("{key}: {}\n", json!(value))).collect();
+        let full: BTreeMap<&String, String> = self.config.iter().map(|(key, value)| (key, value.clone())).collect();
+        let clock_check = if setting("check_time") == "true" { ", \"clock_sync\"" } else { "" };
+        BTreeMap::from([
+            ("clock_check", clock_check.to_owned()),
+            ("exhibitor_env", exhibitor),
+            ("expanded_config", serde_json::to_string_pretty(&public).expect("strings")),
+            ("expanded_config_full", serde_json::to_string_pretty(&full).expect("strings")),
+            ("master_quorum", (masters.len() / 2 + 1).to_string()),
+            ("master_source", if is_static { "master_list" } else { "exhibitor" }.to_owned()),
+            ("proxy_env", proxy),
+            ("user_config", yaml(&public)),
+            ("user_config_full", yaml(&full)),
+        ])
     }
 
     /// The tree of the bootstrap archive: its packages, activated as on a node without a role.
