@@ -56,6 +56,9 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so takes a slow reader for a stalled server.
+    stall_timeout: Duration,
+    connect_timeout: Duration,
     attempts: u32,
     first_pause: Duration,
 }
@@ -92,7 +95,12 @@ impl Client {
             .build()
             .or_else(|_| builder().tls_certs_only(authorities).build())
             .map_err(|error| local("make", "an HTTP client".to_owned(), innermost(&error).to_string()))?;
-        Ok(Self { inner, attempts: options.attempts, first_pause: options.first_pause })
+        Ok(Self::with(inner, options))
+    }
+
+    fn with(inner: reqwest::Client, options: &Options) -> Self {
+        let &Options { connect_timeout, stall_timeout, attempts, first_pause, .. } = options;
+        Self { inner, stall_timeout, connect_timeout, attempts, first_pause }
     }
 
     /// A whole file of at most `limit_bytes`.
@@ -178,7 +186,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        request.send().await.map_err(|error| explain(operation, address, &error))
+        match tokio::time::timeout(self.connect_timeout + self.stall_timeout, request.send()).await {
+            Ok(answer) => answer.map_err(|error| explain(operation, address, &error)),
+            Err(_) => Err(failure(operation, address, Kind::Stalled, "the server does not answer".to_owned(), true)),
+        }
     }
 
     fn backoff(&self) -> Backoff {
@@ -189,10 +200,10 @@ impl Client {
 /// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One attempt; ten seconds of silence are an error.
 pub async fn get_unix(socket: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let shown = || format!("{path} from {}", socket.display());
-    let options = Options { connect_timeout: Duration::from_secs(10), stall_timeout: Duration::from_secs(10), ..Options::default() };
+    let options = Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
     let inner = common(&options).no_proxy().tls_certs_only([]).unix_socket(socket).build();
     let inner = inner.map_err(|error| local("get", shown(), innermost(&error).to_string()))?;
-    let client = Client { inner, attempts: 1, first_pause: Duration::ZERO };
+    let client = Client::with(inner, &options);
     let address = Address::parse(&format!("http://localhost{path}"))?;
     client.get_once(&address, limit_bytes).await.map_err(|error| Error { address: shown(), ..error })
 }
@@ -222,9 +233,10 @@ impl Body {
     /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let error = match self.response.chunk().await {
-                Ok(Some(bytes)) if bytes.is_empty() => continue,
-                Ok(Some(bytes)) => {
+            let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
+                Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
+                Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
+                Ok(Ok(Some(bytes))) => {
                     self.received += bytes.len() as u64;
                     if self.length.is_some_and(|length| self.received > length) {
                         return Err(self.broken("the server sends more than it announced".to_owned()));
@@ -232,10 +244,9 @@ impl Body {
                     self.backoff.reset();
                     return Ok(Some(bytes));
                 }
-                Ok(None) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
-                Ok(None) => self.broken("the connection ended".to_owned()),
-                Err(error) if error.is_timeout() => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
-                Err(error) => self.broken(innermost(&error).to_string()),
+                Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
+                Ok(Ok(None)) => self.broken("the connection ended".to_owned()),
+                Ok(Err(error)) => self.broken(innermost(&error).to_string()),
             };
             self.resume(error).await?;
         }
@@ -347,7 +358,6 @@ fn common(options: &Options) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(&options.user_agent)
         .connect_timeout(options.connect_timeout)
-        .read_timeout(options.stall_timeout)
         .referer(false)
 }
 
@@ -376,8 +386,6 @@ fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -
         (Kind::Tls, false)
     } else if let Some(resolver) = find::<resolver::Error>(error) {
         (Kind::Unreachable, resolver.is_transient())
-    } else if error.is_timeout() && !error.is_connect() {
-        (Kind::Stalled, true)
     } else if error.is_builder() || error.is_redirect() {
         (Kind::Other, false)
     } else if error.is_connect() || error.is_timeout() || find::<io::Error>(error).is_some() || cause.contains("connection closed") {
