@@ -119,7 +119,11 @@ async fn a_broken_body_is_gone_on_with() {
     let (server, content, _directory) = server(300_000).await;
     server.cut_times("/file", 70_000, 3);
     assert_eq!(download(&server).await.unwrap(), content);
-    let ranges: Vec<String> = server.heads().iter().flat_map(|head| head.lines().filter(|line| line.starts_with("range")).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let ranges: Vec<String> = server
+        .heads()
+        .iter()
+        .flat_map(|head| head.lines().filter(|line| line.starts_with("range")).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     assert_eq!(ranges, ["range: bytes=70000-", "range: bytes=140000-", "range: bytes=210000-"]);
 }
 

@@ -3,10 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "this room reads the file of the certificate authority")]
 
 mod backoff;
-mod date;
 mod error;
+mod values;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +18,7 @@ use reqwest::{Certificate, Method, Response, StatusCode, Url};
 
 use super::resolver;
 use backoff::Backoff;
+use error::{find, innermost};
 
 pub use error::{Error, Kind};
 
@@ -225,7 +225,11 @@ pub struct Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("address", &self.address).field("length", &self.length).field("received", &self.received).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("address", &self.address)
+            .field("length", &self.length)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 
@@ -275,7 +279,7 @@ impl Body {
 
     /// The answer starts where we are, and belongs to the file that we have begun.
     fn continues(&self, headers: &HeaderMap) -> bool {
-        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(range) else { return false };
+        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(values::range) else { return false };
         first == self.received
             && self.length.is_none_or(|length| last + 1 == length && whole.is_none_or(|whole| whole == length))
             && validator(headers).is_none_or(|validator| self.validator.as_ref() == Some(&validator))
@@ -355,10 +359,7 @@ impl reqwest::dns::Resolve for Names {
 fn common(options: &Options) -> reqwest::ClientBuilder {
     // Fails if it was done before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .referer(false)
+    reqwest::Client::builder().user_agent(&options.user_agent).connect_timeout(options.connect_timeout).referer(false)
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
@@ -401,7 +402,7 @@ fn refusal(operation: &'static str, address: &Address, response: &Response) -> E
     let status = response.status();
     let retry_after = text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => date::parse(value)?.duration_since(date_of(response.headers())?).ok(),
+        Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
     });
     let error = failure(operation, address, Kind::Status(status.as_u16()), format!("the server answers {status}"), is_transient(status));
     Error { retry_after, ..error }
@@ -416,35 +417,11 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
-    text(headers, header::DATE).and_then(date::parse)
+    text(headers, header::DATE).and_then(values::date)
 }
 
 /// What goes into `If-Range`: weak tags do not promise equal bytes.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let tag = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
     tag.or_else(|| text(headers, header::LAST_MODIFIED)).map(str::to_owned)
-}
-
-/// `bytes FIRST-LAST/WHOLE`, where the whole may be a `*`.
-fn range(value: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (range, whole) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let whole = if whole == "*" { None } else { Some(whole.parse().ok()?) };
-    Some((first.parse().ok()?, last.parse().ok().filter(|&last: &u64| last < u64::MAX)?, whole))
-}
-
-/// The error and what it comes from, the innermost last. An `io::Error` names what is inside of what it carries, not that itself.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(carried) => Some(carried as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
-}
-
-fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|error| error.downcast_ref())
 }

@@ -159,7 +159,12 @@ impl Error {
 /// Unpacks `tar_stream` below `into`, which should be empty, and reads it to its end: nothing but zeros may follow the end marker.
 ///
 /// `progress` is called with the number of bytes written since its last call. Nothing is forced to disk here.
-pub fn unpack<R: Read>(tar_stream: R, into: BorrowedFd<'_>, options: &Options<'_>, progress: &mut dyn FnMut(u64)) -> Result<Unpacked, Error> {
+pub fn unpack<R: Read>(
+    tar_stream: R,
+    into: BorrowedFd<'_>,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked, Error> {
     let strip = options.strip.as_deref().map(|prefix| relative(prefix.as_os_str().as_bytes(), "the prefix to strip")).transpose()?;
     let strip = strip.as_deref().unwrap_or(Path::new(""));
     let (names, apply) = match options.owners {
@@ -176,7 +181,15 @@ pub fn unpack<R: Read>(tar_stream: R, into: BorrowedFd<'_>, options: &Options<'_
         let uid = member.user.as_deref().and_then(|name| names.user(name)).unwrap_or(member.uid);
         let gid = member.group.as_deref().and_then(|name| names.group(name)).unwrap_or(member.gid);
         let attributes = Attributes { owner: apply.then_some((uid, gid)), mode: member.mode, mtime: Some(member.mtime) };
-        let entry = Entry { path: path.to_owned(), kind: Kind::Directory, mode: member.mode, uid, gid, owner: member.user.clone(), group: member.group.clone() };
+        let entry = Entry {
+            path: path.to_owned(),
+            kind: Kind::Directory,
+            mode: member.mode,
+            uid,
+            gid,
+            owner: member.user.clone(),
+            group: member.group.clone(),
+        };
         if path.as_os_str().is_empty() {
             if member.what != What::Directory {
                 return Err(Error::hostile(&full, "it would replace the directory that all is unpacked into"));
@@ -302,7 +315,10 @@ impl Writer<'_> {
                     return Err(Error::hostile(&path, format!("it is a hard link to outside, {}", printable(&member.link))));
                 };
                 let Some(to) = self.record.origin(to) else {
-                    return Err(Error::hostile(&path, format!("it is a hard link to {}, which is no file before it", printable(&member.link))));
+                    return Err(Error::hostile(
+                        &path,
+                        format!("it is a hard link to {}, which is no file before it", printable(&member.link)),
+                    ));
                 };
                 if to.path == path {
                     return Ok(());

@@ -209,7 +209,10 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
     }
     let mut words = head.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let header = |name: &str| head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()));
+    let header = |name: &str| {
+        head.lines()
+            .find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()))
+    };
     let rule = take(&state, path, &head);
     if rule.resets > 0 {
         return Ok(());
