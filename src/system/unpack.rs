@@ -31,6 +31,9 @@ pub use names::Names;
 
 /// Directories in one another; deeper paths are no package, and each level costs an open handle.
 const MAX_DEPTH: usize = 128;
+/// What every file system of Linux takes as one name, and as the target of a symlink; longer ones are the archive's fault, not the disk's.
+const MAX_NAME: usize = 255;
+const MAX_TARGET: usize = 4095;
 /// What is copied at a time.
 const BUFFER: usize = 128 * 1024;
 
@@ -261,6 +264,9 @@ fn relative(name: &[u8], shown: &str) -> Result<PathBuf, Error> {
     if parts.contains(&&b".."[..]) {
         return refuse("its name leads outside with \"..\"");
     }
+    if parts.iter().any(|part| part.len() > MAX_NAME) {
+        return refuse("its name is too long");
+    }
     if parts.len() > MAX_DEPTH {
         return refuse("its name has too many directories");
     }
@@ -303,6 +309,9 @@ impl Writer<'_> {
             What::Symlink => {
                 if member.link.is_empty() || member.link.contains(&0) {
                     return Err(Error::hostile(&path, "it is a symlink to nowhere"));
+                }
+                if member.link.len() > MAX_TARGET {
+                    return Err(Error::hostile(&path, "it is a symlink to a name that is too long"));
                 }
                 let target = OsStr::from_bytes(&member.link);
                 self.tree.make_symlink(&path, target, attributes)?;
