@@ -58,7 +58,8 @@ fn is_tar(first: &[u8]) -> bool {
     if block.iter().all(|&byte| byte == 0) {
         return true;
     }
-    let sum = block.iter().map(|&byte| u32::from(byte)).sum::<u32>() - block[148..156].iter().map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
+    let sum =
+        block.iter().map(|&byte| u32::from(byte)).sum::<u32>() - block[148..156].iter().map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
     tar::Header::from_byte_slice(block).cksum().is_ok_and(|told| told == sum)
 }
 

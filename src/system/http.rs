@@ -3,10 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "this room reads the file of the certificate authority")]
 
 mod backoff;
-mod date;
 mod error;
+mod values;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +18,7 @@ use reqwest::{Certificate, Method, Response, StatusCode, Url};
 
 use super::resolver;
 use backoff::Backoff;
+use error::{find, innermost};
 
 pub use error::{Error, Kind};
 
@@ -56,6 +56,9 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so takes a slow reader for a stalled server.
+    stall_timeout: Duration,
+    connect_timeout: Duration,
     attempts: u32,
     first_pause: Duration,
 }
@@ -92,7 +95,12 @@ impl Client {
             .build()
             .or_else(|_| builder().tls_certs_only(authorities).build())
             .map_err(|error| local("make", "an HTTP client".to_owned(), innermost(&error).to_string()))?;
-        Ok(Self { inner, attempts: options.attempts, first_pause: options.first_pause })
+        Ok(Self::with(inner, options))
+    }
+
+    fn with(inner: reqwest::Client, options: &Options) -> Self {
+        let &Options { connect_timeout, stall_timeout, attempts, first_pause, .. } = options;
+        Self { inner, stall_timeout, connect_timeout, attempts, first_pause }
     }
 
     /// A whole file of at most `limit_bytes`.
@@ -178,7 +186,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        request.send().await.map_err(|error| explain(operation, address, &error))
+        match tokio::time::timeout(self.connect_timeout + self.stall_timeout, request.send()).await {
+            Ok(answer) => answer.map_err(|error| explain(operation, address, &error)),
+            Err(_) => Err(failure(operation, address, Kind::Stalled, "the server does not answer".to_owned(), true)),
+        }
     }
 
     fn backoff(&self) -> Backoff {
@@ -189,10 +200,10 @@ impl Client {
 /// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One attempt; ten seconds of silence are an error.
 pub async fn get_unix(socket: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let shown = || format!("{path} from {}", socket.display());
-    let options = Options { connect_timeout: Duration::from_secs(10), stall_timeout: Duration::from_secs(10), ..Options::default() };
+    let options = Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
     let inner = common(&options).no_proxy().tls_certs_only([]).unix_socket(socket).build();
     let inner = inner.map_err(|error| local("get", shown(), innermost(&error).to_string()))?;
-    let client = Client { inner, attempts: 1, first_pause: Duration::ZERO };
+    let client = Client::with(inner, &options);
     let address = Address::parse(&format!("http://localhost{path}"))?;
     client.get_once(&address, limit_bytes).await.map_err(|error| Error { address: shown(), ..error })
 }
@@ -214,7 +225,11 @@ pub struct Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("address", &self.address).field("length", &self.length).field("received", &self.received).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("address", &self.address)
+            .field("length", &self.length)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 
@@ -222,9 +237,10 @@ impl Body {
     /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let error = match self.response.chunk().await {
-                Ok(Some(bytes)) if bytes.is_empty() => continue,
-                Ok(Some(bytes)) => {
+            let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
+                Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
+                Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
+                Ok(Ok(Some(bytes))) => {
                     self.received += bytes.len() as u64;
                     if self.length.is_some_and(|length| self.received > length) {
                         return Err(self.broken("the server sends more than it announced".to_owned()));
@@ -232,10 +248,9 @@ impl Body {
                     self.backoff.reset();
                     return Ok(Some(bytes));
                 }
-                Ok(None) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
-                Ok(None) => self.broken("the connection ended".to_owned()),
-                Err(error) if error.is_timeout() => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
-                Err(error) => self.broken(innermost(&error).to_string()),
+                Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
+                Ok(Ok(None)) => self.broken("the connection ended".to_owned()),
+                Ok(Err(error)) => self.broken(innermost(&error).to_string()),
             };
             self.resume(error).await?;
         }
@@ -264,7 +279,7 @@ impl Body {
 
     /// The answer starts where we are, and belongs to the file that we have begun.
     fn continues(&self, headers: &HeaderMap) -> bool {
-        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(range) else { return false };
+        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(values::range) else { return false };
         first == self.received
             && self.length.is_none_or(|length| last + 1 == length && whole.is_none_or(|whole| whole == length))
             && validator(headers).is_none_or(|validator| self.validator.as_ref() == Some(&validator))
@@ -344,11 +359,7 @@ impl reqwest::dns::Resolve for Names {
 fn common(options: &Options) -> reqwest::ClientBuilder {
     // Fails if it was done before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .read_timeout(options.stall_timeout)
-        .referer(false)
+    reqwest::Client::builder().user_agent(&options.user_agent).connect_timeout(options.connect_timeout).referer(false)
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
@@ -376,8 +387,6 @@ fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -
         (Kind::Tls, false)
     } else if let Some(resolver) = find::<resolver::Error>(error) {
         (Kind::Unreachable, resolver.is_transient())
-    } else if error.is_timeout() && !error.is_connect() {
-        (Kind::Stalled, true)
     } else if error.is_builder() || error.is_redirect() {
         (Kind::Other, false)
     } else if error.is_connect() || error.is_timeout() || find::<io::Error>(error).is_some() || cause.contains("connection closed") {
@@ -393,7 +402,7 @@ fn refusal(operation: &'static str, address: &Address, response: &Response) -> E
     let status = response.status();
     let retry_after = text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => date::parse(value)?.duration_since(date_of(response.headers())?).ok(),
+        Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
     });
     let error = failure(operation, address, Kind::Status(status.as_u16()), format!("the server answers {status}"), is_transient(status));
     Error { retry_after, ..error }
@@ -408,35 +417,11 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
-    text(headers, header::DATE).and_then(date::parse)
+    text(headers, header::DATE).and_then(values::date)
 }
 
 /// What goes into `If-Range`: weak tags do not promise equal bytes.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let tag = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
     tag.or_else(|| text(headers, header::LAST_MODIFIED)).map(str::to_owned)
-}
-
-/// `bytes FIRST-LAST/WHOLE`, where the whole may be a `*`.
-fn range(value: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (range, whole) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let whole = if whole == "*" { None } else { Some(whole.parse().ok()?) };
-    Some((first.parse().ok()?, last.parse().ok().filter(|&last: &u64| last < u64::MAX)?, whole))
-}
-
-/// The error and what it comes from, the innermost last. An `io::Error` names what is inside of what it carries, not that itself.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(carried) => Some(carried as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
-}
-
-fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|error| error.downcast_ref())
 }

@@ -103,13 +103,20 @@ impl Source {
             Some(("file", rest)) => {
                 let path = rest.strip_prefix("localhost").unwrap_or(rest);
                 if !path.starts_with('/') {
-                    return Err(Error::NoPlace { place: place.to_owned(), reason: "a file: URL has three slashes, as in file:///srv/dcos" });
+                    return Err(Error::NoPlace {
+                        place: place.to_owned(),
+                        reason: "a file: URL has three slashes, as in file:///srv/dcos",
+                    });
                 }
-                decoded(path).ok_or_else(|| Error::NoPlace { place: place.to_owned(), reason: "it contains a % without two digits after it" })?
+                decoded(path)
+                    .ok_or_else(|| Error::NoPlace { place: place.to_owned(), reason: "it contains a % without two digits after it" })?
             }
             // It may carry credentials, so only its start is shown.
             Some((scheme, _)) => {
-                return Err(Error::NoPlace { place: format!("{scheme}://..."), reason: "it must start with http://, https://, file:// or /" });
+                return Err(Error::NoPlace {
+                    place: format!("{scheme}://..."),
+                    reason: "it must start with http://, https://, file:// or /",
+                });
             }
             None => place.into(),
         };
@@ -257,7 +264,8 @@ mod tests {
             assert_eq!(source.to_string(), shown);
             assert!(!format!("{source:?}").contains("secret"));
         }
-        for place in ["", "srv", "./srv", "ftp://user:secret@host/", "file://host/srv", "file:///a%2", "http://", "https://user:secret@:x/"] {
+        for place in ["", "srv", "./srv", "ftp://user:secret@host/", "file://host/srv", "file:///a%2", "http://", "https://user:secret@:x/"]
+        {
             let error = parse(place).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }

@@ -31,6 +31,9 @@ pub use names::Names;
 
 /// Directories in one another; deeper paths are no package, and each level costs an open handle.
 const MAX_DEPTH: usize = 128;
+/// What every file system of Linux takes as one name, and as the target of a symlink; longer ones are the archive's fault, not the disk's.
+const MAX_NAME: usize = 255;
+const MAX_TARGET: usize = 4095;
 /// What is copied at a time.
 const BUFFER: usize = 128 * 1024;
 
@@ -159,7 +162,12 @@ impl Error {
 /// Unpacks `tar_stream` below `into`, which should be empty, and reads it to its end: nothing but zeros may follow the end marker.
 ///
 /// `progress` is called with the number of bytes written since its last call. Nothing is forced to disk here.
-pub fn unpack<R: Read>(tar_stream: R, into: BorrowedFd<'_>, options: &Options<'_>, progress: &mut dyn FnMut(u64)) -> Result<Unpacked, Error> {
+pub fn unpack<R: Read>(
+    tar_stream: R,
+    into: BorrowedFd<'_>,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked, Error> {
     let strip = options.strip.as_deref().map(|prefix| relative(prefix.as_os_str().as_bytes(), "the prefix to strip")).transpose()?;
     let strip = strip.as_deref().unwrap_or(Path::new(""));
     let (names, apply) = match options.owners {
@@ -176,7 +184,15 @@ pub fn unpack<R: Read>(tar_stream: R, into: BorrowedFd<'_>, options: &Options<'_
         let uid = member.user.as_deref().and_then(|name| names.user(name)).unwrap_or(member.uid);
         let gid = member.group.as_deref().and_then(|name| names.group(name)).unwrap_or(member.gid);
         let attributes = Attributes { owner: apply.then_some((uid, gid)), mode: member.mode, mtime: Some(member.mtime) };
-        let entry = Entry { path: path.to_owned(), kind: Kind::Directory, mode: member.mode, uid, gid, owner: member.user.clone(), group: member.group.clone() };
+        let entry = Entry {
+            path: path.to_owned(),
+            kind: Kind::Directory,
+            mode: member.mode,
+            uid,
+            gid,
+            owner: member.user.clone(),
+            group: member.group.clone(),
+        };
         if path.as_os_str().is_empty() {
             if member.what != What::Directory {
                 return Err(Error::hostile(&full, "it would replace the directory that all is unpacked into"));
@@ -248,6 +264,9 @@ fn relative(name: &[u8], shown: &str) -> Result<PathBuf, Error> {
     if parts.contains(&&b".."[..]) {
         return refuse("its name leads outside with \"..\"");
     }
+    if parts.iter().any(|part| part.len() > MAX_NAME) {
+        return refuse("its name is too long");
+    }
     if parts.len() > MAX_DEPTH {
         return refuse("its name has too many directories");
     }
@@ -291,6 +310,9 @@ impl Writer<'_> {
                 if member.link.is_empty() || member.link.contains(&0) {
                     return Err(Error::hostile(&path, "it is a symlink to nowhere"));
                 }
+                if member.link.len() > MAX_TARGET {
+                    return Err(Error::hostile(&path, "it is a symlink to a name that is too long"));
+                }
                 let target = OsStr::from_bytes(&member.link);
                 self.tree.make_symlink(&path, target, attributes)?;
                 entry.mode = 0o777;
@@ -302,7 +324,10 @@ impl Writer<'_> {
                     return Err(Error::hostile(&path, format!("it is a hard link to outside, {}", printable(&member.link))));
                 };
                 let Some(to) = self.record.origin(to) else {
-                    return Err(Error::hostile(&path, format!("it is a hard link to {}, which is no file before it", printable(&member.link))));
+                    return Err(Error::hostile(
+                        &path,
+                        format!("it is a hard link to {}, which is no file before it", printable(&member.link)),
+                    ));
                 };
                 if to.path == path {
                     return Ok(());

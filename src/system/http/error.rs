@@ -1,5 +1,7 @@
 //! What can go wrong with a request.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 /// A request that did not give what it should. The text names the address, without credentials, and the cause, once.
@@ -51,4 +53,24 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self.kind, Kind::Status(404 | 410))
     }
+}
+
+/// The error and what it comes from, the innermost last. An `io::Error` names what is inside of what it carries, not that itself.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(carried) => Some(carried as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// The cause that all others only pass on.
+pub(super) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+/// The first of a kind.
+pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|error| error.downcast_ref())
 }

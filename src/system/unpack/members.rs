@@ -239,7 +239,11 @@ impl<R: Read> Members<R> {
                     b'\n' => {
                         let number: u64 = std::mem::take(&mut line).parse().map_err(|_| Error::damaged(BROKEN))?;
                         match (pairs, offset.take()) {
-                            (None, _) => pairs = Some(usize::try_from(number).ok().filter(|&n| n <= MAX_SEGMENTS).ok_or_else(|| Error::damaged(BROKEN))?),
+                            (None, _) => {
+                                pairs = Some(
+                                    usize::try_from(number).ok().filter(|&n| n <= MAX_SEGMENTS).ok_or_else(|| Error::damaged(BROKEN))?,
+                                )
+                            }
                             (Some(_), None) => offset = Some(number),
                             (Some(_), Some(offset)) => map.push(Segment { offset, length: number }),
                         }
@@ -271,12 +275,18 @@ impl<R: Read> Members<R> {
 
     /// One block; the stream must not end here.
     fn block(&mut self) -> Result<[u8; BLOCK], Error> {
+        // Not read_exact, which makes an error of its own of the end of the stream, one that could as well come from below.
         let mut block = [0; BLOCK];
-        match self.reader.read_exact(&mut block) {
-            Ok(()) => Ok(block),
-            Err(error) if is_end(&error) => Err(self.cut()),
-            Err(error) => Err(Error::Read(error)),
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.reader.read(&mut block[filled..]) {
+                Ok(0) => return Err(self.cut()),
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Read(error)),
+            }
         }
+        Ok(block)
     }
 
     /// After the first block of zeros: a second one, and nothing but zeros to the end.
@@ -309,17 +319,16 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// The end of the stream, as `read_exact` tells it; an error of a reader below carries something inside.
-fn is_end(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::UnexpectedEof && !error.get_ref().is_some_and(|inner| inner.source().is_some())
-}
-
 /// A header whose check sum is right.
 fn checked(block: &[u8; BLOCK]) -> Result<&Header, Error> {
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
     let header = Header::from_byte_slice(block);
     let told = header.cksum().map_err(Error::damaged)?;
-    if told == sum(&block[..148]) + 8 * 32 + sum(&block[156..]) { Ok(header) } else { Err(Error::damaged("a header has a wrong check sum")) }
+    if told == sum(&block[..148]) + 8 * 32 + sum(&block[156..]) {
+        Ok(header)
+    } else {
+        Err(Error::damaged("a header has a wrong check sum"))
+    }
 }
 
 /// A long name, without the NUL after it.

@@ -136,14 +136,15 @@ mod tests {
     #[test]
     fn values_may_contain_newlines() {
         let mut records = Records::default();
-        records.read(b"12 path=a\nb\n20 mtime=-1.25000000\n").unwrap();
+        records.read(b"12 path=a\nb\n21 mtime=-1.25000000\n").unwrap();
         assert_eq!(records.path.unwrap(), b"a\nb");
         assert_eq!(records.mtime.unwrap(), (-2, 750_000_000));
     }
 
     #[test]
     fn what_is_no_record_is_refused() {
-        for data in [&b"x"[..], b"9 path=a\n", b"8 path=a\n", b"10 pathxxa\n", b"99999999999999999999 a=b\n", b"0 a=b\n", b"12 size=abcd\n"] {
+        for data in [&b"x"[..], b"7 path=a\n", b"8 path=a\n", b"10 pathxxa\n", b"99999999999999999999 a=b\n", b"0 a=b\n", b"12 size=abcd\n"]
+        {
             assert!(Records::default().read(data).is_err(), "{}", data.escape_ascii());
         }
     }

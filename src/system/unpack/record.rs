@@ -59,7 +59,11 @@ impl Record {
 
     /// Counts the bytes of a file before they are written.
     pub fn count(&mut self, bytes: u64, most: u64) -> Result<(), String> {
-        self.bytes = self.bytes.checked_add(bytes).filter(|&bytes| bytes <= most).ok_or_else(|| format!("the archive has more than {most} bytes"))?;
+        self.bytes = self
+            .bytes
+            .checked_add(bytes)
+            .filter(|&bytes| bytes <= most)
+            .ok_or_else(|| format!("the archive has more than {most} bytes"))?;
         Ok(())
     }
 

@@ -38,7 +38,11 @@ pub(super) fn check(map: &[Segment], size: u64, stored: u64) -> Result<Vec<Segme
 
 /// The parts that a block of an old GNU archive names.
 pub(super) fn of_headers(headers: &[GnuSparseHeader]) -> std::io::Result<Vec<Segment>> {
-    headers.iter().filter(|header| !header.is_empty()).map(|header| Ok(Segment { offset: header.offset()?, length: header.length()? })).collect()
+    headers
+        .iter()
+        .filter(|header| !header.is_empty())
+        .map(|header| Ok(Segment { offset: header.offset()?, length: header.length()? }))
+        .collect()
 }
 
 #[cfg(test)]

@@ -95,14 +95,19 @@ impl<'a> Tree<'a> {
     /// Makes a second name of a file, or of a symlink itself.
     pub fn make_hardlink(&mut self, path: &Path, to: &Path) -> Result<(), Error> {
         let (parent, to_name) = self.parent(to)?;
-        let to_parent = parent.try_clone_to_owned().map_err(|error| Error::Write { operation: "open the parent of", path: to.to_owned(), source: error })?;
+        let to_parent = parent.try_clone_to_owned().map_err(|error| Error::Write {
+            operation: "open the parent of",
+            path: to.to_owned(),
+            source: error,
+        })?;
         self.make(path, "make hard link", |parent, name| linkat(&to_parent, to_name, parent, name, AtFlags::empty()))
     }
 
     /// What a file gets when all is in it; the mode after the owner, because a change of owner takes the set-id bits away.
     pub fn finish_file(path: &Path, file: impl AsFd, attributes: Attributes) -> Result<(), Error> {
         if let Some((uid, gid)) = attributes.owner {
-            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(|error| Error::write("set the owner of", path, error))?;
+            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(|error| Error::write("set the owner of", path, error))?;
         }
         fchmod(&file, Mode::from_bits_truncate(attributes.mode)).map_err(|error| Error::write("set the mode of", path, error))?;
         if let Some(mtime) = attributes.mtime {
@@ -125,7 +130,12 @@ impl<'a> Tree<'a> {
     }
 
     /// Runs `make`, once more after it found something in its place and that was removed.
-    fn make<T>(&mut self, path: &Path, operation: &'static str, make: impl Fn(BorrowedFd<'_>, &OsStr) -> nix::Result<T>) -> Result<T, Error> {
+    fn make<T>(
+        &mut self,
+        path: &Path,
+        operation: &'static str,
+        make: impl Fn(BorrowedFd<'_>, &OsStr) -> nix::Result<T>,
+    ) -> Result<T, Error> {
         let (parent, name) = self.parent(path)?;
         let result = match make(parent, name) {
             Err(Errno::EEXIST) => {
