@@ -1,11 +1,13 @@
 //! systemd over D-Bus, and the only use of the D-Bus library.
 //!
-//! [`Systemd`] is what can be asked of it; [`connect`] gives the real one.
+//! [`Systemd`] is what can be asked of it; [`connect`] gives the real one, and `Fake` (feature `fake`) one for tests.
 //! Only members that systemd 219 has are needed; what came later is optional in the answers.
 //! The members, properties and states are those of `org.freedesktop.systemd1(5)`.
 
 mod bus;
 mod error;
+#[cfg(feature = "fake")]
+mod fake;
 mod jobs;
 mod link;
 mod properties;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 pub use bus::{Bus, Sockets, connect};
 pub use error::{Error, Refusal};
+#[cfg(feature = "fake")]
+pub use fake::{Behaviour, Call, Fake};
 
 /// The manager of the machine's units.
 ///
