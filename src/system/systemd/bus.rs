@@ -397,3 +397,6 @@ fn monotonic() -> u64 {
         .and_then(|now| Some(u64::try_from(now.tv_sec()).ok()? * 1_000_000 + u64::try_from(now.tv_nsec()).ok()? / 1000))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
