@@ -6,7 +6,7 @@
 
 mod bus;
 mod error;
-#[cfg(any())]
+#[cfg(feature = "fake")]
 mod fake;
 mod jobs;
 mod link;
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub use bus::{Bus, Sockets, connect};
 pub use error::{Error, Refusal};
-#[cfg(any())]
-pub use fake::{Call, Fake};
+#[cfg(feature = "fake")]
+pub use fake::{Behaviour, Call, Fake};
 
 /// The manager of the machine's units.
 ///
@@ -39,7 +39,8 @@ pub trait Systemd: Send + Sync {
     /// links it had to make. Needs a [`Systemd::reload`] to take effect.
     ///
     /// A unit is a name with a file where systemd looks for them, or an absolute path. [`Error::NoSuchUnit`] where the
-    /// target or a unit has no file; [`Error::UnitExists`] where a link of that name leads elsewhere.
+    /// target or a unit has no file; [`Error::UnitExists`] where a file has the name of the link. A link that leads
+    /// elsewhere is that too, or is replaced (systemd 252).
     async fn add_wants(&self, target: &str, units: &[String]) -> Result<Vec<Change>, Error>;
 
     /// Queues a start, with all that the unit requires, in place of a conflicting job (mode `replace`).

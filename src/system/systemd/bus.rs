@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{interval, sleep, timeout};
 use zbus::{DynamicType, OwnedObjectPath, OwnedVariant, Type};
 
@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 /// How much longer than other calls `Reload` may take; systemctl too gives it more (`DAEMON_RELOAD_TIMEOUT_SEC`).
 const RELOAD: u32 = 4;
+
+/// Calls under way at a time. The bus refuses a connection more than 128 (`max_replies_per_connection`, `dbus-daemon(1)`).
+const AT_ONCE: usize = 64;
 
 /// A unit as `ListUnits` has it: name, description, load, active, sub, followed unit, path, job number, job type, job path.
 type RawUnit = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
@@ -62,6 +65,7 @@ pub struct Bus {
     sockets: Sockets,
     jobs: Arc<Jobs>,
     link: Mutex<Arc<Link>>,
+    calls: Semaphore,
 }
 
 /// Connects to systemd over the system bus, else over its private socket.
@@ -72,7 +76,7 @@ pub struct Bus {
 pub async fn connect(sockets: &Sockets) -> Result<Bus, Error> {
     let jobs = Arc::new(Jobs::default());
     let link = open(sockets, &jobs).await?;
-    Ok(Bus { sockets: sockets.clone(), jobs, link: Mutex::new(Arc::new(link)) })
+    Ok(Bus { sockets: sockets.clone(), jobs, link: Mutex::new(Arc::new(link)), calls: Semaphore::new(AT_ONCE) })
 }
 
 async fn open(sockets: &Sockets, jobs: &Arc<Jobs>) -> Result<Link, Error> {
@@ -147,7 +151,8 @@ impl Bus {
 
     /// All properties of one interface of the unit at `path`; `name` is for the error text.
     async fn properties(&self, name: &str, path: &str, interface: &str) -> Result<Properties, Error> {
-        let all: HashMap<String, OwnedVariant> = self.call(self.ask("GetAll", name), Target(path, PROPERTIES), "GetAll", &(interface,)).await?;
+        let all: HashMap<String, OwnedVariant> =
+            self.call(self.ask("GetAll", name), Target(path, PROPERTIES), "GetAll", &(interface,)).await?;
         Ok(Properties(all))
     }
 
@@ -169,10 +174,15 @@ impl Bus {
                         continue;
                     }
                 };
-                match link.call(target, member, body).await {
+                let turn = self.calls.acquire().await;
+                let answer = link.call(target, member, body).await;
+                drop(turn);
+                match answer {
                     Ok(answer) => return Ok(answer),
                     // It never reached systemd, or may safely reach it twice.
-                    Err(Failure::Refused(refusal)) if refusal.is_absence() || (refusal.short_name() == "NoReply" && again == Again::Yes) => {
+                    Err(Failure::Refused(refusal))
+                        if refusal.is_absence() || (refusal.short_name() == "NoReply" && again == Again::Yes) =>
+                    {
                         last = Some(refusal.of(named, object));
                         sleep(PAUSE).await;
                         if let Err(error) = self.renew(&link).await {
@@ -387,3 +397,6 @@ fn monotonic() -> u64 {
         .and_then(|now| Some(u64::try_from(now.tv_sec()).ok()? * 1_000_000 + u64::try_from(now.tv_nsec()).ok()? / 1000))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

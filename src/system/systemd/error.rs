@@ -110,7 +110,7 @@ impl Refusal {
     }
 
     /// One of systemd's: `name` is the last part, after `org.freedesktop.systemd1.`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fake"))]
     pub(super) fn systemd(name: &str, message: impl fmt::Display) -> Refusal {
         Refusal { name: format!("org.freedesktop.systemd1.{name}"), message: message.to_string() }
     }
