@@ -161,8 +161,7 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
     if let Some(fd) = &inherited {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
-    // `inherited` is closed on return, before the next program can start.
-    tokio::process::Command::new(&command.program)
+    let child = tokio::process::Command::new(&command.program)
         .args(&command.args)
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
@@ -172,7 +171,10 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
-        .spawn()
+        .spawn();
+    // Here and not on return: an argument outlives the guard, and the next program would inherit it, too.
+    drop(inherited);
+    child
 }
 
 /// Stays with a started program until it ends or must be killed.
