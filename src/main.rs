@@ -30,7 +30,8 @@ fn main() -> ExitCode {
     };
     output::log::start(invocation.printing.verbose, invocation.printing.json_log);
     let printing = &invocation.printing;
-    let wish = follow::Wish { events: printing.events.clone(), verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
+    let wish =
+        follow::Wish { events: printing.events.clone(), verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
     let exit = match (follow::follow(&wish), tokio::runtime::Runtime::new()) {
         (Ok((events, follower)), Ok(runtime)) => {
             let ended = runtime.block_on(run(&invocation, events));

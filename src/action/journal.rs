@@ -50,7 +50,9 @@ impl Journal {
         }
         let file = append(&path)?;
         if whole > 0 && whole < text.len() {
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).with_context(|| format!("cannot cut the torn line off {}", path.display()))?;
+            file.set_len(whole as u64)
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot cut the torn line off {}", path.display()))?;
         }
         Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story }))))
     }

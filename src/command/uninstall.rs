@@ -50,7 +50,9 @@ pub struct Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     if world.is_live() && !world.is_privileged() {
-        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall")).leaving("nothing was changed").cured_by("run the same command with sudo"));
+        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall"))
+            .leaving("nothing was changed")
+            .cured_by("run the same command with sudo"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
@@ -70,8 +72,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     ask(&journal, &node, wish, world.now()).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     carry_out(&site, &journal, wish).await.map_err(|error| match error {
-        action::Error::Interrupted => Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on"),
-        error => Failure::new(Exit::Failed, error).leaving("the uninstall is half done").cured_by("remove the cause, then dcos-node uninstall goes on"),
+        action::Error::Interrupted => {
+            Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
+        }
+        error => Failure::new(Exit::Failed, error)
+            .leaving("the uninstall is half done")
+            .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
     Ok(Outcome { changed: true, kept: kept(world), foreign: foreign(&node), plan: Vec::new() })
 }
@@ -138,6 +144,9 @@ fn foreign(node: &Node) -> Vec<String> {
 }
 
 fn not_ours(node: &Node) -> Failure {
-    let text = format!("DC/OS on this node was not installed by dcos-node: {}", foreign(node).into_iter().take(5).collect::<Vec<_>>().join(", "));
-    Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by("pkgpanda uninstall, then rm -rf /etc/mesosphere")
+    let text =
+        format!("DC/OS on this node was not installed by dcos-node: {}", foreign(node).into_iter().take(5).collect::<Vec<_>>().join(", "));
+    Failure::new(Exit::Conflict, anyhow::anyhow!(text))
+        .leaving("nothing was changed")
+        .cured_by("pkgpanda uninstall, then rm -rf /etc/mesosphere")
 }

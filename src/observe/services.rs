@@ -58,7 +58,15 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
     for unit in systemd.units(names).await? {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
         let (condition, why) = judge(&unit, service.as_ref());
-        reports.push(UnitReport { name: unit.name, description: unit.description, active: unit.active, sub: unit.sub, condition, why, log: Vec::new() });
+        reports.push(UnitReport {
+            name: unit.name,
+            description: unit.description,
+            active: unit.active,
+            sub: unit.sub,
+            condition,
+            why,
+            log: Vec::new(),
+        });
     }
     Ok(reports)
 }
@@ -88,7 +96,9 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
     match unit.load.as_str() {
         "loaded" => {}
         "not-found" => return failed("its unit file is not there".into()),
-        other => return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})"))),
+        other => {
+            return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})")));
+        }
     }
     let start_pre = service.and_then(failing_start_pre);
     match unit.active.as_str() {
@@ -111,7 +121,8 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
 
 /// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
 fn failing_start_pre(service: &Service) -> Option<String> {
-    let last = service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
+    let last =
+        service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
     (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
 }
 

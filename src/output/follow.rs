@@ -47,7 +47,13 @@ impl Follower {
 pub fn follow(wish: &Wish) -> io::Result<(Events, Follower)> {
     let (sender, receiver) = channel();
     let file = wish.events.as_deref().map(open).transpose()?;
-    let teller = Teller { bars: io::stderr().is_terminal().then(MultiProgress::new), paint: Paint::stderr(wish.no_color), verbose: wish.verbose, quiet: wish.quiet, open: HashMap::new() };
+    let teller = Teller {
+        bars: io::stderr().is_terminal().then(MultiProgress::new),
+        paint: Paint::stderr(wish.no_color),
+        verbose: wish.verbose,
+        quiet: wish.quiet,
+        open: HashMap::new(),
+    };
     let thread = std::thread::spawn(move || tell(&receiver, teller, file));
     Ok((Events::to(sender), Follower(thread)))
 }

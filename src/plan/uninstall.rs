@@ -87,7 +87,9 @@ fn is_ours(object: &Object) -> bool {
 
 /// Directories that hold our own traces until the end.
 fn leads_to_ours(object: &Object) -> bool {
-    let holds = |path: &Path| [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().any(|ours| Path::new(ours).starts_with(path));
+    let holds = |path: &Path| {
+        [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().any(|ours| Path::new(ours).starts_with(path))
+    };
     matches!(object, Object::Directory { path } if holds(path))
 }
 
