@@ -9,4 +9,12 @@
 //!
 //! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that know nothing of DC/OS.
 
+pub mod action;
+pub mod cli;
+pub mod command;
+pub mod dcos;
+pub mod observe;
+pub mod output;
+pub mod plan;
+pub mod preflight;
 pub mod system;

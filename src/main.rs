@@ -1,1 +1,135 @@
-fn main(){}
+//! The wiring: log and output, one command, its value, the exit code.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcos_node::action::site::Stop;
+use dcos_node::cli::{self, Command, Invocation};
+use dcos_node::command::{Failure, World, install, preflight, recover, status, uninstall};
+use dcos_node::dcos::event::Events;
+use dcos_node::dcos::exit::Exit;
+use dcos_node::output::paint::Paint;
+use dcos_node::output::{self, follow};
+use dcos_node::system::clock::KernelClock;
+use dcos_node::system::root::Root;
+use dcos_node::system::signals;
+use dcos_node::system::systemd::{self, Systemd};
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(refused) if refused.is_error => {
+            output::complaint(&refused.text);
+            return ExitCode::from(Exit::Usage.code());
+        }
+        Err(help) => {
+            output::text(&help.text);
+            return ExitCode::SUCCESS;
+        }
+    };
+    output::log::start(invocation.printing.verbose, invocation.printing.json_log);
+    let printing = &invocation.printing;
+    let wish = follow::Wish { events: printing.events.clone(), verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
+    let exit = match (follow::follow(&wish), tokio::runtime::Runtime::new()) {
+        (Ok((events, follower)), Ok(runtime)) => {
+            let ended = runtime.block_on(run(&invocation, events));
+            // Everything that could still tell news ends before the result is printed.
+            runtime.shutdown_timeout(Duration::from_secs(10));
+            follower.finish();
+            conclude(&invocation, ended)
+        }
+        (Err(error), _) => conclude(&invocation, Err(Failure::new(Exit::Usage, error).cured_by("--events takes a file, fd:N or -"))),
+        (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error))),
+    };
+    ExitCode::from(exit.code())
+}
+
+/// What a command came to.
+enum Value {
+    Install(install::Outcome),
+    Preflight(dcos_node::preflight::report::Report, bool),
+    Uninstall(uninstall::Outcome),
+    Status(status::Outcome),
+    Recover(recover::Outcome),
+    Text(String),
+}
+
+async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> {
+    if let Command::Print(text) = &invocation.command {
+        return Ok(Value::Text(text.clone()));
+    }
+    let root = Root::new(&invocation.root);
+    let stop = Stop::default();
+    let asked = stop.clone();
+    let news = events.clone();
+    signals::on_first(move || {
+        asked.ask();
+        news.note("stopping at the next safe point; once more stops at once");
+    });
+    let world = World {
+        systemd: connect(&root).await,
+        root,
+        clock: Arc::new(KernelClock),
+        events,
+        stop,
+        command_line: invocation.words(),
+        ca_file: invocation.ca_file.clone(),
+    };
+    match &invocation.command {
+        Command::Install(request) => install::run(request, &world).await.map(Value::Install),
+        Command::Preflight { request, strict } => preflight::run(request, &world).await.map(|report| Value::Preflight(report, *strict)),
+        Command::Uninstall(request) => uninstall::run(request, &world).await.map(Value::Uninstall),
+        Command::Status => status::run(&world).await.map(Value::Status),
+        Command::Recover(request) => recover::run(request, &world).await.map(Value::Recover),
+        Command::Print(text) => Ok(Value::Text(text.clone())),
+    }
+}
+
+async fn connect(root: &Root) -> Result<Arc<dyn Systemd>, String> {
+    if !root.is_live() {
+        return Err("the node is a directory".into());
+    }
+    let sockets = systemd::Sockets::default();
+    systemd::connect(&sockets).await.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string())
+}
+
+/// Prints what came of it and says how to exit.
+fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
+    let printing = &invocation.printing;
+    match ended {
+        Ok(value) => {
+            show(&value, printing.json, Paint::stdout(printing.no_color));
+            match value {
+                Value::Preflight(report, strict) => report.exit(strict),
+                Value::Status(status) => status.exit(),
+                _ => Exit::Done,
+            }
+        }
+        Err(failure) => {
+            if printing.json {
+                output::json(&failure.report());
+            }
+            output::complaint(&output::failure::text(&failure, Paint::stderr(printing.no_color)));
+            // A boot must not fail over what the next boot, or an operator, can finish.
+            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true }));
+            if at_boot { Exit::Done } else { failure.exit }
+        }
+    }
+}
+
+fn show(value: &Value, json: bool, paint: Paint) {
+    match (value, json) {
+        (Value::Text(text), _) => output::text(text),
+        (Value::Install(outcome), true) => output::json(outcome),
+        (Value::Install(outcome), false) => output::text(&output::outcome::install(outcome, paint)),
+        (Value::Preflight(report, _), true) => output::json(report),
+        (Value::Preflight(report, _), false) => output::text(&output::preflight::text(report, paint)),
+        (Value::Uninstall(outcome), true) => output::json(outcome),
+        (Value::Uninstall(outcome), false) => output::text(&output::outcome::uninstall(outcome, paint)),
+        (Value::Status(status), true) => output::json(status),
+        (Value::Status(status), false) => output::text(&output::status::text(status, paint)),
+        (Value::Recover(outcome), true) => output::json(outcome),
+        (Value::Recover(outcome), false) => output::text(&output::outcome::recover(outcome, paint)),
+    }
+}

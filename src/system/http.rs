@@ -1,1 +1,427 @@
 //! HTTP, and the only use of the HTTP client.
+
+#![allow(clippy::disallowed_methods, reason = "this room reads the file of the certificate authority")]
+
+mod backoff;
+mod error;
+mod values;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
+
+use super::resolver;
+use backoff::Backoff;
+use error::{find, innermost};
+
+pub use error::{Error, Kind};
+
+/// How to speak to servers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A file of PEM certificates of authorities to trust besides those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// How long making a connection may take, the lookup of the name included.
+    pub connect_timeout: Duration,
+    /// How long a server may send nothing, before its answer and inside of it.
+    pub stall_timeout: Duration,
+    /// What we call ourselves.
+    pub user_agent: String,
+    /// How often a request is sent at most, if it fails in a way that may pass.
+    pub attempts: u32,
+    /// The pause after the first failure; it doubles with each further one.
+    pub first_pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            attempts: 5,
+            first_pause: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Sends requests; clones share their connections. Proxies are taken from the environment (`http_proxy`, `https_proxy`, `no_proxy`).
+#[derive(Clone)]
+pub struct Client {
+    inner: reqwest::Client,
+    /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so takes a slow reader for a stalled server.
+    stall_timeout: Duration,
+    connect_timeout: Duration,
+    attempts: u32,
+    first_pause: Duration,
+}
+
+impl fmt::Debug for Client {
+    /// What is inside knows the credentials of proxies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("attempts", &self.attempts).field("first_pause", &self.first_pause).finish_non_exhaustive()
+    }
+}
+
+/// What a server tells about a file without sending it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The status, such as 200 or 404.
+    pub status: u16,
+    /// Length in bytes, if the server tells.
+    pub length: Option<u64>,
+    /// The clock of the server.
+    pub date: Option<SystemTime>,
+}
+
+impl Client {
+    /// Fails only if the file of authorities cannot be used. A node without any authorities gets a client for plain HTTP.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let authorities = match &options.ca_file {
+            Some(file) => certificates(file).map_err(|cause| local("use the certificates in", file.display().to_string(), cause))?,
+            None => Vec::new(),
+        };
+        let builder = || common(options).dns_resolver(Names);
+        // The client refuses to be made on a system without authorities unless it is told to do without.
+        let inner = builder()
+            .tls_certs_merge(authorities.clone())
+            .build()
+            .or_else(|_| builder().tls_certs_only(authorities).build())
+            .map_err(|error| local("make", "an HTTP client".to_owned(), innermost(&error).to_string()))?;
+        Ok(Self::with(inner, options))
+    }
+
+    fn with(inner: reqwest::Client, options: &Options) -> Self {
+        let &Options { connect_timeout, stall_timeout, attempts, first_pause, .. } = options;
+        Self { inner, stall_timeout, connect_timeout, attempts, first_pause }
+    }
+
+    /// A whole file of at most `limit_bytes`.
+    pub async fn get(&self, url: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        let address = Address::parse(url)?;
+        let mut backoff = self.backoff();
+        loop {
+            match self.get_once(&address, limit_bytes).await {
+                Ok(content) => return Ok(content),
+                Err(error) => backoff.pause_after(error).await?,
+            }
+        }
+    }
+
+    /// A file piece by piece.
+    pub async fn open(&self, url: &str) -> Result<Body, Error> {
+        let address = Address::parse(url)?;
+        let mut backoff = self.backoff();
+        loop {
+            match self.open_once(&address).await {
+                Ok(body) => return Ok(body),
+                Err(error) => backoff.pause_after(error).await?,
+            }
+        }
+    }
+
+    /// What the server tells about a file. A status that will not pass is an answer, not an error.
+    pub async fn head(&self, url: &str) -> Result<Head, Error> {
+        let address = Address::parse(url)?;
+        let mut backoff = self.backoff();
+        loop {
+            match self.send(Method::HEAD, &address, &[]).await {
+                Ok(response) if is_transient(response.status()) => backoff.pause_after(refusal("ask for", &address, &response)).await?,
+                Ok(response) => {
+                    let length = text(response.headers(), header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+                    return Ok(Head { status: response.status().as_u16(), length, date: date_of(response.headers()) });
+                }
+                Err(error) => backoff.pause_after(error).await?,
+            }
+        }
+    }
+
+    async fn get_once(&self, address: &Address, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut body = self.open_once(address).await?;
+        // A short file is sooner asked for again than gone on with.
+        body.validator = None;
+        let too_large = || failure("get", address, Kind::TooLarge, format!("it has more than {limit} bytes"), false);
+        if body.length.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut content = Vec::new();
+        while let Some(bytes) = body.chunk().await? {
+            if (content.len() + bytes.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            content.extend_from_slice(&bytes);
+        }
+        Ok(content)
+    }
+
+    async fn open_once(&self, address: &Address) -> Result<Body, Error> {
+        let response = self.send(Method::GET, address, &[]).await?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal("get", address, &response));
+        }
+        let headers = response.headers();
+        Ok(Body {
+            length: response.content_length(),
+            date: date_of(headers),
+            validator: validator(headers),
+            received: 0,
+            client: self.clone(),
+            address: address.clone(),
+            backoff: self.backoff(),
+            response,
+        })
+    }
+
+    /// One request, one answer of any status.
+    async fn send(&self, method: Method, address: &Address, headers: &[(HeaderName, &str)]) -> Result<Response, Error> {
+        let operation = if method == Method::HEAD { "ask for" } else { "get" };
+        let mut request = self.inner.request(method, address.0.clone());
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        match tokio::time::timeout(self.connect_timeout + self.stall_timeout, request.send()).await {
+            Ok(answer) => answer.map_err(|error| explain(operation, address, &error)),
+            Err(_) => Err(failure(operation, address, Kind::Stalled, "the server does not answer".to_owned(), true)),
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.attempts, self.first_pause)
+    }
+}
+
+/// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One attempt; ten seconds of silence are an error.
+pub async fn get_unix(socket: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+    let shown = || format!("{path} from {}", socket.display());
+    let options = Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
+    let inner = common(&options).no_proxy().tls_certs_only([]).unix_socket(socket).build();
+    let inner = inner.map_err(|error| local("get", shown(), innermost(&error).to_string()))?;
+    let client = Client::with(inner, &options);
+    let address = Address::parse(&format!("http://localhost{path}"))?;
+    client.get_once(&address, limit_bytes).await.map_err(|error| Error { address: shown(), ..error })
+}
+
+/// A file on its way. A connection that breaks is taken up again where it broke, if the server can do that.
+pub struct Body {
+    /// Length in bytes, if the server tells; exactly so many come, or an error.
+    pub length: Option<u64>,
+    /// The clock of the server.
+    pub date: Option<SystemTime>,
+    /// What tells one version of the file from another; without it nothing can be taken up again.
+    validator: Option<String>,
+    received: u64,
+    client: Client,
+    address: Address,
+    backoff: Backoff,
+    response: Response,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("address", &self.address)
+            .field("length", &self.length)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
+                Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
+                Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
+                Ok(Ok(Some(bytes))) => {
+                    self.received += bytes.len() as u64;
+                    if self.length.is_some_and(|length| self.received > length) {
+                        return Err(self.broken("the server sends more than it announced".to_owned()));
+                    }
+                    self.backoff.reset();
+                    return Ok(Some(bytes));
+                }
+                Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
+                Ok(Ok(None)) => self.broken("the connection ended".to_owned()),
+                Ok(Err(error)) => self.broken(innermost(&error).to_string()),
+            };
+            self.resume(error).await?;
+        }
+    }
+
+    /// Asks for the rest. Only an answer with the rest of the same file is taken; after any other the caller has to start over.
+    async fn resume(&mut self, mut error: Error) -> Result<(), Error> {
+        let Some(validator) = self.validator.clone() else { return Err(error) };
+        let range = format!("bytes={}-", self.received);
+        loop {
+            self.backoff.pause_after(error).await?;
+            let headers = [(header::RANGE, range.as_str()), (header::IF_RANGE, validator.as_str())];
+            match self.client.send(Method::GET, &self.address, &headers).await {
+                Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT && self.continues(response.headers()) => {
+                    self.response = response;
+                    return Ok(());
+                }
+                Ok(response) if response.status().is_success() || response.status() == StatusCode::RANGE_NOT_SATISFIABLE => {
+                    return Err(self.broken("the connection ended, and the server cannot go on from there".to_owned()));
+                }
+                Ok(response) => error = refusal("get", &self.address, &response),
+                Err(next) => error = next,
+            }
+        }
+    }
+
+    /// The answer starts where we are, and belongs to the file that we have begun.
+    fn continues(&self, headers: &HeaderMap) -> bool {
+        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(values::range) else { return false };
+        first == self.received
+            && self.length.is_none_or(|length| last + 1 == length && whole.is_none_or(|whole| whole == length))
+            && validator(headers).is_none_or(|validator| self.validator.as_ref() == Some(&validator))
+    }
+
+    fn broken(&self, cause: String) -> Error {
+        let of = self.length.map(|length| format!(" of {length}")).unwrap_or_default();
+        failure("get", &self.address, Kind::Truncated, format!("{cause} (after {}{of} bytes)", self.received), true)
+    }
+}
+
+/// An address of HTTP. It is shown without credentials and without a query, which may carry some.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(Url);
+
+impl Address {
+    /// Reads `http://...` or `https://...`.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        // Text that is no address is not repeated: a credential may be in it.
+        let bad = |cause: String| local("read", "the given URL".to_owned(), cause);
+        let parsed = Url::parse(url).map_err(|error| bad(error.to_string()))?;
+        match parsed.scheme() {
+            "http" | "https" => Ok(Self(parsed)),
+            other => Err(bad(format!("it starts with {other}:, not with http: or https:"))),
+        }
+    }
+
+    /// The address of something below this one; `relative` is a path of names, in which no character has a meaning but the slash.
+    pub fn below(&self, relative: &str) -> Self {
+        let mut url = self.0.clone();
+        // Only addresses without a host have no path, and HTTP has none of those.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(relative.split('/').filter(|name| !name.is_empty()));
+        }
+        Self(url)
+    }
+
+    /// The whole address with its credentials: to be sent, not to be shown.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.0.clone();
+        // Both fail only on addresses without a host.
+        let _ = (url.set_username(""), url.set_password(None));
+        url.set_fragment(None);
+        if url.query().is_some() {
+            url.set_query(Some("..."));
+        }
+        f.write_str(url.as_str())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+/// Our resolver as the client wants it.
+struct Names;
+
+impl reqwest::dns::Resolve for Names {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(async move {
+            let addresses = resolver::lookup(name.as_str()).await?;
+            let addresses: reqwest::dns::Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+/// What all clients have in common.
+fn common(options: &Options) -> reqwest::ClientBuilder {
+    // Fails if it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().user_agent(&options.user_agent).connect_timeout(options.connect_timeout).referer(false)
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
+    let pem = std::fs::read(file).map_err(|error| error.to_string())?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if certificates.is_empty() => Err("there are none in it".to_owned()),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(innermost(&error).to_string()),
+    }
+}
+
+fn failure(operation: &'static str, address: &Address, kind: Kind, cause: String, transient: bool) -> Error {
+    Error { operation, address: address.to_string(), kind, cause, transient, attempts: 1, retry_after: None }
+}
+
+/// What went wrong before anything was sent.
+fn local(operation: &'static str, address: String, cause: String) -> Error {
+    Error { operation, address, kind: Kind::Other, cause, transient: false, attempts: 1, retry_after: None }
+}
+
+/// A request without an answer.
+fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -> Error {
+    let cause = innermost(error).to_string();
+    let (kind, transient) = if find::<rustls::Error>(error).is_some() {
+        (Kind::Tls, false)
+    } else if let Some(resolver) = find::<resolver::Error>(error) {
+        (Kind::Unreachable, resolver.is_transient())
+    } else if error.is_builder() || error.is_redirect() {
+        (Kind::Other, false)
+    } else if error.is_connect() || error.is_timeout() || find::<io::Error>(error).is_some() || cause.contains("connection closed") {
+        (Kind::Unreachable, true)
+    } else {
+        (Kind::Other, false)
+    };
+    failure(operation, address, kind, cause, transient)
+}
+
+/// An answer that is none of those we can use.
+fn refusal(operation: &'static str, address: &Address, response: &Response) -> Error {
+    let status = response.status();
+    let retry_after = text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
+    });
+    let error = failure(operation, address, Kind::Status(status.as_u16()), format!("the server answers {status}"), is_transient(status));
+    Error { retry_after, ..error }
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) || status.is_server_error()
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
+    text(headers, header::DATE).and_then(values::date)
+}
+
+/// What goes into `If-Range`: weak tags do not promise equal bytes.
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let tag = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
+    tag.or_else(|| text(headers, header::LAST_MODIFIED)).map(str::to_owned)
+}

@@ -1,1 +1,175 @@
 //! The system calls that need unsafe code; the only file that may use it.
+//!
+//! Each function is one call and returns the kernel's own error number: which of them mean "this kernel or file system cannot do it"
+//! is for the caller to decide, who knows the fallback.
+
+#![allow(unsafe_code, reason = "neither the standard library nor nix has these calls on every C library we build for")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
+pub const TIME_ERROR: i32 = libc::TIME_ERROR;
+
+/// The bit in [`ClockReading::status`] that says the same.
+pub const STA_UNSYNC: i32 = libc::STA_UNSYNC;
+
+/// The inode flag of `chattr +i`: not even root may change, rename or remove the file.
+pub const IMMUTABLE: u32 = 0x10; // FS_IMMUTABLE_FL of linux/fs.h, which libc does not have
+
+/// What `adjtimex(2)` reports, with its units made one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The return value: 0 is a good clock, 1 to 4 are about leap seconds, 5 is [`TIME_ERROR`].
+    pub state: i32,
+    /// `STA_*` bits, such as [`STA_UNSYNC`].
+    pub status: i32,
+    /// What is still to be corrected, in nanoseconds; negative when the clock is ahead.
+    pub offset_ns: i64,
+    /// The most that the clock can be wrong, in microseconds; the kernel raises it by 500 a second until a daemon sets it.
+    pub maxerror_us: i64,
+    /// How much the time daemon believes the clock to be wrong, in microseconds.
+    pub esterror_us: i64,
+}
+
+/// Reads the kernel clock's state with `adjtimex(2)`. Changes nothing, and needs no privilege.
+pub fn clock_state() -> io::Result<ClockReading> {
+    // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes` of zero means "only read".
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live, exclusively borrowed timex, which the kernel fills and does not keep.
+    let state = unsafe { libc::adjtimex(&raw mut timex) };
+    if state < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The fields are C longs, which are narrower than i64 on 32-bit targets only.
+    #[allow(clippy::useless_conversion)]
+    let (offset, maxerror_us, esterror_us) = (i64::from(timex.offset), i64::from(timex.maxerror), i64::from(timex.esterror));
+    let offset_ns = if timex.status & libc::STA_NANO == 0 { offset.saturating_mul(1000) } else { offset };
+    Ok(ClockReading { state, status: timex.status, offset_ns, maxerror_us, esterror_us })
+}
+
+/// Exchanges two names in one atomic step: `renameat2(2)` with `RENAME_EXCHANGE`. Both must exist; a symlink is exchanged, not followed.
+///
+/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
+pub fn rename_exchange(a_directory: impl AsFd, a: &Path, b_directory: impl AsFd, b: &Path) -> io::Result<()> {
+    renameat2(a_directory, a, b_directory, b, libc::RENAME_EXCHANGE)
+}
+
+/// Renames, and fails with `EEXIST` rather than replace the new name: `renameat2(2)` with `RENAME_NOREPLACE`.
+///
+/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
+pub fn rename_noreplace(old_directory: impl AsFd, old: &Path, new_directory: impl AsFd, new: &Path) -> io::Result<()> {
+    renameat2(old_directory, old, new_directory, new, libc::RENAME_NOREPLACE)
+}
+
+// By number: the C libraries that we build for have a wrapper only since glibc 2.28 and musl 1.2.6.
+fn renameat2(old_directory: impl AsFd, old: &Path, new_directory: impl AsFd, new: &Path, flags: libc::c_uint) -> io::Result<()> {
+    let (old, new) = (c_path(old)?, c_path(new)?);
+    let (old_directory, new_directory) = (old_directory.as_fd(), new_directory.as_fd());
+    // SAFETY: both paths are NUL-terminated and both descriptors open until the call returns; the kernel only reads the paths.
+    let result = unsafe {
+        libc::syscall(libc::SYS_renameat2, old_directory.as_raw_fd(), old.as_ptr(), new_directory.as_raw_fd(), new.as_ptr(), flags)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Writes everything that waits for the file system of `fd` to its disk, and waits for that: `syncfs(2)`.
+///
+/// The kernel reports errors of writing back from Linux 5.8 on only.
+pub fn sync_filesystem(fd: impl AsFd) -> io::Result<()> {
+    Ok(nix::unistd::syncfs(fd)?)
+}
+
+/// The flags that `lsattr` shows, such as [`IMMUTABLE`]: `FS_IOC_GETFLAGS` of `ioctl_iflags(2)`.
+///
+/// `fd` must be open for reading (not `O_PATH`). `ENOTTY` or `EOPNOTSUPP`: the file system has no such flags.
+pub fn inode_flags(fd: impl AsFd) -> io::Result<u32> {
+    // The number says that a long is passed, yet most file systems write an int; FUSE writes the long.
+    let mut flags = [0u32; 2];
+    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes that the kernel may write.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_GETFLAGS, flags.as_mut_ptr()) };
+    if result == 0 { Ok(flags[0]) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Replaces the flags that `chattr` sets: `FS_IOC_SETFLAGS` of `ioctl_iflags(2)`. Pass what [`inode_flags`] returned, with bits changed.
+///
+/// `EPERM`: [`IMMUTABLE`] needs `CAP_LINUX_IMMUTABLE`, which containers often lack.
+pub fn set_inode_flags(fd: impl AsFd, flags: u32) -> io::Result<()> {
+    let flags = [flags, 0];
+    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes that the kernel may read.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_SETFLAGS, flags.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests make their own files")]
+mod tests {
+    use std::fs::{self, File};
+
+    use nix::fcntl::AT_FDCWD;
+
+    use super::*;
+
+    #[test]
+    fn exchange_swaps_two_names_and_keeps_symlinks() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), "one").unwrap();
+        std::os::unix::fs::symlink("elsewhere", root.path().join("b")).unwrap();
+        let directory = File::open(root.path()).unwrap();
+        rename_exchange(&directory, Path::new("a"), AT_FDCWD, &root.path().join("b")).unwrap();
+        assert_eq!(fs::read_link(root.path().join("a")).unwrap(), Path::new("elsewhere"));
+        assert_eq!(fs::read_to_string(root.path().join("b")).unwrap(), "one");
+    }
+
+    #[test]
+    fn errors_are_the_kernels() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = File::open(root.path()).unwrap();
+        fs::write(root.path().join("a"), "").unwrap();
+        fs::write(root.path().join("b"), "").unwrap();
+        let number = |result: io::Result<()>| result.unwrap_err().raw_os_error();
+        let (a, b, none) = (Path::new("a"), Path::new("b"), Path::new("none"));
+        assert_eq!(number(rename_noreplace(&directory, a, &directory, b)), Some(libc::EEXIST));
+        assert_eq!(number(rename_exchange(&directory, a, &directory, none)), Some(libc::ENOENT));
+        assert_eq!(number(rename_exchange(&directory, a, &directory, Path::new("nul\0"))), Some(libc::EINVAL));
+        rename_noreplace(&directory, a, &directory, none).unwrap();
+        assert!(root.path().join("none").exists());
+    }
+
+    #[test]
+    fn the_clock_can_be_read() {
+        let reading = clock_state().unwrap();
+        assert!((0..=TIME_ERROR).contains(&reading.state), "{reading:?}");
+        assert!(reading.maxerror_us >= 0, "{reading:?}");
+    }
+
+    #[test]
+    fn a_file_system_can_be_synced() {
+        sync_filesystem(tempfile::tempfile().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn inode_flags_can_be_read_and_set() {
+        const NO_DUMP: u32 = 0x40; // needs no capability, unlike IMMUTABLE
+        let file = tempfile::tempfile_in("/var/tmp").unwrap();
+        let before = match inode_flags(&file) {
+            Ok(flags) => flags,
+            Err(error) => {
+                // tmpfs before Linux 6.6, or overlayfs
+                assert!(matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP)), "{error}");
+                return;
+            }
+        };
+        set_inode_flags(&file, before | NO_DUMP).unwrap();
+        assert_eq!(inode_flags(&file).unwrap(), before | NO_DUMP);
+        set_inode_flags(&file, before & !NO_DUMP).unwrap();
+        assert_eq!(inode_flags(&file).unwrap() & NO_DUMP, 0);
+    }
+}

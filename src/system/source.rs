@@ -1,1 +1,288 @@
 //! Where bytes come from: a server or a directory.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is one of those that read files")]
+
+mod download;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use super::http::{self, Address, Body, Client};
+
+pub use download::{Download, Reader};
+
+/// A place that holds files under relative names.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A server that is spoken to over HTTP.
+    Server {
+        /// How.
+        client: Client,
+        /// What the names are relative to.
+        base: Address,
+    },
+    /// A directory, by its absolute path.
+    Directory(PathBuf),
+}
+
+/// Why a file cannot be had. Out of [`Reader`] it comes inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text names no place.
+    #[error("{place:?} is no place to read from: {reason}")]
+    NoPlace {
+        /// What was given, or what of it may be shown.
+        place: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A name that leads out of the place.
+    #[error("{0:?} is no name of a file below a source")]
+    NoName(String),
+    /// The server.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The directory.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is larger than allowed.
+    #[error("{} has more than {limit} bytes", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How many bytes it may have.
+        limit: u64,
+    },
+    /// A file changed its length while it was read.
+    #[error("{} was {length} bytes long, but {read} came out of it", path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// Its length when it was opened.
+        length: u64,
+        /// Bytes that were read.
+        read: u64,
+    },
+    /// The task that fed the reader is gone, which happens only when the program ends.
+    #[error("the download of {0} was given up")]
+    GivenUp(String),
+}
+
+impl Error {
+    /// Trying again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_transient(),
+            Self::Changed { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// There is no such file.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_not_found(),
+            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
+impl Source {
+    /// Reads `http://...`, `https://...`, `file:///...` or an absolute path; nothing is asked or opened yet.
+    pub fn parse(place: &str, client: &Client) -> Result<Self, Error> {
+        let path = match place.split_once("://") {
+            Some(("http" | "https", _)) => return Ok(Self::Server { client: client.clone(), base: Address::parse(place)? }),
+            Some(("file", rest)) => {
+                let path = rest.strip_prefix("localhost").unwrap_or(rest);
+                if !path.starts_with('/') {
+                    return Err(Error::NoPlace {
+                        place: place.to_owned(),
+                        reason: "a file: URL has three slashes, as in file:///srv/dcos",
+                    });
+                }
+                decoded(path)
+                    .ok_or_else(|| Error::NoPlace { place: place.to_owned(), reason: "it contains a % without two digits after it" })?
+            }
+            // It may carry credentials, so only its start is shown.
+            Some((scheme, _)) => {
+                return Err(Error::NoPlace {
+                    place: format!("{scheme}://..."),
+                    reason: "it must start with http://, https://, file:// or /",
+                });
+            }
+            None => place.into(),
+        };
+        if !path.is_absolute() {
+            return Err(Error::NoPlace { place: place.to_owned(), reason: "it must start with http://, https://, file:// or /" });
+        }
+        Ok(Self::Directory(path))
+    }
+
+    /// A whole file of at most `limit_bytes`.
+    pub async fn read(&self, relative: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        check(relative)?;
+        match self {
+            Self::Server { client, base } => Ok(client.get(base.below(relative).as_str(), limit_bytes).await?),
+            Self::Directory(directory) => {
+                let path = directory.join(relative);
+                let (file, length) = open(&path)?;
+                let mut content = Vec::new();
+                let read = if length > limit_bytes { Ok(0) } else { file.take(limit_bytes + 1).read_to_end(&mut content) };
+                read.map_err(|source| Error::File { path: path.clone(), source })?;
+                if length.max(content.len() as u64) > limit_bytes { Err(Error::TooLarge { path, limit: limit_bytes }) } else { Ok(content) }
+            }
+        }
+    }
+
+    /// A file as a blocking reader; its bytes are never in memory all at once.
+    pub async fn open(&self, relative: &str) -> Result<Download, Error> {
+        check(relative)?;
+        match self {
+            Self::Server { client, base } => {
+                let address = base.below(relative);
+                let body = client.open(address.as_str()).await?;
+                Ok(Download::of_body(body, address.to_string()))
+            }
+            Self::Directory(directory) => {
+                let path = directory.join(relative);
+                let (file, length) = open(&path)?;
+                Ok(Download::of_file(file, length, path))
+            }
+        }
+    }
+
+    /// The length of a file in bytes, `None` if there is no such file. A server that does not tell has to send the file, which is thrown away.
+    pub async fn exists(&self, relative: &str) -> Result<Option<u64>, Error> {
+        check(relative)?;
+        match self {
+            Self::Server { client, base } => {
+                let address = base.below(relative);
+                let head = client.head(address.as_str()).await?;
+                match (head.status, head.length) {
+                    (404 | 410, _) => return Ok(None),
+                    (200, Some(length)) => return Ok(Some(length)),
+                    _ => {}
+                }
+                // Some servers know only GET.
+                let mut body = match client.open(address.as_str()).await {
+                    Ok(Body { length: Some(length), .. }) => return Ok(Some(length)),
+                    Ok(body) => body,
+                    Err(error) if error.is_not_found() => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                };
+                let mut length = 0;
+                while let Some(bytes) = body.chunk().await? {
+                    length += bytes.len() as u64;
+                }
+                Ok(Some(length))
+            }
+            Self::Directory(directory) => match open(&directory.join(relative)) {
+                Ok((_, length)) => Ok(Some(length)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl Source {
+    /// The clock of the server, if there is one and it tells its time with this file.
+    pub async fn date(&self, relative: &str) -> Option<std::time::SystemTime> {
+        match self {
+            Self::Server { client, base } => client.head(base.below(relative).as_str()).await.ok()?.date,
+            Self::Directory(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server { base, .. } => base.fmt(f),
+            Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Names come from servers too, and must not lead out of a directory.
+fn check(relative: &str) -> Result<(), Error> {
+    let inside = Path::new(relative).components().all(|component| matches!(component, Component::Normal(_)));
+    if inside && !relative.is_empty() && !relative.contains('\0') { Ok(()) } else { Err(Error::NoName(relative.to_owned())) }
+}
+
+/// Opens a file and tells its length.
+fn open(path: &Path) -> Result<(File, u64), Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let kind = std::fs::metadata(path).map_err(failed)?;
+    if !kind.is_file() {
+        // Opening a pipe would wait for somebody to write into it.
+        return Err(failed(io::Error::other("it is no file")));
+    }
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok((file, length))
+}
+
+/// The path of a `file:` URL, its `%20` and the like decoded.
+fn decoded(path: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let mut parts = path.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(place: &str) -> Result<Source, Error> {
+        Source::parse(place, &Client::new(&http::Options::default()).unwrap())
+    }
+
+    #[test]
+    fn places_are_servers_and_absolute_directories() {
+        for (place, shown) in [
+            ("http://host:8080/dcos", "http://host:8080/dcos"),
+            ("https://user:secret@host/a?token=secret", "https://host/a?..."),
+            ("file:///srv/a%20b", "/srv/a b"),
+            ("file://localhost/srv", "/srv"),
+            ("/srv/dcos", "/srv/dcos"),
+        ] {
+            let source = parse(place).unwrap();
+            assert_eq!(source.to_string(), shown);
+            assert!(!format!("{source:?}").contains("secret"));
+        }
+        for place in ["", "srv", "./srv", "ftp://user:secret@host/", "file://host/srv", "file:///a%2", "http://", "https://user:secret@:x/"]
+        {
+            let error = parse(place).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_do_not_lead_outside() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "12345").unwrap();
+        let source = Source::Directory(directory.path().join("sub/.."));
+        for name in ["../file", "/etc/passwd", "", "a/../file", "./file", "file\0"] {
+            assert!(matches!(source.read(name, 10).await, Err(Error::NoName(_))), "{name:?}");
+        }
+        let source = Source::Directory(directory.path().to_owned());
+        assert_eq!(source.read("file", 5).await.unwrap(), b"12345");
+        assert!(matches!(source.read("file", 4).await, Err(Error::TooLarge { limit: 4, .. })));
+        assert_eq!((source.exists("file").await.unwrap(), source.exists("nothing").await.unwrap()), (Some(5), None));
+        assert!(source.open("nothing").await.unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,37 @@
+//! Packs a build of `fixtures/` into a serve directory: `cargo run --example pack_build -- fixture|tiny DIR [KEY=VALUE]...`
+//!
+//! KEY=VALUE is a setting of the configuration, such as `bootstrap_url=http://10.0.0.1`; `masters=10.0.0.1,10.0.0.2` sets
+//! a static list of masters.
+
+#![allow(clippy::print_stdout)]
+
+use std::path::Path;
+
+use build::Build;
+
+#[path = "../tests/support/build.rs"]
+mod build;
+
+fn main() -> Result<(), String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, dir, settings @ ..] = arguments.as_slice() else {
+        return Err("usage: pack_build fixture|tiny DIR [KEY=VALUE]...".into());
+    };
+    let mut build = match name.as_str() {
+        "fixture" => Build::fixture(),
+        "tiny" => Build::tiny(),
+        other => return Err(format!("no build is called {other}")),
+    };
+    for setting in settings {
+        let (key, value) = setting.split_once('=').ok_or(format!("{setting} is not KEY=VALUE"))?;
+        build = match key {
+            "masters" => build.with_masters(&value.split(',').collect::<Vec<_>>()),
+            _ => build.with_config(key, value),
+        };
+    }
+    let packed = build.pack(Path::new(dir));
+    println!("bootstrap id     {}", packed.bootstrap_id);
+    println!("package list id  {}", packed.package_list_id);
+    println!("packages         {}", packed.ids.len());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Makes and removes system accounts (`pkgpanda/__init__.py`, UserManagement).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Site;
+use crate::dcos::active_set::Account;
+use crate::dcos::receipt::Object;
+use crate::system::process::{self, Command};
+
+/// `useradd` waits for the lock of `/etc/passwd` for at most 15 seconds.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Where the programs are, whatever the caller's own PATH.
+const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Object>> {
+    let names = site.names()?;
+    let user_made = names.user(&account.user).is_none();
+    let group_made = user_made && account.group.is_none() && names.group(&account.user).is_none();
+    Ok(vec![Object::Account { account: account.clone(), user_made, group_made }])
+}
+
+/// Makes the account unless it is there. An account that is there must have the group that the package wants.
+pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
+    if site.names()?.user(&account.user).is_some() {
+        return Ok(());
+    }
+    let mut arguments = vec!["--system", "--home-dir", "/opt/mesosphere", "--shell", "/sbin/nologin", "-c", "DCOS System User"];
+    match account.group.as_deref() {
+        Some(group) => arguments.extend(["-g", group]),
+        // A group of that name that is left from before would make `--user-group` fail.
+        None if site.names()?.group(&account.user).is_some() => arguments.extend(["-g", &account.user]),
+        None => arguments.push("--user-group"),
+    }
+    arguments.push(&account.user);
+    run(site, "useradd", &arguments).await
+}
+
+/// Removes what was made of the account. Its home is `/opt/mesosphere` and is not touched.
+pub(crate) async fn remove(site: &Site, account: &Account, user_made: bool, group_made: bool) -> anyhow::Result<()> {
+    if user_made && site.names()?.user(&account.user).is_some() {
+        run(site, "userdel", &[&account.user]).await?;
+    }
+    if group_made && site.names()?.group(&account.user).is_some() {
+        run(site, "groupdel", &[&account.user]).await?;
+    }
+    Ok(())
+}
+
+async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let path: PathBuf = process::find(program, PROGRAMS).with_context(|| format!("the program {program} is not on this machine (package passwd or shadow-utils)"))?;
+    let mut all: Vec<String> = Vec::new();
+    if !site.root.is_live() {
+        all.extend(["--root".to_owned(), site.root.directory().display().to_string()]);
+    }
+    all.extend(arguments.iter().map(|a| (*a).to_owned()));
+    let command = Command { program: path, args: all.iter().map(Into::into).collect(), env: vec![("PATH".into(), PROGRAMS.into())] };
+    let output = process::run(&command, LIMIT).await?;
+    anyhow::ensure!(output.success(), "{program} {} failed: {}", arguments.last().unwrap_or(&""), String::from_utf8_lossy(&output.stderr.bytes).trim());
+    Ok(())
+}

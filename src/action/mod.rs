@@ -1,0 +1,291 @@
+//! Verbs: what can be done to a node, one a file, each sized as the unit of redo and undo. Applying an action again is always safe.
+
+pub mod account;
+pub mod active_set;
+pub mod fetch;
+pub mod journal;
+pub mod ourselves;
+pub mod owners;
+pub mod place;
+pub mod resolv_conf;
+pub mod run;
+pub mod services;
+pub mod site;
+pub mod state_directory;
+pub mod switch;
+pub mod undo;
+pub mod units;
+
+use std::path::PathBuf;
+
+use crate::dcos::active_set::{Account, ActiveSet, StateDirectory};
+use crate::dcos::build::Build;
+use crate::dcos::id::PackageId;
+use crate::dcos::preview::Preview;
+use crate::dcos::receipt::{Object, Receipt};
+
+pub use site::Site;
+
+/// One step of a plan. Plain data: the same value is shown, run and recorded.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Puts our own binary where it recovers from.
+    PlaceBinary,
+    /// Puts a file in place.
+    PlaceFile {
+        /// As the node sees it.
+        path: PathBuf,
+        /// Permission bits.
+        mode: u32,
+        /// What it holds.
+        content: Vec<u8>,
+    },
+    /// Puts a symbolic link in place.
+    PlaceLink {
+        /// As the node sees it.
+        path: PathBuf,
+        /// Where it points.
+        target: PathBuf,
+    },
+    /// Records the resolver configuration.
+    KeepResolvConf,
+    /// Fetches the bootstrap archive and unpacks the packages in it.
+    FetchBootstrap {
+        /// The archive's id.
+        id: String,
+        /// Packages that must be in it.
+        expected: Vec<PackageId>,
+    },
+    /// Fetches and unpacks one package.
+    FetchPackage {
+        /// Its id.
+        id: PackageId,
+    },
+    /// Gives what an unprivileged run placed to the owners it should have.
+    SetOwners,
+    /// Makes one account.
+    AddAccount {
+        /// The account.
+        account: Account,
+    },
+    /// Makes one state directory.
+    MakeStateDirectory {
+        /// The directory.
+        directory: StateDirectory,
+    },
+    /// Builds all active names beside the live ones.
+    BuildActiveSet {
+        /// What they hold.
+        set: ActiveSet,
+    },
+    /// Makes one active name live.
+    SwitchName {
+        /// One of `layout::ACTIVE_NAMES`.
+        name: String,
+    },
+    /// Copies the units of the role and makes the target want them.
+    PlaceUnits {
+        /// Name, and file in the repository.
+        units: Vec<(String, PathBuf)>,
+    },
+    /// Makes systemd read its unit files again.
+    Reload,
+    /// Restarts a service whose configuration we placed.
+    Restart {
+        /// Name of the unit.
+        unit: String,
+    },
+    /// Starts a unit and follows the jobs.
+    Start {
+        /// Name of the unit.
+        unit: String,
+        /// Whether to wait until its jobs have ended.
+        wait: bool,
+    },
+    /// Stops units, sockets and timers first.
+    Stop {
+        /// Names of the units.
+        units: Vec<String>,
+    },
+    /// Makes the receipt durable: the node is installed.
+    WriteReceipt {
+        /// The receipt, whose objects are filled in from the journal.
+        receipt: Box<Receipt>,
+    },
+    /// Removes an object, or makes it as it was before.
+    Undo {
+        /// The object.
+        object: Object,
+    },
+    /// Removes receipt, journal, unit, link and binary, in this order.
+    RemoveOurselves {
+        /// Directories that we made for them, outermost first; removed if they are empty then.
+        directories: Vec<PathBuf>,
+    },
+}
+
+/// Why an action failed, sorted by what the caller does about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was fetched is damaged or hostile.
+    #[error("{what}")]
+    Integrity {
+        /// The action's object.
+        what: String,
+        /// Why.
+        source: anyhow::Error,
+    },
+    /// Everything else.
+    #[error("{what}")]
+    Failed {
+        /// The action in words.
+        what: String,
+        /// Why.
+        source: anyhow::Error,
+    },
+    /// A signal asked to stop; what is done stays done.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The result of the room's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Action {
+    /// The name of the action: the same in every run of the same plan, so that a journal can be followed.
+    pub fn key(&self) -> String {
+        match self {
+            Action::PlaceBinary => "binary".into(),
+            Action::PlaceFile { path, .. } => format!("file {}", path.display()),
+            Action::PlaceLink { path, .. } => format!("link {}", path.display()),
+            Action::KeepResolvConf => "resolv.conf".into(),
+            Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
+            Action::FetchPackage { id } => format!("package {id}"),
+            Action::SetOwners => "owners".into(),
+            Action::AddAccount { account } => format!("account {}", account.user),
+            Action::MakeStateDirectory { directory } => format!("state {}", directory.path.display()),
+            Action::BuildActiveSet { .. } => "active set".into(),
+            Action::SwitchName { name } => format!("switch {name}"),
+            Action::PlaceUnits { .. } => "units".into(),
+            Action::Reload => "reload".into(),
+            Action::Restart { unit } => format!("restart {unit}"),
+            Action::Start { unit, .. } => format!("start {unit}"),
+            Action::Stop { .. } => "stop".into(),
+            Action::WriteReceipt { .. } => "receipt".into(),
+            Action::Undo { object } => format!("undo {}", object.words()),
+            Action::RemoveOurselves { .. } => "ourselves".into(),
+        }
+    }
+
+    /// The action in words, beginning with a verb.
+    pub fn words(&self) -> String {
+        match self {
+            Action::PlaceBinary => format!("place {}", crate::dcos::layout::OUR_BINARY),
+            Action::PlaceFile { path, mode, .. } => format!("place {} (mode {mode:04o})", path.display()),
+            Action::PlaceLink { path, target } => format!("link {} -> {}", path.display(), target.display()),
+            Action::KeepResolvConf => "record /etc/resolv.conf".into(),
+            Action::FetchBootstrap { id, .. } => format!("fetch and unpack {}", Build::bootstrap_archive(id)),
+            Action::FetchPackage { id } => format!("fetch and unpack {id}"),
+            Action::SetOwners => "set the owners of what was placed".into(),
+            Action::AddAccount { account } => match &account.group {
+                Some(group) => format!("add the user {} in the group {group}", account.user),
+                None => format!("add the user {} with a group of its own", account.user),
+            },
+            Action::MakeStateDirectory { directory } => match &directory.owner {
+                Some(owner) => format!("make {} for {owner}", directory.path.display()),
+                None => format!("make {}", directory.path.display()),
+            },
+            Action::BuildActiveSet { set } => format!("link {} packages ({} paths) for the role {}", set.packages.len(), set.farm.entries.len(), set.role),
+            Action::SwitchName { name } => format!("make /opt/mesosphere/{name} live"),
+            Action::PlaceUnits { units } => format!("place {} units and let dcos.target want them", units.len()),
+            Action::Reload => "let systemd read its unit files again".into(),
+            Action::Restart { unit } => format!("restart {unit}"),
+            Action::Start { unit, wait: true } => format!("start {unit} and follow its jobs"),
+            Action::Start { unit, wait: false } => format!("start {unit}"),
+            Action::Stop { units } => format!("stop {} units", units.len()),
+            Action::WriteReceipt { .. } => "write the receipt".into(),
+            Action::Undo { object } => object.undo_words(),
+            Action::RemoveOurselves { .. } => "remove /var/lib/dcos-node, dcos-setup.service and /opt/dcos-node".into(),
+        }
+    }
+
+    /// Key and words, for a plan that is shown.
+    pub fn preview(&self) -> Preview {
+        Preview { key: self.key(), text: self.words() }
+    }
+
+    /// What the action will make or change, and what stands there now. Touches nothing.
+    pub(crate) fn objects(&self, site: &Site) -> anyhow::Result<Vec<Object>> {
+        match self {
+            Action::PlaceBinary => place::binary_objects(site),
+            Action::PlaceFile { path, content, .. } => place::file_objects(site, path, content),
+            Action::PlaceLink { path, target } => place::link_objects(site, path, target),
+            Action::KeepResolvConf => resolv_conf::objects(site),
+            Action::FetchBootstrap { expected, .. } => fetch::objects(site, expected),
+            Action::FetchPackage { id } => fetch::objects(site, std::slice::from_ref(id)),
+            Action::AddAccount { account } => account::objects(site, account),
+            Action::MakeStateDirectory { directory } => state_directory::objects(site, directory),
+            Action::BuildActiveSet { .. } => Ok(active_set::objects()),
+            Action::PlaceUnits { units } => units::objects(site, units),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Does it. What it changed is durable when this returns.
+    pub(crate) async fn apply(&self, site: &Site, journal: &journal::Journal) -> anyhow::Result<()> {
+        let key = self.key();
+        match self.clone() {
+            Action::PlaceBinary => site.blocking(place::binary).await,
+            Action::PlaceFile { path, mode, content } => site.blocking(move |s| place::file(s, &path, mode, &content)).await,
+            Action::PlaceLink { path, target } => site.blocking(move |s| place::link(s, &path, &target)).await,
+            Action::KeepResolvConf => Ok(()),
+            Action::FetchBootstrap { id, expected } => fetch::bootstrap(site, journal, &key, &id, &expected).await,
+            Action::FetchPackage { id } => fetch::package(site, &key, &id).await,
+            Action::SetOwners => {
+                let objects = journal.story().objects;
+                site.blocking(move |s| owners::set(s, &objects)).await
+            }
+            Action::AddAccount { account } => account::add(site, &account).await,
+            Action::MakeStateDirectory { directory } => site.blocking(move |s| state_directory::make(s, &directory)).await,
+            Action::BuildActiveSet { set } => site.blocking(move |s| active_set::build(s, &set)).await,
+            Action::SwitchName { name } => site.blocking(move |s| switch::name(s, &name)).await,
+            Action::PlaceUnits { units } => units::place(site, units).await,
+            Action::Reload => services::reload(site).await,
+            Action::Restart { unit } => services::restart(site, &unit).await,
+            Action::Start { unit, wait } => services::start(site, &unit, wait).await,
+            Action::Stop { units } => services::stop(site, &units).await,
+            Action::WriteReceipt { receipt } => {
+                let objects = journal.story().objects;
+                site.blocking(move |s| ourselves::write_receipt(s, *receipt, objects)).await
+            }
+            Action::Undo { object } => undo::undo(site, &object).await,
+            Action::RemoveOurselves { directories } => ourselves::remove(site, journal, directories).await,
+        }
+    }
+}
+
+impl Object {
+    /// The object in words.
+    pub fn words(&self) -> String {
+        match self {
+            Object::Directory { path } | Object::File { path, .. } | Object::Link { path, .. } | Object::StateDirectory { path, .. } | Object::Runtime { path } => path.display().to_string(),
+            Object::Package { id } => id.to_string(),
+            Object::ActiveName { name } => format!("/opt/mesosphere/{name}"),
+            Object::Account { account, .. } => account.user.clone(),
+            Object::ResolvConf { .. } => "/etc/resolv.conf".into(),
+            Object::Units { .. } => "units".into(),
+        }
+    }
+
+    fn undo_words(&self) -> String {
+        match self {
+            Object::Directory { path } => format!("remove {} if it is empty", path.display()),
+            Object::ResolvConf { .. } => "restore /etc/resolv.conf if DC/OS wrote it".into(),
+            Object::Account { account, user_made: true, .. } => format!("remove the user {}", account.user),
+            Object::Account { account, .. } => format!("keep the user {}, which was there before", account.user),
+            Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
+            Object::Units { names } => format!("forget the state of {} units", names.len()),
+            other => format!("remove {}", other.words()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Our own traces on the node: the receipt, and their removal in an order that leaves last whatever a retry needs.
+
+use std::path::{Path, PathBuf};
+
+use super::Site;
+use super::journal::Journal;
+use crate::dcos::layout;
+use crate::dcos::receipt::{Object, Receipt};
+use crate::system::files;
+
+pub(crate) fn write_receipt(site: &Site, receipt: Receipt, objects: Vec<Object>) -> anyhow::Result<()> {
+    let receipt = Receipt { objects, ..receipt };
+    let mut text = serde_json::to_vec_pretty(&receipt)?;
+    text.push(b'\n');
+    Ok(files::place(&site.root.at(layout::RECEIPT), &text, 0o600, site.root_owner())?)
+}
+
+/// Receipt, manifests, journal, link, unit, binary. What is left when this is killed is found and removed by the next uninstall.
+pub(crate) async fn remove(site: &Site, journal: &Journal, directories: Vec<PathBuf>) -> anyhow::Result<()> {
+    journal.close();
+    site.blocking(move |site| {
+        let at = |path: &str| site.root.at(path);
+        files::remove_file(&at(layout::RECEIPT))?;
+        files::remove_tree(&at(layout::MANIFESTS))?;
+        if at(layout::OUR_STATE).is_dir() {
+            files::sync_directory(&at(layout::OUR_STATE))?;
+        }
+        files::remove_tree(&at(layout::OUR_STATE))?;
+        for path in [layout::SETUP_LINK, layout::SETUP_UNIT] {
+            files::remove_file(&at(path))?;
+            if let Some(parent) = at(path).parent().filter(|p| p.exists()) {
+                files::sync_directory(parent)?;
+            }
+        }
+        files::remove_tree(&at(layout::OUR_OPT))?;
+        for directory in directories.iter().rev() {
+            files::remove_empty_directory(&site.root.at(directory))?;
+        }
+        Ok(())
+    })
+    .await?;
+    if let Some(systemd) = &site.systemd {
+        systemd.reload().await?;
+        // A failed recover of the past would stay in systemd's list of failed units.
+        let unit = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default().to_string_lossy();
+        systemd.reset_failed(&unit).await?;
+    }
+    Ok(())
+}

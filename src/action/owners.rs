@@ -1,0 +1,63 @@
+//! Sets the owners of what an unprivileged run placed into an image: at the first boot, when that is possible.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::Site;
+use crate::dcos::layout;
+use crate::dcos::receipt::{Manifest, ManifestKind, Object};
+use crate::system::files::{self, Standing};
+
+pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
+    for object in objects {
+        match object {
+            Object::Directory { path } | Object::File { path, .. } | Object::Link { path, .. } | Object::StateDirectory { path, .. } => {
+                let real = site.root.at(path);
+                let mode = match files::standing(&real)? {
+                    None => continue,
+                    Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => Some(mode),
+                    Some(_) => None,
+                };
+                files::give(&real, 0, 0, mode)?;
+            }
+            Object::ActiveName { name } => {
+                for path in [layout::active_name(name), layout::new_name(name)] {
+                    give_root(&site.root.at(path))?;
+                }
+            }
+            Object::Package { id } => package(site, id)?,
+            Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Runtime { .. } => {}
+        }
+    }
+    Ok(give_root(&site.root.at(layout::OUR_STATE))?)
+}
+
+fn give_root(path: &std::path::Path) -> Result<(), files::Error> {
+    let mode = match files::standing(path)? {
+        None => return Ok(()),
+        Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => Some(mode),
+        Some(_) => None,
+    };
+    files::give(path, 0, 0, mode)?;
+    for name in files::names(path)?.filter(|_| matches!(files::standing(path), Ok(Some(Standing::Directory { .. })))).unwrap_or_default() {
+        give_root(&path.join(name))?;
+    }
+    Ok(())
+}
+
+/// Gives the files of one package to the owners in its manifest: by name where this node has the name, else by number, as tar does.
+fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
+    let Some(text) = files::read(&site.root.at(layout::manifest(id)), 1 << 30)? else { return Ok(()) };
+    let manifest: Manifest = serde_json::from_slice(&text)?;
+    let names = site.names()?;
+    let top = site.root.at(layout::package(id));
+    for entry in &manifest.files {
+        let path: PathBuf = OsString::from_vec(entry.path.bytes()).into();
+        let uid = entry.owner.as_deref().and_then(|n| names.user(n)).unwrap_or(entry.uid);
+        let gid = entry.group.as_deref().and_then(|n| names.group(n)).unwrap_or(entry.gid);
+        let mode = (!matches!(entry.kind, ManifestKind::Link { .. })).then_some(entry.mode);
+        files::give(&top.join(path), uid, gid, mode)?;
+    }
+    Ok(files::sync_file_system(&top)?)
+}

@@ -1,0 +1,53 @@
+//! Keeps `/etc/resolv.conf` as it was before DC/OS, and puts it back.
+
+use std::path::Path;
+
+use super::{Site, place};
+use crate::dcos::layout::RESOLV_CONF;
+use crate::dcos::receipt::{Before, Object};
+use crate::dcos::resolv_conf::is_generated;
+use crate::system::files;
+
+/// What DC/OS wrote is not worth keeping: it points at resolvers that go with it.
+pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
+    let before = place::before(site, Path::new(RESOLV_CONF))?;
+    let generated = match &before {
+        Before::File { content, .. } => is_generated(&content.bytes()),
+        Before::Link { resolved, .. } => resolved.as_ref().is_some_and(|text| is_generated(&text.bytes())),
+        Before::Absent => false,
+    };
+    if generated {
+        site.events.warn("/etc/resolv.conf was already written by DC/OS: what stood there before is not known, an uninstall will leave it alone");
+    }
+    Ok(if generated { Vec::new() } else { vec![Object::ResolvConf { before }] })
+}
+
+/// Puts the old one back, only if what stands there now is DC/OS' own.
+pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
+    let path = Path::new(RESOLV_CONF);
+    let now = files::read(&site.root.resolved(path), 1 << 20)?;
+    if !now.as_deref().is_some_and(is_generated) {
+        return Ok(());
+    }
+    restore_path(site, path, before)
+}
+
+/// Puts back whatever stood at a path.
+pub(crate) fn restore_path(site: &Site, path: &Path, before: &Before) -> anyhow::Result<()> {
+    let real = site.root.at(path);
+    match before {
+        Before::Absent => files::remove_file(&real)?,
+        Before::Link { target, .. } => files::place_link(&real, target)?,
+        Before::File { mode, uid, gid, content } => {
+            let owner = site.privileged.then_some((*uid, *gid));
+            files::place(&real, &content.bytes(), *mode, owner)?;
+        }
+    }
+    if let Some(parent) = real.parent().filter(|p| p.exists()) {
+        files::sync_directory(parent)?;
+    }
+    if files::exists(&real) {
+        site.label(&[&real]);
+    }
+    Ok(())
+}

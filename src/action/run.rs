@@ -1,0 +1,78 @@
+//! Runs a list of actions: `begin` is durable before an action touches anything, `done` after its last fsync.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::fetch::Damaged;
+use super::journal::Journal;
+use super::{Action, Error, Result, Site};
+use crate::dcos::event::Event;
+use crate::dcos::journal::Record;
+
+/// Runs batches one after another; the actions of one batch at most `parallel` at a time. What the journal says is done is not done again.
+///
+/// # Errors
+/// The first action that failed. Those that ran beside it have ended, none is dropped midway.
+pub async fn run(batches: &[Vec<Action>], site: &Site, journal: &Journal, parallel: usize) -> Result<()> {
+    let done = journal.story().done;
+    let halted = AtomicBool::new(false);
+    for batch in batches {
+        let open = batch.iter().filter(|action| matches!(action, Action::Undo { .. }) || !done.contains(&action.key()));
+        let mut failed = None;
+        let mut running = stream::iter(open.map(|action| one(action, site, journal, &halted))).buffer_unordered(parallel.max(1));
+        while let Some(result) = running.next().await {
+            if let Err(error) = result
+                && failed.is_none()
+            {
+                failed = Some(error);
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn one(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBool) -> Result<()> {
+    if site.stop.asked() || halted.load(Ordering::SeqCst) {
+        return Err(Error::Interrupted);
+    }
+    let key = action.key();
+    let result = step(action, &key, site, journal).await;
+    match result {
+        Ok(()) => Ok(()),
+        Err(source) => {
+            // Those of the same batch that have not begun do not begin.
+            halted.store(true, Ordering::SeqCst);
+            site.events.send(Event::Failed { key });
+            let what = format!("cannot {}", action.words());
+            Err(if source.chain().any(|cause| cause.is::<Damaged>()) { Error::Integrity { what, source } } else { Error::Failed { what, source } })
+        }
+    }
+}
+
+async fn step(action: &Action, key: &str, site: &Site, journal: &Journal) -> anyhow::Result<()> {
+    match action {
+        Action::Undo { object } => {
+            action.apply(site, journal).await?;
+            journal.append(Record::Undone { object: object.clone() })?;
+            site.events.send(Event::Undone { text: action.words() });
+        }
+        Action::RemoveOurselves { .. } => {
+            action.apply(site, journal).await?;
+            site.events.send(Event::Undone { text: action.words() });
+        }
+        _ => {
+            site.events.send(Event::Begun { key: key.to_owned(), text: action.words() });
+            let (looking, here) = (action.clone(), site.clone());
+            let objects = tokio::task::spawn_blocking(move || looking.objects(&here)).await??;
+            journal.begin(key, objects)?;
+            action.apply(site, journal).await?;
+            journal.append(Record::Done { key: key.to_owned() })?;
+            site.events.send(Event::Done { key: key.to_owned() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Asks systemd to reload, start, stop and restart.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Site;
+use crate::dcos::event::Event;
+use crate::system::systemd::{self, Job, JobResult, Systemd};
+
+/// How long jobs of a start or stop are followed. DC/OS' units poll for minutes; what has not ended by then goes on by itself.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+fn of(site: &Site) -> anyhow::Result<&dyn Systemd> {
+    site.systemd.as_deref().context("systemd does not run here")
+}
+
+pub(crate) async fn reload(site: &Site) -> anyhow::Result<()> {
+    Ok(of(site)?.reload().await?)
+}
+
+pub(crate) async fn restart(site: &Site, unit: &str) -> anyhow::Result<()> {
+    let job = of(site)?.restart(unit).await?;
+    match of(site)?.wait(&job, Duration::from_secs(90)).await {
+        Ok(JobResult::Done) => Ok(()),
+        Ok(other) => {
+            site.events.warn(format!("restarting {unit} ended as {other:?}"));
+            Ok(())
+        }
+        Err(error) => {
+            site.events.warn(format!("{unit} was told to restart, but: {error}"));
+            Ok(())
+        }
+    }
+}
+
+/// Starts a unit. Failures of what it wants are not its own, and are judged afterwards by the units' states.
+pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result<()> {
+    let job = of(site)?.start(unit).await?;
+    if !wait {
+        return Ok(());
+    }
+    site.events.send(Event::Waiting { text: format!("for the jobs of {unit}") });
+    match of(site)?.wait(&job, PATIENCE).await {
+        Ok(JobResult::Done) => Ok(()),
+        Ok(other) => anyhow::bail!("starting {unit} ended as {other:?}"),
+        Err(systemd::Error::Deadline { .. }) => {
+            site.events.warn(format!("jobs of {unit} have not ended after {} seconds; they go on", PATIENCE.as_secs()));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stops units. Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
+pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
+    let systemd = of(site)?;
+    let (first, then): (Vec<&String>, Vec<&String>) = units.iter().partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target"));
+    for group in [first, then] {
+        let mut jobs: Vec<(&String, Job)> = Vec::new();
+        for unit in group {
+            match systemd.stop(unit).await {
+                Ok(job) => jobs.push((unit, job)),
+                Err(systemd::Error::NoSuchUnit { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for (unit, job) in jobs {
+            site.events.send(Event::Waiting { text: format!("for {unit} to stop") });
+            match systemd.wait(&job, PATIENCE).await? {
+                JobResult::Done | JobResult::Canceled | JobResult::Skipped => {}
+                other => site.events.warn(format!("stopping {unit} ended as {other:?}")),
+            }
+        }
+    }
+    Ok(())
+}

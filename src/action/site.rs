@@ -1,0 +1,77 @@
+//! Where actions work: the node's root, its systemd, and where packages come from.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::dcos::event::Events;
+use crate::system::label;
+use crate::system::root::Root;
+use crate::system::source::Source;
+use crate::system::systemd::Systemd;
+use crate::system::unpack::Names;
+
+/// Everything that an action needs of the outside. Cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    /// The root directory of the node.
+    pub root: Root,
+    /// The node's systemd; none for a node that is a directory.
+    pub systemd: Option<Arc<dyn Systemd>>,
+    /// Where packages come from; none when all are there.
+    pub source: Option<Source>,
+    /// Whether owners and accounts can be set.
+    pub privileged: bool,
+    /// Where news goes.
+    pub events: Events,
+    /// Set by a signal; read between actions.
+    pub stop: Stop,
+}
+
+/// A wish to stop at the next safe point.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks to stop.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Site {
+    /// Runs file work on a thread that may block. The work is finished even if the caller goes away.
+    pub(crate) async fn blocking<F>(&self, work: F) -> anyhow::Result<()>
+    where
+        F: FnOnce(&Site) -> anyhow::Result<()> + Send + 'static,
+    {
+        let site = self.clone();
+        tokio::task::spawn_blocking(move || work(&site)).await?
+    }
+
+    /// The node's accounts and groups as its own files have them.
+    pub(crate) fn names(&self) -> anyhow::Result<Names> {
+        let text = |path: &str| -> anyhow::Result<String> {
+            let bytes = crate::system::files::read(&self.root.resolved(path), 16 << 20)?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        Ok(Names::parse(&text("/etc/passwd")?, &text("/etc/group")?))
+    }
+
+    /// The owner of files that belong to root; none where owners cannot be set.
+    pub(crate) fn root_owner(&self) -> Option<(u32, u32)> {
+        self.privileged.then_some((0, 0))
+    }
+
+    /// Gives what was placed the SELinux label that the policy has for its path.
+    pub(crate) fn label(&self, paths: &[&Path]) {
+        if let Err(why) = label::restore(&self.root, paths) {
+            self.events.warn(format!("SELinux labels were not set: {why}"));
+        }
+    }
+}

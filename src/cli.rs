@@ -1,0 +1,344 @@
+//! The command line: what was typed becomes a request. The only file that knows the argument parser.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::command::{install, preflight, recover, uninstall};
+use crate::dcos::role::Role;
+
+/// A command line, understood.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// The root directory of the node.
+    pub root: PathBuf,
+    /// Certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How to print.
+    pub printing: Printing,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Install a role.
+    Install(install::Request),
+    /// Check, change nothing.
+    Preflight {
+        /// What to check.
+        request: preflight::Request,
+        /// Warnings and unknowns count.
+        strict: bool,
+    },
+    /// Remove DC/OS.
+    Uninstall(uninstall::Request),
+    /// Tell how the node is.
+    Status,
+    /// Go on with what was interrupted.
+    Recover(recover::Request),
+    /// Print a text that was made from this very command line's definition.
+    Print(String),
+}
+
+/// How to print.
+#[derive(Clone, Debug, Default)]
+pub struct Printing {
+    /// One JSON document on standard output.
+    pub json: bool,
+    /// A file, `fd:N` or `-` for newline-delimited JSON events.
+    pub events: Option<String>,
+    /// More with each one.
+    pub verbose: u8,
+    /// Only results and errors.
+    pub quiet: bool,
+    /// No colour, whatever the terminal.
+    pub no_color: bool,
+    /// The diagnostic log as JSON.
+    pub json_log: bool,
+}
+
+impl Invocation {
+    /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
+    pub fn words(&self) -> String {
+        match &self.command {
+            Command::Install(request) => format!("dcos-node install {}", request.role),
+            Command::Preflight { .. } => "dcos-node preflight".into(),
+            Command::Uninstall(_) => "dcos-node uninstall".into(),
+            Command::Status => "dcos-node status".into(),
+            Command::Recover(_) => "dcos-node recover".into(),
+            Command::Print(_) => "dcos-node".into(),
+        }
+    }
+}
+
+/// Installs, checks and removes DC/OS on a node, and survives being killed at any point
+#[derive(Debug, Parser)]
+#[command(name = "dcos-node", version = VERSION, max_term_width = 80, propagate_version = false, disable_help_subcommand = true)]
+struct Typed {
+    #[command(subcommand)]
+    command: TypedCommand,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Version, commit and target.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DCOS_NODE_COMMIT"), ", ", env!("DCOS_NODE_TARGET"), ")");
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Print the result as one JSON document
+    #[arg(long, global = true, env = "DCOS_NODE_JSON")]
+    json: bool,
+    /// Write events as lines of JSON to FILE, fd:N or - (stdout)
+    #[arg(long, global = true, value_name = "FILE", env = "DCOS_NODE_EVENTS")]
+    events: Option<String>,
+    /// Tell more; twice for the diagnostic log
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "DCOS_NODE_VERBOSE")]
+    verbose: u8,
+    /// Tell only results and errors
+    #[arg(short, long, global = true, env = "DCOS_NODE_QUIET", conflicts_with = "verbose")]
+    quiet: bool,
+    /// Form of the diagnostic log
+    #[arg(long, global = true, value_name = "FORM", default_value = "text", env = "DCOS_NODE_LOG_FORMAT", hide_default_value = true)]
+    log_format: LogFormat,
+    /// No colour (also NO_COLOR)
+    #[arg(long, global = true, env = "DCOS_NODE_NO_COLOR")]
+    no_color: bool,
+    /// Root directory of the node, for an image [default: /]
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "DCOS_NODE_ROOT", hide_default_value = true)]
+    root: PathBuf,
+    /// PEM file with certificates to trust besides the system's
+    #[arg(long, global = true, value_name = "FILE", env = "DCOS_NODE_CA_FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum TypedCommand {
+    /// Install DC/OS: master, slave or slave_public
+    Install(TypedInstall),
+    /// Check whether this node will work; change nothing
+    Preflight(TypedPreflight),
+    /// Remove DC/OS and leave the node as it was; data is kept
+    Uninstall(TypedUninstall),
+    /// Tell what this node is and how its units are
+    Status,
+    /// Go on with what was interrupted
+    Recover {
+        /// Run by dcos-setup.service: never fails, never waits for jobs
+        #[arg(long, hide = true)]
+        at_boot: bool,
+    },
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+struct Source {
+    /// Where the build is: http(s)://..., file:///... or a directory
+    #[arg(long, value_name = "URL", env = "DCOS_NODE_BOOTSTRAP_URL")]
+    bootstrap_url: Option<String>,
+    /// Take responsibility for a check; the reason is kept. Repeatable
+    #[arg(long, value_name = "CHECK=REASON", value_parser = skip, env = "DCOS_NODE_SKIP", value_delimiter = '\n')]
+    skip: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+struct TypedInstall {
+    /// What the node will be: master, slave or slave_public
+    #[arg(value_parser = role)]
+    role: Role,
+    #[command(flatten)]
+    source: Source,
+    /// Show what would be done, do nothing
+    #[arg(long, env = "DCOS_NODE_DRY_RUN")]
+    dry_run: bool,
+    /// Do not start the role now; it starts at the next boot
+    #[arg(long, env = "DCOS_NODE_NO_START")]
+    no_start: bool,
+    /// Restart journald even while docker runs containers
+    #[arg(long, env = "DCOS_NODE_RESTART_JOURNALD")]
+    restart_journald: bool,
+    /// Restart docker
+    #[arg(long, env = "DCOS_NODE_RESTART_DOCKER")]
+    restart_docker: bool,
+    /// Refuse a build that has no digests
+    #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
+    require_digests: bool,
+    /// Skip every check that can be skipped (as dcos_install.sh -d)
+    #[arg(short = 'd', long, env = "DCOS_NODE_DISABLE_PREFLIGHT")]
+    disable_preflight: bool,
+    /// Only run the checks (as dcos_install.sh -p)
+    #[arg(short = 'p', long, conflicts_with = "disable_preflight", env = "DCOS_NODE_PREFLIGHT_ONLY")]
+    preflight_only: bool,
+    /// Do not wait for the jobs of the start (as dcos_install.sh)
+    #[arg(long, env = "DCOS_NODE_NO_BLOCK_DCOS_SETUP")]
+    no_block_dcos_setup: bool,
+}
+
+#[derive(Debug, Args)]
+struct TypedPreflight {
+    /// The role that the node will have
+    #[arg(value_parser = role)]
+    role: Option<Role>,
+    #[command(flatten)]
+    source: Source,
+    /// Warnings and unknowns count: exit code 4
+    #[arg(long, env = "DCOS_NODE_STRICT")]
+    strict: bool,
+    /// Try this ip-detect script instead of the build's
+    #[arg(long, value_name = "FILE", env = "DCOS_NODE_IP_DETECT")]
+    ip_detect: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TypedUninstall {
+    /// Show what would be done, do nothing
+    #[arg(long, env = "DCOS_NODE_DRY_RUN")]
+    dry_run: bool,
+    /// Remove /var/lib/dcos and /var/lib/mesos too
+    #[arg(long, env = "DCOS_NODE_PURGE_DATA")]
+    purge_data: bool,
+    /// Do not ask
+    #[arg(long, env = "DCOS_NODE_YES")]
+    yes: bool,
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    word.parse().map_err(|e: crate::dcos::role::UnknownRole| e.to_string())
+}
+
+fn skip(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((check, reason)) if !check.trim().is_empty() && !reason.trim().is_empty() => Ok((check.trim().to_owned(), reason.trim().to_owned())),
+        _ => Err("it takes the id of a check, an equals sign and your reason, for example time.sync=\"the hypervisor keeps the clock\"".into()),
+    }
+}
+
+/// What parsing came to if there is nothing to run.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Help, version, or what is wrong.
+    pub text: String,
+    /// Help and version are no errors.
+    pub is_error: bool,
+}
+
+/// Understands a command line.
+///
+/// # Errors
+/// Help and version texts, and everything that is wrong with the command line.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refused> {
+    let typed = Typed::try_parse_from(arguments).map_err(|e| Refused { text: e.to_string(), is_error: e.use_stderr() })?;
+    let global = typed.global;
+    if global.json && global.events.as_deref() == Some("-") {
+        return Err(Refused { text: "error: --json and --events - both want standard output\n".into(), is_error: true });
+    }
+    let printing = Printing {
+        json: global.json,
+        events: global.events,
+        verbose: global.verbose,
+        quiet: global.quiet,
+        no_color: global.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
+        json_log: matches!(global.log_format, LogFormat::Json),
+    };
+    Ok(Invocation { command: meaning(typed.command), root: global.root, ca_file: global.ca_file, printing })
+}
+
+fn meaning(typed: TypedCommand) -> Command {
+    match typed {
+        TypedCommand::Install(typed) => Command::Install(install::Request {
+            role: typed.role,
+            bootstrap_url: typed.source.bootstrap_url,
+            skip: typed.source.skip,
+            skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
+            dry_run: typed.dry_run,
+            start: !typed.no_start,
+            follow: !typed.no_block_dcos_setup,
+            restart_journald: typed.restart_journald,
+            restart_docker: typed.restart_docker,
+            preflight_only: typed.preflight_only,
+            require_digests: typed.require_digests,
+        }),
+        TypedCommand::Preflight(typed) => Command::Preflight {
+            request: preflight::Request { role: typed.role, bootstrap_url: typed.source.bootstrap_url, skip: typed.source.skip, skip_all: None, ip_detect: typed.ip_detect },
+            strict: typed.strict,
+        },
+        TypedCommand::Uninstall(typed) => Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes }),
+        TypedCommand::Status => Command::Status,
+        TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
+        TypedCommand::Completions { shell } => Command::Print(completions(shell)),
+        TypedCommand::Man => Command::Print(manual()),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Typed::command(), "dcos-node", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The manual page of the program and of every subcommand, one after another.
+fn manual() -> String {
+    let mut text = Vec::new();
+    let mut command = Typed::command();
+    command.build();
+    let render = |command: &clap::Command, text: &mut Vec<u8>| clap_mangen::Man::new(command.clone()).render(text);
+    let pages = std::iter::once(&command).chain(command.get_subcommands());
+    for page in pages {
+        if render(page, &mut text).is_err() {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Invocation, Refused> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        for line in ["dcos-node", "dcos-node install", "dcos-node install foo", "dcos-node install master slave", "dcos-node install master --skip time.sync", "dcos-node install master -d -p", "dcos-node status --json --events -"] {
+            assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_classic_script_are_understood() {
+        let Ok(Invocation { command: Command::Install(request), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public") else { panic!() };
+        assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
+    }
+
+    #[test]
+    fn every_help_text_fits_80_columns() {
+        let mut command = Typed::command();
+        command.build();
+        let texts = std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
+        for text in texts {
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How a command ends when it does not do what was asked.
+
+use serde::Serialize;
+
+use crate::dcos::exit::Exit;
+use crate::preflight::report::Report;
+
+/// What, in which state the node is left, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What went wrong, with its causes.
+    pub error: anyhow::Error,
+    /// How the node stands now.
+    pub state: Option<String>,
+    /// The command or deed that cures it.
+    pub cure: Option<String>,
+    /// The report, if checks stopped the command.
+    pub report: Option<Box<Report>>,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+        Failure { exit, error: error.into(), state: None, cure: None, report: None }
+    }
+
+    /// How the node stands now.
+    pub fn leaving(self, state: impl Into<String>) -> Failure {
+        Failure { state: Some(state.into()), ..self }
+    }
+
+    /// The command or deed that cures it.
+    pub fn cured_by(self, cure: impl Into<String>) -> Failure {
+        Failure { cure: Some(cure.into()), ..self }
+    }
+}
+
+/// Failures that nobody foresaw leave with exit code 1.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::new(Exit::Failed, error)
+    }
+}
+
+/// The JSON form of a failure.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailureReport<'a> {
+    /// What went wrong.
+    pub error: String,
+    /// Its causes, outermost first.
+    pub causes: Vec<String>,
+    /// The word for the exit code.
+    pub exit: Exit,
+    /// The exit code.
+    pub code: u8,
+    /// How the node stands now.
+    pub state: Option<&'a str>,
+    /// What to do.
+    pub cure: Option<&'a str>,
+    /// The report, if checks stopped the command.
+    pub preflight: Option<&'a Report>,
+}
+
+impl Failure {
+    /// The JSON form.
+    pub fn report(&self) -> FailureReport<'_> {
+        FailureReport {
+            error: self.error.to_string(),
+            causes: self.error.chain().skip(1).map(ToString::to_string).collect(),
+            exit: self.exit,
+            code: self.exit.code(),
+            state: self.state.as_deref(),
+            cure: self.cure.as_deref(),
+            preflight: self.report.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! `dcos-node install ROLE`: the main job.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::preflight::{self, Offered};
+use super::world::parallel;
+use super::{Failure, World, uninstall};
+use crate::action::journal::Journal;
+use crate::action::run::run as run_actions;
+use crate::action::{self, Action, Site};
+use crate::dcos::active_set::ActiveSet;
+use crate::dcos::build::Build;
+use crate::dcos::event::Event;
+use crate::dcos::exit::Exit;
+use crate::dcos::id::PackageId;
+use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
+use crate::dcos::preview::Preview;
+use crate::dcos::receipt::{Object, Skip};
+use crate::dcos::role::Role;
+use crate::dcos::settings::{Settings, Version};
+use crate::observe::node::{Node, State};
+use crate::observe::services::{self, UnitReport};
+use crate::observe::{self, host};
+use crate::plan::install::{self as plan, Circumstances, Decision};
+use crate::plan::uninstall::Wish;
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What the node will be.
+    pub role: Role,
+    /// Where the build is.
+    pub bootstrap_url: Option<String>,
+    /// Checks that the operator takes responsibility for, with reasons.
+    pub skip: Vec<(String, String)>,
+    /// A reason for skipping every check that can be skipped.
+    pub skip_all: Option<String>,
+    /// Only show what would be done.
+    pub dry_run: bool,
+    /// Whether the target is started at the end.
+    pub start: bool,
+    /// Whether the jobs of the start are followed.
+    pub follow: bool,
+    /// Restart journald even if docker runs containers.
+    pub restart_journald: bool,
+    /// Restart docker.
+    pub restart_docker: bool,
+    /// Only run the checks, as `dcos_install.sh --preflight-only`.
+    pub preflight_only: bool,
+    /// Refuse a build without digests.
+    pub require_digests: bool,
+}
+
+/// How the node is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// Some units failed although the target is active.
+    pub degraded: bool,
+    /// What the node is.
+    pub role: Role,
+    /// Which DC/OS.
+    pub version: Option<Version>,
+    /// Where it came from.
+    pub bootstrap_url: String,
+    /// The bootstrap id of the build.
+    pub bootstrap_id: String,
+    /// The package list of the build.
+    pub package_list_id: String,
+    /// How many packages are active.
+    pub packages: usize,
+    /// Units that are not well (yet).
+    pub units: Vec<UnitReport>,
+    /// What is left for later: the first boot of an image, a restart of journald.
+    pub left: Vec<String>,
+    /// With `--dry-run`: what would be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Preview>,
+}
+
+/// What an unprivileged run cannot do.
+const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first boot of this image sees to them";
+
+/// Installs.
+///
+/// # Errors
+/// Whatever stops it, with the state in which the node is left.
+pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    check_request(request).check_skips()?;
+    if world.is_live() && !world.is_privileged() {
+        return Err(refuse_unprivileged(request, world).await);
+    }
+    let _lock = if request.dry_run || request.preflight_only { None } else { Some(world.lock()?) };
+    let node = world.node().await?;
+    let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
+    let offered = preflight::offered(Some(&source)).await;
+    let decision = decide(&node, request.role, &offered)?;
+    if matches!(decision, Some(Decision::Unchanged)) {
+        return unchanged(request.role, &node, world).await;
+    }
+    let report = preflight::check(&check_request(request), world, &node, Some(&source), &offered).await?;
+    if report.blocking().next().is_some() {
+        return Err(stopped_by(report));
+    }
+    let (build, settings) = readable(offered)?;
+    if request.require_digests {
+        return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests")).leaving("nothing was changed"));
+    }
+    let intent = intent(request, build, &settings);
+    if request.dry_run || request.preflight_only {
+        return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
+    }
+    if node.state() == State::Prepared && !world.is_privileged() {
+        return Ok(Outcome { left: vec![FIRST_BOOT.into()], ..outcome(&intent, false) });
+    }
+    world.events.warn("this build has no digests: its packages are installed as they come from the server");
+    let site = world.site(Some(source))?;
+    if matches!(decision, Some(Decision::FinishUninstall)) {
+        uninstall::finish(&node, &site).await?;
+    }
+    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    if !matches!(decision, Some(Decision::GoOn)) {
+        let asked = Record::Asked { at: world.now(), intent: Box::new(Intent::Install(intent.clone())) };
+        journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    }
+    let here = circumstances(world, &intent, request.follow).await;
+    match carry_out(&intent, &site, &journal, here, world).await {
+        Ok(()) => Ok(finished(intent, &site, here).await),
+        Err(action::Error::Interrupted) => Err(interrupted(request.role)),
+        Err(error) => Err(give_up(error, &site, &journal).await),
+    }
+}
+
+/// Everything from the first durable trace to the receipt. Called again, it goes on.
+pub(super) async fn carry_out(intent: &InstallIntent, site: &Site, journal: &Journal, here: Circumstances, world: &World) -> action::Result<()> {
+    let packages = plan::packages(intent);
+    site.events.send(Event::Planned { actions: packages.preview() });
+    run_actions(&packages.batches, site, journal, parallel()).await?;
+    let set = validate(intent, site).await?;
+    let node = {
+        let root = site.root.clone();
+        tokio::task::spawn_blocking(move || Node::look(&root)).await.map_err(anyhow::Error::from).and_then(|n| n)
+    };
+    let node = node.map_err(|source| action::Error::Failed { what: "cannot look at the node".into(), source })?;
+    let activation = plan::activation(intent, &set, &node.accounts, node.manual_accounts, here)
+        .map_err(|obstacles| action::Error::Failed { what: "the build cannot be activated on this node".into(), source: anyhow::anyhow!(join(&obstacles)) })?;
+    if plan::leaves_journald(intent, here) {
+        site.events.warn(format!("docker runs {} containers, so journald is not restarted; its new setting applies at the next boot (--restart-journald restarts it now)", here.running_containers));
+    }
+    site.events.send(Event::Planned { actions: activation.preview() });
+    run_actions(&activation.batches, site, journal, parallel()).await?;
+    if !here.privileged {
+        // The first boot of the image goes on from here, with the journal as it is.
+        return Ok(());
+    }
+    let receipt = plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now());
+    run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1).await?;
+    journal.finish(Ending::Installed, Vec::new()).map_err(|source| action::Error::Failed { what: "cannot close the journal".into(), source })
+}
+
+/// All packages are read and judged together before anything is switched.
+async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveSet> {
+    let (root, ids, role): (_, BTreeSet<PackageId>, _) = (site.root.clone(), intent.build.active(), intent.role);
+    let read = tokio::task::spawn_blocking(move || -> anyhow::Result<ActiveSet> {
+        let packages = observe::packages::packages(&root, &ids)?;
+        ActiveSet::new(packages, role).map_err(|problems| anyhow::anyhow!(join(&problems)))
+    });
+    let set = read.await.map_err(anyhow::Error::from).and_then(|set| set);
+    set.map_err(|source| action::Error::Integrity { what: "the packages of this build cannot be active together".into(), source })
+}
+
+/// The install failed: the node becomes as it was, and what was verified is kept for the next try.
+pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal) -> Failure {
+    let exit = if matches!(error, action::Error::Integrity { .. }) { Exit::Integrity } else { Exit::Failed };
+    let error = anyhow::Error::from(error);
+    site.events.warn("the install failed; the node is being made as it was");
+    let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
+    match uninstall::carry_out(site, journal, wish).await {
+        Ok(kept) => {
+            let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
+            let state = if kept == 0 { "the node is as it was".to_owned() } else { format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)") };
+            Failure::new(exit, error).leaving(state).cured_by("remove the cause and run the same command again")
+        }
+        Err(second) => Failure::new(exit, error)
+            .leaving(format!("the node could not be made as it was: {:#}", anyhow::Error::from(second)))
+            .cured_by("dcos-node uninstall makes it clean; the same install command goes on"),
+    }
+}
+
+/// What the outside of an activation is like.
+pub(super) async fn circumstances(world: &World, intent: &InstallIntent, follow: bool) -> Circumstances {
+    let docker = host::docker(&world.root).await;
+    Circumstances {
+        live: world.is_live(),
+        privileged: world.is_privileged(),
+        follow,
+        running_containers: docker.map_or(0, |d| d.running_containers),
+        placed_unprivileged: intent.placed_unprivileged,
+    }
+}
+
+/// The end of an install that went well: how the units are.
+pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumstances) -> Outcome {
+    let mut outcome = outcome(&intent, true);
+    if !here.privileged {
+        outcome.left.push(FIRST_BOOT.into());
+    }
+    if plan::leaves_journald(&intent, here) {
+        outcome.left.push("the journald setting: it applies at the next boot".into());
+    }
+    if let (Some(systemd), true) = (&site.systemd, intent.start) {
+        let root = site.root.clone();
+        let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
+        let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
+        match services::look(systemd.as_ref(), &wanted).await {
+            Ok(reports) => set_units(&mut outcome, reports).await,
+            Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
+        }
+    }
+    outcome
+}
+
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>) {
+    outcome.degraded = services::is_degraded(&reports);
+    reports.retain(|r| r.condition != services::Condition::Well);
+    let with_logs = tokio::task::spawn_blocking(move || {
+        services::add_logs(&mut reports);
+        reports
+    });
+    outcome.units = with_logs.await.unwrap_or_default();
+}
+
+fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
+    Outcome {
+        changed,
+        degraded: false,
+        role: intent.role,
+        version: intent.version.clone(),
+        bootstrap_url: intent.build.url.clone(),
+        bootstrap_id: intent.build.bootstrap_id.clone(),
+        package_list_id: intent.build.package_list_id.clone(),
+        packages: intent.build.active().len(),
+        units: Vec::new(),
+        left: Vec::new(),
+        plan: Vec::new(),
+    }
+}
+
+/// The same role and build stand already: nothing is touched, nothing restarted.
+async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Failure> {
+    let receipt = node.receipt.as_ref().ok_or_else(|| Failure::from(anyhow::anyhow!("the node has no receipt")))?;
+    let mut outcome = Outcome {
+        changed: false,
+        degraded: false,
+        role,
+        version: receipt.version.clone(),
+        bootstrap_url: receipt.build.url.clone(),
+        bootstrap_id: receipt.build.bootstrap_id.clone(),
+        package_list_id: receipt.build.package_list_id.clone(),
+        packages: node.active.len(),
+        units: Vec::new(),
+        left: Vec::new(),
+        plan: Vec::new(),
+    };
+    if let (true, Ok(systemd)) = (world.is_live(), &world.systemd)
+        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
+    {
+        set_units(&mut outcome, reports).await;
+    }
+    Ok(outcome)
+}
+
+/// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.
+fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>, Failure> {
+    let Some(Ok((build, _))) = offered else { return Ok(None) };
+    match plan::decide(node, role, build) {
+        Decision::Refuse(refusal) => {
+            let cure = refusal.cure();
+            Err(Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure))
+        }
+        decision => Ok(Some(decision)),
+    }
+}
+
+fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World) -> Vec<Preview> {
+    let mut preview = plan::packages(intent).preview();
+    let packages = observe::packages::packages(&world.root, &intent.build.active());
+    let here = Circumstances { live: world.is_live(), privileged: world.is_privileged(), follow: request.follow, running_containers: 0, placed_unprivileged: false };
+    match packages.ok().and_then(|p| ActiveSet::new(p, intent.role).ok()) {
+        Some(set) => preview.extend(plan::activation(intent, &set, &node.accounts, node.manual_accounts, here).map(|p| p.preview()).unwrap_or_default()),
+        None => preview.push(Preview { key: "activation".into(), text: "judge all packages together, place node files, accounts, state directories and units, switch the active names, start dcos.target".into() }),
+    }
+    preview
+}
+
+fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent {
+    InstallIntent {
+        role: request.role,
+        build,
+        version: settings.version.clone(),
+        start: request.start,
+        restart_journald: request.restart_journald,
+        restart_docker: request.restart_docker,
+        placed_unprivileged: !nix::unistd::geteuid().is_root(),
+        skips: check_request(request).skips().into_iter().map(|(check, reason)| Skip { check, reason }).collect(),
+    }
+}
+
+fn check_request(request: &Request) -> preflight::Request {
+    preflight::Request { role: Some(request.role), bootstrap_url: request.bootstrap_url.clone(), skip: request.skip.clone(), skip_all: request.skip_all.clone(), ip_detect: None }
+}
+
+async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
+    match preflight::run(&check_request(request), world).await {
+        Ok(report) => stopped_by(report),
+        Err(failure) => failure,
+    }
+}
+
+fn stopped_by(report: crate::preflight::report::Report) -> Failure {
+    let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
+    let text = format!("this node is not ready: {}", blocking.join(", "));
+    let cure = report.blocking().next().and_then(|c| c.cure.clone());
+    let failure = Failure::new(Exit::Preflight, anyhow::anyhow!(text)).leaving("nothing was changed");
+    Failure { cure, report: Some(Box::new(report)), ..failure }
+}
+
+fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
+    match offered {
+        Some(Ok(read)) => Ok(read),
+        Some(Err(error)) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        None => Err(no_url()),
+    }
+}
+
+fn no_url() -> Failure {
+    Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is")).leaving("nothing was changed").cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+}
+
+fn interrupted(role: Role) -> Failure {
+    Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
+        .leaving("the install is half done and goes on at the next boot")
+        .cured_by(format!("dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"))
+}
+
+fn join<T: ToString>(problems: &[T]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,79 @@
+//! `dcos-node recover`: goes on with what was interrupted. `dcos-setup.service` runs it at every boot.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Failure, World, install, uninstall};
+use crate::action::journal::Journal;
+use crate::action::{self, Site};
+use crate::dcos::exit::Exit;
+use crate::dcos::journal::{InstallIntent, Intent};
+
+/// How often a boot tries again when the server does not answer, and how long it waits in between.
+const TRIES_AT_BOOT: u32 = 20;
+const PAUSE_AT_BOOT: Duration = Duration::from_secs(15);
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Run by `dcos-setup.service`: never fails the boot, never waits for jobs.
+    pub at_boot: bool,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "did", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing was interrupted.
+    Nothing,
+    /// An install was finished.
+    Installed(Box<install::Outcome>),
+    /// An uninstall was finished.
+    Uninstalled,
+}
+
+/// Goes on.
+///
+/// # Errors
+/// It cannot be finished now; the node stays resumable.
+pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    let _lock = world.lock()?;
+    let node = world.node().await?;
+    match node.story.intent.clone() {
+        None => Ok(Outcome::Nothing),
+        Some(Intent::Uninstall { .. }) => {
+            uninstall::finish(&node, &world.site(None)?).await?;
+            Ok(Outcome::Uninstalled)
+        }
+        Some(Intent::Install(intent)) => {
+            let site = world.site(world.source(None, Some(&node))?)?;
+            let journal = Journal::open(&world.root)?;
+            go_on(intent, &site, &journal, request.at_boot, world).await
+        }
+    }
+}
+
+/// Goes on with an install. A server that does not answer yet is tried again for some minutes at boot; only damaged packages turn the install back.
+async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, at_boot: bool, world: &World) -> Result<Outcome, Failure> {
+    let here = install::circumstances(world, &intent, !at_boot).await;
+    let mut tries_left = if at_boot { TRIES_AT_BOOT } else { 1 };
+    loop {
+        tries_left -= 1;
+        match install::carry_out(&intent, site, journal, here, world).await {
+            Ok(()) => return Ok(Outcome::Installed(Box::new(install::finished(intent, site, here).await))),
+            Err(error @ action::Error::Integrity { .. }) => return Err(install::give_up(error, site, journal).await),
+            Err(error) if tries_left == 0 || matches!(error, action::Error::Interrupted) => {
+                let exit = if matches!(error, action::Error::Interrupted) { Exit::Interrupted } else { Exit::Failed };
+                return Err(Failure::new(exit, error)
+                    .leaving("the install is half done and goes on at the next boot")
+                    .cured_by(format!("dcos-node install {} goes on now; dcos-node uninstall makes the node clean", intent.role)));
+            }
+            Err(error) => {
+                world.events.warn(format!("{:#}; trying again in {} s", anyhow::Error::from(error), PAUSE_AT_BOOT.as_secs()));
+                tokio::time::sleep(PAUSE_AT_BOOT).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `dcos-node status`: what this node is and how its units are. Works without privileges as far as files can be read.
+
+use serde::Serialize;
+
+use super::{Failure, World};
+use crate::dcos::exit::Exit;
+use crate::dcos::journal::Intent;
+use crate::dcos::layout;
+use crate::dcos::receipt::Skip;
+use crate::dcos::role::Role;
+use crate::dcos::settings::Version;
+use crate::observe::node::{Foreign, Node, State};
+use crate::observe::services::{self, Condition, UnitReport};
+
+/// The schema of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// How the node is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// How it stands.
+    pub state: State,
+    /// What it is.
+    pub role: Option<Role>,
+    /// Which DC/OS.
+    pub version: Option<Version>,
+    /// Where the build came from.
+    pub bootstrap_url: Option<String>,
+    /// The bootstrap id of the build.
+    pub bootstrap_id: Option<String>,
+    /// The package list of the build.
+    pub package_list_id: Option<String>,
+    /// The package with the cluster's configuration, as it is active.
+    pub config_package: Option<String>,
+    /// When it was installed, in UTC.
+    pub installed_at: Option<String>,
+    /// Which dcos-node installed it.
+    pub installed_by: Option<String>,
+    /// Active packages.
+    pub packages: usize,
+    /// Whether the role starts at boot.
+    pub starts_at_boot: bool,
+    /// Some units failed.
+    pub degraded: bool,
+    /// All units of the role; none if systemd was not asked.
+    pub units: Vec<UnitReport>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_unknown: Option<String>,
+    /// Checks that the operator skipped.
+    pub skips: Vec<Skip>,
+    /// What stands there that is not ours.
+    pub foreign: Vec<Foreign>,
+    /// Journal and receipt could not be read: only root may.
+    pub partial: bool,
+}
+
+/// Looks.
+///
+/// # Errors
+/// Our own records on the node cannot be read.
+pub async fn run(world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    let node = world.node().await?;
+    let (units, units_unknown) = units(&node, world).await;
+    let build = match (&node.story.intent, &node.receipt) {
+        (Some(Intent::Install(intent)), _) => Some(&intent.build),
+        (_, receipt) => receipt.as_ref().map(|r| &r.build),
+    };
+    Ok(Outcome {
+        schema: SCHEMA,
+        state: node.state(),
+        role: node.role(),
+        version: node.version.clone().or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
+        bootstrap_url: build.map(|b| b.url.clone()),
+        bootstrap_id: build.map(|b| b.bootstrap_id.clone()),
+        package_list_id: build.map(|b| b.package_list_id.clone()),
+        config_package: node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string),
+        installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
+        installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
+        packages: node.active.len(),
+        starts_at_boot: node.committed,
+        degraded: services::is_degraded(&units),
+        units,
+        units_unknown,
+        skips: node.receipt.as_ref().map(|r| r.skips.clone()).unwrap_or_default(),
+        foreign: node.foreign.clone(),
+        partial: node.unreadable,
+    })
+}
+
+async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) {
+    if node.wanted_units.is_empty() {
+        return (Vec::new(), None);
+    }
+    if !world.is_live() {
+        return (Vec::new(), Some("the node is a directory".into()));
+    }
+    let systemd = match &world.systemd {
+        Ok(systemd) => systemd,
+        Err(why) => return (Vec::new(), Some(why.clone())),
+    };
+    match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units)).await {
+        Ok(mut reports) => {
+            reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
+            let with_logs = tokio::task::spawn_blocking(move || {
+                services::add_logs(&mut reports);
+                reports
+            });
+            (with_logs.await.unwrap_or_default(), None)
+        }
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    }
+}
+
+impl Outcome {
+    /// What `status` exits with.
+    pub fn exit(&self) -> Exit {
+        match self.state {
+            State::Clean | State::Foreign | State::Uninstalling => Exit::NotInstalled,
+            State::Installing | State::Prepared => Exit::NotReady,
+            State::Installed if self.units.iter().any(|u| u.condition == Condition::Converging) => Exit::NotReady,
+            State::Installed => Exit::Done,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What all commands share: the node, its systemd, the clock, and where news goes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use super::Failure;
+use crate::action::Site;
+use crate::action::site::Stop;
+use crate::dcos::event::Events;
+use crate::dcos::exit::Exit;
+use crate::dcos::journal::Intent;
+use crate::dcos::{layout, moment};
+use crate::observe::node::Node;
+use crate::system::clock::Clock;
+use crate::system::http::{self, Client};
+use crate::system::lock::{self, Holder, Lock};
+use crate::system::root::Root;
+use crate::system::source::Source;
+use crate::system::systemd::Systemd;
+use crate::system::{digest, files};
+
+/// The outside of a command, made once by `main` and by tests.
+#[derive(Clone)]
+pub struct World {
+    /// The root directory of the node.
+    pub root: Root,
+    /// The node's systemd, or why it does not answer; never asked for a node that is a directory.
+    pub systemd: Result<Arc<dyn Systemd>, String>,
+    /// The clock.
+    pub clock: Arc<dyn Clock + Send + Sync>,
+    /// Where news goes.
+    pub events: Events,
+    /// A wish to stop at the next safe point.
+    pub stop: Stop,
+    /// What the process was asked to do, for others who find the lock taken.
+    pub command_line: String,
+    /// Certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How many archives are fetched and unpacked at once: unpacking is bound by the processor.
+pub(super) fn parallel() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+impl World {
+    /// Whether the node is this machine.
+    pub fn is_live(&self) -> bool {
+        self.root.is_live()
+    }
+
+    /// Whether owners and accounts can be set.
+    pub fn is_privileged(&self) -> bool {
+        nix::unistd::geteuid().is_root()
+    }
+
+    /// Looks at what of DC/OS stands on the node.
+    pub(super) async fn node(&self) -> Result<Node, Failure> {
+        let root = self.root.clone();
+        let looked = tokio::task::spawn_blocking(move || Node::look(&root)).await;
+        looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(|e| Failure::from(e).leaving("nothing was changed"))
+    }
+
+    /// Takes the lock, so that this is the only dcos-node that changes the node.
+    pub(super) fn lock(&self) -> Result<Lock, Failure> {
+        let path = if self.is_live() { PathBuf::from(layout::LOCK) } else { self.offline_lock() };
+        Lock::acquire(&path, &Holder { pid: std::process::id(), command: self.command_line.clone() }).map_err(|error| match &error {
+            lock::Error::Held { pid, command, .. } => {
+                let text = format!("another dcos-node is at work on this node: process {pid} ({command})");
+                Failure::new(Exit::Busy, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by("wait until it has ended; dcos-node status tells how far it is")
+            }
+            lock::Error::Io { .. } => Failure::new(Exit::Failed, error).leaving("nothing was changed"),
+        })
+    }
+
+    /// A lock for a directory lies outside of it, so that it does not become part of the image.
+    fn offline_lock(&self) -> PathBuf {
+        let directory = self.root.resolved("/");
+        let name = digest::hex(&digest::sha256(directory.as_os_str().as_encoded_bytes()));
+        std::env::temp_dir().join(format!("dcos-node-{}.lock", &name[..16]))
+    }
+
+    /// Where packages come from: what was asked for, else what the node recorded.
+    pub(super) fn source(&self, asked: Option<&str>, node: Option<&Node>) -> Result<Option<Source>, Failure> {
+        let recorded = node.and_then(|node| match (&node.story.intent, &node.receipt) {
+            (Some(Intent::Install(intent)), _) => Some(intent.build.url.as_str()),
+            (_, Some(receipt)) => Some(receipt.build.url.as_str()),
+            _ => None,
+        });
+        let Some(place) = asked.or(recorded) else { return Ok(None) };
+        let options = http::Options { ca_file: self.ca_file.clone(), ..http::Options::default() };
+        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
+        Source::parse(place, &client).map(Some).map_err(|e| Failure::new(Exit::Usage, e).cured_by("--bootstrap-url takes http://..., https://..., file:///... or an absolute path"))
+    }
+
+    /// Where actions work.
+    pub(super) fn site(&self, source: Option<Source>) -> Result<Site, Failure> {
+        let systemd = if self.is_live() {
+            let systemd = self.systemd.clone().map_err(|why| Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed"))?;
+            Some(systemd)
+        } else {
+            None
+        };
+        Ok(Site { root: self.root.clone(), systemd, source, privileged: self.is_privileged(), events: self.events.clone(), stop: self.stop.clone() })
+    }
+
+    /// The time, as receipts and journals write it.
+    pub(super) fn now(&self) -> String {
+        moment::rfc3339(SystemTime::now())
+    }
+
+    /// Refuses a root directory that is none.
+    pub(super) fn check_root(&self) -> Result<(), Failure> {
+        let directory = self.root.directory();
+        if directory.is_dir() && directory.is_absolute() {
+            return Ok(());
+        }
+        let standing = files::standing(directory).with_context(|| format!("--root {}", directory.display()));
+        let why = match standing {
+            Ok(None) => "is not there".to_owned(),
+            Ok(Some(_)) if !directory.is_absolute() => "is not an absolute path".to_owned(),
+            Ok(Some(_)) => "is not a directory".to_owned(),
+            Err(error) => format!("cannot be used: {error:#}"),
+        };
+        Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display())).cured_by("name the root directory of an image by its absolute path"))
+    }
+}

@@ -1,0 +1,135 @@
+//! A build: all packages with one bootstrap id and one cluster package list, as a serve directory offers it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::PackageId;
+use super::installer_script::NodeFile;
+
+/// Names the id of the newest bootstrap archive.
+pub const BOOTSTRAP_LATEST: &str = "bootstrap.latest";
+/// Names the id of the newest cluster package list.
+pub const PACKAGE_LIST_LATEST: &str = "cluster-package-list.latest";
+/// Carries the node files.
+pub const INSTALLER_SCRIPT: &str = "dcos_install.sh";
+
+/// Everything that an install needs to know of a build before the first package is fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Where it was read from, without credentials.
+    pub url: String,
+    /// 40 hexadecimal digits; with the packages of the release it names the release.
+    pub bootstrap_id: String,
+    /// 40 hexadecimal digits; changes with the configuration too.
+    pub package_list_id: String,
+    /// The packages of the bootstrap archive that are active besides the list (`<id>.active.json`).
+    pub bootstrap_packages: Vec<PackageId>,
+    /// The cluster package list.
+    pub packages: Vec<PackageId>,
+    /// What the classic installer would write on the node.
+    pub node_files: Vec<NodeFile>,
+}
+
+/// What distinguishes two builds, for the one sentence that an operator needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Difference {
+    /// Other software.
+    Release,
+    /// The same software, configured otherwise.
+    Configuration,
+    /// Both.
+    ReleaseAndConfiguration,
+}
+
+impl Build {
+    /// Where the bootstrap archive lies in the serve directory.
+    pub fn bootstrap_archive(bootstrap_id: &str) -> String {
+        format!("bootstrap/{bootstrap_id}.bootstrap.tar.xz")
+    }
+
+    /// Where the list of the bootstrap archive's active packages lies.
+    pub fn bootstrap_active(bootstrap_id: &str) -> String {
+        format!("bootstrap/{bootstrap_id}.active.json")
+    }
+
+    /// Where a cluster package list lies.
+    pub fn package_list(id: &str) -> String {
+        format!("package_lists/{id}.package_list.json")
+    }
+
+    /// All packages that will be active, sorted.
+    pub fn active(&self) -> BTreeSet<PackageId> {
+        self.packages.iter().chain(&self.bootstrap_packages).cloned().collect()
+    }
+
+    /// Packages that have an archive of their own and are not in the bootstrap archive.
+    pub fn to_fetch(&self) -> Vec<PackageId> {
+        let carried: BTreeSet<&PackageId> = self.bootstrap_packages.iter().collect();
+        self.packages.iter().filter(|id| !carried.contains(id)).cloned().collect()
+    }
+
+    /// The package that holds the cluster's configuration; its id changes with it.
+    pub fn config_package(&self) -> Option<&PackageId> {
+        self.packages.iter().find(|id| id.name() == "dcos-config")
+    }
+
+    /// The package that says which release this is.
+    pub fn metadata_package(&self) -> Option<&PackageId> {
+        self.packages.iter().find(|id| id.name() == "dcos-metadata")
+    }
+}
+
+/// Compares two active sets; packages made from the configuration have a version that begins with `setup_`.
+pub fn difference(a: &BTreeSet<PackageId>, b: &BTreeSet<PackageId>) -> Option<Difference> {
+    let (configuration, release): (Vec<_>, Vec<_>) = a.symmetric_difference(b).partition(|id| id.version().starts_with("setup_"));
+    match (release.is_empty(), configuration.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(Difference::Release),
+        (true, false) => Some(Difference::Configuration),
+        (false, false) => Some(Difference::ReleaseAndConfiguration),
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Difference::Release => "the release",
+            Difference::Configuration => "the configuration",
+            Difference::ReleaseAndConfiguration => "the release and the configuration",
+        })
+    }
+}
+
+/// The text of a `.latest` file or a package list is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {reason}")]
+pub struct InvalidBuild {
+    file: String,
+    reason: String,
+}
+
+/// Reads the one id in a `.latest` file; white space around it does not count.
+///
+/// # Errors
+/// Anything but 40 hexadecimal digits, for example the error page of a proxy.
+pub fn parse_latest(file: &str, text: &[u8]) -> Result<String, InvalidBuild> {
+    let invalid = |reason: &str| InvalidBuild { file: file.to_owned(), reason: reason.to_owned() };
+    let text = std::str::from_utf8(text).map_err(|_| invalid("is not text"))?.trim();
+    if super::id::is_build_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid("does not hold an id of 40 hexadecimal digits; is this the URL of a DC/OS build?"))
+    }
+}
+
+/// Reads a JSON list of package ids.
+///
+/// # Errors
+/// Anything else, naming the file and the id that is none.
+pub fn parse_package_list(file: &str, text: &[u8]) -> Result<Vec<PackageId>, InvalidBuild> {
+    let invalid = |reason: String| InvalidBuild { file: file.to_owned(), reason };
+    let ids: Vec<String> = serde_json::from_slice(text).map_err(|e| invalid(format!("is not a JSON list of package ids: {e}")))?;
+    ids.iter().map(|id| id.parse().map_err(|e| invalid(format!("{e}")))).collect()
+}

@@ -1,0 +1,97 @@
+//! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines and files of events are made from it.
+
+use std::sync::mpsc::Sender;
+
+use serde::Serialize;
+
+use super::preview::Preview;
+
+/// Something that happened. Sent by commands and actions, printed by `output` only.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// What will be done.
+    Planned {
+        /// One line each.
+        actions: Vec<Preview>,
+    },
+    /// An action begins.
+    Begun {
+        /// The name of the action.
+        key: String,
+        /// For people.
+        text: String,
+    },
+    /// Bytes of an action, so far.
+    Progress {
+        /// The name of the action.
+        key: String,
+        /// Bytes done.
+        bytes: u64,
+        /// Bytes in all, if that is known.
+        total: Option<u64>,
+    },
+    /// An action is done and durable.
+    Done {
+        /// The name of the action.
+        key: String,
+    },
+    /// An action failed.
+    Failed {
+        /// The name of the action.
+        key: String,
+    },
+    /// An object is gone or as it was.
+    Undone {
+        /// For people.
+        text: String,
+    },
+    /// What the run waits for now.
+    Waiting {
+        /// For people.
+        text: String,
+    },
+    /// Worth knowing.
+    Note {
+        /// For people.
+        text: String,
+    },
+    /// Worth acting upon.
+    Warning {
+        /// For people.
+        text: String,
+    },
+}
+
+/// Where events go. Sending never fails: a listener that is gone is no reason to stop an install.
+#[derive(Clone, Debug)]
+pub struct Events(Option<Sender<Event>>);
+
+impl Events {
+    /// Events that somebody follows.
+    pub fn to(sender: Sender<Event>) -> Events {
+        Events(Some(sender))
+    }
+
+    /// Events that nobody follows.
+    pub fn unheard() -> Events {
+        Events(None)
+    }
+
+    /// Sends one event.
+    pub fn send(&self, event: Event) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(event);
+        }
+    }
+
+    /// Sends a [`Event::Note`].
+    pub fn note(&self, text: impl Into<String>) {
+        self.send(Event::Note { text: text.into() });
+    }
+
+    /// Sends a [`Event::Warning`].
+    pub fn warn(&self, text: impl Into<String>) {
+        self.send(Event::Warning { text: text.into() });
+    }
+}

@@ -1,0 +1,229 @@
+//! The words of the journal: what was asked, what was begun, what is done. One JSON record a line.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::build::Build;
+use super::receipt::{Object, Skip};
+use super::role::Role;
+use super::settings::Version;
+
+/// The schema that this program writes; it reads this one and all older ones.
+pub const SCHEMA: u32 = 1;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// The first line of every journal.
+    Opened {
+        /// [`SCHEMA`].
+        schema: u32,
+        /// Version of the dcos-node that began it.
+        dcos_node: String,
+    },
+    /// What was asked; an action follows from it and from what stands on the node.
+    Asked {
+        /// When, in UTC (RFC 3339).
+        at: String,
+        /// What.
+        intent: Box<Intent>,
+    },
+    /// Before an action touches anything: what it will make or change, and what stands there now.
+    Begin {
+        /// The name of the action, the same in every run.
+        key: String,
+        /// Its part of the inventory.
+        objects: Vec<Object>,
+    },
+    /// After the last fsync of an action.
+    Done {
+        /// The name of the action.
+        key: String,
+    },
+    /// An object is gone or as it was before.
+    Undone {
+        /// The object.
+        object: Object,
+    },
+    /// Nothing is left to do. `installed` is followed by a receipt, and the journal is closed.
+    Finished {
+        /// How the node stands.
+        outcome: Outcome,
+    },
+}
+
+/// What an operator asked for, whole enough to go on without the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Intent {
+    /// `install`.
+    Install(InstallIntent),
+    /// `uninstall`, or the end of an install that failed.
+    Uninstall {
+        /// Whether state directories go too.
+        purge_data: bool,
+        /// Whether verified packages stay for another try.
+        keep_packages: bool,
+    },
+}
+
+/// All of an install that is not found out from the packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallIntent {
+    /// What the node will be.
+    pub role: Role,
+    /// What is installed.
+    pub build: Build,
+    /// Which DC/OS the build is, if it says so.
+    pub version: Option<Version>,
+    /// Whether the target is started at the end.
+    pub start: bool,
+    /// Whether journald may be restarted even if docker runs containers.
+    pub restart_journald: bool,
+    /// Whether docker may be restarted.
+    pub restart_docker: bool,
+    /// An unprivileged run filled a directory: owners and accounts are left for the first boot.
+    #[serde(default)]
+    pub placed_unprivileged: bool,
+    /// Checks that the operator skipped.
+    pub skips: Vec<Skip>,
+}
+
+/// How a node stands when nothing is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The receipt says what.
+    Installed,
+    /// As it was before us, perhaps with packages kept.
+    Clean,
+}
+
+/// What a journal comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Story {
+    /// The last thing asked, unless it is finished.
+    pub intent: Option<Intent>,
+    /// When it was asked.
+    pub asked_at: Option<String>,
+    /// Objects begun and not undone, in order.
+    pub objects: Vec<Object>,
+    /// Actions that are done.
+    pub done: BTreeSet<String>,
+}
+
+impl Story {
+    /// Reads the text of a journal. A last line without its newline is torn: it was never acted upon.
+    ///
+    /// # Errors
+    /// A line in the middle that is no record, or a journal of a newer dcos-node.
+    pub fn read(text: &[u8]) -> Result<Story, InvalidJournal> {
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(&text[..0], |end| &text[..end]);
+        let mut story = Story::default();
+        for (index, line) in whole.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+            let record = serde_json::from_slice(line).map_err(|e| InvalidJournal { line: index + 1, reason: e.to_string() })?;
+            if let Record::Opened { schema, .. } = record
+                && schema > SCHEMA
+            {
+                return Err(InvalidJournal {
+                    line: index + 1,
+                    reason: format!("schema {schema} is newer than this dcos-node; use the one in /opt/dcos-node/bin"),
+                });
+            }
+            story.add(record);
+        }
+        Ok(story)
+    }
+
+    /// Adds one record.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            Record::Opened { .. } => {}
+            Record::Asked { at, intent } => {
+                self.done.clear();
+                self.asked_at = Some(at);
+                self.intent = Some(*intent);
+            }
+            Record::Begin { objects, .. } => {
+                for object in objects {
+                    // A second begin of the same action sees its own work: what was there before is what the first one saw.
+                    if !self.objects.iter().any(|known| known.same_place(&object)) {
+                        self.objects.push(object);
+                    }
+                }
+            }
+            Record::Done { key } => {
+                self.done.insert(key);
+            }
+            Record::Undone { object } => self.objects.retain(|known| !known.same_place(&object)),
+            Record::Finished { .. } => {
+                self.intent = None;
+                self.asked_at = None;
+                self.done.clear();
+            }
+        }
+    }
+}
+
+impl Object {
+    /// Whether two records speak of one thing on the node.
+    pub fn same_place(&self, other: &Object) -> bool {
+        match (self, other) {
+            (Object::Directory { path: a }, Object::Directory { path: b })
+            | (Object::File { path: a, .. }, Object::File { path: b, .. })
+            | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
+            | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
+            | (Object::Runtime { path: a }, Object::Runtime { path: b }) => a == b,
+            (Object::Package { id: a }, Object::Package { id: b }) => a == b,
+            (Object::ActiveName { name: a }, Object::ActiveName { name: b }) => a == b,
+            (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
+            (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A journal that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} of the journal: {reason}")]
+pub struct InvalidJournal {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcos::receipt::Before;
+
+    fn line(record: &Record) -> String {
+        serde_json::to_string(record).unwrap() + "\n"
+    }
+
+    fn file(before: Before) -> Object {
+        Object::File { path: "/etc/x".into(), sha256: "00".into(), before }
+    }
+
+    #[test]
+    fn a_torn_last_line_was_never_acted_upon() {
+        let whole = line(&Record::Opened { schema: 1, dcos_node: "0".into() })
+            + &line(&Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
+        let torn = whole.clone() + &line(&Record::Done { key: "a".into() })[..9];
+        assert_eq!(Story::read(torn.as_bytes()).unwrap(), Story::read(whole.as_bytes()).unwrap());
+        assert!(Story::read(b"garbage\n{}\n").is_err());
+    }
+
+    #[test]
+    fn what_was_there_before_is_what_the_first_begin_saw() {
+        let mut story = Story::default();
+        story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
+        story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Link { target: "/ours".into(), resolved: None })] });
+        assert_eq!(story.objects, [file(Before::Absent)]);
+        story.add(Record::Undone { object: file(Before::Absent) });
+        assert_eq!(story.objects, []);
+    }
+}

@@ -1,0 +1,117 @@
+//! Every path on a node, absolute as the node sees it. Which directory of this machine is the node's root is not known here:
+//! `system::root::Root` maps these paths to the disk.
+
+use std::path::PathBuf;
+
+use super::id::PackageId;
+
+/// Where DC/OS lives.
+pub const MESOSPHERE: &str = "/opt/mesosphere";
+/// The repository: one directory a package.
+pub const REPOSITORY: &str = "/opt/mesosphere/packages";
+/// Configuration of the node that is not part of a package.
+pub const ETC_MESOSPHERE: &str = "/etc/mesosphere";
+/// One empty file, named as the role.
+pub const ROLES: &str = "/etc/mesosphere/roles";
+/// An operator's word that accounts are made by other means (`pkgpanda/actions.py`).
+pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
+/// Where the administrator's units lie.
+pub const SYSTEM_UNITS: &str = "/etc/systemd/system";
+/// Links to the units that `dcos.target` wants.
+pub const TARGET_WANTS: &str = "/etc/systemd/system/dcos.target.wants";
+/// The target that starts the role.
+pub const TARGET: &str = "dcos.target";
+/// The link that makes the target start at boot: the commit point of an install.
+pub const COMMIT_LINK: &str = "/etc/systemd/system/multi-user.target.wants/dcos.target";
+/// The unit whose job is `dcos-node recover`.
+pub const SETUP_UNIT: &str = "/etc/systemd/system/dcos-setup.service";
+/// The link that makes `recover` run at boot.
+pub const SETUP_LINK: &str = "/etc/systemd/system/multi-user.target.wants/dcos-setup.service";
+/// Our own directory under `/opt`.
+pub const OUR_OPT: &str = "/opt/dcos-node";
+/// The binary that recovers: outside `/opt/mesosphere`, so that nothing there is needed for it.
+pub const OUR_BINARY: &str = "/opt/dcos-node/bin/dcos-node";
+/// Journal, receipt and manifests; mode 0700.
+pub const OUR_STATE: &str = "/var/lib/dcos-node";
+/// What was begun and what is done.
+pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
+/// What this node owes to us.
+pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
+/// One file a package: what each file of it was when it was unpacked.
+pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
+/// Held by the one dcos-node that may change this node.
+pub const LOCK: &str = "/run/dcos-node.lock";
+/// The same for a node that is a directory (`--root`), whose `/run` does not outlive the command.
+pub const LOCK_OFFLINE: &str = "/var/lib/.dcos-node.lock";
+/// State of DC/OS' packages, kept by an uninstall unless data is purged.
+pub const STATE: &str = "/var/lib/dcos";
+/// State of Mesos agents, kept by an uninstall unless data is purged.
+pub const MESOS_STATE: &str = "/var/lib/mesos";
+/// Sockets and other state of this boot.
+pub const RUN: &str = "/run/dcos";
+/// The resolver configuration that DC/OS takes over.
+pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Version, image commit and variant of the active build (package dcos-metadata).
+pub const DCOS_VERSION: &str = "/opt/mesosphere/etc/dcos-version.json";
+/// Left by pkgpanda while a swap is under way.
+pub const INSTALL_PROGRESS: &str = "/opt/mesosphere/install_progress";
+/// How a rename inside a swap ends: what is not live yet.
+pub const NEW: &str = ".new";
+
+/// The names under [`MESOSPHERE`] that are switched from one active set to the next (`pkgpanda/__init__.py`, get_active_names), in our order:
+/// `active` last, because pkgpanda takes its presence for a sound node.
+pub const ACTIVE_NAMES: [&str; 8] =
+    ["bin", "etc", "include", "lib", "environment", "environment.export", "active.buildinfo.full.json", "active"];
+
+/// The directories of a package whose files are linked into the active set; the last one holds units.
+pub const WELL_KNOWN: [&str; 5] = ["bin", "etc", "include", "lib", "dcos.target.wants"];
+
+/// The directory of one package.
+pub fn package(id: &PackageId) -> PathBuf {
+    PathBuf::from(format!("{REPOSITORY}/{id}"))
+}
+
+/// Where a package is unpacked until it is whole. The leading dot keeps pkgpanda from taking it for a package.
+pub fn staging(id: &PackageId) -> PathBuf {
+    PathBuf::from(format!("{REPOSITORY}/.{id}.tmp"))
+}
+
+/// Where the packages of a bootstrap archive are unpacked until they are whole.
+pub fn bootstrap_staging(bootstrap_id: &str) -> PathBuf {
+    PathBuf::from(format!("{REPOSITORY}/.bootstrap-{bootstrap_id}.tmp"))
+}
+
+/// The manifest of one package.
+pub fn manifest(id: &PackageId) -> PathBuf {
+    PathBuf::from(format!("{MANIFESTS}/{id}.json"))
+}
+
+/// One of [`ACTIVE_NAMES`], live.
+pub fn active_name(name: &str) -> PathBuf {
+    PathBuf::from(format!("{MESOSPHERE}/{name}"))
+}
+
+/// One of [`ACTIVE_NAMES`], built but not live.
+pub fn new_name(name: &str) -> PathBuf {
+    PathBuf::from(format!("{MESOSPHERE}/{name}{NEW}"))
+}
+
+/// Where a unit is copied to.
+pub fn unit(name: &str) -> PathBuf {
+    PathBuf::from(format!("{SYSTEM_UNITS}/{name}"))
+}
+
+/// The link by which `dcos.target` wants a unit.
+pub fn wants(name: &str) -> PathBuf {
+    PathBuf::from(format!("{TARGET_WANTS}/{name}"))
+}
+
+/// The file that says which role this node has.
+pub fn role_file(role: super::role::Role) -> PathBuf {
+    PathBuf::from(format!("{ROLES}/{role}"))
+}
+
+/// The state directory of one package.
+pub fn state_directory(package: &str) -> PathBuf {
+    PathBuf::from(format!("{STATE}/{package}"))
+}

@@ -1,0 +1,12 @@
+//! One line of a plan, as it is shown before anything is done.
+
+use serde::Serialize;
+
+/// An action in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// The name of the action, the same in every run.
+    pub key: String,
+    /// What it does, beginning with a verb.
+    pub text: String,
+}

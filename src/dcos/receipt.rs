@@ -1,0 +1,273 @@
+//! The receipt: an inventory of what this node owes to us, and what was there before.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::active_set::Account;
+use super::build::Build;
+use super::id::PackageId;
+use super::role::Role;
+use super::settings::Version;
+
+/// The schema that this program writes; it reads this one and all older ones.
+pub const SCHEMA: u32 = 1;
+
+/// An installed node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// [`SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// Version of the dcos-node that installed.
+    pub dcos_node: String,
+    /// When, in UTC (RFC 3339).
+    pub installed_at: String,
+    /// What the node is.
+    pub role: Role,
+    /// What was installed, and where from.
+    pub build: Build,
+    /// Which DC/OS the build is, if it says so.
+    pub version: Option<Version>,
+    /// Checks that the operator skipped.
+    #[serde(default)]
+    pub skips: Vec<Skip>,
+    /// Everything that we made or changed, in the order in which it was begun.
+    pub objects: Vec<Object>,
+}
+
+/// A check that an operator takes responsibility for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The id of the check.
+    pub check: String,
+    /// The operator's words.
+    pub reason: String,
+}
+
+/// One thing on the node that we made or changed. Undoing objects from the last to the first restores the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "object", rename_all = "kebab-case")]
+pub enum Object {
+    /// A directory that was not there; removed when it is empty.
+    Directory {
+        /// As the node sees it.
+        path: PathBuf,
+    },
+    /// A file with our content.
+    File {
+        /// As the node sees it.
+        path: PathBuf,
+        /// SHA-256 of our content, hexadecimal.
+        sha256: String,
+        /// What it replaced.
+        before: Before,
+    },
+    /// A symbolic link of ours; removed only while it still points there.
+    Link {
+        /// As the node sees it.
+        path: PathBuf,
+        /// Where it points.
+        target: PathBuf,
+        /// What it replaced.
+        before: Before,
+    },
+    /// A package in the repository, with its manifest.
+    Package {
+        /// Its id.
+        id: PackageId,
+    },
+    /// One name of the active set, live or not yet.
+    ActiveName {
+        /// One of `layout::ACTIVE_NAMES`.
+        name: String,
+    },
+    /// A system account.
+    Account {
+        /// The account.
+        account: Account,
+        /// Whether the user was made by us.
+        user_made: bool,
+        /// Whether the group of the same name came with it.
+        group_made: bool,
+    },
+    /// A state directory: data, kept unless it is purged.
+    StateDirectory {
+        /// As the node sees it.
+        path: PathBuf,
+        /// Whether it was made by us; an older one is adopted.
+        made: bool,
+    },
+    /// What units made for the time they run; goes with them.
+    Runtime {
+        /// As the node sees it.
+        path: PathBuf,
+    },
+    /// The resolver configuration as it was before DC/OS took it over.
+    ResolvConf {
+        /// What stood there.
+        before: Before,
+    },
+    /// Units that were handed to systemd: reloaded when they go.
+    Units {
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+/// What stood at a path before us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing.
+    Absent,
+    /// A file.
+    File {
+        /// Permission bits.
+        mode: u32,
+        /// Owner by number.
+        uid: u32,
+        /// Group by number.
+        gid: u32,
+        /// What it held.
+        content: Blob,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it pointed.
+        target: PathBuf,
+        /// What stood at its end, if that was a file: for `/etc/resolv.conf` the resolvers that were in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolved: Option<Blob>,
+    },
+}
+
+/// Bytes that are mostly text: JSON holds the text itself where it is valid, else hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blob {
+    /// Valid UTF-8.
+    Text(String),
+    /// Anything else.
+    Hex(String),
+}
+
+impl Blob {
+    /// Wraps bytes.
+    pub fn new(bytes: Vec<u8>) -> Blob {
+        String::from_utf8(bytes).map_or_else(|e| Blob::Hex(e.as_bytes().iter().map(|b| format!("{b:02x}")).collect()), Blob::Text)
+    }
+
+    /// The bytes again; digits that are none count as zero, since only [`Blob::new`] writes them.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Blob::Text(text) => text.clone().into_bytes(),
+            Blob::Hex(digits) => digits
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| std::str::from_utf8(pair).ok().and_then(|p| u8::from_str_radix(p, 16).ok()).unwrap_or(0))
+                .collect(),
+        }
+    }
+}
+
+/// What each path of one package was when it was unpacked: the content of a manifest file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// The package.
+    pub id: PackageId,
+    /// SHA-256 of the archive that it came in, hexadecimal; a package of the bootstrap archive has that archive's.
+    pub archive_sha256: String,
+    /// Length of that archive in bytes.
+    pub archive_bytes: u64,
+    /// Every path, parents before children.
+    pub files: Vec<ManifestEntry>,
+}
+
+/// One path of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestEntry {
+    /// Relative to the package; bytes that are not UTF-8 are in hexadecimal.
+    pub path: Blob,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner by number.
+    pub uid: u32,
+    /// Group by number.
+    pub gid: u32,
+    /// Owner by name as the archive has it: what a node that is unpacked elsewhere needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Group by name as the archive has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: ManifestKind,
+}
+
+/// What a path of a package is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ManifestKind {
+    /// A file, or another name of one (`hardlink`).
+    File {
+        /// Bytes.
+        size: u64,
+        /// Hexadecimal.
+        sha256: String,
+    },
+    /// Another name of a file of this package.
+    Hardlink {
+        /// The first name.
+        to: Blob,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link {
+        /// Where it points.
+        target: Blob,
+    },
+}
+
+impl Receipt {
+    /// Reads a receipt of any schema up to [`SCHEMA`].
+    ///
+    /// # Errors
+    /// Text that is no receipt, or one of a newer dcos-node.
+    pub fn parse(text: &[u8]) -> Result<Receipt, InvalidReceipt> {
+        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| InvalidReceipt(format!("is not JSON: {e}")))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema <= u64::from(SCHEMA) => serde_json::from_value(value).map_err(|e| InvalidReceipt(e.to_string())),
+            Some(schema) => Err(InvalidReceipt(format!(
+                "has schema {schema}; this dcos-node knows schemas up to {SCHEMA}, use the newer one in /opt/dcos-node/bin"
+            ))),
+            None => Err(InvalidReceipt("has no schema number".into())),
+        }
+    }
+}
+
+/// Why a receipt cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the receipt {0}")]
+pub struct InvalidReceipt(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_the_receipt() {
+        for bytes in [b"nameserver 192.0.2.1\n".to_vec(), vec![0xff, 0x00, b'\n']] {
+            let text = serde_json::to_string(&Blob::new(bytes.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Blob>(&text).unwrap().bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_receipt_of_a_newer_program_is_refused_by_name() {
+        assert!(Receipt::parse(br#"{"schema":99}"#).unwrap_err().to_string().contains("schema 99"));
+    }
+}

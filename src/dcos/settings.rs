@@ -1,0 +1,93 @@
+//! What a build says about the cluster: the parts of dcos-config and dcos-metadata that checks and reports need.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The members of a dcos-config package that [`Settings`] reads.
+pub const CONFIG_MEMBERS: [&str; 5] = ["bin/detect_ip", "bin/detect_ip_public", "etc/check_time.env", "etc/dns_config", "etc/master_list"];
+/// The member of a dcos-metadata package that says which release it is.
+pub const VERSION_MEMBER: &str = "etc/dcos-version.json";
+
+/// Cluster settings; what a build does not have is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The text of `bin/detect_ip`.
+    pub detect_ip: Option<Vec<u8>>,
+    /// The text of `bin/detect_ip_public`.
+    pub detect_ip_public: Option<Vec<u8>>,
+    /// `ENABLE_CHECK_TIME` of `check_time.env`.
+    pub check_time: Option<bool>,
+    /// `RESOLVERS` of `dns_config`.
+    pub resolvers: Vec<String>,
+    /// `master_list`, only with static discovery.
+    pub masters: Option<Vec<String>>,
+    /// `dcos-version.json`.
+    pub version: Option<Version>,
+}
+
+/// Which DC/OS it is (`dcos-version.json` of the package dcos-metadata).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// For example `1.12.4`.
+    pub version: String,
+    /// The commit of the image.
+    #[serde(rename = "dcos-image-commit", default, skip_serializing_if = "Option::is_none")]
+    pub image_commit: Option<String>,
+    /// `open` or `enterprise`.
+    #[serde(rename = "dcos-variant", default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl Version {
+    /// Reads the text of a `dcos-version.json`.
+    pub fn parse(text: &[u8]) -> Option<Version> {
+        serde_json::from_slice(text).ok()
+    }
+}
+
+impl Settings {
+    /// Reads the members that `find` has; what cannot be read counts as not there.
+    pub fn read(find: impl Fn(&str) -> Option<Vec<u8>>) -> Settings {
+        let text = |member: &str| find(member).and_then(|bytes| String::from_utf8(bytes).ok());
+        Settings {
+            detect_ip: find("bin/detect_ip"),
+            detect_ip_public: find("bin/detect_ip_public"),
+            check_time: text("etc/check_time.env").and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
+            resolvers: text("etc/dns_config")
+                .and_then(|t| {
+                    variable(&t, "RESOLVERS").map(|v| v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect())
+                })
+                .unwrap_or_default(),
+            masters: find("etc/master_list")
+                .and_then(|t| serde_json::from_slice::<Value>(&t).ok())
+                .and_then(|v| serde_json::from_value(v).ok()),
+            version: find(VERSION_MEMBER).and_then(|t| Version::parse(&t)),
+        }
+    }
+}
+
+/// The value of one variable in the text of an environment file (`systemd.exec(5)`, EnvironmentFile=).
+pub fn variable(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+    let value = line.trim();
+    let bare =
+        value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
+    Some(bare.unwrap_or(value).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_what_is_missing_is_none() {
+        let settings = Settings::read(|member| match member {
+            "etc/check_time.env" => Some(b"# x\nENABLE_CHECK_TIME=\"false\"\n".to_vec()),
+            "etc/dns_config" => Some(b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, 192.0.2.2:5353\n".to_vec()),
+            "etc/master_list" => Some(br#"["10.0.0.1"]"#.to_vec()),
+            _ => None,
+        });
+        assert_eq!((settings.check_time, settings.resolvers.len(), settings.masters), (Some(false), 2, Some(vec!["10.0.0.1".to_owned()])));
+        assert_eq!((settings.detect_ip, settings.version), (None, None));
+    }
+}

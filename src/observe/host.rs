@@ -1,0 +1,100 @@
+//! The machine: who we are, whether systemd runs, how the clock is, whether docker runs containers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::ip_detect::IpDetect;
+use crate::dcos::build::BOOTSTRAP_LATEST;
+use crate::system::clock::{Clock, ClockState};
+use crate::system::http;
+use crate::system::root::Root;
+use crate::system::source::Source;
+use crate::system::systemd::Systemd;
+
+/// Facts about the machine, each with the reason if it could not be had.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The user that we run as.
+    pub uid: u32,
+    /// systemd's version, or why it does not answer.
+    pub systemd: Result<String, String>,
+    /// The kernel clock.
+    pub clock: Result<ClockState, String>,
+    /// Time of the server minus time of this machine, in seconds, where the server tells its time.
+    pub skew: Option<i64>,
+    /// How the server answered; none if no server was named.
+    pub server: Option<Result<String, String>>,
+    /// What the build's ip-detect says; none if there is no build to take it from.
+    pub ip_detect: Option<IpDetect>,
+    /// The node's addresses; none if they cannot be listed.
+    pub addresses: Vec<std::net::IpAddr>,
+}
+
+/// What the look needs.
+pub struct Outside<'a> {
+    /// The node.
+    pub root: &'a Root,
+    /// systemd, or why it does not answer.
+    pub systemd: &'a Result<Arc<dyn Systemd>, String>,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+}
+
+impl Host {
+    /// Looks at the machine; `server` is the answer of a look at the build.
+    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: Option<Result<String, String>>, ip_detect: Option<IpDetect>) -> Host {
+        let systemd = match outside.systemd {
+            Ok(systemd) => systemd.version().await.map_err(|e| e.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        let skew = match source {
+            Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
+            None => None,
+        };
+        Host {
+            uid: nix::unistd::geteuid().as_raw(),
+            systemd,
+            clock: outside.clock.state().map_err(|e| e.to_string()),
+            skew,
+            server,
+            ip_detect,
+            addresses: addresses(),
+        }
+    }
+}
+
+/// How far a server's clock is ahead, in seconds.
+fn skew(server: SystemTime) -> i64 {
+    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    server.duration_since(SystemTime::now()).map_or_else(|behind| -seconds(behind.duration()), seconds)
+}
+
+fn addresses() -> Vec<std::net::IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let address = |a: nix::sys::socket::SockaddrStorage| {
+        let v4 = a.as_sockaddr_in().map(|a| std::net::IpAddr::V4(a.ip()));
+        v4.or_else(|| a.as_sockaddr_in6().map(|a| std::net::IpAddr::V6(a.ip())))
+    };
+    interfaces.filter_map(|i| i.address.and_then(address)).collect()
+}
+
+/// A docker daemon, by what it answers on its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Docker {
+    /// Containers that run now.
+    pub running_containers: usize,
+}
+
+/// Asks docker how many containers run; no socket, or a daemon that does not answer, is no docker.
+pub async fn docker(root: &Root) -> Option<Docker> {
+    let socket = root.resolved("/var/run/docker.sock");
+    if !root.is_live() || !socket.exists() {
+        return None;
+    }
+    let answer = http::get_unix(Path::new(&socket), "/containers/json", 16 << 20).await.ok()?;
+    let containers: Vec<serde_json::Value> = serde_json::from_slice(&answer).ok()?;
+    Some(Docker { running_containers: containers.len() })
+}

@@ -1,0 +1,213 @@
+//! What of DC/OS stands on a node.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::dcos::accounts::Accounts;
+use crate::dcos::id::PackageId;
+use crate::dcos::journal::{Intent, Story};
+use crate::dcos::layout;
+use crate::dcos::receipt::{Object, Receipt};
+use crate::dcos::role::Role;
+use crate::dcos::settings::Version;
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+
+/// A node, looked at once.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Our journal.
+    pub story: Story,
+    /// Our receipt.
+    pub receipt: Option<Receipt>,
+    /// Packages that `active` links to; empty if there is no `active`.
+    pub active: BTreeSet<PackageId>,
+    /// Which of the eight active names are there.
+    pub active_names: Vec<String>,
+    /// Roles in `/etc/mesosphere/roles`.
+    pub roles: Vec<Role>,
+    /// Units that `dcos.target` wants.
+    pub wanted_units: Vec<String>,
+    /// Whether `dcos.target` starts at boot: the commit point.
+    pub committed: bool,
+    /// Our own traces outside `/opt/mesosphere`: binary, unit, link.
+    pub traces: Vec<PathBuf>,
+    /// What stands where DC/OS belongs and is not ours.
+    pub foreign: Vec<Foreign>,
+    /// Which DC/OS the active set is.
+    pub version: Option<Version>,
+    /// Accounts and groups.
+    pub accounts: Accounts,
+    /// Journal and receipt are there, but only root may read them.
+    pub unreadable: bool,
+    /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
+    pub manual_accounts: bool,
+}
+
+/// Something in our way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Foreign {
+    /// As the node sees it.
+    pub path: PathBuf,
+    /// What it seems to be.
+    pub what: String,
+}
+
+/// How a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No DC/OS; perhaps packages that a failed install kept.
+    Clean,
+    /// Whole, by our receipt.
+    Installed,
+    /// A directory that was filled without privileges: the first boot of the image finishes it.
+    Prepared,
+    /// An install was interrupted and goes on.
+    Installing,
+    /// An uninstall was interrupted and goes on.
+    Uninstalling,
+    /// DC/OS or a part of it that we did not install.
+    Foreign,
+}
+
+impl Node {
+    /// Looks at the node below a root. Works without privileges as far as files can be read.
+    ///
+    /// # Errors
+    /// Our own journal or receipt cannot be read.
+    pub fn look(root: &Root) -> anyhow::Result<Node> {
+        let unreadable = files::exists(&root.at(layout::OUR_STATE)) && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
+        let story = if unreadable { Story::default() } else { story(root)? };
+        let receipt = if unreadable { None } else { receipt(root)? };
+        let text = |path: &str| files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
+        let mut node = Node {
+            active: active(root)?,
+            active_names: layout::ACTIVE_NAMES.iter().filter(|n| files::exists(&root.at(layout::active_name(n)))).map(|n| (*n).to_owned()).collect(),
+            roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
+            wanted_units: names(root, layout::TARGET_WANTS)?,
+            committed: files::exists(&root.at(layout::COMMIT_LINK)),
+            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
+            foreign: Vec::new(),
+            version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
+            accounts: Accounts::parse(&text("/etc/passwd"), &text("/etc/group")),
+            unreadable,
+            manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
+            story,
+            receipt,
+        };
+        node.foreign = foreign(root, &node)?;
+        Ok(node)
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State {
+        match (&self.story.intent, &self.receipt) {
+            (Some(Intent::Install(intent)), _) if intent.placed_unprivileged && self.is_linked() => State::Prepared,
+            (Some(Intent::Install(_)), _) => State::Installing,
+            (Some(Intent::Uninstall { .. }), _) => State::Uninstalling,
+            (None, Some(_)) => State::Installed,
+            (None, None) if self.unreadable && self.is_whole() => State::Installed,
+            (None, None) if self.foreign.is_empty() => State::Clean,
+            (None, None) => State::Foreign,
+        }
+    }
+
+    /// The role: what stands on the node counts, then what was asked.
+    pub fn role(&self) -> Option<Role> {
+        self.roles.first().copied().or_else(|| self.receipt.as_ref().map(|r| r.role)).or(match &self.story.intent {
+            Some(Intent::Install(intent)) => Some(intent.role),
+            _ => None,
+        })
+    }
+
+    /// Everything that we made or changed, in the order in which it was begun.
+    pub fn inventory(&self) -> Vec<Object> {
+        let mut objects = if self.story.intent.is_none() { self.receipt.as_ref().map(|r| r.objects.clone()).unwrap_or_default() } else { Vec::new() };
+        for object in &self.story.objects {
+            if !objects.iter().any(|known| known.same_place(object)) {
+                objects.push(object.clone());
+            }
+        }
+        objects
+    }
+
+    /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.
+    pub fn is_whole(&self) -> bool {
+        self.committed && self.is_linked()
+    }
+
+    fn is_linked(&self) -> bool {
+        self.active_names.len() == layout::ACTIVE_NAMES.len() && !self.wanted_units.is_empty() && !self.active.is_empty()
+    }
+}
+
+fn story(root: &Root) -> anyhow::Result<Story> {
+    let text = files::read(&root.at(layout::JOURNAL), 1 << 30)?.unwrap_or_default();
+    Story::read(&text).with_context(|| format!("{} cannot be followed", layout::JOURNAL))
+}
+
+fn receipt(root: &Root) -> anyhow::Result<Option<Receipt>> {
+    let text = files::read(&root.at(layout::RECEIPT), 256 << 20)?;
+    text.map(|text| Receipt::parse(&text).with_context(|| format!("{} cannot be used", layout::RECEIPT))).transpose()
+}
+
+fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
+    Ok(files::names(&root.resolved(path))?.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
+}
+
+fn active(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
+    let mut active = BTreeSet::new();
+    for name in names(root, "/opt/mesosphere/active")? {
+        if let Some(Standing::Link { target }) = files::standing(&root.at(layout::active_name("active").join(name)))? {
+            active.extend(target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()));
+        }
+    }
+    Ok(active)
+}
+
+/// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
+fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
+    let inventory = node.inventory();
+    let mut found = Vec::new();
+    let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
+    let knows_name = |name: &str| inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)));
+    for name in names(root, layout::MESOSPHERE)? {
+        // A fresh file system that is mounted there has this.
+        let ours = name == "lost+found" || name == "packages" || knows_name(&name) || name.ends_with(".dcos-node.tmp");
+        if !ours {
+            add(layout::active_name(&name), "not ours");
+        }
+    }
+    for name in names(root, layout::REPOSITORY)? {
+        let known = name.parse::<PackageId>().is_ok_and(|id| inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id)));
+        if !known && !(name.starts_with('.') && name.ends_with(".tmp")) {
+            add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
+        }
+    }
+    let knows_path = |path: &std::path::Path| inventory.iter().any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } if ours == path));
+    for role in names(root, layout::ROLES)? {
+        let path = PathBuf::from(layout::ROLES).join(role);
+        if !knows_path(&path) {
+            add(path, "a role that is not ours");
+        }
+    }
+    for unit in names(root, layout::TARGET_WANTS)? {
+        if !knows_path(&layout::wants(&unit)) && inventory.iter().all(|o| !matches!(o, Object::Units { .. })) {
+            add(layout::wants(&unit), "a unit that is not ours");
+        }
+    }
+    let classic = ["dcos-download.service", "dcos-link-env.service", "dcos.target"];
+    for unit in classic.iter().map(|u| layout::unit(u)).filter(|u| files::exists(&root.at(u)) && !knows_path(u)) {
+        add(unit, "of the classic installer");
+    }
+    let setup = PathBuf::from(layout::SETUP_UNIT);
+    let text = files::read(&root.at(&setup), 1 << 20).ok().flatten().unwrap_or_default();
+    if !text.is_empty() && !String::from_utf8_lossy(&text).contains(layout::OUR_BINARY) && !knows_path(&setup) {
+        add(setup, "of the classic installer");
+    }
+    Ok(found)
+}

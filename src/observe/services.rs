@@ -1,0 +1,126 @@
+//! How the units of the role are: active, converging, or failed, and why.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::dcos::layout;
+use crate::dcos::units;
+use crate::system::journald;
+use crate::system::systemd::{self, Service, Systemd, Unit};
+
+/// One unit, judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnitReport {
+    /// Its name.
+    pub name: String,
+    /// What the unit says it is.
+    pub description: String,
+    /// `ActiveState` (`org.freedesktop.systemd1(5)`).
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// What that comes to.
+    pub condition: Condition,
+    /// Why it is not as it should be; none if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Its last journal lines, if it is not as it should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+/// What the state of a unit comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Running, listening, waiting for its time, or done.
+    Well,
+    /// On its way: a polling `ExecStartPre` has not had its way yet. Normal for minutes.
+    Converging,
+    /// Does not parse, is not found, hit its start limit, or failed in `ExecStart` itself.
+    Failed,
+    /// Failed, but the node does not need it.
+    AuxiliaryFailed,
+}
+
+/// Where systemd keeps journals.
+const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// Lines of a unit that are shown.
+const LINES: usize = 3;
+
+/// Judges these units.
+///
+/// # Errors
+/// systemd does not answer.
+pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitReport>, systemd::Error> {
+    let mut reports = Vec::new();
+    for unit in systemd.units(names).await? {
+        let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
+        let (condition, why) = judge(&unit, service.as_ref());
+        reports.push(UnitReport { name: unit.name, description: unit.description, active: unit.active, sub: unit.sub, condition, why, log: Vec::new() });
+    }
+    Ok(reports)
+}
+
+/// Adds the last journal lines to each report that is not well.
+pub fn add_logs(reports: &mut [UnitReport]) {
+    let directories: Vec<PathBuf> = JOURNALS.iter().map(PathBuf::from).collect();
+    for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
+        // A journal that cannot be read leaves the report as it is: the state itself is the news.
+        let lines = journald::last_lines(&directories, &report.name, LINES).unwrap_or_default();
+        report.log = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
+    }
+}
+
+/// Whether the state of these units makes the node a degraded one.
+pub fn is_degraded(reports: &[UnitReport]) -> bool {
+    reports.iter().any(|r| r.condition == Condition::Failed)
+}
+
+/// The units that the target wants, and the target itself.
+pub fn of_role(wanted: &[String]) -> Vec<String> {
+    wanted.iter().cloned().chain([layout::TARGET.to_owned()]).collect()
+}
+
+fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) {
+    let failed = |why: String| (if units::is_auxiliary(&unit.name) { Condition::AuxiliaryFailed } else { Condition::Failed }, Some(why));
+    match unit.load.as_str() {
+        "loaded" => {}
+        "not-found" => return failed("its unit file is not there".into()),
+        other => return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})"))),
+    }
+    let start_pre = service.and_then(failing_start_pre);
+    match unit.active.as_str() {
+        "active" | "reloading" => (Condition::Well, None),
+        // A service behind a timer or socket rests most of the time; one that never ran is judged by what starts it.
+        "inactive" if service.is_none_or(|s| s.result == "success") => (Condition::Well, None),
+        "activating" => match (unit.sub.as_str(), start_pre, service) {
+            (_, Some(command), _) => (Condition::Converging, Some(format!("waits: {command} does not succeed yet"))),
+            ("auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
+            _ => (Condition::Converging, Some("is starting".into())),
+        },
+        "deactivating" => (Condition::Converging, Some("is stopping".into())),
+        _ => match (start_pre, service) {
+            (Some(command), _) => failed(format!("{command} failed")),
+            (None, Some(service)) => failed(how_it_ended(service)),
+            (None, None) => failed(format!("is {} ({})", unit.active, unit.sub)),
+        },
+    }
+}
+
+/// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
+fn failing_start_pre(service: &Service) -> Option<String> {
+    let last = service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
+    (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
+}
+
+fn how_it_ended(service: &Service) -> String {
+    match service.result.as_str() {
+        "start-limit" | "start-limit-hit" => "was started too often and is not tried again".into(),
+        "exit-code" => format!("its program exited with status {}", service.exec_main_status),
+        "signal" | "core-dump" => format!("its program was ended by signal {}", service.exec_main_status),
+        "timeout" => "did not start or stop in time".into(),
+        other => format!("ended with {other}"),
+    }
+}

@@ -1,0 +1,167 @@
+//! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::paint::Paint;
+use crate::dcos::event::{Event, Events};
+
+/// The schema of a line of JSON.
+const SCHEMA: u32 = 1;
+
+/// How to follow.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// A file, `fd:N` or `-` for lines of JSON.
+    pub events: Option<String>,
+    /// Every action, not only the long ones.
+    pub verbose: bool,
+    /// Nothing but warnings.
+    pub quiet: bool,
+    /// No colour.
+    pub no_color: bool,
+}
+
+/// Somebody who follows; ends when the last sender of events is gone.
+#[derive(Debug)]
+pub struct Follower(JoinHandle<()>);
+
+impl Follower {
+    /// Waits until everything is told.
+    pub fn finish(self) {
+        let _ = self.0.join();
+    }
+}
+
+/// Begins to follow.
+///
+/// # Errors
+/// The file for events cannot be opened.
+pub fn follow(wish: &Wish) -> io::Result<(Events, Follower)> {
+    let (sender, receiver) = channel();
+    let file = wish.events.as_deref().map(open).transpose()?;
+    let teller = Teller { bars: io::stderr().is_terminal().then(MultiProgress::new), paint: Paint::stderr(wish.no_color), verbose: wish.verbose, quiet: wish.quiet, open: HashMap::new() };
+    let thread = std::thread::spawn(move || tell(&receiver, teller, file));
+    Ok((Events::to(sender), Follower(thread)))
+}
+
+fn open(place: &str) -> io::Result<File> {
+    match place.strip_prefix("fd:") {
+        Some(number) => {
+            let number: i32 = number.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "fd: needs a number after it"))?;
+            // Opened by its name in /proc, so that the number stays the caller's.
+            OpenOptions::new().append(true).open(format!("/proc/self/fd/{number}"))
+        }
+        None if place == "-" => {
+            let stdout = io::stdout();
+            let descriptor: BorrowedFd<'_> = stdout.as_fd();
+            Ok(File::from(descriptor.try_clone_to_owned()?))
+        }
+        None => OpenOptions::new().create(true).append(true).open(place),
+    }
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut file: Option<File>) {
+    for event in receiver {
+        tracing::debug!(target: "dcos_node::event", ?event);
+        if let Some(file) = &mut file
+            && let Ok(line) = serde_json::to_string(&Line { schema: SCHEMA, event: &event })
+        {
+            // A reader that has gone away is no reason to stop an install.
+            let _ = writeln!(file, "{line}");
+        }
+        teller.tell(&event);
+    }
+    teller.clear();
+}
+
+struct Teller {
+    bars: Option<MultiProgress>,
+    paint: Paint,
+    verbose: bool,
+    quiet: bool,
+    open: HashMap<String, ProgressBar>,
+}
+
+impl Teller {
+    fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Warning { text } => self.line(&format!("{} {text}", self.paint.doubtful("warning:"))),
+            _ if self.quiet => {}
+            Event::Note { text } => self.line(text),
+            Event::Waiting { text } => self.line(&format!("waiting {text}")),
+            Event::Undone { text } if self.verbose => self.line(text),
+            Event::Begun { text, .. } if self.verbose => self.line(text),
+            Event::Begun { key, text } if is_long(key) => self.begin(key, text),
+            Event::Progress { key, bytes, total } => self.progress(key, *bytes, *total),
+            Event::Done { key } | Event::Failed { key } => self.end(key),
+            Event::Planned { .. } | Event::Begun { .. } | Event::Undone { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, key: &str, text: &str) {
+        match &self.bars {
+            Some(bars) if is_fetch(key) => {
+                let bar = bars.add(ProgressBar::new_spinner());
+                bar.set_message(key.to_owned());
+                self.open.insert(key.to_owned(), bar);
+            }
+            _ => self.line(text),
+        }
+    }
+
+    fn progress(&mut self, key: &str, bytes: u64, total: Option<u64>) {
+        let Some(bar) = self.open.get(key) else { return };
+        if let (Some(total), None) = (total, bar.length()) {
+            bar.set_length(total);
+            // The template is constant; if it did not parse, the default form would do.
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}") {
+                bar.set_style(style);
+            }
+        }
+        bar.set_position(bytes);
+    }
+
+    fn end(&mut self, key: &str) {
+        if let Some(bar) = self.open.remove(key) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => drop(bars.println(text)),
+            None => super::complaint(&format!("{text}\n")),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+    }
+}
+
+/// Actions that take long enough for a person to wonder.
+fn is_long(key: &str) -> bool {
+    is_fetch(key) || ["active set", "units", "start ", "stop", "restart "].iter().any(|k| key.starts_with(k))
+}
+
+fn is_fetch(key: &str) -> bool {
+    key.starts_with("package ") || key.starts_with("bootstrap ")
+}

@@ -1,0 +1,60 @@
+//! The results of install, uninstall and recover.
+
+use super::paint::Paint;
+use super::status::units;
+use crate::command::{install, recover, uninstall};
+use crate::dcos::preview::Preview;
+
+/// An install for people.
+pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
+    if !outcome.plan.is_empty() {
+        return plan(&outcome.plan);
+    }
+    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
+    let mut text = match (outcome.changed, outcome.degraded) {
+        (false, _) => format!("{version} stands here already as {}; nothing was changed\n", outcome.role),
+        (true, false) => format!("{} {version} is installed as {}: {} packages from {}\n", paint.good("done:"), outcome.role, outcome.packages, outcome.bootstrap_url),
+        (true, true) => format!("{} {version} is installed as {}, but units failed\n", paint.doubtful("degraded:"), outcome.role),
+    };
+    for left in &outcome.left {
+        text.push_str(&format!("  left for later: {left}\n"));
+    }
+    if !outcome.units.is_empty() {
+        text.push('\n');
+        text.push_str(&units(&outcome.units, paint));
+        text.push_str("\nUnits poll for each other for some minutes; dcos-node status tells how far they are.\n");
+    }
+    text
+}
+
+/// An uninstall for people.
+pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
+    if !outcome.plan.is_empty() {
+        return plan(&outcome.plan);
+    }
+    let mut text = if outcome.changed { format!("{} DC/OS is removed\n", paint.good("done:")) } else { "DC/OS is not installed here; nothing was changed\n".to_owned() };
+    for path in &outcome.kept {
+        text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
+    }
+    for foreign in &outcome.foreign {
+        text.push_str(&format!("  left alone: {foreign}\n"));
+    }
+    text
+}
+
+/// A recovery for people.
+pub fn recover(outcome: &recover::Outcome, paint: Paint) -> String {
+    match outcome {
+        recover::Outcome::Nothing => "nothing was interrupted\n".to_owned(),
+        recover::Outcome::Installed(outcome) => install(outcome, paint),
+        recover::Outcome::Uninstalled => format!("{} the interrupted uninstall is finished\n", paint.good("done:")),
+    }
+}
+
+fn plan(plan: &[Preview]) -> String {
+    let mut text = format!("{} actions, none of them done:\n", plan.len());
+    for (index, action) in plan.iter().enumerate() {
+        text.push_str(&format!("{:>4}  {}\n", index + 1, action.text));
+    }
+    text
+}

@@ -1,0 +1,83 @@
+//! The status of a node, and units that are not as they should be.
+
+use super::paint::Paint;
+use super::table::{aligned, pairs, plain};
+use crate::command::status::Outcome;
+use crate::observe::node::State;
+use crate::observe::services::{Condition, UnitReport};
+
+/// The status for people.
+pub fn text(status: &Outcome, paint: Paint) -> String {
+    let state = match status.state {
+        State::Clean => "DC/OS is not installed",
+        State::Installed if status.degraded => "installed, degraded",
+        State::Installed => "installed",
+        State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
+        State::Installing => "an install was interrupted; it goes on at the next boot, or with dcos-node recover",
+        State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
+        State::Foreign => "DC/OS, or a part of it, that dcos-node did not install",
+    };
+    let mut rows = vec![("state", state.to_owned())];
+    let mut add = |name, value: Option<String>| rows.extend(value.map(|v| (name, v)));
+    add("role", status.role.map(|r| r.to_string()));
+    add("version", status.version.as_ref().map(|v| [Some(v.version.clone()), v.variant.clone(), v.image_commit.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")));
+    add("bootstrap id", status.bootstrap_id.clone());
+    add("package list", status.package_list_id.clone());
+    add("configuration", status.config_package.clone());
+    add("from", status.bootstrap_url.clone());
+    add("installed", status.installed_at.as_ref().map(|at| format!("{at} by dcos-node {}", status.installed_by.as_deref().unwrap_or("?"))));
+    if status.packages > 0 {
+        add("packages", Some(format!("{} active", status.packages)));
+        add("at boot", Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }));
+    }
+    for skip in &status.skips {
+        add("skipped", Some(format!("{}: {}", skip.check, skip.reason)));
+    }
+    if !status.units.is_empty() {
+        add("units", Some(counts(&status.units)));
+    }
+    add("units", status.units_unknown.as_ref().map(|why| format!("unknown: {why}")));
+    let mut text = pairs(&rows);
+    if status.partial {
+        text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
+    }
+    for foreign in status.foreign.iter().take(10) {
+        text.push_str(&format!("not ours: {} ({})\n", foreign.path.display(), foreign.what));
+    }
+    let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well).cloned().collect();
+    if !unwell.is_empty() {
+        text.push('\n');
+        text.push_str(&units(&unwell, paint));
+    }
+    text
+}
+
+fn counts(reports: &[UnitReport]) -> String {
+    let count = |condition| reports.iter().filter(|r| r.condition == condition).count();
+    let named = [(Condition::Well, "well"), (Condition::Converging, "converging"), (Condition::Failed, "failed"), (Condition::AuxiliaryFailed, "failed that the node does not need")];
+    named.iter().map(|(condition, word)| (count(*condition), word)).filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Units that are not well, each with the reason and its last journal lines.
+pub fn units(reports: &[UnitReport], paint: Paint) -> String {
+    let mut text = String::new();
+    let rows: Vec<_> = reports.iter().map(|r| vec![word(r, paint), plain(r.name.clone()), plain(format!("{} ({})", r.active, r.sub)), plain(r.why.clone().unwrap_or_default())]).collect();
+    for (line, report) in aligned(&rows).lines().zip(reports) {
+        text.push_str(line.trim_end());
+        text.push('\n');
+        for log in &report.log {
+            text.push_str(&format!("    {log}\n"));
+        }
+    }
+    text
+}
+
+fn word(report: &UnitReport, paint: Paint) -> (String, String) {
+    let (word, painted) = match report.condition {
+        Condition::Well => ("well", paint.good("well")),
+        Condition::Converging => ("converging", paint.doubtful("converging")),
+        Condition::Failed => ("failed", paint.bad("failed")),
+        Condition::AuxiliaryFailed => ("failed", paint.doubtful("failed")),
+    };
+    (word.to_owned(), painted)
+}

@@ -1,0 +1,113 @@
+//! The report: what was found, what was expected, why it matters, and the cure.
+
+use serde::Serialize;
+
+use crate::dcos::exit::Exit;
+use crate::dcos::role::Role;
+
+/// The schema of a report's JSON.
+pub const SCHEMA: u32 = 1;
+
+/// All checks of one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The role that was checked for.
+    pub role: Option<Role>,
+    /// Every check.
+    pub checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Stable, for example `time.sync`.
+    pub id: &'static str,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do, if something is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+    /// Whether an operator may take responsibility for it.
+    pub skippable: bool,
+    /// The operator's reason, if it was skipped; the check was run all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped_because: Option<String>,
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// It will work, with a drawback.
+    Warn,
+    /// It will not work.
+    Fail,
+    /// It does not apply here.
+    Skipped,
+    /// It could not be looked at.
+    Unknown,
+}
+
+impl Report {
+    pub(super) fn new(role: Option<Role>, mut checks: Vec<Check>, skip: &[(String, String)]) -> Report {
+        for check in checks.iter_mut().filter(|c| c.skippable) {
+            check.skipped_because = skip.iter().find(|(id, _)| id == check.id).map(|(_, reason)| reason.clone());
+        }
+        Report { schema: SCHEMA, role, checks }
+    }
+
+    /// Checks that stop an install.
+    pub fn blocking(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|c| c.blocks())
+    }
+
+    /// How many checks came out so; a skipped failure still counts as one.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.checks.iter().filter(|c| c.verdict == verdict).count()
+    }
+
+    /// What `preflight` exits with.
+    pub fn exit(&self, strict: bool) -> Exit {
+        if self.blocking().next().is_some() {
+            Exit::Preflight
+        } else if strict && self.checks.iter().any(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none()) {
+            Exit::Warnings
+        } else {
+            Exit::Done
+        }
+    }
+}
+
+impl Check {
+    /// Whether it stops an install: a failure that nobody took responsibility for, or an unknown that nobody may.
+    pub fn blocks(&self) -> bool {
+        match self.verdict {
+            Verdict::Fail => self.skipped_because.is_none(),
+            Verdict::Unknown => !self.skippable,
+            Verdict::Pass | Verdict::Warn | Verdict::Skipped => false,
+        }
+    }
+}
+
+impl Verdict {
+    /// The word for a table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "FAIL",
+            Verdict::Skipped => "skip",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}

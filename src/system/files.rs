@@ -1,0 +1,379 @@
+//! Files: read, replaced atomically, removed without crossing a mount point. What is written is durable when a function returns.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use super::kernel;
+
+/// A file operation that failed: which, and on what.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", path.display())]
+pub struct Error {
+    /// A verb.
+    pub operation: &'static str,
+    /// The object.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Error {
+    /// Whether the disk or a quota is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+}
+
+/// Names the operation and the object of an `io::Error`.
+trait Naming<T> {
+    fn naming(self, operation: &'static str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> Naming<T> for io::Result<T> {
+    fn naming(self, operation: &'static str, path: &Path) -> Result<T, Error> {
+        self.map_err(|source| Error { operation, path: path.to_owned(), source })
+    }
+}
+
+/// What stands at a path, the path itself not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A file.
+    File {
+        /// Permission bits.
+        mode: u32,
+        /// Owner by number.
+        uid: u32,
+        /// Group by number.
+        gid: u32,
+        /// Bytes.
+        size: u64,
+    },
+    /// A directory.
+    Directory {
+        /// Permission bits.
+        mode: u32,
+        /// Owner by number.
+        uid: u32,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it points, as it is written.
+        target: PathBuf,
+    },
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// Looks at a path without following it; nothing there is none.
+///
+/// # Errors
+/// Any reason but absence.
+pub fn standing(path: &Path) -> Result<Option<Standing>, Error> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e).naming("look at", path),
+    };
+    let mode = metadata.mode() & 0o7777;
+    Ok(Some(if metadata.is_symlink() {
+        Standing::Link { target: fs::read_link(path).naming("read the link", path)? }
+    } else if metadata.is_dir() {
+        Standing::Directory { mode, uid: metadata.uid() }
+    } else if metadata.is_file() {
+        Standing::File { mode, uid: metadata.uid(), gid: metadata.gid(), size: metadata.len() }
+    } else {
+        Standing::Other
+    }))
+}
+
+/// Whether anything stands at a path, a dangling link too.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Reads a file whole; nothing there is none. At most `limit` bytes are read.
+///
+/// # Errors
+/// Any reason but absence, and a file that is longer than the limit.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e).naming("open", path),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).naming("read", path)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("longer than {limit} bytes"))).naming("read", path);
+    }
+    Ok(Some(bytes))
+}
+
+/// The names in a directory, sorted; nothing there is none.
+///
+/// # Errors
+/// Any reason but absence.
+pub fn names(path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, Error> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e).naming("list", path),
+    };
+    let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>().naming("list", path)?;
+    names.sort();
+    Ok(Some(names))
+}
+
+/// Makes a directory durable: its entries are on disk when this returns.
+///
+/// # Errors
+/// The directory cannot be opened or the disk refuses.
+pub fn sync_directory(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|directory| directory.sync_all()).naming("make durable", path)
+}
+
+/// Makes the file system that holds `path` durable, all of it.
+///
+/// # Errors
+/// The disk refuses.
+pub fn sync_file_system(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|file| kernel::sync_filesystem(file.as_fd())).naming("make durable the file system of", path)
+}
+
+/// Puts a file in place atomically: written under a temporary name beside it, made durable, renamed, and the rename made durable.
+///
+/// # Errors
+/// Anything on the way; the old file then stands as it was.
+pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> Result<(), Error> {
+    let staging = staging_name(path);
+    remove_file(&staging)?;
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&staging).naming("create", &staging)?;
+        file.write_all(content).naming("write", &staging)?;
+        if let Some((uid, gid)) = owner {
+            chown(&staging, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
+        }
+        // The mode is set by number, after the owner: a umask does not reach it and a change of owner does not clear set-id bits.
+        file.set_permissions(fs::Permissions::from_mode(mode)).naming("set the mode of", &staging)?;
+        file.sync_all().naming("make durable", &staging)?;
+        rename(&staging, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&staging);
+    }
+    written
+}
+
+/// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.
+///
+/// # Errors
+/// Anything on the way; what stood there then still stands.
+pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
+    let staging = staging_name(path);
+    remove_file(&staging)?;
+    symlink(target, &staging).naming("create the link", &staging)?;
+    rename(&staging, path).inspect_err(|_| {
+        let _ = fs::remove_file(&staging);
+    })
+}
+
+/// Makes a symbolic link where nothing stands, without making it durable: for trees that are synced as a whole.
+///
+/// # Errors
+/// Something stands there, or the directory does not.
+pub fn link(path: &Path, target: &Path) -> Result<(), Error> {
+    symlink(target, path).naming("create the link", path)
+}
+
+/// Renames within one directory and makes the directory durable.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).naming("rename to its final name", from)?;
+    sync_directory(parent(to))
+}
+
+/// Makes a directory and its missing parents, each with the mode given and durable. Returns those that were made, outermost first.
+///
+/// # Errors
+/// A file stands in the way, or the kernel refuses.
+pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, Error> {
+    let made = missing_directories(path);
+    for directory in &made {
+        make_directory(directory, mode)?;
+        sync_directory(parent(directory))?;
+    }
+    Ok(made)
+}
+
+/// Makes one directory with exactly this mode, whatever the umask; one that is there already is fine.
+///
+/// # Errors
+/// A file stands in the way, or the kernel refuses.
+pub fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(e) => Err(e).naming("create the directory", path),
+    }
+}
+
+/// The directories that [`make_directories`] would have to make, outermost first.
+pub fn missing_directories(path: &Path) -> Vec<PathBuf> {
+    let mut missing: Vec<PathBuf> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).map(Path::to_owned).collect();
+    missing.reverse();
+    missing
+}
+
+/// Removes a file or link; nothing there is fine. Not durable by itself: [`sync_directory`] follows where it matters.
+///
+/// # Errors
+/// A directory stands there, or the kernel refuses.
+pub fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(e).naming("remove", path),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory if it is empty; says whether it is gone.
+///
+/// # Errors
+/// Any reason but that it is not empty, in use as a mount point, or not there.
+pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
+    match fs::remove_dir(path) {
+        Ok(()) => sync_directory(parent(path)).map(|()| true),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(e).naming("remove the directory", path),
+    }
+}
+
+/// Removes a tree, deepest first; nothing there is fine. A symbolic link is removed, never followed, and what another file system is mounted on stops it.
+///
+/// # Errors
+/// A mount point inside (named; nothing below it is touched), or the kernel refuses.
+pub fn remove_tree(path: &Path) -> Result<(), Error> {
+    let Some(device) = device_of(path)? else { return Ok(()) };
+    let outside = device_of(parent(path))?;
+    if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) && outside.is_some_and(|o| o != device) {
+        return Err(mounted(path));
+    }
+    remove_below(path, device)?;
+    sync_directory(parent(path))
+}
+
+fn mounted(path: &Path) -> Error {
+    Error { operation: "remove", path: path.to_owned(), source: io::Error::new(ErrorKind::ResourceBusy, "another file system is mounted there") }
+}
+
+fn device_of(path: &Path) -> Result<Option<u64>, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.dev())),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e).naming("look at", path),
+    }
+}
+
+fn remove_below(path: &Path, device: u64) -> Result<(), Error> {
+    let metadata = fs::symlink_metadata(path).naming("look at", path)?;
+    if !metadata.is_dir() {
+        return remove_file(path);
+    }
+    if metadata.dev() != device {
+        return Err(mounted(path));
+    }
+    for name in names(path)?.unwrap_or_default() {
+        remove_below(&path.join(name), device)?;
+    }
+    fs::remove_dir(path).naming("remove the directory", path)
+}
+
+/// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown -R USER`).
+///
+/// # Errors
+/// The kernel refuses.
+pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
+    std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
+    if fs::symlink_metadata(path).naming("look at", path)?.is_dir() {
+        for name in names(path)?.unwrap_or_default() {
+            give_tree(&path.join(name), uid)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets owner and group of one path, not followed, and then its mode again if it is no link, since a change of owner clears set-id bits.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("set the owner of", path)?;
+    mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path))
+}
+
+/// Opens a directory as a handle that later operations are relative to.
+///
+/// # Errors
+/// It is not there or not a directory.
+pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
+    let flags = nix::libc::O_DIRECTORY | nix::libc::O_NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags).open(path).map(Into::into).naming("open the directory", path)
+}
+
+/// The name under which [`place`] writes: hidden, beside the file, the same every time so that a killed run leaves at most one.
+fn staging_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or(OsStr::new("root"));
+    let mut staging = Vec::from(&b"."[..]);
+    staging.extend_from_slice(name.as_bytes());
+    staging.extend_from_slice(b".dcos-node.tmp");
+    path.with_file_name(OsStr::from_bytes(&staging))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placed_file_has_its_mode_whatever_the_umask_and_leaves_no_temporary_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flag");
+        place(&path, b"one", 0o666, None).unwrap();
+        place(&path, b"two", 0o604, None).unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
+        assert!(matches!(standing(&path).unwrap(), Some(Standing::File { mode: 0o604, .. })));
+        assert_eq!(names(dir.path()).unwrap().unwrap().len(), 1);
+        assert!(read(&path, 2).is_err());
+    }
+
+    #[test]
+    fn removing_a_tree_removes_links_and_not_what_they_point_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep = dir.path().join("keep");
+        make_directory(&keep, 0o755).unwrap();
+        place(&keep.join("file"), b"x", 0o644, None).unwrap();
+        let tree = dir.path().join("tree/a/b");
+        assert_eq!(make_directories(&tree, 0o755).unwrap().len(), 3);
+        link(&tree.join("out"), &keep).unwrap();
+        remove_tree(&dir.path().join("tree")).unwrap();
+        remove_tree(&dir.path().join("tree")).unwrap();
+        assert!(exists(&keep.join("file")) && !exists(&dir.path().join("tree")));
+    }
+
+    #[test]
+    fn an_error_names_the_operation_and_the_object() {
+        let error = place(Path::new("/nonexistent/x"), b"", 0o644, None).unwrap_err();
+        assert_eq!(error.to_string(), "cannot create /nonexistent/.x.dcos-node.tmp");
+    }
+}

@@ -1,0 +1,204 @@
+#![expect(clippy::disallowed_methods, reason = "tests look at /proc and make their own files")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn sh(script: &str) -> Command {
+    Command { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: path() }
+}
+
+fn path() -> Vec<(OsString, OsString)> {
+    vec![("PATH".into(), "/usr/bin:/bin".into())]
+}
+
+fn text(captured: &Captured) -> &str {
+    std::str::from_utf8(&captured.bytes).unwrap()
+}
+
+fn is_running(pid: &str) -> bool {
+    // A zombie counts as gone: who reaps it is init's business.
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))
+}
+
+/// Without the one that the listing itself needs, which is closed by then.
+const LIST_DESCRIPTORS: &str = r#"for fd in /proc/$$/fd/*; do if [ -e "$fd" ]; then echo "${fd##*/}"; fi; done"#;
+
+/// The descriptors above 2 that whoever started the tests left open for every program.
+fn inheritable() -> Vec<String> {
+    const CLOEXEC: u32 = 0o2_000_000;
+    let _guard = STARTING.lock().unwrap();
+    let flags = |fd: &str| {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        u32::from_str_radix(info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim(), 8).ok()
+    };
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|fd| fd.parse::<u32>().unwrap() > 2 && flags(fd).is_some_and(|flags| flags & CLOEXEC == 0))
+        .collect()
+}
+
+fn sorted(lines: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = lines.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+async fn is_gone(pid: &str) -> bool {
+    for _ in 0..100 {
+        if !is_running(pid) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn status_streams_and_signal() {
+    let output = run(&sh("echo out; echo err >&2; exit 3"), LONG).await.unwrap();
+    assert_eq!((output.status, output.signal, output.success()), (Some(3), None, false));
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("out\n", "err\n"));
+    let output = run(&sh("kill -TERM $$"), LONG).await.unwrap();
+    assert_eq!((output.status, output.signal), (None, Some(15)));
+    assert!(output.duration > Duration::ZERO && output.duration < LONG);
+}
+
+#[tokio::test]
+async fn it_gets_nothing_but_what_it_is_given() {
+    let env = vec![("ONLY".into(), "this one".into())];
+    let output = run(&Command { program: "/usr/bin/env".into(), args: vec![], env }, LONG).await.unwrap();
+    assert_eq!(text(&output.stdout), "ONLY=this one\n");
+    let output = run(&sh(&format!("cat; pwd; {LIST_DESCRIPTORS}")), LONG).await.unwrap();
+    let expected: Vec<_> = ["/", "0", "1", "2"].into_iter().map(str::to_owned).chain(inheritable()).collect();
+    assert_eq!(sorted(text(&output.stdout)), sorted(&expected.join("\n")));
+}
+
+#[tokio::test]
+async fn a_missing_program_is_named() {
+    let command = Command { program: "/no/such/program".into(), args: vec![], env: vec![] };
+    let error = run(&command, LONG).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot run /no/such/program");
+    assert!(matches!(error, Error::Start { source, .. } if source.kind() == io::ErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn the_deadline_kills_the_children_too() {
+    let started = Instant::now();
+    let error = run(&sh("trap '' TERM; sleep 1000 & echo $!; echo why >&2; wait"), Duration::from_millis(1500)).await.unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(error.to_string(), "/bin/sh was killed: it did not end within 1.5s");
+    let Error::Deadline { stdout, stderr, .. } = error else { panic!("{error:?}") };
+    assert_eq!(text(&stderr), "why\n");
+    assert!(is_gone(text(&stdout).trim()).await);
+}
+
+#[tokio::test]
+async fn a_dropped_future_kills_the_children_too() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("pid");
+    let command = sh(&format!("sleep 1000 & echo $! > {}; wait", file.display()));
+    assert!(timeout(Duration::from_millis(1500), run(&command, LONG)).await.is_err());
+    assert!(is_gone(fs::read_to_string(&file).unwrap().trim()).await);
+}
+
+#[tokio::test]
+async fn what_stays_in_the_background_holds_nobody_up() {
+    let started = Instant::now();
+    let output = run(&sh("sleep 300 & echo $!"), LONG).await.unwrap();
+    assert!(output.success() && output.duration < OUTPUT_GRACE && started.elapsed() < LONG / 2);
+    let pid = text(&output.stdout).trim();
+    assert!(is_running(pid));
+    nix::sys::signal::kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_a_long_output_is_kept() {
+    let output = run(&sh("head -c 1000000 /dev/zero; echo end; head -c 65536 /dev/zero >&2"), LONG).await.unwrap();
+    assert_eq!((output.stdout.bytes.len(), output.stdout.truncated), (CAPTURE_LIMIT, true));
+    assert!(output.stdout.bytes.ends_with(b"\0end\n"));
+    assert_eq!((output.stderr.bytes.len(), output.stderr.truncated), (CAPTURE_LIMIT, false));
+}
+
+#[tokio::test]
+async fn a_script_needs_no_file() {
+    let script = b"#!/bin/sh -e\nread line || echo no input\ncase $0 in /dev/fd/*) ;; *) exit 4 ;; esac\nfalse\necho not reached\n";
+    let output = run_script(script, &path(), LONG).await.unwrap();
+    assert_eq!((output.status, text(&output.stdout)), (Some(1), "no input\n"));
+    let env = [path(), vec![("GIVEN".into(), "!".into())]].concat();
+    let output = run_script(b"#! /usr/bin/env bash\necho \"$BASH_VERSION$GIVEN\"", &env, LONG).await.unwrap();
+    assert!(text(&output.stdout).len() > 2 && text(&output.stdout).ends_with("!\n"));
+    let output = run_script(b"#!/usr/bin/env -S bash -eu\nfalse\n", &path(), LONG).await.unwrap();
+    assert_eq!(output.status, Some(1));
+}
+
+#[tokio::test]
+async fn a_script_may_be_longer_than_a_pipe_and_end_early() {
+    let mut script = b"#!/bin/sh\nn=0\n".to_vec();
+    for _ in 0..20_000 {
+        script.extend_from_slice(b"n=$((n + 1))\n");
+    }
+    script.extend_from_slice(b"echo $n\n");
+    let output = run_script(&script, &path(), LONG).await.unwrap();
+    assert_eq!(text(&output.stdout), "20000\n");
+    script.splice(10..10, *b"exit 7\n");
+    assert_eq!(run_script(&script, &path(), LONG).await.unwrap().status, Some(7));
+    // Nobody reads the rest, but the background process holds the pipe open.
+    script.splice(10..10, *b"sleep 300 & echo $!\n");
+    let started = Instant::now();
+    let output = run_script(&script, &path(), LONG).await.unwrap();
+    assert_eq!(output.status, Some(7));
+    assert!(started.elapsed() < LONG / 2);
+    nix::sys::signal::kill(Pid::from_raw(text(&output.stdout).trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_script_inherits_anothers_pipe() {
+    let script = format!("#!/bin/sh\n{LIST_DESCRIPTORS}\n");
+    let runs: Vec<_> = (0..32)
+        .map(|_| {
+            let script = script.clone();
+            tokio::spawn(async move { run_script(script.as_bytes(), &path(), LONG).await })
+        })
+        .collect();
+    // The three streams, the pipe, and the shell's own for /dev/fd/N.
+    let expected = 5 + inheritable().len();
+    for run in runs {
+        let output = run.await.unwrap().unwrap();
+        assert_eq!(text(&output.stdout).lines().count(), expected, "{output:?}");
+    }
+}
+
+#[test]
+fn shebangs() {
+    let parse = |text: &str| Shebang::parse(text.as_bytes()).map(|it| (it.interpreter, it.argument));
+    assert_eq!(parse("#!/bin/sh\n").unwrap(), ("/bin/sh".into(), None));
+    assert_eq!(parse("#! \t/bin/sh  -e -u \nrest").unwrap(), ("/bin/sh".into(), Some("-e -u".into())));
+    assert_eq!(parse("#!/usr/bin/env python3").unwrap(), ("/usr/bin/env".into(), Some("python3".into())));
+    for wrong in ["", "echo", "\n#!/bin/sh", "#!", "#!  \n", "#!sh\n", "#!/bin/sh\r\n", "#!/bin/sh \0\n", "\u{feff}#!/bin/sh\n"] {
+        assert!(matches!(parse(wrong), Err(Error::Shebang { .. })), "{wrong:?}");
+    }
+    assert_eq!(
+        parse("#!bash -e\n").unwrap_err().to_string(),
+        "the script's first line, \"#!bash -e\", is no usable #! line: it does not name an interpreter by its full path"
+    );
+}
+
+#[test]
+fn programs_are_found_by_path() {
+    let root = tempfile::tempdir().unwrap();
+    let (first, second) = (root.path().join("first"), root.path().join("second"));
+    fs::create_dir_all(first.join("prog")).unwrap(); // a directory of that name is none
+    fs::create_dir(&second).unwrap();
+    fs::write(second.join("prog"), "").unwrap();
+    let path = format!("relative::{}:{}", first.display(), second.display());
+    assert_eq!(find("prog", &path), None);
+    fs::set_permissions(second.join("prog"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(find("prog", &path), Some(second.join("prog")));
+    assert_eq!(find(second.join("prog").to_str().unwrap(), ""), Some(second.join("prog")));
+    assert_eq!(find("./no/prog", &path), None);
+}
