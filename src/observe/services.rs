@@ -76,7 +76,7 @@ pub fn add_logs(reports: &mut [UnitReport]) {
     let directories: Vec<PathBuf> = JOURNALS.iter().map(PathBuf::from).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
-        let lines = journald::last_lines(&directories, &report.name, LINES).unwrap_or_default();
+        let lines = journald::last_lines(&directories, &report.name, LINES, None).unwrap_or_default();
         report.log = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
     }
 }
