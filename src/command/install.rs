@@ -125,7 +125,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if !matches!(decision, Some(Decision::GoOn)) {
-        let asked = Record::Asked { at: world.now(), intent: Box::new(Intent::Install(intent.clone())) };
+        let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;

@@ -61,7 +61,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if node.state() == State::Foreign && nothing_ours {
         return Err(not_ours(&node));
     }
-    if nothing_ours && !(wish.purge_data && !kept(world).is_empty()) {
+    let purges_nothing = !wish.purge_data || kept(world).is_empty();
+    if nothing_ours && purges_nothing {
         return Ok(Outcome { changed: false, kept: kept(world), foreign: Vec::new(), plan: Vec::new() });
     }
     if request.dry_run {
@@ -86,7 +87,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     if journal.story().intent.as_ref() != Some(&intent) {
-        journal.append(Record::Asked { at, intent: Box::new(intent) })?;
+        journal.append(Record::Asked { at, intent })?;
         journal.begin("inventory", node.inventory())?;
     }
     Ok(())

@@ -201,7 +201,8 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     for name in names(root, layout::REPOSITORY)? {
         let known =
             name.parse::<PackageId>().is_ok_and(|id| inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id)));
-        if !known && !(name.starts_with('.') && name.ends_with(".tmp")) {
+        let staging = name.starts_with('.') && name.ends_with(".tmp");
+        if !known && !staging {
             add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
         }
     }
