@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use dcos_node::action::site::Stop;
 use dcos_node::cli::{self, Command, Invocation};
 use dcos_node::command::{Failure, World, install, preflight, recover, status, uninstall};
@@ -11,6 +12,7 @@ use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
 use dcos_node::output::{self, follow};
+use dcos_node::system::append::Growing;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::root::Root;
 use dcos_node::system::signals;
@@ -30,10 +32,10 @@ fn main() -> ExitCode {
     };
     output::log::start(invocation.printing.verbose, invocation.printing.json_log);
     let printing = &invocation.printing;
-    let wish =
-        follow::Wish { events: printing.events.clone(), verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
-    let exit = match (follow::follow(&wish), tokio::runtime::Runtime::new()) {
-        (Ok((events, follower)), Ok(runtime)) => {
+    let exit = match (lines(printing.events.as_deref()), tokio::runtime::Runtime::new()) {
+        (Ok(lines), Ok(runtime)) => {
+            let wish = follow::Wish { lines, verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
+            let (events, follower) = follow::follow(wish);
             let ended = runtime.block_on(run(&invocation, events));
             // Everything that could still tell news ends before the result is printed.
             runtime.shutdown_timeout(Duration::from_secs(10));
@@ -44,6 +46,16 @@ fn main() -> ExitCode {
         (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error))),
     };
     ExitCode::from(exit.code())
+}
+
+/// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.
+fn lines(place: Option<&str>) -> anyhow::Result<Option<follow::Lines>> {
+    Ok(match place.map(|place| (place, place.strip_prefix("fd:"))) {
+        None => None,
+        Some(("-", _)) => Some(follow::stdout()),
+        Some((_, Some(number))) => Some(Box::new(Growing::descriptor(number.parse().context("fd: needs a number after it")?)?)),
+        Some((path, None)) => Some(Box::new(Growing::make(path.as_ref())?)),
+    })
 }
 
 /// What a command came to.

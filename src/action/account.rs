@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::Site;
 use crate::dcos::active_set::Account;
+use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::process::{self, Command};
 
@@ -27,7 +28,7 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
     if site.names()?.user(&account.user).is_some() {
         return Ok(());
     }
-    let mut arguments = vec!["--system", "--home-dir", "/opt/mesosphere", "--shell", "/sbin/nologin", "-c", "DCOS System User"];
+    let mut arguments = vec!["--system", "--home-dir", layout::MESOSPHERE, "--shell", layout::NO_LOGIN, "-c", "DCOS System User"];
     match account.group.as_deref() {
         Some(group) => arguments.extend(["-g", group]),
         // A group of that name that is left from before would make `--user-group` fail.

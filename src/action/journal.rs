@@ -1,8 +1,5 @@
 //! Writes the journal: every record is on disk before the function returns.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +9,7 @@ use super::place;
 use crate::dcos::journal::{Outcome, Record, SCHEMA, Story};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
+use crate::system::append::Growing;
 use crate::system::files;
 use crate::system::root::Root;
 
@@ -22,7 +20,7 @@ pub struct Journal(Arc<Mutex<Open>>);
 #[derive(Debug)]
 struct Open {
     root: Root,
-    file: Option<File>,
+    file: Option<Growing>,
     story: Story,
 }
 
@@ -48,11 +46,9 @@ impl Journal {
             files::place(&path, text.as_bytes(), 0o600, None)?;
             story = Story::read(text.as_bytes())?;
         }
-        let file = append(&path)?;
+        let mut file = Growing::open(&path)?;
         if whole > 0 && whole < text.len() {
-            file.set_len(whole as u64)
-                .and_then(|()| file.sync_all())
-                .with_context(|| format!("cannot cut the torn line off {}", path.display()))?;
+            file.cut(whole as u64)?;
         }
         Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story }))))
     }
@@ -70,7 +66,7 @@ impl Journal {
         let mut open = self.lock();
         let text = line(&record)?;
         let file = open.file.as_mut().context("the journal is closed")?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).context("cannot write the journal")?;
+        file.add_durably(text.as_bytes()).context("cannot write the journal")?;
         open.story.add(record);
         Ok(())
     }
@@ -96,7 +92,7 @@ impl Journal {
         }
         let path = open.root.at(layout::JOURNAL);
         files::place(&path, text.as_bytes(), 0o600, None)?;
-        open.file = Some(append(&path)?);
+        open.file = Some(Growing::open(&path)?);
         open.story = Story::read(text.as_bytes())?;
         Ok(())
     }
@@ -118,8 +114,4 @@ fn opened() -> Record {
 
 fn line(record: &Record) -> anyhow::Result<String> {
     Ok(serde_json::to_string(record)? + "\n")
-}
-
-fn append(path: &Path) -> anyhow::Result<File> {
-    OpenOptions::new().append(true).mode(0o600).open(path).with_context(|| format!("cannot open {}", path.display()))
 }

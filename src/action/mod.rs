@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use crate::dcos::active_set::{Account, ActiveSet, StateDirectory};
 use crate::dcos::build::Build;
 use crate::dcos::id::PackageId;
+use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Receipt};
 
@@ -180,7 +181,7 @@ impl Action {
     /// The action in words, beginning with a verb.
     pub fn words(&self) -> String {
         match self {
-            Action::PlaceBinary => format!("place {}", crate::dcos::layout::OUR_BINARY),
+            Action::PlaceBinary => format!("place {}", layout::OUR_BINARY),
             Action::PlaceFile { path, mode, .. } => format!("place {} (mode {mode:04o})", path.display()),
             Action::PlaceLink { path, target } => format!("link {} -> {}", path.display(), target.display()),
             Action::KeepResolvConf => "record /etc/resolv.conf".into(),
@@ -276,9 +277,9 @@ impl Object {
             | Object::StateDirectory { path, .. }
             | Object::Runtime { path } => path.display().to_string(),
             Object::Package { id } => id.to_string(),
-            Object::ActiveName { name } => format!("/opt/mesosphere/{name}"),
+            Object::ActiveName { name } => layout::active_name(name).display().to_string(),
             Object::Account { account, .. } => account.user.clone(),
-            Object::ResolvConf { .. } => "/etc/resolv.conf".into(),
+            Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
             Object::Units { .. } => "units".into(),
         }
     }

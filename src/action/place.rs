@@ -73,7 +73,7 @@ pub(super) fn directory_objects_below(root: &Root, path: &Path) -> Vec<Object> {
 }
 
 pub(crate) fn make_parents(site: &Site, path: &Path) -> anyhow::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = path.parent().unwrap_or(path);
     let made = files::make_directories(&site.root.resolved(parent), 0o755)?;
     let made: Vec<&Path> = made.iter().map(PathBuf::as_path).collect();
     if !made.is_empty() {

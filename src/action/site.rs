@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dcos::event::Events;
+use crate::dcos::layout;
 use crate::system::label;
 use crate::system::root::Root;
 use crate::system::source::Source;
@@ -60,7 +61,7 @@ impl Site {
             let bytes = crate::system::files::read(&self.root.resolved(path), 16 << 20)?.unwrap_or_default();
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        Ok(Names::parse(&text("/etc/passwd")?, &text("/etc/group")?))
+        Ok(Names::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
     }
 
     /// The owner of files that belong to root; none where owners cannot be set.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout;
+
 /// A file that the classic installer writes on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeFile {
@@ -53,7 +55,7 @@ pub enum Unreadable {
 }
 
 /// Files that every `dcos_install.sh` carries.
-const EXPECTED: [&str; 2] = ["/etc/mesosphere/setup-flags/repository-url", "/etc/mesosphere/setup-flags/cluster-package-list"];
+const EXPECTED: [&str; 2] = [layout::REPOSITORY_URL, layout::CLUSTER_PACKAGE_LIST];
 
 /// Reads all node files out of the text of a `dcos_install.sh`, in its order.
 ///

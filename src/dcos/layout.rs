@@ -9,10 +9,20 @@ use super::id::PackageId;
 pub const MESOSPHERE: &str = "/opt/mesosphere";
 /// The repository: one directory a package.
 pub const REPOSITORY: &str = "/opt/mesosphere/packages";
+/// The package directories that are active, by package name.
+pub const ACTIVE: &str = "/opt/mesosphere/active";
+/// The libraries of the active packages.
+pub const LIBRARIES: &str = "/opt/mesosphere/lib";
+/// Where DC/OS' units find programs (`environment`, `pkgpanda/__init__.py`).
+pub const PROGRAM_PATH: &str = "/opt/mesosphere/bin:/usr/bin:/bin:/sbin";
 /// Configuration of the node that is not part of a package.
 pub const ETC_MESOSPHERE: &str = "/etc/mesosphere";
 /// One empty file, named as the role.
 pub const ROLES: &str = "/etc/mesosphere/roles";
+/// Where this node's packages come from, for pkgpanda.
+pub const REPOSITORY_URL: &str = "/etc/mesosphere/setup-flags/repository-url";
+/// Which package list this node has, for pkgpanda.
+pub const CLUSTER_PACKAGE_LIST: &str = "/etc/mesosphere/setup-flags/cluster-package-list";
 /// An operator's word that accounts are made by other means (`pkgpanda/actions.py`).
 pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
 /// Where the administrator's units lie.
@@ -41,8 +51,6 @@ pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
 /// Held by the one dcos-node that may change this node.
 pub const LOCK: &str = "/run/dcos-node.lock";
-/// The same for a node that is a directory (`--root`), whose `/run` does not outlive the command.
-pub const LOCK_OFFLINE: &str = "/var/lib/.dcos-node.lock";
 /// State of DC/OS' packages, kept by an uninstall unless data is purged.
 pub const STATE: &str = "/var/lib/dcos";
 /// State of Mesos agents, kept by an uninstall unless data is purged.
@@ -52,6 +60,18 @@ pub const MESOS_STATE: &str = "/var/lib/mesos";
 pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
 /// The resolver configuration that DC/OS takes over.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Accounts, one a line (`passwd(5)`).
+pub const PASSWD: &str = "/etc/passwd";
+/// Groups, one a line (`group(5)`).
+pub const GROUP: &str = "/etc/group";
+/// The shell of accounts that nobody logs in to.
+pub const NO_LOGIN: &str = "/sbin/nologin";
+/// Settings of journald beside the distribution's (`journald.conf(5)`).
+pub const JOURNALD_SETTINGS: &str = "/etc/systemd/journald.conf.d";
+/// Where journald keeps journals: across boots, or for this one.
+pub const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// Where docker listens.
+pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// Version, image commit and variant of the active build (package dcos-metadata).
 pub const DCOS_VERSION: &str = "/opt/mesosphere/etc/dcos-version.json";
 /// Left by pkgpanda while a swap is under way.

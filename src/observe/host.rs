@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::ip_detect::IpDetect;
 use crate::dcos::build::BOOTSTRAP_LATEST;
+use crate::dcos::layout;
 use crate::system::clock::{Clock, ClockState};
 use crate::system::http;
 use crate::system::root::Root;
@@ -95,7 +96,7 @@ pub struct Docker {
 
 /// Asks docker how many containers run; no socket, or a daemon that does not answer, is no docker.
 pub async fn docker(root: &Root) -> Option<Docker> {
-    let socket = root.resolved("/var/run/docker.sock");
+    let socket = root.resolved(layout::DOCKER_SOCKET);
     if !root.is_live() || !socket.exists() {
         return None;
     }

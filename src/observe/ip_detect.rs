@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::dcos::layout;
 use crate::system::process::{self, Output};
 
 /// What the script did.
@@ -20,12 +21,10 @@ pub struct IpDetect {
 const LIMIT: Duration = Duration::from_secs(10);
 /// The answer must not change from one caller to the next.
 const RUNS: usize = 3;
-/// What DC/OS' units have (`environment`, `pkgpanda/__init__.py`).
-const PATH: &str = "/opt/mesosphere/bin:/usr/bin:/bin:/sbin";
 
 /// Runs the script three times.
 pub async fn run(script: &[u8]) -> IpDetect {
-    let environment = [("PATH".into(), PATH.into()), ("LD_LIBRARY_PATH".into(), "/opt/mesosphere/lib".into())];
+    let environment = [("PATH".into(), layout::PROGRAM_PATH.into()), ("LD_LIBRARY_PATH".into(), layout::LIBRARIES.into())];
     let mut detected = IpDetect { runs: Vec::new(), slowest: Duration::ZERO, complaint: None };
     for _ in 0..RUNS {
         match process::run_script(script, &environment, LIMIT).await {

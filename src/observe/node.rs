@@ -104,7 +104,7 @@ impl Node {
                 .collect(),
             foreign: Vec::new(),
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
-            accounts: Accounts::parse(&text("/etc/passwd"), &text("/etc/group")),
+            accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
             unreadable,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
             story,
@@ -173,7 +173,7 @@ fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
 
 fn active(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
     let mut active = BTreeSet::new();
-    for name in names(root, "/opt/mesosphere/active")? {
+    for name in names(root, layout::ACTIVE)? {
         if let Some(Standing::Link { target }) = files::standing(&root.at(layout::active_name("active").join(name)))? {
             active.extend(target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()));
         }

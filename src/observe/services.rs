@@ -44,8 +44,6 @@ pub enum Condition {
     AuxiliaryFailed,
 }
 
-/// Where systemd keeps journals.
-const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// Lines of a unit that are shown.
 const LINES: usize = 3;
 
@@ -73,7 +71,7 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
 
 /// Adds the last journal lines to each report that is not well.
 pub fn add_logs(reports: &mut [UnitReport]) {
-    let directories: Vec<PathBuf> = JOURNALS.iter().map(PathBuf::from).collect();
+    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(PathBuf::from).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
         let lines = journald::last_lines(&directories, &report.name, LINES, None).unwrap_or_default();

@@ -1,9 +1,7 @@
 //! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
@@ -16,11 +14,14 @@ use crate::dcos::event::{Event, Events};
 /// The schema of a line of JSON.
 const SCHEMA: u32 = 1;
 
+/// Where lines of JSON go; each is written by one call.
+pub type Lines = Box<dyn Write + Send>;
+
 /// How to follow.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Wish {
-    /// A file, `fd:N` or `-` for lines of JSON.
-    pub events: Option<String>,
+    /// Where lines of JSON go.
+    pub lines: Option<Lines>,
     /// Every action, not only the long ones.
     pub verbose: bool,
     /// Nothing but warnings.
@@ -40,13 +41,14 @@ impl Follower {
     }
 }
 
+/// Lines to standard output.
+pub fn stdout() -> Lines {
+    Box::new(io::stdout())
+}
+
 /// Begins to follow.
-///
-/// # Errors
-/// The file for events cannot be opened.
-pub fn follow(wish: &Wish) -> io::Result<(Events, Follower)> {
+pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
-    let file = wish.events.as_deref().map(open).transpose()?;
     let teller = Teller {
         bars: io::stderr().is_terminal().then(MultiProgress::new),
         paint: Paint::stderr(wish.no_color),
@@ -54,24 +56,8 @@ pub fn follow(wish: &Wish) -> io::Result<(Events, Follower)> {
         quiet: wish.quiet,
         open: HashMap::new(),
     };
-    let thread = std::thread::spawn(move || tell(&receiver, teller, file));
-    Ok((Events::to(sender), Follower(thread)))
-}
-
-fn open(place: &str) -> io::Result<File> {
-    match place.strip_prefix("fd:") {
-        Some(number) => {
-            let number: i32 = number.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "fd: needs a number after it"))?;
-            // Opened by its name in /proc, so that the number stays the caller's.
-            OpenOptions::new().append(true).open(format!("/proc/self/fd/{number}"))
-        }
-        None if place == "-" => {
-            let stdout = io::stdout();
-            let descriptor: BorrowedFd<'_> = stdout.as_fd();
-            Ok(File::from(descriptor.try_clone_to_owned()?))
-        }
-        None => OpenOptions::new().create(true).append(true).open(place),
-    }
+    let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines));
+    (Events::to(sender), Follower(thread))
 }
 
 /// A line of JSON.
@@ -82,14 +68,14 @@ struct Line<'a> {
     event: &'a Event,
 }
 
-fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut file: Option<File>) {
+fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut lines: Option<Lines>) {
     for event in receiver {
         tracing::debug!(target: "dcos_node::event", ?event);
-        if let Some(file) = &mut file
+        if let Some(lines) = &mut lines
             && let Ok(line) = serde_json::to_string(&Line { schema: SCHEMA, event: &event })
         {
             // A reader that has gone away is no reason to stop an install.
-            let _ = writeln!(file, "{line}");
+            let _ = lines.write_all((line + "\n").as_bytes()).and_then(|()| lines.flush());
         }
         teller.tell(&event);
     }

@@ -265,7 +265,7 @@ fn restarts_journald(intent: &InstallIntent, here: Circumstances) -> bool {
 }
 
 fn changes_journald(node_files: &[NodeFile]) -> bool {
-    node_files.iter().any(|f| f.path.starts_with("/etc/systemd/journald.conf.d"))
+    node_files.iter().any(|f| f.path.starts_with(layout::JOURNALD_SETTINGS))
 }
 
 /// The node files without the two units whose work is ours: downloading, and setting up at boot.

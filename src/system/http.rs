@@ -1,7 +1,5 @@
 //! HTTP, and the only use of the HTTP client.
 
-#![allow(clippy::disallowed_methods, reason = "this room reads the file of the certificate authority")]
-
 mod backoff;
 mod error;
 mod values;

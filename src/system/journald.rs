@@ -6,8 +6,6 @@
 //! The cost for each file is that of its field index, three small reads for every unit that occurs in it, and two for each line wanted;
 //! then come about 60 for each line found. Files are not read as a whole.
 
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "system/ reads files")]
-
 mod compression;
 mod file;
 

@@ -3,8 +3,6 @@
 //! The lock is on the open file, not the file's existence: it ends with its process, however that ends, so none is ever stale. The file
 //! stays, because removing it would let a third process lock a new file while a second one waits for the old. Its text is for people.
 
-#![expect(clippy::disallowed_types, reason = "system/ opens files")]
-
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};

@@ -1,17 +1,17 @@
 //! Where bytes come from: a server or a directory.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is one of those that read files")]
-
 mod download;
+mod error;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use super::http::{self, Address, Body, Client};
+use super::http::{Address, Body, Client};
 
 pub use download::{Download, Reader};
+pub use error::Error;
 
 /// A place that holds files under relative names.
 #[derive(Debug, Clone)]
@@ -25,74 +25,6 @@ pub enum Source {
     },
     /// A directory, by its absolute path.
     Directory(PathBuf),
-}
-
-/// Why a file cannot be had. Out of [`Reader`] it comes inside an [`io::Error`].
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The text names no place.
-    #[error("{place:?} is no place to read from: {reason}")]
-    NoPlace {
-        /// What was given, or what of it may be shown.
-        place: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// A name that leads out of the place.
-    #[error("{0:?} is no name of a file below a source")]
-    NoName(String),
-    /// The server.
-    #[error(transparent)]
-    Http(#[from] http::Error),
-    /// The directory.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is larger than allowed.
-    #[error("{} has more than {limit} bytes", path.display())]
-    TooLarge {
-        /// Which file.
-        path: PathBuf,
-        /// How many bytes it may have.
-        limit: u64,
-    },
-    /// A file changed its length while it was read.
-    #[error("{} was {length} bytes long, but {read} came out of it", path.display())]
-    Changed {
-        /// Which file.
-        path: PathBuf,
-        /// Its length when it was opened.
-        length: u64,
-        /// Bytes that were read.
-        read: u64,
-    },
-    /// The task that fed the reader is gone, which happens only when the program ends.
-    #[error("the download of {0} was given up")]
-    GivenUp(String),
-}
-
-impl Error {
-    /// Trying again may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Http(error) => error.is_transient(),
-            Self::Changed { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// There is no such file.
-    pub fn is_not_found(&self) -> bool {
-        match self {
-            Self::Http(error) => error.is_not_found(),
-            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            _ => false,
-        }
-    }
 }
 
 impl Source {
@@ -248,7 +180,7 @@ mod tests {
     use super::*;
 
     fn parse(place: &str) -> Result<Source, Error> {
-        Source::parse(place, &Client::new(&http::Options::default()).unwrap())
+        Source::parse(place, &Client::new(&crate::system::http::Options::default()).unwrap())
     }
 
     #[test]

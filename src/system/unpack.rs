@@ -4,8 +4,8 @@
 //! name where the name is known, times, hard links, sparse files; extended attributes are dropped. Archives that ordinary packages never
 //! look like are refused, and no member can write outside the directory or through a symlink.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is the one that works on files")]
-
+mod entry;
+mod error;
 mod members;
 mod names;
 mod pax;
@@ -16,17 +16,20 @@ mod tree;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use members::{Member, Members, What, printable};
+use error::printable;
+use members::{Member, Members, What};
 use record::Record;
 use tree::{Attributes, Tree};
 
+pub use entry::{Entry, Kind, Unpacked};
+pub use error::Error;
 pub use names::Names;
 
 /// Directories in one another; deeper paths are no package, and each level costs an open handle.
@@ -57,106 +60,6 @@ pub enum Owners<'a> {
     Apply(&'a Names),
     /// Leave it to who runs this, and only write down who it should be.
     Record(&'a Names),
-}
-
-/// What was unpacked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unpacked {
-    /// Everything that is there now, one entry a path, sorted by path.
-    pub entries: Vec<Entry>,
-    /// What an operator may want to know: set-id files, members that were there twice, dropped attributes.
-    pub warnings: Vec<String>,
-    /// Bytes of all files together, zeros of sparse files included and each hard linked file once.
-    pub bytes: u64,
-}
-
-/// One path that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Relative to the directory; "." is the directory itself, if the archive has it.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits with set-id and sticky bits; 0o777 for a symlink.
-    pub mode: u32,
-    /// The number of its user, found by name or taken as it is.
-    pub uid: u32,
-    /// The number of its group, found by name or taken as it is.
-    pub gid: u32,
-    /// The name of its user, if the archive gives one.
-    pub owner: Option<String>,
-    /// The name of its group, if the archive gives one.
-    pub group: Option<String>,
-}
-
-/// What a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A file.
-    File {
-        /// Its length in bytes.
-        size: u64,
-        /// The SHA-256 of its content.
-        sha256: [u8; 32],
-    },
-    /// A directory.
-    Directory,
-    /// A symlink.
-    Symlink {
-        /// Where it goes, verbatim.
-        target: PathBuf,
-    },
-    /// A further name of a file (or symlink) of this archive.
-    Hardlink {
-        /// The path of the entry that describes it; never itself a hard link.
-        to: PathBuf,
-    },
-}
-
-/// Why an archive was not unpacked. What was written before stays: unpack under a temporary name.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The archive is readable, but contains what we do not write.
-    #[error("refused to unpack {member:?}: {reason}")]
-    Hostile {
-        /// The member, as the archive calls it.
-        member: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The archive is cut short, or no tar archive where it should be one.
-    #[error("the archive is damaged: {reason}")]
-    Damaged {
-        /// What is wrong.
-        reason: String,
-    },
-    /// The reader failed: the decoder, or what is below it.
-    #[error("cannot read the archive")]
-    Read(#[source] io::Error),
-    /// Writing failed.
-    #[error("cannot {operation} {}", path.display())]
-    Write {
-        /// What we tried to do.
-        operation: &'static str,
-        /// To which path below the directory.
-        path: PathBuf,
-        /// Why it did not work.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    fn damaged(reason: impl ToString) -> Self {
-        Self::Damaged { reason: reason.to_string() }
-    }
-
-    fn hostile(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Hostile { member: printable(path.as_os_str().as_bytes()), reason: reason.into() }
-    }
-
-    fn write(operation: &'static str, path: &Path, error: nix::Error) -> Self {
-        Self::Write { operation, path: path.to_owned(), source: error.into() }
-    }
 }
 
 /// Unpacks `tar_stream` below `into`, which should be empty, and reads it to its end: nothing but zeros may follow the end marker.

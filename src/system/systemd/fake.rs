@@ -7,13 +7,13 @@
 mod memory;
 mod unit_file;
 
-use std::fmt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::memory::Memory;
+pub use self::memory::{Behaviour, Call};
 use self::unit_file::{directory, find, link_target};
 use super::error::Refusal;
 use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
@@ -33,36 +33,6 @@ const IN_219: &[&str] = &[
     "UnsetEnvironment",
     "Version",
 ];
-
-/// What a unit does from its next start on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Behaviour {
-    /// It starts.
-    #[default]
-    Works,
-    /// Its main process exits with status 1.
-    Fails,
-    /// Its last `ExecStartPre=` exits with status 1, and systemd starts it again and again: `activating`, `auto-restart`.
-    AutoRestarts,
-    /// Its start never ends: waiting for it is [`Error::Deadline`] (at once, whatever the limit).
-    NeverAnswers,
-}
-
-/// A call that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The D-Bus member, or the name of the property that was read.
-    pub member: &'static str,
-    /// The unit it was about, or several with spaces between them; empty for systemd itself.
-    pub object: String,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.member)?;
-        if self.object.is_empty() { Ok(()) } else { write!(f, " {}", self.object) }
-    }
-}
 
 /// The systemd in memory.
 #[derive(Debug)]
@@ -177,7 +147,6 @@ fn under(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the fake makes links as systemd does")]
 fn make(link: &Path, target: &Path) -> Result<(), Refusal> {
     if let Some(directory) = link.parent() {
         std::fs::create_dir_all(directory).map_err(Refusal::local)?;
@@ -185,7 +154,6 @@ fn make(link: &Path, target: &Path) -> Result<(), Refusal> {
     symlink(target, link).map_err(Refusal::local)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the fake removes links as systemd does")]
 fn remove(link: &Path) -> Result<(), Refusal> {
     std::fs::remove_file(link).map_err(Refusal::local)
 }

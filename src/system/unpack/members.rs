@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read};
 
 use tar::{GnuExtSparseHeader, Header};
 
+use super::error::printable;
 use super::sparse::{self, MAX_SEGMENTS, Segment};
 use super::{Error, pax};
 
@@ -54,12 +55,6 @@ impl Member {
     pub fn name(&self) -> String {
         printable(&self.path)
     }
-}
-
-/// A name from an archive, made fit for messages: no control characters, no endless lengths.
-pub(super) fn printable(name: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(name).chars().take(200).flat_map(char::escape_debug).collect();
-    if text.len() < name.len().min(200) { format!("{text}...") } else { text }
 }
 
 /// Reads a tar stream member by member, and to its very end.

@@ -1,11 +1,41 @@
 //! What the fake systemd knows: its units and their states, its jobs, and the calls it had.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 
 use super::super::{JobResult, Service, Unit};
 use super::unit_file::{UnitFile, read};
-use super::{Behaviour, Call};
+
+/// What a unit does from its next start on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Behaviour {
+    /// It starts.
+    #[default]
+    Works,
+    /// Its main process exits with status 1.
+    Fails,
+    /// Its last `ExecStartPre=` exits with status 1, and systemd starts it again and again: `activating`, `auto-restart`.
+    AutoRestarts,
+    /// Its start never ends: waiting for it is [`Error::Deadline`] (at once, whatever the limit).
+    NeverAnswers,
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The D-Bus member, or the name of the property that was read.
+    pub member: &'static str,
+    /// The unit it was about, or several with spaces between them; empty for systemd itself.
+    pub object: String,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.member)?;
+        if self.object.is_empty() { Ok(()) } else { write!(f, " {}", self.object) }
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {

@@ -41,7 +41,6 @@ pub(super) fn link_target(path: &Path) -> Option<PathBuf> {
 }
 
 /// Reads the unit `name` and the links of others to it.
-#[expect(clippy::disallowed_methods, reason = "the fake reads unit files as systemd does")]
 pub(super) fn read(root: &Path, name: &str) -> UnitFile {
     let none = |load| UnitFile { load, description: name.to_owned(), ..UnitFile::default() };
     let Some(mut path) = find(root, name) else { return none("not-found") };

@@ -1,0 +1,21 @@
+//! What is judged.
+
+use crate::dcos::role::Role;
+use crate::dcos::settings::Settings;
+use crate::observe::host::Host;
+use crate::observe::node::Node;
+
+/// What is judged, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The machine.
+    pub host: &'a Host,
+    /// What of DC/OS stands on it.
+    pub node: &'a Node,
+    /// What the build says about the cluster.
+    pub settings: &'a Settings,
+    /// The role that the node will have; none checks what all roles need.
+    pub role: Option<Role>,
+    /// Whether the node is this machine, and not a directory that will be one.
+    pub live: bool,
+}

@@ -1,0 +1,104 @@
+//! Files that only grow: opened for adding, cut where a write was torn, added to with or without waiting for the disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::files::Error;
+
+/// A file that is added to; what is in it stays.
+#[derive(Debug)]
+pub struct Growing {
+    file: File,
+    path: PathBuf,
+}
+
+impl Growing {
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be written.
+    pub fn open(path: &Path) -> Result<Growing, Error> {
+        Growing::with(OpenOptions::new().append(true), path)
+    }
+
+    /// Opens a file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It can neither be made nor written.
+    pub fn make(path: &Path) -> Result<Growing, Error> {
+        Growing::with(OpenOptions::new().append(true).create(true).mode(0o644), path)
+    }
+
+    /// Opens what the caller of this program left open under this number: by its name in `/proc`, so that the number stays the caller's.
+    ///
+    /// # Errors
+    /// Nothing is open under it, or it cannot be written.
+    pub fn descriptor(number: u32) -> Result<Growing, Error> {
+        Growing::with(OpenOptions::new().append(true), Path::new(&format!("/proc/self/fd/{number}")))
+    }
+
+    fn with(options: &OpenOptions, path: &Path) -> Result<Growing, Error> {
+        let file = options.open(path).map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
+        Ok(Growing { file, path: path.to_owned() })
+    }
+
+    /// Cuts off everything after so many bytes, durably.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn cut(&mut self, length: u64) -> Result<(), Error> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.sync_all());
+        cut.map_err(|source| Error { operation: "cut the torn end off", path: self.path.clone(), source })
+    }
+
+    /// Adds these bytes by one call; they are on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk refuses; what was added of them is not known.
+    pub fn add_durably(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let added = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        added.map_err(|source| Error { operation: "add to", path: self.path.clone(), source })
+    }
+}
+
+/// Adds without waiting for the disk.
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_grows_and_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        assert_eq!(Growing::open(&path).unwrap_err().to_string(), format!("cannot open {}", path.display()));
+        Growing::make(&path).unwrap().add_durably(b"one\ntw").unwrap();
+        let mut file = Growing::open(&path).unwrap();
+        file.cut(4).unwrap();
+        file.add_durably(b"two\n").unwrap();
+        writeln!(file, "three").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn a_descriptor_of_the_caller_stays_open() {
+        use std::os::fd::AsRawFd;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let number = u32::try_from(file.as_file().as_raw_fd()).unwrap();
+        writeln!(Growing::descriptor(number).unwrap(), "line").unwrap();
+        assert!(file.as_file().metadata().is_ok());
+        assert_eq!(std::fs::read(file.path()).unwrap(), b"line\n");
+        assert!(Growing::descriptor(u32::MAX).is_err());
+    }
+}

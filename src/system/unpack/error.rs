@@ -1,0 +1,57 @@
+//! Why an archive was not unpacked.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Why an archive was not unpacked. What was written before stays: unpack under a temporary name.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The archive is readable, but contains what we do not write.
+    #[error("refused to unpack {member:?}: {reason}")]
+    Hostile {
+        /// The member, as the archive calls it.
+        member: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The archive is cut short, or no tar archive where it should be one.
+    #[error("the archive is damaged: {reason}")]
+    Damaged {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The reader failed: the decoder, or what is below it.
+    #[error("cannot read the archive")]
+    Read(#[source] io::Error),
+    /// Writing failed.
+    #[error("cannot {operation} {}", path.display())]
+    Write {
+        /// What we tried to do.
+        operation: &'static str,
+        /// To which path below the directory.
+        path: PathBuf,
+        /// Why it did not work.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn damaged(reason: impl ToString) -> Self {
+        Self::Damaged { reason: reason.to_string() }
+    }
+
+    pub(super) fn hostile(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Hostile { member: printable(path.as_os_str().as_bytes()), reason: reason.into() }
+    }
+
+    pub(super) fn write(operation: &'static str, path: &Path, error: nix::Error) -> Self {
+        Self::Write { operation, path: path.to_owned(), source: error.into() }
+    }
+}
+
+/// A name from an archive, made fit for messages: no control characters, no endless lengths.
+pub(super) fn printable(name: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(name).chars().take(200).flat_map(char::escape_debug).collect();
+    if text.len() < name.len().min(200) { format!("{text}...") } else { text }
+}
