@@ -223,8 +223,13 @@ fn role(word: &str) -> Result<Role, String> {
 
 fn skip(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((check, reason)) if !check.trim().is_empty() && !reason.trim().is_empty() => Ok((check.trim().to_owned(), reason.trim().to_owned())),
-        _ => Err("it takes the id of a check, an equals sign and your reason, for example time.sync=\"the hypervisor keeps the clock\"".into()),
+        Some((check, reason)) if !check.trim().is_empty() && !reason.trim().is_empty() => {
+            Ok((check.trim().to_owned(), reason.trim().to_owned()))
+        }
+        _ => {
+            Err("it takes the id of a check, an equals sign and your reason, for example time.sync=\"the hypervisor keeps the clock\""
+                .into())
+        }
     }
 }
 
@@ -274,10 +279,18 @@ fn meaning(typed: TypedCommand) -> Command {
             require_digests: typed.require_digests,
         }),
         TypedCommand::Preflight(typed) => Command::Preflight {
-            request: preflight::Request { role: typed.role, bootstrap_url: typed.source.bootstrap_url, skip: typed.source.skip, skip_all: None, ip_detect: typed.ip_detect },
+            request: preflight::Request {
+                role: typed.role,
+                bootstrap_url: typed.source.bootstrap_url,
+                skip: typed.source.skip,
+                skip_all: None,
+                ip_detect: typed.ip_detect,
+            },
             strict: typed.strict,
         },
-        TypedCommand::Uninstall(typed) => Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes }),
+        TypedCommand::Uninstall(typed) => {
+            Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
+        }
         TypedCommand::Status => Command::Status,
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
         TypedCommand::Completions { shell } => Command::Print(completions(shell)),
@@ -321,14 +334,25 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_refused() {
-        for line in ["dcos-node", "dcos-node install", "dcos-node install foo", "dcos-node install master slave", "dcos-node install master --skip time.sync", "dcos-node install master -d -p", "dcos-node status --json --events -"] {
+        for line in [
+            "dcos-node",
+            "dcos-node install",
+            "dcos-node install foo",
+            "dcos-node install master slave",
+            "dcos-node install master --skip time.sync",
+            "dcos-node install master -d -p",
+            "dcos-node status --json --events -",
+        ] {
             assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
         }
     }
 
     #[test]
     fn flags_of_the_classic_script_are_understood() {
-        let Ok(Invocation { command: Command::Install(request), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public") else { panic!() };
+        let Ok(Invocation { command: Command::Install(request), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
+        else {
+            panic!()
+        };
         assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
     }
 
@@ -336,7 +360,8 @@ mod tests {
     fn every_help_text_fits_80_columns() {
         let mut command = Typed::command();
         command.build();
-        let texts = std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
+        let texts =
+            std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
         for text in texts {
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }

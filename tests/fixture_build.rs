@@ -212,6 +212,104 @@ fn knobs_change_what_they_say() {
     assert_eq!(std::fs::read(corrupt.archive("tools")).unwrap().len(), whole.len());
 }
 
+#[test]
+fn a_setting_changes_the_configuration_and_not_the_release() {
+    let pack = |build: Build| {
+        let dir = tempfile::tempdir().unwrap();
+        let packed = build.pack(dir.path());
+        (dir, packed)
+    };
+    let text = |packed: &Packed, path: &str| {
+        members(packed, "dcos-config").get(path).map(|(_, _, content)| String::from_utf8(content.clone()).unwrap())
+    };
+    let (_plain_dir, plain) = pack(Build::fixture());
+    assert_eq!(text(&plain, "./etc/check_time.env").unwrap(), "ENABLE_CHECK_TIME=false\n");
+    assert!(text(&plain, "./etc/master_list").is_none() && text(&plain, "./bin/detect_fault_domain").is_none());
+    let version = members(&plain, "dcos-metadata")["./etc/dcos-version.json"].2.clone();
+    let version: Value = serde_json::from_slice(&version).unwrap();
+    assert_eq!((version["version"].as_str(), version["bootstrap-id"].as_str()), (Some("1.12-fixture"), Some(&*plain.bootstrap_id)));
+
+    let (_dir, timed) = pack(Build::fixture().with_config("check_time", "true"));
+    assert_eq!(timed.bootstrap_id, plain.bootstrap_id);
+    assert_ne!(timed.package_list_id, plain.package_list_id);
+    let changed = plain.ids.keys().filter(|name| timed.id(name) != plain.id(name)).collect::<Vec<_>>();
+    assert_eq!(changed, ["dcos-config", "dcos-metadata"]);
+    assert_eq!(text(&timed, "./etc/check_time.env").unwrap(), "ENABLE_CHECK_TIME=true\n");
+    let checks: Value = serde_json::from_str(&text(&timed, "./etc/dcos-check-config.json").unwrap()).unwrap();
+    assert!(checks["node_checks"]["poststart"].as_array().unwrap().contains(&"clock_sync".into()));
+
+    let masters = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    let build = Build::fixture().with_masters(&masters).with_config("exhibitor_admin_password", "hunter2");
+    let (_dir, three) = pack(build.with_proxy("http://u:p@10.0.0.9:3128", ".example.test").with_config("fault_domain_enabled", "true"));
+    assert_eq!(serde_json::from_str::<Vec<String>>(&text(&three, "./etc/master_list").unwrap()).unwrap(), masters);
+    assert_eq!(text(&three, "./etc_master/master_count").unwrap(), "3\n");
+    assert!(text(&three, "./etc/exhibitor").unwrap().ends_with("=1:10.0.0.1,2:10.0.0.2,3:10.0.0.3\n"));
+    assert!(text(&three, "./etc/mesos-master").unwrap().contains("MESOS_QUORUM=2\n"));
+    assert!(text(&three, "./etc/proxy.env").unwrap().contains("http_proxy=\"http://u:p@10.0.0.9:3128\"\n"));
+    assert!(text(&three, "./bin/detect_fault_domain").is_some());
+    for (path, (_, mode, content)) in &members(&three, "dcos-config") {
+        let secret = String::from_utf8_lossy(content).contains("hunter2");
+        assert_eq!(secret, path.contains(".full."), "{path}");
+        assert!(!secret || *mode == 0o600, "{path}: secrets are for root");
+    }
+
+    let (_dir, newer) = pack(Build::fixture().with_file("marathon", "share/news", 0o644, "newer\n"));
+    assert_ne!(newer.bootstrap_id, plain.bootstrap_id);
+    assert_eq!(newer.id("dcos-config"), plain.id("dcos-config"));
+}
+
+/// The units of DC/OS 1.12, by role.
+#[test]
+fn the_units_of_each_role_are_those_of_dcos() {
+    let everywhere = "checks-api.service checks-api.socket checks-poststart.service checks-poststart.timer diagnostics.service \
+        diagnostics.socket gen-resolvconf.service gen-resolvconf.timer net-watchdog.service net.service pkgpanda-api.service \
+        telegraf.service telegraf.socket";
+    let master = "adminrouter.service cosmos.service diagnostics-mesos-state.service diagnostics-mesos-state.timer exhibitor.service \
+        history.service log-master.service log-master.socket logrotate-master.service logrotate-master.timer marathon.service \
+        mesos-dns.service mesos-master.service metronome.service oauth.service signal.service signal.timer";
+    let agent = "adminrouter-agent.service docker-gc.service docker-gc.timer log-agent.service log-agent.socket \
+        logrotate-agent.service logrotate-agent.timer rexray.service";
+    let dir = tempfile::tempdir().unwrap();
+    let packed = Build::fixture().pack(dir.path());
+    let units = |role: &str| {
+        let mut units: Vec<String> = Vec::new();
+        for package in packed.ids.keys() {
+            for path in members(&packed, package).keys() {
+                let unit = [format!("./dcos.target.wants_{role}/"), "./dcos.target.wants/".to_owned()];
+                units.extend(unit.iter().filter_map(|dir| path.strip_prefix(dir)).map(str::to_owned));
+            }
+        }
+        units.sort();
+        units
+    };
+    for (role, names) in [
+        ("master", master.to_owned()),
+        ("slave", format!("{agent} mesos-slave.service")),
+        ("slave_public", format!("{agent} mesos-slave-public.service")),
+    ] {
+        let mut expected: Vec<String> =
+            everywhere.split_whitespace().chain(names.split_whitespace()).map(|name| format!("dcos-{name}")).collect();
+        expected.sort();
+        assert_eq!(units(role), expected, "{role}");
+    }
+}
+
+#[test]
+fn stand_ins_say_that_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let packed = Build::fixture().pack(dir.path());
+    for name in packed.ids.keys() {
+        for (path, (_, _, content)) in members(&packed, name) {
+            let text = String::from_utf8_lossy(&content);
+            let head: String = text.lines().take(3).collect::<Vec<_>>().join("\n").to_lowercase();
+            let honest = ["stand-in", "fixture"].iter().any(|word| head.contains(word));
+            let marked = path.contains("dcos.target.wants") && text.contains("(stand-in");
+            assert!(!text.starts_with("#!") || honest, "{name}: {path} does not say that it is a stand-in");
+            assert!(!path.ends_with(".service") || marked || text.contains("stand-in") || text.starts_with("../"), "{name}: {path}");
+        }
+    }
+}
+
 fn members(packed: &Packed, package: &str) -> Members {
     unpack(&std::fs::read(packed.archive(package)).unwrap())
 }

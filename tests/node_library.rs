@@ -7,9 +7,11 @@
 
 mod support;
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use support::node::{self, Node, Server};
@@ -84,10 +86,13 @@ fn reboots_and_power_cuts_keep_the_disk() {
     node.run(&["systemctl", "is-active", "goodbye.service"]).succeeds();
 
     let mut command = node.start(&["sleep", "1000"]);
-    assert!(command.is_running());
+    while node.run(&["pgrep", "-x", "sleep"]).code() != Some(0) {
+        assert!(command.is_running());
+    }
     node.cut_power();
     assert!(!node.is_on());
-    assert!(command.finish_within(Duration::from_secs(5)).was_killed());
+    let command = command.finish_within(Duration::from_secs(5));
+    assert!(command.was_killed(), "{command}");
     assert_eq!(node.read("/srv/stops"), "stopped\n", "nothing is told of a power cut");
     node.power_on();
     node.wait_until_booted();
@@ -161,17 +166,58 @@ fn nothing_is_left_behind() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory to serve");
+    let ids = Mutex::new(Vec::new());
     let failed = std::panic::catch_unwind(|| {
         let server = Server::serving(directory.path());
         let node = Node::boot("leaving").knowing(&server);
-        let id = node.id().to_owned();
-        let server_id = server.id().to_owned();
-        assert_eq!(traces(&id).len() + traces(&server_id).len(), 99, "{id} {server_id}");
+        *ids.lock().expect("nobody else has it") = vec![node.id().to_owned(), server.id().to_owned()];
+        panic!("as a test fails");
     });
-    let message = failed.expect_err("the test in it fails").downcast::<String>().expect("its message");
-    let ids: Vec<&str> = message.split_whitespace().filter(|word| word.starts_with("dcos-node-")).collect();
-    assert_eq!(ids.len(), 2, "{message}");
-    for id in ids {
+    assert!(failed.is_err());
+    let ids = ids.into_inner().expect("nobody else has it");
+    assert_eq!(ids.len(), 2);
+    for id in &ids {
+        assert_eq!(traces(id), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_a_killed_test_left_is_cleared_away() {
+    // This test is also the one that is killed: a second process of it, told where to write the id of its node.
+    const TELL: &str = "NODE_LIBRARY_TELLS_ITS_ID_IN";
+    if let Some(file) = env::var_os(TELL) {
+        let directory = tempfile::tempdir().expect("a directory to serve");
+        let server = Server::serving(directory.path());
+        let node = Node::boot("orphan").knowing(&server);
+        fs::write(file, format!("{}\n{}\n", node.id(), server.id())).expect("tell the ids");
+        std::thread::sleep(Duration::from_secs(600));
+    }
+    if !node::available() {
+        return;
+    }
+    let told = tempfile::NamedTempFile::new().expect("a file for the id");
+    let mut test = Command::new(env::current_exe().expect("this program"))
+        .args(["--exact", "what_a_killed_test_left_is_cleared_away"])
+        .env(TELL, told.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("start this program again");
+    let began = Instant::now();
+    let ids = loop {
+        let ids = fs::read_to_string(told.path()).expect("read the ids");
+        if ids.ends_with('\n') {
+            break ids;
+        }
+        assert!(test.try_wait().expect("look after it").is_none(), "it ended by itself");
+        assert!(began.elapsed() < Duration::from_secs(900), "it never had its turn");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    node::clear_leftovers();
+    assert!(ids.lines().all(|id| !traces(id).is_empty()), "the living are left alone");
+    test.kill().and_then(|()| test.wait()).expect("kill it");
+    assert!(ids.lines().all(|id| !traces(id).is_empty()), "it had no chance to clean up");
+    node::clear_leftovers();
+    for id in ids.lines() {
         assert_eq!(traces(id), Vec::<String>::new());
     }
 }
@@ -180,7 +226,9 @@ fn nothing_is_left_behind() {
 fn traces(id: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for process in fs::read_dir("/proc").expect("list /proc").flatten().map(|entry| entry.path()) {
-        for file in ["cmdline", "cgroup"] {
+        // Of a process that is dead and not yet reaped nothing is left but its number.
+        let is_dead = fs::read_to_string(process.join("status")).unwrap_or_default().contains("\nState:\tZ");
+        for file in ["cmdline", "cgroup"].into_iter().filter(|_| !is_dead) {
             let text = fs::read(process.join(file)).unwrap_or_default();
             if String::from_utf8_lossy(&text).contains(id) {
                 traces.push(format!("{} {}", process.display(), String::from_utf8_lossy(&text)));

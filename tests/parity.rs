@@ -11,7 +11,24 @@ use support::node::{self, Node, Server};
 use support::tree::{Golden, Kind, Seen, Snapshot, Tolerated, differences};
 
 /// Differences that we mean to have. Nothing else differs.
-const MEANT: &[(&str, Kind, &str)] = &[];
+const MEANT: &[(&str, Kind, &str)] = &[
+    (
+        "/opt/mesosphere/*.old",
+        Kind::Missing,
+        "what the bootstrap set leaves behind when the real set replaces it; we activate once, and nothing needs them",
+    ),
+    ("/opt/mesosphere/*.old/*", Kind::Missing, "the same"),
+    ("/etc/systemd/system/dcos-download.service", Kind::Missing, "the download is our own work, verified and resumable"),
+    ("unit:dcos-download.service", Kind::Missing, "the same"),
+    (
+        "/etc/systemd/system/dcos-setup.service",
+        Kind::Different,
+        "its job is `dcos-node recover`; pkgpanda setup would install again what an uninstall removed",
+    ),
+    ("/opt/dcos-node*", Kind::Extra, "the binary that recovers, outside /opt/mesosphere"),
+    ("/var/lib/dcos-node*", Kind::Extra, "journal, receipt and manifests"),
+    ("/usr/local/bin/dcos-node", Kind::Extra, "where the operator, here the test, put the binary"),
+];
 
 fn reference(file: &str) -> String {
     format!("{}/fixtures/reference/{file}", env!("CARGO_MANIFEST_DIR"))
@@ -35,12 +52,19 @@ fn is_what_the_classic_installer_leaves(role: &str) {
     let node = Node::boot(&format!("parity-{role}")).knowing(&server);
     let before = Snapshot::of(&node.root());
     node.install_binary();
-    let installed = node.run(&["dcos-node", "install", role, "--bootstrap-url", server.url(), "--skip", "time.sync=the clock is the machine's", "--skip", "ip-detect.master-list=any address will do"]);
-    println!("{}\n{}", installed.stdout(), installed.stderr());
-    installed.succeeds();
+    node.run(&[
+        "dcos-node",
+        "install",
+        role,
+        "--bootstrap-url",
+        server.url(),
+        "--skip",
+        "time.sync=the clock is the host's",
+        "--skip",
+        "ip-detect.master-list=the reference names other addresses",
+    ])
+    .succeeds();
     let golden = Golden::read(reference(&format!("golden/{role}.json")));
     let found = differences(&golden, &Seen::at_rest(&node, &golden), Some(&before));
-    let status = node.run(&["dcos-node", "status"]);
-    println!("{}\n{}", status.stdout(), status.stderr());
     Tolerated(MEANT).accepts(&found);
 }

@@ -51,7 +51,8 @@ pub(crate) async fn remove(site: &Site, account: &Account, user_made: bool, grou
 }
 
 async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let path: PathBuf = process::find(program, PROGRAMS).with_context(|| format!("the program {program} is not on this machine (package passwd or shadow-utils)"))?;
+    let path: PathBuf = process::find(program, PROGRAMS)
+        .with_context(|| format!("the program {program} is not on this machine (package passwd or shadow-utils)"))?;
     let mut all: Vec<String> = Vec::new();
     if !site.root.is_live() {
         all.extend(["--root".to_owned(), site.root.directory().display().to_string()]);
@@ -59,6 +60,11 @@ async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<(
     all.extend(arguments.iter().map(|a| (*a).to_owned()));
     let command = Command { program: path, args: all.iter().map(Into::into).collect(), env: vec![("PATH".into(), PROGRAMS.into())] };
     let output = process::run(&command, LIMIT).await?;
-    anyhow::ensure!(output.success(), "{program} {} failed: {}", arguments.last().unwrap_or(&""), String::from_utf8_lossy(&output.stderr.bytes).trim());
+    anyhow::ensure!(
+        output.success(),
+        "{program} {} failed: {}",
+        arguments.last().unwrap_or(&""),
+        String::from_utf8_lossy(&output.stderr.bytes).trim()
+    );
     Ok(())
 }

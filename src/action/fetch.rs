@@ -125,7 +125,12 @@ struct Whole {
 /// One pass: network, digest, decompression, unpacking.
 fn unpack_into(site: &Site, key: &str, download: Download, staging: &Path, strip: Option<PathBuf>) -> anyhow::Result<Whole> {
     let total = download.length;
-    let mut counted = Counting { inner: Hashing::new(download.reader), told: 0, read: 0, tell: |bytes| site.events.send(Event::Progress { key: key.to_owned(), bytes, total }) };
+    let mut counted = Counting {
+        inner: Hashing::new(download.reader),
+        told: 0,
+        read: 0,
+        tell: |bytes| site.events.send(Event::Progress { key: key.to_owned(), bytes, total }),
+    };
     let mut decoder = archive::decode(&mut counted, DECODER_MEMORY)?;
     let directory = files::open_directory(staging)?;
     let names = site.names()?;
@@ -163,7 +168,8 @@ impl<R: Read, F: FnMut(u64)> Read for Counting<R, F> {
 
 /// A package that pkgpanda could not load is refused before it gets a name.
 fn check_package(id: &PackageId, entries: &[&Entry]) -> anyhow::Result<()> {
-    let has = entries.iter().any(|e| e.path.ends_with("pkginfo.json") && e.path.components().count() <= 2 && matches!(e.kind, Kind::File { .. }));
+    let has =
+        entries.iter().any(|e| e.path.ends_with("pkginfo.json") && e.path.components().count() <= 2 && matches!(e.kind, Kind::File { .. }));
     anyhow::ensure!(has, "{id} has no pkginfo.json");
     Ok(())
 }
@@ -216,13 +222,27 @@ fn manifest(id: &PackageId, whole: &Whole, entries: &[&Entry], below: &Path) -> 
             Kind::Hardlink { to } => ManifestKind::Hardlink { to: strip(to) },
         },
     });
-    Manifest { schema: receipt::SCHEMA, id: id.clone(), archive_sha256: digest::hex(&whole.sha256), archive_bytes: whole.bytes, files: files.collect() }
+    Manifest {
+        schema: receipt::SCHEMA,
+        id: id.clone(),
+        archive_sha256: digest::hex(&whole.sha256),
+        archive_bytes: whole.bytes,
+        files: files.collect(),
+    }
 }
 
 /// A full disk and a lost server are no damage of the archive; everything else that stops unpacking is.
 fn damaged(error: anyhow::Error, archive: &str) -> anyhow::Error {
     let innocent = error.chain().any(|cause| {
-        let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
+        let full = |e: &io::Error| {
+            matches!(
+                e.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+            )
+        };
         cause.downcast_ref::<io::Error>().is_some_and(|e| full(e) || e.get_ref().is_some_and(|inner| inner.is::<source::Error>()))
             || cause.is::<source::Error>()
             || cause.is::<files::Error>()

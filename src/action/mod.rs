@@ -196,7 +196,9 @@ impl Action {
                 Some(owner) => format!("make {} for {owner}", directory.path.display()),
                 None => format!("make {}", directory.path.display()),
             },
-            Action::BuildActiveSet { set } => format!("link {} packages ({} paths) for the role {}", set.packages.len(), set.farm.entries.len(), set.role),
+            Action::BuildActiveSet { set } => {
+                format!("link {} packages ({} paths) for the role {}", set.packages.len(), set.farm.entries.len(), set.role)
+            }
             Action::SwitchName { name } => format!("make /opt/mesosphere/{name} live"),
             Action::PlaceUnits { units } => format!("place {} units and let dcos.target want them", units.len()),
             Action::Reload => "let systemd read its unit files again".into(),
@@ -269,7 +271,11 @@ impl Object {
     /// The object in words.
     pub fn words(&self) -> String {
         match self {
-            Object::Directory { path } | Object::File { path, .. } | Object::Link { path, .. } | Object::StateDirectory { path, .. } | Object::Runtime { path } => path.display().to_string(),
+            Object::Directory { path }
+            | Object::File { path, .. }
+            | Object::Link { path, .. }
+            | Object::StateDirectory { path, .. }
+            | Object::Runtime { path } => path.display().to_string(),
             Object::Package { id } => id.to_string(),
             Object::ActiveName { name } => layout::active_name(name).display().to_string(),
             Object::Account { account, .. } => account.user.clone(),

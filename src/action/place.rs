@@ -94,7 +94,11 @@ pub(crate) fn before(site: &Site, path: &Path) -> anyhow::Result<Before> {
             let resolved = files::read(&site.root.resolved(path), LONGEST_BEFORE).ok().flatten().map(Blob::new);
             Before::Link { target, resolved }
         }
-        Some(Standing::File { mode, uid, gid, .. }) => Before::File { mode, uid, gid, content: Blob::new(files::read(&real, LONGEST_BEFORE)?.unwrap_or_default()) },
-        Some(Standing::Directory { .. } | Standing::Other) => anyhow::bail!("{} is neither a file nor a link; move it away", path.display()),
+        Some(Standing::File { mode, uid, gid, .. }) => {
+            Before::File { mode, uid, gid, content: Blob::new(files::read(&real, LONGEST_BEFORE)?.unwrap_or_default()) }
+        }
+        Some(Standing::Directory { .. } | Standing::Other) => {
+            anyhow::bail!("{} is neither a file nor a link; move it away", path.display())
+        }
     })
 }

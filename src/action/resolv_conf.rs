@@ -17,7 +17,9 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
         Before::Absent => false,
     };
     if generated {
-        site.events.warn(format!("{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, an uninstall will leave it alone"));
+        site.events.warn(format!(
+            "{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, an uninstall will leave it alone"
+        ));
     }
     Ok(if generated { Vec::new() } else { vec![Object::ResolvConf { before }] })
 }

@@ -48,7 +48,11 @@ async fn one(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBoo
             halted.store(true, Ordering::SeqCst);
             site.events.send(Event::Failed { key });
             let what = format!("cannot {}", action.words());
-            Err(if source.chain().any(|cause| cause.is::<Damaged>()) { Error::Integrity { what, source } } else { Error::Failed { what, source } })
+            Err(if source.chain().any(|cause| cause.is::<Damaged>()) {
+                Error::Integrity { what, source }
+            } else {
+                Error::Failed { what, source }
+            })
         }
     }
 }

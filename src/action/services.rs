@@ -55,7 +55,8 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
 /// Stops units. Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
 pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
     let systemd = of(site)?;
-    let (first, then): (Vec<&String>, Vec<&String>) = units.iter().partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target"));
+    let (first, then): (Vec<&String>, Vec<&String>) =
+        units.iter().partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target"));
     for group in [first, then] {
         let mut jobs: Vec<(&String, Job)> = Vec::new();
         for unit in group {

@@ -15,7 +15,12 @@ pub(crate) fn name(site: &Site, name: &str) -> anyhow::Result<()> {
         let directory = files::open_directory(live.parent().unwrap_or(&live))?;
         let (new_name, live_name) = (format!("{name}{}", layout::NEW), name);
         if let Err(error) = kernel::rename_exchange(&directory, new_name.as_ref(), &directory, live_name.as_ref()) {
-            anyhow::ensure!(matches!(error.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)), "cannot exchange {} and {}: {error}", new.display(), live.display());
+            anyhow::ensure!(
+                matches!(error.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)),
+                "cannot exchange {} and {}: {error}",
+                new.display(),
+                live.display()
+            );
             files::remove_tree(&live)?;
             files::rename(&new, &live)?;
         } else {

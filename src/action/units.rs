@@ -41,7 +41,7 @@ pub(crate) async fn place(site: &Site, units: Vec<(String, PathBuf)>) -> anyhow:
             let (content, mode) = unit_file(site, source)?;
             super::place::file(site, &layout::unit(name), mode, &content)?;
         }
-        Ok(make_parents(site, &layout::wants("x"))?)
+        make_parents(site, &layout::wants("x"))
     })
     .await?;
     match &site.systemd {

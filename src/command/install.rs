@@ -108,7 +108,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let (build, settings) = readable(offered)?;
     if request.require_digests {
-        return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests")).leaving("nothing was changed"));
+        return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
+            .leaving("nothing was changed"));
     }
     let intent = intent(request, build, &settings);
     if request.dry_run || request.preflight_only {
@@ -124,7 +125,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if !matches!(decision, Some(Decision::GoOn)) {
-        let asked = Record::Asked { at: world.now(), intent: Box::new(Intent::Install(intent.clone())) };
+        let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;
@@ -136,7 +137,13 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 }
 
 /// Everything from the first durable trace to the receipt. Called again, it goes on.
-pub(super) async fn carry_out(intent: &InstallIntent, site: &Site, journal: &Journal, here: Circumstances, world: &World) -> action::Result<()> {
+pub(super) async fn carry_out(
+    intent: &InstallIntent,
+    site: &Site,
+    journal: &Journal,
+    here: Circumstances,
+    world: &World,
+) -> action::Result<()> {
     let packages = plan::packages(intent);
     site.events.send(Event::Planned { actions: packages.preview() });
     run_actions(&packages.batches, site, journal, parallel()).await?;
@@ -146,8 +153,9 @@ pub(super) async fn carry_out(intent: &InstallIntent, site: &Site, journal: &Jou
         tokio::task::spawn_blocking(move || Node::look(&root)).await.map_err(anyhow::Error::from).and_then(|n| n)
     };
     let node = node.map_err(|source| action::Error::Failed { what: "cannot look at the node".into(), source })?;
-    let activation = plan::activation(intent, &set, &node.accounts, node.manual_accounts, here)
-        .map_err(|obstacles| action::Error::Failed { what: "the build cannot be activated on this node".into(), source: anyhow::anyhow!(join(&obstacles)) })?;
+    let activation = plan::activation(intent, &set, &node.accounts, node.manual_accounts, here).map_err(|obstacles| {
+        action::Error::Failed { what: "the build cannot be activated on this node".into(), source: anyhow::anyhow!(join(&obstacles)) }
+    })?;
     if plan::leaves_journald(intent, here) {
         site.events.warn(format!("docker runs {} containers, so journald is not restarted; its new setting applies at the next boot (--restart-journald restarts it now)", here.running_containers));
     }
@@ -159,7 +167,9 @@ pub(super) async fn carry_out(intent: &InstallIntent, site: &Site, journal: &Jou
     }
     let receipt = plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now());
     run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1).await?;
-    journal.finish(Ending::Installed, Vec::new()).map_err(|source| action::Error::Failed { what: "cannot close the journal".into(), source })
+    journal
+        .finish(Ending::Installed, Vec::new())
+        .map_err(|source| action::Error::Failed { what: "cannot close the journal".into(), source })
 }
 
 /// All packages are read and judged together before anything is switched.
@@ -182,7 +192,11 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
     match uninstall::carry_out(site, journal, wish).await {
         Ok(kept) => {
             let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
-            let state = if kept == 0 { "the node is as it was".to_owned() } else { format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)") };
+            let state = if kept == 0 {
+                "the node is as it was".to_owned()
+            } else {
+                format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)")
+            };
             Failure::new(exit, error).leaving(state).cured_by("remove the cause and run the same command again")
         }
         Err(second) => Failure::new(exit, error)
@@ -289,7 +303,13 @@ fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>
 fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World) -> Vec<Preview> {
     let mut preview = plan::packages(intent).preview();
     let packages = observe::packages::packages(&world.root, &intent.build.active());
-    let here = Circumstances { live: world.is_live(), privileged: world.is_privileged(), follow: request.follow, running_containers: 0, placed_unprivileged: false };
+    let here = Circumstances {
+        live: world.is_live(),
+        privileged: world.is_privileged(),
+        follow: request.follow,
+        running_containers: 0,
+        placed_unprivileged: false,
+    };
     match packages.ok().and_then(|p| ActiveSet::new(p, intent.role).ok()) {
         Some(set) => preview.extend(plan::activation(intent, &set, &node.accounts, node.manual_accounts, here).map(|p| p.preview()).unwrap_or_default()),
         None => preview.push(Preview { key: "activation".into(), text: "judge all packages together, place node files, accounts, state directories and units, switch the active names, start dcos.target".into() }),
@@ -311,7 +331,13 @@ fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent
 }
 
 fn check_request(request: &Request) -> preflight::Request {
-    preflight::Request { role: Some(request.role), bootstrap_url: request.bootstrap_url.clone(), skip: request.skip.clone(), skip_all: request.skip_all.clone(), ip_detect: None }
+    preflight::Request {
+        role: Some(request.role),
+        bootstrap_url: request.bootstrap_url.clone(),
+        skip: request.skip.clone(),
+        skip_all: request.skip_all.clone(),
+        ip_detect: None,
+    }
 }
 
 async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
@@ -338,7 +364,9 @@ fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
 }
 
 fn no_url() -> Failure {
-    Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is")).leaving("nothing was changed").cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+    Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
+        .leaving("nothing was changed")
+        .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
 }
 
 fn interrupted(role: Role) -> Failure {

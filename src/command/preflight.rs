@@ -39,13 +39,17 @@ impl Request {
     /// A skip must name a check that there is and that an install can do without.
     pub(super) fn check_skips(&self) -> Result<(), Failure> {
         for (asked, _) in &self.skip {
-            let list = |skippable: bool| preflight::CHECKS.iter().filter(|(_, s)| *s == skippable).map(|(id, _)| *id).collect::<Vec<_>>().join(", ");
+            let list = |skippable: bool| {
+                preflight::CHECKS.iter().filter(|(_, s)| *s == skippable).map(|(id, _)| *id).collect::<Vec<_>>().join(", ")
+            };
             let why = match preflight::CHECKS.iter().find(|(id, _)| id == asked) {
                 Some((_, true)) => continue,
                 Some((_, false)) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
                 None => format!("there is no check {asked}"),
             };
-            return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why)).leaving("nothing was changed").cured_by(format!("these can be skipped: {}", list(true))));
+            return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why))
+                .leaving("nothing was changed")
+                .cured_by(format!("these can be skipped: {}", list(true))));
         }
         Ok(())
     }
@@ -79,7 +83,13 @@ pub(super) async fn offered(source: Option<&Source>) -> Offered {
 }
 
 /// Collects the facts and judges them.
-pub(super) async fn check(request: &Request, world: &World, node: &Node, source: Option<&Source>, offered: &Offered) -> Result<Report, Failure> {
+pub(super) async fn check(
+    request: &Request,
+    world: &World,
+    node: &Node,
+    source: Option<&Source>,
+    offered: &Offered,
+) -> Result<Report, Failure> {
     let (settings, server) = match offered {
         None => (Settings::default(), None),
         Some(Ok((build, settings))) => {

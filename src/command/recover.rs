@@ -50,7 +50,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Some(Intent::Install(intent)) => {
             let site = world.site(world.source(None, Some(&node))?)?;
             let journal = Journal::open(&world.root)?;
-            go_on(intent, &site, &journal, request.at_boot, world).await
+            go_on(*intent, &site, &journal, request.at_boot, world).await
         }
     }
 }

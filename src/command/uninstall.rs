@@ -50,7 +50,9 @@ pub struct Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     if world.is_live() && !world.is_privileged() {
-        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall")).leaving("nothing was changed").cured_by("run the same command with sudo"));
+        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall"))
+            .leaving("nothing was changed")
+            .cured_by("run the same command with sudo"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
@@ -59,7 +61,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if node.state() == State::Foreign && nothing_ours {
         return Err(not_ours(&node));
     }
-    if nothing_ours && !(wish.purge_data && !kept(world).is_empty()) {
+    let purges_nothing = !wish.purge_data || kept(world).is_empty();
+    if nothing_ours && purges_nothing {
         return Ok(Outcome { changed: false, kept: kept(world), foreign: Vec::new(), plan: Vec::new() });
     }
     if request.dry_run {
@@ -70,8 +73,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     ask(&journal, &node, wish, world.now()).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     carry_out(&site, &journal, wish).await.map_err(|error| match error {
-        action::Error::Interrupted => Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on"),
-        error => Failure::new(Exit::Failed, error).leaving("the uninstall is half done").cured_by("remove the cause, then dcos-node uninstall goes on"),
+        action::Error::Interrupted => {
+            Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
+        }
+        error => Failure::new(Exit::Failed, error)
+            .leaving("the uninstall is half done")
+            .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
     Ok(Outcome { changed: true, kept: kept(world), foreign: foreign(&node), plan: Vec::new() })
 }
@@ -80,7 +87,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     if journal.story().intent.as_ref() != Some(&intent) {
-        journal.append(Record::Asked { at, intent: Box::new(intent) })?;
+        journal.append(Record::Asked { at, intent })?;
         journal.begin("inventory", node.inventory())?;
     }
     Ok(())
@@ -138,6 +145,9 @@ fn foreign(node: &Node) -> Vec<String> {
 }
 
 fn not_ours(node: &Node) -> Failure {
-    let text = format!("DC/OS on this node was not installed by dcos-node: {}", foreign(node).into_iter().take(5).collect::<Vec<_>>().join(", "));
-    Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by("pkgpanda uninstall, then rm -rf /etc/mesosphere")
+    let text =
+        format!("DC/OS on this node was not installed by dcos-node: {}", foreign(node).into_iter().take(5).collect::<Vec<_>>().join(", "));
+    Failure::new(Exit::Conflict, anyhow::anyhow!(text))
+        .leaving("nothing was changed")
+        .cured_by("pkgpanda uninstall, then rm -rf /etc/mesosphere")
 }

@@ -70,7 +70,9 @@ impl World {
         Lock::acquire(&path, &Holder { pid: std::process::id(), command: self.command_line.clone() }).map_err(|error| match &error {
             lock::Error::Held { pid, command, .. } => {
                 let text = format!("another dcos-node is at work on this node: process {pid} ({command})");
-                Failure::new(Exit::Busy, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by("wait until it has ended; dcos-node status tells how far it is")
+                Failure::new(Exit::Busy, anyhow::anyhow!(text))
+                    .leaving("nothing was changed")
+                    .cured_by("wait until it has ended; dcos-node status tells how far it is")
             }
             lock::Error::Io { .. } => Failure::new(Exit::Failed, error).leaving("nothing was changed"),
         })
@@ -93,18 +95,29 @@ impl World {
         let Some(place) = asked.or(recorded) else { return Ok(None) };
         let options = http::Options { ca_file: self.ca_file.clone(), ..http::Options::default() };
         let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
-        Source::parse(place, &client).map(Some).map_err(|e| Failure::new(Exit::Usage, e).cured_by("--bootstrap-url takes http://..., https://..., file:///... or an absolute path"))
+        Source::parse(place, &client).map(Some).map_err(|e| {
+            Failure::new(Exit::Usage, e).cured_by("--bootstrap-url takes http://..., https://..., file:///... or an absolute path")
+        })
     }
 
     /// Where actions work.
     pub(super) fn site(&self, source: Option<Source>) -> Result<Site, Failure> {
         let systemd = if self.is_live() {
-            let systemd = self.systemd.clone().map_err(|why| Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed"))?;
+            let systemd = self.systemd.clone().map_err(|why| {
+                Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
+            })?;
             Some(systemd)
         } else {
             None
         };
-        Ok(Site { root: self.root.clone(), systemd, source, privileged: self.is_privileged(), events: self.events.clone(), stop: self.stop.clone() })
+        Ok(Site {
+            root: self.root.clone(),
+            systemd,
+            source,
+            privileged: self.is_privileged(),
+            events: self.events.clone(),
+            stop: self.stop.clone(),
+        })
     }
 
     /// The time, as receipts and journals write it.
@@ -125,6 +138,7 @@ impl World {
             Ok(Some(_)) => "is not a directory".to_owned(),
             Err(error) => format!("cannot be used: {error:#}"),
         };
-        Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display())).cured_by("name the root directory of an image by its absolute path"))
+        Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display()))
+            .cured_by("name the root directory of an image by its absolute path"))
     }
 }

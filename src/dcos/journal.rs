@@ -28,7 +28,7 @@ pub enum Record {
         /// When, in UTC (RFC 3339).
         at: String,
         /// What.
-        intent: Box<Intent>,
+        intent: Intent,
     },
     /// Before an action touches anything: what it will make or change, and what stands there now.
     Begin {
@@ -59,7 +59,7 @@ pub enum Record {
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Intent {
     /// `install`.
-    Install(InstallIntent),
+    Install(Box<InstallIntent>),
     /// `uninstall`, or the end of an install that failed.
     Uninstall {
         /// Whether state directories go too.
@@ -144,7 +144,7 @@ impl Story {
             Record::Asked { at, intent } => {
                 self.done.clear();
                 self.asked_at = Some(at);
-                self.intent = Some(*intent);
+                self.intent = Some(intent);
             }
             Record::Begin { objects, .. } => {
                 for object in objects {

@@ -55,8 +55,9 @@ pub const LOCK: &str = "/run/dcos-node.lock";
 pub const STATE: &str = "/var/lib/dcos";
 /// State of Mesos agents, kept by an uninstall unless data is purged.
 pub const MESOS_STATE: &str = "/var/lib/mesos";
-/// Sockets and other state of this boot.
-pub const RUN: &str = "/run/dcos";
+/// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
+/// interfaces (`dcos-net-setup.py`).
+pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
 /// The resolver configuration that DC/OS takes over.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Accounts, one a line (`passwd(5)`).

@@ -19,7 +19,9 @@ pub fn is_unit_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 255 && name.bytes().all(good) && SUFFIXES.contains(&suffix)
 }
 
-/// Units that tell others about this node but are not needed by it: their failure does not degrade it (`dcos-docs#62`).
+/// Units that tell others about this node but are not needed by it: their failure does not degrade it (`dcos-docs#62`; DC/OS' own
+/// components check leaves out the poststart checks, `gen/calc.py` 1.12).
 pub fn is_auxiliary(name: &str) -> bool {
-    matches!(name, "dcos-signal.service" | "dcos-signal.timer")
+    let stem = name.split('.').next().unwrap_or(name);
+    matches!(stem, "dcos-signal" | "dcos-checks-poststart")
 }

@@ -75,9 +75,16 @@ async fn small(source: &Source, file: &str) -> Result<Vec<u8>, Error> {
     source.read(file, SMALL).await.map_err(|source| Error::Fetch { file: file.to_owned(), source })
 }
 
-async fn select(source: &Source, id: &PackageId, wanted: &'static [&'static str]) -> Result<std::collections::BTreeMap<String, Vec<u8>>, Error> {
+async fn select(
+    source: &Source,
+    id: &PackageId,
+    wanted: &'static [&'static str],
+) -> Result<std::collections::BTreeMap<String, Vec<u8>>, Error> {
     let archive = id.archive();
     let download = source.open(&archive).await.map_err(|source| Error::Fetch { file: archive.clone(), source })?;
-    let selected = tokio::task::spawn_blocking(move || -> anyhow::Result<_> { Ok(unpack::select(archive::decode(download.reader, DECODER_MEMORY)?, wanted, MEMBER)?) }).await;
+    let selected = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        Ok(unpack::select(archive::decode(download.reader, DECODER_MEMORY)?, wanted, MEMBER)?)
+    })
+    .await;
     selected.map_err(anyhow::Error::from).and_then(|result| result).map_err(|source| Error::Damaged { archive, source })
 }

@@ -46,7 +46,12 @@ pub struct Outside<'a> {
 
 impl Host {
     /// Looks at the machine; `server` is the answer of a look at the build.
-    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: Option<Result<String, String>>, ip_detect: Option<IpDetect>) -> Host {
+    pub async fn look(
+        outside: Outside<'_>,
+        source: Option<&Source>,
+        server: Option<Result<String, String>>,
+        ip_detect: Option<IpDetect>,
+    ) -> Host {
         let systemd = match outside.systemd {
             Ok(systemd) => systemd.version().await.map_err(|e| e.to_string()),
             Err(why) => Err(why.clone()),

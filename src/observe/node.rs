@@ -80,17 +80,28 @@ impl Node {
     /// # Errors
     /// Our own journal or receipt cannot be read.
     pub fn look(root: &Root) -> anyhow::Result<Node> {
-        let unreadable = files::exists(&root.at(layout::OUR_STATE)) && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
+        let unreadable = files::exists(&root.at(layout::OUR_STATE))
+            && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
         let story = if unreadable { Story::default() } else { story(root)? };
         let receipt = if unreadable { None } else { receipt(root)? };
-        let text = |path: &str| files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
+        let text = |path: &str| {
+            files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
+        };
         let mut node = Node {
             active: active(root)?,
-            active_names: layout::ACTIVE_NAMES.iter().filter(|n| files::exists(&root.at(layout::active_name(n)))).map(|n| (*n).to_owned()).collect(),
+            active_names: layout::ACTIVE_NAMES
+                .iter()
+                .filter(|n| files::exists(&root.at(layout::active_name(n))))
+                .map(|n| (*n).to_owned())
+                .collect(),
             roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
             wanted_units: names(root, layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
+            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE]
+                .iter()
+                .map(PathBuf::from)
+                .filter(|p| files::exists(&root.at(p)))
+                .collect(),
             foreign: Vec::new(),
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
@@ -126,7 +137,8 @@ impl Node {
 
     /// Everything that we made or changed, in the order in which it was begun.
     pub fn inventory(&self) -> Vec<Object> {
-        let mut objects = if self.story.intent.is_none() { self.receipt.as_ref().map(|r| r.objects.clone()).unwrap_or_default() } else { Vec::new() };
+        let mut objects =
+            if self.story.intent.is_none() { self.receipt.as_ref().map(|r| r.objects.clone()).unwrap_or_default() } else { Vec::new() };
         for object in &self.story.objects {
             if !objects.iter().any(|known| known.same_place(object)) {
                 objects.push(object.clone());
@@ -174,7 +186,11 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     let inventory = node.inventory();
     let mut found = Vec::new();
     let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
-    let knows_name = |name: &str| inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)));
+    let knows_name = |name: &str| {
+        inventory
+            .iter()
+            .any(|o| matches!(o, Object::ActiveName { name: ours } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)))
+    };
     for name in names(root, layout::MESOSPHERE)? {
         // A fresh file system that is mounted there has this.
         let ours = name == "lost+found" || name == "packages" || knows_name(&name) || name.ends_with(".dcos-node.tmp");
@@ -183,12 +199,16 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         }
     }
     for name in names(root, layout::REPOSITORY)? {
-        let known = name.parse::<PackageId>().is_ok_and(|id| inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id)));
-        if !known && !(name.starts_with('.') && name.ends_with(".tmp")) {
+        let known =
+            name.parse::<PackageId>().is_ok_and(|id| inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id)));
+        let staging = name.starts_with('.') && name.ends_with(".tmp");
+        if !known && !staging {
             add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
         }
     }
-    let knows_path = |path: &std::path::Path| inventory.iter().any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } if ours == path));
+    let knows_path = |path: &std::path::Path| {
+        inventory.iter().any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } if ours == path))
+    };
     for role in names(root, layout::ROLES)? {
         let path = PathBuf::from(layout::ROLES).join(role);
         if !knows_path(&path) {

@@ -41,7 +41,9 @@ fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
         let name = name.to_string_lossy().into_owned();
         let directory = root.resolved(layout::package(id).join(&name));
         if is_linked(&name) && directory.is_dir() {
-            walk(&directory, Path::new(""), &mut |path, is_directory| members.push(Member { top: name.clone(), path: path.to_owned(), directory: is_directory }))?;
+            walk(&directory, Path::new(""), &mut |path, is_directory| {
+                members.push(Member { top: name.clone(), path: path.to_owned(), directory: is_directory })
+            })?;
         }
     }
     walk(&top, Path::new(""), &mut |path, is_directory| {

@@ -56,7 +56,15 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
     for unit in systemd.units(names).await? {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
         let (condition, why) = judge(&unit, service.as_ref());
-        reports.push(UnitReport { name: unit.name, description: unit.description, active: unit.active, sub: unit.sub, condition, why, log: Vec::new() });
+        reports.push(UnitReport {
+            name: unit.name,
+            description: unit.description,
+            active: unit.active,
+            sub: unit.sub,
+            condition,
+            why,
+            log: Vec::new(),
+        });
     }
     Ok(reports)
 }
@@ -66,7 +74,7 @@ pub fn add_logs(reports: &mut [UnitReport]) {
     let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(PathBuf::from).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
-        let lines = journald::last_lines(&directories, &report.name, LINES).unwrap_or_default();
+        let lines = journald::last_lines(&directories, &report.name, LINES, None).unwrap_or_default();
         report.log = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
     }
 }
@@ -86,7 +94,9 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
     match unit.load.as_str() {
         "loaded" => {}
         "not-found" => return failed("its unit file is not there".into()),
-        other => return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})"))),
+        other => {
+            return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})")));
+        }
     }
     let start_pre = service.and_then(failing_start_pre);
     match unit.active.as_str() {
@@ -109,7 +119,8 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
 
 /// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
 fn failing_start_pre(service: &Service) -> Option<String> {
-    let last = service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
+    let last =
+        service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
     (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
 }
 

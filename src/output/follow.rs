@@ -49,7 +49,13 @@ pub fn stdout() -> Lines {
 /// Begins to follow.
 pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
-    let teller = Teller { bars: io::stderr().is_terminal().then(MultiProgress::new), paint: Paint::stderr(wish.no_color), verbose: wish.verbose, quiet: wish.quiet, open: HashMap::new() };
+    let teller = Teller {
+        bars: io::stderr().is_terminal().then(MultiProgress::new),
+        paint: Paint::stderr(wish.no_color),
+        verbose: wish.verbose,
+        quiet: wish.quiet,
+        open: HashMap::new(),
+    };
     let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines));
     (Events::to(sender), Follower(thread))
 }

@@ -13,7 +13,13 @@ pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
     let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
     let mut text = match (outcome.changed, outcome.degraded) {
         (false, _) => format!("{version} stands here already as {}; nothing was changed\n", outcome.role),
-        (true, false) => format!("{} {version} is installed as {}: {} packages from {}\n", paint.good("done:"), outcome.role, outcome.packages, outcome.bootstrap_url),
+        (true, false) => format!(
+            "{} {version} is installed as {}: {} packages from {}\n",
+            paint.good("done:"),
+            outcome.role,
+            outcome.packages,
+            outcome.bootstrap_url
+        ),
         (true, true) => format!("{} {version} is installed as {}, but units failed\n", paint.doubtful("degraded:"), outcome.role),
     };
     for left in &outcome.left {
@@ -32,7 +38,11 @@ pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
     if !outcome.plan.is_empty() {
         return plan(&outcome.plan);
     }
-    let mut text = if outcome.changed { format!("{} DC/OS is removed\n", paint.good("done:")) } else { "DC/OS is not installed here; nothing was changed\n".to_owned() };
+    let mut text = if outcome.changed {
+        format!("{} DC/OS is removed\n", paint.good("done:"))
+    } else {
+        "DC/OS is not installed here; nothing was changed\n".to_owned()
+    };
     for path in &outcome.kept {
         text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
     }

@@ -8,7 +8,12 @@ use crate::preflight::report::{Check, Report, Verdict};
 pub fn text(report: &Report, paint: Paint) -> String {
     let rows: Vec<_> = report.checks.iter().map(|c| vec![word(c, paint), plain(c.id), plain(c.found.clone())]).collect();
     let mut text = aligned(&rows);
-    for check in report.checks.iter().filter(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown)).chain(report.checks.iter().filter(|c| c.verdict == Verdict::Fail)) {
+    for check in report
+        .checks
+        .iter()
+        .filter(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown))
+        .chain(report.checks.iter().filter(|c| c.verdict == Verdict::Fail))
+    {
         text.push_str(&expanded(check, paint));
     }
     let count = |verdict| report.count(verdict);
@@ -37,13 +42,22 @@ fn word(check: &Check, paint: Paint) -> (String, String) {
 }
 
 fn expanded(check: &Check, paint: Paint) -> String {
-    let mut text = format!("\n{} {}\n  found:    {}\n  expected: {}\n  because:  {}\n", word(check, paint).1, paint.strong(check.id), check.found, check.expected, check.why);
+    let mut text = format!(
+        "\n{} {}\n  found:    {}\n  expected: {}\n  because:  {}\n",
+        word(check, paint).1,
+        paint.strong(check.id),
+        check.found,
+        check.expected,
+        check.why
+    );
     if let Some(cure) = &check.cure {
         text.push_str(&format!("  cure:     {cure}\n"));
     }
     match &check.skipped_because {
         Some(reason) => text.push_str(&format!("  skipped:  {reason}\n")),
-        None if check.skippable && check.verdict == Verdict::Fail => text.push_str(&format!("  or:       --skip {}='your reason'\n", check.id)),
+        None if check.skippable && check.verdict == Verdict::Fail => {
+            text.push_str(&format!("  or:       --skip {}='your reason'\n", check.id))
+        }
         None => {}
     }
     text

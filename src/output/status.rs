@@ -20,7 +20,12 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     let mut rows = vec![("state", state.to_owned())];
     let mut add = |name, value: Option<String>| rows.extend(value.map(|v| (name, v)));
     add("role", status.role.map(|r| r.to_string()));
-    add("version", status.version.as_ref().map(|v| [Some(v.version.clone()), v.variant.clone(), v.image_commit.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")));
+    add(
+        "version",
+        status.version.as_ref().map(|v| {
+            [Some(v.version.clone()), v.variant.clone(), v.image_commit.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }),
+    );
     add("bootstrap id", status.bootstrap_id.clone());
     add("package list", status.package_list_id.clone());
     add("configuration", status.config_package.clone());
@@ -54,14 +59,35 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
 
 fn counts(reports: &[UnitReport]) -> String {
     let count = |condition| reports.iter().filter(|r| r.condition == condition).count();
-    let named = [(Condition::Well, "well"), (Condition::Converging, "converging"), (Condition::Failed, "failed"), (Condition::AuxiliaryFailed, "failed that the node does not need")];
-    named.iter().map(|(condition, word)| (count(*condition), word)).filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
+    let named = [
+        (Condition::Well, "well"),
+        (Condition::Converging, "converging"),
+        (Condition::Failed, "failed"),
+        (Condition::AuxiliaryFailed, "failed that the node does not need"),
+    ];
+    named
+        .iter()
+        .map(|(condition, word)| (count(*condition), word))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Units that are not well, each with the reason and its last journal lines.
 pub fn units(reports: &[UnitReport], paint: Paint) -> String {
     let mut text = String::new();
-    let rows: Vec<_> = reports.iter().map(|r| vec![word(r, paint), plain(r.name.clone()), plain(format!("{} ({})", r.active, r.sub)), plain(r.why.clone().unwrap_or_default())]).collect();
+    let rows: Vec<_> = reports
+        .iter()
+        .map(|r| {
+            vec![
+                word(r, paint),
+                plain(r.name.clone()),
+                plain(format!("{} ({})", r.active, r.sub)),
+                plain(r.why.clone().unwrap_or_default()),
+            ]
+        })
+        .collect();
     for (line, report) in aligned(&rows).lines().zip(reports) {
         text.push_str(line.trim_end());
         text.push('\n');

@@ -5,7 +5,9 @@
 /// A cell is a text and how it is painted: its width is that of the text.
 pub fn aligned(rows: &[Vec<(String, String)>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(|c| rows.iter().filter_map(|row| row.get(c)).map(|(plain, _)| plain.chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|c| rows.iter().filter_map(|row| row.get(c)).map(|(plain, _)| plain.chars().count()).max().unwrap_or_default())
+        .collect();
     let mut text = String::new();
     for row in rows {
         for (column, (plain, painted)) in row.iter().enumerate() {

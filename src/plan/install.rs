@@ -40,7 +40,9 @@ pub enum Refusal {
         asked: Role,
     },
     /// The node runs another build.
-    #[error("this node runs another build: {difference} differ\n  here:    bootstrap id {here}\n           configuration {here_config}\n  offered: bootstrap id {offered}\n           configuration {offered_config}")]
+    #[error(
+        "this node runs another build: {difference} differ\n  here:    bootstrap id {here}\n           configuration {here_config}\n  offered: bootstrap id {offered}\n           configuration {offered_config}"
+    )]
     OtherBuild {
         /// The bootstrap id of the node.
         here: String,
@@ -100,7 +102,10 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
     }
     match (state, &node.story.intent) {
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
-        (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted { here: intent.build.package_list_id.clone(), offered: build.package_list_id.clone() }),
+        (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted {
+            here: intent.build.package_list_id.clone(),
+            offered: build.package_list_id.clone(),
+        }),
         (State::Uninstalling, _) => Decision::FinishUninstall,
         (State::Installed, _) => installed(node, build),
         _ => Decision::Fresh,
@@ -147,7 +152,8 @@ pub fn packages(intent: &InstallIntent) -> Plan {
     plan.then(link(layout::SETUP_LINK, layout::SETUP_UNIT));
     plan.then(Action::KeepResolvConf);
     // The bootstrap archive is the longest single piece of work, so it is begun first.
-    let mut fetches = vec![Action::FetchBootstrap { id: intent.build.bootstrap_id.clone(), expected: intent.build.bootstrap_packages.clone() }];
+    let mut fetches =
+        vec![Action::FetchBootstrap { id: intent.build.bootstrap_id.clone(), expected: intent.build.bootstrap_packages.clone() }];
     fetches.extend(intent.build.to_fetch().into_iter().map(|id| Action::FetchPackage { id }));
     plan.together(fetches);
     plan
@@ -184,7 +190,13 @@ pub enum Obstacle {
 ///
 /// # Errors
 /// Every obstacle on this node.
-pub fn activation(intent: &InstallIntent, set: &ActiveSet, accounts: &Accounts, manual_accounts: bool, here: Circumstances) -> Result<Plan, Vec<Obstacle>> {
+pub fn activation(
+    intent: &InstallIntent,
+    set: &ActiveSet,
+    accounts: &Accounts,
+    manual_accounts: bool,
+    here: Circumstances,
+) -> Result<Plan, Vec<Obstacle>> {
     let wanted: Vec<Account> = set.accounts().into_iter().collect();
     // In a directory filled without privileges the accounts are made by its first boot, on the node itself.
     let obstacles = if here.privileged { obstacles(&wanted, accounts, manual_accounts) } else { Vec::new() };
@@ -195,7 +207,11 @@ pub fn activation(intent: &InstallIntent, set: &ActiveSet, accounts: &Accounts, 
     let node_files = ours_instead(&intent.build.node_files);
     plan.then(file(&layout::role_file(intent.role).to_string_lossy(), 0o644, ""));
     for node_file in &node_files {
-        plan.then(Action::PlaceFile { path: node_file.path.clone(), mode: node_file.mode, content: node_file.content.clone().into_bytes() });
+        plan.then(Action::PlaceFile {
+            path: node_file.path.clone(),
+            mode: node_file.mode,
+            content: node_file.content.clone().into_bytes(),
+        });
     }
     for (path, target) in node_files.iter().filter_map(|f| link_of(&f.content)) {
         plan.then(Action::PlaceLink { path, target });
@@ -264,7 +280,9 @@ fn obstacles(wanted: &[Account], accounts: &Accounts, manual: bool) -> Vec<Obsta
         let exists = accounts.has_user(user);
         match group {
             _ if manual && !exists => found.push(Obstacle::ManualAccount { user: user.clone() }),
-            Some(group) if exists && !accounts.is_in(user, group) => found.push(Obstacle::OtherGroup { user: user.clone(), group: group.clone() }),
+            Some(group) if exists && !accounts.is_in(user, group) => {
+                found.push(Obstacle::OtherGroup { user: user.clone(), group: group.clone() })
+            }
             Some(group) if !accounts.has_group(group) && !wanted.iter().any(|a| a.user == *group && a.group.is_none()) => {
                 found.push(Obstacle::NoGroup { user: user.clone(), group: group.clone() });
             }

@@ -33,7 +33,9 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         plan.then(Action::Undo { object: (*object).clone() });
     }
     if wish.live {
-        plan.then(Action::Undo { object: Object::Runtime { path: layout::RUN.into() } });
+        for path in layout::MADE_BY_UNITS {
+            plan.then(Action::Undo { object: Object::Runtime { path: path.into() } });
+        }
     }
     if wish.purge_data {
         for path in [layout::STATE, layout::MESOS_STATE] {
@@ -45,10 +47,11 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     }
     // Deepest first; what is not empty stays, with what is kept in it.
     let (ours, theirs): (Vec<&Object>, Vec<&Object>) = directories.into_iter().partition(|o| leads_to_ours(o));
-    for object in theirs {
+    let keeps = wish.keep_packages && inventory.iter().any(|o| matches!(o, Object::Package { .. }));
+    for object in theirs.into_iter().filter(|o| !(keeps && holds(o, layout::REPOSITORY))) {
         plan.then(Action::Undo { object: object.clone() });
     }
-    if !wish.keep_packages || !inventory.iter().any(|o| matches!(o, Object::Package { .. })) {
+    if !keeps {
         let mut directories: Vec<PathBuf> = ours.iter().filter_map(|o| directory(o)).collect();
         directories.reverse();
         plan.then(Action::RemoveOurselves { directories });
@@ -57,7 +60,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         for object in things.iter().filter(|o| is_ours(o)) {
             plan.then(Action::Undo { object: (*object).clone() });
         }
-        for object in ours {
+        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE)) {
             plan.then(Action::Undo { object: object.clone() });
         }
         if wish.live {
@@ -87,8 +90,11 @@ fn is_ours(object: &Object) -> bool {
 
 /// Directories that hold our own traces until the end.
 fn leads_to_ours(object: &Object) -> bool {
-    let holds = |path: &Path| [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().any(|ours| Path::new(ours).starts_with(path));
-    matches!(object, Object::Directory { path } if holds(path))
+    [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().any(|ours| holds(object, ours))
+}
+
+fn holds(object: &Object, what: &str) -> bool {
+    matches!(object, Object::Directory { path } if Path::new(what).starts_with(path))
 }
 
 fn directory(object: &Object) -> Option<PathBuf> {

@@ -79,7 +79,9 @@ fn installation(facts: &Facts<'_>) -> Check {
             let list: Vec<String> = facts.node.foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
             let more = facts.node.foreign.len().saturating_sub(5);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            check.is(Verdict::Fail, format!("{}{more}", list.join(", "))).cured_by("remove what is there, or use another node; DC/OS' own way is: pkgpanda uninstall, then rm -rf /etc/mesosphere")
+            check
+                .is(Verdict::Fail, format!("{}{more}", list.join(", ")))
+                .cured_by("remove what is there, or use another node; DC/OS' own way is: pkgpanda uninstall, then rm -rf /etc/mesosphere")
         }
     }
 }
@@ -89,7 +91,9 @@ fn server(facts: &Facts<'_>) -> Check {
     match &facts.host.server {
         None => check.is(Verdict::Skipped, "no --bootstrap-url given"),
         Some(Ok(what)) => check.is(Verdict::Pass, what),
-        Some(Err(why)) => check.is(Verdict::Fail, why).cured_by("look at --bootstrap-url, and whether the server is up and reachable from here"),
+        Some(Err(why)) => {
+            check.is(Verdict::Fail, why).cured_by("look at --bootstrap-url, and whether the server is up and reachable from here")
+        }
     }
 }
 
@@ -105,26 +109,40 @@ fn server_clock(facts: &Facts<'_>) -> Check {
 
 /// `packages/check-time/extra/check-time.c`, 1.10 to 2.2: every dcos-net start runs it first, and without dcos-net nothing else starts.
 fn time(facts: &Facts<'_>) -> Check {
-    let check = check("time.sync", "synchronised, estimated error up to 100 ms", "dcos-net refuses to start with an unsynchronised clock, and everything waits for dcos-net");
+    let check = check(
+        "time.sync",
+        "synchronised, estimated error up to 100 ms",
+        "dcos-net refuses to start with an unsynchronised clock, and everything waits for dcos-net",
+    );
     if !facts.live {
         return check.is(Verdict::Skipped, "the node is a directory");
     }
     let cure = "start chronyd, ntpd or systemd-timesyncd and wait until it has synchronised (chrony needs `rtcsync`)";
     let (verdict, found) = match &facts.host.clock {
         Err(why) => (Verdict::Unknown, why.clone()),
-        Ok(clock) if !clock.synchronised => (Verdict::Fail, format!("the kernel's clock is not synchronised (maximum error {:?})", clock.max_error)),
-        Ok(clock) if clock.estimated_error > Duration::from_millis(100) => (Verdict::Fail, format!("estimated error {:?}", clock.estimated_error)),
+        Ok(clock) if !clock.synchronised => {
+            (Verdict::Fail, format!("the kernel's clock is not synchronised (maximum error {:?})", clock.max_error))
+        }
+        Ok(clock) if clock.estimated_error > Duration::from_millis(100) => {
+            (Verdict::Fail, format!("estimated error {:?}", clock.estimated_error))
+        }
         Ok(clock) => (Verdict::Pass, format!("synchronised, estimated error {:?}", clock.estimated_error)),
     };
     match (verdict, facts.settings.check_time) {
         (Verdict::Pass, _) => check.is(verdict, found),
-        (_, Some(false)) => check.is(Verdict::Warn, format!("{found}; the build's check_time is false, so DC/OS starts all the same")).cured_by(cure),
+        (_, Some(false)) => {
+            check.is(Verdict::Warn, format!("{found}; the build's check_time is false, so DC/OS starts all the same")).cured_by(cure)
+        }
         _ => check.is(verdict, found).cured_by(cure),
     }
 }
 
 fn ip_detect(facts: &Facts<'_>) -> Check {
-    let check = check("ip-detect.output", "the same IPv4 address three times, in under 1 s each, nothing on stderr", "every DC/OS service asks it for the node's address");
+    let check = check(
+        "ip-detect.output",
+        "the same IPv4 address three times, in under 1 s each, nothing on stderr",
+        "every DC/OS service asks it for the node's address",
+    );
     if !facts.live {
         return check.is(Verdict::Skipped, "the node is a directory");
     }
@@ -146,19 +164,22 @@ fn ip_detect(facts: &Facts<'_>) -> Check {
         return check.is(Verdict::Warn, format!("{first}, after {:.1} s", detected.slowest.as_secs_f32())).cured_by(cure);
     }
     if !facts.host.addresses.contains(&std::net::IpAddr::V4(**first)) {
-        return check.is(Verdict::Warn, format!("{first}, which is on no interface of this node (NAT?)")).cured_by("make sure that the other nodes reach this node at that address");
+        return check
+            .is(Verdict::Warn, format!("{first}, which is on no interface of this node (NAT?)"))
+            .cured_by("make sure that the other nodes reach this node at that address");
     }
     check.is(Verdict::Pass, first.to_string())
 }
 
 /// `start_exhibitor.py`: "ip-detect returned X. X is not in the configured list of masters" (COPS-3485).
 fn master_list(facts: &Facts<'_>) -> Check {
-    let check = check("ip-detect.master-list", "the address of a master is in the build's master_list", "Exhibitor refuses to start otherwise");
+    let check =
+        check("ip-detect.master-list", "the address of a master is in the build's master_list", "Exhibitor refuses to start otherwise");
     let address = facts.host.ip_detect.as_ref().and_then(|d| d.runs.iter().flatten().next());
     match (facts.role, &facts.settings.masters, address) {
-        (Some(Role::Master), Some(masters), Some(address)) if !masters.contains(&address.to_string()) => {
-            check.is(Verdict::Fail, format!("{address} is not among {}", masters.join(", "))).cured_by("install a master on one of these, or correct master_list in genconf/config.yaml and generate the build again")
-        }
+        (Some(Role::Master), Some(masters), Some(address)) if !masters.contains(&address.to_string()) => check
+            .is(Verdict::Fail, format!("{address} is not among {}", masters.join(", ")))
+            .cured_by("install a master on one of these, or correct master_list in genconf/config.yaml and generate the build again"),
         (Some(Role::Master), Some(_), Some(address)) => check.is(Verdict::Pass, address.to_string()),
         (Some(Role::Master), Some(_), None) => check.is(Verdict::Skipped, "no address to look for"),
         _ => check.is(Verdict::Skipped, "only for masters with a static list"),

@@ -80,7 +80,8 @@ impl Report {
     pub fn exit(&self, strict: bool) -> Exit {
         if self.blocking().next().is_some() {
             Exit::Preflight
-        } else if strict && self.checks.iter().any(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none()) {
+        } else if strict && self.checks.iter().any(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none())
+        {
             Exit::Warnings
         } else {
             Exit::Done

@@ -154,7 +154,13 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
     let staging = staging_name(path);
     remove_file(&staging)?;
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&staging).naming("create", &staging)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(&staging)
+            .naming("create", &staging)?;
         file.write_all(content).naming("write", &staging)?;
         if let Some((uid, gid)) = owner {
             chown(&staging, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
@@ -271,7 +277,11 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
 }
 
 fn mounted(path: &Path) -> Error {
-    Error { operation: "remove", path: path.to_owned(), source: io::Error::new(ErrorKind::ResourceBusy, "another file system is mounted there") }
+    Error {
+        operation: "remove",
+        path: path.to_owned(),
+        source: io::Error::new(ErrorKind::ResourceBusy, "another file system is mounted there"),
+    }
 }
 
 fn device_of(path: &Path) -> Result<Option<u64>, Error> {

@@ -39,7 +39,8 @@ pub fn restore(root: &Root, paths: &[&Path]) -> Result<(), Error> {
         return Ok(());
     }
     let program = process::find("restorecon", PROGRAMS).ok_or(Error::NoProgram)?;
-    let mut command = process::Command { program, args: vec!["-R".into(), "-F".into(), "--".into()], env: vec![("PATH".into(), PROGRAMS.into())] };
+    let mut command =
+        process::Command { program, args: vec!["-R".into(), "-F".into(), "--".into()], env: vec![("PATH".into(), PROGRAMS.into())] };
     command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
     let output = tokio::runtime::Handle::current().block_on(process::run(&command, LIMIT))?;
     if output.success() { Ok(()) } else { Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned())) }

@@ -68,8 +68,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock at `path`, or fails at once if another open file has it (also one of this process).
     ///
-    /// The file is created with mode 0644, whatever the umask, so that anybody can read who holds it. Its directory must exist. Programs
-    /// that are run meanwhile do not inherit the lock (`O_CLOEXEC`).
+    /// The file is created with mode 0600, whatever the umask: who can open it could take the lock too, and keep us out. Its directory must
+    /// exist. Programs that are run meanwhile do not inherit the lock (`O_CLOEXEC`).
     pub fn acquire(path: &Path, content: &Holder) -> Result<Self, Error> {
         let failed = |operation| move |source| Error::Io { operation, path: path.to_owned(), source };
         let mut file = OpenOptions::new()
@@ -77,7 +77,7 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false) // the text is the present holder's until we have the lock
-            .mode(0o644)
+            .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .map_err(failed("open"))?;
@@ -90,7 +90,7 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         let text = content.to_text();
-        file.set_permissions(Permissions::from_mode(0o644))
+        file.set_permissions(Permissions::from_mode(0o600))
             .and_then(|()| file.set_len(0))
             .and_then(|()| file.write_all_at(text.as_bytes(), 0))
             .map_err(failed("write"))?;
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!((pid, command.as_str()), (std::process::id(), "install master"));
         assert!(error.to_string().ends_with(&format!("lock is held by process {pid} (install master)")), "{error}");
         drop(lock);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         let _second = Lock::acquire(&path, &me("uninstall")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), me("uninstall").to_text());
     }

@@ -45,10 +45,11 @@ pub trait Systemd: Send + Sync {
 
     /// Queues a start, with all that the unit requires, in place of a conflicting job (mode `replace`).
     ///
+    /// Asked again when the connection ended before the answer: a oneshot may then run twice.
     /// [`Error::NoSuchUnit`] where there is no file; [`Error::Call`] where the file is bad or masked.
     async fn start(&self, unit: &str) -> Result<Job, Error>;
 
-    /// Queues a stop; otherwise as [`Systemd::start`].
+    /// Queues a stop; otherwise as [`Systemd::start`]. [`Error::NoSuchUnit`] only where the unit is down as well.
     async fn stop(&self, unit: &str) -> Result<Job, Error>;
 
     /// Queues a stop and a start, or only a start for a unit that is down; otherwise as [`Systemd::start`].
@@ -154,7 +155,7 @@ impl From<&str> for JobResult {
 pub struct Unit {
     /// The name it was asked by, or the one it is listed by.
     pub name: String,
-    /// `LoadState`: `loaded`, `not-found`, `bad-setting` (before 237 `error`), `error`, `masked`.
+    /// `LoadState`: `loaded`, `not-found`, `bad-setting` (219: `error`), `error`, `masked`.
     pub load: String,
     /// `ActiveState`: `active`, `reloading`, `inactive`, `failed`, `activating`, `deactivating`.
     pub active: String,
@@ -169,7 +170,7 @@ pub struct Unit {
 /// What systemd knows of a service beyond its state. Times are microseconds of the monotonic clock, 0 for never.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Service {
-    /// `Result`: `success`, or why it failed last: `exit-code`, `signal`, `timeout`, `start-limit-hit` (before 230 `start-limit`).
+    /// `Result`: `success`, or why it failed last: `exit-code`, `signal`, `timeout`, `start-limit-hit` (219: `start-limit`).
     pub result: String,
     /// `MainPID`, 0 where none runs.
     pub main_pid: u32,

@@ -31,8 +31,8 @@ use std::{env, fs};
 use machine::Machine;
 use network::Namespace;
 pub use outcome::{Outcome, Running};
-pub use place::cache;
 use place::{Place, Turn};
+pub use place::{cache, clear_leftovers};
 pub use server::Server;
 
 /// How long a command may take when the test does not say otherwise.
@@ -113,7 +113,7 @@ impl Node {
         let turn = Turn::of_this_test();
         let base = debian::root();
         let place = Place::new(name);
-        debian::copy(&base, &place.path("root"), name);
+        debian::copy(&base, &place.in_memory("root"), name);
         let namespace = Namespace::new(place.id());
         Node {
             name: name.to_owned(),
@@ -296,7 +296,7 @@ impl Node {
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str) {
         let to = self.made(to);
-        outcome::must(Command::new("cp").args(["-a", "--reflink=auto", "-T"]).arg(from).arg(to));
+        outcome::must(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
     }
 
     /// What the node wrote on its console since it was first switched on.

@@ -87,7 +87,7 @@ fn json_is_written_as_python_writes_it() {
 
 #[test]
 fn settings_of_absent_services_are_dropped() {
-    let set = ActiveSet::new(vec![package("a--1", r#"{"sysctl":{"here":{"a.b":1},"absent":{"c.d":2}}}"#, &[], &["here"])], Role::Slave)
-        .unwrap();
+    let set =
+        ActiveSet::new(vec![package("a--1", r#"{"sysctl":{"here":{"a.b":1},"absent":{"c.d":2}}}"#, &[], &["here"])], Role::Slave).unwrap();
     assert_eq!(set.service_configuration(), "{\n  \"sysctl\":{\n    \"here\":{\n      \"a.b\":1\n    }\n  }\n}");
 }

@@ -214,7 +214,7 @@ impl Bus {
         let path: Result<OwnedObjectPath, Error> = self.manager(Ask { again, ..self.ask(member, unit) }, &(unit, "replace")).await;
         match path {
             Ok(path) => Ok(Job { unit: unit.to_owned(), kind, path: path.to_string(), queued }),
-            // systemd before 237 calls it a failure to load, as it does a file with errors.
+            // Older versions call it a failure to load, as they do a file with errors.
             Err(Error::Call { member, object, source }) if source.short_name() == "LoadFailed" => {
                 let missing = self.unit(unit).await?.load == "not-found";
                 Err(if missing { Error::NoSuchUnit { member, unit: object, source } } else { Error::Call { member, object, source } })

@@ -133,7 +133,7 @@ impl Refusal {
         let object = object.into();
         match self.short_name() {
             "AccessDenied" | "AuthFailed" | "InteractiveAuthorizationRequired" => Error::AccessDenied { member, object, source: self },
-            // systemd before 230 answers with the plain errno of its file operation.
+            // The latter is the errno of a file operation, which is all that systemd 219 tells (`unit_file_add_dependency()`).
             "NoSuchUnit" | "FileNotFound" => Error::NoSuchUnit { member, unit: object, source: self },
             "UnitExists" | "FileExists" => Error::UnitExists { member, unit: object, source: self },
             _ => Error::Call { member, object, source: self },

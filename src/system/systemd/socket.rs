@@ -2,8 +2,8 @@
 //!
 //! On its private socket systemd signs every message as `org.freedesktop.systemd1`. A sender has to be a unique name
 //! (D-Bus specification, "Header Fields"), and the library ends the connection over one that is not. So that one field
-//! is rewritten in place, in a form of the same length, before the library sees the message. systemd older than 237
-//! signs nothing there, and a bus signs with unique names: both pass through untouched.
+//! is rewritten in place, in a form of the same length, before the library sees the message. systemd 219 signs
+//! nothing there, and a bus signs with unique names: both pass through untouched.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

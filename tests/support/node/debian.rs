@@ -54,7 +54,7 @@ pub(super) fn root() -> PathBuf {
 
 /// Copies the root for one node, and gives the copy what tells machines apart.
 pub(super) fn copy(root: &Path, to: &Path, name: &str) {
-    must(Command::new("cp").args(["-a", "--reflink=auto", "-T"]).arg(root).arg(to));
+    must(Command::new("cp").args(["-a", "-T"]).arg(root).arg(to));
     let write = |path: &str, text: String| fs::write(to.join(path), text).unwrap_or_else(|error| panic!("{name}: write {path}: {error}"));
     write("etc/hostname", format!("{name}\n"));
     write("etc/machine-id", format!("{}\n", unique()));

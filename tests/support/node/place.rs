@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{env, process};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -46,10 +48,8 @@ impl Run {
         if let Some(run) = known.upgrade() {
             return run;
         }
-        // One at a time looks for the dead and announces itself: a directory that is not locked yet is not dead.
-        let announcing = lock_file("run.lock");
-        announcing.lock().expect("lock the list of runs");
-        clear_leftovers();
+        let _announcing = announcing();
+        clear_dead_runs();
         let name = format!("run/{}-{}", process::id(), &unique()[..4]);
         let lock = lock_file(&format!("{name}/lock"));
         lock.lock().expect("lock our own directory");
@@ -88,6 +88,16 @@ impl Place {
         Place { id, directory, _run: run }
     }
 
+    /// A directory in memory. On a disk, making a node out of thousands of files just after thousands were removed takes
+    /// seconds, most of all on ext4 without a journal, which shuns the inodes that it has just freed.
+    pub(super) fn in_memory(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path)
+            .and_then(|()| Ok(mount(Some("node"), &path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?))
+            .unwrap_or_else(|error| panic!("mount {path:?}: {error}"));
+        path
+    }
+
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -106,8 +116,20 @@ impl Drop for Place {
     }
 }
 
-/// Clears what processes that are gone left behind.
-fn clear_leftovers() {
+/// Ends and removes what test processes that are gone left behind. Each test process does so before its first node.
+pub fn clear_leftovers() {
+    let _announcing = announcing();
+    clear_dead_runs();
+}
+
+/// One process at a time looks for the dead and announces itself: a directory that is not locked yet is not a dead one's.
+fn announcing() -> File {
+    let lock = lock_file("run.lock");
+    lock.lock().expect("lock the list of runs");
+    lock
+}
+
+fn clear_dead_runs() {
     for run in entries(&cache().join("run")) {
         let Ok(lock) = File::open(run.join("lock")) else {
             let _ = fs::remove_dir(&run);
@@ -149,7 +171,12 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
     for cgroup in machine::cgroups(id) {
         machine::remove_cgroup(&cgroup)?;
     }
-    // Nothing is mounted below it: mounts of a node are in the node's own mount namespace.
+    // Only what we mounted ourselves is mounted below it: a node's own mounts are in its own namespace.
+    for path in entries(directory) {
+        if path.is_dir() && path.metadata()?.dev() != directory.metadata()?.dev() {
+            umount2(&path, MntFlags::MNT_DETACH)?;
+        }
+    }
     fs::remove_dir_all(directory)
 }
 

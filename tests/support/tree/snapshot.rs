@@ -35,6 +35,14 @@ impl Snapshot {
         Snapshot::of_areas(root, &AREAS)
     }
 
+    /// What is there, gone or different since an earlier snapshot, one line each.
+    pub fn changes_since(&self, before: &Snapshot) -> Vec<String> {
+        let new = self.paths.iter().filter(|(name, entry)| before.paths.get(*name) != Some(*entry));
+        let new = new.map(|(name, _)| if before.paths.contains_key(name) { format!("changed {name}") } else { format!("new {name}") });
+        let gone = before.paths.keys().filter(|name| !self.paths.contains_key(*name)).map(|name| format!("gone {name}"));
+        new.chain(gone).collect()
+    }
+
     pub(super) fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
         let owners = [numbers(root, "/etc/passwd"), numbers(root, "/etc/group")];
         let mut paths = BTreeMap::new();

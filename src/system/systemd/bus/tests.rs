@@ -1,4 +1,4 @@
-//! Against a peer on a private socket that signs nothing, as systemd did before 237.
+//! Against a peer on a private socket that signs nothing, as systemd 219.
 
 use std::path::Path;
 

@@ -1,0 +1,48 @@
+# The commands of this project. Everything else is plain cargo.
+
+# What the tests and the demo use: the program, and the Debian package that has it.
+NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
+        xz:xz-utils zstd:zstd make:make cc:build-essential
+
+# The directory that `make demo` serves, laid out as dcos_generate_config.sh does.
+BUILD ?= fixtures/reference/serve
+
+GNU = x86_64-unknown-linux-gnu
+MUSL = x86_64-unknown-linux-musl
+
+.PHONY: test demo static clean setup
+
+# Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
+test: setup
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --no-fail-fast
+
+# A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary directory.
+demo: setup
+	cargo build --locked --bin dcos-node --example demo
+	@$$(ls -t target/$(GNU)/debug/examples/demo target/debug/examples/demo 2>/dev/null | head -n 1) $(BUILD)
+
+# dist/dcos-node: one file that needs nothing of the machine that it runs on.
+static:
+	@set -eu; target=$(GNU); \
+	if command -v musl-gcc >/dev/null && [ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then target=$(MUSL); fi; \
+	cargo build --locked --release --bin dcos-node --target "$$target"; \
+	install -D -m 755 "target/$$target/release/dcos-node" dist/dcos-node; \
+	if readelf --program-headers --dynamic dist/dcos-node | grep -E 'INTERP|NEEDED'; then echo "dist/dcos-node is not static" >&2; exit 1; fi; \
+	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
+
+clean:
+	cargo clean
+	rm -rf dist
+
+# Installs what is missing, as root on a machine with apt. Elsewhere it says what is missing.
+setup:
+	@set -eu; missing=; \
+	for need in $(NEEDS); do command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+		else echo "not installed:$$missing"; fi; \
+	fi; \
+	cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy

@@ -1,0 +1,316 @@
+//! The life of a real node: installed, rebooted, asked, uninstalled, and installed again.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use support::build::{Build, Damage, Packed};
+use support::node::{self, Node, Outcome, Server};
+use support::tree::Snapshot;
+use tempfile::TempDir;
+
+/// A packed build and the directory it lies in.
+struct Served {
+    packed: Packed,
+    server: Server,
+    _directory: TempDir,
+}
+
+fn serving(build: Build) -> Served {
+    let directory = tempfile::tempdir().expect("a directory for the build");
+    let packed = build.pack(directory.path());
+    Served { packed, server: Server::serving(directory.path()), _directory: directory }
+}
+
+fn node_for(name: &str, served: &Served) -> Node {
+    let node = Node::boot(name).knowing(&served.server);
+    node.install_binary();
+    node
+}
+
+fn install(node: &Node, served: &Served, role: &str) -> Outcome {
+    node.run(&[
+        "dcos-node",
+        "install",
+        role,
+        "--bootstrap-url",
+        served.server.url(),
+        "--json",
+        "--skip",
+        "time.sync=the clock is the host's",
+    ])
+}
+
+/// What an uninstall must give back: everything but what the node itself goes on writing, and data.
+fn is_as_before(node: &Node, before: &Snapshot) {
+    let unwatched = [
+        "/var/lib/systemd",
+        "/var/lib/private",
+        "/var/lib/dcos",
+        "/var/lib/mesos",
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/gshadow",
+        "/etc/subuid",
+        "/etc/subgid",
+        "/etc/.pwd.lock",
+    ];
+    let changed: Vec<String> =
+        Snapshot::of(&node.root()).changes_since(before).into_iter().filter(|c| !unwatched.iter().any(|u| c.contains(u))).collect();
+    assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
+}
+
+#[test]
+fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::fixture());
+    let node = node_for("life", &served);
+    node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
+    let before = Snapshot::of(&node.root());
+    node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("not installed");
+    node.run(&["dcos-node", "uninstall", "--json"]).succeeds().stdout_has("\"changed\": false");
+
+    let outcome = install(&node, &served, "master");
+    assert_eq!(outcome.succeeds().json()["changed"], true);
+    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
+    node.run(&["systemctl", "is-enabled", "dcos-setup.service", "dcos.target", "dcos-mesos-master.service"]).succeeds();
+    node.run(&["/opt/mesosphere/bin/dcos-shell", "pkgpanda", "list"]).succeeds().stdout_has("mesos--");
+
+    let pid = node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]);
+    let again = install(&node, &served, "master");
+    assert_eq!(again.succeeds().json()["changed"], false);
+    assert_eq!(
+        node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]).stdout(),
+        pid.stdout(),
+        "the second install restarted a unit"
+    );
+    install(&node, &served, "slave").exits_with(5).stderr_has("dcos-node uninstall, then dcos-node install slave");
+
+    node.reboot();
+    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
+    node.shell("for i in $(seq 30); do dcos-node status >/tmp/status 2>&1 && break; sleep 1; done; cat /tmp/status")
+        .stdout_has("role:")
+        .stdout_has("master");
+    node.run(&["dcos-node", "status"]).succeeds().stdout_has("1.12-fixture");
+    node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "status"]).stdout_has("Only root may read the receipt");
+    node.shell("for i in $(seq 20); do grep -q gen_resolvconf /etc/resolv.conf && exit 0; sleep 1; done; exit 1").succeeds();
+
+    let removed = node.run(&["dcos-node", "uninstall", "--json"]);
+    assert_eq!(removed.succeeds().json()["kept"], serde_json::json!(["/var/lib/dcos"]));
+    is_as_before(&node, &before);
+    assert_eq!(node.read("/etc/resolv.conf"), "# the operator's\nnameserver 192.0.2.1\n");
+    assert!(!node.read("/etc/passwd").contains("dcos_") && !node.read("/etc/group").contains("dcos_"));
+    node.run(&["systemctl", "list-units", "--all", "--no-legend", "dcos*"]).stdout_lacks("dcos");
+
+    assert_eq!(install(&node, &served, "slave_public").succeeds().json()["changed"], true);
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+    assert!(!node.has("/var/lib/dcos") && !node.has("/opt/mesosphere"));
+    is_as_before(&node, &before);
+}
+
+#[test]
+fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::tiny());
+    let node = node_for("refusals", &served);
+    let before = Snapshot::of(&node.root());
+
+    let unprivileged =
+        node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "install", "master", "--bootstrap-url", served.server.url()]);
+    unprivileged.exits_with(3).stderr_has("run the same command with sudo");
+    node.run(&["dcos-node", "install", "master"]).exits_with(2).stderr_has("--bootstrap-url");
+    node.run(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "--skip", "privileges.root=I dare"])
+        .exits_with(2)
+        .stderr_has("cannot be skipped");
+    served.server.stop();
+    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.server");
+    served.server.start();
+    is_as_before(&node, &before);
+
+    node.write("/opt/mesosphere/notes.txt", "the operator's");
+    install(&node, &served, "master").exits_with(5).stderr_has("/opt/mesosphere/notes.txt");
+    node.shell("rm -r /opt/mesosphere").succeeds();
+
+    node.shell("mkdir -p /opt/mesosphere && mount -t tmpfs -o size=16k tmpfs /opt/mesosphere").succeeds();
+    install(&node, &served, "master").exits_with(1).stderr_has("No space left").stderr_has("the node is as it was");
+    node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
+    node.run(&["dcos-node", "uninstall"]).succeeds();
+    is_as_before(&node, &before);
+
+    let held = node.start(&["flock", "/run/dcos-node.lock", "sleep", "60"]);
+    node.shell("for i in $(seq 50); do flock -n /run/dcos-node.lock true || exit 0; sleep 0.1; done; exit 1").succeeds();
+    install(&node, &served, "master").exits_with(8);
+    drop(held);
+}
+
+#[test]
+fn a_damaged_package_is_named_and_what_was_whole_is_kept_for_the_next_try() {
+    if !node::available() {
+        return;
+    }
+    let damaged = serving(Build::tiny().damaged("units", Damage::BitFlip));
+    let node = node_for("damaged", &damaged);
+    let before = Snapshot::of(&node.root());
+    install(&node, &damaged, "master").exits_with(6).stderr_has(damaged.packed.id("units")).stderr_has("kept for the next try");
+    assert!(!node.has("/etc/systemd/system/dcos-setup.service") && !node.has("/etc/mesosphere") && !node.has("/opt/dcos-node"));
+    node.run(&["dcos-node", "uninstall"]).succeeds();
+    is_as_before(&node, &before);
+}
+
+#[test]
+fn an_install_that_loses_its_power_goes_on_at_the_next_boot() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::fixture());
+    let node = node_for("power", &served);
+    let running = node.start(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "-d"]);
+    // The setup link is durable before the first package: from here on a boot goes on.
+    while !node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    node.cut_power();
+    drop(running);
+    node.power_on();
+    node.shell("for i in $(seq 60); do [ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active dcos.target && exit 0; sleep 1; done; journalctl -u dcos-setup; exit 1").succeeds();
+    assert_eq!(install(&node, &served, "master").succeeds().json()["changed"], false);
+}
+
+#[test]
+fn a_killed_install_is_turned_round_by_uninstall_and_gone_on_with_by_install() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::fixture());
+    let node = node_for("killed", &served);
+    let before = Snapshot::of(&node.root());
+    for place in ["/var/lib/dcos-node/manifests", "/opt/mesosphere/active", "/etc/systemd/system/dcos.target.wants"] {
+        let running = node.start(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d"]);
+        while !node.has(place) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        node.kill("dcos-node");
+        drop(running);
+        node.run(&["dcos-node", "uninstall"]).succeeds();
+        is_as_before(&node, &before);
+    }
+    let running = node.start(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d"]);
+    while !node.has("/opt/mesosphere/active") {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    node.kill("dcos-node");
+    drop(running);
+    assert_eq!(install(&node, &served, "slave").succeeds().json()["changed"], true);
+    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
+}
+
+#[test]
+fn an_image_filled_without_privileges_comes_up_as_a_working_node() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    Build::fixture().pack(directory.path());
+    let server = Server::serving(directory.path());
+    let image = tempfile::tempdir().expect("a directory");
+    let command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(directory.path()).status().expect("chmod");
+    std::process::Command::new("chown").arg("65534").arg(image.path()).status().expect("chown");
+    let out = std::process::Command::new(command[0])
+        .args(&command[1..])
+        .arg(node::binary())
+        .args(["install", "master", "--root"])
+        .arg(image.path())
+        .arg("--bootstrap-url")
+        .arg(directory.path())
+        .output()
+        .expect("run dcos-node");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("first boot"), "{}", String::from_utf8_lossy(&out.stdout));
+
+    let node = Node::switched_off("image").knowing(&server);
+    overlay(image.path(), &node.root());
+    node.power_on();
+    node.wait_until_booted();
+    node.shell("for i in $(seq 60); do systemctl is-active dcos.target && [ -e /var/lib/dcos-node/receipt.json ] && exit 0; sleep 1; done; journalctl -u dcos-setup; exit 1").succeeds();
+    assert!(node.read("/etc/passwd").contains("dcos_exhibitor"));
+    let owners = node.run(&["find", "/opt/mesosphere", "/etc/mesosphere", "/var/lib/dcos-node", "/opt/dcos-node", "-uid", "65534"]);
+    assert_eq!(owners.stdout(), "", "the unprivileged user still owns files");
+    node.shell("for i in $(seq 60); do /opt/dcos-node/bin/dcos-node status >/tmp/s 2>&1; systemctl is-active dcos-exhibitor && exit 0; sleep 1; done; cat /tmp/s; exit 1").succeeds();
+}
+
+/// Lays one tree over another, modes and links as they are.
+fn overlay(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").args(["-a", "--no-target-directory"]).arg(from).arg(to).status().expect("cp");
+    assert!(status.success());
+    std::process::Command::new("chown").arg("0:0").arg(to).status().expect("chown");
+}
+
+#[test]
+fn an_image_filled_by_root_is_complete() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    Build::fixture().pack(directory.path());
+    let node = Node::switched_off("rootimage");
+    let out = std::process::Command::new(node::binary())
+        .args(["install", "slave", "--json", "--root"])
+        .arg(node.root())
+        .arg("--bootstrap-url")
+        .arg(directory.path())
+        .output()
+        .expect("run dcos-node");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(node.read("/etc/passwd").contains("dcos_telegraf"), "accounts were not made in the image");
+    assert!(
+        !std::fs::read_to_string("/etc/passwd").expect("our own accounts").contains("dcos_telegraf"),
+        "accounts were made on the machine that fills the image"
+    );
+    node.power_on();
+    node.wait_until_booted();
+    node.shell("for i in $(seq 30); do systemctl is-active dcos.target && exit 0; sleep 1; done; exit 1").succeeds();
+    node.run(&["/opt/dcos-node/bin/dcos-node", "status"]).stdout_has("slave");
+}
+
+#[test]
+fn it_works_without_a_bus_with_usr_read_only_and_without_newer_system_calls() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::fixture());
+    let node = Node::switched_off("old").knowing(&served.server).with_read_only_usr();
+    node.copy_in(&node::binary(), "/opt/tools/dcos-node");
+    node.power_on();
+    node.wait_until_booted();
+    node.run(&["touch", "/usr/x"]).exits_with(1);
+    // The accounts' programs lie in /usr and write to /etc, so a read-only /usr does not stop them.
+    node.shell("systemctl stop dbus.socket dbus.service; ! busctl list").succeeds();
+    let run = |words: &str| {
+        node.write("/etc/systemd/system/old.service", &format!(
+            "[Service]\nType=oneshot\nExecStart=/opt/tools/dcos-node {words}\nSystemCallFilter=~{NEWER}\nSystemCallErrorNumber=ENOSYS\nStandardOutput=file:/opt/tools/out\nStandardError=file:/opt/tools/err\n"
+        ));
+        node.shell("rm -f /opt/tools/out /opt/tools/err; systemctl daemon-reload; systemctl start old; code=$?; cat /opt/tools/out; cat /opt/tools/err >&2; exit $code")
+    };
+    let install = format!("install master --json --bootstrap-url {}", served.server.url());
+    run(&install).succeeds().stdout_has("\"changed\": true");
+    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
+    run("status").stdout_has("1.12-fixture");
+    run(&install).succeeds().stdout_has("\"changed\": false");
+    run("uninstall").succeeds();
+    assert!(!node.has("/opt/mesosphere"));
+}
+
+/// System calls that Linux 3.10 does not have and that we, the standard library or a dependency might use.
+const NEWER: &str = "openat2 renameat2 copy_file_range memfd_create pidfd_open pidfd_send_signal close_range faccessat2 statx clone3 execveat \
+    epoll_pwait2 preadv2 pwritev2 rseq membarrier io_uring_setup landlock_create_ruleset mount_setattr futex_waitv getrandom";
