@@ -64,7 +64,7 @@ const LOOKING: [&str; 10] =
 
 /// Literals elsewhere than in `dcos/layout.rs` that begin with a slash: in which file (or file with the files below it), how they begin, and why
 /// none of them belongs to the layout of a node. `/` stands for itself only.
-const PATHS_ELSEWHERE: [(&str, &str, &str); 22] = [
+const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("action/account", "/usr/sbin:/usr/bin:", "where this machine has programs; the node may be a directory"),
     ("action/place", "/proc/self/exe", "the binary that runs, on this machine"),
     ("cli", "/", "the node is this machine unless --root says otherwise"),
@@ -467,7 +467,7 @@ fn absolute_paths(sources: &Sources, elsewhere: &[(&str, &str, &str)]) -> Vec<St
 
 #[test]
 fn absolute_paths_are_in_the_layout() {
-    holds(&absolute_paths(&src(), &PATHS_ELSEWHERE));
+    holds(&absolute_paths(&src(), PATHS_ELSEWHERE));
 }
 
 #[test]
