@@ -81,7 +81,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
-        starts_at_boot: node.committed,
+        starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
         units,
         units_unknown,
