@@ -4,8 +4,8 @@
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
         xz:xz-utils zstd:zstd make:make cc:build-essential
 
-# The directory that `make demo` serves, laid out as dcos_generate_config.sh does.
-BUILD ?= fixtures/reference/serve
+# The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
+BUILD ?=
 
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl

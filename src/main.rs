@@ -92,11 +92,18 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
     match &invocation.command {
         Command::Install(request) => install::run(request, &world).await.map(Value::Install),
         Command::Preflight { request, strict } => preflight::run(request, &world).await.map(|report| Value::Preflight(report, *strict)),
-        Command::Uninstall(request) => uninstall::run(request, &world).await.map(Value::Uninstall),
+        Command::Uninstall(request) => uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall),
         Command::Status => status::run(&world).await.map(Value::Status),
         Command::Recover(request) => recover::run(request, &world).await.map(Value::Recover),
         Command::Print(text) => Ok(Value::Text(text.clone())),
     }
+}
+
+/// Purging data is asked for once more where a person can answer.
+fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Request, Failure> {
+    let asks = request.purge_data && !request.yes && !request.dry_run && output::ask::can();
+    let yes = request.yes || (asks && output::ask::purge(&uninstall::data(world)?));
+    Ok(uninstall::Request { yes, ..request })
 }
 
 async fn connect(root: &Root) -> Result<Arc<dyn Systemd>, String> {

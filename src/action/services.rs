@@ -67,8 +67,15 @@ pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
             }
         }
         for (unit, job) in jobs {
-            site.events.send(Event::Waiting { text: format!("for {unit} to stop") });
-            match systemd.wait(&job, PATIENCE).await? {
+            // Most units stop at once; only one that does not is worth a line.
+            let result = match systemd.wait(&job, Duration::from_secs(2)).await {
+                Err(systemd::Error::Deadline { .. }) => {
+                    site.events.send(Event::Waiting { text: format!("for {unit} to stop") });
+                    systemd.wait(&job, PATIENCE).await?
+                }
+                other => other?,
+            };
+            match result {
                 JobResult::Done | JobResult::Canceled | JobResult::Skipped => {}
                 other => site.events.warn(format!("stopping {unit} ended as {other:?}")),
             }

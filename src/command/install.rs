@@ -25,6 +25,7 @@ use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host};
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::plan::uninstall::Wish;
+use crate::system::label;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -225,6 +226,9 @@ pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumsta
     }
     if plan::leaves_journald(&intent, here) {
         outcome.left.push("the journald setting: it applies at the next boot".into());
+    }
+    if !here.live && label::is_configured(&site.root) {
+        outcome.left.push("SELinux labels: put an empty file /.autorelabel into the image, so that its first boot sets them".into());
     }
     if let (Some(systemd), true) = (&site.systemd, intent.start) {
         let root = site.root.clone();

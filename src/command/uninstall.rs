@@ -43,6 +43,15 @@ pub struct Outcome {
     pub plan: Vec<Preview>,
 }
 
+/// Data that a purge removes, with its size in bytes; what another file system holds is not counted.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn data(world: &World) -> Result<Vec<(PathBuf, u64)>, Failure> {
+    let sizes = kept(world).into_iter().map(|path| files::size_of_tree(&world.root.at(&path)).map(|size| (path, size)));
+    sizes.collect::<Result<_, _>>().map_err(|e| Failure::new(Exit::Failed, e))
+}
+
 /// Uninstalls.
 ///
 /// # Errors
@@ -53,6 +62,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall"))
             .leaving("nothing was changed")
             .cured_by("run the same command with sudo"));
+    }
+    if request.purge_data && !request.yes && !request.dry_run {
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("--purge-data removes the data of this node for ever"))
+            .leaving("nothing was changed")
+            .cured_by("say --yes too, or run it on a terminal, where it asks"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;

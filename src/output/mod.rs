@@ -1,5 +1,6 @@
 //! The only room that prints: results, reports, failures, and the news of a run.
 
+pub mod ask;
 pub mod failure;
 pub mod follow;
 pub mod log;

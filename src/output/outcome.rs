@@ -4,6 +4,7 @@ use super::paint::Paint;
 use super::status::units;
 use crate::command::{install, recover, uninstall};
 use crate::dcos::preview::Preview;
+use crate::observe::services::{Condition, UnitReport};
 
 /// An install for people.
 pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
@@ -25,10 +26,17 @@ pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {left}\n"));
     }
-    if !outcome.units.is_empty() {
+    let (converging, failed): (Vec<UnitReport>, Vec<UnitReport>) =
+        outcome.units.iter().cloned().partition(|u| u.condition == Condition::Converging);
+    if !converging.is_empty() {
+        let count = converging.len();
+        text.push_str(&format!(
+            "  {count} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
+        ));
+    }
+    if !failed.is_empty() {
         text.push('\n');
-        text.push_str(&units(&outcome.units, paint));
-        text.push_str("\nUnits poll for each other for some minutes; dcos-node status tells how far they are.\n");
+        text.push_str(&units(&failed, paint));
     }
     text
 }

@@ -306,6 +306,26 @@ fn remove_below(path: &Path, device: u64) -> Result<(), Error> {
     fs::remove_dir(path).naming("remove the directory", path)
 }
 
+/// Bytes of all files below a path, links not followed, other file systems left out; nothing there is nothing.
+///
+/// # Errors
+/// A directory cannot be listed.
+pub fn size_of_tree(path: &Path) -> Result<u64, Error> {
+    device_of(path)?.map_or(Ok(0), |device| size_below(path, device))
+}
+
+fn size_below(path: &Path, device: u64) -> Result<u64, Error> {
+    let metadata = fs::symlink_metadata(path).naming("look at", path)?;
+    if !metadata.is_dir() || metadata.dev() != device {
+        return Ok(if metadata.is_file() { metadata.len() } else { 0 });
+    }
+    let mut size = 0;
+    for name in names(path)?.unwrap_or_default() {
+        size += size_below(&path.join(name), device)?;
+    }
+    Ok(size)
+}
+
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown -R USER`).
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::files;
 use super::process;
 use super::root::Root;
 
@@ -30,18 +31,54 @@ pub fn is_on(root: &Root) -> bool {
     root.at("/sys/fs/selinux/enforce").exists()
 }
 
+/// Whether a root that is not running has SELinux switched on for its next boot (`/etc/selinux/config`).
+pub fn is_configured(root: &Root) -> bool {
+    let text = files::read(&root.resolved("/etc/selinux/config"), 1 << 16).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().any(|line| matches!(line.trim(), "SELINUX=enforcing" | "SELINUX=permissive"))
+}
+
 /// Restores the labels of these paths and of everything below them. Does nothing where SELinux is off. Blocks: call it from a thread that may.
 ///
 /// # Errors
 /// `restorecon` is missing or fails.
 pub fn restore(root: &Root, paths: &[&Path]) -> Result<(), Error> {
+    restore_with(PROGRAMS, root, paths)
+}
+
+fn restore_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<(), Error> {
     if !is_on(root) {
         return Ok(());
     }
-    let program = process::find("restorecon", PROGRAMS).ok_or(Error::NoProgram)?;
+    let program = process::find("restorecon", programs).ok_or(Error::NoProgram)?;
     let mut command =
         process::Command { program, args: vec!["-R".into(), "-F".into(), "--".into()], env: vec![("PATH".into(), PROGRAMS.into())] };
     command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
     let output = tokio::runtime::Handle::current().block_on(process::run(&command, LIMIT))?;
     if output.success() { Ok(()) } else { Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn paths_are_labelled_where_selinux_is_on_and_a_missing_restorecon_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let programs = directory.path().join("bin");
+        let restore = move |root: Root| {
+            let programs = programs.display().to_string();
+            tokio::task::spawn_blocking(move || restore_with(&programs, &root, &[Path::new("/opt/mesosphere"), Path::new("/etc/x")]))
+        };
+        restore(root.clone()).await.unwrap().unwrap();
+        files::make_directories(&directory.path().join("sys/fs/selinux"), 0o755).unwrap();
+        files::place(&directory.path().join("sys/fs/selinux/enforce"), b"0", 0o644, None).unwrap();
+        assert!(matches!(restore(root.clone()).await.unwrap(), Err(Error::NoProgram)));
+        files::make_directories(&directory.path().join("bin"), 0o755).unwrap();
+        let said = directory.path().join("said");
+        let script = format!("#!/bin/sh\necho \"$@\" > {}\n", said.display());
+        files::place(&directory.path().join("bin/restorecon"), script.as_bytes(), 0o755, None).unwrap();
+        restore(root).await.unwrap().unwrap();
+        assert_eq!(files::read(&said, 100).unwrap().unwrap(), b"-R -F -- /opt/mesosphere /etc/x\n");
+    }
 }

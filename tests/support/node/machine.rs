@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use super::network::Namespace;
 use super::place::{Place, entries};
@@ -131,6 +131,9 @@ fn leader(nspawn: u32) -> Option<i32> {
 /// Where cgroups of processes are made here: the unified hierarchy, systemd's own one, or both.
 pub(super) fn hierarchies() -> Result<Vec<PathBuf>, String> {
     let mounted = mounted_hierarchies();
+    if let Some(closed) = mounted.iter().find(|top| access(*top, AccessFlags::W_OK).is_err()) {
+        return Err(format!("no cgroups can be made in {}", closed.display()));
+    }
     if !mounted.is_empty() {
         return Ok(mounted);
     }

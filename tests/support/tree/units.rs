@@ -14,8 +14,10 @@ use super::snapshot::Entry;
 pub type Units = BTreeMap<String, Entry>;
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,Result";
-/// DC/OS' units poll for each other; the golden ones took about ten seconds to come to rest.
-const REST: Duration = Duration::from_secs(30);
+/// DC/OS' units poll for each other every few seconds: what has not changed for so long is at rest.
+const REST: Duration = Duration::from_secs(6);
+/// How long a node may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What there is to compare.
 pub struct Seen {
@@ -35,17 +37,21 @@ impl Seen {
         Seen { root: node.root(), units: Some(units(node)) }
     }
 
-    /// A running node, when its units have become what the record says, or will not become so any more.
+    /// A running node, when its units have become what the record says, or have stopped changing.
     #[track_caller]
     pub fn at_rest(node: &Node, golden: &Golden) -> Seen {
         let began = Instant::now();
-        loop {
-            let seen = Seen::now(node);
-            if seen.units.as_ref() == Some(&golden.units) || began.elapsed() > REST {
-                return seen;
+        let mut since = began;
+        let mut seen = Seen::now(node);
+        while seen.units.as_ref() != Some(&golden.units) && since.elapsed() < REST && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(300));
+            let later = Seen::now(node);
+            if later.units != seen.units {
+                since = Instant::now();
             }
-            std::thread::sleep(Duration::from_millis(500));
+            seen = later;
         }
+        seen
     }
 }
 
