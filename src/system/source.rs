@@ -178,7 +178,6 @@ fn decoded(path: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::http;
 
     fn parse(place: &str) -> Result<Source, Error> {
         Source::parse(place, &Client::new(&crate::system::http::Options::default()).unwrap())
