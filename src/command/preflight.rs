@@ -31,25 +31,26 @@ pub struct Request {
 impl Request {
     /// All checks that are skipped, with the reasons.
     pub(super) fn skips(&self) -> Vec<(String, String)> {
-        let all = preflight::CHECKS.iter().filter(|(_, skippable)| *skippable);
-        let all = self.skip_all.iter().flat_map(|reason| all.clone().map(move |(id, _)| ((*id).to_owned(), reason.clone())));
+        let all = |reason: &String| {
+            let reason = reason.clone();
+            preflight::table().filter(|rule| rule.skippable).map(move |rule| (rule.id.to_owned(), reason.clone()))
+        };
+        let all = self.skip_all.iter().flat_map(all);
         self.skip.iter().cloned().chain(all).collect()
     }
 
     /// A skip must name a check that there is and that an install can do without.
     pub(super) fn check_skips(&self) -> Result<(), Failure> {
         for (asked, _) in &self.skip {
-            let list = |skippable: bool| {
-                preflight::CHECKS.iter().filter(|(_, s)| *s == skippable).map(|(id, _)| *id).collect::<Vec<_>>().join(", ")
-            };
-            let why = match preflight::CHECKS.iter().find(|(id, _)| id == asked) {
-                Some((_, true)) => continue,
-                Some((_, false)) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
+            let why = match preflight::table().find(|rule| rule.id == asked) {
+                Some(rule) if rule.skippable => continue,
+                Some(_) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
                 None => format!("there is no check {asked}"),
             };
+            let skippable: Vec<&str> = preflight::table().filter(|rule| rule.skippable).map(|rule| rule.id).collect();
             return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why))
                 .leaving("nothing was changed")
-                .cured_by(format!("these can be skipped: {}", list(true))));
+                .cured_by(format!("these can be skipped: {}", skippable.join(", "))));
         }
         Ok(())
     }

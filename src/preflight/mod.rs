@@ -1,17 +1,27 @@
 //! Judges facts: will this node work? Pure; every problem is reported, never only the first.
+//!
+//! Each area is a file with its rows of the one table of checks ([`table`]) and one function a check that says what was found. How bad a bad
+//! finding is follows from the table, by role and by the version of the build.
 
-mod checks;
+mod clock;
 mod facts;
+mod identity;
+mod installation;
 pub mod report;
+pub mod rule;
+mod server;
 
 pub use facts::Facts;
 
-use report::{Check, Report};
+use report::Report;
+use rule::Rule;
 
-/// All checks, in the order in which they are shown.
-pub fn judge(facts: &Facts<'_>, skip: &[(String, String)]) -> Report {
-    let judged: Vec<Check> = checks::ALL.iter().map(|check| check(facts)).collect();
-    Report::new(facts.role, judged, skip)
+/// The one table of checks, in the order in which they are shown.
+pub fn table() -> impl Iterator<Item = &'static Rule> {
+    [installation::RULES, server::RULES, clock::RULES, identity::RULES].into_iter().flatten()
 }
 
-pub use checks::CHECKS;
+/// Judges everything.
+pub fn judge(facts: &Facts<'_>, skip: &[(String, String)]) -> Report {
+    Report::new(facts.role, table().map(|rule| rule.judge(facts)).collect(), skip)
+}

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn parse(place: &str) -> Result<Source, Error> {
-        Source::parse(place, &Client::new(&crate::system::http::Options::default()).unwrap())
+        Source::parse(place, &Client::new(&http::Options::default()).unwrap())
     }
 
     #[test]

@@ -1,0 +1,83 @@
+//! Who we are, and what stands here already.
+
+use super::Facts;
+use super::rule::{Finding, Rule, Severity};
+use crate::dcos::role::Role;
+use crate::observe::node::State;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "privileges.root",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "root",
+        why: "packages are owned by root, and accounts and units are made",
+        source: "dcos_install.sh: \"This script must be run as root\"",
+        cure: "run the same command with sudo",
+        look: root,
+    },
+    Rule {
+        id: "systemd.running",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "219 or newer, answering on D-Bus",
+        why: "DC/OS is a set of systemd units",
+        source: "gen/build_deploy/bash.py: check systemctl 200; 219 is that of CentOS 7, the oldest that DC/OS 1.10 to 2.2 supports",
+        cure: "boot this machine with systemd 219 or newer, or install into a directory with --root",
+        look: systemd,
+    },
+    Rule {
+        id: "installation.existing",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "no other DC/OS",
+        why: "two installations in /opt/mesosphere destroy each other",
+        source: "gen/build_deploy/bash.py: check_preexisting_dcos",
+        cure: "remove what is there, or use another node; DC/OS' own way is: pkgpanda uninstall, then rm -rf /etc/mesosphere",
+        look: existing,
+    },
+];
+
+fn root(facts: &Facts<'_>) -> Finding {
+    match (facts.host.uid, facts.live) {
+        (0, _) => Finding::good("root"),
+        (uid, false) => Finding::good(format!("user {uid}: owners and accounts are left for the first boot of the image")),
+        (uid, true) => Finding::bad(format!("user {uid}")),
+    }
+}
+
+fn systemd(facts: &Facts<'_>) -> Finding {
+    if !facts.live {
+        return Finding::not_here("the node is a directory");
+    }
+    match &facts.host.systemd {
+        Err(why) => Finding::bad(why),
+        Ok(version) => match version.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u32>().ok()) {
+            Some(number) if number < 219 => Finding::bad(version).cured_by("update the operating system"),
+            _ => Finding::good(version),
+        },
+    }
+}
+
+fn existing(facts: &Facts<'_>) -> Finding {
+    let role = facts.node.role();
+    match facts.node.state() {
+        State::Clean => Finding::good("none"),
+        State::Installing | State::Prepared | State::Installed if facts.role.is_some() && role.is_some() && role != facts.role => {
+            let (is, asked) = (role.map_or("?", Role::word), facts.role.map_or("?", Role::word));
+            Finding::bad(format!("this node is a {is}, not a {asked}")).cured_by("dcos-node uninstall")
+        }
+        State::Installing | State::Prepared => Finding::good("an interrupted install, which goes on"),
+        State::Uninstalling => Finding::good("an interrupted uninstall, which is finished first"),
+        State::Installed => Finding::good("installed by dcos-node"),
+        State::Foreign => {
+            let list: Vec<String> = facts.node.foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
+            let more = facts.node.foreign.len().saturating_sub(5);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            Finding::bad(format!("{}{more}", list.join(", ")))
+        }
+    }
+}
