@@ -178,6 +178,7 @@ fn decoded(path: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::http;
 
     fn parse(place: &str) -> Result<Source, Error> {
         Source::parse(place, &Client::new(&http::Options::default()).unwrap())
