@@ -26,6 +26,7 @@ use crate::observe::{self, host};
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::plan::uninstall::Wish;
 use crate::system::label;
+use crate::system::root::Root;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -235,18 +236,18 @@ pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumsta
         let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
         match services::look(systemd.as_ref(), &wanted).await {
-            Ok(reports) => set_units(&mut outcome, reports).await,
+            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
             Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
         }
     }
     outcome
 }
 
-async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>) {
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
     outcome.degraded = services::is_degraded(&reports);
     reports.retain(|r| r.condition != services::Condition::Well);
     let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&mut reports);
+        services::add_logs(&root, &mut reports);
         reports
     });
     outcome.units = with_logs.await.unwrap_or_default();
@@ -284,10 +285,10 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
         left: Vec::new(),
         plan: Vec::new(),
     };
-    if let (true, Ok(systemd)) = (world.is_live(), &world.systemd)
+    if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
     {
-        set_units(&mut outcome, reports).await;
+        set_units(&mut outcome, reports, world.root.clone()).await;
     }
     Ok(outcome)
 }
