@@ -190,7 +190,7 @@ async fn an_interrupted_install_says_so_and_the_same_command_goes_on() {
     let slow = format!("/packages/java/{}.tar.xz", packed_.id("java"));
     server.stall_after(&slow, 100, 1000);
     let image = image();
-    let mut child = command(image.path(), &["install", "master", "--bootstrap-url", &server.url()])
+    let mut child = command(image.path(), &["install", "master", "--bootstrap-url", server.url()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
