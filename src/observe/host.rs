@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::ip_detect::IpDetect;
+use super::time::Time;
 use crate::dcos::build::BOOTSTRAP_LATEST;
 use crate::dcos::layout;
-use crate::system::clock::{Clock, ClockState};
+use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
 use crate::system::source::Source;
@@ -22,8 +23,8 @@ pub struct Host {
     pub uid: u32,
     /// systemd's version, or why it does not answer.
     pub systemd: Result<String, String>,
-    /// The kernel clock.
-    pub clock: Result<ClockState, String>,
+    /// The clock, and who keeps it.
+    pub time: Time,
     /// Time of the server minus time of this machine, in seconds, where the server tells its time.
     pub skew: Option<i64>,
     /// How the server answered; none if no server was named.
@@ -64,7 +65,7 @@ impl Host {
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
-            clock: outside.clock.state().map_err(|e| e.to_string()),
+            time: Time::look(outside.systemd, outside.clock).await,
             skew,
             server,
             ip_detect,

@@ -6,3 +6,4 @@ pub mod ip_detect;
 pub mod node;
 pub mod packages;
 pub mod services;
+pub mod time;
