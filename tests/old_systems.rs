@@ -89,6 +89,7 @@ impl OldNode {
             bootstrap_url: Some(self.build.path().display().to_string()),
             skip: Vec::new(),
             skip_all: Some("the node is a directory; the machine below it is not judged".to_owned()),
+            wait_time_sync: None,
             dry_run: false,
             start: true,
             follow: true,

@@ -1,6 +1,7 @@
 //! `dcos-node install ROLE`: the main job.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -39,6 +40,8 @@ pub struct Request {
     pub skip: Vec<(String, String)>,
     /// A reason for skipping every check that can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// Only show what would be done.
     pub dry_run: bool,
     /// Whether the target is started at the end.
@@ -341,6 +344,7 @@ fn check_request(request: &Request) -> preflight::Request {
         bootstrap_url: request.bootstrap_url.clone(),
         skip: request.skip.clone(),
         skip_all: request.skip_all.clone(),
+        wait_time_sync: request.wait_time_sync,
         ip_detect: None,
     }
 }

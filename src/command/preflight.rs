@@ -1,6 +1,8 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
-use super::{Failure, World};
+use std::time::Duration;
+
+use super::{Failure, World, time_sync};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::role::Role;
@@ -24,6 +26,8 @@ pub struct Request {
     pub skip: Vec<(String, String)>,
     /// A reason for skipping every check that can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// An ip-detect script instead of the build's.
     pub ip_detect: Option<std::path::PathBuf>,
 }
@@ -99,6 +103,10 @@ pub(super) async fn check(
         }
         Some(Err(error)) => (Settings::default(), Some(Err(chain(error)))),
     };
+    // A build that has its time check switched off needs no such wait.
+    if let Some(limit) = request.wait_time_sync.filter(|_| world.is_live() && settings.check_time != Some(false)) {
+        time_sync::wait(limit, world).await?;
+    }
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
         None => settings.detect_ip.clone(),
