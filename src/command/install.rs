@@ -298,7 +298,7 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
 
 /// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.
 fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>, Failure> {
-    let Some(Ok((build, _))) = offered else { return Ok(None) };
+    let Some((_, Ok((build, _)))) = offered else { return Ok(None) };
     match plan::decide(node, role, build) {
         Decision::Refuse(refusal) => {
             let cure = refusal.cure();
@@ -366,8 +366,8 @@ fn stopped_by(report: crate::preflight::report::Report) -> Failure {
 
 fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
     match offered {
-        Some(Ok(read)) => Ok(read),
-        Some(Err(error)) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        Some((_, Ok(read))) => Ok(read),
+        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
         None => Err(no_url()),
     }
 }

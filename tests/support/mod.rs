@@ -5,4 +5,5 @@
 pub mod build;
 pub mod http_server;
 pub mod node;
+pub mod tls;
 pub mod tree;
