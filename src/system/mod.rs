@@ -15,6 +15,7 @@ pub mod lock;
 pub mod process;
 pub mod resolver;
 pub mod root;
+pub mod seal;
 pub mod signals;
 pub mod source;
 pub mod systemd;
