@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use dcos_node::action::site::Stop;
+use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation};
 use dcos_node::command::{Failure, World, explain, install, preflight, recover, status, uninstall};
 use dcos_node::dcos::event::Events;
@@ -107,6 +107,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
     });
     World {
         systemd: connect(&root).await,
+        patience: PATIENCE,
         root,
         clock: Arc::new(KernelClock),
         events,
@@ -123,12 +124,13 @@ fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Re
     Ok(uninstall::Request { yes, ..request })
 }
 
-async fn connect(root: &Root) -> Result<Arc<dyn Systemd>, String> {
+/// This machine's systemd; a directory has none.
+async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
     if !root.is_live() {
-        return Err("the node is a directory".into());
+        return None;
     }
-    let sockets = systemd::Sockets::default();
-    systemd::connect(&sockets).await.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string())
+    let connected = systemd::connect(&systemd::Sockets::default()).await;
+    Some(connected.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string()))
 }
 
 /// Prints what came of it and says how to exit.

@@ -27,6 +27,7 @@ use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::plan::uninstall::Wish;
 use crate::preflight::report::{Check, Protection, Report};
 use crate::system::label;
+use crate::system::root::Root;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -132,11 +133,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if !matches!(decision, Some(Decision::GoOn)) {
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+        // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
+        let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
+        journal.begin("inventory", known).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
         Ok(()) => Ok(finished(intent, &site, here).await),
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
+        // A live node is never taken down because a repair failed.
+        Err(error) if node.receipt.is_some() => Err(unrepaired(error, request.role)),
         Err(error) => Err(give_up(error, &site, &journal).await),
     }
 }
@@ -239,18 +245,18 @@ pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumsta
         let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
         match services::look(systemd.as_ref(), &wanted).await {
-            Ok(reports) => set_units(&mut outcome, reports).await,
+            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
             Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
         }
     }
     outcome
 }
 
-async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>) {
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
     outcome.degraded = services::is_degraded(&reports);
     reports.retain(|r| r.condition != services::Condition::Well);
     let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&mut reports);
+        services::add_logs(&root, &mut reports);
         reports
     });
     outcome.units = with_logs.await.unwrap_or_default();
@@ -290,10 +296,10 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
         plan: Vec::new(),
         protection: preflight::protection(),
     };
-    if let (true, Ok(systemd)) = (world.is_live(), &world.systemd)
+    if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
     {
-        set_units(&mut outcome, reports).await;
+        set_units(&mut outcome, reports, world.root.clone()).await;
     }
     Ok(outcome)
 }
@@ -378,6 +384,12 @@ fn no_url() -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
         .leaving("nothing was changed")
         .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+}
+
+fn unrepaired(error: action::Error, role: Role) -> Failure {
+    Failure::new(Exit::Failed, error)
+        .leaving("the node is installed, but what was missing on it could not be put back")
+        .cured_by(format!("remove the cause; dcos-node install {role} goes on"))
 }
 
 fn interrupted(role: Role) -> Failure {

@@ -99,7 +99,7 @@ pub(super) async fn check(
         Some(script) if world.is_live() => Some(ip_detect::run(&script).await),
         _ => None,
     };
-    let outside = Outside { root: &world.root, systemd: &world.systemd, clock: world.clock.as_ref() };
+    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
     let host = Host::look(outside, source, server, detected).await;
     let facts = Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live() };
     let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };

@@ -98,7 +98,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
-        starts_at_boot: node.committed,
+        starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
         units,
         units_unknown,
@@ -124,18 +124,17 @@ async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) 
     if node.wanted_units.is_empty() {
         return (Vec::new(), None);
     }
-    if !world.is_live() {
-        return (Vec::new(), Some("the node is a directory".into()));
-    }
     let systemd = match &world.systemd {
-        Ok(systemd) => systemd,
-        Err(why) => return (Vec::new(), Some(why.clone())),
+        Some(Ok(systemd)) => systemd,
+        Some(Err(why)) => return (Vec::new(), Some(why.clone())),
+        None => return (Vec::new(), Some("the node is a directory".into())),
     };
     match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units)).await {
         Ok(mut reports) => {
             reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
+            let root = world.root.clone();
             let with_logs = tokio::task::spawn_blocking(move || {
-                services::add_logs(&mut reports);
+                services::add_logs(&root, &mut reports);
                 reports
             });
             (with_logs.await.unwrap_or_default(), None)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
@@ -27,8 +27,10 @@ use crate::system::{digest, files};
 pub struct World {
     /// The root directory of the node.
     pub root: Root,
-    /// The node's systemd, or why it does not answer; never asked for a node that is a directory.
-    pub systemd: Result<Arc<dyn Systemd>, String>,
+    /// The node's systemd, or why it does not answer; none for a node that is a directory.
+    pub systemd: Option<Result<Arc<dyn Systemd>, String>>,
+    /// How long the jobs of a start or stop are followed.
+    pub patience: Duration,
     /// The clock.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// Where news goes.
@@ -47,9 +49,9 @@ pub(super) fn parallel() -> usize {
 }
 
 impl World {
-    /// Whether the node is this machine.
+    /// Whether the node runs, and is no directory that will be one: then it has a systemd.
     pub fn is_live(&self) -> bool {
-        self.root.is_live()
+        self.systemd.is_some()
     }
 
     /// Whether owners and accounts can be set.
@@ -66,7 +68,7 @@ impl World {
 
     /// Takes the lock, so that this is the only dcos-node that changes the node.
     pub(super) fn lock(&self) -> Result<Lock, Failure> {
-        let path = if self.is_live() { PathBuf::from(layout::LOCK) } else { self.offline_lock() };
+        let path = if self.is_live() { self.root.at(layout::LOCK) } else { self.offline_lock() };
         Lock::acquire(&path, &Holder { pid: std::process::id(), command: self.command_line.clone() }).map_err(|error| match &error {
             lock::Error::Held { pid, command, .. } => {
                 let text = format!("another dcos-node is at work on this node: process {pid} ({command})");
@@ -102,17 +104,13 @@ impl World {
 
     /// Where actions work.
     pub(super) fn site(&self, source: Option<Source>) -> Result<Site, Failure> {
-        let systemd = if self.is_live() {
-            let systemd = self.systemd.clone().map_err(|why| {
-                Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
-            })?;
-            Some(systemd)
-        } else {
-            None
-        };
+        let systemd = self.systemd.clone().transpose().map_err(|why| {
+            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
+        })?;
         Ok(Site {
             root: self.root.clone(),
             systemd,
+            patience: self.patience,
             source,
             privileged: self.is_privileged(),
             events: self.events.clone(),

@@ -38,8 +38,8 @@ pub struct Host {
 pub struct Outside<'a> {
     /// The node.
     pub root: &'a Root,
-    /// systemd, or why it does not answer.
-    pub systemd: &'a Result<Arc<dyn Systemd>, String>,
+    /// systemd, or why it does not answer; none for a node that is a directory.
+    pub systemd: Option<&'a Result<Arc<dyn Systemd>, String>>,
     /// The clock.
     pub clock: &'a dyn Clock,
 }
@@ -53,8 +53,9 @@ impl Host {
         ip_detect: Option<IpDetect>,
     ) -> Host {
         let systemd = match outside.systemd {
-            Ok(systemd) => systemd.version().await.map_err(|e| e.to_string()),
-            Err(why) => Err(why.clone()),
+            Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the node is a directory".to_owned()),
         };
         let skew = match source {
             Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),

@@ -29,14 +29,14 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {left}\n"));
     }
-    let (converging, failed): (Vec<UnitReport>, Vec<UnitReport>) =
-        outcome.units.iter().cloned().partition(|u| u.condition == Condition::Converging);
-    if !converging.is_empty() {
-        let count = converging.len();
+    let of = |condition: Condition| -> Vec<UnitReport> { outcome.units.iter().filter(|u| u.condition == condition).cloned().collect() };
+    let waiting = of(Condition::Converging).len();
+    if waiting > 0 {
         text.push_str(&format!(
-            "  {count} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
+            "  {waiting} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
         ));
     }
+    let failed = of(Condition::Failed);
     if !failed.is_empty() {
         text.push('\n');
         text.push_str(&units(&failed, paint));

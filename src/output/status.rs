@@ -103,10 +103,16 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         for log in &report.log {
-            text.push_str(&format!("    {log}\n"));
+            text.push_str(&format!("    {}\n", shortened(log)));
         }
     }
     text
+}
+
+/// A log line that is no novel; `journalctl -u` has the rest.
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 160;
+    if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
 }
 
 fn word(report: &UnitReport, paint: Paint) -> (String, String) {

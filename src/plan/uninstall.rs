@@ -60,7 +60,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         for object in things.iter().filter(|o| is_ours(o)) {
             plan.then(Action::Undo { object: (*object).clone() });
         }
-        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE)) {
+        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, layout::REPOSITORY)) {
             plan.then(Action::Undo { object: object.clone() });
         }
         if wish.live {
