@@ -122,7 +122,7 @@ pub(super) fn protection() -> Protection {
 
 /// Judges a node that has DC/OS by what can be had without the network and without running anything.
 pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
-    let outside = Outside { root: &world.root, systemd: &world.systemd, clock: world.clock.as_ref() };
+    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
     let host = Host::look(outside, None, None, None).await;
     let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
     let settings = Settings::read(active);

@@ -56,8 +56,8 @@ fn gravity(check: &Check) -> u8 {
         (Verdict::Pass, _) => 1,
         (Verdict::Unknown, _) if !check.blocks() => 2,
         (Verdict::Warn, _) => 3,
-        (Verdict::Fail, Some(_)) => 4,
-        (Verdict::Fail | Verdict::Unknown, _) => 5,
+        (Verdict::Unknown, _) | (Verdict::Fail, Some(_)) => 4,
+        (Verdict::Fail, None) => 5,
     }
 }
 
