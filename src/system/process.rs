@@ -21,6 +21,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::time::timeout;
 
+use super::fault::{self, Effect};
 use super::seal;
 
 /// How much is kept of each output stream, in bytes.
@@ -163,6 +164,7 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
     if let Some(fd) = &inherited {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
+    fault::point(Effect::Spawn, &command.program)?;
     let mut prepared = tokio::process::Command::new(&command.program);
     prepared
         .args(&command.args)
