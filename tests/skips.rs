@@ -33,7 +33,13 @@ impl Clock for TestClock {
     fn state(&self) -> io::Result<ClockState> {
         let synchronised = self.0.load(Ordering::SeqCst);
         let error = if synchronised { Duration::from_millis(1) } else { Duration::from_secs(16) };
-        Ok(ClockState { synchronised, estimated_error: error, max_error: error, offset: Duration::ZERO })
+        Ok(ClockState {
+            marked_bad: !synchronised,
+            unsynchronised: !synchronised,
+            estimated_error: error,
+            max_error: error,
+            offset: Duration::ZERO,
+        })
     }
 }
 
@@ -85,6 +91,7 @@ impl TestNode {
             bootstrap_url: Some(self.build.path().display().to_string()),
             skip: skip.iter().map(|(check, reason)| ((*check).to_owned(), (*reason).to_owned())).collect(),
             skip_all: skip_all.map(str::to_owned),
+            wait_time_sync: None,
             dry_run: false,
             start: false,
             follow: false,
