@@ -53,6 +53,8 @@ pub struct Request {
     pub preflight_only: bool,
     /// Refuse a build without digests.
     pub require_digests: bool,
+    /// Set aside what an earlier install kept of the node's identity.
+    pub reset_identity: bool,
 }
 
 /// How the node is now.
@@ -342,6 +344,7 @@ fn check_request(request: &Request) -> preflight::Request {
         skip: request.skip.clone(),
         skip_all: request.skip_all.clone(),
         ip_detect: None,
+        reset_identity: request.reset_identity,
     }
 }
 

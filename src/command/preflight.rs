@@ -5,9 +5,9 @@ use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
+use crate::observe;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
-use crate::observe::{self, ip_detect};
 use crate::preflight::report::Report;
 use crate::preflight::{self, Facts};
 use crate::system::files;
@@ -26,6 +26,8 @@ pub struct Request {
     pub skip_all: Option<String>,
     /// An ip-detect script instead of the build's.
     pub ip_detect: Option<std::path::PathBuf>,
+    /// What an earlier install kept of the node's identity is set aside.
+    pub reset_identity: bool,
 }
 
 impl Request {
@@ -101,15 +103,13 @@ pub(super) async fn check(
     };
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
-        None => settings.detect_ip.clone(),
+        None => None,
     };
-    let detected = match script {
-        Some(script) if world.is_live() => Some(ip_detect::run(&script).await),
-        _ => None,
-    };
-    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
-    let host = Host::look(outside, source, server, detected).await;
-    let facts = Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live() };
+    let (root, clock) = (&world.root, world.clock.as_ref());
+    let outside = Outside { root, systemd: world.systemd.as_ref(), clock, settings: &settings, ip_detect: script.as_deref() };
+    let host = Host::look(outside, source, server).await;
+    let facts =
+        Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live(), reset_identity: request.reset_identity };
     Ok(preflight::judge(&facts, &request.skips()))
 }
 

@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::ip_detect::IpDetect;
+use super::dns::Dns;
+use super::ip_detect::Identity;
 use crate::dcos::build::BOOTSTRAP_LATEST;
 use crate::dcos::layout;
+use crate::dcos::settings::Settings;
 use crate::system::clock::{Clock, ClockState};
 use crate::system::http;
 use crate::system::root::Root;
@@ -28,8 +30,10 @@ pub struct Host {
     pub skew: Option<i64>,
     /// How the server answered; none if no server was named.
     pub server: Option<Result<String, String>>,
-    /// What the build's ip-detect says; none if there is no build to take it from.
-    pub ip_detect: Option<IpDetect>,
+    /// What the build's detection scripts say of the node.
+    pub identity: Identity,
+    /// Name servers and who writes down which they are.
+    pub dns: Dns,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
 }
@@ -41,33 +45,50 @@ pub struct Outside<'a> {
     /// systemd, or why it does not answer; none for a node that is a directory.
     pub systemd: Option<&'a Result<Arc<dyn Systemd>, String>>,
     /// The clock.
-    pub clock: &'a dyn Clock,
+    pub clock: &'a (dyn Clock + Send + Sync),
+    /// What the build says about the cluster.
+    pub settings: &'a Settings,
+    /// Tried in place of the build's ip-detect.
+    pub ip_detect: Option<&'a [u8]>,
 }
 
 impl Host {
     /// Looks at the machine; `server` is the answer of a look at the build.
-    pub async fn look(
-        outside: Outside<'_>,
-        source: Option<&Source>,
-        server: Option<Result<String, String>>,
-        ip_detect: Option<IpDetect>,
-    ) -> Host {
-        let systemd = match outside.systemd {
-            Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
-            Some(Err(why)) => Err(why.clone()),
-            None => Err("the node is a directory".to_owned()),
+    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: Option<Result<String, String>>) -> Host {
+        let systemd = async {
+            match outside.systemd {
+                Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+                Some(Err(why)) => Err(why.clone()),
+                None => Err("the node is a directory".to_owned()),
+            }
         };
-        let skew = match source {
-            Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
-            None => None,
+        let skew = async {
+            match source {
+                Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
+                None => None,
+            }
         };
+        let identity = async {
+            match outside.systemd {
+                Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
+                None => Identity::default(),
+            }
+        };
+        let dns = async {
+            match outside.systemd {
+                Some(systemd) => Dns::look(outside.root, systemd, outside.settings, source).await,
+                None => Dns::default(),
+            }
+        };
+        let (systemd, skew, identity, dns) = tokio::join!(systemd, skew, identity, dns);
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
             clock: outside.clock.state().map_err(|e| e.to_string()),
             skew,
             server,
-            ip_detect,
+            identity,
+            dns,
             addresses: addresses(),
         }
     }

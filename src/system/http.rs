@@ -315,6 +315,11 @@ impl Address {
         Self(url)
     }
 
+    /// The name of the host, or its address; an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// The whole address with its credentials: to be sent, not to be shown.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
