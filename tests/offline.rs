@@ -233,3 +233,29 @@ fn owners_are_recorded_and_modes_are_exact_whatever_the_umask() {
         .expect("the manifest");
     assert!(manifest.contains("\"uid\":4321"), "{manifest}");
 }
+
+#[test]
+fn a_node_that_lost_a_part_is_repaired_by_the_same_command() {
+    let (_, directory) = packed(&Build::tiny());
+    // Only as root is an image complete, with a receipt.
+    if !support::is_root() {
+        return;
+    }
+    let image = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(image.path().join("etc")).expect("make /etc");
+    let bare = Build::tiny().with_pkginfo("units", "{}").with_pkginfo("files", "{}").with_pkginfo("tools", "{}").pack(directory.path());
+    assert!(!bare.ids.is_empty());
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(arguments).arg("--root").arg(image.path()).output().expect("run")
+    };
+    ends(&run(&["install", "master", "--bootstrap-url", url(&directory)]), 0, &[]);
+    let whole = stands(image.path());
+    std::fs::remove_dir_all(image.path().join("opt/mesosphere/bin")).expect("lose a part");
+    ends(&run(&["install", "master", "--json", "--bootstrap-url", url(&directory)]), 0, &["\"changed\": true"]);
+    let changes: Vec<String> =
+        stands(image.path()).changes_since(&whole).into_iter().filter(|c| !c.contains("/var/lib/dcos-node")).collect();
+    assert_eq!(changes, Vec::<String>::new());
+    ends(&run(&["uninstall"]), 0, &[]);
+    let left: Vec<_> = std::fs::read_dir(image.path()).expect("list").map(|e| e.expect("entry").file_name()).collect();
+    assert_eq!(left, ["etc"]);
+}

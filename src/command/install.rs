@@ -131,11 +131,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if !matches!(decision, Some(Decision::GoOn)) {
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+        // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
+        let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
+        journal.begin("inventory", known).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
         Ok(()) => Ok(finished(intent, &site, here).await),
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
+        // A live node is never taken down because a repair failed.
+        Err(error) if node.receipt.is_some() => Err(unrepaired(error, request.role)),
         Err(error) => Err(give_up(error, &site, &journal).await),
     }
 }
@@ -375,6 +380,12 @@ fn no_url() -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
         .leaving("nothing was changed")
         .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+}
+
+fn unrepaired(error: action::Error, role: Role) -> Failure {
+    Failure::new(Exit::Failed, error)
+        .leaving("the node is installed, but what was missing on it could not be put back")
+        .cured_by(format!("remove the cause; dcos-node install {role} goes on"))
 }
 
 fn interrupted(role: Role) -> Failure {
