@@ -27,7 +27,7 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
                 }
             }
             Object::Package { id } => package(site, id)?,
-            Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Runtime { .. } => {}
+            Object::Aside { .. } | Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Runtime { .. } => {}
         }
     }
     Ok(give_root(&site.root.at(layout::OUR_STATE))?)

@@ -1,6 +1,7 @@
 //! `dcos-node install ROLE`: the main job.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
+use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Skip};
 use crate::dcos::role::Role;
@@ -103,6 +105,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
     let offered = preflight::offered(Some(&source)).await;
     let decision = decide(&node, request.role, &offered)?;
+    if request.reset_identity && node.state() == State::Installed {
+        return Err(goes_by_its_identity(request.role));
+    }
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request.role, &node, world).await;
     }
@@ -115,7 +120,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
             .leaving("nothing was changed"));
     }
-    let intent = intent(request, build, &settings);
+    let intent = intent(request, build, &settings, set_aside(request, &node, world));
     if request.dry_run || request.preflight_only {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
@@ -329,7 +334,7 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
     preview
 }
 
-fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent {
+fn intent(request: &Request, build: Build, settings: &Settings, set_aside: Vec<(PathBuf, PathBuf)>) -> InstallIntent {
     InstallIntent {
         role: request.role,
         build,
@@ -339,7 +344,20 @@ fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent
         restart_docker: request.restart_docker,
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
         skips: check_request(request).skips().into_iter().map(|(check, reason)| Skip { check, reason }).collect(),
+        set_aside,
     }
+}
+
+/// What `--reset-identity` moves, and where to: names with the time in them, so that nothing set aside earlier is in the way.
+fn set_aside(request: &Request, node: &Node, world: &World) -> Vec<(PathBuf, PathBuf)> {
+    let kept = node.kept_identity.iter().filter(|_| request.reset_identity);
+    kept.map(|path| (path.clone(), layout::set_aside(path, &world.now()))).collect()
+}
+
+fn goes_by_its_identity(role: Role) -> Failure {
+    Failure::new(Exit::Conflict, anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"))
+        .leaving("nothing was changed")
+        .cured_by(format!("dcos-node uninstall, then dcos-node install {role} --reset-identity"))
 }
 
 fn check_request(request: &Request) -> preflight::Request {

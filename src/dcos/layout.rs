@@ -143,6 +143,13 @@ pub fn wants(name: &str) -> PathBuf {
     PathBuf::from(format!("{TARGET_WANTS}/{name}"))
 }
 
+/// Where something is set aside, beside itself; `moment` tells one time from another.
+pub fn set_aside(path: &std::path::Path, moment: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", moment.replace(':', "")));
+    PathBuf::from(name)
+}
+
 /// The file that says which role this node has.
 pub fn role_file(role: super::role::Role) -> PathBuf {
     PathBuf::from(format!("{ROLES}/{role}"))

@@ -141,3 +141,78 @@ fn end_of(bytes: &[u8]) -> String {
     let excess = line.chars().count().saturating_sub(SHOWN);
     if excess == 0 { line } else { format!("…{}", line.chars().skip(excess).collect::<String>()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(script: &str) -> Settings {
+        Settings { detect_ip: Some(script.as_bytes().to_vec()), ..Settings::default() }
+    }
+
+    async fn look(settings: &Settings) -> Identity {
+        let directory = tempfile::tempdir().unwrap();
+        Identity::look(&Root::new(directory.path()), settings, None).await
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_that_of_the_units_and_nothing_else() {
+        let mut settings = settings("#!/bin/sh\nexec /usr/bin/env\n");
+        settings.proxy = vec![("http_proxy".into(), "http://proxy:3128".into())];
+        let ip = look(&settings).await.ip.unwrap();
+        let text = String::from_utf8(ip.runs[0].stdout.clone()).unwrap();
+        let mut names: Vec<&str> =
+            text.lines().filter_map(|l| l.split('=').next()).filter(|n| !["PWD", "_", "SHLVL", "OLDPWD"].contains(n)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["LD_LIBRARY_PATH", "PATH", "http_proxy"]);
+    }
+
+    #[tokio::test]
+    async fn a_script_that_hangs_is_killed_with_its_children() {
+        let directory = tempfile::tempdir().unwrap();
+        let pids = directory.path().join("pids");
+        // The child holds the output open, too.
+        let script = format!("#!/bin/sh\nsleep 1000 &\necho $$ $! >{}\nwait\n", pids.display());
+        let ip = look(&settings(&script)).await.ip.unwrap();
+        assert_eq!(ip.runs.len(), 1, "a script that hangs is not tried again");
+        assert!(ip.runs[0].failure.as_deref().unwrap().contains("did not end within 10 s"));
+        let text = files::read(&pids, 100).unwrap().unwrap();
+        for pid in String::from_utf8(text).unwrap().split_whitespace() {
+            let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+            // What is killed is a zombie until whoever is responsible has reaped it; nobody need do that in a container.
+            let stat = files::read(&std::path::Path::new("/proc").join(pid.to_string()).join("stat"), 4096).ok().flatten();
+            let gone = stat.is_none_or(|s| String::from_utf8_lossy(&s).rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']));
+            assert!(gone, "{pid} is still there");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_that_prints_a_gigabyte_is_cut_off() {
+        let ip = look(&settings("#!/bin/sh\nexec head -c 1000000000 /dev/zero\n")).await.ip.unwrap();
+        let run = &ip.runs[0];
+        assert!(run.stdout.len() <= process::CAPTURE_LIMIT && ip.runs.len() == 1);
+        assert!(run.failure.as_deref().unwrap().contains("more than 64 KiB"), "{:?}", run.failure);
+        let ip = look(&settings("#!/bin/sh\nexec yes\n")).await.ip.unwrap();
+        assert!(ip.runs[0].took < LIMIT && ip.runs[0].failure.is_some(), "a script that prints for ever runs to the limit");
+    }
+
+    #[tokio::test]
+    async fn a_failure_with_the_proxy_is_compared_with_a_run_without() {
+        let mut settings = settings("#!/bin/sh\n[ -z \"$http_proxy\" ] || exit 7\necho 192.0.2.7\n");
+        assert!(look(&settings).await.ip.unwrap().without_proxy.is_none());
+        settings.proxy = vec![("http_proxy".into(), "http://proxy:3128".into())];
+        let ip = look(&settings).await.ip.unwrap();
+        assert_eq!(ip.runs[0].failure.as_deref(), Some("exited with status 7"));
+        assert!(ip.without_proxy.unwrap().failure.is_none());
+    }
+
+    #[tokio::test]
+    async fn scripts_that_a_build_does_not_really_have_are_not_run() {
+        let mut settings = settings("#!/bin/sh\necho 192.0.2.7\n");
+        settings.detect_ip6 = Some(b"\n".to_vec());
+        settings.detect_ip_public = settings.detect_ip.clone();
+        let identity = look(&settings).await;
+        assert_eq!(identity.ip.unwrap().runs.len(), RUNS);
+        assert!(identity.ip6.is_none() && identity.public.is_none() && identity.fault_domain.is_none() && identity.kept_address.is_none());
+    }
+}
