@@ -6,7 +6,6 @@ mod support;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -346,7 +345,7 @@ fn the_documented_kinds_of_ip_detect_are_right_or_told_what_is_wrong_and_kept_id
     node.install_binary();
     metadata_servers(&node);
     interfaces_and_routes(&node);
-    kept_identity(&node, &server, directory.path());
+    kept_identity(&node, &server);
 }
 
 fn metadata_servers(node: &Node) {
@@ -389,7 +388,7 @@ fn interfaces_and_routes(node: &Node) {
     assert!(address["verdict"] == "warn" && address["found"].as_str().unwrap().contains("gateway"), "{address:#}");
 }
 
-fn kept_identity(node: &Node, server: &Server, _build: &Path) {
+fn kept_identity(node: &Node, server: &Server) {
     node.shell("mkdir -p /var/lib/dcos/navstar /var/lib/mesos/slave/meta && echo 192.0.2.200 >/var/lib/dcos/navstar/ip && echo x >/var/lib/mesos/slave/meta/boot_id").succeeds();
     let install = |more: &[&str]| {
         let mut words = vec!["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json", "--skip", "time.sync=the host's"];

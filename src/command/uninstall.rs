@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Failure, World};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
-use crate::action::{self, Site};
+use crate::action::{self, Action, Site};
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
@@ -124,6 +124,18 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> act
         return Ok(kept);
     }
     Ok(Vec::new())
+}
+
+/// Nothing is left but our own last traces: an uninstall was killed while it removed them.
+pub(super) fn is_remnant(node: &Node) -> bool {
+    node.story.intent.is_none() && node.receipt.is_none() && node.inventory().is_empty() && !node.traces.is_empty()
+}
+
+/// Removes our own last traces.
+pub(super) async fn remove_remnant(site: &Site) -> Result<(), Failure> {
+    let journal = Journal::open(&site.root)?;
+    let rest = [vec![Action::RemoveOurselves { directories: Vec::new() }]];
+    run_actions(&rest, site, &journal, 1).await.map_err(|e| Failure::new(Exit::Failed, e).cured_by("dcos-node uninstall goes on"))
 }
 
 /// Finishes an uninstall that was interrupted.

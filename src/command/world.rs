@@ -20,7 +20,7 @@ use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::Source;
 use crate::system::systemd::Systemd;
-use crate::system::{digest, files};
+use crate::system::{digest, fault, files};
 
 /// The outside of a command, made once by `main` and by tests.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ pub struct World {
 
 /// How many archives are fetched and unpacked at once: unpacking is bound by the processor.
 pub(super) fn parallel() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+    fault::workers().unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
 }
 
 impl World {

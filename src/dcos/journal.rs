@@ -152,9 +152,9 @@ impl Story {
             }
             Record::Begin { objects, .. } => {
                 for object in objects {
-                    // A second begin of the same action sees its own work: what was there before is what the first one saw.
-                    if !self.objects.iter().any(|known| known.same_place(&object)) {
-                        self.objects.push(object);
+                    match self.objects.iter_mut().find(|known| known.same_place(&object)) {
+                        None => self.objects.push(object),
+                        Some(known) => known.begin_again(object),
                     }
                 }
             }
@@ -172,6 +172,14 @@ impl Story {
 }
 
 impl Object {
+    /// A second begin of the same action sees its own work: what was there before is what the first one saw. Only a set that is built anew
+    /// has another inode to switch to.
+    fn begin_again(&mut self, again: Object) {
+        if let (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) = (self, again) {
+            *incoming = now.and(incoming.or(now));
+        }
+    }
+
     /// Whether two records speak of one thing on the node.
     pub fn same_place(&self, other: &Object) -> bool {
         match (self, other) {
@@ -179,10 +187,10 @@ impl Object {
             | (Object::File { path: a, .. }, Object::File { path: b, .. })
             | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
             | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
-            | (Object::Runtime { path: a }, Object::Runtime { path: b }) => a == b,
+            | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
             (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => a == b && x == y,
             (Object::Package { id: a }, Object::Package { id: b }) => a == b,
-            (Object::ActiveName { name: a }, Object::ActiveName { name: b }) => a == b,
+            (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
             (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
             _ => false,

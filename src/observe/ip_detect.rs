@@ -178,10 +178,20 @@ mod tests {
         assert!(ip.runs[0].failure.as_deref().unwrap().contains("did not end within 10 s"));
         let text = files::read(&pids, 100).unwrap().unwrap();
         for pid in String::from_utf8(text).unwrap().split_whitespace() {
-            let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+            let stat = std::path::Path::new("/proc").join(pid).join("stat");
             // What is killed is a zombie until whoever is responsible has reaped it; nobody need do that in a container.
-            let stat = files::read(&std::path::Path::new("/proc").join(pid.to_string()).join("stat"), 4096).ok().flatten();
-            let gone = stat.is_none_or(|s| String::from_utf8_lossy(&s).rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']));
+            let is_gone = || {
+                let text = files::read(&stat, 4096).ok().flatten();
+                text.is_none_or(|t| String::from_utf8_lossy(&t).rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))
+            };
+            let mut gone = is_gone();
+            for _ in 0..100 {
+                if gone {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                gone = is_gone();
+            }
             assert!(gone, "{pid} is still there");
         }
     }

@@ -34,7 +34,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     }
     if wish.live {
         for path in layout::MADE_BY_UNITS {
-            plan.then(Action::Undo { object: Object::Runtime { path: path.into() } });
+            plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
     if wish.purge_data {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
+use crate::dcos::layout::RESOLV_CONF;
 use crate::dcos::resolv_conf::{Keeper, ResolvConf};
 use crate::observe::dns::{Lookup, Resolver};
 
@@ -59,7 +60,7 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Fail,
         except: &[],
-        expected: "/etc/resolv.conf is a file that can be read, or a link to one",
+        expected: "a file at /etc/resolv.conf that can be read, or a link to one",
         why: "gen_resolvconf.py reads it before it writes it; otherwise it crashes, and ready.spartan, which all units wait for, never resolves",
         source: "packages/dcos-net/extra/gen_resolvconf.py",
         cure: "write /etc/resolv.conf with the name servers of this node",
@@ -194,8 +195,8 @@ fn resolv_conf(facts: &Facts<'_>) -> Finding {
     let file = &facts.host.dns.resolv_conf;
     let text = match (&file.text, &file.link) {
         (Err(why), _) => return Finding::bad(why),
-        (Ok(None), Some(link)) => return Finding::bad(format!("/etc/resolv.conf is a link to {}, and nothing is there", link.display())),
-        (Ok(None), None) => return Finding::bad("there is no /etc/resolv.conf"),
+        (Ok(None), Some(link)) => return Finding::bad(format!("{RESOLV_CONF} is a link to {}, and nothing is there", link.display())),
+        (Ok(None), None) => return Finding::bad(format!("there is no {RESOLV_CONF}")),
         (Ok(Some(text)), _) => text,
     };
     let servers = ResolvConf::parse(text).nameservers;

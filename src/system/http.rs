@@ -14,6 +14,7 @@ use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Certificate, Method, Response, StatusCode, Url};
 
+use super::fault::{self, Effect};
 use super::resolver;
 use backoff::Backoff;
 use error::{find, innermost};
@@ -234,6 +235,9 @@ impl fmt::Debug for Body {
 impl Body {
     /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Err(cause) = fault::point(Effect::Receive, self.address.as_str()) {
+            return Err(self.broken(cause.to_string()));
+        }
         loop {
             let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
                 Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },

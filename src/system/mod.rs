@@ -7,6 +7,7 @@ pub mod archive;
 pub mod clock;
 pub mod digest;
 pub mod dns;
+pub mod fault;
 pub mod files;
 pub mod http;
 pub mod journald;

@@ -21,6 +21,8 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::time::timeout;
 
+use super::fault::{self, Effect};
+
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
 
@@ -164,6 +166,7 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
     if let Some(fd) = &inherited {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
+    fault::point(Effect::Spawn, &command.program)?;
     let child = tokio::process::Command::new(&command.program)
         .args(&command.args)
         .env_clear()
