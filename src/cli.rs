@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -154,6 +155,9 @@ struct Source {
     /// Take responsibility for a check; the reason is kept. Repeatable
     #[arg(long, value_name = "CHECK=REASON", value_parser = skip, env = "DCOS_NODE_SKIP", value_delimiter = '\n')]
     skip: Vec<(String, String)>,
+    /// Wait so long for a synchronised clock: 30s, 15m or 1h
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "DCOS_NODE_WAIT_TIME_SYNC")]
+    wait_time_sync: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +240,19 @@ fn skip(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A number and `s`, `m` or `h`; up to a day, so that a slip of the finger does not wait for a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("it takes a number and a unit, for example 30s, 15m or 1h".into()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|seconds| *seconds <= 24 * 3600);
+    seconds.map(Duration::from_secs).ok_or_else(|| "it takes a number and a unit, at most 24h".into())
+}
+
 /// What parsing came to if there is nothing to run.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -273,6 +290,7 @@ fn meaning(typed: TypedCommand) -> Command {
             bootstrap_url: typed.source.bootstrap_url,
             skip: typed.source.skip,
             skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
+            wait_time_sync: typed.source.wait_time_sync,
             dry_run: typed.dry_run,
             start: !typed.no_start,
             follow: !typed.no_block_dcos_setup,
@@ -288,6 +306,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 bootstrap_url: typed.source.bootstrap_url,
                 skip: typed.source.skip,
                 skip_all: None,
+                wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: typed.ip_detect,
                 reset_identity: false,
             },
@@ -347,6 +366,10 @@ mod tests {
             "dcos-node install master --skip time.sync",
             "dcos-node install master -d -p",
             "dcos-node status --json --events -",
+            "dcos-node preflight --wait-time-sync 15",
+            "dcos-node preflight --wait-time-sync m",
+            "dcos-node preflight --wait-time-sync 25h",
+            "dcos-node preflight --wait-time-sync 18446744073709551615h",
         ] {
             assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
         }
@@ -359,6 +382,11 @@ mod tests {
             panic!()
         };
         assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(["30s", "15m", "1h", "0s"].map(|text| duration(text).map(|d| d.as_secs())), [Ok(30), Ok(900), Ok(3600), Ok(0)]);
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
         .exits_with(2)
         .stderr_has("cannot be skipped");
     served.server.stop();
-    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.server");
+    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.connect");
     served.server.start();
     is_as_before(&node, &before);
 

@@ -27,7 +27,7 @@ struct GoodClock;
 impl Clock for GoodClock {
     fn state(&self) -> io::Result<ClockState> {
         let exact = Duration::from_millis(1);
-        Ok(ClockState { synchronised: true, estimated_error: exact, max_error: exact, offset: exact })
+        Ok(ClockState { marked_bad: false, unsynchronised: false, estimated_error: exact, max_error: exact, offset: exact })
     }
 }
 

@@ -34,7 +34,7 @@ struct GoodClock;
 impl Clock for GoodClock {
     fn state(&self) -> io::Result<ClockState> {
         let exact = Duration::from_millis(1);
-        Ok(ClockState { synchronised: true, estimated_error: exact, max_error: exact, offset: exact })
+        Ok(ClockState { marked_bad: false, unsynchronised: false, estimated_error: exact, max_error: exact, offset: exact })
     }
 }
 
@@ -89,6 +89,7 @@ impl OldNode {
             bootstrap_url: Some(self.build.path().display().to_string()),
             skip: Vec::new(),
             skip_all: Some("the node is a directory; the machine below it is not judged".to_owned()),
+            wait_time_sync: None,
             dry_run: false,
             start: true,
             follow: true,

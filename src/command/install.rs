@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -41,6 +42,8 @@ pub struct Request {
     pub skip: Vec<(String, String)>,
     /// A reason for skipping every check that can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// Only show what would be done.
     pub dry_run: bool,
     /// Whether the target is started at the end.
@@ -307,7 +310,7 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
 
 /// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.
 fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>, Failure> {
-    let Some(Ok((build, _))) = offered else { return Ok(None) };
+    let Some((_, Ok((build, _)))) = offered else { return Ok(None) };
     match plan::decide(node, role, build) {
         Decision::Refuse(refusal) => {
             let cure = refusal.cure();
@@ -366,6 +369,7 @@ fn check_request(request: &Request) -> preflight::Request {
         bootstrap_url: request.bootstrap_url.clone(),
         skip: request.skip.clone(),
         skip_all: request.skip_all.clone(),
+        wait_time_sync: request.wait_time_sync,
         ip_detect: None,
         reset_identity: request.reset_identity,
     }
@@ -388,8 +392,8 @@ fn stopped_by(report: crate::preflight::report::Report) -> Failure {
 
 fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
     match offered {
-        Some(Ok(read)) => Ok(read),
-        Some(Err(error)) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        Some((_, Ok(read))) => Ok(read),
+        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
         None => Err(no_url()),
     }
 }

@@ -5,6 +5,7 @@ pub mod install;
 pub mod preflight;
 pub mod recover;
 pub mod status;
+mod time_sync;
 pub mod uninstall;
 pub mod world;
 

@@ -1,6 +1,8 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
-use super::{Failure, World};
+use std::time::Duration;
+
+use super::{Failure, World, time_sync};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::role::Role;
@@ -8,6 +10,7 @@ use crate::dcos::settings::Settings;
 use crate::observe;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
+use crate::observe::server::{Limits, Server};
 use crate::preflight::report::Report;
 use crate::preflight::{self, Facts};
 use crate::system::files;
@@ -24,6 +27,8 @@ pub struct Request {
     pub skip: Vec<(String, String)>,
     /// A reason for skipping every check that can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// An ip-detect script instead of the build's.
     pub ip_detect: Option<std::path::PathBuf>,
     /// What an earlier install kept of the node's identity is set aside.
@@ -71,18 +76,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     check(request, world, &node, source.as_ref(), &build).await
 }
 
-/// What a server offers, or why it cannot be read. None if no server is known.
-pub(super) type Offered = Option<Result<(Build, Settings), observe::build::Error>>;
+/// What offers the build, and the build or why it cannot be read. None if no server is known.
+pub(super) type Offered = Option<(Server, Result<(Build, Settings), observe::build::Error>)>;
 
-/// Reads the build and its settings.
+/// Looks at the server, and reads the build and its settings.
 pub(super) async fn offered(source: Option<&Source>) -> Offered {
-    let source = source?;
-    let look = async {
-        let build = observe::build::build(source).await?;
-        let settings = observe::build::settings(source, &build).await?;
-        Ok((build, settings))
-    };
-    Some(look.await)
+    Some(Server::look(source?, &Limits::default()).await)
 }
 
 /// Collects the facts and judges them.
@@ -93,36 +92,27 @@ pub(super) async fn check(
     source: Option<&Source>,
     offered: &Offered,
 ) -> Result<Report, Failure> {
-    let (settings, server) = match offered {
-        None => (Settings::default(), None),
-        Some(Ok((build, settings))) => {
-            let version = settings.version.as_ref().map_or_else(|| "a build".to_owned(), |v| format!("DC/OS {}", v.version));
-            (settings.clone(), Some(Ok(format!("{version} with {} packages at {}", build.active().len(), build.url))))
-        }
-        Some(Err(error)) => (Settings::default(), Some(Err(chain(error)))),
-    };
+    let build = offered.as_ref().and_then(|(_, read)| read.as_ref().ok());
+    let settings = build.map(|(_, settings)| settings.clone()).unwrap_or_default();
+    // A build that has its time check switched off needs no such wait.
+    if let Some(limit) = request.wait_time_sync.filter(|_| world.is_live() && settings.check_time != Some(false)) {
+        time_sync::wait(limit, world).await?;
+    }
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
         None => None,
     };
+    let mut server = offered.as_ref().map(|(server, _)| server.clone());
+    let artifacts = async {
+        if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build) {
+            server.look_at_artifacts(source, build, &Limits::default()).await;
+        }
+        server
+    };
     let (root, clock) = (&world.root, world.clock.as_ref());
     let outside = Outside { root, systemd: world.systemd.as_ref(), clock, settings: &settings, ip_detect: script.as_deref() };
-    let host = Host::look(outside, source, server).await;
-    let facts =
-        Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live(), reset_identity: request.reset_identity };
+    let host = Host::look(outside, source, artifacts).await;
+    let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
+    let facts = Facts { host: &host, node, settings: &settings, role, live, reset_identity };
     Ok(preflight::judge(&facts, &request.skips()))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its source.
-        if !text.ends_with(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::dns::Dns;
 use super::ip_detect::Identity;
-use crate::dcos::build::BOOTSTRAP_LATEST;
+use super::server::{Server, Setting};
+use super::time::Time;
 use crate::dcos::layout;
 use crate::dcos::settings::Settings;
-use crate::system::clock::{Clock, ClockState};
+use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
 use crate::system::source::Source;
@@ -24,12 +24,12 @@ pub struct Host {
     pub uid: u32,
     /// systemd's version, or why it does not answer.
     pub systemd: Result<String, String>,
-    /// The kernel clock.
-    pub clock: Result<ClockState, String>,
-    /// Time of the server minus time of this machine, in seconds, where the server tells its time.
-    pub skew: Option<i64>,
-    /// How the server answered; none if no server was named.
-    pub server: Option<Result<String, String>>,
+    /// The clock, and who keeps it.
+    pub time: Time,
+    /// The proxies that the environment names.
+    pub proxies: Vec<Setting>,
+    /// What offers the build; none if no server was named.
+    pub server: Option<Server>,
     /// What the build's detection scripts say of the node.
     pub identity: Identity,
     /// Name servers and who writes down which they are.
@@ -53,8 +53,8 @@ pub struct Outside<'a> {
 }
 
 impl Host {
-    /// Looks at the machine; `server` is the answer of a look at the build.
-    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: Option<Result<String, String>>) -> Host {
+    /// Looks at everything at the same time; `server` is the look at what offers the build, which others began.
+    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: impl Future<Output = Option<Server>>) -> Host {
         let systemd = async {
             match outside.systemd {
                 Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
@@ -62,12 +62,7 @@ impl Host {
                 None => Err("the node is a directory".to_owned()),
             }
         };
-        let skew = async {
-            match source {
-                Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
-                None => None,
-            }
-        };
+        let time = Time::look(outside.systemd, outside.clock);
         let identity = async {
             match outside.systemd {
                 Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
@@ -80,24 +75,9 @@ impl Host {
                 None => Dns::default(),
             }
         };
-        let (systemd, skew, identity, dns) = tokio::join!(systemd, skew, identity, dns);
-        Host {
-            uid: nix::unistd::geteuid().as_raw(),
-            systemd,
-            clock: outside.clock.state().map_err(|e| e.to_string()),
-            skew,
-            server,
-            identity,
-            dns,
-            addresses: addresses(),
-        }
+        let (systemd, time, identity, dns, server) = tokio::join!(systemd, time, identity, dns, server);
+        Host { uid: nix::unistd::geteuid().as_raw(), systemd, time, proxies: Setting::all(), server, identity, dns, addresses: addresses() }
     }
-}
-
-/// How far a server's clock is ahead, in seconds.
-fn skew(server: SystemTime) -> i64 {
-    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-    server.duration_since(SystemTime::now()).map_or_else(|behind| -seconds(behind.duration()), seconds)
 }
 
 fn addresses() -> Vec<std::net::IpAddr> {

@@ -6,4 +6,6 @@ pub mod host;
 pub mod ip_detect;
 pub mod node;
 pub mod packages;
+pub mod server;
 pub mod services;
+pub mod time;

@@ -36,10 +36,11 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "dns.bootstrap",
         skippable: true,
-        severity: Severity::Fail,
+        // Whether an install can work without is a question of the way to the server, proxies included.
+        severity: Severity::Warn,
         except: &[],
-        expected: "the bootstrap server's name resolves",
-        why: "packages are fetched from there, now and when they are repaired",
+        expected: "the bootstrap server's name resolves, now and through the resolvers of the build",
+        why: "packages are fetched from there, now and when they are repaired; DC/OS puts its resolvers in place of this node's",
         source: "dcos-download.service, pkgpanda setup",
         cure: "add the name to your name servers or to /etc/hosts, or use --bootstrap-url with an address",
         look: bootstrap,
@@ -147,9 +148,6 @@ fn bootstrap(facts: &Facts<'_>) -> Finding {
     let Some(Lookup { name, addresses, in_hosts }) = &dns.bootstrap else { return Finding::not_here("no server with a name") };
     let addresses = match addresses {
         Ok(addresses) => addresses,
-        Err(why) if matches!(facts.host.server, Some(Ok(_))) => {
-            return Finding::doubtful(format!("{why}; yet the server answers (through a proxy?)"));
-        }
         Err(why) => return Finding::bad(why),
     };
     let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod label;
 pub mod lock;
 pub mod process;
+pub mod reach;
 pub mod resolver;
 pub mod root;
 pub mod signals;

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod http_server;
 pub mod node;
+pub mod tls;
 pub mod tree;
 
 /// True as root. If not, says past the test runner that the test was not run, and fails it where `CI` is set.
