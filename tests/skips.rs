@@ -92,6 +92,7 @@ impl TestNode {
             skip: skip.iter().map(|(check, reason)| ((*check).to_owned(), (*reason).to_owned())).collect(),
             skip_all: skip_all.map(str::to_owned),
             wait_time_sync: None,
+            reset_identity: false,
             dry_run: false,
             start: false,
             follow: false,
