@@ -202,6 +202,9 @@ struct TypedInstall {
     /// Restart docker
     #[arg(long, env = "DCOS_NODE_RESTART_DOCKER")]
     restart_docker: bool,
+    /// Set aside what an earlier install kept of the node's identity
+    #[arg(long, env = "DCOS_NODE_RESET_IDENTITY")]
+    reset_identity: bool,
     /// Refuse a build that has no digests
     #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
     require_digests: bool,
@@ -332,6 +335,7 @@ fn meaning(typed: TypedCommand) -> Command {
             restart_docker: typed.restart_docker,
             preflight_only: typed.preflight_only,
             require_digests: typed.require_digests,
+            reset_identity: typed.reset_identity,
         }),
         TypedCommand::Preflight(typed) if typed.list => Command::List(typed.role),
         TypedCommand::Preflight(typed) => Command::Preflight {
@@ -342,6 +346,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 skip_all: None,
                 wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: typed.ip_detect,
+                reset_identity: false,
             },
             strict: typed.strict,
         },

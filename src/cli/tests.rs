@@ -1,3 +1,5 @@
+//! What was typed is understood, or refused with the reason.
+
 use super::*;
 
 fn parsed(line: &str) -> Result<Invocation, Refused> {

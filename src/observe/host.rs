@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::ip_detect::IpDetect;
+use super::dns::Dns;
+use super::ip_detect::Identity;
 use super::server::{Server, Setting};
 use super::time::Time;
 use crate::dcos::layout;
+use crate::dcos::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
+use crate::system::source::Source;
 use crate::system::systemd::Systemd;
 
 /// Facts about the machine, each with the reason if it could not be had.
@@ -27,8 +30,10 @@ pub struct Host {
     pub proxies: Vec<Setting>,
     /// What offers the build; none if no server was named.
     pub server: Option<Server>,
-    /// What the build's ip-detect says; none if there is no build to take it from.
-    pub ip_detect: Option<IpDetect>,
+    /// What the build's detection scripts say of the node.
+    pub identity: Identity,
+    /// Name servers and who writes down which they are.
+    pub dns: Dns,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
 }
@@ -40,26 +45,38 @@ pub struct Outside<'a> {
     /// systemd, or why it does not answer; none for a node that is a directory.
     pub systemd: Option<&'a Result<Arc<dyn Systemd>, String>>,
     /// The clock.
-    pub clock: &'a dyn Clock,
+    pub clock: &'a (dyn Clock + Send + Sync),
+    /// What the build says about the cluster.
+    pub settings: &'a Settings,
+    /// Tried in place of the build's ip-detect.
+    pub ip_detect: Option<&'a [u8]>,
 }
 
 impl Host {
-    /// Looks at the machine; of `server` and `ip_detect` it is known already what they are.
-    pub async fn look(outside: Outside<'_>, server: Option<Server>, ip_detect: Option<IpDetect>) -> Host {
-        let systemd = match outside.systemd {
-            Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
-            Some(Err(why)) => Err(why.clone()),
-            None => Err("the node is a directory".to_owned()),
+    /// Looks at everything at the same time; `server` is the look at what offers the build, which others began.
+    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: impl Future<Output = Option<Server>>) -> Host {
+        let systemd = async {
+            match outside.systemd {
+                Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+                Some(Err(why)) => Err(why.clone()),
+                None => Err("the node is a directory".to_owned()),
+            }
         };
-        Host {
-            uid: nix::unistd::geteuid().as_raw(),
-            systemd,
-            time: Time::look(outside.systemd, outside.clock).await,
-            proxies: Setting::all(),
-            server,
-            ip_detect,
-            addresses: addresses(),
-        }
+        let time = Time::look(outside.systemd, outside.clock);
+        let identity = async {
+            match outside.systemd {
+                Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
+                None => Identity::default(),
+            }
+        };
+        let dns = async {
+            match outside.systemd {
+                Some(systemd) => Dns::look(outside.root, systemd, outside.settings, source).await,
+                None => Dns::default(),
+            }
+        };
+        let (systemd, time, identity, dns, server) = tokio::join!(systemd, time, identity, dns, server);
+        Host { uid: nix::unistd::geteuid().as_raw(), systemd, time, proxies: Setting::all(), server, identity, dns, addresses: addresses() }
     }
 }
 

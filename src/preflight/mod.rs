@@ -4,6 +4,7 @@
 //! finding is follows from the table, by role and by the version of the build.
 
 pub mod clock;
+mod dns;
 pub mod explain;
 mod facts;
 mod identity;
@@ -20,7 +21,7 @@ use rule::Rule;
 
 /// The one table of checks, in the order in which they are shown.
 pub fn table() -> impl Iterator<Item = &'static Rule> {
-    [installation::RULES, server::RULES, clock::RULES, identity::RULES].into_iter().flatten()
+    [installation::RULES, server::RULES, clock::RULES, dns::RULES, identity::RULES].into_iter().flatten()
 }
 
 /// Judges everything.
