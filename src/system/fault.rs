@@ -4,7 +4,9 @@
 //! run with `DCOS_NODE_FAULTS_RECORD=FILE` (a line an effect: what, on which object) and addresses one point of it with
 //! `DCOS_NODE_FAULT='ACTION EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. ACTION is `kill`, or the error that the effect ends in.
 
+#[cfg(not(feature = "faults"))]
 use std::ffi::OsStr;
+#[cfg(not(feature = "faults"))]
 use std::io;
 
 /// What is about to be done to the outside.
