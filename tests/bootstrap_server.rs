@@ -163,7 +163,10 @@ async fn an_answer_that_is_an_error_is_the_first_broken_layer() {
 }
 
 /// A server that takes every connection and does this with it.
-async fn hostile<F: Future<Output = ()> + Send + 'static>(act: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> String {
+async fn hostile<F>(act: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -305,7 +305,7 @@ fn matrix(operation: Operation, name: &str) {
             if every || (index + seed) % 3 == number {
                 let case = Case { operation, action: "kill", point: point.clone(), follow_up, second: None };
                 cases.push(case.clone());
-                if every || (index + seed) % 5 == 0 {
+                if every || (index + seed).is_multiple_of(5) {
                     cases.push(Case { second: Some((index * 7919 + seed) % 1000), ..case });
                 }
             }

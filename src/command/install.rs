@@ -26,6 +26,7 @@ use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host};
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::plan::uninstall::Wish;
+use crate::preflight::report::{Check, Protection, Report};
 use crate::system::label;
 use crate::system::root::Root;
 
@@ -38,7 +39,7 @@ pub struct Request {
     pub bootstrap_url: Option<String>,
     /// Checks that the operator takes responsibility for, with reasons.
     pub skip: Vec<(String, String)>,
-    /// A reason for skipping every check that can be skipped.
+    /// A reason for skipping every check that fails and can be skipped.
     pub skip_all: Option<String>,
     /// How long a clock that is not synchronised is waited for.
     pub wait_time_sync: Option<Duration>,
@@ -84,6 +85,9 @@ pub struct Outcome {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<Preview>,
+    /// With `--dry-run`: how it was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
 }
 
 /// What an unprivileged run cannot do.
@@ -116,7 +120,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
             .leaving("nothing was changed"));
     }
-    let intent = intent(request, build, &settings);
+    let intent = intent(request, build, &settings, &report);
     if request.dry_run || request.preflight_only {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
@@ -274,6 +278,7 @@ fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
         units: Vec::new(),
         left: Vec::new(),
         plan: Vec::new(),
+        protection: preflight::protection(),
     }
 }
 
@@ -292,6 +297,7 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
         units: Vec::new(),
         left: Vec::new(),
         plan: Vec::new(),
+        protection: preflight::protection(),
     };
     if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
@@ -330,7 +336,8 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
     preview
 }
 
-fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent {
+fn intent(request: &Request, build: Build, settings: &Settings, report: &Report) -> InstallIntent {
+    let skip = |check: &Check| check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason });
     InstallIntent {
         role: request.role,
         build,
@@ -339,7 +346,7 @@ fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent
         restart_journald: request.restart_journald,
         restart_docker: request.restart_docker,
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
-        skips: check_request(request).skips().into_iter().map(|(check, reason)| Skip { check, reason }).collect(),
+        skips: report.checks.iter().filter_map(skip).collect(),
     }
 }
 
@@ -361,7 +368,7 @@ async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
     }
 }
 
-fn stopped_by(report: crate::preflight::report::Report) -> Failure {
+fn stopped_by(report: Report) -> Failure {
     let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
     let text = format!("this node is not ready: {}", blocking.join(", "));
     let cure = report.blocking().next().and_then(|c| c.cure.clone());

@@ -1,6 +1,7 @@
 //! One file a subcommand: the story of it in one readable function, from a request to a value.
 
-pub mod failure;
+pub mod explain;
+mod failure;
 pub mod install;
 pub mod preflight;
 pub mod recover;

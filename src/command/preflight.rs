@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Failure, World, time_sync};
+use super::{Failure, World, explain, time_sync};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
+use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
 use crate::observe::server::{Limits, Server};
 use crate::observe::{self, ip_detect};
-use crate::preflight::report::Report;
+use crate::preflight::report::{Protection, Report, Sealed};
 use crate::preflight::{self, Facts};
 use crate::system::files;
+use crate::system::seal::{self, Seal};
 use crate::system::source::Source;
 
 /// What was asked.
@@ -25,7 +27,7 @@ pub struct Request {
     pub bootstrap_url: Option<String>,
     /// Checks that the operator takes responsibility for, with reasons.
     pub skip: Vec<(String, String)>,
-    /// A reason for skipping every check that can be skipped.
+    /// A reason for skipping every check that fails and can be skipped.
     pub skip_all: Option<String>,
     /// How long a clock that is not synchronised is waited for.
     pub wait_time_sync: Option<Duration>,
@@ -34,23 +36,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// All checks that are skipped, with the reasons.
-    pub(super) fn skips(&self) -> Vec<(String, String)> {
-        let all = |reason: &String| {
-            let reason = reason.clone();
-            preflight::table().filter(|rule| rule.skippable).map(move |rule| (rule.id.to_owned(), reason.clone()))
-        };
-        let all = self.skip_all.iter().flat_map(all);
-        self.skip.iter().cloned().chain(all).collect()
-    }
-
     /// A skip must name a check that there is and that an install can do without.
     pub(super) fn check_skips(&self) -> Result<(), Failure> {
         for (asked, _) in &self.skip {
-            let why = match preflight::table().find(|rule| rule.id == asked) {
+            let why = match preflight::find(asked) {
                 Some(rule) if rule.skippable => continue,
                 Some(_) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
-                None => format!("there is no check {asked}"),
+                None => return Err(explain::unknown(asked)),
             };
             let skippable: Vec<&str> = preflight::table().filter(|rule| rule.skippable).map(|rule| rule.id).collect();
             return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why))
@@ -116,5 +108,29 @@ pub(super) async fn check(
     let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
     let host = Host::look(outside, server, detected).await;
     let facts = Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live() };
-    Ok(preflight::judge(&facts, &request.skips()))
+    let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };
+    if let Some(reason) = &request.skip_all {
+        report.skip_what_failed(reason);
+    }
+    Ok(report)
+}
+
+/// How the kernel keeps this process from writing.
+pub(super) fn protection() -> Protection {
+    let (sealed, why) = match seal::in_force() {
+        None => return Protection::default(),
+        Some(Seal::MountNamespace) => (Sealed::MountNamespace, None),
+        Some(Seal::Landlock) => (Sealed::Landlock, None),
+        Some(Seal::NotEnforced(why)) => (Sealed::NotEnforced, Some(why.clone())),
+    };
+    Protection { sealed: Some(sealed), not_enforced_because: why }
+}
+
+/// Judges a node that has DC/OS by what can be had without the network and without running anything.
+pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
+    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
+    let host = Host::look(outside, None, None).await;
+    let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
+    let settings = Settings::read(active);
+    preflight::judge(&Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live() }, &[])
 }

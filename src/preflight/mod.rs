@@ -4,6 +4,7 @@
 //! finding is follows from the table, by role and by the version of the build.
 
 pub mod clock;
+pub mod explain;
 mod facts;
 mod identity;
 mod installation;
@@ -11,6 +12,7 @@ pub mod report;
 pub mod rule;
 mod server;
 
+pub use explain::find;
 pub use facts::Facts;
 
 use report::Report;

@@ -17,6 +17,7 @@ pub mod process;
 pub mod reach;
 pub mod resolver;
 pub mod root;
+pub mod seal;
 pub mod signals;
 pub mod source;
 pub mod systemd;

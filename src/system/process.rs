@@ -22,6 +22,7 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::fault::{self, Effect};
+use super::seal;
 
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
@@ -164,7 +165,8 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
     fault::point(Effect::Spawn, &command.program)?;
-    let child = tokio::process::Command::new(&command.program)
+    let mut prepared = tokio::process::Command::new(&command.program);
+    prepared
         .args(&command.args)
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
@@ -173,8 +175,9 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn();
+        .kill_on_drop(true);
+    seal::prepare(&mut prepared);
+    let child = prepared.spawn();
     // Here and not on return: an argument outlives the guard, and the next program would inherit it, too.
     drop(inherited);
     child
