@@ -49,6 +49,8 @@ pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
+/// The kernel's tables of processes, sockets and mounts.
+pub const PROC: &str = "/proc";
 /// Held by the one dcos-node that may change this node.
 pub const LOCK: &str = "/run/dcos-node.lock";
 /// State of DC/OS' packages, kept by an uninstall unless data is purged.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::ip_detect::IpDetect;
+use super::ports::{self, Ports};
 use crate::dcos::build::BOOTSTRAP_LATEST;
 use crate::dcos::layout;
 use crate::system::clock::{Clock, ClockState};
@@ -32,6 +33,8 @@ pub struct Host {
     pub ip_detect: Option<IpDetect>,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
+    /// The ports that are taken; none for a node that is a directory.
+    pub ports: Option<Ports>,
 }
 
 /// What the look needs.
@@ -60,6 +63,7 @@ impl Host {
             Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
             None => None,
         };
+        let ports = on_this_machine(outside.root, |root| ports::look(&root.resolved(layout::PROC))).await;
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
@@ -68,8 +72,19 @@ impl Host {
             server,
             ip_detect,
             addresses: addresses(),
+            ports,
         }
     }
+}
+
+/// Looks where that may take a moment, if the node is this machine; none if it is a directory.
+async fn on_this_machine<T: Send + 'static>(root: &Root, look: impl FnOnce(&Root) -> T + Send + 'static) -> Option<T> {
+    if !root.is_live() {
+        return None;
+    }
+    let root = root.clone();
+    // A look that panicked counts as none.
+    tokio::task::spawn_blocking(move || look(&root)).await.ok()
 }
 
 /// How far a server's clock is ahead, in seconds.

@@ -5,4 +5,10 @@ pub mod host;
 pub mod ip_detect;
 pub mod node;
 pub mod packages;
+pub mod ports;
 pub mod services;
+
+/// An error of a file operation with its cause, in one line.
+fn told(error: &crate::system::files::Error) -> String {
+    format!("{error}: {}", error.source)
+}

@@ -7,6 +7,7 @@ mod clock;
 mod facts;
 mod identity;
 mod installation;
+mod ports;
 pub mod report;
 pub mod rule;
 mod server;
@@ -18,7 +19,7 @@ use rule::Rule;
 
 /// The one table of checks, in the order in which they are shown.
 pub fn table() -> impl Iterator<Item = &'static Rule> {
-    [installation::RULES, server::RULES, clock::RULES, identity::RULES].into_iter().flatten()
+    [installation::RULES, server::RULES, clock::RULES, identity::RULES, ports::RULES].into_iter().flatten()
 }
 
 /// Judges everything.

@@ -16,6 +16,7 @@ pub mod process;
 pub mod resolver;
 pub mod root;
 pub mod signals;
+pub mod sockets;
 pub mod source;
 pub mod systemd;
 pub mod unpack;

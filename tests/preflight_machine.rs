@@ -1,0 +1,13 @@
+//! What preflight says about a machine: each check on recorded facts, good and bad, and some on a real node.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+#[path = "preflight_machine/ports.rs"]
+mod ports;
+#[path = "preflight_machine/recorded.rs"]
+mod recorded;
