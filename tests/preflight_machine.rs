@@ -7,7 +7,15 @@
 
 mod support;
 
+#[path = "preflight_machine/docker.rs"]
+mod docker;
+#[path = "preflight_machine/facts.rs"]
+mod facts;
 #[path = "preflight_machine/ports.rs"]
 mod ports;
+#[path = "preflight_machine/real.rs"]
+mod real;
 #[path = "preflight_machine/recorded.rs"]
 mod recorded;
+#[path = "preflight_machine/storage.rs"]
+mod storage;

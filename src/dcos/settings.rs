@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The members of a dcos-config package that [`Settings`] reads.
-pub const CONFIG_MEMBERS: [&str; 5] = ["bin/detect_ip", "bin/detect_ip_public", "etc/check_time.env", "etc/dns_config", "etc/master_list"];
+pub const CONFIG_MEMBERS: [&str; 6] =
+    ["bin/detect_ip", "bin/detect_ip_public", "etc/check_time.env", "etc/dcos_net", "etc/dns_config", "etc/master_list"];
 /// The member of a dcos-metadata package that says which release it is.
 pub const VERSION_MEMBER: &str = "etc/dcos-version.json";
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub detect_ip_public: Option<Vec<u8>>,
     /// `ENABLE_CHECK_TIME` of `check_time.env`.
     pub check_time: Option<bool>,
+    /// `DCOS_NET_IPV6` of `dcos_net` (`enable_ipv6` of the configuration); dcos-net takes none for true.
+    pub ipv6: Option<bool>,
     /// `RESOLVERS` of `dns_config`.
     pub resolvers: Vec<String>,
     /// `master_list`, only with static discovery.
@@ -53,6 +56,7 @@ impl Settings {
             detect_ip: find("bin/detect_ip"),
             detect_ip_public: find("bin/detect_ip_public"),
             check_time: text("etc/check_time.env").and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
+            ipv6: text("etc/dcos_net").and_then(|t| variable(&t, "DCOS_NET_IPV6").and_then(|v| v.parse().ok())),
             resolvers: text("etc/dns_config")
                 .and_then(|t| {
                     variable(&t, "RESOLVERS").map(|v| v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect())
@@ -84,10 +88,11 @@ mod tests {
         let settings = Settings::read(|member| match member {
             "etc/check_time.env" => Some(b"# x\nENABLE_CHECK_TIME=\"false\"\n".to_vec()),
             "etc/dns_config" => Some(b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, 192.0.2.2:5353\n".to_vec()),
+            "etc/dcos_net" => Some(b"DCOS_NET_WATCHDOG=true\nDCOS_NET_IPV6=false\n".to_vec()),
             "etc/master_list" => Some(br#"["10.0.0.1"]"#.to_vec()),
             _ => None,
         });
         assert_eq!((settings.check_time, settings.resolvers.len(), settings.masters), (Some(false), 2, Some(vec!["10.0.0.1".to_owned()])));
-        assert_eq!((settings.detect_ip, settings.version), (None, None));
+        assert_eq!((settings.detect_ip, settings.version, settings.ipv6), (None, None, Some(false)));
     }
 }

@@ -6,8 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::docker::{self as daemon, Engine};
 use super::ip_detect::IpDetect;
+use super::machine::{self, Machine};
+use super::neighbours::{self, Neighbours};
 use super::ports::{self, Ports};
+use super::programs::{self, Programs};
+use super::storage::{self, Place};
 use crate::dcos::build::BOOTSTRAP_LATEST;
 use crate::dcos::layout;
 use crate::system::clock::{Clock, ClockState};
@@ -35,6 +40,16 @@ pub struct Host {
     pub addresses: Vec<std::net::IpAddr>,
     /// The ports that are taken; none for a node that is a directory.
     pub ports: Option<Ports>,
+    /// The machine and its kernel; none for a node that is a directory.
+    pub machine: Option<Machine>,
+    /// Programs of the distribution; none for a node that is a directory.
+    pub programs: Option<Programs>,
+    /// Services that share the network; none for a node that is a directory.
+    pub neighbours: Option<Result<Neighbours, String>>,
+    /// The docker daemon, or why it does not answer; none for a node that is a directory.
+    pub docker: Option<Result<Engine, String>>,
+    /// The file systems that hold what DC/OS writes, by path; none for a node that is a directory.
+    pub storage: Option<Vec<(String, Result<Place, String>)>>,
 }
 
 /// What the look needs.
@@ -63,7 +78,14 @@ impl Host {
             Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
             None => None,
         };
-        let ports = on_this_machine(outside.root, |root| ports::look(&root.resolved(layout::PROC))).await;
+        let root = outside.root;
+        let (ports, machine, programs, neighbours, (docker, storage)) = tokio::join!(
+            on_this_machine(root, |root| ports::look(&root.resolved(layout::PROC))),
+            on_this_machine(root, machine::look),
+            on_this_machine(root, programs::look),
+            neighbours(root, outside.systemd),
+            docker_and_storage(root),
+        );
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
@@ -73,6 +95,11 @@ impl Host {
             ip_detect,
             addresses: addresses(),
             ports,
+            machine,
+            programs,
+            neighbours,
+            docker,
+            storage,
         }
     }
 }
@@ -85,6 +112,24 @@ async fn on_this_machine<T: Send + 'static>(root: &Root, look: impl FnOnce(&Root
     let root = root.clone();
     // A look that panicked counts as none.
     tokio::task::spawn_blocking(move || look(&root)).await.ok()
+}
+
+async fn neighbours(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Option<Result<Neighbours, String>> {
+    match systemd {
+        _ if !root.is_live() => None,
+        Ok(systemd) => Some(neighbours::look(root, systemd.as_ref()).await),
+        Err(why) => Some(Err(why.clone())),
+    }
+}
+
+/// Docker tells where its state is, and so which file system to look at.
+async fn docker_and_storage(root: &Root) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
+    if !root.is_live() {
+        return (None, None);
+    }
+    let engine = daemon::look(root).await;
+    let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
+    (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
 }
 
 /// How far a server's clock is ahead, in seconds.

@@ -1,12 +1,17 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
 
 pub mod build;
+pub mod docker;
 pub mod host;
 pub mod ip_detect;
+pub mod machine;
+pub mod neighbours;
 pub mod node;
 pub mod packages;
 pub mod ports;
+pub mod programs;
 pub mod services;
+pub mod storage;
 
 /// An error of a file operation with its cause, in one line.
 fn told(error: &crate::system::files::Error) -> String {

@@ -4,13 +4,19 @@
 //! finding is follows from the table, by role and by the version of the build.
 
 mod clock;
+mod docker;
 mod facts;
+mod hardware;
 mod identity;
 mod installation;
+mod kernel;
+mod neighbours;
 mod ports;
 pub mod report;
 pub mod rule;
 mod server;
+mod software;
+mod storage;
 
 pub use facts::Facts;
 
@@ -19,7 +25,21 @@ use rule::Rule;
 
 /// The one table of checks, in the order in which they are shown.
 pub fn table() -> impl Iterator<Item = &'static Rule> {
-    [installation::RULES, server::RULES, clock::RULES, identity::RULES, ports::RULES].into_iter().flatten()
+    [
+        installation::RULES,
+        server::RULES,
+        clock::RULES,
+        identity::RULES,
+        hardware::RULES,
+        kernel::RULES,
+        software::RULES,
+        storage::RULES,
+        docker::RULES,
+        neighbours::RULES,
+        ports::RULES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Judges everything.

@@ -12,6 +12,7 @@ pub mod journald;
 pub mod kernel;
 pub mod label;
 pub mod lock;
+pub mod mounts;
 pub mod process;
 pub mod resolver;
 pub mod root;
