@@ -10,7 +10,7 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: test demo static clean setup
+.PHONY: test demo static crash-matrix clean setup
 
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
 test: setup
@@ -30,7 +30,12 @@ static:
 	cargo build --locked --release --bin dcos-node --target "$$target"; \
 	install -D -m 755 "target/$$target/release/dcos-node" dist/dcos-node; \
 	if readelf --program-headers --dynamic dist/dcos-node | grep -E 'INTERP|NEEDED'; then echo "dist/dcos-node is not static" >&2; exit 1; fi; \
+	if grep -q DCOS_NODE_FAULT dist/dcos-node; then echo "dist/dcos-node has the tests' fault points in it" >&2; exit 1; fi; \
 	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
+
+# Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a shard of it, another one at each commit.
+crash-matrix:
+	CRASH_MATRIX=all cargo test --locked --test crash -- --nocapture
 
 clean:
 	cargo clean

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -39,6 +40,10 @@ pub enum Command {
     Status,
     /// Go on with what was interrupted.
     Recover(recover::Request),
+    /// Tell what a check means.
+    Explain(String),
+    /// Tell which checks there are.
+    List(Option<Role>),
     /// Print a text that was made from this very command line's definition.
     Print(String),
 }
@@ -61,6 +66,16 @@ pub struct Printing {
 }
 
 impl Invocation {
+    /// Whether the command promises to change nothing, so that the kernel may hold it to that.
+    pub fn must_not_write(&self) -> bool {
+        match &self.command {
+            Command::Install(request) => request.dry_run || request.preflight_only,
+            Command::Uninstall(request) => request.dry_run,
+            Command::Preflight { .. } => true,
+            Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+        }
+    }
+
     /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
     pub fn words(&self) -> String {
         match &self.command {
@@ -69,7 +84,7 @@ impl Invocation {
             Command::Uninstall(_) => "dcos-node uninstall".into(),
             Command::Status => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
-            Command::Print(_) => "dcos-node".into(),
+            Command::Explain(_) | Command::List(_) | Command::Print(_) => "dcos-node".into(),
         }
     }
 }
@@ -137,6 +152,11 @@ enum TypedCommand {
         #[arg(long, hide = true)]
         at_boot: bool,
     },
+    /// Tell what a check means, where DC/OS asks for it, and the cure
+    Explain {
+        /// The id of a check; preflight --list shows all
+        check: String,
+    },
     /// Print shell completions
     Completions {
         /// For which shell
@@ -146,14 +166,21 @@ enum TypedCommand {
     Man,
 }
 
+/// Checks with reasons: one on the command line, one a line in the environment.
+#[derive(Clone, Debug)]
+struct Skips(Vec<(String, String)>);
+
 #[derive(Debug, Args)]
 struct Source {
     /// Where the build is: http(s)://..., file:///... or a directory
     #[arg(long, value_name = "URL", env = "DCOS_NODE_BOOTSTRAP_URL")]
     bootstrap_url: Option<String>,
     /// Take responsibility for a check; the reason is kept. Repeatable
-    #[arg(long, value_name = "CHECK=REASON", value_parser = skip, env = "DCOS_NODE_SKIP", value_delimiter = '\n')]
-    skip: Vec<(String, String)>,
+    #[arg(long, value_name = "CHECK=REASON", value_parser = skips, env = "DCOS_NODE_SKIP")]
+    skip: Vec<Skips>,
+    /// Wait so long for a synchronised clock: 30s, 15m or 1h
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "DCOS_NODE_WAIT_TIME_SYNC")]
+    wait_time_sync: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -178,7 +205,7 @@ struct TypedInstall {
     /// Refuse a build that has no digests
     #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
     require_digests: bool,
-    /// Skip every check that can be skipped (as dcos_install.sh -d)
+    /// Skip every check that fails and can be (as dcos_install.sh -d)
     #[arg(short = 'd', long, env = "DCOS_NODE_DISABLE_PREFLIGHT")]
     disable_preflight: bool,
     /// Only run the checks (as dcos_install.sh -p)
@@ -199,6 +226,9 @@ struct TypedPreflight {
     /// Warnings and unknowns count: exit code 4
     #[arg(long, env = "DCOS_NODE_STRICT")]
     strict: bool,
+    /// List the checks, with their severity for the role; look at nothing
+    #[arg(long)]
+    list: bool,
     /// Try this ip-detect script instead of the build's
     #[arg(long, value_name = "FILE", env = "DCOS_NODE_IP_DETECT")]
     ip_detect: Option<PathBuf>,
@@ -217,8 +247,19 @@ struct TypedUninstall {
     yes: bool,
 }
 
+impl Source {
+    fn skips(&self) -> Vec<(String, String)> {
+        self.skip.iter().flat_map(|skips| skips.0.clone()).collect()
+    }
+}
+
 fn role(word: &str) -> Result<Role, String> {
     word.parse().map_err(|e: crate::dcos::role::UnknownRole| e.to_string())
+}
+
+fn skips(text: &str) -> Result<Skips, String> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(skip).collect::<Result<_, _>>().map(Skips)
 }
 
 fn skip(text: &str) -> Result<(String, String), String> {
@@ -231,6 +272,19 @@ fn skip(text: &str) -> Result<(String, String), String> {
                 .into())
         }
     }
+}
+
+/// A number and `s`, `m` or `h`; up to a day, so that a slip of the finger does not wait for a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("it takes a number and a unit, for example 30s, 15m or 1h".into()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|seconds| *seconds <= 24 * 3600);
+    seconds.map(Duration::from_secs).ok_or_else(|| "it takes a number and a unit, at most 24h".into())
 }
 
 /// What parsing came to if there is nothing to run.
@@ -267,9 +321,10 @@ fn meaning(typed: TypedCommand) -> Command {
     match typed {
         TypedCommand::Install(typed) => Command::Install(install::Request {
             role: typed.role,
+            skip: typed.source.skips(),
             bootstrap_url: typed.source.bootstrap_url,
-            skip: typed.source.skip,
             skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
+            wait_time_sync: typed.source.wait_time_sync,
             dry_run: typed.dry_run,
             start: !typed.no_start,
             follow: !typed.no_block_dcos_setup,
@@ -278,12 +333,14 @@ fn meaning(typed: TypedCommand) -> Command {
             preflight_only: typed.preflight_only,
             require_digests: typed.require_digests,
         }),
+        TypedCommand::Preflight(typed) if typed.list => Command::List(typed.role),
         TypedCommand::Preflight(typed) => Command::Preflight {
             request: preflight::Request {
                 role: typed.role,
+                skip: typed.source.skips(),
                 bootstrap_url: typed.source.bootstrap_url,
-                skip: typed.source.skip,
                 skip_all: None,
+                wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: typed.ip_detect,
             },
             strict: typed.strict,
@@ -293,6 +350,7 @@ fn meaning(typed: TypedCommand) -> Command {
         }
         TypedCommand::Status => Command::Status,
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
+        TypedCommand::Explain { check } => Command::Explain(check),
         TypedCommand::Completions { shell } => Command::Print(completions(shell)),
         TypedCommand::Man => Command::Print(manual()),
     }
@@ -342,6 +400,10 @@ mod tests {
             "dcos-node install master --skip time.sync",
             "dcos-node install master -d -p",
             "dcos-node status --json --events -",
+            "dcos-node preflight --wait-time-sync 15",
+            "dcos-node preflight --wait-time-sync m",
+            "dcos-node preflight --wait-time-sync 25h",
+            "dcos-node preflight --wait-time-sync 18446744073709551615h",
         ] {
             assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
         }
@@ -354,6 +416,32 @@ mod tests {
             panic!()
         };
         assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(["30s", "15m", "1h", "0s"].map(|text| duration(text).map(|d| d.as_secs())), [Ok(30), Ok(900), Ok(3600), Ok(0)]);
+    }
+
+    #[test]
+    fn what_promises_to_change_nothing_is_held_to_it() {
+        for line in ["preflight", "preflight master", "install master --dry-run", "install master -p", "uninstall --dry-run"] {
+            assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| i.must_not_write()), "{line}");
+        }
+        for line in ["install master", "install master -d", "uninstall", "recover"] {
+            assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| !i.must_not_write()), "{line}");
+        }
+    }
+
+    #[test]
+    fn skips_are_one_a_line() {
+        let pair = |check: &str, reason: &str| (check.to_owned(), reason.to_owned());
+        let Skips(read) = skips("time.sync = a=b\n\n  ports.free=ours\n").unwrap();
+        assert_eq!(read, [pair("time.sync", "a=b"), pair("ports.free", "ours")]);
+        assert!(skips("").is_ok_and(|none| none.0.is_empty()));
+        for text in ["time.sync", "time.sync=", "=reason", "a=b\nc"] {
+            assert!(skips(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use dcos_node::action::site::Stop;
+use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation};
-use dcos_node::command::{Failure, World, install, preflight, recover, status, uninstall};
+use dcos_node::command::{Failure, World, explain, install, preflight, recover, status, uninstall};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -15,8 +15,8 @@ use dcos_node::output::{self, follow};
 use dcos_node::system::append::Growing;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::root::Root;
-use dcos_node::system::signals;
 use dcos_node::system::systemd::{self, Systemd};
+use dcos_node::system::{seal, signals};
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args_os()) {
@@ -32,7 +32,13 @@ fn main() -> ExitCode {
     };
     output::log::start(invocation.printing.verbose, invocation.printing.json_log);
     let printing = &invocation.printing;
-    let exit = match (lines(printing.events.as_deref()), tokio::runtime::Runtime::new()) {
+    // Before the seal: the operator asked for this one file.
+    let lines = lines(printing.events.as_deref());
+    if invocation.must_not_write() {
+        // Before the runtime: the kernel seals one thread and those that come after it.
+        seal::seal();
+    }
+    let exit = match (lines, tokio::runtime::Runtime::new()) {
         (Ok(lines), Ok(runtime)) => {
             let wish = follow::Wish { lines, verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
             let (events, follower) = follow::follow(wish);
@@ -65,13 +71,32 @@ enum Value {
     Uninstall(uninstall::Outcome),
     Status(status::Outcome),
     Recover(recover::Outcome),
+    Explain(explain::Outcome),
+    List(explain::List),
     Text(String),
 }
 
 async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> {
-    if let Command::Print(text) = &invocation.command {
-        return Ok(Value::Text(text.clone()));
+    let world = || world(invocation, events);
+    match &invocation.command {
+        Command::Install(request) => install::run(request, &world().await).await.map(Value::Install),
+        Command::Preflight { request, strict } => {
+            preflight::run(request, &world().await).await.map(|report| Value::Preflight(report, *strict))
+        }
+        Command::Uninstall(request) => {
+            let world = world().await;
+            uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall)
+        }
+        Command::Status => status::run(&world().await).await.map(Value::Status),
+        Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
+        Command::Explain(check) => explain::run(check).map(Value::Explain),
+        Command::List(role) => Ok(Value::List(explain::list(*role))),
+        Command::Print(text) => Ok(Value::Text(text.clone())),
     }
+}
+
+/// What commands that look at a node work with.
+async fn world(invocation: &Invocation, events: Events) -> World {
     let root = Root::new(&invocation.root);
     let stop = Stop::default();
     let asked = stop.clone();
@@ -80,22 +105,15 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
         asked.ask();
         news.note("stopping at the next safe point; once more stops at once");
     });
-    let world = World {
+    World {
         systemd: connect(&root).await,
+        patience: PATIENCE,
         root,
         clock: Arc::new(KernelClock),
         events,
         stop,
         command_line: invocation.words(),
         ca_file: invocation.ca_file.clone(),
-    };
-    match &invocation.command {
-        Command::Install(request) => install::run(request, &world).await.map(Value::Install),
-        Command::Preflight { request, strict } => preflight::run(request, &world).await.map(|report| Value::Preflight(report, *strict)),
-        Command::Uninstall(request) => uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall),
-        Command::Status => status::run(&world).await.map(Value::Status),
-        Command::Recover(request) => recover::run(request, &world).await.map(Value::Recover),
-        Command::Print(text) => Ok(Value::Text(text.clone())),
     }
 }
 
@@ -106,12 +124,13 @@ fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Re
     Ok(uninstall::Request { yes, ..request })
 }
 
-async fn connect(root: &Root) -> Result<Arc<dyn Systemd>, String> {
+/// This machine's systemd; a directory has none.
+async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
     if !root.is_live() {
-        return Err("the node is a directory".into());
+        return None;
     }
-    let sockets = systemd::Sockets::default();
-    systemd::connect(&sockets).await.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string())
+    let connected = systemd::connect(&systemd::Sockets::default()).await;
+    Some(connected.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string()))
 }
 
 /// Prints what came of it and says how to exit.
@@ -149,6 +168,10 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Uninstall(outcome), false) => output::text(&output::outcome::uninstall(outcome, paint)),
         (Value::Status(status), true) => output::json(status),
         (Value::Status(status), false) => output::text(&output::status::text(status, paint)),
+        (Value::Explain(outcome), true) => output::json(outcome),
+        (Value::Explain(outcome), false) => output::text(&output::explain::text(outcome, paint)),
+        (Value::List(list), true) => output::json(list),
+        (Value::List(list), false) => output::text(&output::explain::list(list, paint)),
         (Value::Recover(outcome), true) => output::json(outcome),
         (Value::Recover(outcome), false) => output::text(&output::outcome::recover(outcome, paint)),
     }

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use dcos_node::system::http::{Body, Client, Error, Kind, Options, get_unix};
-use dcos_node::system::source::{self, Source};
+use dcos_node::system::source::{self, Presence, Source};
 use support::http_server::Server;
 
 /// Bytes that differ everywhere, so that a part in the wrong place is noticed.
@@ -283,12 +283,13 @@ async fn a_source_is_the_same_on_a_server_and_in_a_directory() {
         assert_eq!(length, Some(300_000));
         assert!(read.unwrap() == content);
         assert_eq!(source.read("sub/x", 1).await.unwrap(), b"x");
-        assert_eq!((source.exists("sub/x").await.unwrap(), source.exists("sub/y").await.unwrap()), (Some(1), None));
+        assert_eq!(source.presence("sub/x").await.unwrap(), Presence::Present { bytes: Some(1) });
+        assert_eq!(source.presence("sub/y").await.unwrap(), Presence::Absent);
         assert!(source.read("sub/y", 1).await.unwrap_err().is_not_found());
     }
     server.refuse_head("/file").hide_length("/file");
     let source = Source::parse(server.url(), &client()).unwrap();
-    assert_eq!(source.exists("file").await.unwrap(), Some(300_000));
+    assert_eq!(source.presence("file").await.unwrap(), Presence::Present { bytes: None });
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
         .exits_with(2)
         .stderr_has("cannot be skipped");
     served.server.stop();
-    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.server");
+    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.connect");
     served.server.start();
     is_as_before(&node, &before);
 
@@ -313,3 +313,35 @@ fn it_works_without_a_bus_with_usr_read_only_and_without_newer_system_calls() {
 /// System calls that Linux 3.10 does not have and that we, the standard library or a dependency might use.
 const NEWER: &str = "openat2 renameat2 copy_file_range memfd_create pidfd_open pidfd_send_signal close_range faccessat2 statx clone3 execveat \
     epoll_pwait2 preadv2 pwritev2 rseq membarrier io_uring_setup landlock_create_ruleset mount_setattr futex_waitv getrandom";
+
+#[test]
+fn journald_is_left_alone_while_docker_runs_containers_unless_told_otherwise() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::tiny());
+    let node = node_for("docker", &served);
+    node.write_script("/opt/docker", DOCKER);
+    node.run(&["systemd-run", "--quiet", "--unit=docker", "/opt/docker"]).succeeds();
+    node.shell("for i in $(seq 100); do [ -S /run/docker.sock ] && exit 0; sleep 0.1; done; exit 1").succeeds();
+    let pid = || node.run(&["systemctl", "show", "-p", "MainPID", "systemd-journald", "docker"]).stdout().to_owned();
+    let before = pid();
+    install(&node, &served, "slave").succeeds().stdout_has("it applies at the next boot");
+    assert_eq!(pid(), before, "journald or docker was restarted");
+    node.run(&["dcos-node", "uninstall"]).succeeds();
+    let told = node.run(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d", "--restart-journald"]);
+    told.succeeds().stdout_lacks("next boot");
+    assert_ne!(pid(), before, "journald was not restarted");
+}
+
+/// Stands in for a docker daemon: one container runs.
+const DOCKER: &str = r#"#!/usr/bin/perl
+use IO::Socket::UNIX;
+my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM(), Local => "/run/docker.sock", Listen => 5) or die $!;
+while (my $client = $socket->accept) {
+    while (my $line = <$client>) { last if $line =~ /^\r?\n$/ }
+    my $body = '[{"Id":"1"}]';
+    print $client "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    close $client;
+}
+"#;

@@ -118,14 +118,14 @@ impl Bare {
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().unwrap()
     }
 
-    /// What `preflight` finds of the server.
-    fn server_check(&self, url: &str) -> (String, String) {
+    /// What `preflight` finds of one layer of the server.
+    fn server_check(&self, id: &str, url: &str) -> (String, String) {
         let output = self.run(&["preflight", "master", "--json", "--bootstrap-url", url]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
         // There is no systemd in a bare root, so the node is not ready; but everything was checked.
         assert_eq!(output.status.code(), Some(3), "{told}");
-        let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "bootstrap.server").unwrap();
+        let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
         (check["verdict"].as_str().unwrap().to_owned(), check["found"].as_str().unwrap().to_owned())
     }
 }
@@ -148,7 +148,7 @@ async fn in_a_bare_root_it_finds_the_server_in_the_hosts_file() {
     }
     let (server, _build) = serve().await;
     let bare = Bare::with(&[("hosts", format!("127.0.0.1 {NAME}\n")), ("resolv.conf", String::new())]);
-    let (verdict, found) = bare.server_check(&named(&server));
+    let (verdict, found) = bare.server_check("bootstrap.build", &named(&server));
     assert_eq!(verdict, "pass", "{found}");
     assert!(found.contains("3 packages"), "{found}");
 }
@@ -161,11 +161,11 @@ async fn in_a_bare_root_it_asks_the_name_server() {
     let (server, _build) = serve().await;
     let names = NameServer::start();
     let bare = Bare::with(&[("resolv.conf", format!("nameserver {}\n", names.address))]);
-    let (verdict, found) = bare.server_check(&named(&server));
+    let (verdict, found) = bare.server_check("bootstrap.build", &named(&server));
     assert_eq!(verdict, "pass", "{found}");
     assert!(names.asked.lock().unwrap().iter().any(|name| name == NAME), "the name server was not asked");
 
-    let (verdict, found) = bare.server_check("http://no-such-host.dcos-node.test:1");
+    let (verdict, found) = bare.server_check("bootstrap.name", "http://no-such-host.dcos-node.test:1");
     assert_eq!(verdict, "fail");
     assert!(found.contains("there is no such name"), "{found}");
 }

@@ -14,7 +14,7 @@ use crate::system::files;
 const FARM: [&str; 4] = ["bin", "etc", "include", "lib"];
 
 pub(crate) fn objects() -> Vec<Object> {
-    layout::ACTIVE_NAMES.iter().map(|name| Object::ActiveName { name: (*name).to_owned() }).collect()
+    layout::ACTIVE_NAMES.iter().map(|name| Object::ActiveName { name: (*name).to_owned(), incoming: None }).collect()
 }
 
 pub(crate) fn build(site: &Site, set: &ActiveSet) -> anyhow::Result<()> {

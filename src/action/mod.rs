@@ -224,12 +224,16 @@ impl Action {
             Action::PlaceFile { path, content, .. } => place::file_objects(site, path, content),
             Action::PlaceLink { path, target } => place::link_objects(site, path, target),
             Action::KeepResolvConf => resolv_conf::objects(site),
-            Action::FetchBootstrap { expected, .. } => fetch::objects(site, expected),
+            Action::FetchBootstrap { id, expected } => {
+                let scratch = Object::Scratch { path: crate::dcos::layout::bootstrap_staging(id) };
+                Ok(fetch::objects(site, expected)?.into_iter().chain([scratch]).collect())
+            }
             Action::FetchPackage { id } => fetch::objects(site, std::slice::from_ref(id)),
             Action::AddAccount { account } => account::objects(site, account),
             Action::MakeStateDirectory { directory } => state_directory::objects(site, directory),
             Action::BuildActiveSet { .. } => Ok(active_set::objects()),
             Action::PlaceUnits { units } => units::objects(site, units),
+            Action::SwitchName { name } => switch::objects(site, name),
             _ => Ok(Vec::new()),
         }
     }
@@ -251,7 +255,10 @@ impl Action {
             Action::AddAccount { account } => account::add(site, &account).await,
             Action::MakeStateDirectory { directory } => site.blocking(move |s| state_directory::make(s, &directory)).await,
             Action::BuildActiveSet { set } => site.blocking(move |s| active_set::build(s, &set)).await,
-            Action::SwitchName { name } => site.blocking(move |s| switch::name(s, &name)).await,
+            Action::SwitchName { name } => {
+                let story = journal.story();
+                site.blocking(move |s| switch::name(s, &name, &story)).await
+            }
             Action::PlaceUnits { units } => units::place(site, units).await,
             Action::Reload => services::reload(site).await,
             Action::Restart { unit } => services::restart(site, &unit).await,
@@ -275,9 +282,9 @@ impl Object {
             | Object::File { path, .. }
             | Object::Link { path, .. }
             | Object::StateDirectory { path, .. }
-            | Object::Runtime { path } => path.display().to_string(),
+            | Object::Scratch { path } => path.display().to_string(),
             Object::Package { id } => id.to_string(),
-            Object::ActiveName { name } => layout::active_name(name).display().to_string(),
+            Object::ActiveName { name, .. } => layout::active_name(name).display().to_string(),
             Object::Account { account, .. } => account.user.clone(),
             Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
             Object::Units { .. } => "units".into(),

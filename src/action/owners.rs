@@ -21,13 +21,13 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
                 };
                 files::give(&real, 0, 0, mode)?;
             }
-            Object::ActiveName { name } => {
+            Object::ActiveName { name, .. } => {
                 for path in [layout::active_name(name), layout::new_name(name)] {
                     give_root(&site.root.at(path))?;
                 }
             }
             Object::Package { id } => package(site, id)?,
-            Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Runtime { .. } => {}
+            Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Scratch { .. } => {}
         }
     }
     Ok(give_root(&site.root.at(layout::OUR_STATE))?)

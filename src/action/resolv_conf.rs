@@ -37,6 +37,7 @@ pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
 /// Puts back whatever stood at a path.
 pub(crate) fn restore_path(site: &Site, path: &Path, before: &Before) -> anyhow::Result<()> {
     let real = site.root.at(path);
+    files::remove_staging(&real)?;
     match before {
         Before::Absent => files::remove_file(&real)?,
         Before::Link { target, .. } => files::place_link(&real, target)?,

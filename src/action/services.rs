@@ -8,9 +8,6 @@ use super::Site;
 use crate::dcos::event::Event;
 use crate::system::systemd::{self, Job, JobResult, Systemd};
 
-/// How long jobs of a start or stop are followed. DC/OS' units poll for minutes; what has not ended by then goes on by itself.
-pub const PATIENCE: Duration = Duration::from_secs(300);
-
 fn of(site: &Site) -> anyhow::Result<&dyn Systemd> {
     site.systemd.as_deref().context("systemd does not run here")
 }
@@ -41,11 +38,11 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
         return Ok(());
     }
     site.events.send(Event::Waiting { text: format!("for the jobs of {unit}") });
-    match of(site)?.wait(&job, PATIENCE).await {
+    match of(site)?.wait(&job, site.patience).await {
         Ok(JobResult::Done) => Ok(()),
         Ok(other) => anyhow::bail!("starting {unit} ended as {other:?}"),
         Err(systemd::Error::Deadline { .. }) => {
-            site.events.warn(format!("jobs of {unit} have not ended after {} seconds; they go on", PATIENCE.as_secs()));
+            site.events.warn(format!("jobs of {unit} have not ended after {} seconds; they go on", site.patience.as_secs()));
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -71,7 +68,7 @@ pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
             let result = match systemd.wait(&job, Duration::from_secs(2)).await {
                 Err(systemd::Error::Deadline { .. }) => {
                     site.events.send(Event::Waiting { text: format!("for {unit} to stop") });
-                    systemd.wait(&job, PATIENCE).await?
+                    systemd.wait(&job, site.patience).await?
                 }
                 other => other?,
             };

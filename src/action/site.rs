@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::dcos::event::Events;
 use crate::dcos::layout;
@@ -12,6 +13,9 @@ use crate::system::source::Source;
 use crate::system::systemd::Systemd;
 use crate::system::unpack::Names;
 
+/// How long the jobs of a start or stop are followed on a real node. DC/OS' units poll for minutes; what has not ended by then goes on by itself.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Everything that an action needs of the outside. Cheap to clone.
 #[derive(Clone)]
 pub struct Site {
@@ -19,6 +23,8 @@ pub struct Site {
     pub root: Root,
     /// The node's systemd; none for a node that is a directory.
     pub systemd: Option<Arc<dyn Systemd>>,
+    /// How long the jobs of a start or stop are followed.
+    pub patience: Duration,
     /// Where packages come from; none when all are there.
     pub source: Option<Source>,
     /// Whether owners and accounts can be set.

@@ -28,6 +28,7 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         }
         Object::File { path, before, .. } => resolv_conf::restore_path(site, path, before)?,
         Object::Link { path, target, before } => {
+            files::remove_staging(&site.root.at(path))?;
             let ours = matches!(files::standing(&site.root.at(path))?, Some(Standing::Link { target: now }) if now == *target);
             if ours {
                 resolv_conf::restore_path(site, path, before)?;
@@ -38,11 +39,13 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
             files::remove_tree(&site.root.at(layout::staging(id)))?;
             files::remove_file(&site.root.at(layout::manifest(id)))?;
         }
-        Object::ActiveName { name } => {
-            files::remove_tree(&site.root.at(layout::active_name(name)))?;
-            files::remove_tree(&site.root.at(layout::new_name(name)))?;
+        Object::ActiveName { name, .. } => {
+            for path in [layout::active_name(name), layout::new_name(name)] {
+                files::remove_tree(&site.root.at(&path))?;
+                files::remove_staging(&site.root.at(&path))?;
+            }
         }
-        Object::StateDirectory { path, .. } | Object::Runtime { path } => files::remove_tree(&site.root.at(path))?,
+        Object::StateDirectory { path, .. } | Object::Scratch { path } => files::remove_tree(&site.root.at(path))?,
         Object::ResolvConf { before } => resolv_conf::restore(site, before)?,
         Object::Account { .. } | Object::Units { .. } => {}
     }

@@ -1,6 +1,7 @@
 //! `dcos-node install ROLE`: the main job.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -25,7 +26,9 @@ use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host};
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::plan::uninstall::Wish;
+use crate::preflight::report::{Check, Protection, Report};
 use crate::system::label;
+use crate::system::root::Root;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -36,8 +39,10 @@ pub struct Request {
     pub bootstrap_url: Option<String>,
     /// Checks that the operator takes responsibility for, with reasons.
     pub skip: Vec<(String, String)>,
-    /// A reason for skipping every check that can be skipped.
+    /// A reason for skipping every check that fails and can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// Only show what would be done.
     pub dry_run: bool,
     /// Whether the target is started at the end.
@@ -80,6 +85,9 @@ pub struct Outcome {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<Preview>,
+    /// With `--dry-run`: how it was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
 }
 
 /// What an unprivileged run cannot do.
@@ -112,7 +120,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
             .leaving("nothing was changed"));
     }
-    let intent = intent(request, build, &settings);
+    let intent = intent(request, build, &settings, &report);
     if request.dry_run || request.preflight_only {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
@@ -128,11 +136,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if !matches!(decision, Some(Decision::GoOn)) {
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+        // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
+        let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
+        journal.begin("inventory", known).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
         Ok(()) => Ok(finished(intent, &site, here).await),
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
+        // A live node is never taken down because a repair failed.
+        Err(error) if node.receipt.is_some() => Err(unrepaired(error, request.role)),
         Err(error) => Err(give_up(error, &site, &journal).await),
     }
 }
@@ -235,18 +248,18 @@ pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumsta
         let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
         match services::look(systemd.as_ref(), &wanted).await {
-            Ok(reports) => set_units(&mut outcome, reports).await,
+            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
             Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
         }
     }
     outcome
 }
 
-async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>) {
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
     outcome.degraded = services::is_degraded(&reports);
     reports.retain(|r| r.condition != services::Condition::Well);
     let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&mut reports);
+        services::add_logs(&root, &mut reports);
         reports
     });
     outcome.units = with_logs.await.unwrap_or_default();
@@ -265,6 +278,7 @@ fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
         units: Vec::new(),
         left: Vec::new(),
         plan: Vec::new(),
+        protection: preflight::protection(),
     }
 }
 
@@ -283,18 +297,19 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
         units: Vec::new(),
         left: Vec::new(),
         plan: Vec::new(),
+        protection: preflight::protection(),
     };
-    if let (true, Ok(systemd)) = (world.is_live(), &world.systemd)
+    if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
     {
-        set_units(&mut outcome, reports).await;
+        set_units(&mut outcome, reports, world.root.clone()).await;
     }
     Ok(outcome)
 }
 
 /// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.
 fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>, Failure> {
-    let Some(Ok((build, _))) = offered else { return Ok(None) };
+    let Some((_, Ok((build, _)))) = offered else { return Ok(None) };
     match plan::decide(node, role, build) {
         Decision::Refuse(refusal) => {
             let cure = refusal.cure();
@@ -321,7 +336,8 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
     preview
 }
 
-fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent {
+fn intent(request: &Request, build: Build, settings: &Settings, report: &Report) -> InstallIntent {
+    let skip = |check: &Check| check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason });
     InstallIntent {
         role: request.role,
         build,
@@ -330,7 +346,7 @@ fn intent(request: &Request, build: Build, settings: &Settings) -> InstallIntent
         restart_journald: request.restart_journald,
         restart_docker: request.restart_docker,
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
-        skips: check_request(request).skips().into_iter().map(|(check, reason)| Skip { check, reason }).collect(),
+        skips: report.checks.iter().filter_map(skip).collect(),
     }
 }
 
@@ -340,6 +356,7 @@ fn check_request(request: &Request) -> preflight::Request {
         bootstrap_url: request.bootstrap_url.clone(),
         skip: request.skip.clone(),
         skip_all: request.skip_all.clone(),
+        wait_time_sync: request.wait_time_sync,
         ip_detect: None,
     }
 }
@@ -351,7 +368,7 @@ async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
     }
 }
 
-fn stopped_by(report: crate::preflight::report::Report) -> Failure {
+fn stopped_by(report: Report) -> Failure {
     let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
     let text = format!("this node is not ready: {}", blocking.join(", "));
     let cure = report.blocking().next().and_then(|c| c.cure.clone());
@@ -361,8 +378,8 @@ fn stopped_by(report: crate::preflight::report::Report) -> Failure {
 
 fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
     match offered {
-        Some(Ok(read)) => Ok(read),
-        Some(Err(error)) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        Some((_, Ok(read))) => Ok(read),
+        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
         None => Err(no_url()),
     }
 }
@@ -371,6 +388,12 @@ fn no_url() -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
         .leaving("nothing was changed")
         .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+}
+
+fn unrepaired(error: action::Error, role: Role) -> Failure {
+    Failure::new(Exit::Failed, error)
+        .leaving("the node is installed, but what was missing on it could not be put back")
+        .cured_by(format!("remove the cause; dcos-node install {role} goes on"))
 }
 
 fn interrupted(role: Role) -> Failure {

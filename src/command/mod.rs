@@ -1,10 +1,12 @@
 //! One file a subcommand: the story of it in one readable function, from a request to a value.
 
-pub mod failure;
+pub mod explain;
+mod failure;
 pub mod install;
 pub mod preflight;
 pub mod recover;
 pub mod status;
+mod time_sync;
 pub mod uninstall;
 pub mod world;
 

@@ -1,16 +1,21 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
-use super::{Failure, World};
+use std::time::Duration;
+
+use super::{Failure, World, explain, time_sync};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
+use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
+use crate::observe::server::{Limits, Server};
 use crate::observe::{self, ip_detect};
-use crate::preflight::report::Report;
+use crate::preflight::report::{Protection, Report, Sealed};
 use crate::preflight::{self, Facts};
 use crate::system::files;
+use crate::system::seal::{self, Seal};
 use crate::system::source::Source;
 
 /// What was asked.
@@ -22,30 +27,22 @@ pub struct Request {
     pub bootstrap_url: Option<String>,
     /// Checks that the operator takes responsibility for, with reasons.
     pub skip: Vec<(String, String)>,
-    /// A reason for skipping every check that can be skipped.
+    /// A reason for skipping every check that fails and can be skipped.
     pub skip_all: Option<String>,
+    /// How long a clock that is not synchronised is waited for.
+    pub wait_time_sync: Option<Duration>,
     /// An ip-detect script instead of the build's.
     pub ip_detect: Option<std::path::PathBuf>,
 }
 
 impl Request {
-    /// All checks that are skipped, with the reasons.
-    pub(super) fn skips(&self) -> Vec<(String, String)> {
-        let all = |reason: &String| {
-            let reason = reason.clone();
-            preflight::table().filter(|rule| rule.skippable).map(move |rule| (rule.id.to_owned(), reason.clone()))
-        };
-        let all = self.skip_all.iter().flat_map(all);
-        self.skip.iter().cloned().chain(all).collect()
-    }
-
     /// A skip must name a check that there is and that an install can do without.
     pub(super) fn check_skips(&self) -> Result<(), Failure> {
         for (asked, _) in &self.skip {
-            let why = match preflight::table().find(|rule| rule.id == asked) {
+            let why = match preflight::find(asked) {
                 Some(rule) if rule.skippable => continue,
                 Some(_) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
-                None => format!("there is no check {asked}"),
+                None => return Err(explain::unknown(asked)),
             };
             let skippable: Vec<&str> = preflight::table().filter(|rule| rule.skippable).map(|rule| rule.id).collect();
             return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why))
@@ -69,18 +66,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     check(request, world, &node, source.as_ref(), &build).await
 }
 
-/// What a server offers, or why it cannot be read. None if no server is known.
-pub(super) type Offered = Option<Result<(Build, Settings), observe::build::Error>>;
+/// What offers the build, and the build or why it cannot be read. None if no server is known.
+pub(super) type Offered = Option<(Server, Result<(Build, Settings), observe::build::Error>)>;
 
-/// Reads the build and its settings.
+/// Looks at the server, and reads the build and its settings.
 pub(super) async fn offered(source: Option<&Source>) -> Offered {
-    let source = source?;
-    let look = async {
-        let build = observe::build::build(source).await?;
-        let settings = observe::build::settings(source, &build).await?;
-        Ok((build, settings))
-    };
-    Some(look.await)
+    Some(Server::look(source?, &Limits::default()).await)
 }
 
 /// Collects the facts and judges them.
@@ -91,38 +82,55 @@ pub(super) async fn check(
     source: Option<&Source>,
     offered: &Offered,
 ) -> Result<Report, Failure> {
-    let (settings, server) = match offered {
-        None => (Settings::default(), None),
-        Some(Ok((build, settings))) => {
-            let version = settings.version.as_ref().map_or_else(|| "a build".to_owned(), |v| format!("DC/OS {}", v.version));
-            (settings.clone(), Some(Ok(format!("{version} with {} packages at {}", build.active().len(), build.url))))
-        }
-        Some(Err(error)) => (Settings::default(), Some(Err(chain(error)))),
-    };
+    let build = offered.as_ref().and_then(|(_, read)| read.as_ref().ok());
+    let settings = build.map(|(_, settings)| settings.clone()).unwrap_or_default();
+    // A build that has its time check switched off needs no such wait.
+    if let Some(limit) = request.wait_time_sync.filter(|_| world.is_live() && settings.check_time != Some(false)) {
+        time_sync::wait(limit, world).await?;
+    }
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
         None => settings.detect_ip.clone(),
     };
-    let detected = match script {
-        Some(script) if world.is_live() => Some(ip_detect::run(&script).await),
-        _ => None,
+    let mut server = offered.as_ref().map(|(server, _)| server.clone());
+    let artifacts = async {
+        if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build) {
+            server.look_at_artifacts(source, build, &Limits::default()).await;
+        }
     };
-    let outside = Outside { root: &world.root, systemd: &world.systemd, clock: world.clock.as_ref() };
-    let host = Host::look(outside, source, server, detected).await;
+    let detected = async {
+        match script {
+            Some(script) if world.is_live() => Some(ip_detect::run(&script).await),
+            _ => None,
+        }
+    };
+    let ((), detected) = tokio::join!(artifacts, detected);
+    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
+    let host = Host::look(outside, server, detected).await;
     let facts = Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live() };
-    Ok(preflight::judge(&facts, &request.skips()))
+    let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };
+    if let Some(reason) = &request.skip_all {
+        report.skip_what_failed(reason);
+    }
+    Ok(report)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its source.
-        if !text.ends_with(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        source = cause.source();
-    }
-    text
+/// How the kernel keeps this process from writing.
+pub(super) fn protection() -> Protection {
+    let (sealed, why) = match seal::in_force() {
+        None => return Protection::default(),
+        Some(Seal::MountNamespace) => (Sealed::MountNamespace, None),
+        Some(Seal::Landlock) => (Sealed::Landlock, None),
+        Some(Seal::NotEnforced(why)) => (Sealed::NotEnforced, Some(why.clone())),
+    };
+    Protection { sealed: Some(sealed), not_enforced_because: why }
+}
+
+/// Judges a node that has DC/OS by what can be had without the network and without running anything.
+pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
+    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
+    let host = Host::look(outside, None, None).await;
+    let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
+    let settings = Settings::read(active);
+    preflight::judge(&Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live() }, &[])
 }

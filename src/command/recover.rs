@@ -42,6 +42,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let _lock = world.lock()?;
     let node = world.node().await?;
     match node.story.intent.clone() {
+        None if uninstall::is_remnant(&node) => {
+            uninstall::remove_remnant(&world.site(None)?).await?;
+            Ok(Outcome::Uninstalled)
+        }
         None => Ok(Outcome::Nothing),
         Some(Intent::Uninstall { .. }) => {
             uninstall::finish(&node, &world.site(None)?).await?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Failure, World};
+use super::{Failure, World, preflight};
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
@@ -11,6 +11,7 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::services::{self, Condition, UnitReport};
+use crate::preflight::report::Verdict;
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -50,12 +51,28 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units_unknown: Option<String>,
     /// Checks that the operator skipped.
-    pub skips: Vec<Skip>,
+    pub skips: Vec<SkippedCheck>,
     /// What stands there that is not ours.
     pub foreign: Vec<Foreign>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
 }
+
+/// A check that an operator took responsibility for, and how it would come out now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SkippedCheck {
+    /// What was skipped, and why.
+    #[serde(flatten)]
+    pub skip: Skip,
+    /// How it comes out now; none if that was not looked at.
+    pub now: Option<Verdict>,
+    /// What was found now.
+    pub found: Option<String>,
+}
+
+/// Checks that ask the same of a node with DC/OS as of one without (DC/OS itself holds the ports), and that need neither the network nor a
+/// script of the operator's.
+const LOOKED_AT: [&str; 1] = ["time.sync"];
 
 /// Looks.
 ///
@@ -81,32 +98,43 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
-        starts_at_boot: node.committed,
+        starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
         units,
         units_unknown,
-        skips: node.receipt.as_ref().map(|r| r.skips.clone()).unwrap_or_default(),
+        skips: skips(&node, world).await,
         foreign: node.foreign.clone(),
         partial: node.unreadable,
     })
+}
+
+async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
+    let skips = node.receipt.as_ref().map(|r| r.skips.clone()).unwrap_or_default();
+    let looked_at = |skip: &Skip| LOOKED_AT.contains(&skip.check.as_str());
+    let report = if skips.iter().any(looked_at) { Some(preflight::judge_again(world, node).await) } else { None };
+    let now = |skip: Skip| {
+        let mut checks = report.iter().filter(|_| looked_at(&skip)).flat_map(|report| &report.checks);
+        let told = checks.find(|c| c.id == skip.check && !matches!(c.verdict, Verdict::Skipped | Verdict::Unknown));
+        SkippedCheck { now: told.map(|c| c.verdict), found: told.map(|c| c.found.clone()), skip }
+    };
+    skips.into_iter().map(now).collect()
 }
 
 async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) {
     if node.wanted_units.is_empty() {
         return (Vec::new(), None);
     }
-    if !world.is_live() {
-        return (Vec::new(), Some("the node is a directory".into()));
-    }
     let systemd = match &world.systemd {
-        Ok(systemd) => systemd,
-        Err(why) => return (Vec::new(), Some(why.clone())),
+        Some(Ok(systemd)) => systemd,
+        Some(Err(why)) => return (Vec::new(), Some(why.clone())),
+        None => return (Vec::new(), Some("the node is a directory".into())),
     };
     match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units)).await {
         Ok(mut reports) => {
             reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
+            let root = world.root.clone();
             let with_logs = tokio::task::spawn_blocking(move || {
-                services::add_logs(&mut reports);
+                services::add_logs(&root, &mut reports);
                 reports
             });
             (with_logs.await.unwrap_or_default(), None)

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::preflight::protection;
 use super::{Failure, World};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
-use crate::action::{self, Site};
+use crate::action::{self, Action, Site};
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
@@ -16,6 +17,7 @@ use crate::dcos::receipt::Object;
 use crate::observe::node::{Node, State};
 use crate::observe::services;
 use crate::plan::uninstall::{self as plan, Wish};
+use crate::preflight::report::Protection;
 use crate::system::files;
 
 /// What was asked.
@@ -41,6 +43,9 @@ pub struct Outcome {
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<Preview>,
+    /// With `--dry-run`: how it was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
 }
 
 /// Data that a purge removes, with its size in bytes; what another file system holds is not counted.
@@ -77,11 +82,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let purges_nothing = !wish.purge_data || kept(world).is_empty();
     if nothing_ours && purges_nothing {
-        return Ok(Outcome { changed: false, kept: kept(world), foreign: Vec::new(), plan: Vec::new() });
+        return Ok(Outcome { changed: false, kept: kept(world), foreign: Vec::new(), plan: Vec::new(), protection: protection() });
     }
     if request.dry_run {
         let plan = plan::uninstall(&node.inventory(), &units(&node, &node.inventory()), wish).preview();
-        return Ok(Outcome { changed: false, kept: kept(world), foreign: foreign(&node), plan });
+        return Ok(Outcome { changed: false, kept: kept(world), foreign: foreign(&node), plan, protection: protection() });
     }
     let site = world.site(None)?;
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
@@ -94,7 +99,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .leaving("the uninstall is half done")
             .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
-    Ok(Outcome { changed: true, kept: kept(world), foreign: foreign(&node), plan: Vec::new() })
+    Ok(Outcome { changed: true, kept: kept(world), foreign: foreign(&node), plan: Vec::new(), protection: protection() })
 }
 
 /// Writes into the journal what was asked and everything there is to undo: from here on the journal alone is enough to go on.
@@ -124,6 +129,18 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> act
         return Ok(kept);
     }
     Ok(Vec::new())
+}
+
+/// Nothing is left but our own last traces: an uninstall was killed while it removed them.
+pub(super) fn is_remnant(node: &Node) -> bool {
+    node.story.intent.is_none() && node.receipt.is_none() && node.inventory().is_empty() && !node.traces.is_empty()
+}
+
+/// Removes our own last traces.
+pub(super) async fn remove_remnant(site: &Site) -> Result<(), Failure> {
+    let journal = Journal::open(&site.root)?;
+    let rest = [vec![Action::RemoveOurselves { directories: Vec::new() }]];
+    run_actions(&rest, site, &journal, 1).await.map_err(|e| Failure::new(Exit::Failed, e).cured_by("dcos-node uninstall goes on"))
 }
 
 /// Finishes an uninstall that was interrupted.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
@@ -20,15 +20,17 @@ use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::Source;
 use crate::system::systemd::Systemd;
-use crate::system::{digest, files};
+use crate::system::{digest, fault, files};
 
 /// The outside of a command, made once by `main` and by tests.
 #[derive(Clone)]
 pub struct World {
     /// The root directory of the node.
     pub root: Root,
-    /// The node's systemd, or why it does not answer; never asked for a node that is a directory.
-    pub systemd: Result<Arc<dyn Systemd>, String>,
+    /// The node's systemd, or why it does not answer; none for a node that is a directory.
+    pub systemd: Option<Result<Arc<dyn Systemd>, String>>,
+    /// How long the jobs of a start or stop are followed.
+    pub patience: Duration,
     /// The clock.
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// Where news goes.
@@ -43,13 +45,13 @@ pub struct World {
 
 /// How many archives are fetched and unpacked at once: unpacking is bound by the processor.
 pub(super) fn parallel() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+    fault::workers().unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
 }
 
 impl World {
-    /// Whether the node is this machine.
+    /// Whether the node runs, and is no directory that will be one: then it has a systemd.
     pub fn is_live(&self) -> bool {
-        self.root.is_live()
+        self.systemd.is_some()
     }
 
     /// Whether owners and accounts can be set.
@@ -66,7 +68,7 @@ impl World {
 
     /// Takes the lock, so that this is the only dcos-node that changes the node.
     pub(super) fn lock(&self) -> Result<Lock, Failure> {
-        let path = if self.is_live() { PathBuf::from(layout::LOCK) } else { self.offline_lock() };
+        let path = if self.is_live() { self.root.at(layout::LOCK) } else { self.offline_lock() };
         Lock::acquire(&path, &Holder { pid: std::process::id(), command: self.command_line.clone() }).map_err(|error| match &error {
             lock::Error::Held { pid, command, .. } => {
                 let text = format!("another dcos-node is at work on this node: process {pid} ({command})");
@@ -102,17 +104,13 @@ impl World {
 
     /// Where actions work.
     pub(super) fn site(&self, source: Option<Source>) -> Result<Site, Failure> {
-        let systemd = if self.is_live() {
-            let systemd = self.systemd.clone().map_err(|why| {
-                Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
-            })?;
-            Some(systemd)
-        } else {
-            None
-        };
+        let systemd = self.systemd.clone().transpose().map_err(|why| {
+            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
+        })?;
         Ok(Site {
             root: self.root.clone(),
             systemd,
+            patience: self.patience,
             source,
             privileged: self.is_privileged(),
             events: self.events.clone(),

@@ -148,9 +148,9 @@ impl Story {
             }
             Record::Begin { objects, .. } => {
                 for object in objects {
-                    // A second begin of the same action sees its own work: what was there before is what the first one saw.
-                    if !self.objects.iter().any(|known| known.same_place(&object)) {
-                        self.objects.push(object);
+                    match self.objects.iter_mut().find(|known| known.same_place(&object)) {
+                        None => self.objects.push(object),
+                        Some(known) => known.begin_again(object),
                     }
                 }
             }
@@ -168,6 +168,14 @@ impl Story {
 }
 
 impl Object {
+    /// A second begin of the same action sees its own work: what was there before is what the first one saw. Only a set that is built anew
+    /// has another inode to switch to.
+    fn begin_again(&mut self, again: Object) {
+        if let (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) = (self, again) {
+            *incoming = now.and(incoming.or(now));
+        }
+    }
+
     /// Whether two records speak of one thing on the node.
     pub fn same_place(&self, other: &Object) -> bool {
         match (self, other) {
@@ -175,9 +183,9 @@ impl Object {
             | (Object::File { path: a, .. }, Object::File { path: b, .. })
             | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
             | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
-            | (Object::Runtime { path: a }, Object::Runtime { path: b }) => a == b,
+            | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
             (Object::Package { id: a }, Object::Package { id: b }) => a == b,
-            (Object::ActiveName { name: a }, Object::ActiveName { name: b }) => a == b,
+            (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
             (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
             _ => false,

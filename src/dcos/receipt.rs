@@ -80,6 +80,9 @@ pub enum Object {
     ActiveName {
         /// One of `layout::ACTIVE_NAMES`.
         name: String,
+        /// The inode that is to become live, once its switch has begun: tells after a kill whether the names were exchanged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        incoming: Option<u64>,
     },
     /// A system account.
     Account {
@@ -97,8 +100,8 @@ pub enum Object {
         /// Whether it was made by us; an older one is adopted.
         made: bool,
     },
-    /// What units made for the time they run; goes with them.
-    Runtime {
+    /// What exists for a while only: made by units while they run, or by us while we work.
+    Scratch {
         /// As the node sees it.
         path: PathBuf,
     },

@@ -31,6 +31,9 @@ pub enum Error {
     /// `dcos_install.sh` does not have the shape that it has in every release.
     #[error("{INSTALLER_SCRIPT} of the build cannot be read as data")]
     Script(#[from] installer_script::Unreadable),
+    /// It could not even be asked for.
+    #[error("the build cannot be read: {0}")]
+    Unreached(String),
     /// A configuration package is damaged.
     #[error("{archive} of the build is damaged")]
     Damaged {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -12,13 +11,13 @@ use super::machine::{self, Machine};
 use super::neighbours::{self, Neighbours};
 use super::ports::{self, Ports};
 use super::programs::{self, Programs};
+use super::server::{Server, Setting};
 use super::storage::{self, Place};
-use crate::dcos::build::BOOTSTRAP_LATEST;
+use super::time::Time;
 use crate::dcos::layout;
-use crate::system::clock::{Clock, ClockState};
+use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
-use crate::system::source::Source;
 use crate::system::systemd::Systemd;
 
 /// Facts about the machine, each with the reason if it could not be had.
@@ -28,12 +27,12 @@ pub struct Host {
     pub uid: u32,
     /// systemd's version, or why it does not answer.
     pub systemd: Result<String, String>,
-    /// The kernel clock.
-    pub clock: Result<ClockState, String>,
-    /// Time of the server minus time of this machine, in seconds, where the server tells its time.
-    pub skew: Option<i64>,
-    /// How the server answered; none if no server was named.
-    pub server: Option<Result<String, String>>,
+    /// The clock, and who keeps it.
+    pub time: Time,
+    /// The proxies that the environment names.
+    pub proxies: Vec<Setting>,
+    /// What offers the build; none if no server was named.
+    pub server: Option<Server>,
     /// What the build's ip-detect says; none if there is no build to take it from.
     pub ip_detect: Option<IpDetect>,
     /// The node's addresses; none if they cannot be listed.
@@ -56,27 +55,19 @@ pub struct Host {
 pub struct Outside<'a> {
     /// The node.
     pub root: &'a Root,
-    /// systemd, or why it does not answer.
-    pub systemd: &'a Result<Arc<dyn Systemd>, String>,
+    /// systemd, or why it does not answer; none for a node that is a directory.
+    pub systemd: Option<&'a Result<Arc<dyn Systemd>, String>>,
     /// The clock.
     pub clock: &'a dyn Clock,
 }
 
 impl Host {
-    /// Looks at the machine; `server` is the answer of a look at the build.
-    pub async fn look(
-        outside: Outside<'_>,
-        source: Option<&Source>,
-        server: Option<Result<String, String>>,
-        ip_detect: Option<IpDetect>,
-    ) -> Host {
+    /// Looks at the machine; of `server` and `ip_detect` it is known already what they are.
+    pub async fn look(outside: Outside<'_>, server: Option<Server>, ip_detect: Option<IpDetect>) -> Host {
         let systemd = match outside.systemd {
-            Ok(systemd) => systemd.version().await.map_err(|e| e.to_string()),
-            Err(why) => Err(why.clone()),
-        };
-        let skew = match source {
-            Some(source) => source.date(BOOTSTRAP_LATEST).await.map(skew),
-            None => None,
+            Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the node is a directory".to_owned()),
         };
         let root = outside.root;
         let (ports, machine, programs, neighbours, (docker, storage)) = tokio::join!(
@@ -89,8 +80,8 @@ impl Host {
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
-            clock: outside.clock.state().map_err(|e| e.to_string()),
-            skew,
+            time: Time::look(outside.systemd, outside.clock).await,
+            proxies: Setting::all(),
             server,
             ip_detect,
             addresses: addresses(),
@@ -114,9 +105,8 @@ async fn on_this_machine<T: Send + 'static>(root: &Root, look: impl FnOnce(&Root
     tokio::task::spawn_blocking(move || look(&root)).await.ok()
 }
 
-async fn neighbours(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Option<Result<Neighbours, String>> {
-    match systemd {
-        _ if !root.is_live() => None,
+async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, String>>) -> Option<Result<Neighbours, String>> {
+    match systemd? {
         Ok(systemd) => Some(neighbours::look(root, systemd.as_ref()).await),
         Err(why) => Some(Err(why.clone())),
     }
@@ -130,12 +120,6 @@ async fn docker_and_storage(root: &Root) -> (Option<Result<Engine, String>>, Opt
     let engine = daemon::look(root).await;
     let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
     (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
-}
-
-/// How far a server's clock is ahead, in seconds.
-fn skew(server: SystemTime) -> i64 {
-    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-    server.duration_since(SystemTime::now()).map_or_else(|behind| -seconds(behind.duration()), seconds)
 }
 
 fn addresses() -> Vec<std::net::IpAddr> {

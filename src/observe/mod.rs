@@ -10,8 +10,10 @@ pub mod node;
 pub mod packages;
 pub mod ports;
 pub mod programs;
+pub mod server;
 pub mod services;
 pub mod storage;
+pub mod time;
 
 /// An error of a file operation with its cause, in one line.
 fn told(error: &crate::system::files::Error) -> String {

@@ -189,7 +189,7 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     let knows_name = |name: &str| {
         inventory
             .iter()
-            .any(|o| matches!(o, Object::ActiveName { name: ours } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)))
+            .any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)))
     };
     for name in names(root, layout::MESOSPHERE)? {
         // A fresh file system that is mounted there has this.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::dcos::layout;
 use crate::dcos::units;
 use crate::system::journald;
+use crate::system::root::Root;
 use crate::system::systemd::{self, Service, Systemd, Unit};
 
 /// One unit, judged.
@@ -70,8 +71,8 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
 }
 
 /// Adds the last journal lines to each report that is not well.
-pub fn add_logs(reports: &mut [UnitReport]) {
-    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(PathBuf::from).collect();
+pub fn add_logs(root: &Root, reports: &mut [UnitReport]) {
+    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
         let lines = journald::last_lines(&directories, &report.name, LINES, None).unwrap_or_default();

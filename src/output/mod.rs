@@ -1,6 +1,7 @@
 //! The only room that prints: results, reports, failures, and the news of a run.
 
 pub mod ask;
+pub mod explain;
 pub mod failure;
 pub mod follow;
 pub mod log;

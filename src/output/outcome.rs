@@ -1,6 +1,7 @@
 //! The results of install, uninstall and recover.
 
 use super::paint::Paint;
+use super::preflight::protection;
 use super::status::units;
 use crate::command::{install, recover, uninstall};
 use crate::dcos::preview::Preview;
@@ -8,9 +9,11 @@ use crate::observe::services::{Condition, UnitReport};
 
 /// An install for people.
 pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
-    if !outcome.plan.is_empty() {
-        return plan(&outcome.plan);
-    }
+    let text = if outcome.plan.is_empty() { installed(outcome, paint) } else { plan(&outcome.plan) };
+    text + &protection(&outcome.protection)
+}
+
+fn installed(outcome: &install::Outcome, paint: Paint) -> String {
     let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
     let mut text = match (outcome.changed, outcome.degraded) {
         (false, _) => format!("{version} stands here already as {}; nothing was changed\n", outcome.role),
@@ -26,14 +29,14 @@ pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {left}\n"));
     }
-    let (converging, failed): (Vec<UnitReport>, Vec<UnitReport>) =
-        outcome.units.iter().cloned().partition(|u| u.condition == Condition::Converging);
-    if !converging.is_empty() {
-        let count = converging.len();
+    let of = |condition: Condition| -> Vec<UnitReport> { outcome.units.iter().filter(|u| u.condition == condition).cloned().collect() };
+    let waiting = of(Condition::Converging).len();
+    if waiting > 0 {
         text.push_str(&format!(
-            "  {count} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
+            "  {waiting} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
         ));
     }
+    let failed = of(Condition::Failed);
     if !failed.is_empty() {
         text.push('\n');
         text.push_str(&units(&failed, paint));
@@ -43,9 +46,11 @@ pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
 
 /// An uninstall for people.
 pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
-    if !outcome.plan.is_empty() {
-        return plan(&outcome.plan);
-    }
+    let text = if outcome.plan.is_empty() { uninstalled(outcome, paint) } else { plan(&outcome.plan) };
+    text + &protection(&outcome.protection)
+}
+
+fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     let mut text = if outcome.changed {
         format!("{} DC/OS is removed\n", paint.good("done:"))
     } else {

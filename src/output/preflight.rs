@@ -1,33 +1,79 @@
 //! The report as a table, with what is wrong last and expanded.
 
 use super::paint::Paint;
-use super::table::{aligned, plain};
-use crate::preflight::report::{Check, Report, Verdict};
+use super::table::{aligned_and_wrapped, beside, plain};
+use crate::preflight::report::{Check, Protection, Report, Sealed, Verdict};
+
+/// How many characters of a finding are shown: a script may have written a novel, which `--json` has whole.
+const LONGEST: usize = 600;
+/// How many of them stand in the table if the check is expanded below it.
+const GLIMPSE: usize = 40;
 
 /// The report for people.
 pub fn text(report: &Report, paint: Paint) -> String {
-    let rows: Vec<_> = report.checks.iter().map(|c| vec![word(c, paint), plain(c.id), plain(c.found.clone())]).collect();
-    let mut text = aligned(&rows);
-    for check in report
-        .checks
-        .iter()
-        .filter(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown))
-        .chain(report.checks.iter().filter(|c| c.verdict == Verdict::Fail))
-    {
+    let mut checks: Vec<&Check> = report.checks.iter().collect();
+    // The sort is stable: what is equally bad stays in the order of the table of checks.
+    checks.sort_by_key(|check| gravity(check));
+    let rows: Vec<_> = checks.iter().map(|c| vec![word(c, paint), plain(c.id), plain(cell(c))]).collect();
+    let mut text = aligned_and_wrapped(&rows);
+    for check in checks.iter().filter(|c| is_expanded(c)) {
         text.push_str(&expanded(check, paint));
     }
+    text.push('\n');
+    text.push_str(&beside("", &tally(report)));
+    text.push_str(&protection(&report.protection));
+    text
+}
+
+fn tally(report: &Report) -> String {
     let count = |verdict| report.count(verdict);
     let role = report.role.map_or_else(|| "any role".to_owned(), |r| format!("role {r}"));
-    text.push_str(&format!(
-        "\n{} checks for {role}: {} passed, {} warned, {} failed, {} unknown, {} do not apply\n",
-        report.checks.len(),
-        count(Verdict::Pass),
-        count(Verdict::Warn),
-        count(Verdict::Fail),
-        count(Verdict::Unknown),
-        count(Verdict::Skipped)
-    ));
+    let (passed, warned, failed) = (count(Verdict::Pass), count(Verdict::Warn), count(Verdict::Fail));
+    let mut text = format!("{} checks for {role}: {passed} passed, {warned} warned, {failed} failed", report.checks.len());
+    for (number, what) in [(count(Verdict::Unknown), "unknown"), (count(Verdict::Skipped), "do not apply")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
     text
+}
+
+/// How a run was kept from changing the node, in words; nothing for a run that was meant to change it.
+pub fn protection(protection: &Protection) -> String {
+    let how = match protection.sealed {
+        None => return String::new(),
+        Some(Sealed::MountNamespace) => "enforced by read-only mounts; scripts had a private /tmp".to_owned(),
+        Some(Sealed::Landlock) => "enforced by Landlock; scripts had no /tmp to write to (as root they have)".to_owned(),
+        Some(Sealed::NotEnforced) => format!("not enforced: {}", protection.not_enforced_because.as_deref().unwrap_or("unknown why")),
+    };
+    beside("no writes: ", &how)
+}
+
+/// What is worse comes later, nearest to where the eye is when the text has scrolled by.
+fn gravity(check: &Check) -> u8 {
+    match (check.verdict, &check.skipped_because) {
+        (Verdict::Skipped, _) => 0,
+        (Verdict::Pass, _) => 1,
+        (Verdict::Unknown, _) if !check.blocks() => 2,
+        (Verdict::Warn, _) => 3,
+        (Verdict::Unknown, _) | (Verdict::Fail, Some(_)) => 4,
+        (Verdict::Fail, None) => 5,
+    }
+}
+
+fn is_expanded(check: &Check) -> bool {
+    matches!(check.verdict, Verdict::Warn | Verdict::Unknown | Verdict::Fail)
+}
+
+fn cell(check: &Check) -> String {
+    shortened(&check.found, if is_expanded(check) { GLIMPSE } else { LONGEST })
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", text[..end].trim_end()),
+    }
 }
 
 fn word(check: &Check, paint: Paint) -> (String, String) {
@@ -42,22 +88,17 @@ fn word(check: &Check, paint: Paint) -> (String, String) {
 }
 
 fn expanded(check: &Check, paint: Paint) -> String {
-    let mut text = format!(
-        "\n{} {}\n  found:    {}\n  expected: {}\n  because:  {}\n",
-        word(check, paint).1,
-        paint.strong(check.id),
-        check.found,
-        check.expected,
-        check.why
-    );
+    let mut text = format!("\n{} {}\n", word(check, paint).1, paint.strong(check.id));
+    let mut add = |name: &str, value: &str| text.push_str(&beside(&format!("  {name:<10}"), value));
+    add("found:", &shortened(&check.found, LONGEST));
+    add("expected:", check.expected);
+    add("because:", check.why);
     if let Some(cure) = &check.cure {
-        text.push_str(&format!("  cure:     {cure}\n"));
+        add("cure:", cure);
     }
     match &check.skipped_because {
-        Some(reason) => text.push_str(&format!("  skipped:  {reason}\n")),
-        None if check.skippable && check.verdict == Verdict::Fail => {
-            text.push_str(&format!("  or:       --skip {}='your reason'\n", check.id))
-        }
+        Some(reason) => add("skipped:", reason),
+        None if check.skippable && check.verdict == Verdict::Fail => add("or:", &format!("--skip {}='your reason'", check.id)),
         None => {}
     }
     text

@@ -2,9 +2,10 @@
 
 use super::paint::Paint;
 use super::table::{aligned, pairs, plain};
-use crate::command::status::Outcome;
+use crate::command::status::{Outcome, SkippedCheck};
 use crate::observe::node::State;
 use crate::observe::services::{Condition, UnitReport};
+use crate::preflight::report::Verdict;
 
 /// The status for people.
 pub fn text(status: &Outcome, paint: Paint) -> String {
@@ -35,8 +36,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         add("packages", Some(format!("{} active", status.packages)));
         add("at boot", Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }));
     }
-    for skip in &status.skips {
-        add("skipped", Some(format!("{}: {}", skip.check, skip.reason)));
+    for skipped in &status.skips {
+        add("skipped", skip(skipped));
     }
     if !status.units.is_empty() {
         add("units", Some(counts(&status.units)));
@@ -55,6 +56,16 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         text.push_str(&units(&unwell, paint));
     }
     text
+}
+
+/// A skipped check is told of while it would fail.
+fn skip(skipped: &SkippedCheck) -> Option<String> {
+    let now = match (skipped.now, &skipped.found) {
+        (Some(Verdict::Pass | Verdict::Skipped), _) => return None,
+        (Some(verdict), Some(found)) => format!("{} now: {found}", verdict.word()),
+        _ => "not looked at now".to_owned(),
+    };
+    Some(format!("{}: {} ({now})", skipped.skip.check, skipped.skip.reason))
 }
 
 fn counts(reports: &[UnitReport]) -> String {
@@ -92,10 +103,16 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         for log in &report.log {
-            text.push_str(&format!("    {log}\n"));
+            text.push_str(&format!("    {}\n", shortened(log)));
         }
     }
     text
+}
+
+/// A log line that is no novel; `journalctl -u` has the rest.
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 160;
+    if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
 }
 
 fn word(report: &UnitReport, paint: Paint) -> (String, String) {

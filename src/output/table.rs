@@ -1,13 +1,17 @@
-//! Aligned columns.
+//! Aligned columns, and lines of a width that terminals have.
+
+/// What fits on any terminal.
+pub const WIDTH: usize = 80;
+
+/// A column is never narrower, whatever is beside it.
+const NARROWEST: usize = 24;
+
+/// A text and how it is painted: its width is that of the text.
+pub type Cell = (String, String);
 
 /// Puts rows into columns as wide as their widest cell, two spaces apart. The last column is not padded.
-///
-/// A cell is a text and how it is painted: its width is that of the text.
-pub fn aligned(rows: &[Vec<(String, String)>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns)
-        .map(|c| rows.iter().filter_map(|row| row.get(c)).map(|(plain, _)| plain.chars().count()).max().unwrap_or_default())
-        .collect();
+pub fn aligned(rows: &[Vec<Cell>]) -> String {
+    let widths = widths(rows);
     let mut text = String::new();
     for row in rows {
         for (column, (plain, painted)) in row.iter().enumerate() {
@@ -21,8 +25,62 @@ pub fn aligned(rows: &[Vec<(String, String)>]) -> String {
     text
 }
 
+/// The same, with the last column, which must not be painted, broken into lines so that all fits into [`WIDTH`].
+pub fn aligned_and_wrapped(rows: &[Vec<Cell>]) -> String {
+    let before: usize = widths(rows).iter().rev().skip(1).map(|width| width + 2).sum();
+    let mut lines = Vec::new();
+    for row in rows {
+        let Some(((last, _), first)) = row.split_last() else { continue };
+        for (index, line) in wrapped(last, WIDTH.saturating_sub(before)).into_iter().enumerate() {
+            let cells = first.iter().map(|cell| if index == 0 { cell.clone() } else { plain("") });
+            lines.push(cells.chain([plain(line)]).collect());
+        }
+    }
+    aligned(&lines)
+}
+
+fn widths(rows: &[Vec<Cell>]) -> Vec<usize> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|(plain, _): &Cell| plain.chars().count()).max().unwrap_or_default()
+    };
+    (0..columns).map(width).collect()
+}
+
+/// Breaks a text between words; at least one line. A word that is longer than a line stays whole, so that it can be copied.
+///
+/// What scripts and servers said may hold anything: characters that would steer a terminal are made visible.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace().map(visible) {
+        let line = lines.last_mut().filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
+        match line {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            None => lines.push(word),
+        }
+    }
+    lines
+}
+
+fn visible(word: &str) -> String {
+    word.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// A name and a text beside it, which goes on below itself.
+pub fn beside(name: &str, text: &str) -> String {
+    let lines = wrapped(text, WIDTH.saturating_sub(name.chars().count()));
+    let indent = " ".repeat(name.chars().count());
+    let line = |(index, line): (usize, &String)| format!("{}{line}\n", if index == 0 { name } else { &indent });
+    lines.iter().enumerate().map(line).collect()
+}
+
 /// A cell without colour.
-pub fn plain(text: impl Into<String>) -> (String, String) {
+pub fn plain(text: impl Into<String>) -> Cell {
     let text = text.into();
     (text.clone(), text)
 }
@@ -30,4 +88,32 @@ pub fn plain(text: impl Into<String>) -> (String, String) {
 /// Rows of a name and a value.
 pub fn pairs(rows: &[(&str, String)]) -> String {
     aligned(&rows.iter().map(|(name, value)| vec![plain(format!("{name}:")), plain(value.clone())]).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cell_goes_on_below_itself() {
+        let text = aligned_and_wrapped(&[
+            vec![plain("a"), plain("one two three ".repeat(8).trim())],
+            vec![plain("long"), plain("short")],
+            vec![plain("empty"), plain("")],
+        ]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(lines[0].starts_with("a      one") && lines[1].starts_with("       ") && lines.contains(&"long   short"), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_was_said_steers_the_terminal() {
+        assert_eq!(wrapped("red \u{1b}[31m\r\nbell\u{7}", 80), ["red \\u{1b}[31m bell\\u{7}"]);
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_stays_whole() {
+        let url = format!("http://{}", "x".repeat(90));
+        assert_eq!(wrapped(&format!("see {url} there"), 80), ["see", &url, "there"]);
+    }
 }

@@ -34,7 +34,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     }
     if wish.live {
         for path in layout::MADE_BY_UNITS {
-            plan.then(Action::Undo { object: Object::Runtime { path: path.into() } });
+            plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
     if wish.purge_data {
@@ -60,7 +60,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         for object in things.iter().filter(|o| is_ours(o)) {
             plan.then(Action::Undo { object: (*object).clone() });
         }
-        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE)) {
+        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, layout::REPOSITORY)) {
             plan.then(Action::Undo { object: object.clone() });
         }
         if wish.live {

@@ -3,8 +3,9 @@
 //! Each area is a file with its rows of the one table of checks ([`table`]) and one function a check that says what was found. How bad a bad
 //! finding is follows from the table, by role and by the version of the build.
 
-mod clock;
+pub mod clock;
 mod docker;
+pub mod explain;
 mod facts;
 mod hardware;
 mod identity;
@@ -18,6 +19,7 @@ mod server;
 mod software;
 mod storage;
 
+pub use explain::find;
 pub use facts::Facts;
 
 use report::Report;

@@ -15,8 +15,34 @@ pub struct Report {
     pub schema: u32,
     /// The role that was checked for.
     pub role: Option<Role>,
+    /// How the run was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
     /// Every check.
     pub checks: Vec<Check>,
+}
+
+/// How a run was kept from changing the node; empty for one that is meant to change it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Protection {
+    /// By what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+    /// Why it was not enforced, if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_enforced_because: Option<String>,
+}
+
+/// How the kernel kept a run from changing the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sealed {
+    /// By private mounts, all read-only; the operator's scripts had a `/tmp` of their own.
+    MountNamespace,
+    /// By Landlock; the operator's scripts could not write anywhere.
+    Landlock,
+    /// It did not.
+    NotEnforced,
 }
 
 /// One check.
@@ -63,7 +89,15 @@ impl Report {
         for check in checks.iter_mut().filter(|c| c.skippable) {
             check.skipped_because = skip.iter().find(|(id, _)| id == check.id).map(|(_, reason)| reason.clone());
         }
-        Report { schema: SCHEMA, role, checks }
+        Report { schema: SCHEMA, role, protection: Protection::default(), checks }
+    }
+
+    /// Takes responsibility, for this reason, for everything that can be skipped and is not as it should be.
+    pub fn skip_what_failed(&mut self, reason: &str) {
+        let failed = |c: &&mut Check| c.skippable && c.skipped_because.is_none() && matches!(c.verdict, Verdict::Fail | Verdict::Warn);
+        for check in self.checks.iter_mut().filter(failed) {
+            check.skipped_because = Some(reason.to_owned());
+        }
     }
 
     /// Checks that stop an install.

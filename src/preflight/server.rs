@@ -1,19 +1,68 @@
-//! The bootstrap server.
+//! The bootstrap server, layer by layer. The first broken layer is the message; those behind it were not reached.
+
+use std::time::{Duration, SystemTime};
 
 use super::Facts;
+use super::clock::fault;
 use super::rule::{Finding, Rule, Severity};
+use crate::dcos::moment::rfc3339;
+use crate::observe::server::{Artifacts, Connection, Layer, Network, Server, Setting, Validity};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        id: "bootstrap.server",
+        id: "bootstrap.proxy",
+        skippable: true,
+        severity: Severity::Warn,
+        except: &[],
+        expected: "no proxy between this node and the bootstrap server",
+        why: "packages of hundreds of megabytes go through it, and what it caches or refuses is taken for the server's",
+        source: "ours; the variables are those of curl, which dcos_install.sh uses",
+        cure: "add the bootstrap server to no_proxy, if this node reaches it without the proxy",
+        look: proxy,
+    },
+    Rule {
+        id: "bootstrap.name",
         skippable: false,
         severity: Severity::Fail,
         except: &[],
-        expected: "a DC/OS build that can be read",
+        expected: "the server's name has an address",
         why: "the packages come from there",
         source: "gen/dcos-services.yaml: dcos-download.service",
-        cure: "look at --bootstrap-url, and whether the server is up and reachable from here",
-        look: build,
+        cure: "look at the name in --bootstrap-url, at /etc/hosts and at the name servers in /etc/resolv.conf",
+        look: name,
+    },
+    Rule {
+        id: "bootstrap.connect",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "a connection to the server",
+        why: "the packages come from there",
+        source: "gen/dcos-services.yaml: dcos-download.service",
+        cure: "look at the port in --bootstrap-url, whether the server is up, and whether a firewall lets this node reach it",
+        look: connect,
+    },
+    Rule {
+        id: "bootstrap.tls",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "a certificate that this node trusts",
+        why: "without trust in the server nothing can be fetched from it",
+        source: "ours",
+        cure: "name the file with the certificate of its authority with --ca-file, and look at the name in --bootstrap-url",
+        look: tls,
+    },
+    Rule {
+        id: "bootstrap.http",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "an answer to a request for bootstrap.latest",
+        why: "it names the build",
+        source: "gen/build_deploy/bash.py: dcos_install.sh and its bootstrap_url",
+        cure: "--bootstrap-url must be where genconf/serve is served, with its port and path",
+        look: http,
     },
     Rule {
         id: "bootstrap.clock",
@@ -26,20 +75,187 @@ pub(super) const RULES: &[Rule] = &[
         cure: "synchronise the clocks of both",
         look: clock,
     },
+    Rule {
+        id: "bootstrap.build",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "a DC/OS build that can be read",
+        why: "the packages come from there",
+        source: "gen/dcos-services.yaml: dcos-download.service",
+        cure: "look at --bootstrap-url; if it is right, generate the build again on the bootstrap machine",
+        look: build,
+    },
+    Rule {
+        id: "bootstrap.artifacts",
+        skippable: true,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "the bootstrap archive and every package",
+        why: "one that is missing stops the install in the middle",
+        source: "gen/dcos-services.yaml: dcos-download.service; pkgpanda/actions.py: fetch_package",
+        cure: "copy genconf/serve to the server again, all of it",
+        look: artifacts,
+    },
 ];
 
-fn build(facts: &Facts<'_>) -> Finding {
+/// Largest skew that is no reason to worry, in seconds.
+const MOST_SKEW: u64 = 5;
+
+/// A layer of the network, judged by `judge`.
+fn network(facts: &Facts<'_>, judge: impl FnOnce(&Network) -> Finding) -> Finding {
     match &facts.host.server {
         None => Finding::not_here("no --bootstrap-url given"),
-        Some(Ok(what)) => Finding::good(what),
-        Some(Err(why)) => Finding::bad(why),
+        Some(Server { network: None, .. }) => Finding::not_here("the build lies in a directory"),
+        Some(Server { network: Some(network), .. }) => judge(network),
     }
+}
+
+/// A layer: not reached, broken, or judged by `good`.
+fn layer<T>(layer: &Layer<T>, good: impl FnOnce(&T, String) -> Finding) -> Finding {
+    match layer {
+        Layer::NotReached => Finding::not_here("not reached"),
+        Layer::Reached { result: Err(why), took } => Finding::bad(format!("{why} (after {})", time(*took))),
+        Layer::Reached { result: Ok(found), took } => good(found, time(*took)),
+    }
+}
+
+fn time(took: Duration) -> String {
+    match took.as_millis() {
+        0 => "under 1 ms".to_owned(),
+        millis @ 0..1000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", took.as_secs_f32()),
+    }
+}
+
+/// Name and connection are those of the proxy where there is one.
+fn of_whom(network: &Network) -> &'static str {
+    if network.proxy.is_some() { "the proxy: " } else { "" }
+}
+
+fn proxy(facts: &Facts<'_>) -> Finding {
+    caught(&facts.host.proxies, facts.host.server.as_ref().and_then(|server| server.network.as_ref()))
+}
+
+fn caught(settings: &[Setting], network: Option<&Network>) -> Finding {
+    if settings.is_empty() {
+        return Finding::good("the environment names none");
+    }
+    let settings = settings.iter().map(|s| format!("{}={}", s.name, s.value)).collect::<Vec<_>>().join(" ");
+    match network.map(|network| (&network.host, &network.proxy)) {
+        None => Finding::good(settings),
+        Some((host, None)) => Finding::good(format!("{settings}; {host} is reached without it")),
+        Some((host, Some(proxy))) => Finding::bad(format!("{settings}; requests to {host} go through {}:{}", proxy.host, proxy.port))
+            .cured_by(format!("if this node reaches {host} without the proxy: add {host} to no_proxy")),
+    }
+}
+
+fn name(facts: &Facts<'_>) -> Finding {
+    network(facts, |network| {
+        layer(&network.name, |addresses, took| {
+            let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            Finding::good(format!("{}{} ({took})", of_whom(network), list.join(", ")))
+        })
+    })
+}
+
+fn connect(facts: &Facts<'_>) -> Finding {
+    network(facts, |network| layer(&network.connect, |tried, _| connections(tried, of_whom(network))))
+}
+
+fn connections(tried: &[Connection], of_whom: &str) -> Finding {
+    let told = |c: &Connection| match &c.result {
+        Ok(from) => format!("{} from {from} ({})", c.to, time(c.took)),
+        Err(why) => format!("{} not: {why}", c.to),
+    };
+    let found = format!("{of_whom}{}", tried.iter().map(told).collect::<Vec<_>>().join("; "));
+    if tried.iter().any(|c| c.result.is_err()) {
+        return Finding::doubtful(found).cured_by("take the addresses that do not answer out of the server's name");
+    }
+    Finding::good(found)
+}
+
+fn tls(facts: &Facts<'_>) -> Finding {
+    network(facts, |network| match &network.dates {
+        _ if !network.is_tls => Finding::not_here("http:// has none"),
+        None => layer(&network.tls, |(), took| Finding::good(format!("the certificate is trusted (handshake and first answer {took})"))),
+        Some((validity, now)) => refused_for_dates(*validity, *now, clock_fault(facts)),
+    })
+}
+
+/// What is wrong with this node's own clock.
+fn clock_fault(facts: &Facts<'_>) -> Option<String> {
+    facts.host.time.clock.as_ref().ok().and_then(fault)
+}
+
+/// A certificate's dates are judged by our clock: if that is known to be wrong, it is the likely cause.
+fn refused_for_dates(validity: Validity, now: SystemTime, clock_fault: Option<String>) -> Finding {
+    let dates = match validity {
+        Validity::Ended(end) => format!("the server's certificate expired at {}", rfc3339(end)),
+        Validity::NotBegun(begin) => format!("the server's certificate is not valid before {}", rfc3339(begin)),
+    };
+    let found = format!("{dates}; this node's clock says {}", rfc3339(now));
+    match clock_fault {
+        Some(fault) => Finding::bad(format!("{found}, and is not to be trusted: {fault}"))
+            .cured_by("this node's clock is the likely cause: see time.sync first; if it is right, renew the server's certificate"),
+        None => Finding::bad(found).cured_by("renew the server's certificate; this node's clock is synchronised"),
+    }
+}
+
+fn http(facts: &Facts<'_>) -> Finding {
+    network(facts, |network| layer(&network.http, |_, took| Finding::good(format!("answered in {took}"))))
 }
 
 fn clock(facts: &Facts<'_>) -> Finding {
-    match facts.host.skew {
-        None => Finding::not_here("the server does not tell its time"),
-        Some(skew) if skew.abs() <= 5 => Finding::good(format!("{skew} s ahead")),
-        Some(skew) => Finding::bad(format!("{skew} s ahead")),
+    network(facts, |network| match &network.http {
+        Layer::Reached { result: Ok(skew), .. } => skewed(*skew, clock_fault(facts)),
+        _ => Finding::not_here("not reached"),
+    })
+}
+
+fn skewed(skew: Option<i64>, clock_fault: Option<String>) -> Finding {
+    let found = match skew {
+        None => return Finding::not_here("the server does not tell its time"),
+        Some(0) => "the same".to_owned(),
+        Some(ahead @ 1..) => format!("the server's is {ahead} s ahead"),
+        Some(behind) => format!("the server's is {} s behind", behind.unsigned_abs()),
+    };
+    match clock_fault {
+        _ if skew.is_none_or(|skew| skew.unsigned_abs() <= MOST_SKEW) => Finding::good(found),
+        Some(_) => Finding::bad(found).cured_by("this node's clock is not synchronised: see time.sync first"),
+        None => Finding::bad(found).cured_by("this node's clock is synchronised: set the server's"),
     }
 }
+
+fn build(facts: &Facts<'_>) -> Finding {
+    let Some(server) = &facts.host.server else { return Finding::not_here("no --bootstrap-url given") };
+    layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")))
+}
+
+fn artifacts(facts: &Facts<'_>) -> Finding {
+    let Some(server) = &facts.host.server else { return Finding::not_here("no --bootstrap-url given") };
+    layer(&server.artifacts, complete)
+}
+
+fn complete(artifacts: &Artifacts, took: String) -> Finding {
+    let Artifacts { count, bytes, of_unknown_length, missing, failed } = artifacts;
+    if !missing.is_empty() {
+        return Finding::bad(format!("{} of {count} are missing: {}", missing.len(), first(missing)));
+    }
+    if let [one, ..] = failed.as_slice() {
+        return Finding::bad(format!("{} of {count} could not be asked for, for example: {one}", failed.len()))
+            .cured_by("look at the server's log; it must give every file of genconf/serve");
+    }
+    let without = if *of_unknown_length > 0 { format!(" and {of_unknown_length} of unknown length") } else { String::new() };
+    Finding::good(format!("{count} files, {:.1} MiB{without} ({took})", *bytes as f64 / f64::from(1 << 20)))
+}
+
+/// The first few of a list, and how many more there are.
+fn first(list: &[String]) -> String {
+    let more = list.len().saturating_sub(5);
+    let shown = list.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+#[cfg(test)]
+mod tests;

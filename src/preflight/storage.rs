@@ -5,6 +5,7 @@ use super::rule::{Except, Finding, Rule, Severity};
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::observe::node::State;
+use crate::observe::server::Layer;
 use crate::observe::storage::Place;
 
 pub(super) const RULES: &[Rule] = &[
@@ -15,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "2 GB and 100000 inodes left for /opt/mesosphere",
         why: "the packages are unpacked there, and an upgrade needs the room twice",
-        source: "ours: Java, Python and Mesos alone have more than 512 MB and 5000 files; docs: its own partition",
+        source: "ours: the archives of the build, of which the packages are unpacked; without a build Java, Python and Mesos, which alone have more than 512 MB and 5000 files",
         cure: "make room, or give /opt/mesosphere a file system of its own",
         look: packages,
     },
@@ -110,13 +111,22 @@ fn packages(facts: &Facts<'_>) -> Finding {
     };
     let inodes = place.free_inodes.map(|n| format!(" and {n} inodes")).unwrap_or_default();
     let told = format!("{}{inodes} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
+    let too_small = archives(facts).map_or(TOO_SMALL, |bytes| (bytes, if bytes < TOO_SMALL.0 / 4 { 0 } else { TOO_SMALL.1 }));
     let below = |(bytes, files): (u64, u64)| place.free_bytes < bytes || place.free_inodes.is_some_and(|n| n < files);
     let has_packages = matches!(facts.node.state(), State::Installed | State::Prepared | State::Installing);
-    match (below(TOO_SMALL), below(TIGHT)) {
+    match (below(too_small), below(TIGHT)) {
         (_, true) if has_packages => Finding::doubtful(format!("{told}; packages are there already")),
         (true, _) => Finding::bad(told),
         (false, true) => Finding::doubtful(told),
         (false, false) => Finding::good(told),
+    }
+}
+
+/// The bytes of the build's archives, where all are known: unpacked it has more. Without a build they are not known.
+fn archives(facts: &Facts<'_>) -> Option<u64> {
+    match &facts.host.server.as_ref()?.artifacts {
+        Layer::Reached { result: Ok(artifacts), .. } if artifacts.of_unknown_length == 0 && artifacts.bytes > 0 => Some(artifacts.bytes),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::fault::{self, Effect};
 use super::files::Error;
 
 /// A file that is added to; what is in it stays.
@@ -58,7 +59,10 @@ impl Growing {
     /// # Errors
     /// The disk refuses; what was added of them is not known.
     pub fn add_durably(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let added = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let added = fault::point(Effect::Write, &self.path)
+            .and_then(|()| self.file.write_all(bytes))
+            .and_then(|()| fault::point(Effect::Sync, &self.path))
+            .and_then(|()| self.file.sync_data());
         added.map_err(|source| Error { operation: "add to", path: self.path.clone(), source })
     }
 }

@@ -24,9 +24,12 @@ impl Clock for KernelClock {
 /// How good the clock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
-    /// Whether a time daemon keeps the clock. The kernel drops this only when `max_error` has grown to 16 s: about nine hours after the
-    /// daemon went away.
-    pub synchronised: bool,
+    /// The state is `TIME_ERROR`: the kernel takes the clock for bad. That is so with [`ClockState::unsynchronised`], and also after the
+    /// loss of a pulse-per-second signal that a daemon counts on (`ntp_gettime(2)`).
+    pub marked_bad: bool,
+    /// `STA_UNSYNC` is set: no time daemon keeps the clock. The kernel sets it only when `max_error` has grown to 16 s: about nine hours
+    /// after the daemon went away.
+    pub unsynchronised: bool,
     /// How much the time daemon believes the clock to be wrong.
     pub estimated_error: Duration,
     /// The most that the clock can be wrong; grows by half a millisecond a second until the daemon sets it again.
@@ -40,8 +43,8 @@ impl From<ClockReading> for ClockState {
         // The kernel keeps these at zero or more; a negative value would mean nothing.
         let micros = |value: i64| Duration::from_micros(value.try_into().unwrap_or(0));
         Self {
-            // Both, as ntp_gettime(2) has it: the state is also TIME_ERROR for a lost pulse-per-second signal.
-            synchronised: reading.state != kernel::TIME_ERROR && reading.status & kernel::STA_UNSYNC == 0,
+            marked_bad: reading.state == kernel::TIME_ERROR,
+            unsynchronised: reading.status & kernel::STA_UNSYNC != 0,
             estimated_error: micros(reading.esterror_us),
             max_error: micros(reading.maxerror_us),
             offset: Duration::from_nanos(reading.offset_ns.unsigned_abs()),
@@ -58,7 +61,7 @@ mod tests {
     #[test]
     fn a_kept_clock() {
         let state = ClockState::from(SYNCHRONISED);
-        assert!(state.synchronised);
+        assert!(!state.marked_bad && !state.unsynchronised);
         assert_eq!(state.offset, Duration::from_nanos(1500));
         assert_eq!(state.max_error, Duration::from_micros(6));
         assert_eq!(state.estimated_error, Duration::from_micros(2));
@@ -66,10 +69,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_nobody_keeps() {
-        let status = ClockReading { status: kernel::STA_UNSYNC, maxerror_us: 16_000_000, ..SYNCHRONISED };
-        assert!(!ClockState::from(status).synchronised);
-        assert_eq!(ClockState::from(status).max_error, Duration::from_secs(16));
-        assert!(!ClockState::from(ClockReading { state: kernel::TIME_ERROR, ..SYNCHRONISED }).synchronised);
+        let status = ClockState::from(ClockReading { status: kernel::STA_UNSYNC, maxerror_us: 16_000_000, ..SYNCHRONISED });
+        assert!(status.unsynchronised && !status.marked_bad);
+        assert_eq!(status.max_error, Duration::from_secs(16));
+        let state = ClockState::from(ClockReading { state: kernel::TIME_ERROR, ..SYNCHRONISED });
+        assert!(state.marked_bad && !state.unsynchronised);
+    }
+
+    #[test]
+    fn a_leap_second_is_no_error() {
+        assert!((1..=4).all(|state| !ClockState::from(ClockReading { state, ..SYNCHRONISED }).marked_bad));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use super::fault::{self, Effect};
 use super::kernel;
 
 /// A file operation that failed: which, and on what.
@@ -38,6 +39,11 @@ impl<T> Naming<T> for io::Result<T> {
     fn naming(self, operation: &'static str, path: &Path) -> Result<T, Error> {
         self.map_err(|source| Error { operation, path: path.to_owned(), source })
     }
+}
+
+/// Passes a fault point, which fails as the operation itself would.
+fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
+    fault::point(effect, path).naming(operation, path)
 }
 
 /// What stands at a path, the path itself not followed.
@@ -135,6 +141,7 @@ pub fn names(path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, Error> {
 /// # Errors
 /// The directory cannot be opened or the disk refuses.
 pub fn sync_directory(path: &Path) -> Result<(), Error> {
+    passing(Effect::Sync, "make durable", path)?;
     File::open(path).and_then(|directory| directory.sync_all()).naming("make durable", path)
 }
 
@@ -143,6 +150,7 @@ pub fn sync_directory(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// The disk refuses.
 pub fn sync_file_system(path: &Path) -> Result<(), Error> {
+    passing(Effect::Sync, "make durable the file system of", path)?;
     File::open(path).and_then(|file| kernel::sync_filesystem(file.as_fd())).naming("make durable the file system of", path)
 }
 
@@ -154,6 +162,7 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
     let staging = staging_name(path);
     remove_file(&staging)?;
     let written = (|| {
+        passing(Effect::Open, "create", &staging)?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -161,12 +170,15 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(&staging)
             .naming("create", &staging)?;
+        passing(Effect::Write, "write", &staging)?;
         file.write_all(content).naming("write", &staging)?;
+        passing(Effect::Attributes, "set the mode of", &staging)?;
         if let Some((uid, gid)) = owner {
             chown(&staging, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
         }
         // The mode is set by number, after the owner: a umask does not reach it and a change of owner does not clear set-id bits.
         file.set_permissions(fs::Permissions::from_mode(mode)).naming("set the mode of", &staging)?;
+        passing(Effect::Sync, "make durable", &staging)?;
         file.sync_all().naming("make durable", &staging)?;
         rename(&staging, path)
     })();
@@ -183,6 +195,7 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
 pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     let staging = staging_name(path);
     remove_file(&staging)?;
+    passing(Effect::Link, "create the link", &staging)?;
     symlink(target, &staging).naming("create the link", &staging)?;
     rename(&staging, path).inspect_err(|_| {
         let _ = fs::remove_file(&staging);
@@ -194,6 +207,7 @@ pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
 /// # Errors
 /// Something stands there, or the directory does not.
 pub fn link(path: &Path, target: &Path) -> Result<(), Error> {
+    passing(Effect::Link, "create the link", path)?;
     symlink(target, path).naming("create the link", path)
 }
 
@@ -202,6 +216,7 @@ pub fn link(path: &Path, target: &Path) -> Result<(), Error> {
 /// # Errors
 /// The kernel refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    passing(Effect::Rename, "rename to its final name", from)?;
     fs::rename(from, to).naming("rename to its final name", from)?;
     sync_directory(parent(to))
 }
@@ -224,6 +239,7 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, Error> {
 /// # Errors
 /// A file stands in the way, or the kernel refuses.
 pub fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
+    passing(Effect::Directory, "create the directory", path)?;
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path),
         Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -243,6 +259,9 @@ pub fn missing_directories(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// A directory stands there, or the kernel refuses.
 pub fn remove_file(path: &Path) -> Result<(), Error> {
+    if exists(path) {
+        passing(Effect::Remove, "remove", path)?;
+    }
     match fs::remove_file(path) {
         Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(e).naming("remove", path),
         _ => Ok(()),
@@ -254,6 +273,7 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// Any reason but that it is not empty, in use as a mount point, or not there.
 pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
+    passing(Effect::Remove, "remove the directory", path)?;
     match fs::remove_dir(path) {
         Ok(()) => sync_directory(parent(path)).map(|()| true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
@@ -303,6 +323,7 @@ fn remove_below(path: &Path, device: u64) -> Result<(), Error> {
     for name in names(path)?.unwrap_or_default() {
         remove_below(&path.join(name), device)?;
     }
+    passing(Effect::Remove, "remove the directory", path)?;
     fs::remove_dir(path).naming("remove the directory", path)
 }
 
@@ -331,6 +352,7 @@ fn size_below(path: &Path, device: u64) -> Result<u64, Error> {
 /// # Errors
 /// The kernel refuses.
 pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
+    passing(Effect::Attributes, "set the owner of", path)?;
     std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
     if fs::symlink_metadata(path).naming("look at", path)?.is_dir() {
         for name in names(path)?.unwrap_or_default() {
@@ -345,6 +367,7 @@ pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
 /// # Errors
 /// The kernel refuses.
 pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
+    passing(Effect::Attributes, "set the owner of", path)?;
     std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("set the owner of", path)?;
     mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path))
 }
@@ -356,6 +379,26 @@ pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Er
 pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
     let flags = nix::libc::O_DIRECTORY | nix::libc::O_NOFOLLOW;
     OpenOptions::new().read(true).custom_flags(flags).open(path).map(Into::into).naming("open the directory", path)
+}
+
+/// Removes what a killed [`place`] or [`place_link`] left beside its file.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn remove_staging(path: &Path) -> Result<(), Error> {
+    remove_file(&staging_name(path))
+}
+
+/// The inode of what stands at a path, not followed; nothing there is none.
+///
+/// # Errors
+/// Any reason but absence.
+pub fn inode(path: &Path) -> Result<Option<u64>, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.ino())),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e).naming("look at", path),
+    }
 }
 
 /// The name under which [`place`] writes: hidden, beside the file, the same every time so that a killed run leaves at most one.
@@ -372,38 +415,4 @@ fn parent(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_placed_file_has_its_mode_whatever_the_umask_and_leaves_no_temporary_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("flag");
-        place(&path, b"one", 0o666, None).unwrap();
-        place(&path, b"two", 0o604, None).unwrap();
-        assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
-        assert!(matches!(standing(&path).unwrap(), Some(Standing::File { mode: 0o604, .. })));
-        assert_eq!(names(dir.path()).unwrap().unwrap().len(), 1);
-        assert!(read(&path, 2).is_err());
-    }
-
-    #[test]
-    fn removing_a_tree_removes_links_and_not_what_they_point_to() {
-        let dir = tempfile::tempdir().unwrap();
-        let keep = dir.path().join("keep");
-        make_directory(&keep, 0o755).unwrap();
-        place(&keep.join("file"), b"x", 0o644, None).unwrap();
-        let tree = dir.path().join("tree/a/b");
-        assert_eq!(make_directories(&tree, 0o755).unwrap().len(), 3);
-        link(&tree.join("out"), &keep).unwrap();
-        remove_tree(&dir.path().join("tree")).unwrap();
-        remove_tree(&dir.path().join("tree")).unwrap();
-        assert!(exists(&keep.join("file")) && !exists(&dir.path().join("tree")));
-    }
-
-    #[test]
-    fn an_error_names_the_operation_and_the_object() {
-        let error = place(Path::new("/nonexistent/x"), b"", 0o644, None).unwrap_err();
-        assert_eq!(error.to_string(), "cannot create /nonexistent/.x.dcos-node.tmp");
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! HTTP, and the only use of the HTTP client.
 
+mod address;
 mod backoff;
 mod error;
+mod proxy;
 mod values;
 
 use std::fmt;
@@ -12,13 +14,16 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Certificate, Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, Response, StatusCode};
 
+use super::fault::{self, Effect};
 use super::resolver;
 use backoff::Backoff;
-use error::{find, innermost};
+use error::{find, innermost, local};
 
-pub use error::{Error, Kind};
+pub use address::Address;
+pub use error::{Error, Kind, Validity};
+pub use proxy::{Proxy, Setting};
 
 /// How to speak to servers.
 #[derive(Debug, Clone)]
@@ -101,6 +106,11 @@ impl Client {
         Self { inner, stall_timeout, connect_timeout, attempts, first_pause }
     }
 
+    /// The same client, its connections shared, for questions of which each must be answered at once: one attempt, and so long for it.
+    pub fn impatient(&self, answer: Duration) -> Self {
+        Self { attempts: 1, connect_timeout: Duration::ZERO, stall_timeout: answer, ..self.clone() }
+    }
+
     /// A whole file of at most `limit_bytes`.
     pub async fn get(&self, url: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         let address = Address::parse(url)?;
@@ -180,7 +190,7 @@ impl Client {
     /// One request, one answer of any status.
     async fn send(&self, method: Method, address: &Address, headers: &[(HeaderName, &str)]) -> Result<Response, Error> {
         let operation = if method == Method::HEAD { "ask for" } else { "get" };
-        let mut request = self.inner.request(method, address.0.clone());
+        let mut request = self.inner.request(method, address.url());
         for (name, value) in headers {
             request = request.header(name, *value);
         }
@@ -234,6 +244,9 @@ impl fmt::Debug for Body {
 impl Body {
     /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Err(cause) = fault::point(Effect::Receive, self.address.as_str()) {
+            return Err(self.broken(cause.to_string()));
+        }
         loop {
             let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
                 Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
@@ -289,57 +302,6 @@ impl Body {
     }
 }
 
-/// An address of HTTP. It is shown without credentials and without a query, which may carry some.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Address(Url);
-
-impl Address {
-    /// Reads `http://...` or `https://...`.
-    pub fn parse(url: &str) -> Result<Self, Error> {
-        // Text that is no address is not repeated: a credential may be in it.
-        let bad = |cause: String| local("read", "the given URL".to_owned(), cause);
-        let parsed = Url::parse(url).map_err(|error| bad(error.to_string()))?;
-        match parsed.scheme() {
-            "http" | "https" => Ok(Self(parsed)),
-            other => Err(bad(format!("it starts with {other}:, not with http: or https:"))),
-        }
-    }
-
-    /// The address of something below this one; `relative` is a path of names, in which no character has a meaning but the slash.
-    pub fn below(&self, relative: &str) -> Self {
-        let mut url = self.0.clone();
-        // Only addresses without a host have no path, and HTTP has none of those.
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(relative.split('/').filter(|name| !name.is_empty()));
-        }
-        Self(url)
-    }
-
-    /// The whole address with its credentials: to be sent, not to be shown.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut url = self.0.clone();
-        // Both fail only on addresses without a host.
-        let _ = (url.set_username(""), url.set_password(None));
-        url.set_fragment(None);
-        if url.query().is_some() {
-            url.set_query(Some("..."));
-        }
-        f.write_str(url.as_str())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self})")
-    }
-}
-
 /// Our resolver as the client wants it.
 struct Names;
 
@@ -370,12 +332,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
 }
 
 fn failure(operation: &'static str, address: &Address, kind: Kind, cause: String, transient: bool) -> Error {
-    Error { operation, address: address.to_string(), kind, cause, transient, attempts: 1, retry_after: None }
-}
-
-/// What went wrong before anything was sent.
-fn local(operation: &'static str, address: String, cause: String) -> Error {
-    Error { operation, address, kind: Kind::Other, cause, transient: false, attempts: 1, retry_after: None }
+    Error { operation, address: address.to_string(), kind, cause, transient, attempts: 1, retry_after: None, validity: None }
 }
 
 /// A request without an answer.
@@ -392,7 +349,7 @@ fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -
     } else {
         (Kind::Other, false)
     };
-    failure(operation, address, kind, cause, transient)
+    Error { validity: find::<rustls::Error>(error).and_then(Validity::of), ..failure(operation, address, kind, cause, transient) }
 }
 
 /// An answer that is none of those we can use.

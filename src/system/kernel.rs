@@ -5,11 +5,13 @@
 
 #![allow(unsafe_code, reason = "neither the standard library nor nix has these calls on every C library we build for")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use super::fault::{self, Effect};
 
 /// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
 pub const TIME_ERROR: i32 = libc::TIME_ERROR;
@@ -55,6 +57,7 @@ pub fn clock_state() -> io::Result<ClockReading> {
 ///
 /// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
 pub fn rename_exchange(a_directory: impl AsFd, a: &Path, b_directory: impl AsFd, b: &Path) -> io::Result<()> {
+    fault::point(Effect::Rename, a)?;
     renameat2(a_directory, a, b_directory, b, libc::RENAME_EXCHANGE)
 }
 
@@ -125,6 +128,108 @@ pub fn xfs_has_file_types(fd: impl AsFd) -> io::Result<bool> {
     // SAFETY: the descriptor is open until the call returns, and the buffer has the 112 bytes that the number says the kernel writes.
     let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, geometry.as_mut_ptr()) };
     if result == 0 { Ok(geometry[XFS_FEATURES] & XFS_HAS_FILE_TYPES != 0) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the calling thread, and the threads that it starts from now on, mounts of its own: `unshare(2)` with `CLONE_NEWNS`.
+///
+/// `EPERM`: it needs `CAP_SYS_ADMIN`, or a filter of system calls forbids it.
+pub fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: the call takes a number and touches no memory of ours.
+    done(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())
+}
+
+/// Makes all mounts at and below the one at `path` read-only in one step, all or none: `mount_setattr(2)` with `AT_RECURSIVE`.
+///
+/// `ENOSYS`: Linux before 5.12. The mounts must be private, or others see it too.
+pub fn set_mounts_read_only(path: &Path) -> io::Result<()> {
+    let path = c_path(path)?;
+    let attributes = MountAttributes { set: libc::MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, user_namespace: 0 };
+    // SAFETY: the path is NUL-terminated, and the struct is the kernel's mount_attr, whose size is passed; both are only read.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    })
+}
+
+/// `struct mount_attr` of linux/mount.h.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Between fork and exec of this command, gives the child mounts of its own with an empty tmpfs at `directory`. Where that cannot be done the
+/// child starts all the same, without.
+pub fn start_with_private_tmpfs(command: &mut tokio::process::Command, directory: &'static CStr, options: &'static CStr) {
+    let mount = move || {
+        // SAFETY: both calls only read their NUL-terminated, static strings.
+        unsafe {
+            if libc::unshare(libc::CLONE_NEWNS) == 0 {
+                let flags = libc::MS_NOSUID | libc::MS_NODEV;
+                libc::mount(c"tmpfs".as_ptr(), directory.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: two system calls are all that the closure does: no lock, no allocation, nothing that another thread may have held at the fork.
+    unsafe { command.pre_exec(mount) };
+}
+
+/// Which version of Landlock the kernel has: `landlock_create_ruleset(2)` with `LANDLOCK_CREATE_RULESET_VERSION`.
+///
+/// `ENOSYS`: built without it, or Linux before 5.13; `EOPNOTSUPP`: not switched on at boot.
+pub fn landlock_version() -> io::Result<u32> {
+    const VERSION: libc::c_uint = 1;
+    // SAFETY: with this flag the kernel wants no struct, and none is passed.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u64>(), 0usize, VERSION) };
+    u32::try_from(version).map_err(|_| io::Error::last_os_error())
+}
+
+/// A set of rules of Landlock that denies the rights in `handled` (`LANDLOCK_ACCESS_FS_*`) wherever no rule allows them.
+pub fn landlock_ruleset(handled: u64) -> io::Result<OwnedFd> {
+    // The first version of struct landlock_ruleset_attr is just this number.
+    // SAFETY: the kernel reads as many bytes as are passed.
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of::<u64>(), 0 as libc::c_uint) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Adds a rule that allows rights at and beneath a file or directory.
+pub fn landlock_allow(ruleset: impl AsFd, allowed: u64, place: impl AsFd) -> io::Result<()> {
+    const PATH_BENEATH: libc::c_uint = 1;
+    let rule = PathBeneath { allowed, parent: place.as_fd().as_raw_fd() };
+    // SAFETY: the struct is the kernel's landlock_path_beneath_attr, which is only read; both descriptors are open until the call returns.
+    done(unsafe {
+        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_fd().as_raw_fd(), PATH_BENEATH, &raw const rule, 0 as libc::c_uint)
+    })
+}
+
+/// `struct landlock_path_beneath_attr` of linux/landlock.h.
+#[repr(C, packed)]
+struct PathBeneath {
+    allowed: u64,
+    parent: i32,
+}
+
+/// Puts the calling thread, and all that it starts from now on, under these rules for ever: `landlock_restrict_self(2)`.
+///
+/// `EPERM`: without `CAP_SYS_ADMIN` it needs `PR_SET_NO_NEW_PRIVS` first.
+pub fn landlock_restrict_self(ruleset: impl AsFd) -> io::Result<()> {
+    // SAFETY: the call takes numbers and touches no memory of ours.
+    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_fd().as_raw_fd(), 0 as libc::c_uint) })
+}
+
+fn done(result: libc::c_long) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::time::timeout;
 
+use super::fault::{self, Effect};
+use super::seal;
+
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
 
@@ -161,7 +164,9 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
     if let Some(fd) = &inherited {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
-    let child = tokio::process::Command::new(&command.program)
+    fault::point(Effect::Spawn, &command.program)?;
+    let mut prepared = tokio::process::Command::new(&command.program);
+    prepared
         .args(&command.args)
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
@@ -170,8 +175,9 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn();
+        .kill_on_drop(true);
+    seal::prepare(&mut prepared);
+    let child = prepared.spawn();
     // Here and not on return: an argument outlives the guard, and the next program would inherit it, too.
     drop(inherited);
     child

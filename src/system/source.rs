@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::http::{Address, Body, Client};
 
@@ -91,48 +92,52 @@ impl Source {
         }
     }
 
-    /// The length of a file in bytes, `None` if there is no such file. A server that does not tell has to send the file, which is thrown away.
-    pub async fn exists(&self, relative: &str) -> Result<Option<u64>, Error> {
+    /// Whether there is such a file, and how long it is. Of its content nothing is fetched.
+    pub async fn presence(&self, relative: &str) -> Result<Presence, Error> {
         check(relative)?;
         match self {
             Self::Server { client, base } => {
                 let address = base.below(relative);
                 let head = client.head(address.as_str()).await?;
-                match (head.status, head.length) {
-                    (404 | 410, _) => return Ok(None),
-                    (200, Some(length)) => return Ok(Some(length)),
+                match head.status {
+                    200 => return Ok(Presence::Present { bytes: head.length }),
+                    404 | 410 => return Ok(Presence::Absent),
                     _ => {}
                 }
-                // Some servers know only GET.
-                let mut body = match client.open(address.as_str()).await {
-                    Ok(Body { length: Some(length), .. }) => return Ok(Some(length)),
-                    Ok(body) => body,
-                    Err(error) if error.is_not_found() => return Ok(None),
-                    Err(error) => return Err(error.into()),
-                };
-                let mut length = 0;
-                while let Some(bytes) = body.chunk().await? {
-                    length += bytes.len() as u64;
+                // Some servers know only GET, or allow nothing else. The connection is closed before more than the beginning has come.
+                match client.open(address.as_str()).await {
+                    Ok(Body { length, .. }) => Ok(Presence::Present { bytes: length }),
+                    Err(error) if error.is_not_found() => Ok(Presence::Absent),
+                    Err(error) => Err(error.into()),
                 }
-                Ok(Some(length))
             }
             Self::Directory(directory) => match open(&directory.join(relative)) {
-                Ok((_, length)) => Ok(Some(length)),
-                Err(error) if error.is_not_found() => Ok(None),
+                Ok((_, length)) => Ok(Presence::Present { bytes: Some(length) }),
+                Err(error) if error.is_not_found() => Ok(Presence::Absent),
                 Err(error) => Err(error),
             },
         }
     }
-}
 
-impl Source {
-    /// The clock of the server, if there is one and it tells its time with this file.
-    pub async fn date(&self, relative: &str) -> Option<std::time::SystemTime> {
+    /// The same place, asked with less patience: one attempt, and so long for an answer.
+    pub fn impatient(&self, answer: Duration) -> Self {
         match self {
-            Self::Server { client, base } => client.head(base.below(relative).as_str()).await.ok()?.date,
-            Self::Directory(_) => None,
+            Self::Server { client, base } => Self::Server { client: client.impatient(answer), base: base.clone() },
+            Self::Directory(path) => Self::Directory(path.clone()),
         }
     }
+}
+
+/// Whether a file is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is not.
+    Absent,
+    /// It is.
+    Present {
+        /// How long it is, if the server tells.
+        bytes: Option<u64>,
+    },
 }
 
 impl fmt::Display for Source {
@@ -215,7 +220,8 @@ mod tests {
         let source = Source::Directory(directory.path().to_owned());
         assert_eq!(source.read("file", 5).await.unwrap(), b"12345");
         assert!(matches!(source.read("file", 4).await, Err(Error::TooLarge { limit: 4, .. })));
-        assert_eq!((source.exists("file").await.unwrap(), source.exists("nothing").await.unwrap()), (Some(5), None));
+        assert_eq!(source.presence("file").await.unwrap(), Presence::Present { bytes: Some(5) });
+        assert_eq!(source.presence("nothing").await.unwrap(), Presence::Absent);
         assert!(source.open("nothing").await.unwrap_err().is_not_found());
     }
 }

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::fault::{self, Effect};
+
 use error::printable;
 use members::{Member, Members, What};
 use record::Record;
@@ -254,6 +256,7 @@ impl Writer<'_> {
     ) -> Result<[u8; 32], Error> {
         let failed = |operation| move |source| Error::Write { operation, path: path.to_owned(), source };
         let mut hasher = Sha256::new();
+        fault::point(Effect::Write, path).map_err(failed("write"))?;
         let Some(map) = &member.sparse else {
             loop {
                 let n = members.read(&mut self.buffer)?;

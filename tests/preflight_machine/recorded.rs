@@ -22,9 +22,9 @@ impl Recorded {
     pub fn nothing() -> Recorded {
         let directory = tempfile::tempdir().expect("an empty node");
         let root = Root::new(directory.path());
-        let outside = Outside { root: &root, systemd: &Err("not asked".into()), clock: &KernelClock };
+        let outside = Outside { root: &root, systemd: None, clock: &KernelClock };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let host = runtime.block_on(Host::look(outside, None, None, None));
+        let host = runtime.block_on(Host::look(outside, None, None));
         let node = Node::look(&root).expect("an empty node");
         Recorded { host, node, settings: Settings::default(), role: None }
     }

@@ -1,6 +1,9 @@
 //! File systems: each check on good and on bad facts.
 
+use std::time::Duration;
+
 use dcos_node::observe::docker::Engine;
+use dcos_node::observe::server::{Artifacts, Layer, Server};
 use dcos_node::observe::storage::Place;
 use dcos_node::preflight::report::Verdict::{self, Fail, Pass, Unknown, Warn};
 
@@ -75,6 +78,27 @@ fn a_node_with_packages_needs_no_room_for_them() {
     change(&mut recorded, "/opt/mesosphere", |p| p.free_bytes = 100 << 20);
     recorded.is_installed();
     recorded.says("storage.packages", Warn, "there already");
+}
+
+#[test]
+fn with_a_build_its_archives_say_how_much_room_is_too_little() {
+    let mut recorded = good().of("slave", "2.2.0");
+    let archives = |bytes, of_unknown_length| {
+        let artifacts = Artifacts { count: 2, bytes, of_unknown_length, ..Artifacts::default() };
+        let artifacts = Layer::Reached { took: Duration::ZERO, result: Ok(artifacts) };
+        Some(Server { place: "here".into(), network: None, build: Layer::NotReached, artifacts })
+    };
+    change(&mut recorded, "/opt/mesosphere", |p| p.free_bytes = 800_000_000);
+    recorded.host.server = archives(900_000_000, 0);
+    recorded.says("storage.packages", Fail, "800 MB");
+    recorded.host.server = archives(900_000_000, 1);
+    recorded.says("storage.packages", Warn, "800 MB");
+    recorded.host.server = archives(700_000_000, 0);
+    recorded.says("storage.packages", Warn, "800 MB");
+    change(&mut recorded, "/opt/mesosphere", |p| p.free_inodes = Some(900));
+    recorded.says("storage.packages", Fail, "900 inodes");
+    recorded.host.server = archives(150_000, 0);
+    recorded.says("storage.packages", Warn, "900 inodes");
 }
 
 #[test]

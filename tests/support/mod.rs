@@ -5,4 +5,16 @@
 pub mod build;
 pub mod http_server;
 pub mod node;
+pub mod tls;
 pub mod tree;
+
+/// True as root. If not, says past the test runner that the test was not run, and fails it where `CI` is set.
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "this test needs root, and CI must have it");
+    if !root {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("NOT RUN: {test} needs root\n").as_bytes());
+    }
+    root
+}

@@ -2,7 +2,10 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 
 /// A request that did not give what it should. The text names the address, without credentials, and the cause, once.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,6 +20,32 @@ pub struct Error {
     pub(super) attempts: u32,
     /// When the server wants to be asked again.
     pub(super) retry_after: Option<Duration>,
+    /// The certificate's dates, if it was refused for them.
+    pub(super) validity: Option<Validity>,
+}
+
+/// A certificate that is not valid now, by our own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// It was valid until then.
+    Ended(SystemTime),
+    /// It will be valid from then on.
+    NotBegun(SystemTime),
+}
+
+impl Validity {
+    pub(super) fn of(error: &rustls::Error) -> Option<Validity> {
+        let time = |unix: UnixTime| SystemTime::UNIX_EPOCH + Duration::from_secs(unix.as_secs());
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+                Some(Validity::Ended(time(*not_after)))
+            }
+            rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+                Some(Validity::NotBegun(time(*not_before)))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What went wrong.
@@ -49,10 +78,25 @@ impl Error {
         self.transient
     }
 
+    /// Why, without the address.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// The dates of the server's certificate, if it was refused for them.
+    pub fn validity(&self) -> Option<Validity> {
+        self.validity
+    }
+
     /// The server answered that there is nothing under this address.
     pub fn is_not_found(&self) -> bool {
         matches!(self.kind, Kind::Status(404 | 410))
     }
+}
+
+/// What went wrong before anything was sent.
+pub(super) fn local(operation: &'static str, address: String, cause: String) -> Error {
+    Error { operation, address, kind: Kind::Other, cause, transient: false, attempts: 1, retry_after: None, validity: None }
 }
 
 /// The error and what it comes from, the innermost last. An `io::Error` names what is inside of what it carries, not that itself.

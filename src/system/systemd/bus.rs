@@ -17,6 +17,7 @@ use super::jobs::{Jobs, judge};
 use super::link::{Failure, Link, MANAGER, OBJECT, Target, Transport};
 use super::properties::{self, Properties};
 use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
+use crate::system::fault::{self, Effect};
 
 /// The interface that every unit has.
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
@@ -163,6 +164,9 @@ impl Bus {
         R: DeserializeOwned + Type,
     {
         let Ask { member: named, object, limit, again } = ask;
+        fault::point(Effect::Call, member).map_err(|error| {
+            Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(named, object)
+        })?;
         let mut last = None;
         let attempts = async {
             loop {

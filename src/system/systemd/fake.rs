@@ -2,7 +2,7 @@
 //!
 //! It does what systemd 252 does on a real machine in the cases that callers depend on: a unit or link that came after
 //! the unit was loaded counts after a reload only; bad, masked and absent units are refused with systemd's own names.
-//! Jobs end at once.
+//! Jobs end at once, except those of a unit that never answers.
 
 mod memory;
 mod unit_file;
@@ -203,7 +203,13 @@ impl Systemd for Fake {
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
         let number = job.path.rsplit('/').next().and_then(|number| number.parse::<usize>().ok());
         let result = number.and_then(|number| self.lock().jobs.get(number)?.1.clone());
-        result.ok_or_else(|| Error::Deadline { member: "wait", object: job.unit.clone(), limit })
+        match result {
+            Some(result) => Ok(result),
+            None => {
+                tokio::time::sleep(limit).await;
+                Err(Error::Deadline { member: "wait", object: job.unit.clone(), limit })
+            }
+        }
     }
 
     async fn units(&self, names: &[String]) -> Result<Vec<Unit>, Error> {

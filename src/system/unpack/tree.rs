@@ -15,6 +15,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
 
 use super::Error;
+use crate::system::fault::{self, Effect};
 
 /// What a directory or file gets besides its content.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,11 @@ pub(super) struct Tree<'a> {
 /// Directories are writable for us until all is in them.
 const MEANWHILE: Mode = Mode::S_IRWXU;
 
+/// Passes a fault point, which fails as the operation itself would.
+fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
+    fault::point(effect, path).map_err(|source| Error::Write { operation, path: path.to_owned(), source })
+}
+
 impl<'a> Tree<'a> {
     pub fn new(root: BorrowedFd<'a>) -> Self {
         Self { root, open: Vec::new(), implied: Vec::new() }
@@ -51,6 +57,7 @@ impl<'a> Tree<'a> {
 
     /// Makes a directory; true if there was one.
     pub fn make_directory(&mut self, path: &Path) -> Result<bool, Error> {
+        passing(Effect::Directory, "make directory", path)?;
         let (parent, name) = self.parent(path)?;
         match mkdirat(parent, name, MEANWHILE) {
             Ok(()) => return Ok(false),
@@ -71,6 +78,7 @@ impl<'a> Tree<'a> {
 
     /// Makes an empty file in place of whatever is there.
     pub fn make_file(&mut self, path: &Path) -> Result<File, Error> {
+        passing(Effect::Open, "make file", path)?;
         self.make(path, "make file", |parent, name| {
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             openat(parent, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
@@ -79,6 +87,7 @@ impl<'a> Tree<'a> {
 
     /// Makes a symlink in place of whatever is there; it goes where `target` says, which is not looked at.
     pub fn make_symlink(&mut self, path: &Path, target: &OsStr, attributes: Attributes) -> Result<(), Error> {
+        passing(Effect::Link, "make symlink", path)?;
         self.make(path, "make symlink", |parent, name| symlinkat(target, parent, name))?;
         let (parent, name) = self.parent(path)?;
         if let Some((uid, gid)) = attributes.owner {
@@ -100,11 +109,13 @@ impl<'a> Tree<'a> {
             path: to.to_owned(),
             source: error,
         })?;
+        passing(Effect::Link, "make hard link", path)?;
         self.make(path, "make hard link", |parent, name| linkat(&to_parent, to_name, parent, name, AtFlags::empty()))
     }
 
     /// What a file gets when all is in it; the mode after the owner, because a change of owner takes the set-id bits away.
     pub fn finish_file(path: &Path, file: impl AsFd, attributes: Attributes) -> Result<(), Error> {
+        passing(Effect::Attributes, "set the owner of", path)?;
         if let Some((uid, gid)) = attributes.owner {
             fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
                 .map_err(|error| Error::write("set the owner of", path, error))?;

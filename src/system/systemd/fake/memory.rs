@@ -17,7 +17,7 @@ pub enum Behaviour {
     Fails,
     /// Its last `ExecStartPre=` exits with status 1, and systemd starts it again and again: `activating`, `auto-restart`.
     AutoRestarts,
-    /// Its start never ends: waiting for it is [`Error::Deadline`] (at once, whatever the limit).
+    /// Its start never ends: waiting for it takes the whole limit and is `Error::Deadline`.
     NeverAnswers,
 }
 

@@ -1,0 +1,336 @@
+//! The bootstrap server, layer by layer: its name, a connection, TLS, an answer, the build, every artifact of it.
+//!
+//! A server may be anything, also hostile: every layer has a time limit, nothing is read without a limit, and no text of a server's is longer
+//! than a line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+
+use super::build;
+use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
+use crate::dcos::settings::Settings;
+use crate::system::http::{self, Address, Body, Client, Kind};
+use crate::system::reach;
+use crate::system::resolver;
+use crate::system::source::{Presence, Source};
+
+pub use crate::system::http::{Proxy, Setting, Validity};
+
+/// How long each layer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The lookup of the name.
+    pub name: Duration,
+    /// Each connection; they are tried at the same time.
+    pub connect: Duration,
+    /// The answer to one question; a longer time than a handshake may take.
+    pub answer: Duration,
+    /// Reading the build and its settings.
+    pub build: Duration,
+    /// Asking for all artifacts.
+    pub artifacts: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let seconds = Duration::from_secs;
+        Limits { name: seconds(20), connect: seconds(5), answer: seconds(15), build: seconds(120), artifacts: seconds(120) }
+    }
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub enum Layer<T> {
+    /// A layer before it is broken.
+    NotReached,
+    /// It was looked at.
+    Reached {
+        /// How long that took.
+        took: Duration,
+        /// What was found, or why it is broken.
+        result: Result<T, String>,
+    },
+}
+
+/// What offers the build.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where, without credentials.
+    pub place: String,
+    /// What lies between us and a server; none for a directory.
+    pub network: Option<Network>,
+    /// What the build is, in a few words.
+    pub build: Layer<String>,
+    /// Whether every artifact of the build is there.
+    pub artifacts: Layer<Artifacts>,
+}
+
+/// The layers before the build.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The server's name or address.
+    pub host: String,
+    /// The proxy that requests go through; name and connection are then the proxy's.
+    pub proxy: Option<Proxy>,
+    /// Whether the server is spoken to through TLS.
+    pub is_tls: bool,
+    /// The addresses of the name.
+    pub name: Layer<Vec<IpAddr>>,
+    /// A connection to each address; the layer is broken only if all fail.
+    pub connect: Layer<Vec<Connection>>,
+    /// The certificate.
+    pub tls: Layer<()>,
+    /// If the certificate was refused for its dates: these, and what our clock said.
+    pub dates: Option<(Validity, SystemTime)>,
+    /// The first answer, with the server's clock minus ours in seconds, if the server tells its time.
+    pub http: Layer<Option<i64>>,
+}
+
+/// A try to connect.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// To whom.
+    pub to: SocketAddr,
+    /// How long it took.
+    pub took: Duration,
+    /// Our address on the route there, or why there is no connection.
+    pub result: Result<IpAddr, String>,
+}
+
+/// The files of a build, asked for one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Artifacts {
+    /// How many there must be.
+    pub count: usize,
+    /// How many bytes those have whose length is known.
+    pub bytes: u64,
+    /// Of how many the server does not tell the length.
+    pub of_unknown_length: usize,
+    /// Those that are not there or have no byte.
+    pub missing: Vec<String>,
+    /// Those that could not be asked for, with the reasons.
+    pub failed: Vec<String>,
+}
+
+/// How many artifacts are asked for at once.
+const AT_ONCE: usize = 8;
+/// More addresses than anybody gives a server are not tried.
+const MOST_ADDRESSES: usize = 16;
+/// Longest text that is taken from a server or an error.
+const LONGEST_TEXT: usize = 300;
+
+impl Server {
+    /// Looks at everything before the artifacts, and reads the build. After the first broken layer nothing is tried.
+    pub async fn look(source: &Source, limits: &Limits) -> (Server, Result<(Build, Settings), build::Error>) {
+        let network = match source {
+            Source::Server { client, base } => Some(Network::look(client, base, limits).await),
+            Source::Directory(_) => None,
+        };
+        let mut server = Server { place: source.to_string(), network, build: Layer::NotReached, artifacts: Layer::NotReached };
+        if let Some(why) = server.network.as_ref().and_then(Network::broken) {
+            return (server, Err(build::Error::Unreached(why)));
+        }
+        let began = Instant::now();
+        let read = read(source, limits).await;
+        let result = match &read {
+            Ok((build, settings)) => Ok(summary(build, settings)),
+            Err(error) => Err(brief(&chain(error))),
+        };
+        server.build = Layer::Reached { took: began.elapsed(), result };
+        (server, read)
+    }
+
+    /// Asks for every artifact of the build.
+    pub async fn look_at_artifacts(&mut self, source: &Source, build: &Build, limits: &Limits) {
+        let began = Instant::now();
+        let asked = tokio::time::timeout(limits.artifacts, artifacts(&source.impatient(limits.answer), build)).await;
+        let result = asked.map_err(|_| format!("the server did not answer for all of them in {:?}", limits.artifacts));
+        self.artifacts = Layer::Reached { took: began.elapsed(), result };
+    }
+}
+
+impl Network {
+    async fn look(client: &Client, base: &Address, limits: &Limits) -> Network {
+        let proxy = Proxy::for_address(base);
+        let (host, port) = proxy.as_ref().map_or((base.host(), base.port()), |proxy| (proxy.host.as_str(), proxy.port));
+        let (name, connect) = (names(host, limits).await, Layer::NotReached);
+        let connect = match &name {
+            Layer::Reached { result: Ok(addresses), .. } => connections(addresses, port, limits).await,
+            _ => connect,
+        };
+        let mut network = Network {
+            host: base.host().to_owned(),
+            proxy,
+            is_tls: base.is_tls(),
+            name,
+            connect,
+            tls: Layer::NotReached,
+            dates: None,
+            http: Layer::NotReached,
+        };
+        if network.connect.is_sound() {
+            network.speak(&client.impatient(limits.answer), &base.below(BOOTSTRAP_LATEST)).await;
+        }
+        network
+    }
+
+    /// TLS and HTTP with the client that an install will use. The first question makes the connection that the second finds made.
+    async fn speak(&mut self, client: &Client, address: &Address) {
+        if self.is_tls {
+            let began = Instant::now();
+            let refused = match client.head(address.as_str()).await {
+                // The server speaks, whatever it says.
+                Ok(_) => None,
+                Err(error) => match error.kind() {
+                    // A handshake that does not end is a failed connection, so this is a server that took it and says nothing.
+                    Kind::Status(_) | Kind::Stalled | Kind::Truncated | Kind::TooLarge => None,
+                    Kind::Tls | Kind::Unreachable | Kind::Other => Some(error),
+                },
+            };
+            self.dates = refused.as_ref().and_then(http::Error::validity).map(|dates| (dates, SystemTime::now()));
+            let result = refused.map_or(Ok(()), |error| Err(brief(error.cause())));
+            self.tls = Layer::Reached { took: began.elapsed(), result };
+            if !self.tls.is_sound() {
+                return;
+            }
+        }
+        let began = Instant::now();
+        let result = match client.open(address.as_str()).await {
+            Ok(Body { date, .. }) => Ok(date.map(|date| skew(date, SystemTime::now()))),
+            Err(error) => Err(brief(&error.to_string())),
+        };
+        self.http = Layer::Reached { took: began.elapsed(), result };
+    }
+
+    /// Why the build cannot be asked for.
+    fn broken(&self) -> Option<String> {
+        [self.name.trouble(), self.connect.trouble(), self.tls.trouble(), self.http.trouble()].into_iter().flatten().next()
+    }
+}
+
+impl<T> Layer<T> {
+    fn is_sound(&self) -> bool {
+        matches!(self, Layer::Reached { result: Ok(_), .. })
+    }
+
+    fn trouble(&self) -> Option<String> {
+        match self {
+            Layer::Reached { result: Err(why), .. } => Some(why.clone()),
+            _ => None,
+        }
+    }
+}
+
+async fn names(host: &str, limits: &Limits) -> Layer<Vec<IpAddr>> {
+    let began = Instant::now();
+    let result = match tokio::time::timeout(limits.name, resolver::lookup(host)).await {
+        Ok(found) => found.map_err(|error| brief(&error.to_string())),
+        Err(_) => Err(format!("cannot resolve {host}: no name server answered in {:?}", limits.name)),
+    };
+    Layer::Reached { took: began.elapsed(), result }
+}
+
+async fn connections(addresses: &[IpAddr], port: u16, limits: &Limits) -> Layer<Vec<Connection>> {
+    let began = Instant::now();
+    let tries = addresses.iter().take(MOST_ADDRESSES).map(|address| async move {
+        let (to, began) = (SocketAddr::new(*address, port), Instant::now());
+        let result = reach::connect(to, limits.connect).await;
+        Connection { to, took: began.elapsed(), result }
+    });
+    let tried = join_all(tries).await;
+    let result = if tried.iter().any(|c| c.result.is_ok()) {
+        Ok(tried)
+    } else {
+        let failed = |c: &Connection| c.result.as_ref().err().map(|why| format!("cannot connect to {}: {why}", c.to));
+        Err(brief(&tried.iter().filter_map(failed).collect::<Vec<_>>().join("; ")))
+    };
+    Layer::Reached { took: began.elapsed(), result }
+}
+
+async fn read(source: &Source, limits: &Limits) -> Result<(Build, Settings), build::Error> {
+    let reading = async {
+        let build = build::build(source).await?;
+        let settings = build::settings(source, &build).await?;
+        Ok((build, settings))
+    };
+    match tokio::time::timeout(limits.build, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(build::Error::Unreached(format!("it did not come in {:?}", limits.build))),
+    }
+}
+
+async fn artifacts(source: &Source, build: &Build) -> Artifacts {
+    let packages = build.to_fetch();
+    let names = packages.iter().map(|id| id.archive()).chain([Build::bootstrap_archive(&build.bootstrap_id)]);
+    let ask = |name: String| async move { (source.presence(&name).await, name) };
+    let mut answers = stream::iter(names).map(ask).buffer_unordered(AT_ONCE);
+    let mut artifacts = Artifacts::default();
+    while let Some((answer, name)) = answers.next().await {
+        artifacts.count += 1;
+        match answer {
+            Ok(Presence::Present { bytes: Some(0) }) => artifacts.missing.push(format!("{name} (it is empty)")),
+            Ok(Presence::Present { bytes: Some(bytes) }) => artifacts.bytes = artifacts.bytes.saturating_add(bytes),
+            Ok(Presence::Present { bytes: None }) => artifacts.of_unknown_length += 1,
+            Ok(Presence::Absent) => artifacts.missing.push(name),
+            Err(error) => artifacts.failed.push(brief(&chain(&error))),
+        }
+    }
+    artifacts.missing.sort();
+    artifacts.failed.sort();
+    artifacts
+}
+
+fn summary(build: &Build, settings: &Settings) -> String {
+    let version = settings.version.as_ref().map_or_else(|| "a build".to_owned(), |v| format!("DC/OS {}", v.version));
+    brief(&format!("{version} with {} packages at {}", build.active().len(), build.url))
+}
+
+/// How far a server's clock is ahead of ours, in seconds.
+fn skew(server: SystemTime, ours: SystemTime) -> i64 {
+    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    server.duration_since(ours).map_or_else(|behind| -seconds(behind.duration()), seconds)
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // A transparent error repeats its source.
+        if !text.ends_with(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// At most one line, and nothing that a terminal would obey.
+fn brief(text: &str) -> String {
+    let mut line: String = text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_are_one_short_line() {
+        assert_eq!(brief("a\u{1b}[31m\nb"), "a [31m b");
+        assert_eq!(brief(&"x".repeat(1 << 20)).len(), LONGEST_TEXT + 3);
+    }
+
+    #[test]
+    fn a_clock_is_ahead_or_behind() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        assert_eq!([990, 1000, 1007].map(|s| skew(SystemTime::UNIX_EPOCH + Duration::from_secs(s), now)), [-10, 0, 7]);
+    }
+}

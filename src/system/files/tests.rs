@@ -1,0 +1,35 @@
+//! Files are replaced whole, and trees go without what they point to.
+
+use super::*;
+
+#[test]
+fn a_placed_file_has_its_mode_whatever_the_umask_and_leaves_no_temporary_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flag");
+    place(&path, b"one", 0o666, None).unwrap();
+    place(&path, b"two", 0o604, None).unwrap();
+    assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
+    assert!(matches!(standing(&path).unwrap(), Some(Standing::File { mode: 0o604, .. })));
+    assert_eq!(names(dir.path()).unwrap().unwrap().len(), 1);
+    assert!(read(&path, 2).is_err());
+}
+
+#[test]
+fn removing_a_tree_removes_links_and_not_what_they_point_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let keep = dir.path().join("keep");
+    make_directory(&keep, 0o755).unwrap();
+    place(&keep.join("file"), b"x", 0o644, None).unwrap();
+    let tree = dir.path().join("tree/a/b");
+    assert_eq!(make_directories(&tree, 0o755).unwrap().len(), 3);
+    link(&tree.join("out"), &keep).unwrap();
+    remove_tree(&dir.path().join("tree")).unwrap();
+    remove_tree(&dir.path().join("tree")).unwrap();
+    assert!(exists(&keep.join("file")) && !exists(&dir.path().join("tree")));
+}
+
+#[test]
+fn an_error_names_the_operation_and_the_object() {
+    let error = place(Path::new("/nonexistent/x"), b"", 0o644, None).unwrap_err();
+    assert_eq!(error.to_string(), "cannot create /nonexistent/.x.dcos-node.tmp");
+}

@@ -1,0 +1,141 @@
+//! Documents that tell of the program are true: generated from it, or compared with what it prints.
+//!
+//! `DCOS_NODE_BLESS=1 cargo test --test docs` writes the generated ones anew.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read documents and run programs")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dcos_node::dcos::role::Role;
+use dcos_node::preflight;
+use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
+use serde_json::{Value, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_dcos-node");
+
+fn document(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+/// The table of checks as a document.
+fn checks() -> String {
+    let mut text = "# The checks\n\n\
+        What `dcos-node preflight` and `dcos-node install` check. Generated from the table in `src/preflight/`: change it there, then run\n\
+        `DCOS_NODE_BLESS=1 cargo test --test docs`. `dcos-node explain CHECK` tells why a check matters and what to do.\n\n\
+        *If not*: `fail` stops an install, `warn` does not. A check that could not look is unknown, which stops an install if the check\n\
+        cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for it.\n\n\
+        | check | if not | skippable | expected | source |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for rule in preflight::table() {
+        let check = rule.explained(None);
+        let cells = [
+            format!("`{}`", check.id),
+            check.severity_in_words(),
+            if check.skippable { "yes" } else { "no" }.to_owned(),
+            check.expected.to_owned(),
+            check.source.to_owned(),
+        ];
+        text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    text
+}
+
+#[test]
+fn the_table_of_checks_is_that_of_the_program() {
+    let path = document("checks.md");
+    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
+        std::fs::write(&path, checks()).expect("write docs/checks.md");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == checks(), "docs/checks.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test --test docs");
+}
+
+/// The names of all fields, at any depth.
+fn fields(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                found.insert(name.clone());
+                fields(value, found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| fields(value, found)),
+        _ => {}
+    }
+}
+
+fn fields_of(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    fields(value, &mut found);
+    found
+}
+
+/// What the program prints for this machine, whatever its state.
+fn printed(arguments: &[&str]) -> Value {
+    let output = Command::new(PROGRAM).args(arguments).env_remove("DCOS_NODE_BOOTSTRAP_URL").output().expect("run dcos-node");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A report with every field there is.
+fn full_report() -> Value {
+    let check = Check {
+        id: "time.sync",
+        verdict: Verdict::Fail,
+        found: "not synchronised".to_owned(),
+        expected: "",
+        why: "",
+        cure: Some(String::new()),
+        skippable: true,
+        skipped_because: Some(String::new()),
+    };
+    let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
+    json!(Report { schema: SCHEMA, role: Some(Role::Master), protection, checks: vec![check] })
+}
+
+/// The fields that a table of a document names, in its first column.
+fn documented(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned()).collect()
+}
+
+#[test]
+fn every_field_of_a_report_is_documented_and_no_other() {
+    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let mut real = fields_of(&full_report());
+    assert!(fields_of(&printed(&["preflight", "master", "--json"])).is_subset(&real));
+    assert!(fields_of(&printed(&["preflight", "--json", "--root", "/"])).is_subset(&real));
+    real.extend(fields_of(&printed(&["preflight", "--list", "--json"])));
+    real.extend(fields_of(&printed(&["explain", "time.sync", "--json"])));
+    assert_eq!(documented(&text), real);
+}
+
+#[test]
+fn the_words_and_the_number_of_the_schema_are_documented() {
+    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let verdicts = [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Skipped, Verdict::Unknown].map(|v| json!(v));
+    let sealed = [Sealed::MountNamespace, Sealed::Landlock, Sealed::NotEnforced].map(|s| json!(s));
+    let severities = ["fail", "warn", "ignored"].map(|s| json!(s));
+    for word in verdicts.iter().chain(&sealed).chain(&severities) {
+        assert!(text.contains(&format!("`{word}`")), "{word} is not documented");
+    }
+    assert!(text.contains(&format!("This is schema {SCHEMA}.")), "which schema it is is not documented");
+}
+
+#[test]
+fn the_example_has_the_form_of_a_report() {
+    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let example = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example: Value = serde_json::from_str(example).expect("the example is JSON");
+    assert_eq!(example["schema"], SCHEMA);
+    assert_eq!(fields_of(&example), fields_of(&full_report()));
+    for check in example["checks"].as_array().expect("checks") {
+        let rule = preflight::find(check["id"].as_str().expect("an id")).expect("a check of the table");
+        assert_eq!(
+            (&check["expected"], &check["why"], &check["skippable"]),
+            (&json!(rule.expected), &json!(rule.why), &json!(rule.skippable)),
+            "{} is not as in the table",
+            rule.id
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! TLS in front of a plain server, with one of the certificates in `tls/`.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A file in `tls/`.
+pub fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
+}
+
+/// Passes every request on to a plain server that closes its connections (`http://HOST:PORT`). Gives the address; ends with the test program.
+pub fn in_front_of(server: &str, certificate: &str) -> String {
+    let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let server = server.strip_prefix("http://").unwrap().to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (config, server) = (config.clone(), server.clone());
+            // A client that goes away because of the certificate is part of the tests.
+            std::thread::spawn(move || pass(stream, config, &server));
+        }
+    });
+    address
+}
+
+fn pass(stream: TcpStream, config: Arc<ServerConfig>, server: &str) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut client = StreamOwned::new(ServerConnection::new(config).map_err(std::io::Error::other)?, stream);
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        request.push(byte[0]);
+    }
+    let mut server = TcpStream::connect(server)?;
+    server.write_all(&request)?;
+    std::io::copy(&mut server, &mut client)?;
+    client.conn.send_close_notify();
+    client.flush()
+}
