@@ -202,6 +202,9 @@ struct TypedInstall {
     /// Restart docker
     #[arg(long, env = "DCOS_NODE_RESTART_DOCKER")]
     restart_docker: bool,
+    /// Set aside what an earlier install kept of the node's identity
+    #[arg(long, env = "DCOS_NODE_RESET_IDENTITY")]
+    reset_identity: bool,
     /// Refuse a build that has no digests
     #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
     require_digests: bool,
@@ -332,6 +335,7 @@ fn meaning(typed: TypedCommand) -> Command {
             restart_docker: typed.restart_docker,
             preflight_only: typed.preflight_only,
             require_digests: typed.require_digests,
+            reset_identity: typed.reset_identity,
         }),
         TypedCommand::Preflight(typed) if typed.list => Command::List(typed.role),
         TypedCommand::Preflight(typed) => Command::Preflight {
@@ -342,6 +346,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 skip_all: None,
                 wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: typed.ip_detect,
+                reset_identity: false,
             },
             strict: typed.strict,
         },
@@ -378,80 +383,4 @@ fn manual() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Invocation, Refused> {
-        parse(line.split(' ').map(OsString::from))
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        Typed::command().debug_assert();
-    }
-
-    #[test]
-    fn what_is_wrong_is_refused() {
-        for line in [
-            "dcos-node",
-            "dcos-node install",
-            "dcos-node install foo",
-            "dcos-node install master slave",
-            "dcos-node install master --skip time.sync",
-            "dcos-node install master -d -p",
-            "dcos-node status --json --events -",
-            "dcos-node preflight --wait-time-sync 15",
-            "dcos-node preflight --wait-time-sync m",
-            "dcos-node preflight --wait-time-sync 25h",
-            "dcos-node preflight --wait-time-sync 18446744073709551615h",
-        ] {
-            assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
-        }
-    }
-
-    #[test]
-    fn flags_of_the_classic_script_are_understood() {
-        let Ok(Invocation { command: Command::Install(request), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
-        else {
-            panic!()
-        };
-        assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(["30s", "15m", "1h", "0s"].map(|text| duration(text).map(|d| d.as_secs())), [Ok(30), Ok(900), Ok(3600), Ok(0)]);
-    }
-
-    #[test]
-    fn what_promises_to_change_nothing_is_held_to_it() {
-        for line in ["preflight", "preflight master", "install master --dry-run", "install master -p", "uninstall --dry-run"] {
-            assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| i.must_not_write()), "{line}");
-        }
-        for line in ["install master", "install master -d", "uninstall", "recover"] {
-            assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| !i.must_not_write()), "{line}");
-        }
-    }
-
-    #[test]
-    fn skips_are_one_a_line() {
-        let pair = |check: &str, reason: &str| (check.to_owned(), reason.to_owned());
-        let Skips(read) = skips("time.sync = a=b\n\n  ports.free=ours\n").unwrap();
-        assert_eq!(read, [pair("time.sync", "a=b"), pair("ports.free", "ours")]);
-        assert!(skips("").is_ok_and(|none| none.0.is_empty()));
-        for text in ["time.sync", "time.sync=", "=reason", "a=b\nc"] {
-            assert!(skips(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_help_text_fits_80_columns() {
-        let mut command = Typed::command();
-        command.build();
-        let texts =
-            std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
-        for text in texts {
-            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        }
-    }
-}
+mod tests;

@@ -97,6 +97,7 @@ impl OldNode {
             restart_docker: false,
             preflight_only: false,
             require_digests: false,
+            reset_identity: false,
         };
         install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"))
     }

@@ -102,7 +102,7 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
         node.run(&["dcos-node", "preflight", "slave", "--bootstrap-url", server.url(), "--ip-detect", "/tmp/ip-detect", "--json"]).json();
     assert_eq!(found(&report, "ip-detect.output"), "127.0.0.1", "{report:#}");
     assert!(found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()), "{report:#}");
-    assert!(found(&report, "bootstrap.server").contains("3 packages"), "{report:#}");
+    assert!(found(&report, "bootstrap.build").contains("3 packages"), "{report:#}");
 
     let install = [&["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"], node::LACKS].concat();
     let dry = serves(&node.run(&[&install[..], &["--dry-run"]].concat()));

@@ -69,6 +69,7 @@ impl TestNode {
         let groups = "dcos_tiny_files:x:60001:\ndcos_tiny_units:x:60002:\nsystemd-journal:x:59001:dcos_tiny_units\ndocker:x:59002:\n";
         fs::write(directory.path().join("etc/passwd"), format!("root:x:0:0::/root:/bin/sh\n{users}")).unwrap();
         fs::write(directory.path().join("etc/group"), format!("root:x:0:\n{groups}")).unwrap();
+        fs::write(directory.path().join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
         let unit = directory.path().join("etc/systemd/system/systemd-journald.service");
         fs::write(unit, "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n").unwrap();
         let clock = Arc::new(TestClock::default());
@@ -92,6 +93,7 @@ impl TestNode {
             skip: skip.iter().map(|(check, reason)| ((*check).to_owned(), (*reason).to_owned())).collect(),
             skip_all: skip_all.map(str::to_owned),
             wait_time_sync: None,
+            reset_identity: false,
             dry_run: false,
             start: false,
             follow: false,

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod active_set;
+pub mod aside;
 pub mod fetch;
 pub mod journal;
 pub mod ourselves;
@@ -50,6 +51,13 @@ pub enum Action {
     },
     /// Records the resolver configuration.
     KeepResolvConf,
+    /// Sets aside what an earlier install kept.
+    SetAside {
+        /// Where it stands, as the node sees it.
+        path: PathBuf,
+        /// Where it goes, in the same directory.
+        aside: PathBuf,
+    },
     /// Fetches the bootstrap archive and unpacks the packages in it.
     FetchBootstrap {
         /// The archive's id.
@@ -160,6 +168,7 @@ impl Action {
             Action::PlaceFile { path, .. } => format!("file {}", path.display()),
             Action::PlaceLink { path, .. } => format!("link {}", path.display()),
             Action::KeepResolvConf => "resolv.conf".into(),
+            Action::SetAside { path, .. } => format!("aside {}", path.display()),
             Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
             Action::FetchPackage { id } => format!("package {id}"),
             Action::SetOwners => "owners".into(),
@@ -185,6 +194,7 @@ impl Action {
             Action::PlaceFile { path, mode, .. } => format!("place {} (mode {mode:04o})", path.display()),
             Action::PlaceLink { path, target } => format!("link {} -> {}", path.display(), target.display()),
             Action::KeepResolvConf => "record /etc/resolv.conf".into(),
+            Action::SetAside { path, aside } => format!("set {} aside as {}", path.display(), aside.display()),
             Action::FetchBootstrap { id, .. } => format!("fetch and unpack {}", Build::bootstrap_archive(id)),
             Action::FetchPackage { id } => format!("fetch and unpack {id}"),
             Action::SetOwners => "set the owners of what was placed".into(),
@@ -224,6 +234,7 @@ impl Action {
             Action::PlaceFile { path, content, .. } => place::file_objects(site, path, content),
             Action::PlaceLink { path, target } => place::link_objects(site, path, target),
             Action::KeepResolvConf => resolv_conf::objects(site),
+            Action::SetAside { path, aside } => Ok(aside::objects(site, path, aside)),
             Action::FetchBootstrap { id, expected } => {
                 let scratch = Object::Scratch { path: crate::dcos::layout::bootstrap_staging(id) };
                 Ok(fetch::objects(site, expected)?.into_iter().chain([scratch]).collect())
@@ -246,6 +257,7 @@ impl Action {
             Action::PlaceFile { path, mode, content } => site.blocking(move |s| place::file(s, &path, mode, &content)).await,
             Action::PlaceLink { path, target } => site.blocking(move |s| place::link(s, &path, &target)).await,
             Action::KeepResolvConf => Ok(()),
+            Action::SetAside { path, aside } => site.blocking(move |s| aside::set(s, &path, &aside)).await,
             Action::FetchBootstrap { id, expected } => fetch::bootstrap(site, journal, &key, &id, &expected).await,
             Action::FetchPackage { id } => fetch::package(site, &key, &id).await,
             Action::SetOwners => {
@@ -282,6 +294,7 @@ impl Object {
             | Object::File { path, .. }
             | Object::Link { path, .. }
             | Object::StateDirectory { path, .. }
+            | Object::Aside { path, .. }
             | Object::Scratch { path } => path.display().to_string(),
             Object::Package { id } => id.to_string(),
             Object::ActiveName { name, .. } => layout::active_name(name).display().to_string(),
@@ -294,6 +307,7 @@ impl Object {
     fn undo_words(&self) -> String {
         match self {
             Object::Directory { path } => format!("remove {} if it is empty", path.display()),
+            Object::Aside { path, .. } => format!("put {} back if nothing took its place", path.display()),
             Object::ResolvConf { .. } => "restore /etc/resolv.conf if DC/OS wrote it".into(),
             Object::Account { account, user_made: true, .. } => format!("remove the user {}", account.user),
             Object::Account { account, .. } => format!("keep the user {}, which was there before", account.user),

@@ -27,7 +27,7 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
                 }
             }
             Object::Package { id } => package(site, id)?,
-            Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Scratch { .. } => {}
+            Object::Aside { .. } | Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Scratch { .. } => {}
         }
     }
     Ok(give_root(&site.root.at(layout::OUR_STATE))?)

@@ -1,6 +1,6 @@
 //! Makes one object as it was before us. Undoing again is always safe.
 
-use super::{Site, account, resolv_conf};
+use super::{Site, account, aside, resolv_conf};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files::{self, Standing};
@@ -46,6 +46,7 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
             }
         }
         Object::StateDirectory { path, .. } | Object::Scratch { path } => files::remove_tree(&site.root.at(path))?,
+        Object::Aside { path, aside } => aside::put_back(site, path, aside)?,
         Object::ResolvConf { before } => resolv_conf::restore(site, before)?,
         Object::Account { .. } | Object::Units { .. } => {}
     }

@@ -1,6 +1,7 @@
 //! `dcos-node install ROLE`: the main job.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
+use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Skip};
 use crate::dcos::role::Role;
@@ -57,6 +59,8 @@ pub struct Request {
     pub preflight_only: bool,
     /// Refuse a build without digests.
     pub require_digests: bool,
+    /// Set aside what an earlier install kept of the node's identity.
+    pub reset_identity: bool,
 }
 
 /// How the node is now.
@@ -108,6 +112,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
     let offered = preflight::offered(Some(&source)).await;
     let decision = decide(&node, request.role, &offered)?;
+    if request.reset_identity && node.state() == State::Installed {
+        return Err(goes_by_its_identity(request.role));
+    }
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request.role, &node, world).await;
     }
@@ -120,7 +127,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
             .leaving("nothing was changed"));
     }
-    let intent = intent(request, build, &settings, &report);
+    let intent = intent(request, build, &settings, &report, set_aside(request, &node, world));
     if request.dry_run || request.preflight_only {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
@@ -336,7 +343,7 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
     preview
 }
 
-fn intent(request: &Request, build: Build, settings: &Settings, report: &Report) -> InstallIntent {
+fn intent(request: &Request, build: Build, settings: &Settings, report: &Report, set_aside: Vec<(PathBuf, PathBuf)>) -> InstallIntent {
     let skip = |check: &Check| check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason });
     InstallIntent {
         role: request.role,
@@ -347,7 +354,20 @@ fn intent(request: &Request, build: Build, settings: &Settings, report: &Report)
         restart_docker: request.restart_docker,
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
         skips: report.checks.iter().filter_map(skip).collect(),
+        set_aside,
     }
+}
+
+/// What `--reset-identity` moves, and where to: names with the time in them, so that nothing set aside earlier is in the way.
+fn set_aside(request: &Request, node: &Node, world: &World) -> Vec<(PathBuf, PathBuf)> {
+    let kept = node.kept_identity.iter().filter(|_| request.reset_identity);
+    kept.map(|path| (path.clone(), layout::set_aside(path, &world.now()))).collect()
+}
+
+fn goes_by_its_identity(role: Role) -> Failure {
+    Failure::new(Exit::Conflict, anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"))
+        .leaving("nothing was changed")
+        .cured_by(format!("dcos-node uninstall, then dcos-node install {role} --reset-identity"))
 }
 
 fn check_request(request: &Request) -> preflight::Request {
@@ -358,6 +378,7 @@ fn check_request(request: &Request) -> preflight::Request {
         skip_all: request.skip_all.clone(),
         wait_time_sync: request.wait_time_sync,
         ip_detect: None,
+        reset_identity: request.reset_identity,
     }
 }
 

@@ -8,10 +8,10 @@ use crate::dcos::exit::Exit;
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
+use crate::observe;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
 use crate::observe::server::{Limits, Server};
-use crate::observe::{self, ip_detect};
 use crate::preflight::report::{Protection, Report, Sealed};
 use crate::preflight::{self, Facts};
 use crate::system::files;
@@ -33,6 +33,8 @@ pub struct Request {
     pub wait_time_sync: Option<Duration>,
     /// An ip-detect script instead of the build's.
     pub ip_detect: Option<std::path::PathBuf>,
+    /// What an earlier install kept of the node's identity is set aside.
+    pub reset_identity: bool,
 }
 
 impl Request {
@@ -90,24 +92,20 @@ pub(super) async fn check(
     }
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
-        None => settings.detect_ip.clone(),
+        None => None,
     };
     let mut server = offered.as_ref().map(|(server, _)| server.clone());
     let artifacts = async {
         if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build) {
             server.look_at_artifacts(source, build, &Limits::default()).await;
         }
+        server
     };
-    let detected = async {
-        match script {
-            Some(script) if world.is_live() => Some(ip_detect::run(&script).await),
-            _ => None,
-        }
-    };
-    let ((), detected) = tokio::join!(artifacts, detected);
-    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
-    let host = Host::look(outside, server, detected).await;
-    let facts = Facts { host: &host, node, settings: &settings, role: request.role, live: world.is_live() };
+    let (root, clock) = (&world.root, world.clock.as_ref());
+    let outside = Outside { root, systemd: world.systemd.as_ref(), clock, settings: &settings, ip_detect: script.as_deref() };
+    let host = Host::look(outside, source, artifacts).await;
+    let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
+    let facts = Facts { host: &host, node, settings: &settings, role, live, reset_identity };
     let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };
     if let Some(reason) = &request.skip_all {
         report.skip_what_failed(reason);
@@ -128,9 +126,12 @@ pub(super) fn protection() -> Protection {
 
 /// Judges a node that has DC/OS by what can be had without the network and without running anything.
 pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
-    let outside = Outside { root: &world.root, systemd: world.systemd.as_ref(), clock: world.clock.as_ref() };
-    let host = Host::look(outside, None, None).await;
+    let nothing = Settings::default();
+    // Without systemd and settings no name server is asked and no script is run.
+    let outside = Outside { root: &world.root, systemd: None, clock: world.clock.as_ref(), settings: &nothing, ip_detect: None };
+    let host = Host::look(outside, None, async { None }).await;
     let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
     let settings = Settings::read(active);
-    preflight::judge(&Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live() }, &[])
+    let facts = Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live(), reset_identity: false };
+    preflight::judge(&facts, &[])
 }

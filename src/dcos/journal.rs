@@ -1,6 +1,7 @@
 //! The words of the journal: what was asked, what was begun, what is done. One JSON record a line.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,9 @@ pub struct InstallIntent {
     pub placed_unprivileged: bool,
     /// Checks that the operator skipped.
     pub skips: Vec<Skip>,
+    /// What an earlier install kept of the node's identity and is set aside, each with its new place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<(PathBuf, PathBuf)>,
 }
 
 /// How a node stands when nothing is left to do.
@@ -184,6 +188,7 @@ impl Object {
             | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
             | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
             | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
+            (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => a == b && x == y,
             (Object::Package { id: a }, Object::Package { id: b }) => a == b,
             (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,

@@ -63,10 +63,6 @@ pub const SELINUX_CONFIG: &str = "/etc/selinux/config";
 pub const LOCALES: [&str; 2] = ["/etc/locale.conf", "/etc/default/locale"];
 /// Where systemd-networkd looks for its configuration, the administrator's first.
 pub const NETWORKD: [&str; 3] = ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
-/// NetworkManager's configuration, and the directories with parts of it.
-pub const NETWORK_MANAGER: &str = "/etc/NetworkManager/NetworkManager.conf";
-/// See [`NETWORK_MANAGER`].
-pub const NETWORK_MANAGER_PARTS: [&str; 3] = ["/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/etc/NetworkManager/conf.d"];
 /// Where this machine has programs, besides [`PROGRAM_PATH`].
 pub const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Programs that DC/OS' units name by their paths (`ExecStartPre` of most of them, 1.10 to 2.2).
@@ -89,11 +85,27 @@ pub const LOCK: &str = "/run/dcos-node.lock";
 pub const STATE: &str = "/var/lib/dcos";
 /// State of Mesos agents, kept by an uninstall unless data is purged.
 pub const MESOS_STATE: &str = "/var/lib/mesos";
+/// The address that the node had when DC/OS first ran on it (`packages/dcos-net/extra/dcos-net-env`, which refuses another one).
+pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
+/// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
+pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, "/var/lib/dcos/cluster-id", "/var/lib/mesos/slave/meta"];
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
 pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
 /// The resolver configuration that DC/OS takes over.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Addresses of hosts that need no name server (`hosts(5)`).
+pub const HOSTS: &str = "/etc/hosts";
+/// NetworkManager's own settings, and the directories with more of them, later ones prevailing (`NetworkManager.conf(5)`).
+pub const NETWORK_MANAGER: &str = "/etc/NetworkManager/NetworkManager.conf";
+/// The directories with more of them.
+pub const NETWORK_MANAGER_MORE: [&str; 3] = ["/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/etc/NetworkManager/conf.d"];
+/// There if Debian's resolvconf or openresolv is installed.
+pub const RESOLVCONF: [&str; 2] = ["/etc/resolvconf/update.d", "/etc/resolvconf.conf"];
+/// Where a dhclient that runs has its number.
+pub const RUN: &str = "/run";
+/// Where an operator may have told dhclient to leave the resolver configuration alone (`dhclient-script(8)`).
+pub const DHCLIENT_HOOKS: [&str; 2] = ["/etc/dhcp/dhclient-enter-hooks.d", "/etc/dhcp/dhclient-enter-hooks"];
 /// Accounts, one a line (`passwd(5)`).
 pub const PASSWD: &str = "/etc/passwd";
 /// Groups, one a line (`group(5)`).
@@ -159,6 +171,13 @@ pub fn unit(name: &str) -> PathBuf {
 /// The link by which `dcos.target` wants a unit.
 pub fn wants(name: &str) -> PathBuf {
     PathBuf::from(format!("{TARGET_WANTS}/{name}"))
+}
+
+/// Where something is set aside, beside itself; `moment` tells one time from another.
+pub fn set_aside(path: &std::path::Path, moment: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", moment.replace(':', "")));
+    PathBuf::from(name)
 }
 
 /// The file that says which role this node has.

@@ -105,6 +105,13 @@ pub enum Object {
         /// As the node sees it.
         path: PathBuf,
     },
+    /// Something that was set aside; put back only while nothing stands in its place.
+    Aside {
+        /// Where it stood, as the node sees it.
+        path: PathBuf,
+        /// Where it is now.
+        aside: PathBuf,
+    },
     /// The resolver configuration as it was before DC/OS took it over.
     ResolvConf {
         /// What stood there.

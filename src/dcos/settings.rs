@@ -4,8 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The members of a dcos-config package that [`Settings`] reads.
-pub const CONFIG_MEMBERS: [&str; 6] =
-    ["bin/detect_ip", "bin/detect_ip_public", "etc/check_time.env", "etc/dcos_net", "etc/dns_config", "etc/master_list"];
+pub const CONFIG_MEMBERS: [&str; 10] = [
+    "bin/detect_fault_domain",
+    "bin/detect_ip",
+    "bin/detect_ip6",
+    "bin/detect_ip_public",
+    "etc/check_time.env",
+    "etc/dcos_net",
+    "etc/dns_config",
+    "etc/dns_search_config",
+    "etc/master_list",
+    "etc/proxy.env",
+];
 /// The member of a dcos-metadata package that says which release it is.
 pub const VERSION_MEMBER: &str = "etc/dcos-version.json";
 
@@ -16,6 +26,14 @@ pub struct Settings {
     pub detect_ip: Option<Vec<u8>>,
     /// The text of `bin/detect_ip_public`.
     pub detect_ip_public: Option<Vec<u8>>,
+    /// The text of `bin/detect_ip6`.
+    pub detect_ip6: Option<Vec<u8>>,
+    /// The text of `bin/detect_fault_domain`.
+    pub detect_fault_domain: Option<Vec<u8>>,
+    /// The variables of `proxy.env`, in both cases; empty if the build uses no proxy.
+    pub proxy: Vec<(String, String)>,
+    /// `SEARCH` of `dns_search_config`.
+    pub dns_search: Vec<String>,
     /// `ENABLE_CHECK_TIME` of `check_time.env`.
     pub check_time: Option<bool>,
     /// `DCOS_NET_IPV6` of `dcos_net` (`enable_ipv6` of the configuration); dcos-net takes none for true.
@@ -55,6 +73,13 @@ impl Settings {
         Settings {
             detect_ip: find("bin/detect_ip"),
             detect_ip_public: find("bin/detect_ip_public"),
+            detect_ip6: find("bin/detect_ip6"),
+            detect_fault_domain: find("bin/detect_fault_domain"),
+            proxy: text("etc/proxy.env").map(|t| proxy(&t)).unwrap_or_default(),
+            dns_search: text("etc/dns_search_config")
+                .and_then(|t| variable(&t, "SEARCH"))
+                .map(|v| v.split_whitespace().map(str::to_owned).collect())
+                .unwrap_or_default(),
             check_time: text("etc/check_time.env").and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
             ipv6: text("etc/dcos_net").and_then(|t| variable(&t, "DCOS_NET_IPV6").and_then(|v| v.parse().ok())),
             resolvers: text("etc/dns_config")
@@ -68,6 +93,12 @@ impl Settings {
             version: find(VERSION_MEMBER).and_then(|t| Version::parse(&t)),
         }
     }
+}
+
+/// The variables of a `proxy.env` that are set, in both cases: some programs read the one, some the other.
+fn proxy(text: &str) -> Vec<(String, String)> {
+    let names = ["http_proxy", "https_proxy", "no_proxy"].into_iter().flat_map(|name| [name.to_owned(), name.to_uppercase()]);
+    names.filter_map(|name| variable(text, &name).filter(|value| !value.is_empty()).map(|value| (name, value))).collect()
 }
 
 /// The value of one variable in the text of an environment file (`systemd.exec(5)`, EnvironmentFile=).
@@ -90,9 +121,14 @@ mod tests {
             "etc/dns_config" => Some(b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, 192.0.2.2:5353\n".to_vec()),
             "etc/dcos_net" => Some(b"DCOS_NET_WATCHDOG=true\nDCOS_NET_IPV6=false\n".to_vec()),
             "etc/master_list" => Some(br#"["10.0.0.1"]"#.to_vec()),
+            "etc/dns_search_config" => Some(b"SEARCH=example.com corp.example\n".to_vec()),
+            "etc/proxy.env" => Some(b"http_proxy=\"http://proxy:3128\"\nHTTP_PROXY=\"http://proxy:3128\"\nno_proxy=\"\"\n".to_vec()),
             _ => None,
         });
         assert_eq!((settings.check_time, settings.resolvers.len(), settings.masters), (Some(false), 2, Some(vec!["10.0.0.1".to_owned()])));
         assert_eq!((settings.detect_ip, settings.version, settings.ipv6), (None, None, Some(false)));
+        assert_eq!(settings.dns_search, ["example.com", "corp.example"]);
+        let names: Vec<&str> = settings.proxy.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["http_proxy", "HTTP_PROXY"]);
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::dns::Dns;
 use super::docker::{self as daemon, Engine};
-use super::ip_detect::IpDetect;
+use super::ip_detect::Identity;
 use super::machine::{self, Machine};
 use super::neighbours::{self, Neighbours};
 use super::ports::{self, Ports};
@@ -15,9 +16,11 @@ use super::server::{Server, Setting};
 use super::storage::{self, Place};
 use super::time::Time;
 use crate::dcos::layout;
+use crate::dcos::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
+use crate::system::source::Source;
 use crate::system::systemd::Systemd;
 
 /// Facts about the machine, each with the reason if it could not be had.
@@ -33,8 +36,10 @@ pub struct Host {
     pub proxies: Vec<Setting>,
     /// What offers the build; none if no server was named.
     pub server: Option<Server>,
-    /// What the build's ip-detect says; none if there is no build to take it from.
-    pub ip_detect: Option<IpDetect>,
+    /// What the build's detection scripts say of the node.
+    pub identity: Identity,
+    /// Name servers and who writes down which they are.
+    pub dns: Dns,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
     /// The ports that are taken; none for a node that is a directory.
@@ -58,32 +63,52 @@ pub struct Outside<'a> {
     /// systemd, or why it does not answer; none for a node that is a directory.
     pub systemd: Option<&'a Result<Arc<dyn Systemd>, String>>,
     /// The clock.
-    pub clock: &'a dyn Clock,
+    pub clock: &'a (dyn Clock + Send + Sync),
+    /// What the build says about the cluster.
+    pub settings: &'a Settings,
+    /// Tried in place of the build's ip-detect.
+    pub ip_detect: Option<&'a [u8]>,
 }
 
 impl Host {
-    /// Looks at the machine; of `server` and `ip_detect` it is known already what they are.
-    pub async fn look(outside: Outside<'_>, server: Option<Server>, ip_detect: Option<IpDetect>) -> Host {
-        let systemd = match outside.systemd {
-            Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
-            Some(Err(why)) => Err(why.clone()),
-            None => Err("the node is a directory".to_owned()),
+    /// Looks at everything at the same time; `server` is the look at what offers the build, which others began.
+    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: impl Future<Output = Option<Server>>) -> Host {
+        let systemd = async {
+            match outside.systemd {
+                Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+                Some(Err(why)) => Err(why.clone()),
+                None => Err("the node is a directory".to_owned()),
+            }
         };
-        let root = outside.root;
-        let (ports, machine, programs, neighbours, (docker, storage)) = tokio::join!(
-            on_this_machine(root, |root| ports::look(&root.resolved(layout::PROC))),
-            on_this_machine(root, machine::look),
-            on_this_machine(root, programs::look),
-            neighbours(root, outside.systemd),
-            docker_and_storage(root),
-        );
+        let time = Time::look(outside.systemd, outside.clock);
+        let identity = async {
+            match outside.systemd {
+                Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
+                None => Identity::default(),
+            }
+        };
+        let dns = async {
+            match outside.systemd {
+                Some(systemd) => Dns::look(outside.root, systemd, outside.settings, source).await,
+                None => Dns::default(),
+            }
+        };
+        // Nobody who asks for no systemd asks for the rest of the machine.
+        let root = outside.systemd.map(|_| outside.root).filter(|root| root.is_live());
+        let ports = on_this_machine(root, |root| ports::look(&root.resolved(layout::PROC)));
+        let machine = on_this_machine(root, machine::look);
+        let programs = on_this_machine(root, programs::look);
+        let (neighbours, stores) = (neighbours(outside.root, outside.systemd), docker_and_storage(root));
+        let (systemd, time, identity, dns, server, ports, machine, programs, neighbours, (docker, storage)) =
+            tokio::join!(systemd, time, identity, dns, server, ports, machine, programs, neighbours, stores);
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
-            time: Time::look(outside.systemd, outside.clock).await,
+            time,
             proxies: Setting::all(),
             server,
-            ip_detect,
+            identity,
+            dns,
             addresses: addresses(),
             ports,
             machine,
@@ -95,12 +120,9 @@ impl Host {
     }
 }
 
-/// Looks where that may take a moment, if the node is this machine; none if it is a directory.
-async fn on_this_machine<T: Send + 'static>(root: &Root, look: impl FnOnce(&Root) -> T + Send + 'static) -> Option<T> {
-    if !root.is_live() {
-        return None;
-    }
-    let root = root.clone();
+/// Looks where that may take a moment; none without a machine.
+async fn on_this_machine<T: Send + 'static>(root: Option<&Root>, look: impl FnOnce(&Root) -> T + Send + 'static) -> Option<T> {
+    let root = root?.clone();
     // A look that panicked counts as none.
     tokio::task::spawn_blocking(move || look(&root)).await.ok()
 }
@@ -113,11 +135,9 @@ async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, Strin
 }
 
 /// Docker tells where its state is, and so which file system to look at.
-async fn docker_and_storage(root: &Root) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
-    if !root.is_live() {
-        return (None, None);
-    }
-    let engine = daemon::look(root).await;
+async fn docker_and_storage(root: Option<&Root>) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
+    let Some(here) = root else { return (None, None) };
+    let engine = daemon::look(here).await;
     let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
     (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
 }

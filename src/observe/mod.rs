@@ -1,6 +1,7 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
 
 pub mod build;
+pub mod dns;
 pub mod docker;
 pub mod host;
 pub mod ip_detect;

@@ -56,7 +56,7 @@ fn values<'a>(text: &'a str, section: &'a str, key: &'a str) -> impl Iterator<It
 }
 
 fn unmanaged(root: &Root) -> Vec<String> {
-    let parts = layout::NETWORK_MANAGER_PARTS.iter().flat_map(|directory| texts(root, directory, ".conf")).map(|(_, text)| text);
+    let parts = layout::NETWORK_MANAGER_MORE.iter().flat_map(|directory| texts(root, directory, ".conf")).map(|(_, text)| text);
     let all: Vec<String> = parts.chain(text(root, layout::NETWORK_MANAGER)).collect();
     let lists = all.iter().flat_map(|text| values(text, "[keyfile]", "unmanaged-devices"));
     lists.flat_map(|list| list.split([';', ','])).map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()

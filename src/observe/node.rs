@@ -45,6 +45,8 @@ pub struct Node {
     pub unreadable: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
     pub manual_accounts: bool,
+    /// What an earlier install kept of the node's identity.
+    pub kept_identity: Vec<PathBuf>,
 }
 
 /// Something in our way.
@@ -107,6 +109,7 @@ impl Node {
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
             unreadable,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
+            kept_identity: layout::IDENTITY.iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
             story,
             receipt,
         };

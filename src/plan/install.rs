@@ -151,6 +151,9 @@ pub fn packages(intent: &InstallIntent) -> Plan {
     plan.then(file(layout::SETUP_UNIT, 0o644, units::SETUP));
     plan.then(link(layout::SETUP_LINK, layout::SETUP_UNIT));
     plan.then(Action::KeepResolvConf);
+    for (path, aside) in &intent.set_aside {
+        plan.then(Action::SetAside { path: path.clone(), aside: aside.clone() });
+    }
     // The bootstrap archive is the longest single piece of work, so it is begun first.
     let mut fetches =
         vec![Action::FetchBootstrap { id: intent.build.bootstrap_id.clone(), expected: intent.build.bootstrap_packages.clone() }];

@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub role: Option<Role>,
     /// Whether the node is this machine, and not a directory that will be one.
     pub live: bool,
+    /// Whether what an earlier install kept of the node's identity is set aside.
+    pub reset_identity: bool,
 }
 
 impl Facts<'_> {

@@ -4,6 +4,7 @@
 //! finding is follows from the table, by role and by the version of the build.
 
 pub mod clock;
+mod dns;
 mod docker;
 pub mod explain;
 mod facts;
@@ -31,6 +32,7 @@ pub fn table() -> impl Iterator<Item = &'static Rule> {
         installation::RULES,
         server::RULES,
         clock::RULES,
+        dns::RULES,
         identity::RULES,
         hardware::RULES,
         kernel::RULES,

@@ -6,6 +6,7 @@ pub mod append;
 pub mod archive;
 pub mod clock;
 pub mod digest;
+pub mod dns;
 pub mod fault;
 pub mod files;
 pub mod http;

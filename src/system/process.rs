@@ -27,6 +27,9 @@ use super::seal;
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
 
+/// After so many bytes an output stream is closed, which ends most programs that write for ever: nothing that we run has that much to say.
+const FLOOD: u64 = 4 << 20;
+
 /// How long a program's output may outlive it: a `tee` at its end needs a moment, a daemon that it left behind would take for ever.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -256,9 +259,15 @@ impl Captured {
     async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
         let mut block = vec![0; 8 * 1024];
+        let mut total = 0;
         // An error is the end, too: there is nothing more to be had.
         while let Ok(length @ 1..) = stream.read(&mut block).await {
             self.bytes.extend_from_slice(&block[..length]);
+            total += length as u64;
+            if total > FLOOD {
+                self.truncated = true;
+                return;
+            }
             if self.bytes.len() > 2 * CAPTURE_LIMIT {
                 self.trim();
             }

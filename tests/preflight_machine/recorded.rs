@@ -22,9 +22,10 @@ impl Recorded {
     pub fn nothing() -> Recorded {
         let directory = tempfile::tempdir().expect("an empty node");
         let root = Root::new(directory.path());
-        let outside = Outside { root: &root, systemd: None, clock: &KernelClock };
+        let nothing = Settings::default();
+        let outside = Outside { root: &root, systemd: None, clock: &KernelClock, settings: &nothing, ip_detect: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let host = runtime.block_on(Host::look(outside, None, None));
+        let host = runtime.block_on(Host::look(outside, None, async { None }));
         let node = Node::look(&root).expect("an empty node");
         Recorded { host, node, settings: Settings::default(), role: None }
     }
@@ -53,7 +54,8 @@ impl Recorded {
 
     /// What one check says.
     pub fn check(&self, id: &str) -> Check {
-        let facts = Facts { host: &self.host, node: &self.node, settings: &self.settings, role: self.role, live: true };
+        let facts =
+            Facts { host: &self.host, node: &self.node, settings: &self.settings, role: self.role, live: true, reset_identity: false };
         let report = preflight::judge(&facts, &[]);
         report.checks.into_iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
     }
