@@ -130,12 +130,7 @@ fn the_example_has_the_form_of_a_report() {
     assert_eq!(example["schema"], SCHEMA);
     assert_eq!(fields_of(&example), fields_of(&full_report()));
     for check in example["checks"].as_array().expect("checks") {
-        let rule = preflight::find(check["id"].as_str().expect("an id")).expect("a check of the table");
-        assert_eq!(
-            (&check["expected"], &check["why"], &check["skippable"]),
-            (&json!(rule.expected), &json!(rule.why), &json!(rule.skippable)),
-            "{} is not as in the table",
-            rule.id
-        );
+        let id = check["id"].as_str().expect("an id");
+        assert!(preflight::find(id).is_some(), "there is no check {id} any more");
     }
 }

@@ -127,7 +127,7 @@ async fn a_skip_is_on_record_and_told_of_while_the_check_would_fail() {
 
     let (skips, text) = node.status().await;
     assert_eq!(skips.iter().map(|s| s.now).collect::<Vec<_>>(), [None, Some(Verdict::Fail)], "{skips:?}");
-    assert!(text.contains("time.sync: the hypervisor keeps the clock (FAIL now: the kernel's clock is not synchronised"), "{text}");
+    assert!(text.contains("time.sync: the hypervisor keeps the clock (FAIL now: "), "{text}");
     assert!(text.contains("bootstrap.clock: it is far away (not looked at now)"), "{text}");
 
     node.clock.0.store(true, Ordering::SeqCst);

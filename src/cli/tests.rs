@@ -1,4 +1,4 @@
-//! What was typed is understood, or refused with the reason.
+//! Command lines that are understood, and those that are refused.
 
 use super::*;
 
