@@ -34,16 +34,12 @@ fn node_for(name: &str, served: &Served) -> Node {
 }
 
 fn install(node: &Node, served: &Served, role: &str) -> Outcome {
-    node.run(&[
-        "dcos-node",
-        "install",
-        role,
-        "--bootstrap-url",
-        served.server.url(),
-        "--json",
-        "--skip",
-        "time.sync=the clock is the host's",
-    ])
+    install_with(node, served, role, &[])
+}
+
+fn install_with(node: &Node, served: &Served, role: &str, more: &[&str]) -> Outcome {
+    let command = ["dcos-node", "install", role, "--bootstrap-url", served.server.url(), "--json"];
+    node.run(&[&command, node::LACKS, more].concat())
 }
 
 /// What an uninstall must give back: everything but what the node itself goes on writing, and data.
@@ -142,7 +138,9 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
     node.shell("rm -r /opt/mesosphere").succeeds();
 
     node.shell("mkdir -p /opt/mesosphere && mount -t tmpfs -o size=16k tmpfs /opt/mesosphere").succeeds();
-    install(&node, &served, "master").exits_with(1).stderr_has("No space left").stderr_has("the node is as it was");
+    install(&node, &served, "master").exits_with(3).stderr_has("storage.packages");
+    let dared = ["--skip", "storage.packages=I dare"];
+    install_with(&node, &served, "master", &dared).exits_with(1).stderr_has("No space left").stderr_has("the node is as it was");
     node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
@@ -302,7 +300,8 @@ fn it_works_without_a_bus_with_usr_read_only_and_without_newer_system_calls() {
         ));
         node.shell("rm -f /opt/tools/out /opt/tools/err; systemctl daemon-reload; systemctl start old; code=$?; cat /opt/tools/out; cat /opt/tools/err >&2; exit $code")
     };
-    let install = format!("install master --json --bootstrap-url {}", served.server.url());
+    let lacks: Vec<String> = node::LACKS.iter().map(|argument| format!("\"{argument}\"")).collect();
+    let install = format!("install master --json --bootstrap-url {} {}", served.server.url(), lacks.join(" "));
     run(&install).succeeds().stdout_has("\"changed\": true");
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
     run("status").stdout_has("1.12-fixture");

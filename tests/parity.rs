@@ -52,18 +52,9 @@ fn is_what_the_classic_installer_leaves(role: &str) {
     let node = Node::boot(&format!("parity-{role}")).knowing(&server);
     let before = Snapshot::of(&node.root());
     node.install_binary();
-    node.run(&[
-        "dcos-node",
-        "install",
-        role,
-        "--bootstrap-url",
-        server.url(),
-        "--skip",
-        "time.sync=the clock is the host's",
-        "--skip",
-        "ip-detect.master-list=the reference names other addresses",
-    ])
-    .succeeds();
+    let install = ["dcos-node", "install", role, "--bootstrap-url", server.url()];
+    let other_masters = ["--skip", "ip-detect.master-list=the reference names other addresses"];
+    node.run(&[&install, node::LACKS, &other_masters].concat()).succeeds();
     let golden = Golden::read(reference(&format!("golden/{role}.json")));
     let found = differences(&golden, &Seen::at_rest(&node, &golden), Some(&before));
     Tolerated(MEANT).accepts(&found);

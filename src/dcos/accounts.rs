@@ -35,6 +35,11 @@ impl Accounts {
         self.groups.contains_key(group)
     }
 
+    /// The number of a group.
+    pub fn group_number(&self, group: &str) -> Option<u32> {
+        self.groups.get(group).map(|(number, _)| *number)
+    }
+
     /// Whether the user has this group as its primary group or is a member of it.
     pub fn is_in(&self, user: &str, group: &str) -> bool {
         let Some((number, members)) = self.groups.get(group) else { return false };

@@ -49,6 +49,36 @@ pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
+/// The kernel's tables of processes, sockets and mounts.
+pub const PROC: &str = "/proc";
+/// The kernel's modules that are loaded or have parameters.
+pub const SYS_MODULES: &str = "/sys/module";
+/// One directory a kernel, with the lists of its modules.
+pub const MODULES: &str = "/lib/modules";
+/// `1` where SELinux refuses; there only where it is on.
+pub const SELINUX_ENFORCE: &str = "/sys/fs/selinux/enforce";
+/// Which policy SELinux has.
+pub const SELINUX_CONFIG: &str = "/etc/selinux/config";
+/// Where distributions keep the system's locale.
+pub const LOCALES: [&str; 2] = ["/etc/locale.conf", "/etc/default/locale"];
+/// Where systemd-networkd looks for its configuration, the administrator's first.
+pub const NETWORKD: [&str; 3] = ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
+/// Where this machine has programs, besides [`PROGRAM_PATH`].
+pub const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Programs that DC/OS' units name by their paths (`ExecStartPre` of most of them, 1.10 to 2.2).
+pub const PROGRAMS_OF_UNITS: [&str; 3] = ["/bin/bash", "/bin/ping", "/usr/bin/mkdir"];
+/// Programs that the classic installer's own units name by their paths (`gen/dcos-services.yaml`).
+pub const PROGRAMS_OF_CLASSIC_UNITS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/ln", "/usr/bin/rm", "/usr/bin/tar"];
+/// The working directory of Mesos agents (`MESOS_WORK_DIR`).
+pub const MESOS_WORK: &str = "/var/lib/mesos/slave";
+/// Where docker keeps images and containers unless it is told otherwise.
+pub const DOCKER_STATE: &str = "/var/lib/docker";
+/// How the names of loop devices begin.
+pub const LOOP_DEVICES: &str = "/dev/loop";
+/// State of everything.
+pub const VAR: &str = "/var";
+/// Temporary files; ZooKeeper's JNA runs code from there.
+pub const TMP: &str = "/tmp";
 /// Held by the one dcos-node that may change this node.
 pub const LOCK: &str = "/run/dcos-node.lock";
 /// State of DC/OS' packages, kept by an uninstall unless data is purged.

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The members of a dcos-config package that [`Settings`] reads.
-pub const CONFIG_MEMBERS: [&str; 9] = [
+pub const CONFIG_MEMBERS: [&str; 10] = [
     "bin/detect_fault_domain",
     "bin/detect_ip",
     "bin/detect_ip6",
     "bin/detect_ip_public",
     "etc/check_time.env",
+    "etc/dcos_net",
     "etc/dns_config",
     "etc/dns_search_config",
     "etc/master_list",
@@ -35,6 +36,8 @@ pub struct Settings {
     pub dns_search: Vec<String>,
     /// `ENABLE_CHECK_TIME` of `check_time.env`.
     pub check_time: Option<bool>,
+    /// `DCOS_NET_IPV6` of `dcos_net` (`enable_ipv6` of the configuration); dcos-net takes none for true.
+    pub ipv6: Option<bool>,
     /// `RESOLVERS` of `dns_config`.
     pub resolvers: Vec<String>,
     /// `master_list`, only with static discovery.
@@ -78,6 +81,7 @@ impl Settings {
                 .map(|v| v.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
             check_time: text("etc/check_time.env").and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
+            ipv6: text("etc/dcos_net").and_then(|t| variable(&t, "DCOS_NET_IPV6").and_then(|v| v.parse().ok())),
             resolvers: text("etc/dns_config")
                 .and_then(|t| {
                     variable(&t, "RESOLVERS").map(|v| v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect())
@@ -115,13 +119,14 @@ mod tests {
         let settings = Settings::read(|member| match member {
             "etc/check_time.env" => Some(b"# x\nENABLE_CHECK_TIME=\"false\"\n".to_vec()),
             "etc/dns_config" => Some(b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, 192.0.2.2:5353\n".to_vec()),
+            "etc/dcos_net" => Some(b"DCOS_NET_WATCHDOG=true\nDCOS_NET_IPV6=false\n".to_vec()),
             "etc/master_list" => Some(br#"["10.0.0.1"]"#.to_vec()),
             "etc/dns_search_config" => Some(b"SEARCH=example.com corp.example\n".to_vec()),
             "etc/proxy.env" => Some(b"http_proxy=\"http://proxy:3128\"\nHTTP_PROXY=\"http://proxy:3128\"\nno_proxy=\"\"\n".to_vec()),
             _ => None,
         });
         assert_eq!((settings.check_time, settings.resolvers.len(), settings.masters), (Some(false), 2, Some(vec!["10.0.0.1".to_owned()])));
-        assert_eq!((settings.detect_ip, settings.version), (None, None));
+        assert_eq!((settings.detect_ip, settings.version, settings.ipv6), (None, None, Some(false)));
         assert_eq!(settings.dns_search, ["example.com", "corp.example"]);
         let names: Vec<&str> = settings.proxy.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["http_proxy", "HTTP_PROXY"]);

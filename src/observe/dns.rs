@@ -77,7 +77,7 @@ pub struct Writer {
 /// DC/OS' own resolv.conf gives a server 1 s (`gen_resolvconf.py`: `options timeout:1`); we wait longer, to tell slow from silent.
 const PATIENCE: Patience = Patience { udp: Duration::from_secs(2), tcp: Duration::from_secs(3) };
 /// For the lookup of one name, all servers and retries included.
-const LOOKUP: Duration = Duration::from_secs(10);
+const LOOKUP: Duration = Duration::from_secs(3);
 /// Longest file of settings that is read.
 const SMALL: u64 = 1 << 20;
 

@@ -6,8 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::dns::Dns;
+use super::docker::{self as daemon, Engine};
 use super::ip_detect::Identity;
+use super::machine::{self, Machine};
+use super::neighbours::{self, Neighbours};
+use super::ports::{self, Ports};
+use super::programs::{self, Programs};
 use super::server::{Server, Setting};
+use super::storage::{self, Place};
 use super::time::Time;
 use crate::dcos::layout;
 use crate::dcos::settings::Settings;
@@ -36,6 +42,18 @@ pub struct Host {
     pub dns: Dns,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
+    /// The ports that are taken; none for a node that is a directory.
+    pub ports: Option<Ports>,
+    /// The machine and its kernel; none for a node that is a directory.
+    pub machine: Option<Machine>,
+    /// Programs of the distribution; none for a node that is a directory.
+    pub programs: Option<Programs>,
+    /// Services that share the network; none for a node that is a directory.
+    pub neighbours: Option<Result<Neighbours, String>>,
+    /// The docker daemon, or why it does not answer; none for a node that is a directory.
+    pub docker: Option<Result<Engine, String>>,
+    /// The file systems that hold what DC/OS writes, by path; none for a node that is a directory.
+    pub storage: Option<Vec<(String, Result<Place, String>)>>,
 }
 
 /// What the look needs.
@@ -75,9 +93,53 @@ impl Host {
                 None => Dns::default(),
             }
         };
-        let (systemd, time, identity, dns, server) = tokio::join!(systemd, time, identity, dns, server);
-        Host { uid: nix::unistd::geteuid().as_raw(), systemd, time, proxies: Setting::all(), server, identity, dns, addresses: addresses() }
+        // Nobody who asks for no systemd asks for the rest of the machine.
+        let root = outside.systemd.map(|_| outside.root).filter(|root| root.is_live());
+        let ports = on_this_machine(root, |root| ports::look(&root.resolved(layout::PROC)));
+        let machine = on_this_machine(root, machine::look);
+        let programs = on_this_machine(root, programs::look);
+        let (neighbours, stores) = (neighbours(outside.root, outside.systemd), docker_and_storage(root));
+        let (systemd, time, identity, dns, server, ports, machine, programs, neighbours, (docker, storage)) =
+            tokio::join!(systemd, time, identity, dns, server, ports, machine, programs, neighbours, stores);
+        Host {
+            uid: nix::unistd::geteuid().as_raw(),
+            systemd,
+            time,
+            proxies: Setting::all(),
+            server,
+            identity,
+            dns,
+            addresses: addresses(),
+            ports,
+            machine,
+            programs,
+            neighbours,
+            docker,
+            storage,
+        }
     }
+}
+
+/// Looks where that may take a moment; none without a machine.
+async fn on_this_machine<T: Send + 'static>(root: Option<&Root>, look: impl FnOnce(&Root) -> T + Send + 'static) -> Option<T> {
+    let root = root?.clone();
+    // A look that panicked counts as none.
+    tokio::task::spawn_blocking(move || look(&root)).await.ok()
+}
+
+async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, String>>) -> Option<Result<Neighbours, String>> {
+    match systemd? {
+        Ok(systemd) => Some(neighbours::look(root, systemd.as_ref()).await),
+        Err(why) => Some(Err(why.clone())),
+    }
+}
+
+/// Docker tells where its state is, and so which file system to look at.
+async fn docker_and_storage(root: Option<&Root>) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
+    let Some(here) = root else { return (None, None) };
+    let engine = daemon::look(here).await;
+    let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
+    (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
 }
 
 fn addresses() -> Vec<std::net::IpAddr> {

@@ -2,10 +2,21 @@
 
 pub mod build;
 pub mod dns;
+pub mod docker;
 pub mod host;
 pub mod ip_detect;
+pub mod machine;
+pub mod neighbours;
 pub mod node;
 pub mod packages;
+pub mod ports;
+pub mod programs;
 pub mod server;
 pub mod services;
+pub mod storage;
 pub mod time;
+
+/// An error of a file operation with its cause, in one line.
+fn told(error: &crate::system::files::Error) -> String {
+    format!("{error}: {}", error.source)
+}

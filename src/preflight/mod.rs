@@ -5,13 +5,20 @@
 
 pub mod clock;
 mod dns;
+mod docker;
 pub mod explain;
 mod facts;
+mod hardware;
 mod identity;
 mod installation;
+mod kernel;
+mod neighbours;
+mod ports;
 pub mod report;
 pub mod rule;
 mod server;
+mod software;
+mod storage;
 
 pub use explain::find;
 pub use facts::Facts;
@@ -21,7 +28,22 @@ use rule::Rule;
 
 /// The one table of checks, in the order in which they are shown.
 pub fn table() -> impl Iterator<Item = &'static Rule> {
-    [installation::RULES, server::RULES, clock::RULES, dns::RULES, identity::RULES].into_iter().flatten()
+    [
+        installation::RULES,
+        server::RULES,
+        clock::RULES,
+        dns::RULES,
+        identity::RULES,
+        hardware::RULES,
+        kernel::RULES,
+        software::RULES,
+        storage::RULES,
+        docker::RULES,
+        neighbours::RULES,
+        ports::RULES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Judges everything.

@@ -111,6 +111,25 @@ pub fn set_inode_flags(fd: impl AsFd, flags: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// What `XFS_IOC_FSGEOMETRY_V1` fills (`xfs_fs.h`): 112 bytes, of which the word at byte 92 has the file system's features.
+const XFS_GEOMETRY_WORDS: usize = 28;
+const XFS_FEATURES: usize = 23;
+/// `XFS_FSOP_GEOM_FLAGS_FTYPE`.
+const XFS_HAS_FILE_TYPES: u32 = 1 << 16;
+/// `_IOR('X', 100, struct xfs_fsop_geom_v1)` of `ioctl(2)`'s usual encoding, which all machines that DC/OS runs on have.
+const XFS_GEOMETRY: u64 = 2 << 30 | 112 << 16 | (b'X' as u64) << 8 | 100;
+
+/// Whether the XFS of `fd` keeps the types of files in its directories. `ENOTTY`: it is no XFS.
+pub fn xfs_has_file_types(fd: impl AsFd) -> io::Result<bool> {
+    let mut geometry = [0u32; XFS_GEOMETRY_WORDS];
+    // The C libraries disagree on the type of the number.
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
+    let number = XFS_GEOMETRY as _;
+    // SAFETY: the descriptor is open until the call returns, and the buffer has the 112 bytes that the number says the kernel writes.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, geometry.as_mut_ptr()) };
+    if result == 0 { Ok(geometry[XFS_FEATURES] & XFS_HAS_FILE_TYPES != 0) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Gives the calling thread, and the threads that it starts from now on, mounts of its own: `unshare(2)` with `CLONE_NEWNS`.
 ///
 /// `EPERM`: it needs `CAP_SYS_ADMIN`, or a filter of system calls forbids it.
@@ -253,6 +272,12 @@ mod tests {
         let reading = clock_state().unwrap();
         assert!((0..=TIME_ERROR).contains(&reading.state), "{reading:?}");
         assert!(reading.maxerror_us >= 0, "{reading:?}");
+    }
+
+    #[test]
+    fn what_is_no_xfs_is_told_from_one_without_file_types() {
+        let error = xfs_has_file_types(File::open("/proc").unwrap()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
     }
 
     #[test]

@@ -85,6 +85,20 @@ pub fn binary() -> PathBuf {
     here.parent().and_then(Path::parent).expect("an example lies in target/*/examples").join("dcos-node")
 }
 
+/// What no throwaway node has, as arguments of `install` and `preflight`: it is a container of a small Debian.
+pub const LACKS: &[&str] = &[
+    "--skip",
+    "time.sync=the clock is the host's",
+    "--skip",
+    "kernel.modules-net=the kernel is the host's, and the stand-ins for DC/OS load no modules",
+    "--skip",
+    "software.commands=the small Debian has no docker, ipset and unzip, and the stand-ins run none of them",
+    "--skip",
+    "accounts.groups=there is no docker that would have made its group",
+    "--skip",
+    "docker.reachable=there is no docker, and the stand-ins for DC/OS start no containers",
+];
+
 /// One throwaway node, on or off.
 pub struct Node {
     name: String,

@@ -1,0 +1,52 @@
+//! The file systems that really hold what DC/OS writes.
+
+use std::path::Path;
+
+use crate::dcos::layout;
+use crate::system::mounts::{self, Mount};
+use crate::system::root::Root;
+
+/// A place that DC/OS writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path, as the node sees it; it may not be there yet.
+    pub path: String,
+    /// Where its file system is mounted.
+    pub mounted_at: String,
+    /// The kind of the file system, for example `xfs`.
+    pub kind: String,
+    /// The options of the mount, for example `noexec`.
+    pub options: Vec<String>,
+    /// Bytes that are left.
+    pub free_bytes: u64,
+    /// Inodes that are left; none where they are not counted.
+    pub free_inodes: Option<u64>,
+    /// Whether an XFS has `ftype=1`; none for another file system.
+    pub file_types: Option<Result<bool, String>>,
+}
+
+/// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it could not be looked at.
+pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
+    let mounts = mounts::all(&root.resolved(layout::PROC)).map_err(|e| super::told(&e));
+    let paths = [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
+    let look = |path: &str| {
+        let mounts = mounts.as_ref().map_err(Clone::clone)?;
+        place(&mounts::nearest(&root.resolved(path)), path, mounts)
+    };
+    paths.into_iter().map(|path| (path.to_owned(), look(path))).collect()
+}
+
+fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {
+    let mount = mounts::holding(all, nearest).ok_or_else(|| format!("the mount of {} is not in the kernel's table", nearest.display()))?;
+    let left = mounts::left(nearest).map_err(|e| super::told(&e))?;
+    let file_types = || mounts::xfs_has_file_types(nearest).map_err(|e| super::told(&e));
+    Ok(Place {
+        path: path.to_owned(),
+        mounted_at: mount.point.display().to_string(),
+        kind: mount.kind.clone(),
+        options: mount.options.clone(),
+        free_bytes: left.bytes,
+        free_inodes: left.inodes,
+        file_types: (mount.kind == "xfs").then(file_types),
+    })
+}
