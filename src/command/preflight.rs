@@ -126,10 +126,7 @@ pub(super) fn protection() -> Protection {
 
 /// Judges a node that has DC/OS by what can be had without the network and without running anything.
 pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
-    let nothing = Settings::default();
-    // Without systemd and settings no name server is asked and no script is run.
-    let outside = Outside { root: &world.root, systemd: None, clock: world.clock.as_ref(), settings: &nothing, ip_detect: None };
-    let host = Host::look(outside, None, async { None }).await;
+    let host = Host::look_alone(&world.root, world.systemd.as_ref(), world.clock.as_ref()).await;
     let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
     let settings = Settings::read(active);
     let facts = Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live(), reset_identity: false };

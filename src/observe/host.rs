@@ -73,14 +73,6 @@ pub struct Outside<'a> {
 impl Host {
     /// Looks at everything at the same time; `server` is the look at what offers the build, which others began.
     pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: impl Future<Output = Option<Server>>) -> Host {
-        let systemd = async {
-            match outside.systemd {
-                Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
-                Some(Err(why)) => Err(why.clone()),
-                None => Err("the node is a directory".to_owned()),
-            }
-        };
-        let time = Time::look(outside.systemd, outside.clock);
         let identity = async {
             match outside.systemd {
                 Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
@@ -93,24 +85,38 @@ impl Host {
                 None => Dns::default(),
             }
         };
-        // Nobody who asks for no systemd asks for the rest of the machine.
-        let root = outside.systemd.map(|_| outside.root).filter(|root| root.is_live());
-        let ports = on_this_machine(root, |root| ports::look(&root.resolved(layout::PROC)));
-        let machine = on_this_machine(root, machine::look);
-        let programs = on_this_machine(root, programs::look);
-        let (neighbours, stores) = (neighbours(outside.root, outside.systemd), docker_and_storage(root));
-        let (systemd, time, identity, dns, server, ports, machine, programs, neighbours, (docker, storage)) =
-            tokio::join!(systemd, time, identity, dns, server, ports, machine, programs, neighbours, stores);
+        let ports = on_this_machine(machine_of(outside.root, outside.systemd), |root| ports::look(&root.resolved(layout::PROC)));
+        let alone = Host::look_alone(outside.root, outside.systemd, outside.clock);
+        let (alone, identity, dns, server, ports) = tokio::join!(alone, identity, dns, server, ports);
+        Host { identity, dns, server, ports, ..alone }
+    }
+
+    /// Looks at what can be had without a network, without a script of the operator's, and in a moment; the rest is none.
+    pub async fn look_alone(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, String>>, clock: &(dyn Clock + Send + Sync)) -> Host {
+        let version = async {
+            match systemd {
+                Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
+                Some(Err(why)) => Err(why.clone()),
+                None => Err("the node is a directory".to_owned()),
+            }
+        };
+        let here = machine_of(root, systemd);
+        let time = Time::look(systemd, clock);
+        let machine = on_this_machine(here, machine::look);
+        let programs = on_this_machine(here, programs::look);
+        let (neighbours, stores) = (neighbours(root, systemd), docker_and_storage(here));
+        let (systemd, time, machine, programs, neighbours, (docker, storage)) =
+            tokio::join!(version, time, machine, programs, neighbours, stores);
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
             time,
             proxies: Setting::all(),
-            server,
-            identity,
-            dns,
+            server: None,
+            identity: Identity::default(),
+            dns: Dns::default(),
             addresses: addresses(),
-            ports,
+            ports: None,
             machine,
             programs,
             neighbours,
@@ -118,6 +124,11 @@ impl Host {
             storage,
         }
     }
+}
+
+/// The root of this machine; none for a directory, and nobody who asks for no systemd asks for the rest of the machine.
+fn machine_of<T>(root: &Root, systemd: Option<T>) -> Option<&Root> {
+    systemd.map(|_| root).filter(|root| root.is_live())
 }
 
 /// Looks where that may take a moment; none without a machine.
