@@ -104,8 +104,7 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
     assert!(found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()), "{report:#}");
     assert!(found(&report, "bootstrap.build").contains("3 packages"), "{report:#}");
 
-    let skip = ["--skip", "time.sync=the clock is the host's"];
-    let install = [&["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"], &skip[..]].concat();
+    let install = [&["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"], node::LACKS].concat();
     let dry = serves(&node.run(&[&install[..], &["--dry-run"]].concat()));
     assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
     assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
