@@ -80,6 +80,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/label", "/usr/sbin:/usr/bin:", "where this machine has programs"),
     ("system/label", "/sys/fs/selinux/", "the kernel's; looked for below the root"),
     ("system/mounts", "/", "the directory above all others"),
+    ("system/mounts", "/proc", "the kernel's, of this machine: what is mounted changes when this process is sealed"),
     ("system/process", "/dev/fd/", "a descriptor of the program that is run"),
     ("system/process", "/", "the working directory of programs; the beginning of an interpreter's path"),
     ("system/root", "/", "the root that is this machine's"),
