@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use dcos_node::action::site::Stop;
-use dcos_node::command::{World, install, status, uninstall};
+use dcos_node::command::{Failure, World, install, status, uninstall};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::role::Role;
@@ -84,6 +84,10 @@ impl OldNode {
     }
 
     async fn install(&self) -> install::Outcome {
+        self.try_install().await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+    }
+
+    async fn try_install(&self) -> Result<install::Outcome, Failure> {
         let request = install::Request {
             role: Role::Master,
             bootstrap_url: Some(self.build.path().display().to_string()),
@@ -99,7 +103,7 @@ impl OldNode {
             require_digests: false,
             reset_identity: false,
         };
-        install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+        install::run(&request, &self.world).await
     }
 
     async fn uninstall(&self) -> uninstall::Outcome {
@@ -260,4 +264,14 @@ async fn a_start_that_never_ends_is_left_to_itself() {
     assert!(warned, "that the jobs go on is not said");
     assert!(node.stands("/var/lib/dcos-node/receipt.json"), "the install is complete all the same");
     assert!(node.uninstall().await.changed, "a start that is under way is no obstacle to an uninstall");
+}
+
+#[tokio::test]
+async fn without_systemd_nothing_is_touched() {
+    let Some(mut node) = OldNode::new() else { return };
+    node.world.systemd = Some(Err("nobody listens on the bus".to_owned()));
+    let failure = node.try_install().await.expect_err("there is no systemd");
+    assert_eq!(failure.exit, Exit::Preflight);
+    assert!(failure.error.to_string().contains("systemd.running"), "{failure:#?}");
+    assert!(!node.stands("/opt") && !node.stands("/var"), "something was written");
 }

@@ -66,7 +66,7 @@ impl TestNode {
         }
         // The accounts of the build are there, so that none is made.
         let users = "dcos_tiny_files:x:60001:60001::/:/sbin/nologin\ndcos_tiny_units:x:60002:60002::/:/sbin/nologin\n";
-        let groups = "dcos_tiny_files:x:60001:\ndcos_tiny_units:x:60002:\nsystemd-journal:x:59001:dcos_tiny_units\ndocker:x:59002:\n";
+        let groups = "dcos_tiny_files:x:60001:\ndcos_tiny_units:x:60002:\nsystemd-journal:x:59001:dcos_tiny_units\n";
         fs::write(directory.path().join("etc/passwd"), format!("root:x:0:0::/root:/bin/sh\n{users}")).unwrap();
         fs::write(directory.path().join("etc/group"), format!("root:x:0:\n{groups}")).unwrap();
         fs::write(directory.path().join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
