@@ -391,9 +391,8 @@ fn interfaces_and_routes(node: &Node) {
 fn kept_identity(node: &Node, server: &Server) {
     node.shell("mkdir -p /var/lib/dcos/navstar /var/lib/mesos/slave/meta && echo 192.0.2.200 >/var/lib/dcos/navstar/ip && echo x >/var/lib/mesos/slave/meta/boot_id").succeeds();
     let install = |more: &[&str]| {
-        let mut words = vec!["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json", "--skip", "time.sync=the host's"];
-        words.extend(more);
-        node.run(&words)
+        let words = ["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"];
+        node.run(&[&words, node::LACKS, more].concat())
     };
     install(&[]).exits_with(3).stderr_has("ip-detect.kept").stderr_has("dcos-node install slave --reset-identity");
     install(&["--reset-identity", "--dry-run"]).succeeds().stdout_has("set /var/lib/dcos/navstar/ip aside");

@@ -69,7 +69,8 @@ pub(crate) async fn package(site: &Site, key: &str, id: &PackageId) -> anyhow::R
 /// Fetches the bootstrap archive and settles every package in it, also those that will not be active.
 pub(crate) async fn bootstrap(site: &Site, journal: &Journal, key: &str, id: &str, expected: &[PackageId]) -> anyhow::Result<()> {
     if expected.iter().all(|id| is_whole(site, id)) {
-        return Ok(());
+        let staging = layout::bootstrap_staging(id);
+        return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
     let archive = Build::bootstrap_archive(id);
     let download = open(site, &archive).await?;
@@ -90,8 +91,8 @@ pub(crate) async fn bootstrap(site: &Site, journal: &Journal, key: &str, id: &st
             }
             Ok(())
         });
-        let _ = files::remove_tree(&staging);
-        result.map_err(|e| damaged(e, &archive))
+        let removed = files::remove_tree(&staging).map_err(anyhow::Error::from);
+        result.and(removed).map_err(|e| damaged(e, &archive))
     };
     tokio::task::spawn_blocking(unpacked).await?
 }

@@ -141,11 +141,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if !matches!(decision, Some(Decision::GoOn)) {
-        let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
-        journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
         // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
         let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
         journal.begin("inventory", known).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+        let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
+        journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {

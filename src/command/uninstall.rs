@@ -106,8 +106,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     if journal.story().intent.as_ref() != Some(&intent) {
-        journal.append(Record::Asked { at, intent })?;
+        // The inventory first: a journal that says uninstall, and does not know what, would remove our traces and nothing else.
         journal.begin("inventory", node.inventory())?;
+        journal.append(Record::Asked { at, intent })?;
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Node {
             roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
             wanted_units: names(root, layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE]
+            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE, layout::OUR_OPT]
                 .iter()
                 .map(PathBuf::from)
                 .filter(|p| files::exists(&root.at(p)))
