@@ -161,7 +161,11 @@ impl Story {
             Record::Done { key } => {
                 self.done.insert(key);
             }
-            Record::Undone { object } => self.objects.retain(|known| !known.same_place(&object)),
+            Record::Undone { object } => {
+                self.objects.retain(|known| !known.same_place(&object));
+                // What made the object would have to be done again, and every action may be: none counts as done any more.
+                self.done.clear();
+            }
             Record::Finished { .. } => {
                 self.intent = None;
                 self.asked_at = None;
@@ -238,5 +242,14 @@ mod tests {
         assert_eq!(story.objects, [file(Before::Absent)]);
         story.add(Record::Undone { object: file(Before::Absent) });
         assert_eq!(story.objects, []);
+    }
+
+    #[test]
+    fn after_something_was_undone_no_action_counts_as_done() {
+        let mut story = Story::default();
+        story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
+        story.add(Record::Done { key: "a".into() });
+        story.add(Record::Undone { object: file(Before::Absent) });
+        assert!(story.done.is_empty());
     }
 }
