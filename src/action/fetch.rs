@@ -14,6 +14,7 @@ use super::{Site, place};
 use crate::dcos::build::Build;
 use crate::dcos::event::Event;
 use crate::dcos::id::PackageId;
+use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Object};
 use crate::system::digest::{self, Hashing};
@@ -44,16 +45,16 @@ pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec
 }
 
 /// Fetches one package, unless it is there with its manifest.
-pub(crate) async fn package(site: &Site, key: &str, id: &PackageId) -> anyhow::Result<()> {
+pub(crate) async fn package(site: &Site, key: &str, id: &PackageId, artifact: Option<&Artifact>) -> anyhow::Result<()> {
     if is_whole(site, id) {
         return Ok(());
     }
     let archive = id.archive();
     let download = open(site, &archive).await?;
-    let (site_, key, id) = (site.clone(), key.to_owned(), id.clone());
+    let (site_, key, id, artifact) = (site.clone(), key.to_owned(), id.clone(), artifact.cloned());
     let unpacked = move || -> anyhow::Result<()> {
         let staging = prepare(&site_, &layout::staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, None).and_then(|whole| {
+        let result = unpack_into(&site_, &key, download, &staging, None, artifact.as_ref()).and_then(|whole| {
             let entries: Vec<&Entry> = whole.unpacked.entries.iter().collect();
             check_package(&id, &entries)?;
             settle(&site_, &id, &staging, &manifest(&id, &whole, &entries, Path::new("")))
@@ -67,17 +68,25 @@ pub(crate) async fn package(site: &Site, key: &str, id: &PackageId) -> anyhow::R
 }
 
 /// Fetches the bootstrap archive and settles every package in it, also those that will not be active.
-pub(crate) async fn bootstrap(site: &Site, journal: &Journal, key: &str, id: &str, expected: &[PackageId]) -> anyhow::Result<()> {
+pub(crate) async fn bootstrap(
+    site: &Site,
+    journal: &Journal,
+    key: &str,
+    id: &str,
+    expected: &[PackageId],
+    artifact: Option<&Artifact>,
+) -> anyhow::Result<()> {
     if expected.iter().all(|id| is_whole(site, id)) {
         let staging = layout::bootstrap_staging(id);
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
     let archive = Build::bootstrap_archive(id);
     let download = open(site, &archive).await?;
-    let (site_, journal, key, id, expected) = (site.clone(), journal.clone(), key.to_owned(), id.to_owned(), expected.to_vec());
+    let (site_, journal, key, id) = (site.clone(), journal.clone(), key.to_owned(), id.to_owned());
+    let (expected, artifact) = (expected.to_vec(), artifact.cloned());
     let unpacked = move || -> anyhow::Result<()> {
         let staging = prepare(&site_, &layout::bootstrap_staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, Some(PathBuf::from("packages"))).and_then(|whole| {
+        let result = unpack_into(&site_, &key, download, &staging, Some(PathBuf::from("packages")), artifact.as_ref()).and_then(|whole| {
             let packages = by_package(&whole.unpacked.entries)?;
             let missing: Vec<String> = expected.iter().filter(|id| !packages.contains_key(id)).map(ToString::to_string).collect();
             anyhow::ensure!(missing.is_empty(), "it does not contain {}", missing.join(", "));
@@ -124,7 +133,14 @@ struct Whole {
 }
 
 /// One pass: network, digest, decompression, unpacking.
-fn unpack_into(site: &Site, key: &str, download: Download, staging: &Path, strip: Option<PathBuf>) -> anyhow::Result<Whole> {
+fn unpack_into(
+    site: &Site,
+    key: &str,
+    download: Download,
+    staging: &Path,
+    strip: Option<PathBuf>,
+    artifact: Option<&Artifact>,
+) -> anyhow::Result<Whole> {
     let total = download.length;
     let mut counted = Counting {
         inner: Hashing::new(download.reader),
@@ -144,6 +160,10 @@ fn unpack_into(site: &Site, key: &str, download: Download, staging: &Path, strip
     }
     let (bytes, sha256) = counted.inner.finish();
     anyhow::ensure!(total.is_none_or(|t| t == bytes), "{bytes} bytes came of {}", total.unwrap_or_default());
+    if let Some(wanted) = artifact.map(|a| &a.sha256) {
+        let found = digest::hex(&sha256);
+        anyhow::ensure!(found == *wanted, "its SHA-256 is {found}; the build index says {wanted}");
+    }
     Ok(Whole { unpacked, sha256, bytes })
 }
 

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use crate::dcos::active_set::{Account, ActiveSet, StateDirectory};
 use crate::dcos::build::Build;
 use crate::dcos::id::PackageId;
+use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Receipt};
@@ -64,11 +65,15 @@ pub enum Action {
         id: String,
         /// Packages that must be in it.
         expected: Vec<PackageId>,
+        /// What the build index says of it.
+        artifact: Option<Artifact>,
     },
     /// Fetches and unpacks one package.
     FetchPackage {
         /// Its id.
         id: PackageId,
+        /// What the build index says of its archive.
+        artifact: Option<Artifact>,
     },
     /// Gives what an unprivileged run placed to the owners it should have.
     SetOwners,
@@ -170,7 +175,7 @@ impl Action {
             Action::KeepResolvConf => "resolv.conf".into(),
             Action::SetAside { path, .. } => format!("aside {}", path.display()),
             Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
-            Action::FetchPackage { id } => format!("package {id}"),
+            Action::FetchPackage { id, .. } => format!("package {id}"),
             Action::SetOwners => "owners".into(),
             Action::AddAccount { account } => format!("account {}", account.user),
             Action::MakeStateDirectory { directory } => format!("state {}", directory.path.display()),
@@ -196,7 +201,7 @@ impl Action {
             Action::KeepResolvConf => "record /etc/resolv.conf".into(),
             Action::SetAside { path, aside } => format!("set {} aside as {}", path.display(), aside.display()),
             Action::FetchBootstrap { id, .. } => format!("fetch and unpack {}", Build::bootstrap_archive(id)),
-            Action::FetchPackage { id } => format!("fetch and unpack {id}"),
+            Action::FetchPackage { id, .. } => format!("fetch and unpack {id}"),
             Action::SetOwners => "set the owners of what was placed".into(),
             Action::AddAccount { account } => match &account.group {
                 Some(group) => format!("add the user {} in the group {group}", account.user),
@@ -235,11 +240,11 @@ impl Action {
             Action::PlaceLink { path, target } => place::link_objects(site, path, target),
             Action::KeepResolvConf => resolv_conf::objects(site),
             Action::SetAside { path, aside } => Ok(aside::objects(site, path, aside)),
-            Action::FetchBootstrap { id, expected } => {
+            Action::FetchBootstrap { id, expected, .. } => {
                 let scratch = Object::Scratch { path: crate::dcos::layout::bootstrap_staging(id) };
                 Ok(fetch::objects(site, expected)?.into_iter().chain([scratch]).collect())
             }
-            Action::FetchPackage { id } => fetch::objects(site, std::slice::from_ref(id)),
+            Action::FetchPackage { id, .. } => fetch::objects(site, std::slice::from_ref(id)),
             Action::AddAccount { account } => account::objects(site, account),
             Action::MakeStateDirectory { directory } => state_directory::objects(site, directory),
             Action::BuildActiveSet { .. } => Ok(active_set::objects()),
@@ -258,8 +263,10 @@ impl Action {
             Action::PlaceLink { path, target } => site.blocking(move |s| place::link(s, &path, &target)).await,
             Action::KeepResolvConf => Ok(()),
             Action::SetAside { path, aside } => site.blocking(move |s| aside::set(s, &path, &aside)).await,
-            Action::FetchBootstrap { id, expected } => fetch::bootstrap(site, journal, &key, &id, &expected).await,
-            Action::FetchPackage { id } => fetch::package(site, &key, &id).await,
+            Action::FetchBootstrap { id, expected, artifact } => {
+                fetch::bootstrap(site, journal, &key, &id, &expected, artifact.as_ref()).await
+            }
+            Action::FetchPackage { id, artifact } => fetch::package(site, &key, &id, artifact.as_ref()).await,
             Action::SetOwners => {
                 let objects = journal.story().objects;
                 site.blocking(move |s| owners::set(s, &objects)).await

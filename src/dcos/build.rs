@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::id::PackageId;
+use super::index::{Artifact, Artifacts};
 use super::installer_script::NodeFile;
 
 /// Names the id of the newest bootstrap archive.
@@ -29,6 +30,12 @@ pub struct Build {
     pub packages: Vec<PackageId>,
     /// What the classic installer would write on the node.
     pub node_files: Vec<NodeFile>,
+    /// Digests and sizes, from the build index; empty for a classic serve directory.
+    #[serde(default, skip_serializing_if = "Artifacts::is_empty")]
+    pub artifacts: Artifacts,
+    /// The SHA-256 of the build index that all this comes from; none for a classic serve directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_sha256: Option<String>,
 }
 
 /// What distinguishes two builds, for the one sentence that an operator needs.
@@ -57,6 +64,11 @@ impl Build {
     /// Where a cluster package list lies.
     pub fn package_list(id: &str) -> String {
         format!("package_lists/{id}.package_list.json")
+    }
+
+    /// What the build index says of a file; none for a classic serve directory.
+    pub fn artifact(&self, path: &str) -> Option<&Artifact> {
+        self.artifacts.get(path)
     }
 
     /// All packages that will be active, sorted.

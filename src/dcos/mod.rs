@@ -9,6 +9,7 @@ pub mod event;
 pub mod exit;
 pub mod farm;
 pub mod id;
+pub mod index;
 pub mod installer_script;
 pub mod journal;
 pub mod layout;

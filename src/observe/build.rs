@@ -2,6 +2,7 @@
 
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build, INSTALLER_SCRIPT, InvalidBuild, PACKAGE_LIST_LATEST, parse_latest, parse_package_list};
 use crate::dcos::id::PackageId;
+use crate::dcos::index::Artifacts;
 use crate::dcos::installer_script;
 use crate::dcos::settings::{CONFIG_MEMBERS, Settings, VERSION_MEMBER};
 use crate::system::source::{self, Source};
@@ -56,7 +57,16 @@ pub async fn build(source: &Source) -> Result<Build, Error> {
     let bootstrap_packages = parse_package_list(&active, &small(source, &active).await?)?;
     let script = small(source, INSTALLER_SCRIPT).await?;
     let node_files = installer_script::node_files(&String::from_utf8_lossy(&script))?;
-    Ok(Build { url: source.to_string(), bootstrap_id, package_list_id, bootstrap_packages, packages, node_files })
+    Ok(Build {
+        url: source.to_string(),
+        bootstrap_id,
+        package_list_id,
+        bootstrap_packages,
+        packages,
+        node_files,
+        artifacts: Artifacts::new(),
+        index_sha256: None,
+    })
 }
 
 /// Reads the cluster's settings out of the small packages that hold them, in memory.

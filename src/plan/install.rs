@@ -154,10 +154,15 @@ pub fn packages(intent: &InstallIntent) -> Plan {
     for (path, aside) in &intent.set_aside {
         plan.then(Action::SetAside { path: path.clone(), aside: aside.clone() });
     }
+    let build = &intent.build;
+    let artifact = |path: String| build.artifact(&path).cloned();
     // The bootstrap archive is the longest single piece of work, so it is begun first.
-    let mut fetches =
-        vec![Action::FetchBootstrap { id: intent.build.bootstrap_id.clone(), expected: intent.build.bootstrap_packages.clone() }];
-    fetches.extend(intent.build.to_fetch().into_iter().map(|id| Action::FetchPackage { id }));
+    let mut fetches = vec![Action::FetchBootstrap {
+        id: build.bootstrap_id.clone(),
+        expected: build.bootstrap_packages.clone(),
+        artifact: artifact(Build::bootstrap_archive(&build.bootstrap_id)),
+    }];
+    fetches.extend(build.to_fetch().into_iter().map(|id| Action::FetchPackage { artifact: artifact(id.archive()), id }));
     plan.together(fetches);
     plan
 }
