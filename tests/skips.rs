@@ -99,7 +99,6 @@ impl TestNode {
             follow: false,
             restart_journald: false,
             restart_docker: false,
-            preflight_only: false,
             require_digests: false,
         };
         install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"));
