@@ -100,7 +100,7 @@ const STATE: u64 = 20_000_000_000;
 const REMOTE: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"];
 
 /// The place with this path, or why it cannot be told.
-fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
+pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
     let Some(places) = &facts.host.storage else { return Err(Finding::not_here("the node is a directory")) };
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
@@ -174,16 +174,21 @@ fn state(facts: &Facts<'_>) -> Finding {
 }
 
 fn file_types(facts: &Facts<'_>) -> Finding {
-    let mut without = Vec::new();
+    let (mut with, mut without) = (Vec::new(), Vec::new());
     for path in [layout::MESOS_WORK, &docker_state(facts)] {
         match place(facts, path).map(|place| &place.file_types) {
             Err(finding) => return finding,
             Ok(Some(Err(why))) => return Finding::unknown(why),
             Ok(Some(Ok(false))) => without.push(path.to_owned()),
-            Ok(Some(Ok(true)) | None) => {}
+            Ok(Some(Ok(true))) => with.push(path.to_owned()),
+            Ok(None) => {}
         }
     }
-    if without.is_empty() { Finding::good("as it should be") } else { Finding::bad(format!("ftype=0 under {}", without.join(", "))) }
+    match (without.is_empty(), with.is_empty()) {
+        (false, _) => Finding::bad(format!("ftype=0 under {}", without.join(", "))),
+        (true, false) => Finding::good(format!("ftype=1 under {}", with.join(", "))),
+        (true, true) => Finding::good("no XFS there"),
+    }
 }
 
 fn remote(facts: &Facts<'_>) -> Finding {
@@ -191,9 +196,7 @@ fn remote(facts: &Facts<'_>) -> Finding {
     for path in [layout::MESOS_WORK, &docker_state(facts)] {
         match place(facts, path) {
             Err(finding) => return finding,
-            Ok(place) if REMOTE.contains(&place.kind.as_str()) => {
-                remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind))
-            }
+            Ok(place) if is_remote(place) => remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind)),
             Ok(_) => {}
         }
     }
@@ -226,7 +229,13 @@ fn runs_code_in_tmp(facts: &Facts<'_>) -> bool {
     }
 }
 
-fn has(place: &Place, option: &str) -> bool {
+/// Whether what is written there goes to another machine.
+pub(super) fn is_remote(place: &Place) -> bool {
+    REMOTE.contains(&place.kind.as_str())
+}
+
+/// Whether it is mounted with this option.
+pub(super) fn has(place: &Place, option: &str) -> bool {
     place.options.iter().any(|o| o == option)
 }
 

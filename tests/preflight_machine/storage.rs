@@ -132,8 +132,14 @@ fn docker_is_looked_for_where_it_says_that_it_is() {
         live_restore: Some(false),
     }));
     recorded.says("storage.ftype", Unknown, "/data/docker was not looked at");
+    recorded.says("docker.root-dir", Unknown, "/data/docker was not looked at");
     recorded.host.storage.as_mut().expect("places")[3].0 = "/data/docker".into();
-    recorded.says("storage.ftype", Pass, "");
+    recorded.says("storage.ftype", Pass, "ftype=1 under /var/lib/mesos/slave, /data/docker");
+    recorded.says("docker.root-dir", Pass, "/data/docker is on / (xfs)");
+    for (kind, option, words) in [("tmpfs", "rw", "in memory"), ("nfs4", "rw", "on another machine"), ("xfs", "ro", "read-only")] {
+        change(&mut recorded, "/data/docker", |p| (p.kind, p.options) = (kind.into(), vec![option.into()]));
+        recorded.says("docker.root-dir", Warn, words);
+    }
     recorded.host.storage.as_mut().expect("places")[3].1 = Err("it is gone".into());
     recorded.says("storage.remote", Unknown, "it is gone");
 }
