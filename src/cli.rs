@@ -69,7 +69,7 @@ impl Invocation {
     /// Whether the command promises to change nothing, so that the kernel may hold it to that.
     pub fn must_not_write(&self) -> bool {
         match &self.command {
-            Command::Install(request) => request.dry_run || request.preflight_only,
+            Command::Install(request) => request.dry_run,
             Command::Uninstall(request) => request.dry_run,
             Command::Preflight { .. } => true,
             Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
@@ -322,6 +322,19 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 
 fn meaning(typed: TypedCommand) -> Command {
     match typed {
+        // The script's flag asks for the report, and for nothing that an install does.
+        TypedCommand::Install(typed) if typed.preflight_only => Command::Preflight {
+            request: preflight::Request {
+                role: Some(typed.role),
+                skip: typed.source.skips(),
+                bootstrap_url: typed.source.bootstrap_url,
+                skip_all: None,
+                wait_time_sync: typed.source.wait_time_sync,
+                ip_detect: None,
+                reset_identity: typed.reset_identity,
+            },
+            strict: false,
+        },
         TypedCommand::Install(typed) => Command::Install(install::Request {
             role: typed.role,
             skip: typed.source.skips(),
@@ -333,7 +346,6 @@ fn meaning(typed: TypedCommand) -> Command {
             follow: !typed.no_block_dcos_setup,
             restart_journald: typed.restart_journald,
             restart_docker: typed.restart_docker,
-            preflight_only: typed.preflight_only,
             require_digests: typed.require_digests,
             reset_identity: typed.reset_identity,
         }),

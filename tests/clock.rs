@@ -1,7 +1,8 @@
-//! The kernel's clock, not synchronised and then synchronised by a real chronyd, as `dcos-node preflight` sees it.
+//! The kernel's clock, not synchronised and then synchronised by a real chronyd on a real node, as `dcos-node preflight` sees it there.
 //!
-//! The clock is the whole machine's. It is not stepped: chronyd follows a server on this machine, which has the same clock, and is only to set the
-//! kernel's flags. What it changed is put back. Where a time daemon keeps the machine's clock, nothing is touched and nothing tested.
+//! The clock is the whole machine's, nodes included. It is not stepped: chronyd, a unit of the node, follows a server on the same node, which has
+//! the same clock, and is only to set the kernel's flags. What it changed is put back. Where a time daemon keeps the machine's clock, nothing is
+//! touched and nothing tested.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -13,29 +14,15 @@ mod support;
 
 use std::fs;
 use std::io::Write;
-use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::node;
+use support::node::{self, Node};
 
-/// The package that chronyd comes in is unpacked, not installed: its scripts would start it and hand it the machine's clock.
-fn chronyd() -> Result<PathBuf, String> {
-    let unpacked = node::cache().join("chrony");
-    let program = unpacked.join("usr/sbin/chronyd");
-    if !program.exists() {
-        let directory = tempfile::tempdir_in(node::cache()).map_err(|e| e.to_string())?;
-        let line = "apt-get download chrony >&2 && dpkg-deb -x chrony_*.deb unpacked && mv -T unpacked \"$0\"";
-        let made =
-            Command::new("sh").args(["-c", line]).arg(&unpacked).current_dir(directory.path()).output().map_err(|e| e.to_string())?;
-        if !made.status.success() {
-            return Err(format!("the package chrony cannot be had: {}", String::from_utf8_lossy(&made.stderr)));
-        }
-    }
-    let runs = Command::new(&program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if runs { Ok(program) } else { Err("chronyd does not run here".to_owned()) }
-}
+/// The node has no other clock, so that the server's is right. It serves on a port of its own.
+const SERVER: &str =
+    "port 1123\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 3\ncmdport 0\nbindcmdaddress /\npidfile /run/server.pid\n";
+/// Without `rtcsync` chronyd never tells the kernel that its clock is synchronised.
+const CLIENT: &str = "server 127.0.0.1 port 1123 iburst minpoll 0 maxpoll 0\nport 0\nmaxslewrate 10\nrtcsync\ncmdport 0\n";
 
 /// Whether this process may set the clock.
 fn may_set_the_clock() -> bool {
@@ -80,39 +67,15 @@ impl Drop for State {
     }
 }
 
-/// A daemon that is killed at the end.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(program: &Path, directory: &Path, name: &str, flags: &[&str], settings: &str) -> Daemon {
-        let file = directory.join(format!("{name}.conf"));
-        let pid = directory.join(format!("{name}.pid"));
-        fs::write(&file, format!("{settings}\nuser root\ncmdport 0\nbindcmdaddress /\npidfile {}\n", pid.display())).unwrap();
-        let log = fs::File::create(directory.join(format!("{name}.log"))).unwrap();
-        let mut command = Command::new(program);
-        command.args(flags).arg("-d").arg("-f").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Daemon(command.spawn().unwrap())
-    }
+/// How a check came out, and what was found.
+fn found(report: &serde_json::Value, id: &str) -> (String, String) {
+    let check = report["checks"].as_array().expect("checks").iter().find(|check| check["id"] == id).expect("the check");
+    let text = |field: &str| check[field].as_str().expect("a text").to_owned();
+    (text("verdict"), text("found"))
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn preflight(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-    command.args(["preflight", "--json"]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// How `time.sync` came out, and what was found.
-fn time_sync(output: &std::process::Output) -> (String, String) {
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
-    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "time.sync").unwrap();
-    (check["verdict"].as_str().unwrap().to_owned(), check["found"].as_str().unwrap().to_owned())
+fn preflight(node: &Node) -> serde_json::Value {
+    node.run(&["dcos-node", "preflight", "--json"]).json()
 }
 
 #[test]
@@ -132,37 +95,38 @@ fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
     if before.status & libc::STA_UNSYNC == 0 {
         return not_run("a time daemon keeps this machine's clock");
     }
-    let program = match chronyd() {
-        Ok(program) => program,
-        Err(why) => return not_run(&why),
-    };
     let state = State(before);
-    let directory = tempfile::tempdir().unwrap();
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let node = Node::equipped("clock").booted();
+    node.install_binary();
+    let (verdict, clock) = found(&preflight(&node), "time.sync");
+    assert!(verdict == "fail" && clock.contains("TIME_ERROR"), "{verdict}: {clock}");
+    let (verdict, daemon) = found(&preflight(&node), "time.daemon");
+    assert!(verdict == "warn" && daemon.starts_with("none"), "{verdict}: {daemon}");
 
-    let (verdict, found) = time_sync(&preflight(&[]).output().unwrap());
-    assert!(verdict == "fail" && found.contains("TIME_ERROR"), "{verdict}: {found}");
-
-    let server = format!("port {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 3");
-    let server = Daemon::start(&program, directory.path(), "server", &["-x"], &server);
-    let events = directory.path().join("events");
-    let waiting = preflight(&["--wait-time-sync", "5m", "--events", events.to_str().unwrap()]).spawn().unwrap();
+    node.write("/etc/chrony/server.conf", SERVER);
+    node.write("/etc/chrony/chrony.conf", CLIENT);
+    let server = node.start(&["chronyd", "-x", "-d", "-u", "root", "-f", "/etc/chrony/server.conf"]);
+    let waiting = node.start(&["dcos-node", "preflight", "--json", "--wait-time-sync", "5m", "--events", "/root/events"]);
     let began = Instant::now();
-    while !fs::read_to_string(&events).unwrap_or_default().contains("\"waiting\"") {
+    while !(node.has("/root/events") && node.read("/root/events").contains("\"waiting\"")) {
         assert!(began.elapsed() < Duration::from_secs(60), "nothing tells that it is waited for");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let client = format!("server 127.0.0.1 port {port} iburst minpoll 0 maxpoll 0\nport 0\nmaxslewrate 10\nrtcsync");
-    let client = Daemon::start(&program, directory.path(), "client", &[], &client);
-    let ended = waiting.wait_with_output().unwrap();
-    let (verdict, found) = time_sync(&ended);
-    let said = fs::read_to_string(directory.path().join("client.log")).unwrap_or_default();
-    assert!(verdict == "pass" && found.starts_with("synchronised"), "{verdict}: {found}; chronyd says:\n{said}");
+    node.run(&["systemctl", "start", "chrony.service"]).succeeds();
+    let report = waiting.finish_within(Duration::from_secs(400)).json();
+    let (verdict, clock) = found(&report, "time.sync");
+    let said = node.run(&["journalctl", "--no-pager", "-u", "chrony.service"]);
+    assert!(verdict == "pass" && clock.starts_with("synchronised"), "{verdict}: {clock}; chronyd says: {said}");
+    assert_eq!(found(&report, "time.daemon"), ("pass".to_owned(), "chrony.service".to_owned()));
 
-    drop((client, server));
+    node.run(&["systemctl", "stop", "chrony.service"]).succeeds();
+    // The kernel takes the clock for synchronised for some hours yet.
+    let (verdict, daemon) = found(&preflight(&node), "time.daemon");
+    assert!(verdict == "warn" && daemon.contains("counts as synchronised for another"), "{verdict}: {daemon}");
+    drop(server);
     state.put_back();
     let after = read();
     assert_eq!(State::figures(&after), State::figures(&before), "the clock's state is not as it was");
     assert!(after.maxerror >= before.maxerror, "the clock's state is not as it was");
-    assert_eq!(time_sync(&preflight(&[]).output().unwrap()).0, "fail");
+    assert_eq!(found(&preflight(&node), "time.sync").0, "fail");
 }

@@ -99,7 +99,6 @@ impl OldNode {
             follow: true,
             restart_journald: false,
             restart_docker: false,
-            preflight_only: false,
             require_digests: false,
             reset_identity: false,
         };

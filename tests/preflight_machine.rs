@@ -9,6 +9,8 @@ mod support;
 
 #[path = "preflight_machine/docker.rs"]
 mod docker;
+#[path = "preflight_machine/equipped.rs"]
+mod equipped;
 #[path = "preflight_machine/facts.rs"]
 mod facts;
 #[path = "preflight_machine/ports.rs"]

@@ -54,8 +54,6 @@ pub struct Request {
     pub restart_journald: bool,
     /// Restart docker.
     pub restart_docker: bool,
-    /// Only run the checks, as `dcos_install.sh --preflight-only`.
-    pub preflight_only: bool,
     /// Refuse a build without digests.
     pub require_digests: bool,
     /// Set aside what an earlier install kept of the node's identity.
@@ -106,7 +104,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if world.is_live() && !world.is_privileged() {
         return Err(refuse_unprivileged(request, world).await);
     }
-    let _lock = if request.dry_run || request.preflight_only { None } else { Some(world.lock()?) };
+    let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
     let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
     let offered = preflight::offered(Some(&source)).await;
@@ -127,7 +125,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .leaving("nothing was changed"));
     }
     let intent = intent(request, build, &settings, &report, set_aside(request, &node, world));
-    if request.dry_run || request.preflight_only {
+    if request.dry_run {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
     if node.state() == State::Prepared && !world.is_privileged() {

@@ -11,7 +11,7 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::services::{self, Condition, UnitReport};
-use crate::preflight::report::Verdict;
+use crate::preflight::report::{Report, Verdict};
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -64,15 +64,27 @@ pub struct SkippedCheck {
     /// What was skipped, and why.
     #[serde(flatten)]
     pub skip: Skip,
-    /// How it comes out now; none if that was not looked at.
+    /// How it comes out now; none if it was not judged again.
     pub now: Option<Verdict>,
     /// What was found now.
     pub found: Option<String>,
+    /// Why it was not judged again; none if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_judged_because: Option<String>,
 }
 
-/// The areas whose checks ask the same of a node with DC/OS as of one without (DC/OS itself holds the ports, and has used its space), and that
-/// need neither the network nor a script of the operator's.
-const LOOKED_AT: [&str; 7] = ["docker", "kernel", "machine", "services", "software", "system", "time"];
+/// Checks that are not judged again, by how their names begin, and why: who asks for the status wants it at once, and nobody bothered for it.
+const NOT_AGAIN: [(&str, &str); 7] = [
+    ("bootstrap.", NO_SERVER),
+    ("dns.bootstrap", NO_SERVER),
+    ("dns.hostname", NO_SERVER),
+    ("dns.resolvers", NO_SERVER),
+    ("ip-detect", NO_SCRIPT),
+    ("ip6-detect", NO_SCRIPT),
+    ("fault-domain", NO_SCRIPT),
+];
+const NO_SERVER: &str = "status asks no server";
+const NO_SCRIPT: &str = "status runs no script of the build";
 
 /// Looks.
 ///
@@ -110,14 +122,23 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
 
 async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
     let skips = node.receipt.as_ref().map(|r| r.skips.clone()).unwrap_or_default();
-    let looked_at = |skip: &Skip| skip.check.split_once('.').is_some_and(|(area, _)| LOOKED_AT.contains(&area));
-    let report = if skips.iter().any(looked_at) { Some(preflight::judge_again(world, node).await) } else { None };
-    let now = |skip: Skip| {
-        let mut checks = report.iter().filter(|_| looked_at(&skip)).flat_map(|report| &report.checks);
-        let told = checks.find(|c| c.id == skip.check && !matches!(c.verdict, Verdict::Skipped | Verdict::Unknown));
-        SkippedCheck { now: told.map(|c| c.verdict), found: told.map(|c| c.found.clone()), skip }
-    };
-    skips.into_iter().map(now).collect()
+    if skips.is_empty() {
+        return Vec::new();
+    }
+    let report = preflight::judge_again(world, node).await;
+    skips.into_iter().map(|skip| judged_again(skip, &report)).collect()
+}
+
+fn judged_again(skip: Skip, report: &Report) -> SkippedCheck {
+    let not_judged = |skip, why: &str| SkippedCheck { skip, now: None, found: None, not_judged_because: Some(why.to_owned()) };
+    if let Some((_, why)) = NOT_AGAIN.iter().find(|(beginning, _)| skip.check.starts_with(beginning)) {
+        return not_judged(skip, why);
+    }
+    match report.checks.iter().find(|check| check.id == skip.check) {
+        None => not_judged(skip, "this dcos-node has no such check"),
+        Some(check) if matches!(check.verdict, Verdict::Skipped | Verdict::Unknown) => not_judged(skip, &check.found),
+        Some(check) => SkippedCheck { skip, now: Some(check.verdict), found: Some(check.found.clone()), not_judged_because: None },
+    }
 }
 
 async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) {
@@ -160,10 +181,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_looked_at_again_are_areas_of_the_table() {
-        for area in LOOKED_AT {
-            let of_area = |id: &str| id.split_once('.').is_some_and(|(prefix, _)| prefix == area);
-            assert!(crate::preflight::table().any(|rule| of_area(rule.id)), "{area}");
+    fn what_is_not_judged_again_is_of_the_table() {
+        for (beginning, _) in NOT_AGAIN {
+            assert!(crate::preflight::table().any(|rule| rule.id.starts_with(beginning)), "{beginning}");
         }
     }
 }

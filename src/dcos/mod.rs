@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod active_set;
 pub mod build;
+pub mod commands;
 pub mod detected;
 pub mod environment;
 pub mod event;

@@ -96,15 +96,19 @@ impl ResolvConfFile {
 }
 
 impl Dns {
-    /// Looks at files, and asks all servers at the same time.
-    pub async fn look(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>, settings: &Settings, source: Option<&Source>) -> Dns {
+    /// Looks at files and units; no server is asked.
+    pub async fn look(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Dns {
+        Dns { resolv_conf: resolv_conf(root), writers: writers(root, systemd).await, ..Dns::default() }
+    }
+
+    /// Asks all servers at the same time; files and units are not looked at.
+    pub async fn ask(root: &Root, settings: &Settings, source: Option<&Source>) -> Dns {
         let host = source.and_then(server_name);
         let own = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
         let (question, asked) = question(host, own.as_deref());
         let resolvers = join_all(settings.resolvers.iter().map(|text| ask(text, &question)));
-        let (resolvers, bootstrap, hostname, writers) =
-            tokio::join!(resolvers, lookup(root, host), lookup(root, own.as_deref()), writers(root, systemd));
-        Dns { asked, resolvers, bootstrap, hostname, resolv_conf: resolv_conf(root), writers }
+        let (resolvers, bootstrap, hostname) = tokio::join!(resolvers, lookup(root, host), lookup(root, own.as_deref()));
+        Dns { asked, resolvers, bootstrap, hostname, ..Dns::default() }
     }
 }
 

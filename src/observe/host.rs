@@ -81,14 +81,13 @@ impl Host {
         };
         let dns = async {
             match outside.systemd {
-                Some(systemd) => Dns::look(outside.root, systemd, outside.settings, source).await,
+                Some(_) => Dns::ask(outside.root, outside.settings, source).await,
                 None => Dns::default(),
             }
         };
-        let ports = on_this_machine(machine_of(outside.root, outside.systemd), |root| ports::look(&root.resolved(layout::PROC)));
         let alone = Host::look_alone(outside.root, outside.systemd, outside.clock);
-        let (alone, identity, dns, server, ports) = tokio::join!(alone, identity, dns, server, ports);
-        Host { identity, dns, server, ports, ..alone }
+        let (alone, identity, dns, server) = tokio::join!(alone, identity, dns, server);
+        Host { identity, dns: Dns { resolv_conf: alone.dns.resolv_conf, writers: alone.dns.writers, ..dns }, server, ..alone }
     }
 
     /// Looks at what can be had without a network, without a script of the operator's, and in a moment; the rest is none.
@@ -104,9 +103,16 @@ impl Host {
         let time = Time::look(systemd, clock);
         let machine = on_this_machine(here, machine::look);
         let programs = on_this_machine(here, programs::look);
+        let ports = on_this_machine(here, |root| ports::look(&root.resolved(layout::PROC)));
+        let dns = async {
+            match systemd {
+                Some(systemd) => Dns::look(root, systemd).await,
+                None => Dns::default(),
+            }
+        };
         let (neighbours, stores) = (neighbours(root, systemd), docker_and_storage(here));
-        let (systemd, time, machine, programs, neighbours, (docker, storage)) =
-            tokio::join!(version, time, machine, programs, neighbours, stores);
+        let (systemd, time, machine, programs, ports, dns, neighbours, (docker, storage)) =
+            tokio::join!(version, time, machine, programs, ports, dns, neighbours, stores);
         Host {
             uid: nix::unistd::geteuid().as_raw(),
             systemd,
@@ -114,9 +120,9 @@ impl Host {
             proxies: Setting::all(),
             server: None,
             identity: Identity::default(),
-            dns: Dns::default(),
+            dns,
             addresses: addresses(),
-            ports: None,
+            ports,
             machine,
             programs,
             neighbours,

@@ -3,42 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dcos::layout;
+use crate::dcos::{commands, layout};
 use crate::system::process;
 use crate::system::root::Root;
 
 /// Programs by name, and those that units name by their path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// Names of [`LOOKED_FOR`] that are in one of the usual directories or in our own `PATH`.
+    /// Those of [`commands::all`] that are in one of the usual directories or in our own `PATH`.
     pub found: BTreeSet<String>,
     /// Paths of `layout::PROGRAMS_OF_UNITS` and `layout::PROGRAMS_OF_CLASSIC_UNITS` that are not there.
     pub missing_paths: BTreeSet<String>,
 }
 
-/// All that any version needs.
-pub const LOOKED_FOR: [&str; 15] = [
-    "bash",
-    "curl",
-    "docker",
-    "ifconfig",
-    "ip",
-    "ipset",
-    "iptables",
-    "modprobe",
-    "ping",
-    "systemctl",
-    "systemd-notify",
-    "tar",
-    "unzip",
-    "useradd",
-    "xz",
-];
-
 /// Looks for them on this machine.
 pub fn look(root: &Root) -> Programs {
     let path = format!("{}:{}:{}", std::env::var("PATH").unwrap_or_default(), layout::USUAL_PATH, layout::PROGRAM_PATH);
-    let found = LOOKED_FOR.iter().filter(|name| process::find(name, &path).is_some()).map(|name| (*name).to_owned());
+    let found = commands::all().filter(|name| process::find(name, &path).is_some()).map(str::to_owned);
     let by_path = layout::PROGRAMS_OF_UNITS.iter().chain(&layout::PROGRAMS_OF_CLASSIC_UNITS);
     let missing = by_path.filter(|path| !Path::new(&root.resolved(path)).is_file()).map(|path| (*path).to_owned());
     Programs { found: found.collect(), missing_paths: missing.collect() }

@@ -15,7 +15,7 @@ pub struct Place {
     pub mounted_at: String,
     /// The kind of the file system, for example `xfs`.
     pub kind: String,
-    /// The options of the mount, for example `noexec`.
+    /// The options of the mount, for example `noexec`; `ro` also where the file system itself cannot be written.
     pub options: Vec<String>,
     /// Bytes that are left.
     pub free_bytes: u64,
@@ -28,7 +28,16 @@ pub struct Place {
 /// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it could not be looked at.
 pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
     let mounts = mounts::all(&root.resolved(layout::PROC)).map_err(|e| super::told(&e));
-    let paths = [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
+    let paths = [
+        layout::MESOSPHERE,
+        layout::STATE,
+        layout::MESOS_WORK,
+        docker,
+        layout::VAR,
+        layout::TMP,
+        layout::ETC_MESOSPHERE,
+        layout::SYSTEM_UNITS,
+    ];
     let look = |path: &str| {
         let mounts = mounts.as_ref().map_err(Clone::clone)?;
         place(&mounts::nearest(&root.resolved(path)), path, mounts)
@@ -44,9 +53,15 @@ fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {
         path: path.to_owned(),
         mounted_at: mount.point.display().to_string(),
         kind: mount.kind.clone(),
-        options: mount.options.clone(),
+        options: options(mount),
         free_bytes: left.bytes,
         free_inodes: left.inodes,
         file_types: (mount.kind == "xfs").then(file_types),
     })
+}
+
+/// A file system that met an error becomes read-only with all its mounts as they were.
+fn options(mount: &Mount) -> Vec<String> {
+    let itself = mount.super_options.iter().filter(|option| *option == "ro" && !mount.has("ro"));
+    mount.options.iter().chain(itself).cloned().collect()
 }

@@ -63,7 +63,7 @@ fn skip(skipped: &SkippedCheck) -> Option<String> {
     let now = match (skipped.now, &skipped.found) {
         (Some(Verdict::Pass | Verdict::Skipped), _) => return None,
         (Some(verdict), Some(found)) => format!("{} now: {found}", verdict.word()),
-        _ => "not looked at now".to_owned(),
+        _ => format!("not judged again: {}", skipped.not_judged_because.as_deref().unwrap_or("it is not known why")),
     };
     Some(format!("{}: {} ({now})", skipped.skip.check, skipped.skip.reason))
 }

@@ -1,7 +1,7 @@
 //! The docker daemon.
 
-use super::Facts;
 use super::rule::{Finding, Rule, Severity};
+use super::{Facts, storage};
 use crate::observe::docker::Engine;
 
 pub(super) const RULES: &[Rule] = &[
@@ -37,6 +37,17 @@ pub(super) const RULES: &[Rule] = &[
         source: "gen/build_deploy/bash.py: check_docker_device_mapper_loopback",
         cure: "set storage-driver to overlay2 in /etc/docker/daemon.json, and restart docker",
         look: driver,
+    },
+    Rule {
+        id: "docker.root-dir",
+        skippable: true,
+        severity: Severity::Warn,
+        except: &[],
+        expected: "on a file system of a local disk that can be written",
+        why: "images and containers are kept there; without it no container starts, and in memory all are gone at the next boot",
+        source: "docs: system requirements (/var/lib/docker must not be a remote mount); docker's own data-root",
+        cure: "set data-root to a directory of a local disk in /etc/docker/daemon.json, and restart docker",
+        look: root_dir,
     },
     Rule {
         id: "docker.live-restore",
@@ -95,6 +106,27 @@ fn driver(facts: &Facts<'_>) -> Finding {
         Ok(Engine { loopback: Some(file), .. }) => Finding::bad(format!("devicemapper on the loop device of {file}")),
         Ok(Engine { driver, .. }) if matches!(driver.as_str(), "overlay" | "overlay2") => Finding::good(driver),
         Ok(Engine { driver, .. }) => Finding::doubtful(format!("{driver}; DC/OS was tested with overlay and overlay2")),
+    }
+}
+
+fn root_dir(facts: &Facts<'_>) -> Finding {
+    let root = match engine(facts) {
+        Err(finding) => return finding,
+        Ok(engine) => &engine.root,
+    };
+    let place = match storage::place(facts, root) {
+        Err(finding) => return finding,
+        Ok(place) => place,
+    };
+    let found = format!("{root} is on {} ({})", place.mounted_at, place.kind);
+    if storage::is_remote(place) {
+        Finding::bad(format!("{found}, which is on another machine"))
+    } else if storage::has(place, "ro") {
+        Finding::bad(format!("{found}, which is read-only"))
+    } else if matches!(place.kind.as_str(), "tmpfs" | "ramfs") {
+        Finding::bad(format!("{found}, which is in memory"))
+    } else {
+        Finding::good(found)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Facts;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::ports::{Kind, Need, needed};
 use crate::observe::node::State;
-use crate::observe::ports::{Listener, Ports};
+use crate::observe::ports::{Holder, Listener, Ports};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -45,10 +45,10 @@ pub(super) const RULES: &[Rule] = &[
 /// The first port of the kernel's default range, above which DC/OS' fixed ports are looked for in the node's own.
 const FIRST_LOCAL: u16 = 32768;
 
-/// A port that is needed, and what holds it.
+/// A port that is needed, and what holds it: several may, at different addresses.
 struct Taken<'a> {
     need: Need,
-    by: &'a Listener,
+    by: Vec<&'a Listener>,
 }
 
 fn free(facts: &Facts<'_>) -> Finding {
@@ -103,18 +103,15 @@ fn wanted(facts: &Facts<'_>, which: impl Fn(&Need) -> bool) -> Vec<Need> {
     needed(facts.role, facts.version()).into_iter().filter(which).collect()
 }
 
-/// The needed ports that somebody else holds, each once.
+/// The needed ports that somebody else holds.
 fn taken<'a>(facts: &Facts<'_>, ports: &'a Ports) -> Result<Vec<Taken<'a>>, String> {
     let listeners = ports.listeners.as_ref()?;
     let is_ours = !matches!(facts.node.state(), State::Clean | State::Foreign);
     let holds = |listener: &&Listener, need: &Need| {
         (listener.port, listener.protocol) == (need.port.number, need.port.protocol) && !(is_ours && is_of_dcos(listener))
     };
-    let found = wanted(facts, |_| true).into_iter().filter_map(|need| {
-        let by = listeners.iter().find(|listener| holds(listener, &need))?;
-        Some(Taken { need, by })
-    });
-    Ok(found.collect())
+    let taken = |need: Need| Taken { by: listeners.iter().filter(|listener| holds(listener, &need)).collect(), need };
+    Ok(wanted(facts, |_| true).into_iter().map(taken).filter(|taken| !taken.by.is_empty()).collect())
 }
 
 /// On a node with a DC/OS of ours: whether a port is held by that. The kernel holds the overlay's port itself, and systemd holds the
@@ -125,22 +122,36 @@ fn is_of_dcos(listener: &Listener) -> bool {
 
 fn list(taken: &[Taken<'_>]) -> String {
     let one = |t: &Taken<'_>| {
-        let (port, address) = (t.need.port, t.by.address);
-        let by = match &t.by.holder {
-            None => "a process that cannot be told".to_owned(),
-            Some(holder) => {
-                let unit = holder.unit.as_ref().map(|unit| format!(", {unit}")).unwrap_or_default();
-                format!("{} (pid {}{unit})", holder.command, holder.pid)
-            }
-        };
-        format!("{}/{} ({}) is held by {by} at {address}", port.number, port.protocol.word(), port.owner)
+        let port = t.need.port;
+        format!("{}/{} ({}) is held by {}", port.number, port.protocol.word(), port.owner, holders(&t.by))
     };
     taken.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
+/// Each holder once, with all addresses at which it holds the port.
+fn holders(listeners: &[&Listener]) -> String {
+    let mut by_holder: Vec<(&Option<Holder>, Vec<String>)> = Vec::new();
+    for listener in listeners {
+        let address = listener.address.to_string();
+        match by_holder.iter_mut().find(|(holder, _)| **holder == listener.holder) {
+            Some((_, addresses)) => addresses.push(address),
+            None => by_holder.push((&listener.holder, vec![address])),
+        }
+    }
+    let one = |(holder, addresses): &(&Option<Holder>, Vec<String>)| {
+        let by = match holder {
+            None => "a process that cannot be told".to_owned(),
+            Some(Holder { pid, command, unit: Some(unit) }) => format!("{command} (pid {pid}, {unit})"),
+            Some(Holder { pid, command, unit: None }) => format!("{command} (pid {pid})"),
+        };
+        format!("{by} at {}", addresses.join(" and "))
+    };
+    by_holder.iter().map(one).collect::<Vec<_>>().join(", and by ")
+}
+
 fn cure(taken: &[Taken<'_>]) -> String {
     let mut units: Vec<&str> =
-        taken.iter().filter_map(|t| t.by.holder.as_ref()?.unit.as_deref()).filter(|unit| unit.ends_with(".service")).collect();
+        taken.iter().flat_map(|t| &t.by).filter_map(|by| by.holder.as_ref()?.unit.as_deref()).filter(|u| u.ends_with(".service")).collect();
     units.sort_unstable();
     units.dedup();
     if units.is_empty() {

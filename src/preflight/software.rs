@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::rule::{Except, Finding, Rule, Severity};
-use crate::dcos::layout;
+use crate::dcos::{commands, layout};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -87,24 +87,6 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// What all versions run.
-const COMMANDS: [&str; 14] = [
-    "bash",
-    "curl",
-    "docker",
-    "ip",
-    "ipset",
-    "iptables",
-    "modprobe",
-    "ping",
-    "systemctl",
-    "systemd-notify",
-    "tar",
-    "unzip",
-    "useradd",
-    "xz",
-];
-
 /// DC/OS' users with a group of the distribution, of all versions.
 const USERS: [(&str, &str); 4] = [
     ("dcos_diagnostics", "systemd-journal"),
@@ -115,9 +97,7 @@ const USERS: [(&str, &str); 4] = [
 
 fn commands(facts: &Facts<'_>) -> Finding {
     let Some(programs) = &facts.host.programs else { return Finding::not_here("the node is a directory") };
-    // Only 1.12 asks for it, in its script and in its checks.
-    let extra = if facts.version() == Some((1, 12)) { &["ifconfig"][..] } else { &[] };
-    let missing: Vec<&str> = COMMANDS.iter().chain(extra).copied().filter(|name| !programs.found.contains(*name)).collect();
+    let missing: Vec<&str> = commands::needed(facts.version()).filter(|name| !programs.found.contains(*name)).collect();
     if missing.is_empty() { Finding::good("all there") } else { Finding::bad(format!("not found: {}", missing.join(", "))) }
 }
 

@@ -21,6 +21,17 @@ pub(super) const RULES: &[Rule] = &[
         look: packages,
     },
     Rule {
+        id: "storage.writable",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "file systems that can be written where DC/OS is installed and keeps its state",
+        why: "nothing can be installed on a file system that is read-only, and no component starts without its state",
+        source: "ours: what install writes; pkgpanda/__init__.py: /opt/mesosphere, /etc/mesosphere, /etc/systemd/system",
+        cure: "mount -o remount,rw; a file system that became read-only by itself had an error: dmesg tells, and fsck mends",
+        look: writable,
+    },
+    Rule {
         id: "storage.state",
         skippable: true,
         severity: Severity::Warn,
@@ -89,7 +100,7 @@ const STATE: u64 = 20_000_000_000;
 const REMOTE: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"];
 
 /// The place with this path, or why it cannot be told.
-fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
+pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
     let Some(places) = &facts.host.storage else { return Err(Finding::not_here("the node is a directory")) };
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
@@ -130,6 +141,28 @@ fn archives(facts: &Facts<'_>) -> Option<u64> {
     }
 }
 
+fn writable(facts: &Facts<'_>) -> Finding {
+    all_without(
+        facts,
+        "ro",
+        "read-only",
+        &[layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::STATE, layout::MESOS_WORK],
+    )
+}
+
+/// Whether no place is on a mount with an option that must not be.
+fn all_without(facts: &Facts<'_>, option: &str, word: &str, paths: &[&str]) -> Finding {
+    let mut wrong = Vec::new();
+    for path in paths {
+        match place(facts, path) {
+            Err(finding) => return finding,
+            Ok(place) if has(place, option) => wrong.push(format!("{path} is on {}, which is {word}", place.mounted_at)),
+            Ok(_) => {}
+        }
+    }
+    if wrong.is_empty() { Finding::good("as it should be") } else { Finding::bad(wrong.join("; ")) }
+}
+
 fn state(facts: &Facts<'_>) -> Finding {
     match place(facts, layout::VAR) {
         Err(finding) => finding,
@@ -141,16 +174,21 @@ fn state(facts: &Facts<'_>) -> Finding {
 }
 
 fn file_types(facts: &Facts<'_>) -> Finding {
-    let mut without = Vec::new();
+    let (mut with, mut without) = (Vec::new(), Vec::new());
     for path in [layout::MESOS_WORK, &docker_state(facts)] {
         match place(facts, path).map(|place| &place.file_types) {
             Err(finding) => return finding,
             Ok(Some(Err(why))) => return Finding::unknown(why),
             Ok(Some(Ok(false))) => without.push(path.to_owned()),
-            Ok(Some(Ok(true)) | None) => {}
+            Ok(Some(Ok(true))) => with.push(path.to_owned()),
+            Ok(None) => {}
         }
     }
-    if without.is_empty() { Finding::good("as it should be") } else { Finding::bad(format!("ftype=0 under {}", without.join(", "))) }
+    match (without.is_empty(), with.is_empty()) {
+        (false, _) => Finding::bad(format!("ftype=0 under {}", without.join(", "))),
+        (true, false) => Finding::good(format!("ftype=1 under {}", with.join(", "))),
+        (true, true) => Finding::good("no XFS there"),
+    }
 }
 
 fn remote(facts: &Facts<'_>) -> Finding {
@@ -158,9 +196,7 @@ fn remote(facts: &Facts<'_>) -> Finding {
     for path in [layout::MESOS_WORK, &docker_state(facts)] {
         match place(facts, path) {
             Err(finding) => return finding,
-            Ok(place) if REMOTE.contains(&place.kind.as_str()) => {
-                remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind))
-            }
+            Ok(place) if is_remote(place) => remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind)),
             Ok(_) => {}
         }
     }
@@ -168,21 +204,13 @@ fn remote(facts: &Facts<'_>) -> Finding {
 }
 
 fn noexec(facts: &Facts<'_>) -> Finding {
-    let mut closed = Vec::new();
-    for path in [layout::MESOSPHERE, layout::STATE] {
-        match place(facts, path) {
-            Err(finding) => return finding,
-            Ok(place) if is_noexec(place) => closed.push(format!("{path} is on {}, which is noexec", place.mounted_at)),
-            Ok(_) => {}
-        }
-    }
-    if closed.is_empty() { Finding::good("as it should be") } else { Finding::bad(closed.join("; ")) }
+    all_without(facts, "noexec", "noexec", &[layout::MESOSPHERE, layout::STATE])
 }
 
 fn tmp_noexec(facts: &Facts<'_>) -> Finding {
     match place(facts, layout::TMP) {
         Err(finding) => finding,
-        Ok(place) if !is_noexec(place) => Finding::good("as it should be"),
+        Ok(place) if !has(place, "noexec") => Finding::good("as it should be"),
         Ok(_) => {
             let told = format!("{} is noexec", layout::TMP);
             if facts.role == Some(Role::Master) && runs_code_in_tmp(facts) { Finding::bad(told) } else { Finding::doubtful(told) }
@@ -201,8 +229,14 @@ fn runs_code_in_tmp(facts: &Facts<'_>) -> bool {
     }
 }
 
-fn is_noexec(place: &Place) -> bool {
-    place.options.iter().any(|option| option == "noexec")
+/// Whether what is written there goes to another machine.
+pub(super) fn is_remote(place: &Place) -> bool {
+    REMOTE.contains(&place.kind.as_str())
+}
+
+/// Whether it is mounted with this option.
+pub(super) fn has(place: &Place, option: &str) -> bool {
+    place.options.iter().any(|o| o == option)
 }
 
 fn size(bytes: u64) -> String {

@@ -14,6 +14,7 @@ pub mod journald;
 pub mod kernel;
 pub mod label;
 pub mod lock;
+pub mod mountinfo;
 pub mod mounts;
 pub mod process;
 pub mod reach;

@@ -7,15 +7,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
-use super::kernel;
+use super::mountinfo::Mount;
+use super::{kernel, mountinfo};
 
 /// How this process is kept from writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,24 +92,21 @@ fn private_mounts(mounts: &io::Result<String>) -> Result<(), String> {
 /// The same for kernels that can only do one mount after the other. Those that another one covers cannot be reached by anybody.
 fn set_each_read_only(mounts: &io::Result<String>) -> Result<(), String> {
     let mounts = mounts.as_ref().map_err(|e| format!("cannot read {MOUNTS}: {e}"))?;
-    for (path, flags) in mounts.lines().filter_map(writable) {
-        let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-        match mount(None::<&Path>, &path, None::<&Path>, flags, None::<&Path>) {
+    for known in mountinfo::parse(mounts.as_bytes()) {
+        let Some(flags) = writable(&known) else { continue };
+        let (point, flags) = (known.point, flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY);
+        match mount(None::<&Path>, &point, None::<&Path>, flags, None::<&Path>) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EINVAL) => {}
-            Err(error) => return Err(format!("cannot make {} read-only: {error}", path.display())),
+            Err(error) => return Err(format!("cannot make {} read-only: {error}", point.display())),
         }
     }
     Ok(())
 }
 
-/// A mount that can be written, with the flags that a remount must repeat, as it would lift them (and may not, in a container).
-fn writable(line: &str) -> Option<(PathBuf, MsFlags)> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ').skip(4);
-    let (path, options) = (fields.next()?, fields.next()?);
-    let has = |option| options.split(',').any(|o| o == option);
+/// The flags that a remount of a mount that can be written must repeat, as it would lift them (and may not, in a container); none if it cannot be.
+fn writable(mount: &Mount) -> Option<MsFlags> {
     // Only its daemon can write to an automount point, and to name one mounts what it stands for.
-    if has("ro") || file_system.starts_with("autofs ") {
+    if mount.has("ro") || mount.kind == "autofs" {
         return None;
     }
     let known = [
@@ -120,31 +117,9 @@ fn writable(line: &str) -> Option<(PathBuf, MsFlags)> {
         ("nodiratime", MsFlags::MS_NODIRATIME),
         ("relatime", MsFlags::MS_RELATIME),
     ];
-    let mut flags: MsFlags = known.into_iter().filter(|(option, _)| has(option)).map(|(_, flag)| flag).collect();
-    if !has("noatime") && !has("relatime") {
-        flags |= MsFlags::MS_STRICTATIME;
-    }
-    Some((unescaped(path), flags))
-}
-
-/// Blanks, line ends and backslashes are written as `\` and three octal digits.
-fn unescaped(field: &str) -> PathBuf {
-    let mut bytes = Vec::new();
-    let mut rest = field.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match (first, octal) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes).into()
+    let flags: MsFlags = known.into_iter().filter(|(option, _)| mount.has(option)).map(|(_, flag)| flag).collect();
+    let is_strict = !mount.has("noatime") && !mount.has("relatime");
+    Some(if is_strict { flags | MsFlags::MS_STRICTATIME } else { flags })
 }
 
 /// `LANDLOCK_ACCESS_FS_WRITE_FILE` of linux/landlock.h.
@@ -190,14 +165,15 @@ mod tests {
 
     #[test]
     fn a_mount_is_made_read_only_with_the_flags_that_it_has() {
-        let line = |path: &str, options: &str, kind: &str| format!("36 35 98:0 /m {path} {options} shared:1 - {kind} /dev/x rw");
-        let (path, flags) = writable(&line("/mnt/a\\040b\\134", "rw,nosuid,nodev,relatime", "ext4")).unwrap();
-        assert_eq!(path, Path::new("/mnt/a b\\"));
-        assert_eq!(flags, MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RELATIME);
-        assert_eq!(writable(&line("/", "rw", "xfs")).unwrap().1, MsFlags::MS_STRICTATIME);
-        assert_eq!(writable(&line("/", "ro,relatime", "xfs")), None);
-        assert_eq!(writable(&line("/proc/sys/fs/binfmt_misc", "rw,relatime", "autofs")), None);
-        assert_eq!(writable("nonsense"), None);
+        let flags = |options: &str, kind: &str| {
+            let line = format!("36 35 98:0 /m /mnt {options} shared:1 - {kind} /dev/x rw");
+            writable(&mountinfo::parse(line.as_bytes()).next().unwrap())
+        };
+        let options = flags("rw,nosuid,nodev,relatime", "ext4");
+        assert_eq!(options, Some(MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RELATIME));
+        assert_eq!(flags("rw", "xfs"), Some(MsFlags::MS_STRICTATIME));
+        assert_eq!(flags("ro,relatime", "xfs"), None);
+        assert_eq!(flags("rw,relatime", "autofs"), None);
     }
 
     #[test]

@@ -43,6 +43,9 @@ fn daemons_of_several_versions_are_judged() {
     let daemon_17 = include_str!("../../fixtures/docker/17.06.2.jsonl");
     let daemon_18 = include_str!("../../fixtures/docker/18.09.9-containerd-1.2.10.jsonl");
     let daemon_19 = include_str!("../../fixtures/docker/19.03.5.jsonl");
+    let daemon_20 = include_str!("../../fixtures/docker/20.10.24-debian.jsonl");
+    let daemon_20_vfs = include_str!("../../fixtures/docker/20.10.24-debian-vfs.jsonl");
+    let daemon_26 = include_str!("../../fixtures/docker/26.1.5-debian.jsonl");
     let rows: &[(&str, &str, Verdict, &str)] = &[
         (daemon_1_5, "docker.reachable", Pass, "docker 1.5.0"),
         (daemon_1_5, "docker.version", Fail, "1.5.0"),
@@ -57,12 +60,21 @@ fn daemons_of_several_versions_are_judged() {
         (daemon_19, "docker.version", Pass, "19.03.5"),
         (daemon_19, "docker.storage-driver", Pass, "overlay2"),
         (daemon_19, "docker.live-restore", Pass, "off"),
+        (daemon_20, "docker.version", Pass, "20.10.24+dfsg1"),
+        (daemon_20, "docker.storage-driver", Pass, "overlay2"),
+        (daemon_20, "docker.live-restore", Pass, "off"),
+        (daemon_20_vfs, "docker.storage-driver", Warn, "vfs"),
+        (daemon_20_vfs, "docker.live-restore", Warn, "on"),
+        (daemon_26, "docker.version", Pass, "26.1.5"),
+        (daemon_26, "docker.storage-driver", Pass, "overlay2"),
+        (daemon_26, "docker.live-restore", Pass, "off"),
     ];
     for (daemon, id, verdict, words) in rows {
         recorded(daemon).says(id, *verdict, words);
     }
-    let root = recorded(daemon_19).host.docker.expect("asked").expect("an answer").root;
-    assert_eq!(root, "/data/docker");
+    for (daemon, root) in [(daemon_17, "/var/lib/docker"), (daemon_19, "/data/docker"), (daemon_20_vfs, "/data/docker")] {
+        assert_eq!(recorded(daemon).host.docker.expect("asked").expect("an answer").root, root);
+    }
 }
 
 #[test]
@@ -71,7 +83,7 @@ fn a_daemon_that_is_not_there_or_is_something_else_fails_once() {
     nothing.says("docker.reachable", Skipped, "directory");
     nothing.host.docker = Some(Err("there is no /var/run/docker.sock".into()));
     nothing.says("docker.reachable", Fail, "there is no /var/run/docker.sock");
-    for id in ["docker.version", "docker.storage-driver", "docker.live-restore"] {
+    for id in ["docker.version", "docker.storage-driver", "docker.root-dir", "docker.live-restore"] {
         nothing.says(id, Skipped, "does not answer");
     }
     let other = asked("<html>", "{}").expect_err("it is no docker");

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use dcos_node::dcos::accounts::Accounts;
+use dcos_node::dcos::commands;
 use dcos_node::observe::machine::{Cgroups, Journal, Machine, SeLinux};
 use dcos_node::observe::neighbours::Neighbours;
-use dcos_node::observe::programs::{LOOKED_FOR, Programs};
+use dcos_node::observe::programs::Programs;
 use dcos_node::preflight::report::Verdict::{self, Fail, Pass, Skipped, Unknown, Warn};
 
 use super::recorded::Recorded;
@@ -35,7 +36,7 @@ fn good() -> Recorded {
         locale: Some("en_US.utf8".into()),
         journal: Some(Journal { path: "/run/log/journal".into(), group: 101, mode: 0o2755 }),
     });
-    recorded.host.programs = Some(Programs { found: set(&LOOKED_FOR), missing_paths: BTreeSet::new() });
+    recorded.host.programs = Some(Programs { found: commands::all().map(str::to_owned).collect(), missing_paths: BTreeSet::new() });
     recorded.host.neighbours = Some(Ok(Neighbours::default()));
     recorded.node.accounts = Accounts::parse("dcos_log:x:997:101::/opt/mesosphere:/sbin/nologin\n", GROUPS);
     recorded

@@ -38,6 +38,25 @@ fn a_port_that_is_held_is_named_with_the_process_and_its_unit_and_what_to_stop()
 }
 
 #[test]
+fn every_holder_of_port_53_is_named_once_with_its_addresses() {
+    let resolved = Some((41, "systemd-resolve", "systemd-resolved.service"));
+    let dnsmasq = Some((77, "dnsmasq", "dnsmasq.service"));
+    let listeners = [("127.0.0.53", resolved), ("0.0.0.0", dnsmasq), ("::", dnsmasq)];
+    let held = with(listeners.iter().flat_map(|(at, by)| [listener(Tcp, at, 53, *by), listener(Udp, at, 53, *by)]).collect());
+    for protocol in ["tcp", "udp"] {
+        let words = format!(
+            "53/{protocol} (dcos-net) is held by systemd-resolve (pid 41, systemd-resolved.service) at 127.0.0.53, \
+             and by dnsmasq (pid 77, dnsmasq.service) at 0.0.0.0 and ::"
+        );
+        let check = held.check("ports.free");
+        assert!(check.verdict == Fail && check.found.contains(&words), "{check:?}");
+    }
+    let held = held.of("slave", "1.13.0");
+    let cure = held.says("ports.free", Fail, "53/tcp").cure;
+    assert_eq!(cure.as_deref(), Some("systemctl disable --now dnsmasq.service systemd-resolved.service, or let it listen on another port"));
+}
+
+#[test]
 fn how_bad_a_held_port_is_depends_on_role_version_and_kind() {
     let held = |protocol, port| with(vec![listener(protocol, "0.0.0.0", port, None)]);
     for (protocol, port, role, version, verdict) in [

@@ -23,7 +23,16 @@ fn good() -> Recorded {
         (path.to_owned(), Ok(place))
     };
     let mut recorded = Recorded::nothing();
-    let paths = ["/opt/mesosphere", "/var/lib/dcos", "/var/lib/mesos/slave", "/var/lib/docker", "/var", "/tmp"];
+    let paths = [
+        "/opt/mesosphere",
+        "/var/lib/dcos",
+        "/var/lib/mesos/slave",
+        "/var/lib/docker",
+        "/var",
+        "/tmp",
+        "/etc/mesosphere",
+        "/etc/systemd/system",
+    ];
     recorded.host.storage = Some(paths.map(place).into());
     recorded
 }
@@ -55,6 +64,16 @@ fn each_fault_of_a_file_system_is_found_and_is_as_bad_as_role_and_version_make_i
         ("/var", |_| (), "storage.remote", "slave", "1.11.0", Pass, "local"),
         ("/var/lib/mesos/slave", |p| p.kind = "nfs4".into(), "storage.remote", "slave", "1.11.0", Warn, "on / (nfs4)"),
         ("/var", |_| (), "storage.noexec", "slave", "1.11.0", Pass, ""),
+        ("/var", |_| (), "storage.writable", "slave", "2.2.0", Pass, ""),
+        (
+            "/etc/systemd/system",
+            |p| p.options = vec!["ro".into()],
+            "storage.writable",
+            "slave",
+            "2.2.0",
+            Fail,
+            "/etc/systemd/system is on /, which is",
+        ),
         ("/opt/mesosphere", noexec, "storage.noexec", "slave", "2.2.0", Fail, "/opt/mesosphere is on /"),
         ("/var/lib/dcos", noexec, "storage.noexec", "master", "2.2.0", Fail, "/var/lib/dcos is on /"),
         ("/tmp", |_| (), "storage.tmp-noexec", "master", "1.11.0", Pass, ""),
@@ -113,8 +132,14 @@ fn docker_is_looked_for_where_it_says_that_it_is() {
         live_restore: Some(false),
     }));
     recorded.says("storage.ftype", Unknown, "/data/docker was not looked at");
+    recorded.says("docker.root-dir", Unknown, "/data/docker was not looked at");
     recorded.host.storage.as_mut().expect("places")[3].0 = "/data/docker".into();
-    recorded.says("storage.ftype", Pass, "");
+    recorded.says("storage.ftype", Pass, "ftype=1 under /var/lib/mesos/slave, /data/docker");
+    recorded.says("docker.root-dir", Pass, "/data/docker is on / (xfs)");
+    for (kind, option, words) in [("tmpfs", "rw", "in memory"), ("nfs4", "rw", "on another machine"), ("xfs", "ro", "read-only")] {
+        change(&mut recorded, "/data/docker", |p| (p.kind, p.options) = (kind.into(), vec![option.into()]));
+        recorded.says("docker.root-dir", Warn, words);
+    }
     recorded.host.storage.as_mut().expect("places")[3].1 = Err("it is gone".into());
     recorded.says("storage.remote", Unknown, "it is gone");
 }

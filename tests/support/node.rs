@@ -47,7 +47,7 @@ pub fn can_run() -> Result<(), String> {
     }
     let programs = ["systemd-nspawn", "nsenter", "ip", "nginx", "cp", "setsid"];
     let mut missing: Vec<&str> = programs.into_iter().filter(|name| !installed(name)).collect();
-    if !debian::is_there() && !installed("mmdebstrap") {
+    if !debian::are_there() && !installed("mmdebstrap") {
         missing.push("mmdebstrap");
     }
     if !missing.is_empty() {
@@ -102,7 +102,7 @@ pub const LACKS: &[&str] = &[
 /// One throwaway node, on or off.
 pub struct Node {
     name: String,
-    usr_is_read_only: bool,
+    traits: machine::Traits,
     machine: Mutex<Option<Machine>>,
     /// Held so that the server's namespace outlives the cable into it.
     cables: Vec<Arc<Namespace>>,
@@ -121,17 +121,31 @@ impl Node {
     /// A fresh node that was never booted. Its files can be written, and its cable plugged in.
     #[track_caller]
     pub fn switched_off(name: &str) -> Node {
+        Node::made_of(debian::SMALL, name)
+    }
+
+    /// The same with docker, chrony and the tools for XFS, none of which runs yet, and without the fences of a container: its units may do what
+    /// root may on a real machine, set the clock and make control groups and devices. The clock is this machine's.
+    #[track_caller]
+    pub fn equipped(name: &str) -> Node {
+        let mut node = Node::made_of(debian::EQUIPPED, name);
+        node.traits.is_unfenced = true;
+        node
+    }
+
+    #[track_caller]
+    fn made_of(debian: debian::Debian, name: &str) -> Node {
         if let Err(reason) = can_run() {
             panic!("no node can be had here: {reason}");
         }
         let turn = Turn::of_this_test();
-        let base = debian::root();
+        let base = debian.root();
         let place = Place::new(name);
         debian::copy(&base, &place.in_memory("root"), name);
         let namespace = Namespace::new(place.id());
         Node {
             name: name.to_owned(),
-            usr_is_read_only: false,
+            traits: machine::Traits::default(),
             machine: Mutex::new(None),
             cables: Vec::new(),
             namespace,
@@ -152,7 +166,7 @@ impl Node {
 
     /// From its next boot on, nothing can be written below `/usr`, as on Flatcar.
     pub fn with_read_only_usr(mut self) -> Node {
-        self.usr_is_read_only = true;
+        self.traits.usr_is_read_only = true;
         self
     }
 
@@ -168,7 +182,7 @@ impl Node {
     pub fn power_on(&self) {
         let mut machine = self.machine();
         assert!(machine.is_none(), "{}: it is on already", self.name);
-        *machine = Some(Machine::start(&self.place, &self.name, &self.namespace, self.usr_is_read_only));
+        *machine = Some(Machine::start(&self.place, &self.name, &self.namespace, self.traits));
         drop(machine);
         let began = Instant::now();
         while self.run(&["systemctl", "list-jobs"]).code() != Some(0) {
@@ -236,7 +250,7 @@ impl Node {
 
     /// Puts the program under test where an operator puts it: `/usr/local/bin`, or `/opt/bin` if `/usr` cannot be written.
     pub fn install_binary(&self) {
-        self.copy_in(&binary(), &format!("{}/dcos-node", if self.usr_is_read_only { "/opt/bin" } else { "/usr/local/bin" }));
+        self.copy_in(&binary(), &format!("{}/dcos-node", if self.traits.usr_is_read_only { "/opt/bin" } else { "/usr/local/bin" }));
     }
 
     /// Runs a command to its end, as root, in the node: no input, its output kept.

@@ -1,4 +1,4 @@
-//! The Debian that nodes are copies of: made once, kept outside the checkout.
+//! The Debians that nodes are copies of: each made once, kept outside the checkout.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,42 +17,68 @@ const INCLUDE: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-cer
 /// installed later still find the small perl-base.
 const EXCLUDE: &str = "usr/share/locale usr/share/doc usr/share/man usr/share/info usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/zoneinfo/[A-Z]* usr/share/zoneinfo/right";
 
-fn path() -> PathBuf {
-    let sum = Sha256::digest(format!("{INCLUDE} {EXCLUDE}"));
-    let sum: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    cache().join(format!("{SUITE}-{sum}"))
+/// A Debian, by what it has more and less than the others.
+#[derive(Clone, Copy)]
+pub(super) struct Debian {
+    /// More packages, each with a comma before it.
+    packages: &'static str,
+    /// More that is taken out, each with a blank before it.
+    without: &'static str,
+    /// What is done in it at the end, in shell.
+    last: &'static str,
 }
 
-/// True if it was made already.
-pub(super) fn is_there() -> bool {
-    path().is_dir()
+/// What most nodes are.
+pub(super) const SMALL: Debian = Debian { packages: "", without: "", last: "true" };
+
+/// With the daemons of a real machine. None of them starts by itself; and of docker's programs there are those that a daemon without containers
+/// needs, for each copy is in memory.
+pub(super) const EQUIPPED: Debian = Debian {
+    packages: ",docker.io,chrony,xfsprogs",
+    without: " usr/bin/ctr usr/sbin/dnet usr/sbin/ovrouter usr/bin/dnet usr/bin/ovrouter usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/lib/python3* usr/bin/python3*",
+    last: "chroot . systemctl disable docker.service docker.socket containerd.service chrony.service",
+};
+
+/// True if all were made already.
+pub(super) fn are_there() -> bool {
+    [SMALL, EQUIPPED].iter().all(|debian| debian.path().is_dir())
 }
 
-/// The root directory of a Debian that was never booted. The first caller makes it, which takes about half a minute; others wait.
-pub(super) fn root() -> PathBuf {
-    let root = path();
-    if root.is_dir() {
-        return root;
+impl Debian {
+    fn path(self) -> PathBuf {
+        let sum = Sha256::digest(format!("{INCLUDE}{} {EXCLUDE}{}", self.packages, self.without));
+        let sum: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        cache().join(format!("{SUITE}-{sum}"))
     }
-    let lock = lock_file("debian.lock");
-    lock.lock().expect("lock the Debian root");
-    if root.is_dir() {
-        return root;
+
+    /// Its root directory, which was never booted. The first caller makes it, which takes about a minute; others wait.
+    pub(super) fn root(self) -> PathBuf {
+        let root = self.path();
+        if root.is_dir() {
+            return root;
+        }
+        let lock = lock_file("debian.lock");
+        lock.lock().expect("lock the Debian roots");
+        if root.is_dir() {
+            return root;
+        }
+        // Under another name until it is whole. An attempt that was killed is removed first; nobody else is here.
+        for old in entries(&cache()).iter().filter(|path| path.to_string_lossy().ends_with(".unfinished")) {
+            must(Command::new("rm").args(["-rf", "--one-file-system"]).arg(old));
+        }
+        let unfinished = root.with_extension("unfinished");
+        let packages = format!("{INCLUDE}{}", self.packages);
+        let hook = format!("--customize-hook=cd \"$1\" && {} && rm -rf {EXCLUDE}{}", self.last, self.without);
+        let made = attempt(
+            Command::new("mmdebstrap").args(["--mode=root", "--variant=minbase", "--include", &packages, &hook, SUITE]).arg(&unfinished),
+        );
+        assert!(made.code() == Some(0), "a Debian for the test nodes could not be made: {made}");
+        fs::rename(&unfinished, &root).expect("give the Debian root its name");
+        root
     }
-    // Under another name until it is whole. An attempt that was killed is removed first; nobody else is here.
-    for old in entries(&cache()).iter().filter(|path| path.to_string_lossy().ends_with(".unfinished")) {
-        must(Command::new("rm").args(["-rf", "--one-file-system"]).arg(old));
-    }
-    let unfinished = root.with_extension("unfinished");
-    let hook = format!("--customize-hook=cd \"$1\" && rm -rf {EXCLUDE}");
-    let made =
-        attempt(Command::new("mmdebstrap").args(["--mode=root", "--variant=minbase", "--include", INCLUDE, &hook, SUITE]).arg(&unfinished));
-    assert!(made.code() == Some(0), "a Debian for the test nodes could not be made: {made}");
-    fs::rename(&unfinished, &root).expect("give the Debian root its name");
-    root
 }
 
-/// Copies the root for one node, and gives the copy what tells machines apart.
+/// Copies a root for one node, and gives the copy what tells machines apart.
 pub(super) fn copy(root: &Path, to: &Path, name: &str) {
     must(Command::new("cp").args(["-a", "-T"]).arg(root).arg(to));
     let write = |path: &str, text: String| fs::write(to.join(path), text).unwrap_or_else(|error| panic!("{name}: write {path}: {error}"));

@@ -14,6 +14,15 @@ use nix::unistd::{AccessFlags, Pid, access};
 use super::network::Namespace;
 use super::place::{Place, entries};
 
+/// How a machine differs from others.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traits {
+    /// Nothing can be written below `/usr`.
+    pub(super) usr_is_read_only: bool,
+    /// Its processes have every capability, all system calls, and the control groups of this machine.
+    pub(super) is_unfenced: bool,
+}
+
 /// A machine that is on. Dropping it takes its power away.
 pub(super) struct Machine {
     nspawn: Child,
@@ -22,7 +31,7 @@ pub(super) struct Machine {
 
 impl Machine {
     #[track_caller]
-    pub(super) fn start(place: &Place, name: &str, namespace: &Namespace, usr_is_read_only: bool) -> Machine {
+    pub(super) fn start(place: &Place, name: &str, namespace: &Namespace, traits: Traits) -> Machine {
         let console = File::options().create(true).append(true).open(place.path("console.log")).expect("a file for the console");
         let root = place.path("root");
         // Machines that do not register with a systemd of the host would all share the cgroup of this process, and stop
@@ -47,8 +56,12 @@ impl Machine {
         ]);
         command.arg("--directory").arg(&root).args(["--machine", place.id(), "--hostname", name]);
         command.arg(format!("--network-namespace-path={}", namespace.path()));
-        if usr_is_read_only {
+        if traits.usr_is_read_only {
             command.arg(format!("--bind-ro={}:/usr", root.join("usr").display()));
+        }
+        if traits.is_unfenced {
+            command.args(["--capability=all", "--system-call-filter=add_key keyctl bpf"]);
+            command.env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network");
         }
         // What a node unpacks in /tmp lands on its disk, as on the distributions that run DC/OS; Debian's own rules empty it at boot.
         command.env("SYSTEMD_NSPAWN_TMPFS_TMP", "0");
