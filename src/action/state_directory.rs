@@ -22,5 +22,6 @@ pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()
         files::give_tree(&real, uid)?;
     }
     site.label(&[&real]);
-    Ok(files::sync_directory(&real)?)
+    // All of it: what stood below has new owners.
+    Ok(files::sync_file_system(&real)?)
 }

@@ -43,7 +43,8 @@ impl Snapshot {
         new.chain(gone).collect()
     }
 
-    pub(super) fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
+    /// What stands below these directories of `root` now.
+    pub fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
         let owners = [numbers(root, "/etc/passwd"), numbers(root, "/etc/group")];
         let mut paths = BTreeMap::new();
         let mut twins: HashMap<(u64, u64), Vec<String>> = HashMap::new();
