@@ -2,7 +2,7 @@
 
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
-        xz:xz-utils zstd:zstd make:make cc:build-essential
+        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs make:make cc:build-essential
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
 BUILD ?=
@@ -10,7 +10,7 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: test demo static crash-matrix clean setup
+.PHONY: test demo static crash-matrix crash-real clean setup
 
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
 test: setup
@@ -36,6 +36,10 @@ static:
 # Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a shard of it, another one at each commit.
 crash-matrix:
 	CRASH_MATRIX=all cargo test --locked --test crash -- --nocapture
+
+# Real nodes that are killed, switched off hard, or lose their power and all that was not synced; `make test` takes a few of each.
+crash-real: setup
+	CRASH_REAL=all cargo test --locked --test crash_real -- --nocapture --test-threads 2
 
 clean:
 	cargo clean

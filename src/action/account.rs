@@ -9,6 +9,7 @@ use super::Site;
 use crate::dcos::active_set::Account;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
+use crate::system::files;
 use crate::system::process::{self, Command};
 
 /// `useradd` waits for the lock of `/etc/passwd` for at most 15 seconds.
@@ -66,5 +67,7 @@ async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<(
         arguments.last().unwrap_or(&""),
         String::from_utf8_lossy(&output.stderr.bytes).trim()
     );
-    Ok(())
+    // The programs sync the new files, but not the directory that they are renamed in.
+    let accounts = site.root.resolved(layout::PASSWD);
+    Ok(files::sync_directory(accounts.parent().unwrap_or(&accounts))?)
 }

@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod journal;
 pub mod ourselves;
 pub mod owners;
+pub mod pkgpanda_swap;
 pub mod place;
 pub mod resolv_conf;
 pub mod run;

@@ -30,7 +30,14 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
             Object::Aside { .. } | Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Scratch { .. } => {}
         }
     }
-    Ok(give_root(&site.root.at(layout::OUR_STATE))?)
+    give_root(&site.root.at(layout::OUR_STATE))?;
+    for top in [layout::SYSTEM_UNITS, layout::MESOSPHERE, layout::OUR_OPT, layout::OUR_STATE] {
+        let real = site.root.resolved(top);
+        if files::exists(&real) {
+            files::sync_file_system(&real)?;
+        }
+    }
+    Ok(())
 }
 
 fn give_root(path: &std::path::Path) -> Result<(), files::Error> {
@@ -59,5 +66,5 @@ fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
         let mode = (!matches!(entry.kind, ManifestKind::Link { .. })).then_some(entry.mode);
         files::give(&top.join(path), uid, gid, mode)?;
     }
-    Ok(files::sync_file_system(&top)?)
+    Ok(())
 }

@@ -6,6 +6,8 @@ use anyhow::Context;
 
 use super::Site;
 use crate::dcos::event::Event;
+use crate::dcos::layout;
+use crate::system::files;
 use crate::system::systemd::{self, Job, JobResult, Systemd};
 
 fn of(site: &Site) -> anyhow::Result<&dyn Systemd> {
@@ -39,7 +41,7 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
     }
     site.events.send(Event::Waiting { text: format!("for the jobs of {unit}") });
     match of(site)?.wait(&job, site.patience).await {
-        Ok(JobResult::Done) => Ok(()),
+        Ok(JobResult::Done) => site.blocking(sync_what_units_wrote).await,
         Ok(other) => anyhow::bail!("starting {unit} ended as {other:?}"),
         Err(systemd::Error::Deadline { .. }) => {
             site.events.warn(format!("jobs of {unit} have not ended after {} seconds; they go on", site.patience.as_secs()));
@@ -47,6 +49,18 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes durable what units wrote when they started. They do not sync it themselves, and one that finds its own file empty after a power cut may
+/// never start again: dcos-net takes an empty `navstar/ip` for another address, and without `/etc/resolv.conf` nothing finds a name.
+fn sync_what_units_wrote(site: &Site) -> anyhow::Result<()> {
+    for path in [layout::STATE, layout::RESOLV_CONF] {
+        let real = site.root.resolved(path);
+        if files::exists(&real) {
+            files::sync_file_system(&real)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stops units. Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::preflight::{self, Offered};
 use super::world::parallel;
-use super::{Failure, World, uninstall};
+use super::{Failure, World, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -108,6 +108,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = world.node().await?;
     let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
     let offered = preflight::offered(Some(&source)).await;
+    let swapped = finish_swap(request, &node, &offered, world).await?;
+    let node = if swapped { world.node().await? } else { node };
+    if swapped && node.story.intent.is_none() {
+        let (build, settings) = readable(offered)?;
+        return Ok(with_units(outcome_of(request.role, &build, settings.version, true), &node, world).await);
+    }
     let decision = decide(&node, request.role, &offered)?;
     if request.reset_identity && node.state() == State::Installed {
         return Err(goes_by_its_identity(request.role));
@@ -271,15 +277,19 @@ async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Ro
 }
 
 fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
+    outcome_of(intent.role, &intent.build, intent.version.clone(), changed)
+}
+
+fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool) -> Outcome {
     Outcome {
         changed,
         degraded: false,
-        role: intent.role,
-        version: intent.version.clone(),
-        bootstrap_url: intent.build.url.clone(),
-        bootstrap_id: intent.build.bootstrap_id.clone(),
-        package_list_id: intent.build.package_list_id.clone(),
-        packages: intent.build.active().len(),
+        role,
+        version,
+        bootstrap_url: build.url.clone(),
+        bootstrap_id: build.bootstrap_id.clone(),
+        package_list_id: build.package_list_id.clone(),
+        packages: build.active().len(),
         units: Vec::new(),
         left: Vec::new(),
         plan: Vec::new(),
@@ -290,26 +300,27 @@ fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
 /// The same role and build stand already: nothing is touched, nothing restarted.
 async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Failure> {
     let receipt = node.receipt.as_ref().ok_or_else(|| Failure::from(anyhow::anyhow!("the node has no receipt")))?;
-    let mut outcome = Outcome {
-        changed: false,
-        degraded: false,
-        role,
-        version: receipt.version.clone(),
-        bootstrap_url: receipt.build.url.clone(),
-        bootstrap_id: receipt.build.bootstrap_id.clone(),
-        package_list_id: receipt.build.package_list_id.clone(),
-        packages: node.active.len(),
-        units: Vec::new(),
-        left: Vec::new(),
-        plan: Vec::new(),
-        protection: preflight::protection(),
-    };
+    let outcome = outcome_of(role, &receipt.build, receipt.version.clone(), false);
+    Ok(with_units(Outcome { packages: node.active.len(), ..outcome }, node, world).await)
+}
+
+async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
     if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
     {
         set_units(&mut outcome, reports, world.root.clone()).await;
     }
-    Ok(outcome)
+    outcome
+}
+
+/// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was finished.
+async fn finish_swap(request: &Request, node: &Node, offered: &Offered, world: &World) -> Result<bool, Failure> {
+    match offered {
+        Some((_, Ok((build, _)))) if node.role() == Some(request.role) && !request.dry_run && !request.preflight_only => {
+            pkgpanda_swap::finish_same(world, &build.active(), request.follow).await
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.

@@ -3,6 +3,7 @@
 pub mod explain;
 mod failure;
 pub mod install;
+mod pkgpanda_swap;
 pub mod preflight;
 pub mod recover;
 pub mod status;

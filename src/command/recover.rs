@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Failure, World, install, uninstall};
+use super::{Failure, World, install, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::{self, Site};
 use crate::dcos::exit::Exit;
@@ -27,6 +27,11 @@ pub struct Request {
 pub enum Outcome {
     /// Nothing was interrupted.
     Nothing,
+    /// A swap that pkgpanda had left unfinished was finished.
+    Swapped {
+        /// How many packages are active now.
+        packages: usize,
+    },
     /// An install was finished.
     Installed(Box<install::Outcome>),
     /// An uninstall was finished.
@@ -40,13 +45,17 @@ pub enum Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     let _lock = world.lock()?;
+    let swapped = match pkgpanda_swap::unfinished(world).await? {
+        Some(unfinished) => Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len()),
+        None => None,
+    };
     let node = world.node().await?;
     match node.story.intent.clone() {
         None if uninstall::is_remnant(&node) => {
             uninstall::remove_remnant(&world.site(None)?).await?;
             Ok(Outcome::Uninstalled)
         }
-        None => Ok(Outcome::Nothing),
+        None => Ok(swapped.map_or(Outcome::Nothing, |packages| Outcome::Swapped { packages })),
         Some(Intent::Uninstall { .. }) => {
             uninstall::finish(&node, &world.site(None)?).await?;
             Ok(Outcome::Uninstalled)

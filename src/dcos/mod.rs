@@ -17,6 +17,7 @@ pub mod layout;
 pub mod moment;
 pub mod package;
 pub mod pkginfo;
+pub mod pkgpanda_swap;
 pub mod ports;
 pub mod preview;
 pub mod receipt;

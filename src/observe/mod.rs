@@ -9,6 +9,7 @@ pub mod machine;
 pub mod neighbours;
 pub mod node;
 pub mod packages;
+pub mod pkgpanda_swap;
 pub mod ports;
 pub mod programs;
 pub mod server;

@@ -1,7 +1,7 @@
 //! What of DC/OS stands on a node.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -13,7 +13,8 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{Object, Receipt};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
-use crate::system::files::{self, Standing};
+use crate::observe::pkgpanda_swap;
+use crate::system::files;
 use crate::system::root::Root;
 
 /// A node, looked at once.
@@ -90,7 +91,7 @@ impl Node {
             files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
         };
         let mut node = Node {
-            active: active(root)?,
+            active: pkgpanda_swap::packages(root, Path::new(layout::ACTIVE))?,
             active_names: layout::ACTIVE_NAMES
                 .iter()
                 .filter(|n| files::exists(&root.at(layout::active_name(n))))
@@ -99,11 +100,7 @@ impl Node {
             roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
             wanted_units: names(root, layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE, layout::OUR_OPT]
-                .iter()
-                .map(PathBuf::from)
-                .filter(|p| files::exists(&root.at(p)))
-                .collect(),
+            traces: traces(root),
             foreign: Vec::new(),
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
@@ -174,14 +171,16 @@ fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
     Ok(files::names(&root.resolved(path))?.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
 }
 
-fn active(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
-    let mut active = BTreeSet::new();
-    for name in names(root, layout::ACTIVE)? {
-        if let Some(Standing::Link { target }) = files::standing(&root.at(layout::active_name("active").join(name)))? {
-            active.extend(target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()));
-        }
-    }
-    Ok(active)
+/// Our own traces. `dcos-setup.service` has the name that the classic installer gives to its own unit, so its text decides whose it is.
+fn traces(root: &Root) -> Vec<PathBuf> {
+    let setup: &[&str] = if setup_is_classic(root) { &[] } else { &[layout::SETUP_UNIT, layout::SETUP_LINK] };
+    let all = [layout::OUR_BINARY].iter().chain(setup).chain(&[layout::OUR_STATE, layout::OUR_OPT]);
+    all.map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect()
+}
+
+fn setup_is_classic(root: &Root) -> bool {
+    let text = files::read(&root.at(layout::SETUP_UNIT), 1 << 20).ok().flatten().unwrap_or_default();
+    !text.is_empty() && !String::from_utf8_lossy(&text).contains(layout::OUR_BINARY)
 }
 
 /// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
@@ -209,7 +208,7 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
             add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
         }
     }
-    let knows_path = |path: &std::path::Path| {
+    let knows_path = |path: &Path| {
         inventory.iter().any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } if ours == path))
     };
     for role in names(root, layout::ROLES)? {
@@ -228,8 +227,7 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         add(unit, "of the classic installer");
     }
     let setup = PathBuf::from(layout::SETUP_UNIT);
-    let text = files::read(&root.at(&setup), 1 << 20).ok().flatten().unwrap_or_default();
-    if !text.is_empty() && !String::from_utf8_lossy(&text).contains(layout::OUR_BINARY) && !knows_path(&setup) {
+    if setup_is_classic(root) && !knows_path(&setup) {
         add(setup, "of the classic installer");
     }
     Ok(found)

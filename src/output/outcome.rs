@@ -69,6 +69,9 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
 pub fn recover(outcome: &recover::Outcome, paint: Paint) -> String {
     match outcome {
         recover::Outcome::Nothing => "nothing was interrupted\n".to_owned(),
+        recover::Outcome::Swapped { packages } => {
+            format!("{} the swap that pkgpanda left unfinished is finished: {packages} packages are active\n", paint.good("done:"))
+        }
         recover::Outcome::Installed(outcome) => install(outcome, paint),
         recover::Outcome::Uninstalled => format!("{} the interrupted uninstall is finished\n", paint.good("done:")),
     }

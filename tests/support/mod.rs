@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::print_stderr, reason = "the rules of src/; tests look from outside")]
 
 pub mod build;
+pub mod faults;
 pub mod http_server;
 pub mod node;
 pub mod tls;

@@ -13,6 +13,7 @@
 //! test on the test's own thread, and share them with others as you like.
 
 mod debian;
+mod disks;
 mod machine;
 mod network;
 mod outcome;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use disks::Disks;
 use machine::Machine;
 use network::Namespace;
 pub use outcome::{Outcome, Running};
@@ -104,6 +106,7 @@ pub struct Node {
     name: String,
     traits: machine::Traits,
     machine: Mutex<Option<Machine>>,
+    disks: Option<Disks>,
     /// Held so that the server's namespace outlives the cable into it.
     cables: Vec<Arc<Namespace>>,
     // Dropped in this order: the machine first (above), then its network, its directory, and last its turn.
@@ -147,6 +150,7 @@ impl Node {
             name: name.to_owned(),
             traits: machine::Traits::default(),
             machine: Mutex::new(None),
+            disks: None,
             cables: Vec::new(),
             namespace,
             place,
@@ -167,6 +171,14 @@ impl Node {
     /// From its next boot on, nothing can be written below `/usr`, as on Flatcar.
     pub fn with_read_only_usr(mut self) -> Node {
         self.traits.usr_is_read_only = true;
+        self
+    }
+
+    /// `/etc`, `/opt` and `/var` each on a disk of its own, which [`Node::lose_power`] can take back to what was really written.
+    #[track_caller]
+    pub fn with_disks(mut self) -> Node {
+        assert!(self.machine().is_none(), "{}: it is on", self.name);
+        self.disks = Some(Disks::new(&self.place, &self.place.path("root")));
         self
     }
 
@@ -234,6 +246,13 @@ impl Node {
     pub fn cut_power(&self) {
         let machine = self.machine().take().expect("it is on");
         drop(machine);
+    }
+
+    /// Takes the power away and with it every write that no disk has had yet: only for a node with disks.
+    #[track_caller]
+    pub fn lose_power(&self) {
+        self.cut_power();
+        self.disks.as_ref().unwrap_or_else(|| panic!("{}: it has no disks of its own", self.name)).forget_unwritten();
     }
 
     /// True from `power_on` until it was powered off, or went off by itself.

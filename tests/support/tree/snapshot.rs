@@ -48,7 +48,8 @@ impl Snapshot {
         new.chain(gone).collect()
     }
 
-    pub(super) fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
+    /// What stands below these directories of `root` now.
+    pub fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
         Snapshot::walk(root, areas, "")
     }
 

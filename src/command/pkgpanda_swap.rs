@@ -1,0 +1,60 @@
+//! A swap that pkgpanda left unfinished: every command that goes on with something finishes it first.
+
+use std::collections::BTreeSet;
+
+use super::{Failure, World};
+use crate::action;
+use crate::dcos::exit::Exit;
+use crate::dcos::id::PackageId;
+use crate::observe::pkgpanda_swap::{self, Unfinished};
+
+/// What pkgpanda left unfinished on this node; nothing on most.
+///
+/// # Errors
+/// It cannot be finished, or pkgpanda is still at work.
+pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Failure> {
+    let (root, live) = (world.root.clone(), world.is_live());
+    let look = move || {
+        let unfinished = pkgpanda_swap::look(&root)?;
+        let at_work = unfinished.as_ref().filter(|_| live).and_then(|_| pkgpanda_swap::at_work(&root));
+        anyhow::Ok((unfinished, at_work))
+    };
+    let looked = tokio::task::spawn_blocking(look).await.map_err(anyhow::Error::from).and_then(|looked| looked);
+    match looked {
+        Ok((_, Some(process))) => Err(Failure::new(Exit::Busy, anyhow::anyhow!("pkgpanda is at work on this node: process {process}"))
+            .leaving("nothing was changed")
+            .cured_by("wait until it has ended")),
+        Ok((unfinished, None)) => Ok(unfinished),
+        Err(error) => Err(Failure::from(error).leaving("nothing was changed")),
+    }
+}
+
+/// Finishes it and tells so. Returns the packages that are active now.
+///
+/// # Errors
+/// The disk or systemd refuses; called again, it goes on.
+pub(super) async fn finish(unfinished: Unfinished, world: &World, wait: bool) -> Result<BTreeSet<PackageId>, Failure> {
+    let count = unfinished.packages.len();
+    world.events.note(format!("finishing the swap to {count} packages that pkgpanda left unfinished"));
+    action::pkgpanda_swap::finish(&world.site(None)?, &unfinished.swap, wait).await.map_err(|error| {
+        Failure::new(Exit::Failed, error)
+            .leaving("the swap that pkgpanda began is half done")
+            .cured_by("remove the cause; dcos-node recover goes on")
+    })?;
+    Ok(unfinished.packages)
+}
+
+/// Before an install: a swap to the same packages is finished; one to others is not ours to decide about.
+///
+/// # Errors
+/// It leads to other packages, or cannot be finished.
+pub(super) async fn finish_same(world: &World, wanted: &BTreeSet<PackageId>, wait: bool) -> Result<bool, Failure> {
+    let Some(unfinished) = unfinished(world).await? else { return Ok(false) };
+    if *wanted != unfinished.packages {
+        return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("pkgpanda left a swap to another build unfinished on this node"))
+            .leaving("nothing was changed")
+            .cured_by("dcos-node recover finishes it"));
+    }
+    finish(unfinished, world, wait).await?;
+    Ok(true)
+}

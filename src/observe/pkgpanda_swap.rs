@@ -1,0 +1,77 @@
+//! Looks whether pkgpanda left a swap unfinished.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::dcos::id::PackageId;
+use crate::dcos::layout;
+use crate::dcos::pkgpanda_swap::{self, Present, Swap};
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+
+/// A swap that pkgpanda left unfinished.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// What is left to do.
+    pub swap: Swap,
+    /// The packages that will be active.
+    pub packages: BTreeSet<PackageId>,
+}
+
+/// What pkgpanda left unfinished; nothing on most nodes.
+///
+/// # Errors
+/// There is a swap, and it cannot be finished.
+pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
+    let Some(progress) = files::read(&root.at(layout::INSTALL_PROGRESS), 1 << 20)? else { return Ok(None) };
+    let has = |path: &Path| files::exists(&root.at(path));
+    let wants = Path::new(layout::TARGET_WANTS);
+    let (new_wants, old_wants) = (pkgpanda_swap::new_form(wants), pkgpanda_swap::old_form(wants));
+    let is_switched = !has(&new_wants);
+    let mut old_units = names(root, &old_wants)?;
+    if !is_switched {
+        old_units.extend(names(root, wants)?);
+    }
+    let present = Present {
+        paths: pkgpanda_swap::paths().into_iter().filter(|path| has(path)).collect(),
+        units: names(root, Path::new(layout::SYSTEM_UNITS))?,
+        old_units,
+        new_units: names(root, if is_switched { wants } else { &new_wants })?,
+    };
+    let swap = Swap::read(&progress, &present)?;
+    let active = layout::active_name("active");
+    let new_active = pkgpanda_swap::new_form(&active);
+    let packages = packages(root, if has(&new_active) { &new_active } else { &active })?;
+    Ok(Some(Unfinished { swap, packages }))
+}
+
+/// The packages that a directory of links leads to.
+///
+/// # Errors
+/// It cannot be read.
+pub fn packages(root: &Root, active: &Path) -> anyhow::Result<BTreeSet<PackageId>> {
+    let mut packages = BTreeSet::new();
+    for name in names(root, active)? {
+        if let Some(Standing::Link { target }) = files::standing(&root.at(active.join(name)))? {
+            packages.extend(target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()));
+        }
+    }
+    Ok(packages)
+}
+
+fn names(root: &Root, path: &Path) -> anyhow::Result<Vec<String>> {
+    let names = files::names(&root.resolved(path)).with_context(|| format!("cannot look into {}", path.display()))?;
+    Ok(names.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
+}
+
+/// The number of a process that is pkgpanda, not its web interface: what it does is not unfinished yet.
+pub fn at_work(root: &Root) -> Option<u32> {
+    let proc = root.resolved(layout::PROC);
+    let numbers = files::names(&proc).ok().flatten()?;
+    numbers.iter().filter_map(|name| name.to_str()?.parse().ok()).find(|number: &u32| {
+        let words = files::read(&proc.join(number.to_string()).join("cmdline"), 1 << 20).ok().flatten().unwrap_or_default();
+        words.split(|byte| *byte == 0).take(3).any(|word| word == b"pkgpanda" || word.ends_with(b"/pkgpanda"))
+    })
+}
