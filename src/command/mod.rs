@@ -2,6 +2,8 @@
 
 pub mod explain;
 mod failure;
+pub mod fetch;
+mod fetching;
 pub mod install;
 pub mod preflight;
 pub mod recover;
