@@ -1,13 +1,18 @@
 //! The command line: what was typed becomes a request. The only file that knows the argument parser.
 
+mod fetching;
+mod quantity;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::command::{install, preflight, recover, uninstall};
+use crate::command::{fetch, install, preflight, recover, uninstall};
 use crate::dcos::role::Role;
+use fetching::TypedFetching;
+use quantity::duration;
 
 /// A command line, understood.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub struct Invocation {
 pub enum Command {
     /// Install a role.
     Install(install::Request),
+    /// Fetch and unpack, nothing else.
+    Fetch(fetch::Request),
     /// Check, change nothing.
     Preflight {
         /// What to check.
@@ -71,6 +78,7 @@ impl Invocation {
         match &self.command {
             Command::Install(request) => request.dry_run,
             Command::Uninstall(request) => request.dry_run,
+            Command::Fetch(request) => request.dry_run,
             Command::Preflight { .. } => true,
             Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
         }
@@ -80,6 +88,7 @@ impl Invocation {
     pub fn words(&self) -> String {
         match &self.command {
             Command::Install(request) => format!("dcos-node install {}", request.role),
+            Command::Fetch(_) => "dcos-node fetch".into(),
             Command::Preflight { .. } => "dcos-node preflight".into(),
             Command::Uninstall(_) => "dcos-node uninstall".into(),
             Command::Status => "dcos-node status".into(),
@@ -140,6 +149,8 @@ enum LogFormat {
 enum TypedCommand {
     /// Install DC/OS: master, slave or slave_public
     Install(TypedInstall),
+    /// Fetch and unpack the packages only, ahead of an install
+    Fetch(TypedFetch),
     /// Check whether this node will work; change nothing
     Preflight(TypedPreflight),
     /// Remove DC/OS and leave the node as it was; data is kept
@@ -190,6 +201,8 @@ struct TypedInstall {
     role: Role,
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    fetching: TypedFetching,
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
@@ -217,6 +230,21 @@ struct TypedInstall {
     /// Do not wait for the jobs of the start (as dcos_install.sh)
     #[arg(long, env = "DCOS_NODE_NO_BLOCK_DCOS_SETUP")]
     no_block_dcos_setup: bool,
+}
+
+#[derive(Debug, Args)]
+struct TypedFetch {
+    /// Where the build is: http(s)://..., file:///... or a directory
+    #[arg(long, value_name = "URL", env = "DCOS_NODE_BOOTSTRAP_URL")]
+    bootstrap_url: Option<String>,
+    #[command(flatten)]
+    fetching: TypedFetching,
+    /// Refuse a build that has no digests
+    #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
+    require_digests: bool,
+    /// Show what would be done, do nothing
+    #[arg(long, env = "DCOS_NODE_DRY_RUN")]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -277,19 +305,6 @@ fn skip(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A number and `s`, `m` or `h`; up to a day, so that a slip of the finger does not wait for a year.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("it takes a number and a unit, for example 30s, 15m or 1h".into()),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|seconds| *seconds <= 24 * 3600);
-    seconds.map(Duration::from_secs).ok_or_else(|| "it takes a number and a unit, at most 24h".into())
-}
-
 /// What parsing came to if there is nothing to run.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -348,6 +363,13 @@ fn meaning(typed: TypedCommand) -> Command {
             restart_docker: typed.restart_docker,
             require_digests: typed.require_digests,
             reset_identity: typed.reset_identity,
+            fetching: typed.fetching.meaning(),
+        }),
+        TypedCommand::Fetch(typed) => Command::Fetch(fetch::Request {
+            bootstrap_url: typed.bootstrap_url,
+            fetching: typed.fetching.meaning(),
+            require_digests: typed.require_digests,
+            dry_run: typed.dry_run,
         }),
         TypedCommand::Preflight(typed) if typed.list => Command::List(typed.role),
         TypedCommand::Preflight(typed) => Command::Preflight {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation};
-use dcos_node::command::{Failure, World, explain, install, preflight, recover, status, uninstall};
+use dcos_node::command::{Failure, World, explain, fetch, install, preflight, recover, status, uninstall};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -67,6 +67,7 @@ fn lines(place: Option<&str>) -> anyhow::Result<Option<follow::Lines>> {
 /// What a command came to.
 enum Value {
     Install(install::Outcome),
+    Fetch(fetch::Outcome),
     Preflight(dcos_node::preflight::report::Report, bool),
     Uninstall(uninstall::Outcome),
     Status(status::Outcome),
@@ -80,6 +81,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
     let world = || world(invocation, events);
     match &invocation.command {
         Command::Install(request) => install::run(request, &world().await).await.map(Value::Install),
+        Command::Fetch(request) => fetch::run(request, &world().await).await.map(Value::Fetch),
         Command::Preflight { request, strict } => {
             preflight::run(request, &world().await).await.map(|report| Value::Preflight(report, *strict))
         }
@@ -166,6 +168,8 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Text(text), _) => output::text(text),
         (Value::Install(outcome), true) => output::json(outcome),
         (Value::Install(outcome), false) => output::text(&output::outcome::install(outcome, paint)),
+        (Value::Fetch(outcome), true) => output::json(outcome),
+        (Value::Fetch(outcome), false) => output::text(&output::outcome::fetch(outcome, paint)),
         (Value::Preflight(report, _), true) => output::json(report),
         (Value::Preflight(report, _), false) => output::text(&output::preflight::text(report, paint)),
         (Value::Uninstall(outcome), true) => output::json(outcome),

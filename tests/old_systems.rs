@@ -17,6 +17,7 @@ use dcos_node::action::site::Stop;
 use dcos_node::command::{Failure, World, install, status, uninstall};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
+use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::role::Role;
 use dcos_node::observe::services::Condition;
 use dcos_node::system::clock::{Clock, ClockState};
@@ -100,6 +101,7 @@ impl OldNode {
             restart_journald: false,
             restart_docker: false,
             require_digests: false,
+            fetching: Fetching::default(),
             reset_identity: false,
         };
         install::run(&request, &self.world).await

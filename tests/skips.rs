@@ -15,6 +15,7 @@ use std::time::Duration;
 use dcos_node::action::site::Stop;
 use dcos_node::command::{World, install, status};
 use dcos_node::dcos::event::Events;
+use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::role::Role;
 use dcos_node::output;
 use dcos_node::output::paint::Paint;
@@ -100,6 +101,7 @@ impl TestNode {
             restart_journald: false,
             restart_docker: false,
             require_digests: false,
+            fetching: Fetching::default(),
         };
         install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"));
     }

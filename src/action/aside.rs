@@ -32,8 +32,10 @@ fn rename(site: &Site, from: &Path, to: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::capacity::Capacity;
     use crate::action::site::Stop;
     use crate::dcos::event::Events;
+    use crate::dcos::fetching::Fetching;
     use crate::system::root::Root;
 
     #[test]
@@ -44,6 +46,7 @@ mod tests {
             systemd: None,
             patience: std::time::Duration::ZERO,
             source: None,
+            capacity: Capacity::new(&Fetching::default()),
             privileged: false,
             events: Events::unheard(),
             stop: Stop::default(),

@@ -1,42 +1,28 @@
 //! Fetches archives and unpacks them under a temporary name; a package gets its final name when it is whole, verified and durable.
 
+mod delivery;
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
+use super::Site;
 use super::journal::Journal;
 use super::place::directory_objects;
-use super::{Site, place};
 use crate::dcos::build::Build;
-use crate::dcos::event::Event;
 use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Object};
-use crate::system::digest::{self, Hashing};
-use crate::system::source::{self, Download};
-use crate::system::unpack::{Entry, Kind, Options, Owners, Unpacked};
-use crate::system::{archive, files, unpack};
+use crate::system::unpack::{Entry, Kind};
+use crate::system::{digest, files};
+use delivery::{Order, Whole, deliver};
+use kept::{is_whole, kept};
 
-/// Memory for one decoder: the dictionary of `xz -9` is 64 MiB, and its decoder needs little more.
-const DECODER_MEMORY: u64 = 80 << 20;
-/// No archive of DC/OS comes near to this many bytes or members; a decompression bomb does.
-const MOST_BYTES: u64 = 8 << 30;
-const MOST_ENTRIES: u64 = 500_000;
-
-/// What was fetched is not what it should be; nothing of it has a final name.
-#[derive(Debug, thiserror::Error)]
-#[error("{archive} is damaged or not what it should be")]
-pub struct Damaged {
-    /// Relative to the serve directory.
-    pub archive: String,
-    /// Why.
-    pub source: anyhow::Error,
-}
+pub use delivery::Damaged;
 
 pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec<Object>> {
     let mut objects = directory_objects(site, &layout::package(packages.first().context("no package is asked for")?));
@@ -44,27 +30,18 @@ pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec
     Ok(objects)
 }
 
-/// Fetches one package, unless it is there with its manifest.
+/// Fetches one package, unless it is there as its manifest says.
 pub(crate) async fn package(site: &Site, key: &str, id: &PackageId, artifact: Option<&Artifact>) -> anyhow::Result<()> {
-    if is_whole(site, id) {
+    if kept(site, std::slice::from_ref(id)).await? {
         return Ok(());
     }
-    let archive = id.archive();
-    let download = open(site, &archive).await?;
-    let (site_, key, id, artifact) = (site.clone(), key.to_owned(), id.clone(), artifact.cloned());
-    let unpacked = move || -> anyhow::Result<()> {
-        let staging = prepare(&site_, &layout::staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, None, artifact.as_ref()).and_then(|whole| {
-            let entries: Vec<&Entry> = whole.unpacked.entries.iter().collect();
-            check_package(&id, &entries)?;
-            settle(&site_, &id, &staging, &manifest(&id, &whole, &entries, Path::new("")))
-        });
-        if result.is_err() {
-            let _ = files::remove_tree(&staging);
-        }
-        result.map_err(|e| damaged(e, &archive))
-    };
-    tokio::task::spawn_blocking(unpacked).await?
+    let order =
+        Order { key: key.to_owned(), archive: id.archive(), artifact: artifact.cloned(), staging: layout::staging(id), strip: None };
+    let wanted = id.clone();
+    let whole = deliver(site, &order, move |whole| check_package(&wanted, &entries(whole))).await?;
+    let id = id.clone();
+    let settled = site.blocking(move |site| settle(site, &id, &whole.staging, &manifest(&id, &whole, &entries(&whole), Path::new(""))));
+    settled.await.with_context(|| format!("cannot fetch {}", order.archive))
 }
 
 /// Fetches the bootstrap archive and settles every package in it, also those that will not be active.
@@ -76,115 +53,45 @@ pub(crate) async fn bootstrap(
     expected: &[PackageId],
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
-    if expected.iter().all(|id| is_whole(site, id)) {
-        let staging = layout::bootstrap_staging(id);
+    let staging = layout::bootstrap_staging(id);
+    if kept(site, expected).await? {
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
-    let archive = Build::bootstrap_archive(id);
-    let download = open(site, &archive).await?;
-    let (site_, journal, key, id) = (site.clone(), journal.clone(), key.to_owned(), id.to_owned());
-    let (expected, artifact) = (expected.to_vec(), artifact.cloned());
-    let unpacked = move || -> anyhow::Result<()> {
-        let staging = prepare(&site_, &layout::bootstrap_staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, Some(PathBuf::from("packages")), artifact.as_ref()).and_then(|whole| {
+    let order = Order {
+        key: key.to_owned(),
+        archive: Build::bootstrap_archive(id),
+        artifact: artifact.cloned(),
+        staging,
+        strip: Some(PathBuf::from("packages")),
+    };
+    let wanted = expected.to_vec();
+    let whole = deliver(site, &order, move |whole| check_bootstrap(&wanted, whole)).await?;
+    let (journal, key) = (journal.clone(), key.to_owned());
+    let settled = site.blocking(move |site| {
+        let settled = (|| {
             let packages = by_package(&whole.unpacked.entries)?;
-            let missing: Vec<String> = expected.iter().filter(|id| !packages.contains_key(id)).map(ToString::to_string).collect();
-            anyhow::ensure!(missing.is_empty(), "it does not contain {}", missing.join(", "));
-            for (id, entries) in &packages {
-                check_package(id, entries)?;
-            }
             // Those that nobody expected become ours too before they get a name.
             journal.begin(&key, packages.keys().map(|id| Object::Package { id: id.clone() }).collect())?;
             for (id, entries) in &packages {
-                settle(&site_, id, &staging.join(id.to_string()), &manifest(id, &whole, entries, Path::new(&id.to_string())))?;
+                settle(site, id, &whole.staging.join(id.to_string()), &manifest(id, &whole, entries, Path::new(&id.to_string())))?;
             }
-            Ok(())
-        });
-        let removed = files::remove_tree(&staging).map_err(anyhow::Error::from);
-        result.and(removed).map_err(|e| damaged(e, &archive))
-    };
-    tokio::task::spawn_blocking(unpacked).await?
+            anyhow::Ok(())
+        })();
+        let removed = files::remove_tree(&whole.staging).map_err(anyhow::Error::from);
+        settled.and(removed)
+    });
+    settled.await.with_context(|| format!("cannot fetch {}", order.archive))
 }
 
-/// Whether a package has its final name and a manifest: then it was whole and durable.
-pub(crate) fn is_whole(site: &Site, id: &PackageId) -> bool {
-    site.root.resolved(layout::package(id)).is_dir() && site.root.at(layout::manifest(id)).is_file()
+fn entries(whole: &Whole) -> Vec<&Entry> {
+    whole.unpacked.entries.iter().collect()
 }
 
-async fn open(site: &Site, archive: &str) -> anyhow::Result<Download> {
-    let source = site.source.as_ref().context("packages are missing and no server is known to fetch them from")?;
-    Ok(source.open(archive).await?)
-}
-
-/// A fresh, empty staging directory; what a killed run left there is removed.
-fn prepare(site: &Site, staging: &Path) -> anyhow::Result<PathBuf> {
-    place::make_parents(site, staging)?;
-    let real = site.root.at(staging);
-    files::remove_tree(&real)?;
-    files::make_directory(&real, 0o755)?;
-    Ok(real)
-}
-
-/// What came out of one archive.
-struct Whole {
-    unpacked: Unpacked,
-    sha256: [u8; 32],
-    bytes: u64,
-}
-
-/// One pass: network, digest, decompression, unpacking.
-fn unpack_into(
-    site: &Site,
-    key: &str,
-    download: Download,
-    staging: &Path,
-    strip: Option<PathBuf>,
-    artifact: Option<&Artifact>,
-) -> anyhow::Result<Whole> {
-    let total = download.length;
-    let mut counted = Counting {
-        inner: Hashing::new(download.reader),
-        told: 0,
-        read: 0,
-        tell: |bytes| site.events.send(Event::Progress { key: key.to_owned(), bytes, total }),
-    };
-    let mut decoder = archive::decode(&mut counted, DECODER_MEMORY)?;
-    let directory = files::open_directory(staging)?;
-    let names = site.names()?;
-    let owners = if site.privileged { Owners::Apply(&names) } else { Owners::Record(&names) };
-    let options = Options { owners, strip, max_bytes: MOST_BYTES, max_entries: MOST_ENTRIES };
-    let unpacked = unpack::unpack(&mut decoder, directory.as_fd(), &options, &mut |_| {})?;
-    drop(decoder);
-    for warning in &unpacked.warnings {
-        site.events.warn(format!("{key}: {warning}"));
-    }
-    let (bytes, sha256) = counted.inner.finish();
-    anyhow::ensure!(total.is_none_or(|t| t == bytes), "{bytes} bytes came of {}", total.unwrap_or_default());
-    if let Some(wanted) = artifact.map(|a| &a.sha256) {
-        let found = digest::hex(&sha256);
-        anyhow::ensure!(found == *wanted, "its SHA-256 is {found}; the build index says {wanted}");
-    }
-    Ok(Whole { unpacked, sha256, bytes })
-}
-
-/// Tells how many bytes have come, at most every quarter of a megabyte.
-struct Counting<R, F> {
-    inner: R,
-    read: u64,
-    told: u64,
-    tell: F,
-}
-
-impl<R: Read, F: FnMut(u64)> Read for Counting<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.read += count as u64;
-        if self.read - self.told >= 1 << 18 || (count == 0 && self.read > self.told) {
-            self.told = self.read;
-            (self.tell)(self.read);
-        }
-        Ok(count)
-    }
+fn check_bootstrap(expected: &[PackageId], whole: &Whole) -> anyhow::Result<()> {
+    let packages = by_package(&whole.unpacked.entries)?;
+    let missing: Vec<String> = expected.iter().filter(|id| !packages.contains_key(id)).map(ToString::to_string).collect();
+    anyhow::ensure!(missing.is_empty(), "it does not contain {}", missing.join(", "));
+    packages.iter().try_for_each(|(id, entries)| check_package(id, entries))
 }
 
 /// A package that pkgpanda could not load is refused before it gets a name.
@@ -215,7 +122,7 @@ fn settle(site: &Site, id: &PackageId, staging: &Path, manifest: &Manifest) -> a
     if is_whole(site, id) {
         return Ok(files::remove_tree(staging)?);
     }
-    files::sync_file_system(staging)?;
+    site.capacity.disk.sync(staging)?;
     let directory = site.root.at(layout::MANIFESTS);
     files::make_directories(&directory, 0o700)?;
     files::place(&site.root.at(layout::manifest(id)), &serde_json::to_vec(manifest)?, 0o600, site.root_owner())?;
@@ -250,23 +157,4 @@ fn manifest(id: &PackageId, whole: &Whole, entries: &[&Entry], below: &Path) -> 
         archive_bytes: whole.bytes,
         files: files.collect(),
     }
-}
-
-/// A full disk and a lost server are no damage of the archive; everything else that stops unpacking is.
-fn damaged(error: anyhow::Error, archive: &str) -> anyhow::Error {
-    let innocent = error.chain().any(|cause| {
-        let full = |e: &io::Error| {
-            matches!(
-                e.kind(),
-                io::ErrorKind::StorageFull
-                    | io::ErrorKind::QuotaExceeded
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::ReadOnlyFilesystem
-            )
-        };
-        cause.downcast_ref::<io::Error>().is_some_and(|e| full(e) || e.get_ref().is_some_and(|inner| inner.is::<source::Error>()))
-            || cause.is::<source::Error>()
-            || cause.is::<files::Error>()
-    });
-    if innocent { error.context(format!("cannot fetch {archive}")) } else { Damaged { archive: archive.to_owned(), source: error }.into() }
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod active_set;
 pub mod aside;
+pub mod capacity;
 pub mod fetch;
 pub mod journal;
 pub mod ourselves;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::capacity::Capacity;
 use crate::dcos::event::Events;
 use crate::dcos::layout;
 use crate::system::label;
 use crate::system::root::Root;
-use crate::system::source::Source;
+use crate::system::source::Mirrors;
 use crate::system::systemd::Systemd;
 use crate::system::unpack::Names;
 
@@ -26,7 +27,9 @@ pub struct Site {
     /// How long the jobs of a start or stop are followed.
     pub patience: Duration,
     /// Where packages come from; none when all are there.
-    pub source: Option<Source>,
+    pub source: Option<Mirrors>,
+    /// How much of it at once.
+    pub capacity: Capacity,
     /// Whether owners and accounts can be set.
     pub privileged: bool,
     /// Where news goes.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::preflight::{self, Offered};
-use super::world::parallel;
-use super::{Failure, World, pkgpanda_swap, uninstall};
+use super::{Failure, World, fetching, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -16,6 +15,7 @@ use crate::dcos::active_set::ActiveSet;
 use crate::dcos::build::Build;
 use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
@@ -26,6 +26,7 @@ use crate::dcos::settings::{Settings, Version};
 use crate::observe::node::{Node, State};
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host};
+use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::preflight::report::{Check, Protection, Report};
 use crate::system::label;
@@ -58,6 +59,8 @@ pub struct Request {
     pub require_digests: bool,
     /// Set aside what an earlier install kept of the node's identity.
     pub reset_identity: bool,
+    /// From where else, how fast and how many at once.
+    pub fetching: Fetching,
 }
 
 /// How the node is now.
@@ -106,12 +109,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
-    let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
-    let offered = preflight::offered(Some(&source)).await;
+    let mirrors = world.source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?.ok_or_else(fetching::no_url)?;
+    if !request.dry_run {
+        fetching::splay(&request.fetching, world).await?;
+    }
+    let source = fetching::first_alive(&mirrors, world).await;
+    let offered = preflight::offered(Some(source)).await;
     let swapped = finish_swap(request, &node, &offered, world).await?;
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {
-        let (build, settings) = readable(offered)?;
+        let (build, settings) = fetching::readable(offered)?;
         return Ok(with_units(outcome_of(request.role, &build, settings.version, true), &node, world).await);
     }
     let decision = decide(&node, request.role, &offered)?;
@@ -121,24 +128,24 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request.role, &node, world).await;
     }
-    let report = preflight::check(&check_request(request), world, &node, Some(&source), &offered).await?;
+    let report = preflight::check(&check_request(request), world, &node, Some(source), &offered).await?;
     if report.blocking().next().is_some() {
         return Err(stopped_by(report));
     }
-    let (build, settings) = readable(offered)?;
-    if request.require_digests {
-        return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
-            .leaving("nothing was changed"));
-    }
-    let intent = intent(request, build, &settings, &report, set_aside(request, &node, world));
+    let (build, settings) = fetching::readable(offered)?;
+    fetching::check_digests(request.require_digests, &build)?;
+    let intent = InstallIntent {
+        fetching: fetching::kept(&request.fetching, &mirrors),
+        ..intent(request, build, &settings, &report, set_aside(request, &node, world))
+    };
     if request.dry_run {
         return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
     }
     if node.state() == State::Prepared && !world.is_privileged() {
         return Ok(Outcome { left: vec![FIRST_BOOT.into()], ..outcome(&intent, false) });
     }
-    world.events.warn("this build has no digests: its packages are installed as they come from the server");
-    let site = world.site(Some(source))?;
+    fetching::warn_of_digests(&intent.build, world);
+    let site = world.site(Some(mirrors), &request.fetching)?;
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;
     }
@@ -170,9 +177,9 @@ pub(super) async fn carry_out(
     here: Circumstances,
     world: &World,
 ) -> action::Result<()> {
-    let packages = plan::packages(intent);
+    let packages = plan::packages(intent, &fetching::lengths(site, &intent.build).await);
     site.events.send(Event::Planned { actions: packages.preview() });
-    run_actions(&packages.batches, site, journal, parallel()).await?;
+    run_actions(&packages.batches, site, journal, site.capacity.actions()).await?;
     let set = validate(intent, site).await?;
     let node = {
         let root = site.root.clone();
@@ -186,7 +193,7 @@ pub(super) async fn carry_out(
         site.events.warn(format!("docker runs {} containers, so journald is not restarted; its new setting applies at the next boot (--restart-journald restarts it now)", here.running_containers));
     }
     site.events.send(Event::Planned { actions: activation.preview() });
-    run_actions(&activation.batches, site, journal, parallel()).await?;
+    run_actions(&activation.batches, site, journal, 1).await?;
     if !here.privileged {
         // The first boot of the image goes on from here, with the journal as it is.
         return Ok(());
@@ -316,7 +323,7 @@ async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome
 /// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was finished.
 async fn finish_swap(request: &Request, node: &Node, offered: &Offered, world: &World) -> Result<bool, Failure> {
     match offered {
-        Some((_, Ok((build, _)))) if node.role() == Some(request.role) && !request.dry_run && !request.preflight_only => {
+        Some((_, Ok((build, _)))) if node.role() == Some(request.role) && !request.dry_run => {
             pkgpanda_swap::finish_same(world, &build.active(), request.follow).await
         }
         _ => Ok(false),
@@ -336,7 +343,7 @@ fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>
 }
 
 fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World) -> Vec<Preview> {
-    let mut preview = plan::packages(intent).preview();
+    let mut preview = plan::packages(intent, &Lengths::new()).preview();
     let packages = observe::packages::packages(&world.root, &intent.build.active());
     let here = Circumstances {
         live: world.is_live(),
@@ -364,6 +371,7 @@ fn intent(request: &Request, build: Build, settings: &Settings, report: &Report,
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
         skips: report.checks.iter().filter_map(skip).collect(),
         set_aside,
+        fetching: Fetching::default(),
     }
 }
 
@@ -404,20 +412,6 @@ fn stopped_by(report: Report) -> Failure {
     let cure = report.blocking().next().and_then(|c| c.cure.clone());
     let failure = Failure::new(Exit::Preflight, anyhow::anyhow!(text)).leaving("nothing was changed");
     Failure { cure, report: Some(Box::new(report)), ..failure }
-}
-
-fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
-    match offered {
-        Some((_, Ok(read))) => Ok(read),
-        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
-        None => Err(no_url()),
-    }
-}
-
-fn no_url() -> Failure {
-    Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
-        .leaving("nothing was changed")
-        .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
 }
 
 fn unrepaired(error: action::Error, role: Role) -> Failure {

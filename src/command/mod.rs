@@ -2,6 +2,8 @@
 
 pub mod explain;
 mod failure;
+pub mod fetch;
+mod fetching;
 pub mod install;
 mod pkgpanda_swap;
 pub mod preflight;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Failure, World};
 use crate::action;
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::observe::pkgpanda_swap::{self, Unfinished};
 
@@ -36,7 +37,7 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
 pub(super) async fn finish(unfinished: Unfinished, world: &World, wait: bool) -> Result<BTreeSet<PackageId>, Failure> {
     let count = unfinished.packages.len();
     world.events.note(format!("finishing the swap to {count} packages that pkgpanda left unfinished"));
-    action::pkgpanda_swap::finish(&world.site(None)?, &unfinished.swap, wait).await.map_err(|error| {
+    action::pkgpanda_swap::finish(&world.site(None, &Fetching::default())?, &unfinished.swap, wait).await.map_err(|error| {
         Failure::new(Exit::Failed, error)
             .leaving("the swap that pkgpanda began is half done")
             .cured_by("remove the cause; dcos-node recover goes on")

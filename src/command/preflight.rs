@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Failure, World, explain, time_sync};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
@@ -16,7 +17,7 @@ use crate::preflight::report::{Protection, Report, Sealed};
 use crate::preflight::{self, Facts};
 use crate::system::files;
 use crate::system::seal::{self, Seal};
-use crate::system::source::Source;
+use crate::system::source::{Mirrors, Source};
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
@@ -63,9 +64,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     world.check_root()?;
     request.check_skips()?;
     let node = world.node().await?;
-    let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?;
-    let build = offered(source.as_ref()).await;
-    check(request, world, &node, source.as_ref(), &build).await
+    let source = world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
+    let source = source.as_ref().map(Mirrors::first);
+    let build = offered(source).await;
+    check(request, world, &node, source, &build).await
 }
 
 /// What offers the build, and the build or why it cannot be read. None if no server is known.

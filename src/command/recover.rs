@@ -8,6 +8,7 @@ use super::{Failure, World, install, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::{self, Site};
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{InstallIntent, Intent};
 
 /// How often a boot tries again when the server does not answer, and how long it waits in between.
@@ -52,16 +53,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = world.node().await?;
     match node.story.intent.clone() {
         None if uninstall::is_remnant(&node) => {
-            uninstall::remove_remnant(&world.site(None)?).await?;
+            uninstall::remove_remnant(&world.site(None, &Fetching::default())?).await?;
             Ok(Outcome::Uninstalled)
         }
         None => Ok(swapped.map_or(Outcome::Nothing, |packages| Outcome::Swapped { packages })),
         Some(Intent::Uninstall { .. }) => {
-            uninstall::finish(&node, &world.site(None)?).await?;
+            uninstall::finish(&node, &world.site(None, &Fetching::default())?).await?;
             Ok(Outcome::Uninstalled)
         }
         Some(Intent::Install(intent)) => {
-            let site = world.site(world.source(None, Some(&node))?)?;
+            let site = world.site(world.source(None, &intent.fetching, Some(&node))?, &intent.fetching)?;
             let journal = Journal::open(&world.root)?;
             go_on(*intent, &site, &journal, request.at_boot, world).await
         }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Failure, World, preflight};
 use crate::dcos::exit::Exit;
+use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
 use crate::dcos::receipt::Skip;
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub installed_by: Option<String>,
     /// Active packages.
     pub packages: usize,
+    /// Packages that wait for an install: fetched ahead of it, or kept by one that failed.
+    pub fetched: Vec<PackageId>,
     /// Whether the role starts at boot.
     pub starts_at_boot: bool,
     /// Some units failed.
@@ -110,6 +113,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
+        fetched: node.fetched(),
         starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
         units,

@@ -10,6 +10,7 @@ use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
@@ -88,7 +89,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let plan = plan::uninstall(&node.inventory(), &units(&node, &node.inventory()), wish).preview();
         return Ok(Outcome { changed: false, kept: kept(world), foreign: foreign(&node), plan, protection: protection() });
     }
-    let site = world.site(None)?;
+    let site = world.site(None, &Fetching::default())?;
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     ask(&journal, &node, wish, world.now()).map_err(|error| {
         journal.abandon();

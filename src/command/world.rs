@@ -8,9 +8,11 @@ use anyhow::Context;
 
 use super::Failure;
 use crate::action::Site;
+use crate::action::capacity::Capacity;
 use crate::action::site::Stop;
 use crate::dcos::event::Events;
 use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::Intent;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
@@ -18,9 +20,9 @@ use crate::system::clock::Clock;
 use crate::system::http::{self, Client};
 use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
-use crate::system::source::Source;
+use crate::system::source::{Mirrors, Source};
 use crate::system::systemd::Systemd;
-use crate::system::{digest, fault, files};
+use crate::system::{digest, files};
 
 /// The outside of a command, made once by `main` and by tests.
 #[derive(Clone)]
@@ -41,11 +43,6 @@ pub struct World {
     pub command_line: String,
     /// Certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-}
-
-/// How many archives are fetched and unpacked at once: unpacking is bound by the processor.
-pub(super) fn parallel() -> usize {
-    fault::workers().unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
 }
 
 impl World {
@@ -88,22 +85,27 @@ impl World {
     }
 
     /// Where packages come from: what was asked for, else what the node recorded.
-    pub(super) fn source(&self, asked: Option<&str>, node: Option<&Node>) -> Result<Option<Source>, Failure> {
+    pub(super) fn source(&self, asked: Option<&str>, fetching: &Fetching, node: Option<&Node>) -> Result<Option<Mirrors>, Failure> {
         let recorded = node.and_then(|node| match (&node.story.intent, &node.receipt) {
             (Some(Intent::Install(intent)), _) => Some(intent.build.url.as_str()),
             (_, Some(receipt)) => Some(receipt.build.url.as_str()),
             _ => None,
         });
         let Some(place) = asked.or(recorded) else { return Ok(None) };
-        let options = http::Options { ca_file: self.ca_file.clone(), ..http::Options::default() };
+        let options =
+            http::Options { ca_file: self.ca_file.clone(), bytes_per_second: fetching.bytes_per_second, ..http::Options::default() };
         let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
-        Source::parse(place, &client).map(Some).map_err(|e| {
-            Failure::new(Exit::Usage, e).cured_by("--bootstrap-url takes http://..., https://..., file:///... or an absolute path")
-        })
+        let parsed = |option: &str, place: &str| {
+            Source::parse(place, &client).map_err(|e| {
+                Failure::new(Exit::Usage, e).cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
+            })
+        };
+        let others: Vec<Source> = fetching.mirrors.iter().map(|place| parsed("--mirror", place)).collect::<Result<_, _>>()?;
+        Ok(Some(Mirrors::new(parsed("--bootstrap-url", place)?, others)))
     }
 
     /// Where actions work.
-    pub(super) fn site(&self, source: Option<Source>) -> Result<Site, Failure> {
+    pub(super) fn site(&self, source: Option<Mirrors>, fetching: &Fetching) -> Result<Site, Failure> {
         let systemd = self.systemd.clone().transpose().map_err(|why| {
             Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
         })?;
@@ -112,6 +114,7 @@ impl World {
             systemd,
             patience: self.patience,
             source,
+            capacity: Capacity::new(fetching),
             privileged: self.is_privileged(),
             events: self.events.clone(),
             stop: self.stop.clone(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::build::Build;
+use super::fetching::Fetching;
 use super::receipt::{Object, Skip};
 use super::role::Role;
 use super::settings::Version;
@@ -93,6 +94,9 @@ pub struct InstallIntent {
     /// What an earlier install kept of the node's identity and is set aside, each with its new place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<(PathBuf, PathBuf)>,
+    /// From where else and how fast packages are fetched.
+    #[serde(default, skip_serializing_if = "Fetching::is_usual")]
+    pub fetching: Fetching,
 }
 
 /// How a node stands when nothing is left to do.

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod event;
 pub mod exit;
 pub mod farm;
+pub mod fetching;
 pub mod id;
 pub mod index;
 pub mod installer_script;

@@ -147,6 +147,15 @@ impl Node {
         objects
     }
 
+    /// Packages of ours on a node on which nothing is installed or begun.
+    pub fn fetched(&self) -> Vec<PackageId> {
+        let package = |object: Object| match object {
+            Object::Package { id } => Some(id),
+            _ => None,
+        };
+        if self.state() == State::Clean { self.inventory().into_iter().filter_map(package).collect() } else { Vec::new() }
+    }
+
     /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.
     pub fn is_whole(&self) -> bool {
         self.committed && self.is_linked()

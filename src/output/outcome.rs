@@ -3,7 +3,7 @@
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
-use crate::command::{install, recover, uninstall};
+use crate::command::{fetch, install, recover, uninstall};
 use crate::dcos::preview::Preview;
 use crate::observe::services::{Condition, UnitReport};
 
@@ -42,6 +42,21 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
         text.push_str(&units(&failed, paint));
     }
     text
+}
+
+/// A fetch for people.
+pub fn fetch(outcome: &fetch::Outcome, paint: Paint) -> String {
+    let text = match (outcome.plan.is_empty(), outcome.changed) {
+        (false, _) => plan(&outcome.plan),
+        (true, false) => format!("all {} packages were here already; nothing was changed\n", outcome.packages),
+        (true, true) => format!(
+            "{} {} packages from {} wait for an install (dcos-node uninstall removes them)\n",
+            paint.good("done:"),
+            outcome.packages,
+            outcome.bootstrap_url
+        ),
+    };
+    text + &protection(&outcome.protection)
 }
 
 /// An uninstall for people.

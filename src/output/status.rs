@@ -36,6 +36,9 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         add("packages", Some(format!("{} active", status.packages)));
         add("at boot", Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }));
     }
+    if !status.fetched.is_empty() {
+        add("fetched", Some(format!("{} packages wait for an install", status.fetched.len())));
+    }
     for skipped in &status.skips {
         add("skipped", skip(skipped));
     }

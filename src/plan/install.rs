@@ -12,6 +12,7 @@ use crate::dcos::{layout, units};
 use crate::observe::node::{Foreign, Node, State};
 
 use super::Plan;
+use super::fetch::{Lengths, fetches};
 
 /// What an install of this build for this role means on this node.
 #[derive(Clone, Debug)]
@@ -145,7 +146,7 @@ pub struct Circumstances {
 }
 
 /// What must be durable first, and the packages.
-pub fn packages(intent: &InstallIntent) -> Plan {
+pub fn packages(intent: &InstallIntent, lengths: &Lengths) -> Plan {
     let mut plan = Plan::default();
     plan.then(Action::PlaceBinary);
     plan.then(file(layout::SETUP_UNIT, 0o644, units::SETUP));
@@ -154,16 +155,7 @@ pub fn packages(intent: &InstallIntent) -> Plan {
     for (path, aside) in &intent.set_aside {
         plan.then(Action::SetAside { path: path.clone(), aside: aside.clone() });
     }
-    let build = &intent.build;
-    let artifact = |path: String| build.artifact(&path).cloned();
-    // The bootstrap archive is the longest single piece of work, so it is begun first.
-    let mut fetches = vec![Action::FetchBootstrap {
-        id: build.bootstrap_id.clone(),
-        expected: build.bootstrap_packages.clone(),
-        artifact: artifact(Build::bootstrap_archive(&build.bootstrap_id)),
-    }];
-    fetches.extend(build.to_fetch().into_iter().map(|id| Action::FetchPackage { artifact: artifact(id.archive()), id }));
-    plan.together(fetches);
+    plan.together(fetches(&intent.build, lengths));
     plan
 }
 

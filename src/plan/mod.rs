@@ -1,5 +1,6 @@
 //! Decides what is to be done. Pure: no clock, disk or network.
 
+pub mod fetch;
 pub mod install;
 pub mod uninstall;
 
@@ -18,7 +19,7 @@ impl Plan {
         self.batches.push(vec![action]);
     }
 
-    fn together(&mut self, actions: Vec<Action>) {
+    pub(crate) fn together(&mut self, actions: Vec<Action>) {
         if !actions.is_empty() {
             self.batches.push(actions);
         }

@@ -1,67 +1,25 @@
 //! Archives: what their first bytes say they are, decoded under a memory limit.
 
-use std::fmt;
+mod budget;
+mod format;
+mod window;
+
 use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
-/// One block of a tar archive: as much as is needed to tell any format.
-const BLOCK: usize = 512;
+pub use budget::{Budget, Grant};
+use format::BLOCK;
+pub use format::Format;
+use window::memory_needed;
+
 /// What the decoders read at a time.
 const BUFFER: usize = 64 * 1024;
 /// Windows that every zstd decoder must take, and the largest there are, as powers of two.
 const ZSTD_WINDOW: std::ops::RangeInclusive<u32> = 10..=31;
-
-/// How an archive is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// xz, one stream or several one after another (`pxz` writes those).
-    Xz,
-    /// gzip, one member or several.
-    Gzip,
-    /// Zstandard, one frame or several.
-    Zstd,
-    /// A tar archive that is not compressed.
-    Tar,
-}
-
-impl Format {
-    /// What an archive with these first bytes is; 512 of them are enough, fewer if there are no more.
-    pub fn of(first: &[u8]) -> Option<Self> {
-        match first {
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
-            [0x1f, 0x8b, ..] => Some(Self::Gzip),
-            // The second is a skippable frame, with which parallel compressors start.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
-            _ if is_tar(first) => Some(Self::Tar),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Xz => "xz",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Tar => "tar",
-        })
-    }
-}
-
-/// Old archives have no magic, so it is the check sum that counts; an archive without members starts with zeros.
-fn is_tar(first: &[u8]) -> bool {
-    let Some(block) = first.get(..BLOCK) else { return false };
-    if block.iter().all(|&byte| byte == 0) {
-        return true;
-    }
-    let sum =
-        block.iter().map(|&byte| u32::from(byte)).sum::<u32>() - block[148..156].iter().map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
-    tar::Header::from_byte_slice(block).cksum().is_ok_and(|told| told == sum)
-}
 
 /// Why an archive cannot be decoded. Out of [`Decoder::read`] it comes inside an [`io::Error`]; errors of the reader below come out as they are.
 #[derive(Debug, thiserror::Error)]
@@ -96,13 +54,29 @@ pub enum Error {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// A later part asks for more memory than the first one did: it has to be begun again with more.
+    #[error("a later part of the {format} data needs more memory than its first one")]
+    Grows {
+        /// The archive's format.
+        format: Format,
+        /// What to begin again with, in bytes.
+        at_least: u64,
+    },
 }
 
 /// Decodes what `reader` gives; the format is told by the first bytes.
 ///
 /// `memory_limit` is in bytes. For xz it bounds the whole decoder, for zstd the window (rounded down to a power of two, at least 1 KiB);
 /// gzip always needs less than 100 KiB.
-pub fn decode<R: Read>(mut reader: R, memory_limit: u64) -> Result<Decoder<R>, Error> {
+pub fn decode<R: Read>(reader: R, memory_limit: u64) -> Result<Decoder<R>, Error> {
+    decode_within(reader, &Budget::of(memory_limit), memory_limit)
+}
+
+/// The same with memory from a budget: as much as the first header asks for, and at least `at_least` bytes. Waits until it is free.
+///
+/// # Errors
+/// [`Error::Memory`] if the header asks for more than the whole budget; out of the decoder also [`Error::Grows`].
+pub fn decode_within<R: Read>(mut reader: R, budget: &Arc<Budget>, at_least: u64) -> Result<Decoder<R>, Error> {
     let mut first = Vec::with_capacity(BLOCK);
     reader.by_ref().take(BLOCK as u64).read_to_end(&mut first).map_err(Error::Read)?;
     let Some(format) = Format::of(&first) else {
@@ -111,6 +85,9 @@ pub fn decode<R: Read>(mut reader: R, memory_limit: u64) -> Result<Decoder<R>, E
             _ => format!("it starts with \"{}\"", first[..first.len().min(16)].escape_ascii()),
         }));
     };
+    let needed = memory_needed(format, &first).max(at_least);
+    let grant = budget.take(needed).ok_or(Error::Memory { format, limit: budget.total() })?;
+    let memory_limit = grant.bytes();
     let input = BufReader::with_capacity(BUFFER, Input { inner: Cursor::new(first).chain(reader), failed: false });
     let start = |cause: String| Error::Start { format, cause };
     let inner = match format {
@@ -127,15 +104,18 @@ pub fn decode<R: Read>(mut reader: R, memory_limit: u64) -> Result<Decoder<R>, E
         }
         Format::Tar => Inner::Tar(input),
     };
-    Ok(Decoder { inner, format, memory_limit, ended: false })
+    Ok(Decoder { inner, format, ended: false, most: budget.total(), grant })
 }
 
 /// A reader of what was compressed. It ends without an error only when the archive is whole and nothing follows it.
 pub struct Decoder<R: Read> {
     inner: Inner<R>,
     format: Format,
-    memory_limit: u64,
     ended: bool,
+    /// What there is for all decoders.
+    most: u64,
+    // Given back last, when the decoder itself is gone.
+    grant: Grant,
 }
 
 enum Inner<R: Read> {
@@ -162,14 +142,18 @@ impl<R: Read> Decoder<R> {
         if input.get_ref().failed {
             return error;
         }
-        let (format, limit) = (self.format, self.memory_limit);
+        let (format, granted, limit) = (self.format, self.grant.bytes(), self.most);
         let out_of_memory = match error.get_ref().and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>()) {
             Some(error) => matches!(error, liblzma::stream::Error::MemLimit),
             None => format == Format::Zstd && error.to_string().contains("too much memory"),
         };
         io::Error::new(
             io::ErrorKind::InvalidData,
-            if out_of_memory { Error::Memory { format, limit } } else { Error::Damaged { format, cause: error.to_string() } },
+            match out_of_memory {
+                true if granted < limit => Error::Grows { format, at_least: granted.saturating_mul(2).min(limit) },
+                true => Error::Memory { format, limit },
+                false => Error::Damaged { format, cause: error.to_string() },
+            },
         )
     }
 }

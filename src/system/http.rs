@@ -4,13 +4,15 @@ mod address;
 mod backoff;
 mod error;
 mod proxy;
+mod rate;
 mod values;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
@@ -21,9 +23,12 @@ use super::resolver;
 use backoff::Backoff;
 use error::{find, innermost, local};
 
+use rate::{Limit, Watch};
+
 pub use address::Address;
 pub use error::{Error, Kind, Validity};
 pub use proxy::{Proxy, Setting};
+pub use rate::Slowest;
 
 /// How to speak to servers.
 #[derive(Debug, Clone)]
@@ -34,6 +39,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a server may send nothing, before its answer and inside of it.
     pub stall_timeout: Duration,
+    /// A body that comes slower than this counts as stalled too.
+    pub slowest: Slowest,
+    /// How fast all bodies together may come, in bytes a second; none for as fast as they can.
+    pub bytes_per_second: Option<u64>,
     /// What we call ourselves.
     pub user_agent: String,
     /// How often a request is sent at most, if it fails in a way that may pass.
@@ -48,6 +57,8 @@ impl Default for Options {
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
+            slowest: Slowest { bytes_per_second: 1024, over: Duration::from_secs(60) },
+            bytes_per_second: None,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             attempts: 5,
             first_pause: Duration::from_millis(500),
@@ -61,6 +72,8 @@ pub struct Client {
     inner: reqwest::Client,
     /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so takes a slow reader for a stalled server.
     stall_timeout: Duration,
+    slowest: Slowest,
+    limit: Option<Arc<Limit>>,
     connect_timeout: Duration,
     attempts: u32,
     first_pause: Duration,
@@ -102,8 +115,9 @@ impl Client {
     }
 
     fn with(inner: reqwest::Client, options: &Options) -> Self {
-        let &Options { connect_timeout, stall_timeout, attempts, first_pause, .. } = options;
-        Self { inner, stall_timeout, connect_timeout, attempts, first_pause }
+        let &Options { connect_timeout, stall_timeout, slowest, attempts, first_pause, .. } = options;
+        let limit = options.bytes_per_second.map(|rate| Arc::new(Limit::new(rate)));
+        Self { inner, stall_timeout, slowest, limit, connect_timeout, attempts, first_pause }
     }
 
     /// The same client, its connections shared, for questions of which each must be answered at once: one attempt, and so long for it.
@@ -183,6 +197,9 @@ impl Client {
             client: self.clone(),
             address: address.clone(),
             backoff: self.backoff(),
+            watch: Watch::default(),
+            slow: 0,
+            too_slow: false,
             response,
         })
     }
@@ -229,6 +246,10 @@ pub struct Body {
     address: Address,
     backoff: Backoff,
     response: Response,
+    watch: Watch,
+    /// How often in a row it was too slow, and whether it is now.
+    slow: u32,
+    too_slow: bool,
 }
 
 impl fmt::Debug for Body {
@@ -247,7 +268,17 @@ impl Body {
         if let Err(cause) = fault::point(Effect::Receive, self.address.as_str()) {
             return Err(self.broken(cause.to_string()));
         }
+        if std::mem::take(&mut self.too_slow) {
+            let slowest = self.client.slowest;
+            let cause = format!("less than {} bytes/s came in {:?}", slowest.bytes_per_second, slowest.over);
+            let error = Error { kind: Kind::Stalled, ..self.broken(cause) };
+            if self.slow >= self.client.attempts {
+                return Err(Error { attempts: self.slow, ..error });
+            }
+            self.resume(error).await?;
+        }
         loop {
+            let asked = Instant::now();
             let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
                 Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
                 Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
@@ -257,6 +288,10 @@ impl Body {
                         return Err(self.broken("the server sends more than it announced".to_owned()));
                     }
                     self.backoff.reset();
+                    self.watch_speed(asked.elapsed(), bytes.len());
+                    if let Some(limit) = &self.client.limit {
+                        limit.pay(bytes.len()).await;
+                    }
                     return Ok(Some(bytes));
                 }
                 Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
@@ -264,6 +299,19 @@ impl Body {
                 Ok(Err(error)) => self.broken(innermost(&error).to_string()),
             };
             self.resume(error).await?;
+        }
+    }
+
+    /// A server that sends a little now and then is given up like one that sends nothing: another connection, then an error.
+    fn watch_speed(&mut self, waited: Duration, bytes: usize) {
+        match self.watch.add(waited, bytes, self.client.slowest) {
+            Some(true) => self.slow = 0,
+            Some(false) => {
+                self.slow += 1;
+                // What is there already needs no other connection.
+                self.too_slow = self.length.is_none_or(|length| self.received < length);
+            }
+            None => {}
         }
     }
 

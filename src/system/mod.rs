@@ -21,6 +21,7 @@ pub mod reach;
 pub mod resolver;
 pub mod root;
 pub mod seal;
+pub mod shared_sync;
 pub mod signals;
 pub mod sockets;
 pub mod source;

@@ -2,6 +2,7 @@
 
 mod download;
 mod error;
+mod mirrors;
 
 use std::fmt;
 use std::fs::File;
@@ -13,6 +14,7 @@ use super::http::{Address, Body, Client};
 
 pub use download::{Download, Reader};
 pub use error::Error;
+pub use mirrors::Mirrors;
 
 /// A place that holds files under relative names.
 #[derive(Debug, Clone)]

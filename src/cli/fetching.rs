@@ -1,0 +1,54 @@
+//! From where else, how fast and how many at once: the same options for every command that fetches.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::quantity::{duration, number, rate};
+use crate::dcos::fetching::Fetching;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Fetching")]
+pub(super) struct TypedFetching {
+    /// Another place of the same build, for when one fails. Repeatable
+    #[arg(long, value_name = "URL", value_parser = places, env = "DCOS_NODE_MIRROR", hide_env_values = true)]
+    mirror: Vec<Places>,
+    /// The most bytes/s of all downloads together: 500k, 10M
+    #[arg(long, value_name = "RATE", value_parser = rate, env = "DCOS_NODE_LIMIT_RATE")]
+    limit_rate: Option<u64>,
+    /// Downloads at once [default: one more than processors]
+    #[arg(long, value_name = "N", value_parser = number, env = "DCOS_NODE_PARALLEL")]
+    parallel: Option<usize>,
+    /// Wait a random part of this before the first request
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "DCOS_NODE_SPLAY")]
+    splay: Option<Duration>,
+}
+
+/// One place on the command line, in the environment several with white space between them.
+#[derive(Clone, Debug)]
+pub(super) struct Places(pub(super) Vec<String>);
+
+impl TypedFetching {
+    pub(super) fn meaning(self) -> Fetching {
+        Fetching {
+            mirrors: self.mirror.into_iter().flat_map(|places| places.0).collect(),
+            bytes_per_second: self.limit_rate,
+            parallel: self.parallel,
+            splay: self.splay.unwrap_or_default(),
+        }
+    }
+}
+
+fn places(text: &str) -> Result<Places, String> {
+    Ok(Places(text.split_whitespace().map(str::to_owned).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_have_white_space_between_them() {
+        assert_eq!(places("http://a/x /srv\n file:///b ").unwrap().0, ["http://a/x", "/srv", "file:///b"]);
+    }
+}

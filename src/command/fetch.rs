@@ -1,0 +1,146 @@
+//! `dcos-node fetch`: the download part of an install, ahead of time. Packages are unpacked, verified and kept; nothing is activated.
+
+use serde::Serialize;
+
+use super::preflight::{self, protection};
+use super::{Failure, World, fetching};
+use crate::action::journal::Journal;
+use crate::action::run::run as run_actions;
+use crate::action::{self, Site};
+use crate::dcos::build::Build;
+use crate::dcos::event::Event;
+use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
+use crate::dcos::journal::Outcome as Ending;
+use crate::dcos::preview::Preview;
+use crate::dcos::receipt::Object;
+use crate::observe::node::{Node, State};
+use crate::plan::Plan;
+use crate::plan::fetch::{Lengths, fetches};
+use crate::plan::install::Refusal;
+use crate::preflight::report::Protection;
+
+/// What was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Where the build is.
+    pub bootstrap_url: Option<String>,
+    /// From where else, how fast and how many at once.
+    pub fetching: Fetching,
+    /// Refuse a build without digests.
+    pub require_digests: bool,
+    /// Only show what would be done.
+    pub dry_run: bool,
+}
+
+/// What is there now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Whether anything was fetched.
+    pub changed: bool,
+    /// Where the build is.
+    pub bootstrap_url: String,
+    /// The bootstrap id of the build.
+    pub bootstrap_id: String,
+    /// The package list of the build.
+    pub package_list_id: String,
+    /// How many packages an install of this build finds on the node.
+    pub packages: usize,
+    /// Bytes of archives that were fetched now.
+    pub fetched_bytes: u64,
+    /// With `--dry-run`: what would be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Preview>,
+    /// With `--dry-run`: how it was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
+}
+
+/// Fetches.
+///
+/// # Errors
+/// Whatever stops it; packages that were whole stay, and the same command goes on.
+pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    if world.is_live() && !world.is_privileged() {
+        let failure = Failure::new(Exit::Preflight, anyhow::anyhow!("only root can fetch packages into /opt/mesosphere"));
+        return Err(failure.leaving("nothing was changed").cured_by("run the same command with sudo"));
+    }
+    let _lock = if request.dry_run { None } else { Some(world.lock()?) };
+    let node = world.node().await?;
+    let mirrors = world.source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?.ok_or_else(fetching::no_url)?;
+    if !request.dry_run {
+        fetching::splay(&request.fetching, world).await?;
+    }
+    let source = fetching::first_alive(&mirrors, world).await;
+    let (build, _) = fetching::readable(preflight::offered(Some(source)).await)?;
+    if stands_already(&node, &build)? {
+        return Ok(outcome(&build, node.active.len(), 0));
+    }
+    fetching::check_digests(request.require_digests, &build)?;
+    let site = world.site(Some(mirrors), &request.fetching)?;
+    if request.dry_run {
+        let plan = fetches(&build, &Lengths::new()).iter().map(action::Action::preview).collect();
+        return Ok(Outcome { plan, ..outcome(&build, 0, 0) });
+    }
+    fetching::warn_of_digests(&build, world);
+    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let fetched = carry_out(&build, &site, &journal).await;
+    // What is whole is kept and known as ours, also after a failure.
+    let objects = journal.story().objects;
+    journal.finish(Ending::Clean, objects.into_iter().filter(|o| !matches!(o, Object::Scratch { .. })).collect())?;
+    fetched.map_err(stopped)?;
+    let now = journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
+    Ok(outcome(&build, now, site.capacity.fetched_bytes()))
+}
+
+async fn carry_out(build: &Build, site: &Site, journal: &Journal) -> action::Result<()> {
+    let mut plan = Plan::default();
+    plan.together(fetches(build, &fetching::lengths(site, build).await));
+    site.events.send(Event::Planned { actions: plan.preview() });
+    run_actions(&plan.batches, site, journal, site.capacity.actions()).await
+}
+
+/// Whether this build is installed. A node that runs or becomes something else is left alone: an install would refuse the packages.
+fn stands_already(node: &Node, build: &Build) -> Result<bool, Failure> {
+    let refuse =
+        |text: String, cure: &str| Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by(cure));
+    match node.state() {
+        State::Clean => Ok(false),
+        State::Foreign => {
+            let refusal = Refusal::Foreign(node.foreign.clone());
+            let cure = refusal.cure();
+            refuse(refusal.to_string(), &cure)
+        }
+        State::Installed if node.active == build.active() => Ok(true),
+        State::Installed => refuse("this node runs another build".to_owned(), "leave the node as it is"),
+        State::Installing | State::Prepared => {
+            refuse("an install of this node is unfinished".to_owned(), "dcos-node recover goes on; dcos-node uninstall gives it up")
+        }
+        State::Uninstalling => refuse("an uninstall of this node is unfinished".to_owned(), "dcos-node uninstall goes on"),
+    }
+}
+
+fn outcome(build: &Build, packages: usize, fetched_bytes: u64) -> Outcome {
+    Outcome {
+        changed: fetched_bytes > 0,
+        bootstrap_url: build.url.clone(),
+        bootstrap_id: build.bootstrap_id.clone(),
+        package_list_id: build.package_list_id.clone(),
+        packages,
+        fetched_bytes,
+        plan: Vec::new(),
+        protection: protection(),
+    }
+}
+
+fn stopped(error: action::Error) -> Failure {
+    let exit = match error {
+        action::Error::Interrupted => Exit::Interrupted,
+        action::Error::Integrity { .. } => Exit::Integrity,
+        action::Error::Failed { .. } => Exit::Failed,
+    };
+    Failure::new(exit, error)
+        .leaving("the packages that were whole are kept; nothing else was changed")
+        .cured_by("dcos-node fetch goes on; dcos-node uninstall removes what is there")
+}
