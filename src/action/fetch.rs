@@ -14,7 +14,7 @@ use super::{Site, place};
 use crate::dcos::build::Build;
 use crate::dcos::event::Event;
 use crate::dcos::id::PackageId;
-use crate::dcos::index::Artifact;
+use crate::dcos::index::{Artifact, preferred};
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Object};
 use crate::system::digest::{self, Hashing};
@@ -49,12 +49,13 @@ pub(crate) async fn package(site: &Site, key: &str, id: &PackageId, artifact: Op
     if is_whole(site, id) {
         return Ok(());
     }
-    let archive = id.archive();
-    let download = open(site, &archive).await?;
-    let (site_, key, id, artifact) = (site.clone(), key.to_owned(), id.clone(), artifact.cloned());
+    let path = id.archive();
+    let (archive, wanted) = preferred(&path, artifact);
+    let download = open(site, archive).await?;
+    let (site_, key, id, archive, wanted) = (site.clone(), key.to_owned(), id.clone(), archive.to_owned(), wanted.map(str::to_owned));
     let unpacked = move || -> anyhow::Result<()> {
         let staging = prepare(&site_, &layout::staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, None, artifact.as_ref()).and_then(|whole| {
+        let result = unpack_into(&site_, &key, download, &staging, None, wanted.as_deref()).and_then(|whole| {
             let entries: Vec<&Entry> = whole.unpacked.entries.iter().collect();
             check_package(&id, &entries)?;
             settle(&site_, &id, &staging, &manifest(&id, &whole, &entries, Path::new("")))
@@ -80,13 +81,14 @@ pub(crate) async fn bootstrap(
         let staging = layout::bootstrap_staging(id);
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
-    let archive = Build::bootstrap_archive(id);
-    let download = open(site, &archive).await?;
+    let path = Build::bootstrap_archive(id);
+    let (archive, wanted) = preferred(&path, artifact);
+    let download = open(site, archive).await?;
     let (site_, journal, key, id) = (site.clone(), journal.clone(), key.to_owned(), id.to_owned());
-    let (expected, artifact) = (expected.to_vec(), artifact.cloned());
+    let (expected, archive, wanted) = (expected.to_vec(), archive.to_owned(), wanted.map(str::to_owned));
     let unpacked = move || -> anyhow::Result<()> {
         let staging = prepare(&site_, &layout::bootstrap_staging(&id))?;
-        let result = unpack_into(&site_, &key, download, &staging, Some(PathBuf::from("packages")), artifact.as_ref()).and_then(|whole| {
+        let result = unpack_into(&site_, &key, download, &staging, Some(PathBuf::from("packages")), wanted.as_deref()).and_then(|whole| {
             let packages = by_package(&whole.unpacked.entries)?;
             let missing: Vec<String> = expected.iter().filter(|id| !packages.contains_key(id)).map(ToString::to_string).collect();
             anyhow::ensure!(missing.is_empty(), "it does not contain {}", missing.join(", "));
@@ -139,7 +141,7 @@ fn unpack_into(
     download: Download,
     staging: &Path,
     strip: Option<PathBuf>,
-    artifact: Option<&Artifact>,
+    wanted: Option<&str>,
 ) -> anyhow::Result<Whole> {
     let total = download.length;
     let mut counted = Counting {
@@ -160,9 +162,9 @@ fn unpack_into(
     }
     let (bytes, sha256) = counted.inner.finish();
     anyhow::ensure!(total.is_none_or(|t| t == bytes), "{bytes} bytes came of {}", total.unwrap_or_default());
-    if let Some(wanted) = artifact.map(|a| &a.sha256) {
+    if let Some(wanted) = wanted {
         let found = digest::hex(&sha256);
-        anyhow::ensure!(found == *wanted, "its SHA-256 is {found}; the build index says {wanted}");
+        anyhow::ensure!(found == wanted, "its SHA-256 is {found}; the build index says {wanted}");
     }
     Ok(Whole { unpacked, sha256, bytes })
 }

@@ -104,13 +104,14 @@ const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first 
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     check_request(request).check_skips()?;
+    let digest = world.digest()?;
     if world.is_live() && !world.is_privileged() {
         return Err(refuse_unprivileged(request, world).await);
     }
     let _lock = if request.dry_run || request.preflight_only { None } else { Some(world.lock()?) };
     let node = world.node().await?;
     let source = world.source(request.bootstrap_url.as_deref(), Some(&node))?.ok_or_else(no_url)?;
-    let offered = preflight::offered(Some(&source)).await;
+    let offered = preflight::refuse_another_build(preflight::offered(Some(&source), digest).await)?;
     let decision = decide(&node, request.role, &offered)?;
     if request.reset_identity && node.state() == State::Installed {
         return Err(goes_by_its_identity(request.role));
@@ -123,9 +124,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(stopped_by(report));
     }
     let (build, settings) = readable(offered)?;
-    if request.require_digests {
+    let has_digests = build.index_sha256.is_some();
+    if request.require_digests && !has_digests {
         return Err(Failure::new(Exit::Integrity, anyhow::anyhow!("{source} is a classic serve directory: it has no digests"))
-            .leaving("nothing was changed"));
+            .leaving("nothing was changed")
+            .cured_by("on the bootstrap server: dcos-node publish DIR"));
     }
     let intent = intent(request, build, &settings, &report, set_aside(request, &node, world));
     if request.dry_run || request.preflight_only {
@@ -134,7 +137,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if node.state() == State::Prepared && !world.is_privileged() {
         return Ok(Outcome { left: vec![FIRST_BOOT.into()], ..outcome(&intent, false) });
     }
-    world.events.warn("this build has no digests: its packages are installed as they come from the server");
+    if !has_digests {
+        world.events.warn("this build has no digests: its packages are installed as they come from the server");
+    }
     let site = world.site(Some(source))?;
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;

@@ -89,7 +89,7 @@ const STATE: u64 = 20_000_000_000;
 const REMOTE: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"];
 
 /// The place with this path, or why it cannot be told.
-fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
+pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
     let Some(places) = &facts.host.storage else { return Err(Finding::not_here("the node is a directory")) };
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
@@ -205,7 +205,8 @@ fn is_noexec(place: &Place) -> bool {
     place.options.iter().any(|option| option == "noexec")
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes in words.
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{bytes} bytes"),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
