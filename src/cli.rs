@@ -1,6 +1,7 @@
-//! The command line: what was typed becomes a request. The only file that knows the argument parser.
+//! The command line: what was typed becomes a request. Nothing else knows the argument parser.
 
 mod fetching;
+mod publish;
 mod quantity;
 
 use std::ffi::OsString;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::command::{fetch, install, preflight, recover, uninstall};
+use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall};
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
@@ -47,6 +48,10 @@ pub enum Command {
     Status,
     /// Go on with what was interrupted.
     Recover(recover::Request),
+    /// Give a serve directory an index and a stamped program.
+    Publish(publishing::Request),
+    /// Serve a directory.
+    Serve(serve::Request),
     /// Tell what a check means.
     Explain(String),
     /// Tell which checks there are.
@@ -79,9 +84,16 @@ impl Invocation {
             Command::Install(request) => request.dry_run,
             Command::Uninstall(request) => request.dry_run,
             Command::Fetch(request) => request.dry_run,
+            Command::Publish(request) => request.check,
             Command::Preflight { .. } => true,
             Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Serve(_) => false,
         }
+    }
+
+    /// Whether the command is for the bootstrap server: then this machine is no node.
+    pub fn is_for_server(&self) -> bool {
+        matches!(self.command, Command::Publish(_) | Command::Serve(_))
     }
 
     /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
@@ -93,6 +105,8 @@ impl Invocation {
             Command::Uninstall(_) => "dcos-node uninstall".into(),
             Command::Status => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
+            Command::Publish(_) => "dcos-node publish".into(),
+            Command::Serve(_) => "dcos-node serve".into(),
             Command::Explain(_) | Command::List(_) | Command::Print(_) => "dcos-node".into(),
         }
     }
@@ -163,6 +177,10 @@ enum TypedCommand {
         #[arg(long, hide = true)]
         at_boot: bool,
     },
+    /// On the bootstrap server: give a build digests and a dcos-node of its own
+    Publish(publish::TypedPublish),
+    /// On the bootstrap server: serve a directory over HTTP
+    Serve(publish::TypedServe),
     /// Tell what a check means, where DC/OS asks for it, and the cure
     Explain {
         /// The id of a check; preflight --list shows all
@@ -389,6 +407,8 @@ fn meaning(typed: TypedCommand) -> Command {
         }
         TypedCommand::Status => Command::Status,
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
+        TypedCommand::Publish(typed) => Command::Publish(typed.into()),
+        TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),
         TypedCommand::Completions { shell } => Command::Print(completions(shell)),
         TypedCommand::Man => Command::Print(manual()),

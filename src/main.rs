@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
-use dcos_node::cli::{self, Command, Invocation};
-use dcos_node::command::{Failure, World, explain, fetch, install, preflight, recover, status, uninstall};
+use dcos_node::cli::{self, Command, Invocation, Printing};
+use dcos_node::command::{Failure, World, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, world};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     output::log::start(invocation.printing.verbose, invocation.printing.json_log);
     let printing = &invocation.printing;
     // Before the seal: the operator asked for this one file.
-    let lines = lines(printing.events.as_deref());
+    let lines = lines(log_as_lines(&invocation).or(printing.events.as_deref()));
     if invocation.must_not_write() {
         // Before the runtime: the kernel seals one thread and those that come after it.
         seal::seal();
@@ -54,6 +54,12 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// What a server tells with `--json` has no end, so it is lines.
+fn log_as_lines(invocation: &Invocation) -> Option<&'static str> {
+    let Printing { json, events, .. } = &invocation.printing;
+    (matches!(invocation.command, Command::Serve(_)) && *json && events.is_none()).then_some("-")
+}
+
 /// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.
 fn lines(place: Option<&str>) -> anyhow::Result<Option<follow::Lines>> {
     Ok(match place.map(|place| (place, place.strip_prefix("fd:"))) {
@@ -72,6 +78,8 @@ enum Value {
     Uninstall(uninstall::Outcome),
     Status(status::Outcome),
     Recover(recover::Outcome),
+    Publish(publish::Outcome),
+    Serve(serve::Outcome),
     Explain(explain::Outcome),
     List(explain::List),
     Text(String),
@@ -91,6 +99,8 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
         }
         Command::Status => status::run(&world().await).await.map(Value::Status),
         Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
+        Command::Publish(request) => publish::run(request, &world().await).await.map(Value::Publish),
+        Command::Serve(request) => serve::run(request, &world().await).await.map(Value::Serve),
         Command::Explain(check) => explain::run(check).map(Value::Explain),
         Command::List(role) => Ok(Value::List(explain::list(*role))),
         Command::Print(text) => Ok(Value::Text(text.clone())),
@@ -108,7 +118,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
         news.note("stopping at the next safe point; once more stops at once");
     });
     World {
-        systemd: connect(&root).await,
+        systemd: if invocation.is_for_server() { None } else { connect(&root).await },
         patience: PATIENCE,
         root,
         clock: Arc::new(KernelClock),
@@ -116,6 +126,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
         stop,
         command_line: invocation.words(),
         ca_file: invocation.ca_file.clone(),
+        stamp: world::own_stamp(),
     }
 }
 
@@ -176,6 +187,11 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Uninstall(outcome), false) => output::text(&output::outcome::uninstall(outcome, paint)),
         (Value::Status(status), true) => output::json(status),
         (Value::Status(status), false) => output::text(&output::status::text(status, paint)),
+        (Value::Publish(outcome), true) => output::json(outcome),
+        (Value::Publish(outcome), false) => output::text(&output::publish::text(outcome, paint)),
+        // Its lines were the document.
+        (Value::Serve(_), true) => {}
+        (Value::Serve(outcome), false) => output::text(&output::publish::served(outcome)),
         (Value::Explain(outcome), true) => output::json(outcome),
         (Value::Explain(outcome), false) => output::text(&output::explain::text(outcome, paint)),
         (Value::List(list), true) => output::json(list),

@@ -134,3 +134,35 @@ fn the_example_has_the_form_of_a_report() {
         assert!(preflight::find(id).is_some(), "there is no check {id} any more");
     }
 }
+
+/// An index with every field there is.
+fn full_index() -> Value {
+    use dcos_node::dcos::index::{Alternative, Artifact, Content, Index, SCHEMA};
+    use dcos_node::dcos::installer_script::NodeFile;
+    use dcos_node::dcos::settings::Version;
+
+    let alternative = Alternative { path: String::new(), bytes: 0, sha256: String::new() };
+    let artifact = Artifact { bytes: 0, sha256: String::new(), content: Some(Content::default()), alternative: Some(alternative) };
+    json!(Index {
+        schema: SCHEMA,
+        written_by: String::new(),
+        version: Some(Version { version: String::new(), image_commit: Some(String::new()), variant: Some(String::new()) }),
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        bootstrap_packages: Vec::new(),
+        packages: Vec::new(),
+        artifacts: [("PATH".to_owned(), artifact)].into(),
+        node_files: vec![NodeFile { path: PathBuf::new(), mode: 0, content: String::new() }],
+    })
+}
+
+#[test]
+fn every_field_of_the_build_index_is_documented_and_no_other() {
+    let text = std::fs::read_to_string(document("build-index.md")).expect("docs/build-index.md");
+    let mut real = fields_of(&full_index());
+    real.remove("PATH");
+    assert_eq!(documented(&text), real);
+    assert!(text.contains(&format!("This is schema {}.", dcos_node::dcos::index::SCHEMA)), "which schema it is is not documented");
+    let stamp = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example of a stamp");
+    dcos_node::dcos::stamp::Stamp::parse(stamp.as_bytes()).expect("the example is a stamp");
+}

@@ -31,8 +31,15 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that one file alone knows, with the files below it.
-const ONLY_IN: [(&str, &str); 5] =
-    [("clap", "cli"), ("clap_complete", "cli"), ("clap_mangen", "cli"), ("zbus", "system/systemd"), ("reqwest", "system/http")];
+const ONLY_IN: [(&str, &str); 7] = [
+    ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
+    ("zbus", "system/systemd"),
+    ("reqwest", "system/http"),
+    ("hyper", "system/server"),
+    ("http_body_util", "system/server"),
+];
 
 /// What prints.
 const PRINTING: [&str; 4] = ["print", "println", "eprint", "eprintln"];
@@ -69,6 +76,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("action/place", "/proc/self/exe", "the binary that runs, on this machine"),
     ("cli", "/", "the node is this machine unless --root says otherwise"),
     ("command/world", "/", "the node's root itself, for the name of its lock"),
+    ("dcos/installer_script", "/bootstrap/", "in the middle of a URL"),
     ("dcos/installer_script", "/ln", "the end of a path in a unit that is read"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
@@ -81,6 +89,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/label", "/sys/fs/selinux/", "the kernel's; looked for below the root"),
     ("system/mounts", "/", "the directory above all others"),
     ("system/mounts", "/proc", "the kernel's, of this machine: what is mounted changes when this process is sealed"),
+    ("system/server", "/proc/self/fd/", "where a file of this process really is"),
     ("system/process", "/dev/fd/", "a descriptor of the program that is run"),
     ("system/process", "/", "the working directory of programs; the beginning of an interpreter's path"),
     ("system/root", "/", "the root that is this machine's"),

@@ -51,6 +51,7 @@ impl Bench {
             stop: Stop::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
+            stamp: None,
         };
         Bench { directory, world }
     }

@@ -80,6 +80,7 @@ impl OldNode {
             stop: Stop::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
+            stamp: None,
         };
         Some(OldNode { directory, build: build(), systemd, world, news })
     }

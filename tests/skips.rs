@@ -83,6 +83,7 @@ impl TestNode {
             stop: Stop::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
+            stamp: None,
         };
         Some(TestNode { directory, build, clock, world })
     }

@@ -32,11 +32,16 @@ pub struct Capacity {
     actions: usize,
 }
 
+/// How many archives can be decompressed at once to any use: one a processor.
+pub fn processors() -> usize {
+    fault::workers().unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+}
+
 impl Capacity {
     /// As the operator and this machine have it. By default one more download than decoders, so that the next archive is on its way already.
     pub fn new(fetching: &Fetching) -> Capacity {
         let alone = fault::workers();
-        let decoders = alone.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get));
+        let decoders = processors();
         let downloads = fetching.parallel.or(alone).unwrap_or(decoders + 1).max(1);
         Capacity {
             downloads: Arc::new(Semaphore::new(downloads)),

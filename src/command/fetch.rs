@@ -66,6 +66,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let failure = Failure::new(Exit::Preflight, anyhow::anyhow!("only root can fetch packages into /opt/mesosphere"));
         return Err(failure.leaving("nothing was changed").cured_by("run the same command with sudo"));
     }
+    let digest = world.digest()?;
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
     let mirrors = world.source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?.ok_or_else(fetching::no_url)?;
@@ -73,7 +74,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         fetching::splay(&request.fetching, world).await?;
     }
     let source = fetching::first_alive(&mirrors, world).await;
-    let (build, _) = fetching::readable(preflight::offered(Some(source)).await)?;
+    let offered = preflight::refuse_another_build(preflight::offered(Some(source), digest).await)?;
+    let (build, _) = fetching::readable(offered)?;
     if stands_already(&node, &build)? {
         return Ok(outcome(&build, node.active.len(), 0));
     }

@@ -104,6 +104,7 @@ const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first 
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     check_request(request).check_skips()?;
+    let digest = world.digest()?;
     if world.is_live() && !world.is_privileged() {
         return Err(refuse_unprivileged(request, world).await);
     }
@@ -114,7 +115,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         fetching::splay(&request.fetching, world).await?;
     }
     let source = fetching::first_alive(&mirrors, world).await;
-    let offered = preflight::offered(Some(source)).await;
+    let offered = preflight::refuse_another_build(preflight::offered(Some(source), digest).await)?;
     let swapped = finish_swap(request, &node, &offered, world).await?;
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {

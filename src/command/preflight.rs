@@ -63,19 +63,32 @@ impl Request {
 pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     world.check_root()?;
     request.check_skips()?;
+    let digest = world.digest()?;
     let node = world.node().await?;
     let source = world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
     let source = source.as_ref().map(Mirrors::first);
-    let build = offered(source).await;
+    let build = offered(source, digest).await;
     check(request, world, &node, source, &build).await
 }
 
 /// What offers the build, and the build or why it cannot be read. None if no server is known.
 pub(super) type Offered = Option<(Server, Result<(Build, Settings), observe::build::Error>)>;
 
-/// Looks at the server, and reads the build and its settings.
-pub(super) async fn offered(source: Option<&Source>) -> Offered {
-    Some(Server::look(source?, &Limits::default()).await)
+/// Looks at the server, and reads the build and its settings. With a digest no other build counts than the one whose index has it.
+pub(super) async fn offered(source: Option<&Source>, digest: Option<&str>) -> Offered {
+    Some(Server::look(source?, digest, &Limits::default()).await)
+}
+
+/// Refuses a build that is provably not the one that was published.
+pub(super) fn refuse_another_build(offered: Offered) -> Result<Offered, Failure> {
+    match offered {
+        Some((_, Err(error))) if error.is_integrity() => {
+            Err(Failure::new(Exit::Integrity, error).leaving("nothing was changed").cured_by(
+                "take the dcos-node that lies beside the build, or give the --bootstrap-url of the build that this one was published for; on the bootstrap server: dcos-node publish --check DIR",
+            ))
+        }
+        other => Ok(other),
+    }
 }
 
 /// Collects the facts and judges them.
@@ -107,7 +120,8 @@ pub(super) async fn check(
     let outside = Outside { root, systemd: world.systemd.as_ref(), clock, settings: &settings, ip_detect: script.as_deref() };
     let host = Host::look(outside, source, artifacts).await;
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
-    let facts = Facts { host: &host, node, settings: &settings, role, live, reset_identity };
+    let build = build.map(|(build, _)| build);
+    let facts = Facts { host: &host, node, settings: &settings, build, role, live, reset_identity };
     let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };
     if let Some(reason) = &request.skip_all {
         report.skip_what_failed(reason);
@@ -131,6 +145,7 @@ pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
     let host = Host::look_alone(&world.root, world.systemd.as_ref(), world.clock.as_ref()).await;
     let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
     let settings = Settings::read(active);
-    let facts = Facts { host: &host, node, settings: &settings, role: node.role(), live: world.is_live(), reset_identity: false };
+    let (role, live) = (node.role(), world.is_live());
+    let facts = Facts { host: &host, node, settings: &settings, build: None, role, live, reset_identity: false };
     preflight::judge(&facts, &[])
 }

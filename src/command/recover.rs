@@ -62,7 +62,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             Ok(Outcome::Uninstalled)
         }
         Some(Intent::Install(intent)) => {
-            let site = world.site(world.source(None, &intent.fetching, Some(&node))?, &intent.fetching)?;
+            let site = world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
             let journal = Journal::open(&world.root)?;
             go_on(*intent, &site, &journal, request.at_boot, world).await
         }

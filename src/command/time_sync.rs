@@ -89,6 +89,7 @@ mod tests {
             patience: Duration::ZERO,
             command_line: String::new(),
             ca_file: None,
+            stamp: None,
         };
         (world, clock, news)
     }

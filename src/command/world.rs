@@ -14,6 +14,7 @@ use crate::dcos::event::Events;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::Intent;
+use crate::dcos::stamp::Stamp;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
 use crate::system::clock::Clock;
@@ -22,7 +23,7 @@ use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::{Mirrors, Source};
 use crate::system::systemd::Systemd;
-use crate::system::{digest, files};
+use crate::system::{digest, files, slot};
 
 /// The outside of a command, made once by `main` and by tests.
 #[derive(Clone)]
@@ -43,6 +44,14 @@ pub struct World {
     pub command_line: String,
     /// Certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// The stamp of this program, or why it cannot be used; none for a program that was not published.
+    pub stamp: Option<Result<Stamp, String>>,
+}
+
+/// Reads the stamp of the program that runs.
+pub fn own_stamp() -> Option<Result<Stamp, String>> {
+    let text = slot::own().map_err(|e| e.to_string()).transpose()?;
+    Some(text.and_then(|text| Stamp::parse(&text)))
 }
 
 impl World {
@@ -84,14 +93,42 @@ impl World {
         std::env::temp_dir().join(format!("dcos-node-{}.lock", &name[..16]))
     }
 
-    /// Where packages come from: what was asked for, else what the node recorded.
+    /// What this program was published for; none if it was not.
+    ///
+    /// # Errors
+    /// The stamp is damaged: then nothing of the program is to be trusted.
+    pub(super) fn stamp(&self) -> Result<Option<&Stamp>, Failure> {
+        self.stamp.as_ref().map(Result::as_ref).transpose().map_err(|why| {
+            Failure::new(Exit::Integrity, anyhow::anyhow!("this dcos-node cannot be trusted: {why}"))
+                .leaving("nothing was changed")
+                .cured_by("download it again, and compare its SHA-256 with the one that dcos-node publish printed")
+        })
+    }
+
+    /// The SHA-256 that the build index must have; none if any will do.
+    pub(super) fn digest(&self) -> Result<Option<&str>, Failure> {
+        Ok(self.stamp()?.map(|stamp| stamp.index_sha256.as_str()))
+    }
+
+    /// Where packages come from: what was asked for, else what this program was published with, else what the node recorded.
     pub(super) fn source(&self, asked: Option<&str>, fetching: &Fetching, node: Option<&Node>) -> Result<Option<Mirrors>, Failure> {
-        let recorded = node.and_then(|node| match (&node.story.intent, &node.receipt) {
+        match asked.or(self.stamp()?.map(|stamp| stamp.bootstrap_url.as_str())) {
+            Some(place) => self.source_at(place, fetching).map(Some),
+            None => node.map_or(Ok(None), |node| self.recorded_source(fetching, node)),
+        }
+    }
+
+    /// Where the packages of this node come from, as it recorded: an install that goes on goes on with what it began with.
+    pub(super) fn recorded_source(&self, fetching: &Fetching, node: &Node) -> Result<Option<Mirrors>, Failure> {
+        let recorded = match (&node.story.intent, &node.receipt) {
             (Some(Intent::Install(intent)), _) => Some(intent.build.url.as_str()),
             (_, Some(receipt)) => Some(receipt.build.url.as_str()),
             _ => None,
-        });
-        let Some(place) = asked.or(recorded) else { return Ok(None) };
+        };
+        recorded.map(|place| self.source_at(place, fetching)).transpose()
+    }
+
+    fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
         let options =
             http::Options { ca_file: self.ca_file.clone(), bytes_per_second: fetching.bytes_per_second, ..http::Options::default() };
         let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
@@ -101,7 +138,7 @@ impl World {
             })
         };
         let others: Vec<Source> = fetching.mirrors.iter().map(|place| parsed("--mirror", place)).collect::<Result<_, _>>()?;
-        Ok(Some(Mirrors::new(parsed("--bootstrap-url", place)?, others)))
+        Ok(Mirrors::new(parsed("--bootstrap-url", place)?, others))
     }
 
     /// Where actions work.
@@ -123,6 +160,11 @@ impl World {
 
     /// The time, as receipts and journals write it.
     pub(super) fn now(&self) -> String {
+        World::time()
+    }
+
+    /// The same, for who outlives the world.
+    pub(super) fn time() -> String {
         moment::rfc3339(SystemTime::now())
     }
 

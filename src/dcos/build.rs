@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::id::PackageId;
-use super::index::{Artifact, Artifacts};
+use super::index::{Artifact, Artifacts, Content, INDEX, Index, SCHEMA, Unusable};
 use super::installer_script::NodeFile;
+use super::settings::Version;
 
 /// Names the id of the newest bootstrap archive.
 pub const BOOTSTRAP_LATEST: &str = "bootstrap.latest";
@@ -51,6 +52,53 @@ pub enum Difference {
 }
 
 impl Build {
+    /// The build that an index describes, read from `url`.
+    ///
+    /// # Errors
+    /// The index does not know an archive that an install needs.
+    pub fn of_index(index: Index, url: String, sha256: String) -> Result<Build, InvalidBuild> {
+        let build = Build {
+            url,
+            bootstrap_id: index.bootstrap_id,
+            package_list_id: index.package_list_id,
+            bootstrap_packages: index.bootstrap_packages,
+            packages: index.packages,
+            node_files: index.node_files,
+            artifacts: index.artifacts,
+            index_sha256: Some(sha256),
+        };
+        match build.archives().iter().find(|path| build.content(path).is_none()) {
+            Some(path) => Err(InvalidBuild { file: INDEX.to_owned(), reason: format!("does not say what is in {path}") }),
+            None => Ok(build),
+        }
+    }
+
+    /// The index of this build, with what is known of its archives.
+    pub fn index(&self, version: Option<Version>, artifacts: Artifacts) -> Index {
+        Index {
+            schema: SCHEMA,
+            written_by: env!("CARGO_PKG_VERSION").to_owned(),
+            version,
+            bootstrap_id: self.bootstrap_id.clone(),
+            package_list_id: self.package_list_id.clone(),
+            bootstrap_packages: self.bootstrap_packages.clone(),
+            packages: self.packages.clone(),
+            artifacts,
+            node_files: self.node_files.clone(),
+        }
+    }
+
+    /// Every archive that an install fetches, by its path in the serve directory.
+    pub fn archives(&self) -> Vec<String> {
+        let bootstrap = Build::bootstrap_archive(&self.bootstrap_id);
+        [bootstrap].into_iter().chain(self.to_fetch().into_iter().map(|id| id.archive())).collect()
+    }
+
+    /// What an archive unpacks to; none for a classic serve directory.
+    pub fn content(&self, path: &str) -> Option<&Content> {
+        self.artifact(path)?.content.as_ref()
+    }
+
     /// Where the bootstrap archive lies in the serve directory.
     pub fn bootstrap_archive(bootstrap_id: &str) -> String {
         format!("bootstrap/{bootstrap_id}.bootstrap.tar.xz")
@@ -120,6 +168,13 @@ impl std::fmt::Display for Difference {
 pub struct InvalidBuild {
     file: String,
     reason: String,
+}
+
+impl InvalidBuild {
+    /// An index that cannot be used.
+    pub fn index(file: &str, reason: &Unusable) -> InvalidBuild {
+        InvalidBuild { file: file.to_owned(), reason: reason.to_string() }
+    }
 }
 
 /// Reads the one id in a `.latest` file; white space around it does not count.

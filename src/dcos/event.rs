@@ -51,6 +51,23 @@ pub enum Event {
         /// For people.
         text: String,
     },
+    /// The file server gave an answer.
+    Answered {
+        /// When it ended.
+        at: String,
+        /// The address of who asked.
+        client: String,
+        /// As it was asked.
+        method: String,
+        /// As it was asked, still encoded.
+        path: String,
+        /// The status.
+        status: u16,
+        /// Bytes of the body that were sent.
+        bytes: u64,
+        /// How long it took.
+        milliseconds: u64,
+    },
     /// Worth knowing.
     Note {
         /// For people.

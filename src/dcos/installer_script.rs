@@ -92,10 +92,40 @@ pub fn node_files(script: &str) -> Result<Vec<NodeFile>, Unreadable> {
             at += 1;
         }
     }
+    expected(&files)?;
+    Ok(files)
+}
+
+/// Checks node files that come from elsewhere as strictly as those that are read from a script.
+///
+/// # Errors
+/// A path that is not absolute or leads elsewhere, a mode that is none, and setup flags that are missing.
+pub fn check(files: &[NodeFile]) -> Result<(), Unreadable> {
+    for (line, file) in (1..).zip(files) {
+        absolute(&file.path.to_string_lossy(), line)?;
+        if file.mode > 0o7777 {
+            return Err(Unreadable::NotAMode { line, mode: format!("{:o}", file.mode) });
+        }
+    }
+    expected(files)
+}
+
+fn expected(files: &[NodeFile]) -> Result<(), Unreadable> {
     match EXPECTED.into_iter().find(|path| !files.iter().any(|f| f.path.as_os_str() == *path)) {
         Some(path) => Err(Unreadable::Missing(path)),
-        None => Ok(files),
+        None => Ok(()),
     }
+}
+
+/// The bootstrap URL that a build was made for: `dcos-download.service` fetches the bootstrap archive from it, and pkgpanda's setup flag names it.
+pub fn bootstrap_url(files: &[NodeFile]) -> Option<String> {
+    let fetched = files.iter().filter(|file| file.path.ends_with("dcos-download.service")).find_map(|file| {
+        let word = file.content.split_whitespace().map(unquoted).find(|word| word.ends_with(".bootstrap.tar.xz"))?;
+        Some(word.rsplit_once("/bootstrap/")?.0.to_owned())
+    });
+    let flag = || files.iter().find(|file| file.path.as_os_str() == layout::REPOSITORY_URL).map(|file| file.content.trim().to_owned());
+    let url = fetched.or_else(flag)?;
+    Some(url.trim_end_matches('/').to_owned()).filter(|url| url.contains("://") && !url.contains(char::is_whitespace))
 }
 
 /// `cat <<'EOF' > "PATH"`: the end marker and the path.
@@ -200,6 +230,18 @@ mod tests {
         assert!(matches!(node_files(&SCRIPT.replace("/etc/mesosphere/setup-flags/", "/etc/../")), Err(Unreadable::NotAPath { .. })));
         assert!(matches!(node_files("cat <<'EOF' > \"/etc/x\"\nabc\n"), Err(Unreadable::NoEnd { line: 1, .. })));
         assert!(matches!(node_files("<html>404</html>"), Err(Unreadable::Missing(_))));
+    }
+
+    #[test]
+    fn the_bootstrap_url_is_the_one_that_the_units_use() {
+        let file = |path: &str, content: &str| NodeFile { path: path.into(), mode: 0o644, content: content.into() };
+        let flag = file(layout::REPOSITORY_URL, "http://flag:80/x\n\n");
+        let unit =
+            "[Service]\nExecStart=/usr/bin/curl --keepalive-time 2 -o /tmp/b.tar.xz \"https://b:8080/p/bootstrap/a1.bootstrap.tar.xz\"\n";
+        let download = file("/etc/systemd/system/dcos-download.service", unit);
+        assert_eq!(bootstrap_url(&[flag.clone(), download]).as_deref(), Some("https://b:8080/p"));
+        assert_eq!(bootstrap_url(&[flag]).as_deref(), Some("http://flag:80/x"));
+        assert_eq!(bootstrap_url(&[file(layout::REPOSITORY_URL, "\n\n")]), None);
     }
 
     #[test]

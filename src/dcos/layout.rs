@@ -15,6 +15,8 @@ pub const ACTIVE: &str = "/opt/mesosphere/active";
 pub const LIBRARIES: &str = "/opt/mesosphere/lib";
 /// Where DC/OS' units find programs (`environment`, `pkgpanda/__init__.py`).
 pub const PROGRAM_PATH: &str = "/opt/mesosphere/bin:/usr/bin:/bin:/sbin";
+/// Configuration of everything.
+pub const ETC: &str = "/etc";
 /// Configuration of the node that is not part of a package.
 pub const ETC_MESOSPHERE: &str = "/etc/mesosphere";
 /// One empty file, named as the role.

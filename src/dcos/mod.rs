@@ -25,4 +25,5 @@ pub mod receipt;
 pub mod resolv_conf;
 pub mod role;
 pub mod settings;
+pub mod stamp;
 pub mod units;

@@ -1,10 +1,14 @@
-//! What a classic serve directory offers.
+//! What a serve directory offers: a published build by its index, a classic one by the files that `dcos_generate_config.sh` writes.
+
+use std::collections::BTreeMap;
+use std::io::Read;
 
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build, INSTALLER_SCRIPT, InvalidBuild, PACKAGE_LIST_LATEST, parse_latest, parse_package_list};
 use crate::dcos::id::PackageId;
-use crate::dcos::index::Artifacts;
+use crate::dcos::index::{self, Artifacts, INDEX, Index, preferred};
 use crate::dcos::installer_script;
 use crate::dcos::settings::{CONFIG_MEMBERS, Settings, VERSION_MEMBER};
+use crate::system::digest::{self, Hashing};
 use crate::system::source::{self, Source};
 use crate::system::{archive, unpack};
 
@@ -43,13 +47,96 @@ pub enum Error {
         /// Why.
         source: anyhow::Error,
     },
+    /// The server has a published build, but not the one that this program was published for.
+    #[error(
+        "this dcos-node was published for another build than the server has: the SHA-256 of its index is {expected}, the server has {}",
+        found.as_deref().unwrap_or("no index")
+    )]
+    OtherIndex {
+        /// The SHA-256 in our stamp.
+        expected: String,
+        /// That of the server's index; none if it has no index.
+        found: Option<String>,
+    },
+    /// A configuration package is not the one that the index knows.
+    #[error("{archive} of the build is not what was published: its SHA-256 is {found}; the build index says {expected}")]
+    OtherArchive {
+        /// Relative to the serve directory.
+        archive: String,
+        /// The SHA-256 in the index.
+        expected: String,
+        /// That of what came.
+        found: String,
+    },
 }
 
-/// Reads everything but the packages.
+impl Error {
+    /// Whether what the server gave is provably not what was published.
+    pub fn is_integrity(&self) -> bool {
+        matches!(self, Error::OtherIndex { .. } | Error::OtherArchive { .. })
+    }
+}
+
+/// Reads everything but the packages: from the index where there is one. With a digest no other index counts, and a directory without is refused.
 ///
 /// # Errors
 /// The first file that is missing or wrong.
-pub async fn build(source: &Source) -> Result<Build, Error> {
+pub async fn build(source: &Source, digest: Option<&str>) -> Result<Build, Error> {
+    match index(source, digest).await? {
+        Some((index, sha256)) => Ok(Build::of_index(index, source.to_string(), sha256)?),
+        None => classic(source).await,
+    }
+}
+
+/// The index and its SHA-256; none for a classic serve directory. After a newer build was published, the older ones stay under their own names.
+async fn index(source: &Source, digest: Option<&str>) -> Result<Option<(Index, String)>, Error> {
+    let newest = text_if_there(source, INDEX).await?;
+    let found = newest.as_deref().map(sha256);
+    let (file, text, sha256) = match (newest, found, digest) {
+        (None, _, None) => return Ok(None),
+        (Some(text), Some(found), wanted) if wanted.is_none_or(|wanted| wanted == found) => (INDEX.to_owned(), text, found),
+        (_, found, wanted) => {
+            let expected = wanted.unwrap_or_default().to_owned();
+            let kept = index::kept(&expected);
+            match text_if_there(source, &kept).await?.filter(|text| sha256(text) == expected) {
+                Some(text) => (kept, text, expected),
+                None => return Err(Error::OtherIndex { expected, found }),
+            }
+        }
+    };
+    let index = Index::parse(&text).map_err(|reason| InvalidBuild::index(&file, &reason))?;
+    Ok(Some((index, sha256)))
+}
+
+async fn text_if_there(source: &Source, file: &str) -> Result<Option<Vec<u8>>, Error> {
+    match source.read(file, index::LONGEST).await {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(source) => Err(Error::Fetch { file: file.to_owned(), source }),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    digest::hex(&digest::sha256(bytes))
+}
+
+/// What `dcos_generate_config.sh` wrote after the build was published, in words; none if nothing did, and for a classic serve directory.
+pub async fn made_since(source: &Source, build: &Build) -> Option<String> {
+    build.index_sha256.as_ref()?;
+    let mut made = Vec::new();
+    for (file, published) in [(BOOTSTRAP_LATEST, &build.bootstrap_id), (PACKAGE_LIST_LATEST, &build.package_list_id)] {
+        // A server that gives the published files only is fine.
+        let latest = small(source, file).await.ok().and_then(|text| parse_latest(file, &text).ok());
+        made.extend(latest.filter(|latest| latest != published).map(|latest| format!("{file} names {latest}, the index {published}")));
+    }
+    (!made.is_empty()).then(|| made.join("; "))
+}
+
+/// Reads a classic serve directory.
+///
+/// # Errors
+/// The first file that is missing or wrong.
+pub async fn classic(source: &Source) -> Result<Build, Error> {
     let bootstrap_id = parse_latest(BOOTSTRAP_LATEST, &small(source, BOOTSTRAP_LATEST).await?)?;
     let package_list_id = parse_latest(PACKAGE_LIST_LATEST, &small(source, PACKAGE_LIST_LATEST).await?)?;
     let (list, active) = (Build::package_list(&package_list_id), Build::bootstrap_active(&bootstrap_id));
@@ -72,14 +159,14 @@ pub async fn build(source: &Source) -> Result<Build, Error> {
 /// Reads the cluster's settings out of the small packages that hold them, in memory.
 ///
 /// # Errors
-/// A package that is listed but cannot be had or read.
+/// A package that is listed but cannot be had or read, or is not the one that the index knows.
 pub async fn settings(source: &Source, build: &Build) -> Result<Settings, Error> {
-    let mut members = std::collections::BTreeMap::new();
+    let mut members = BTreeMap::new();
     if let Some(config) = build.config_package() {
-        members.extend(select(source, config, &CONFIG_MEMBERS).await?);
+        members.extend(select(source, build, config, &CONFIG_MEMBERS).await?);
     }
     if let Some(metadata) = build.metadata_package() {
-        members.extend(select(source, metadata, &[VERSION_MEMBER]).await?);
+        members.extend(select(source, build, metadata, &[VERSION_MEMBER]).await?);
     }
     Ok(Settings::read(|member| members.get(member).cloned()))
 }
@@ -90,14 +177,32 @@ async fn small(source: &Source, file: &str) -> Result<Vec<u8>, Error> {
 
 async fn select(
     source: &Source,
+    build: &Build,
     id: &PackageId,
     wanted: &'static [&'static str],
-) -> Result<std::collections::BTreeMap<String, Vec<u8>>, Error> {
-    let archive = id.archive();
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let path = id.archive();
+    let (archive, expected) = preferred(&path, build.artifact(&path));
+    let (archive, expected) = (archive.to_owned(), expected.map(str::to_owned));
     let download = source.open(&archive).await.map_err(|source| Error::Fetch { file: archive.clone(), source })?;
-    let selected = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
-        Ok(unpack::select(archive::decode(download.reader, DECODER_MEMORY)?, wanted, MEMBER)?)
+    let selected = tokio::task::spawn_blocking(move || {
+        let mut reader = Hashing::new(download.reader);
+        let members = members(&mut reader, wanted);
+        // What the decoder did not take counts too: a damaged archive is told from another one.
+        let drained = std::io::copy(&mut reader, &mut std::io::sink());
+        (members, drained.map(|_| digest::hex(&reader.finish().1)))
     })
     .await;
-    selected.map_err(anyhow::Error::from).and_then(|result| result).map_err(|source| Error::Damaged { archive, source })
+    let damaged = |source: anyhow::Error| Error::Damaged { archive: archive.clone(), source };
+    let (members, found) = selected.map_err(|e| damaged(e.into()))?;
+    match (members, found, expected) {
+        (_, Ok(found), Some(expected)) if found != expected => Err(Error::OtherArchive { archive, expected, found }),
+        (Err(error), ..) => Err(damaged(error)),
+        (Ok(_), Err(error), _) => Err(damaged(error.into())),
+        (Ok(members), ..) => Ok(members),
+    }
+}
+
+fn members(reader: impl Read, wanted: &[&str]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    Ok(unpack::select(archive::decode(reader, DECODER_MEMORY)?, wanted, MEMBER)?)
 }

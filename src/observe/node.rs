@@ -26,6 +26,8 @@ pub struct Node {
     pub receipt: Option<Receipt>,
     /// Packages that `active` links to; empty if there is no `active`.
     pub active: BTreeSet<PackageId>,
+    /// Packages that an install need not fetch: they have their final names and our manifests. Empty for who cannot read those.
+    pub whole: BTreeSet<PackageId>,
     /// Which of the eight active names are there.
     pub active_names: Vec<String>,
     /// Roles in `/etc/mesosphere/roles`.
@@ -92,6 +94,7 @@ impl Node {
         };
         let mut node = Node {
             active: pkgpanda_swap::packages(root, Path::new(layout::ACTIVE))?,
+            whole: if unreadable { BTreeSet::new() } else { whole(root)? },
             active_names: layout::ACTIVE_NAMES
                 .iter()
                 .filter(|n| files::exists(&root.at(layout::active_name(n))))
@@ -174,6 +177,12 @@ fn story(root: &Root) -> anyhow::Result<Story> {
 fn receipt(root: &Root) -> anyhow::Result<Option<Receipt>> {
     let text = files::read(&root.at(layout::RECEIPT), 256 << 20)?;
     text.map(|text| Receipt::parse(&text).with_context(|| format!("{} cannot be used", layout::RECEIPT))).transpose()
+}
+
+fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
+    let manifests = names(root, layout::MANIFESTS)?;
+    let ids = manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
+    Ok(ids.filter(|id| root.resolved(layout::package(id)).is_dir()).collect())
 }
 
 fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {

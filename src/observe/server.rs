@@ -11,6 +11,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::build;
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
+use crate::dcos::index::preferred;
 use crate::dcos::settings::Settings;
 use crate::system::http::{self, Address, Body, Client, Kind};
 use crate::system::reach;
@@ -66,6 +67,22 @@ pub struct Server {
     pub build: Layer<String>,
     /// Whether every artifact of the build is there.
     pub artifacts: Layer<Artifacts>,
+    /// Whether the build was published, and if so what was made there since, in words.
+    pub published: Published,
+}
+
+/// Whether a build has an index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Published {
+    /// That is not known.
+    #[default]
+    Unknown,
+    /// It has none.
+    Classic,
+    /// It has one, and it is the newest that the server has.
+    Newest,
+    /// It has one, but the build was generated again after it was published.
+    Outdated(String),
 }
 
 /// The layers before the build.
@@ -124,19 +141,25 @@ const LONGEST_TEXT: usize = 300;
 
 impl Server {
     /// Looks at everything before the artifacts, and reads the build. After the first broken layer nothing is tried.
-    pub async fn look(source: &Source, limits: &Limits) -> (Server, Result<(Build, Settings), build::Error>) {
+    ///
+    /// With a digest no other build counts than the one whose index has it.
+    pub async fn look(source: &Source, digest: Option<&str>, limits: &Limits) -> (Server, Result<(Build, Settings), build::Error>) {
         let network = match source {
             Source::Server { client, base } => Some(Network::look(client, base, limits).await),
             Source::Directory(_) => None,
         };
-        let mut server = Server { place: source.to_string(), network, build: Layer::NotReached, artifacts: Layer::NotReached };
+        let place = source.to_string();
+        let mut server = Server { place, network, build: Layer::NotReached, artifacts: Layer::NotReached, published: Published::Unknown };
         if let Some(why) = server.network.as_ref().and_then(Network::broken) {
             return (server, Err(build::Error::Unreached(why)));
         }
         let began = Instant::now();
-        let read = read(source, limits).await;
+        let read = read(source, digest, limits).await;
         let result = match &read {
-            Ok((build, settings)) => Ok(summary(build, settings)),
+            Ok((build, settings)) => {
+                server.published = published(source, build, limits).await;
+                Ok(summary(build, settings))
+            }
             Err(error) => Err(brief(&chain(error))),
         };
         server.build = Layer::Reached { took: began.elapsed(), result };
@@ -250,9 +273,9 @@ async fn connections(addresses: &[IpAddr], port: u16, limits: &Limits) -> Layer<
     Layer::Reached { took: began.elapsed(), result }
 }
 
-async fn read(source: &Source, limits: &Limits) -> Result<(Build, Settings), build::Error> {
+async fn read(source: &Source, digest: Option<&str>, limits: &Limits) -> Result<(Build, Settings), build::Error> {
     let reading = async {
-        let build = build::build(source).await?;
+        let build = build::build(source, digest).await?;
         let settings = build::settings(source, &build).await?;
         Ok((build, settings))
     };
@@ -262,9 +285,18 @@ async fn read(source: &Source, limits: &Limits) -> Result<(Build, Settings), bui
     }
 }
 
+async fn published(source: &Source, build: &Build, limits: &Limits) -> Published {
+    if build.index_sha256.is_none() {
+        return Published::Classic;
+    }
+    match build::made_since(&source.impatient(limits.answer), build).await {
+        Some(made) => Published::Outdated(made),
+        None => Published::Newest,
+    }
+}
+
 async fn artifacts(source: &Source, build: &Build) -> Artifacts {
-    let packages = build.to_fetch();
-    let names = packages.iter().map(|id| id.archive()).chain([Build::bootstrap_archive(&build.bootstrap_id)]);
+    let names = build.archives().into_iter().map(|path| preferred(&path, build.artifact(&path)).0.to_owned());
     let ask = |name: String| async move { (source.presence(&name).await, name) };
     let mut answers = stream::iter(names).map(ask).buffer_unordered(AT_ONCE);
     let mut artifacts = Artifacts::default();

@@ -28,21 +28,13 @@ pub struct Place {
 /// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it could not be looked at.
 pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
     let mounts = mounts::all(&root.resolved(layout::PROC)).map_err(|e| super::told(&e));
-    let paths = [
-        layout::MESOSPHERE,
-        layout::STATE,
-        layout::MESOS_WORK,
-        docker,
-        layout::VAR,
-        layout::TMP,
-        layout::ETC_MESOSPHERE,
-        layout::SYSTEM_UNITS,
-    ];
+    let running = [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
+    let installing = [layout::REPOSITORY, layout::ETC, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::OUR_STATE];
     let look = |path: &str| {
         let mounts = mounts.as_ref().map_err(Clone::clone)?;
         place(&mounts::nearest(&root.resolved(path)), path, mounts)
     };
-    paths.into_iter().map(|path| (path.to_owned(), look(path))).collect()
+    running.into_iter().chain(installing).map(|path| (path.to_owned(), look(path))).collect()
 }
 
 fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {

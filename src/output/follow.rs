@@ -96,6 +96,9 @@ impl Teller {
             Event::Warning { text } => self.line(&format!("{} {text}", self.paint.doubtful("warning:"))),
             _ if self.quiet => {}
             Event::Note { text } => self.line(text),
+            Event::Answered { at, client, method, path, status, bytes, milliseconds } => {
+                self.line(&format!("{at} {client} {method} {path} {status} {bytes} {milliseconds}ms"))
+            }
             Event::Waiting { text } => self.line(&format!("waiting {text}")),
             Event::Undone { text } if self.verbose => self.line(text),
             Event::Begun { text, .. } if self.verbose => self.line(text),
@@ -155,5 +158,5 @@ fn is_long(key: &str) -> bool {
 }
 
 fn is_fetch(key: &str) -> bool {
-    key.starts_with("package ") || key.starts_with("bootstrap ")
+    ["package ", "bootstrap ", "archive "].iter().any(|k| key.starts_with(k))
 }

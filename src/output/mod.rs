@@ -8,6 +8,7 @@ pub mod log;
 pub mod outcome;
 pub mod paint;
 pub mod preflight;
+pub mod publish;
 pub mod status;
 pub mod table;
 

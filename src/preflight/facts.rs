@@ -1,5 +1,6 @@
 //! What is judged.
 
+use crate::dcos::build::Build;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
 use crate::observe::host::Host;
@@ -14,6 +15,8 @@ pub struct Facts<'a> {
     pub node: &'a Node,
     /// What the build says about the cluster.
     pub settings: &'a Settings,
+    /// The build that is offered; none if there is none or it cannot be read.
+    pub build: Option<&'a Build>,
     /// The role that the node will have; none checks what all roles need.
     pub role: Option<Role>,
     /// Whether the node is this machine, and not a directory that will be one.

@@ -15,6 +15,7 @@ mod kernel;
 mod neighbours;
 mod ports;
 pub mod report;
+mod room;
 pub mod rule;
 mod server;
 mod software;
@@ -38,6 +39,7 @@ pub fn table() -> impl Iterator<Item = &'static Rule> {
         kernel::RULES,
         software::RULES,
         storage::RULES,
+        room::RULES,
         docker::RULES,
         neighbours::RULES,
         ports::RULES,

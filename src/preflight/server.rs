@@ -6,7 +6,7 @@ use super::Facts;
 use super::clock::fault;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::moment::rfc3339;
-use crate::observe::server::{Artifacts, Connection, Layer, Network, Server, Setting, Validity};
+use crate::observe::server::{Artifacts, Connection, Layer, Network, Published, Server, Setting, Validity};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -96,6 +96,17 @@ pub(super) const RULES: &[Rule] = &[
         source: "gen/dcos-services.yaml: dcos-download.service; pkgpanda/actions.py: fetch_package",
         cure: "copy genconf/serve to the server again, all of it",
         look: artifacts,
+    },
+    Rule {
+        id: "bootstrap.index",
+        skippable: true,
+        severity: Severity::Warn,
+        except: &[],
+        expected: "the index is of the newest build that the server has",
+        why: "after a build is generated again, nodes install the one that was published before",
+        source: "ours: dcos-node publish",
+        cure: "on the bootstrap server: dcos-node publish DIR, then take its dcos-node",
+        look: index,
     },
 ];
 
@@ -248,6 +259,16 @@ fn complete(artifacts: &Artifacts, took: String) -> Finding {
     }
     let without = if *of_unknown_length > 0 { format!(" and {of_unknown_length} of unknown length") } else { String::new() };
     Finding::good(format!("{count} files, {:.1} MiB{without} ({took})", *bytes as f64 / f64::from(1 << 20)))
+}
+
+fn index(facts: &Facts<'_>) -> Finding {
+    match facts.host.server.as_ref().map(|server| &server.published) {
+        None => Finding::not_here("no --bootstrap-url given"),
+        Some(Published::Unknown) => Finding::not_here("not reached"),
+        Some(Published::Classic) => Finding::not_here("the build was not published, so it has no digests"),
+        Some(Published::Newest) => Finding::good("published, and everything is verified"),
+        Some(Published::Outdated(made)) => Finding::bad(format!("the build was generated again after it was published: {made}")),
+    }
 }
 
 /// The first few of a list, and how many more there are.

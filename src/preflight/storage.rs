@@ -239,7 +239,8 @@ pub(super) fn has(place: &Place, option: &str) -> bool {
     place.options.iter().any(|o| o == option)
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes in words.
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{bytes} bytes"),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),

@@ -21,6 +21,12 @@ impl Clock for KernelClock {
     }
 }
 
+/// Processor time that this thread has used.
+pub fn thread_time() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
 /// How good the clock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {

@@ -25,6 +25,11 @@ impl<R: Read> Hashing<R> {
     pub fn finish(self) -> (u64, [u8; 32]) {
         (self.bytes, self.hasher.finalize().into())
     }
+
+    /// The same, with the reader.
+    pub fn into_parts(self) -> (R, u64, [u8; 32]) {
+        (self.inner, self.bytes, self.hasher.finalize().into())
+    }
 }
 
 impl<R: Read> Read for Hashing<R> {

@@ -225,6 +225,35 @@ pub fn landlock_restrict_self(ruleset: impl AsFd) -> io::Result<()> {
     done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_fd().as_raw_fd(), 0 as libc::c_uint) })
 }
 
+/// Length of the slot in the program file that [`super::slot`] reads and fills, in bytes.
+pub const SLOT_BYTES: usize = 8192;
+/// Length of the magic at its beginning.
+pub const MAGIC_BYTES: usize = 32;
+
+/// The slot, in a section of its own: `strip` takes no section away that is loaded.
+#[used]
+#[unsafe(link_section = ".dcos_node_stamp")]
+static SLOT: [u8; SLOT_BYTES] = empty_slot();
+
+/// The magic and zeros. It is made at compile time only, so that the program has the magic at one place.
+const fn empty_slot() -> [u8; SLOT_BYTES] {
+    const MAGIC: [u8; MAGIC_BYTES] = *b"\x00dcos-node stamp\xd2\x9c\x41\xe7\x0b\x86\xf3\x5a\x1d\xb8\x62\x94\xcf\x37\x0e\xa1";
+    let mut slot = [0; SLOT_BYTES];
+    let mut at = 0;
+    while at < MAGIC_BYTES {
+        slot[at] = MAGIC[at];
+        at += 1;
+    }
+    slot
+}
+
+/// What the slot of this very program holds: the file may have been changed after it was compiled.
+pub fn slot() -> Vec<u8> {
+    let start = (&raw const SLOT).cast::<u8>();
+    // SAFETY: all offsets are inside of the static, which nobody writes to. Volatile, or the compiler would put in what it knows of it.
+    (0..SLOT_BYTES).map(|offset| unsafe { start.add(offset).read_volatile() }).collect()
+}
+
 fn done(result: libc::c_long) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -11,6 +11,7 @@ mod names;
 mod pax;
 mod record;
 mod sparse;
+mod survey;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use tree::{Attributes, Tree};
 pub use entry::{Entry, Kind, Unpacked};
 pub use error::Error;
 pub use names::Names;
+pub use survey::{Seen, Surveyed, look_through};
 
 /// Directories in one another; deeper paths are no package, and each level costs an open handle.
 const MAX_DEPTH: usize = 128;

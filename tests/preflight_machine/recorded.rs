@@ -1,5 +1,6 @@
 //! Recorded facts, and what the table of checks says about them.
 
+use dcos_node::dcos::build::Build;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::{Settings, Version};
 use dcos_node::observe::host::{Host, Outside};
@@ -14,6 +15,7 @@ pub struct Recorded {
     pub host: Host,
     pub node: Node,
     pub settings: Settings,
+    pub build: Option<Build>,
     pub role: Option<Role>,
 }
 
@@ -27,7 +29,7 @@ impl Recorded {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let host = runtime.block_on(Host::look(outside, None, async { None }));
         let node = Node::look(&root).expect("an empty node");
-        Recorded { host, node, settings: Settings::default(), role: None }
+        Recorded { host, node, settings: Settings::default(), build: None, role: None }
     }
 
     /// For a node of this role, with a build of this version.
@@ -54,8 +56,8 @@ impl Recorded {
 
     /// What one check says.
     pub fn check(&self, id: &str) -> Check {
-        let facts =
-            Facts { host: &self.host, node: &self.node, settings: &self.settings, role: self.role, live: true, reset_identity: false };
+        let Recorded { host, node, settings, build, role } = self;
+        let facts = Facts { host, node, settings, build: build.as_ref(), role: *role, live: true, reset_identity: false };
         let report = preflight::judge(&facts, &[]);
         report.checks.into_iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
     }
