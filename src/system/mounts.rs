@@ -73,7 +73,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
         match (first, digits) {
             (b'\\', Some(byte)) => {
                 bytes.push(byte);
-                rest = &after[3..];
+                rest = after.get(3..).unwrap_or_default();
             }
             _ => {
                 bytes.push(*first);

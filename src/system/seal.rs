@@ -136,7 +136,7 @@ fn unescaped(field: &str) -> PathBuf {
         match (first, octal) {
             (b'\\', Some(byte)) => {
                 bytes.push(byte);
-                rest = &after[3..];
+                rest = after.get(3..).unwrap_or_default();
             }
             _ => {
                 bytes.push(*first);
