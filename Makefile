@@ -34,8 +34,9 @@ static:
 	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
 
 # Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a shard of it, another one at each commit.
+# One test after another: each works on all processors.
 crash-matrix:
-	CRASH_MATRIX=all cargo test --locked --test crash -- --nocapture
+	CRASH_MATRIX=all cargo test --locked --no-fail-fast --test crash -- --nocapture --test-threads=1
 
 # Real nodes that are killed, switched off hard, or lose their power and all that was not synced; `make test` takes a few of each.
 crash-real: setup

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that know nothing of DC/OS.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod action;
 pub mod cli;

@@ -1,4 +1,5 @@
 //! The wiring: log and output, one command, its value, the exit code.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::process::ExitCode;
 use std::sync::Arc;

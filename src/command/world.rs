@@ -89,8 +89,8 @@ impl World {
     /// A lock for a directory lies outside of it, so that it does not become part of the image.
     fn offline_lock(&self) -> PathBuf {
         let directory = self.root.resolved("/");
-        let name = digest::hex(&digest::sha256(directory.as_os_str().as_encoded_bytes()));
-        std::env::temp_dir().join(format!("dcos-node-{}.lock", &name[..16]))
+        let name: String = digest::hex(&digest::sha256(directory.as_os_str().as_encoded_bytes())).chars().take(16).collect();
+        std::env::temp_dir().join(format!("dcos-node-{name}.lock"))
     }
 
     /// What this program was published for; none if it was not.

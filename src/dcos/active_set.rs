@@ -223,8 +223,10 @@ impl ActiveSet {
 
 fn names_are_unique(packages: &[Package], problems: &mut Vec<Problem>) {
     for pair in packages.windows(2) {
-        if pair[0].id.name() == pair[1].id.name() {
-            problems.push(Problem::RepeatedName { first: pair[0].id.clone(), second: pair[1].id.clone() });
+        if let [first, second] = pair
+            && first.id.name() == second.id.name()
+        {
+            problems.push(Problem::RepeatedName { first: first.id.clone(), second: second.id.clone() });
         }
     }
 }

@@ -66,9 +66,9 @@ pub fn node_files(script: &str) -> Result<Vec<NodeFile>, Unreadable> {
     let mut files = Vec::new();
     let mut certificate = None;
     let mut at = 0;
-    while at < lines.len() {
+    while let Some(&text_of_line) = lines.get(at) {
         let line = at + 1;
-        if let Some((end, path)) = here_document(lines[at]) {
+        if let Some((end, path)) = here_document(text_of_line) {
             let path = absolute(path, line)?;
             let (content, after) = text_until(&lines, at + 1, &end).ok_or_else(|| Unreadable::NoEnd {
                 line,
@@ -78,14 +78,14 @@ pub fn node_files(script: &str) -> Result<Vec<NodeFile>, Unreadable> {
             let mode = mode_of(&lines, after, &path)?;
             files.push(NodeFile { path, mode, content });
             at = after;
-        } else if let Some(end) = certificate_document(lines[at]) {
+        } else if let Some(end) = certificate_document(text_of_line) {
             let (content, after) =
                 text_until(&lines, at + 1, &end).ok_or_else(|| Unreadable::NoEnd { line, path: "ca_data".into(), end: end.clone() })?;
             // `read` without a name for the separator drops white space at both ends.
             certificate = Some(content.trim().to_owned()).filter(|text| !text.is_empty());
             at = after;
         } else {
-            if let (Some(text), Some(path)) = (&certificate, certificate_path(lines[at])) {
+            if let (Some(text), Some(path)) = (&certificate, certificate_path(text_of_line)) {
                 files.push(NodeFile { path: absolute(path, line)?, mode: 0o644, content: format!("{text}\n") });
                 certificate = None;
             }
@@ -166,8 +166,9 @@ fn absolute(path: &str, line: usize) -> Result<PathBuf, Unreadable> {
 
 /// The lines up to the end marker, each with its newline, and the index after the marker.
 fn text_until(lines: &[&str], from: usize, end: &str) -> Option<(String, usize)> {
-    let length = lines[from..].iter().position(|line| *line == end)?;
-    let mut text = lines[from..from + length].join("\n");
+    let rest = lines.get(from..)?;
+    let length = rest.iter().position(|line| *line == end)?;
+    let mut text = rest.get(..length)?.join("\n");
     if length > 0 {
         text.push('\n');
     }

@@ -128,7 +128,7 @@ impl Story {
     /// # Errors
     /// A line in the middle that is no record, or a journal of a newer dcos-node.
     pub fn read(text: &[u8]) -> Result<Story, InvalidJournal> {
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(&text[..0], |end| &text[..end]);
+        let whole = text.iter().rposition(|b| *b == b'\n').and_then(|end| text.get(..end)).unwrap_or_default();
         let mut story = Story::default();
         for (index, line) in whole.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
             let record = serde_json::from_slice(line).map_err(|e| InvalidJournal { line: index + 1, reason: e.to_string() })?;

@@ -70,9 +70,9 @@ fn cell(check: &Check) -> String {
 }
 
 fn shortened(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
+    match text.char_indices().nth(longest).and_then(|(end, _)| text.get(..end)) {
         None => text.to_owned(),
-        Some((end, _)) => format!("{}...", text[..end].trim_end()),
+        Some(first) => format!("{}...", first.trim_end()),
     }
 }
 

@@ -14,10 +14,10 @@ pub fn aligned(rows: &[Vec<Cell>]) -> String {
     let widths = widths(rows);
     let mut text = String::new();
     for row in rows {
-        for (column, (plain, painted)) in row.iter().enumerate() {
+        for (column, ((plain, painted), width)) in row.iter().zip(&widths).enumerate() {
             text.push_str(painted);
             if column + 1 < row.len() {
-                text.push_str(&" ".repeat(widths[column] - plain.chars().count() + 2));
+                text.push_str(&" ".repeat(width - plain.chars().count() + 2));
             }
         }
         text.push('\n');

@@ -42,6 +42,14 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
+    if wish.keep_packages {
+        // A state directory that a failed install made is as empty as it made it, unless a unit ran: then its data stays.
+        for object in &things {
+            if let Object::StateDirectory { path, made: true } = object {
+                plan.then(Action::Undo { object: Object::Directory { path: path.clone() } });
+            }
+        }
+    }
     if wish.purge_data {
         for path in [layout::STATE, layout::MESOS_STATE] {
             plan.then(Action::Undo { object: Object::StateDirectory { path: path.into(), made: true } });

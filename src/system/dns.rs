@@ -116,7 +116,7 @@ async fn try_udp(server: SocketAddr, question: &Question, limit: Duration) -> io
     for _ in 0..MOST_DATAGRAMS {
         let Ok(received) = timeout_at(deadline, socket.recv(&mut datagram)).await else { break };
         let length = received?;
-        match read(&datagram[..length], &query) {
+        match read(datagram.get(..length).unwrap_or_default(), &query) {
             // The right one may still come: a late answer to another question is no reason to give up.
             Reply::Garbage(why) => outcome = Reply::Garbage(why),
             reply => return Ok(reply),
@@ -200,8 +200,7 @@ impl Reply {
     /// The reply in words that follow the name of the server.
     pub fn words(&self) -> String {
         match self {
-            Reply::Found(addresses) if addresses.is_empty() => "answers".into(),
-            Reply::Found(addresses) => format!("answers {}", addresses[0]),
+            Reply::Found(addresses) => addresses.first().map_or_else(|| "answers".into(), |address| format!("answers {address}")),
             Reply::NoSuchName => "answers that there is no such name".into(),
             Reply::Error(code) => format!("answers {code}"),
             Reply::Truncated => "cuts off a short answer".into(),

@@ -188,9 +188,9 @@ fn line(Found { file, entry }: &Found) -> Option<Line> {
     for &item in &entry.items {
         let Some(payload) = file.payload(item, MESSAGE_LIMIT) else { continue };
         let Some(end) = payload.iter().position(|&byte| byte == b'=') else { continue };
-        let value = &payload[end + 1..];
+        let (Some(name), Some(value)) = (payload.get(..end), payload.get(end + 1..)) else { continue };
         let text = || String::from_utf8_lossy(value).into_owned();
-        match &payload[..end] {
+        match name {
             b"MESSAGE" => message = message.or_else(|| Some(text())),
             b"SYSLOG_IDENTIFIER" => identifier = identifier.or_else(|| Some(text())),
             b"_COMM" => process = process.or_else(|| Some(text())),

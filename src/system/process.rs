@@ -262,7 +262,7 @@ impl Captured {
         let mut total = 0;
         // An error is the end, too: there is nothing more to be had.
         while let Ok(length @ 1..) = stream.read(&mut block).await {
-            self.bytes.extend_from_slice(&block[..length]);
+            self.bytes.extend_from_slice(block.get(..length).unwrap_or_default());
             total += length as u64;
             if total > FLOOD {
                 self.truncated = true;
@@ -293,7 +293,7 @@ impl Shebang {
     fn parse(text: &[u8]) -> Result<Self, Error> {
         let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let wrong = |reason| {
-            let line = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
+            let line = String::from_utf8_lossy(line.get(..80).unwrap_or(line)).into_owned();
             Err(Error::Shebang { line, reason })
         };
         let Some(rest) = line.strip_prefix(b"#!") else { return wrong("it does not begin with #!") };
@@ -305,7 +305,8 @@ impl Shebang {
         }
         let rest = trim_blanks(rest);
         let end = rest.iter().position(is_blank).unwrap_or(rest.len());
-        let (interpreter, argument) = (&rest[..end], trim_blanks(&rest[end..]));
+        let (interpreter, argument) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        let argument = trim_blanks(argument);
         if !interpreter.starts_with(b"/") {
             return wrong("it does not name an interpreter by its full path");
         }
@@ -323,7 +324,7 @@ fn is_blank(byte: &u8) -> bool {
 fn trim_blanks(bytes: &[u8]) -> &[u8] {
     let Some(first) = bytes.iter().position(|byte| !is_blank(byte)) else { return &[] };
     let last = bytes.iter().rposition(|byte| !is_blank(byte)).unwrap_or(first);
-    &bytes[first..=last]
+    bytes.get(first..=last).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -71,17 +71,17 @@ fn lz4(mut block: &[u8], limit: usize) -> Option<Vec<u8>> {
         let token = usize::from(*block.split_off_first()?);
         let literals = lz4_length(token >> 4, &mut block)?;
         // What is cut off of the input is not wanted either.
-        output.extend_from_slice(&block[..literals.min(block.len()).min(limit - output.len())]);
+        output.extend_from_slice(block.get(..literals.min(block.len()).min(limit - output.len()))?);
         if output.len() == limit || block.len() <= literals {
             return (output.len() == limit || block.len() == literals).then_some(output);
         }
-        block = &block[literals..];
+        block = block.get(literals..)?;
         let distance = usize::from(u16::from_le_bytes([*block.split_off_first()?, *block.split_off_first()?]));
         let length = lz4_length(token & 15, &mut block)?.checked_add(4)?.min(limit - output.len());
         let start = output.len().checked_sub(distance).filter(|_| distance > 0)?;
         // Byte by byte, because a copy may overlap what it makes: that is how LZ4 writes repetitions.
         for index in start..start + length {
-            output.push(output[index]);
+            output.push(*output.get(index)?);
         }
     }
 }

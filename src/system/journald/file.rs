@@ -157,14 +157,13 @@ impl JournalFile {
             return None;
         }
         let bytes = self.read(offset, (ENTRY_SIZE + count * item_size) as usize)?;
-        let mut boot_id = [0; 16];
-        boot_id.copy_from_slice(&bytes[40..56]);
+        let boot_id = *bytes.get(40..)?.first_chunk::<16>()?;
         Some(Entry {
             seqnum: u64_at(&bytes, 16),
             realtime: Duration::from_micros(u64_at(&bytes, 24)),
             monotonic: Duration::from_micros(u64_at(&bytes, 32)),
             boot_id,
-            items: self.offsets(&bytes[ENTRY_SIZE as usize..], item_size as usize),
+            items: self.offsets(bytes.get(ENTRY_SIZE as usize..)?, item_size as usize),
         })
     }
 
@@ -229,7 +228,8 @@ impl JournalFile {
         let head = self.read(offset, OBJECT_HEADER_SIZE as usize)?;
         let size = u64_at(&head, 8);
         let fits = size >= size_min && offset.checked_add(size).is_some_and(|end| end <= self.length);
-        (head[0] == kind && fits).then_some(Object { offset, size, flags: head[1] })
+        let [is, flags, ..] = *head.as_slice() else { return None };
+        (is == kind && fits).then_some(Object { offset, size, flags })
     }
 
     /// The offset that stands `place` bytes into the object at `offset`; none if that is zero.
@@ -267,9 +267,9 @@ impl JournalFile {
 }
 
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    bytes[offset..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    bytes[offset..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
