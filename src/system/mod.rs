@@ -20,6 +20,7 @@ pub mod process;
 pub mod reach;
 pub mod resolver;
 pub mod root;
+pub mod routes;
 pub mod seal;
 pub mod signals;
 pub mod sockets;
