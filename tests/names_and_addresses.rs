@@ -3,6 +3,9 @@
 
 mod support;
 
+#[path = "names_and_addresses/on_a_node.rs"]
+mod on_a_node;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -18,7 +21,6 @@ use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::Fake;
 use support::build::Build;
-use support::node::{self, Node, Server};
 use tempfile::TempDir;
 
 /// A clock that is kept by a time daemon, whatever that of this machine is.
@@ -198,6 +200,10 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
         *m = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
         true
     });
+    let slow = name_server(|m| {
+        std::thread::sleep(Duration::from_millis(1300));
+        code(m, 0)
+    });
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let of = |servers: &[SocketAddr]| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
 
@@ -207,7 +213,7 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
     assert!(found.contains(&works.to_string()), "{found}");
     is(&report, "dns.resolver-addresses", Verdict::Pass, "127.0.0.1");
 
-    let build = Build::fixture().with_config("resolvers", &of(&[works, fails, refuses, silent, garbage, closed]));
+    let build = Build::fixture().with_config("resolvers", &of(&[works, fails, refuses, silent, garbage, slow, closed]));
     let report = bench.with_build(&build).await;
     is(&report, "dns.resolvers", Verdict::Warn, "not all of them work");
     for words in [
@@ -215,6 +221,7 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
         format!("{refuses} answers REFUSED"),
         format!("{silent} does not answer"),
         format!("{garbage} answers garbage"),
+        format!("{slow} answers, but only after"),
         format!("{closed} cannot be reached"),
     ] {
         is(&report, "dns.resolvers", Verdict::Warn, &words);
@@ -295,112 +302,4 @@ async fn resolv_conf_is_judged_by_what_dcos_does_with_it() {
 
     fs::remove_file(bench.path("run/systemd/resolve/stub-resolv.conf")).unwrap();
     is(&bench.with_build(&build).await, "dns.resolv-conf", Verdict::Fail, "nothing is there");
-}
-
-/// What cloud providers have at 169.254.169.254, in the shape that matters here.
-const METADATA: &str = r#"use strict; use IO::Socket::INET;
-my $server = IO::Socket::INET->new(LocalAddr => '169.254.169.254', LocalPort => 80, Listen => 9, ReuseAddr => 1) or die $!;
-open(my $ready, '>', '/run/metadata'); close($ready);
-while (my $client = $server->accept) {
-    my ($path, $google) = ('', 0);
-    while (my $line = <$client>) {
-        $path = $1 if $line =~ /^GET (\S+)/; $google = 1 if $line =~ /^metadata-flavor: google/i; last if $line =~ /^\r?\n$/;
-    }
-    my $answer = $path eq '/latest/meta-data/local-ipv4' ? $ARGV[0]
-        : $path eq '/computeMetadata/v1/instance/network-interfaces/0/ip' && $google ? $ARGV[0] : undef;
-    my ($status, $body) = defined $answer ? ('200 OK', $answer) : ('403 Forbidden', 'no');
-    print $client "HTTP/1.1 $status\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body";
-    close($client);
-}
-"#;
-
-fn found(node: &Node, script: &str) -> (serde_json::Value, serde_json::Value) {
-    node.write("/tmp/ip-detect", script);
-    let report = node.run(&["dcos-node", "preflight", "master", "--json", "--ip-detect", "/tmp/ip-detect"]).json();
-    let check =
-        |id: &str| report["checks"].as_array().unwrap().iter().find(|c| c["id"] == id).unwrap_or_else(|| panic!("{id}: {report}")).clone();
-    (check("ip-detect.output"), check("ip-detect.address"))
-}
-
-/// Passes, with this node's address.
-#[track_caller]
-fn is_right(node: &Node, script: &str) {
-    let (output, address) = found(node, script);
-    assert!(output["verdict"] == "pass" && output["found"] == OWN, "{script}: {output:#}");
-    assert_eq!(address["verdict"], "pass", "{script}: {address:#}");
-}
-
-/// The first node of a server has it.
-const OWN: &str = "10.77.0.2";
-const ADDRESS: &str = "grep -Eo '[0-9]{1,3}(\\.[0-9]{1,3}){3}'";
-
-#[test]
-fn the_documented_kinds_of_ip_detect_are_right_or_told_what_is_wrong_and_kept_identity_is_set_aside() {
-    if !node::available() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    Build::fixture().with_config("resolvers", "10.77.0.1").pack(directory.path());
-    let server = Server::serving(directory.path());
-    let node = Node::boot("detect").knowing(&server);
-    node.install_binary();
-    metadata_servers(&node);
-    interfaces_and_routes(&node);
-    kept_identity(&node, &server);
-}
-
-fn metadata_servers(node: &Node) {
-    let aws = "#!/bin/sh\ncurl -fsSL http://169.254.169.254/latest/meta-data/local-ipv4\n";
-    let gce =
-        "#!/bin/sh\ncurl -fsSL -H 'Metadata-Flavor: Google' http://169.254.169.254/computeMetadata/v1/instance/network-interfaces/0/ip\n";
-    // On premises nobody answers there.
-    let (output, _) = found(node, &aws.replace("-fsSL", "-fsSL --max-time 2"));
-    assert!(output["verdict"] == "fail" && output["found"].as_str().unwrap().contains("exited with status"), "{output:#}");
-
-    node.shell("ip address add 169.254.169.254/32 dev lo").succeeds();
-    node.write("/tmp/metadata.pl", METADATA);
-    let running = node.start(&["perl", "/tmp/metadata.pl", OWN]);
-    node.shell("for i in $(seq 100); do [ -e /run/metadata ] && exit 0; sleep 0.1; done; exit 1").succeeds();
-    is_right(node, aws);
-    is_right(node, gce);
-    let (output, _) = found(node, &gce.replace("-H 'Metadata-Flavor: Google' ", ""));
-    assert!(output["found"].as_str().unwrap().contains("403"), "{output:#}");
-    drop(running);
-    node.shell("ip address del 169.254.169.254/32 dev lo").succeeds();
-}
-
-fn interfaces_and_routes(node: &Node) {
-    is_right(node, &format!("#!/usr/bin/env bash\nset -o nounset -o errexit\necho $(ip addr show eth0 | {ADDRESS} | head -1)\n"));
-    let (output, _) = found(node, &format!("#!/bin/bash\necho $(ip addr show eth7 | {ADDRESS} | head -1)\n"));
-    assert!(output["verdict"] == "fail" && output["found"].as_str().unwrap().contains("eth7"), "{output:#}");
-
-    // A master on the same link, behind a router, and this node itself.
-    for master in ["10.77.0.1", "192.0.2.9", OWN] {
-        is_right(node, &format!("#!/bin/sh\necho $(ip route get {master} | {ADDRESS} | tail -1)\n"));
-        // The last word was the address once; today iproute2 ends the line with the user's number.
-        let (output, _) = found(node, &format!("#!/bin/sh\nip route get {master} | awk '{{print $NF; exit}}'\n"));
-        assert!(output["verdict"] == "fail" && output["found"].as_str().unwrap().contains("\"0\""), "{master}: {output:#}");
-    }
-    for master in ["10.77.0.1", OWN] {
-        is_right(node, &format!("#!/bin/sh\necho $(ip route show to match {master} | {ADDRESS} | tail -1)\n"));
-    }
-    let (output, address) = found(node, &format!("#!/bin/sh\necho $(ip route show to match 192.0.2.9 | {ADDRESS} | tail -1)\n"));
-    assert_eq!(output["found"], "10.77.0.1", "{output:#}");
-    assert!(address["verdict"] == "warn" && address["found"].as_str().unwrap().contains("gateway"), "{address:#}");
-}
-
-fn kept_identity(node: &Node, server: &Server) {
-    node.shell("mkdir -p /var/lib/dcos/navstar /var/lib/mesos/slave/meta && echo 192.0.2.200 >/var/lib/dcos/navstar/ip && echo x >/var/lib/mesos/slave/meta/boot_id").succeeds();
-    let install = |more: &[&str]| {
-        let words = ["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"];
-        node.run(&[&words, node::LACKS, more].concat())
-    };
-    install(&[]).exits_with(3).stderr_has("ip-detect.kept").stderr_has("dcos-node install slave --reset-identity");
-    install(&["--reset-identity", "--dry-run"]).succeeds().stdout_has("set /var/lib/dcos/navstar/ip aside");
-    assert_eq!(node.read("/var/lib/dcos/navstar/ip"), "192.0.2.200\n");
-    install(&["--reset-identity"]).succeeds();
-    node.shell("cat /var/lib/dcos/navstar/ip.2*").stdout_has("192.0.2.200");
-    node.shell("cat /var/lib/mesos/slave/meta.2*/boot_id").succeeds();
-    assert!(!node.has("/var/lib/mesos/slave/meta/boot_id"));
-    install(&["--reset-identity"]).exits_with(5).stderr_has("dcos-node uninstall, then dcos-node install slave --reset-identity");
 }

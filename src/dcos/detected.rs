@@ -26,7 +26,10 @@ pub fn ipv6(stdout: &[u8]) -> Result<Ipv6Addr, String> {
 
 fn address<A: FromStr>(stdout: &[u8], family: &str) -> Result<A, String> {
     let line = one_line(stdout)?;
-    line.parse().map_err(|_| format!("{}, which is not exactly one {family} address", shown(line)))
+    // The last field of `ip route get` was the address once; today it is a number.
+    let is_number = !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+    let field = if is_number { " but a bare number (ip route get has the address after src, and a number after uid)" } else { "" };
+    line.parse().map_err(|_| format!("{}, which is not exactly one {family} address{field}", shown(line)))
 }
 
 /// An address or a host name: what clients outside of the cluster reach the node at.

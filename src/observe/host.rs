@@ -20,6 +20,7 @@ use crate::dcos::settings::Settings;
 use crate::system::clock::Clock;
 use crate::system::http;
 use crate::system::root::Root;
+use crate::system::routes;
 use crate::system::source::Source;
 use crate::system::systemd::Systemd;
 
@@ -42,6 +43,8 @@ pub struct Host {
     pub dns: Dns,
     /// The node's addresses; none if they cannot be listed.
     pub addresses: Vec<std::net::IpAddr>,
+    /// The routers that the node's routes lead to.
+    pub gateways: Vec<std::net::Ipv4Addr>,
     /// The ports that are taken; none for a node that is a directory.
     pub ports: Option<Ports>,
     /// The machine and its kernel; none for a node that is a directory.
@@ -122,6 +125,7 @@ impl Host {
             identity: Identity::default(),
             dns,
             addresses: addresses(),
+            gateways: routes::gateways(&root.resolved(layout::PROC)),
             ports,
             machine,
             programs,

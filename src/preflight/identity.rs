@@ -151,8 +151,13 @@ fn address(facts: &Facts<'_>) -> Finding {
     if facts.host.addresses.is_empty() {
         return Finding::unknown("the addresses of this node cannot be listed");
     }
-    if !facts.host.addresses.contains(&IpAddr::V4(address)) {
-        return Finding::doubtful(format!("{address} is on no interface of this node (NAT, a gateway, or another host?)"))
+    let is_ours = facts.host.addresses.contains(&IpAddr::V4(address));
+    if !is_ours && facts.host.gateways.contains(&address) {
+        return Finding::bad(format!("{address} is no address of this node but a gateway of its routes, the field after via"))
+            .cured_by("let ip-detect print the node's own address, which ip route get has after src, and generate the build again");
+    }
+    if !is_ours {
+        return Finding::doubtful(format!("{address} is on no interface of this node (NAT, or another host?)"))
             .cured_by("correct ip-detect, or make sure that the other nodes reach this node at that address");
     }
     Finding::good(format!("{address} is on an interface of this node"))

@@ -1,5 +1,8 @@
 //! Ports that DC/OS needs and others hold.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::ports::{Kind, Need, needed};
@@ -130,20 +133,22 @@ fn list(taken: &[Taken<'_>]) -> String {
 
 /// Each holder once, with all addresses at which it holds the port.
 fn holders(listeners: &[&Listener]) -> String {
-    let mut by_holder: Vec<(&Option<Holder>, Vec<String>)> = Vec::new();
+    let mut by_holder: Vec<(&Option<Holder>, BTreeSet<IpAddr>)> = Vec::new();
     for listener in listeners {
-        let address = listener.address.to_string();
         match by_holder.iter_mut().find(|(holder, _)| **holder == listener.holder) {
-            Some((_, addresses)) => addresses.push(address),
-            None => by_holder.push((&listener.holder, vec![address])),
+            Some((_, addresses)) => {
+                addresses.insert(listener.address);
+            }
+            None => by_holder.push((&listener.holder, BTreeSet::from([listener.address]))),
         }
     }
-    let one = |(holder, addresses): &(&Option<Holder>, Vec<String>)| {
+    let one = |(holder, addresses): &(&Option<Holder>, BTreeSet<IpAddr>)| {
         let by = match holder {
             None => "a process that cannot be told".to_owned(),
             Some(Holder { pid, command, unit: Some(unit) }) => format!("{command} (pid {pid}, {unit})"),
             Some(Holder { pid, command, unit: None }) => format!("{command} (pid {pid})"),
         };
+        let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
         format!("{by} at {}", addresses.join(" and "))
     };
     by_holder.iter().map(one).collect::<Vec<_>>().join(", and by ")

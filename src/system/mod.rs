@@ -22,6 +22,7 @@ pub mod process;
 pub mod reach;
 pub mod resolver;
 pub mod root;
+pub mod routes;
 pub mod seal;
 pub mod server;
 pub mod shared_sync;
