@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod label;
 pub mod lock;
 pub mod mounts;
+pub mod notify;
 pub mod process;
 pub mod reach;
 pub mod resolver;
