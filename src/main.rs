@@ -15,6 +15,7 @@ use dcos_node::output::paint::Paint;
 use dcos_node::output::{self, follow};
 use dcos_node::system::append::Growing;
 use dcos_node::system::clock::KernelClock;
+use dcos_node::system::notify::Notify;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{self, Systemd};
 use dcos_node::system::{seal, signals};
@@ -39,9 +40,16 @@ fn main() -> ExitCode {
         // Before the runtime: the kernel seals one thread and those that come after it.
         seal::seal();
     }
+    let notify = Notify::from_environment().map(Arc::new);
     let exit = match (lines, tokio::runtime::Runtime::new()) {
         (Ok(lines), Ok(runtime)) => {
-            let wish = follow::Wish { lines, verbose: printing.verbose > 0, quiet: printing.quiet, no_color: printing.no_color };
+            let wish = follow::Wish {
+                lines,
+                listener: notify.clone().map(listener),
+                verbose: printing.verbose > 0,
+                quiet: printing.quiet,
+                no_color: printing.no_color,
+            };
             let (events, follower) = follow::follow(wish);
             let ended = runtime.block_on(run(&invocation, events));
             // Everything that could still tell news ends before the result is printed.
@@ -52,6 +60,9 @@ fn main() -> ExitCode {
         (Err(error), _) => conclude(&invocation, Err(Failure::new(Exit::Usage, error).cured_by("--events takes a file, fd:N or -"))),
         (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error))),
     };
+    if let (Some(notify), Exit::Done) = (&notify, exit) {
+        notify.ready();
+    }
     ExitCode::from(exit.code())
 }
 
@@ -59,6 +70,11 @@ fn main() -> ExitCode {
 fn log_as_lines(invocation: &Invocation) -> Option<&'static str> {
     let Printing { json, events, .. } = &invocation.printing;
     (matches!(invocation.command, Command::Serve(_)) && *json && events.is_none()).then_some("-")
+}
+
+/// The service manager is told the same news, if it asked for them.
+fn listener(notify: Arc<Notify>) -> follow::Listener {
+    Box::new(move |text| notify.status(text))
 }
 
 /// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.

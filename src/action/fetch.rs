@@ -122,6 +122,8 @@ fn settle(site: &Site, id: &PackageId, staging: &Path, manifest: &Manifest) -> a
     if is_whole(site, id) {
         return Ok(files::remove_tree(staging)?);
     }
+    // One syncfs in place of an fsync a file: on a disk the fsyncs of a package of 800 small files took 30 times as long, those of 15 larger
+    // ones 11 times (docs/crash-real.md). It waits for what others have written to the same file system, too, which is the price.
     site.capacity.disk.sync(staging)?;
     let directory = site.root.at(layout::MANIFESTS);
     files::make_directories(&directory, 0o700)?;

@@ -47,5 +47,5 @@ fn move_names(site: &Site, swap: &Swap) -> anyhow::Result<()> {
     files::sync_file_system(&site.root.resolved(layout::SYSTEM_UNITS))?;
     let progress = site.root.at(layout::INSTALL_PROGRESS);
     files::remove_file(&progress)?;
-    Ok(files::sync_directory(progress.parent().unwrap_or(Path::new(layout::MESOSPHERE))).context("the swap is finished, but")?)
+    files::sync_directory(progress.parent().unwrap_or(Path::new(layout::MESOSPHERE))).context("the swap is finished, but")
 }

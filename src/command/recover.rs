@@ -86,8 +86,16 @@ async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, at_boot: b
             }
             Err(error) => {
                 world.events.warn(format!("{:#}; trying again in {} s", anyhow::Error::from(error), PAUSE_AT_BOOT.as_secs()));
-                tokio::time::sleep(PAUSE_AT_BOOT).await;
+                pause(site).await;
             }
         }
+    }
+}
+
+/// Waits before the next try; a wish to stop ends it, so that a shutdown is not held up.
+async fn pause(site: &Site) {
+    let until = tokio::time::Instant::now() + PAUSE_AT_BOOT;
+    while tokio::time::Instant::now() < until && !site.stop.asked() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -72,6 +72,28 @@ pub fn at_work(root: &Root) -> Option<u32> {
     let numbers = files::names(&proc).ok().flatten()?;
     numbers.iter().filter_map(|name| name.to_str()?.parse().ok()).find(|number: &u32| {
         let words = files::read(&proc.join(number.to_string()).join("cmdline"), 1 << 20).ok().flatten().unwrap_or_default();
-        words.split(|byte| *byte == 0).take(3).any(|word| word == b"pkgpanda" || word.ends_with(b"/pkgpanda"))
+        words.split(|byte| *byte == 0).take(3).any(|word| word.rsplit(|byte| *byte == b'/').next() == Some(b"pkgpanda"))
     })
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their own files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pkgpanda_itself_is_seen_and_its_web_interface_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let runs = |number: &str, words: &str| {
+            let process = directory.path().join("proc").join(number);
+            std::fs::create_dir_all(&process).unwrap();
+            std::fs::write(process.join("cmdline"), words.replace(' ', "\0")).unwrap();
+        };
+        let root = Root::new(directory.path());
+        runs("41", "/opt/mesosphere/bin/python3 /opt/mesosphere/bin/gunicorn pkgpanda.http:app");
+        runs("self", "pkgpanda activate");
+        assert_eq!(at_work(&root), None);
+        runs("42", "python3 /opt/mesosphere/bin/pkgpanda activate mesos--1");
+        assert_eq!(at_work(&root), Some(42));
+    }
 }

@@ -17,11 +17,16 @@ const SCHEMA: u32 = 1;
 /// Where lines of JSON go; each is written by one call.
 pub type Lines = Box<dyn Write + Send>;
 
+/// Somebody who is told in one line what is being done, such as the service manager.
+pub type Listener = Box<dyn FnMut(&str) + Send>;
+
 /// How to follow.
 #[derive(Default)]
 pub struct Wish {
     /// Where lines of JSON go.
     pub lines: Option<Lines>,
+    /// Who else is told what is being done.
+    pub listener: Option<Listener>,
     /// Every action, not only the long ones.
     pub verbose: bool,
     /// Nothing but warnings.
@@ -56,7 +61,7 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
         quiet: wish.quiet,
         open: HashMap::new(),
     };
-    let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines));
+    let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines, wish.listener));
     (Events::to(sender), Follower(thread))
 }
 
@@ -68,7 +73,7 @@ struct Line<'a> {
     event: &'a Event,
 }
 
-fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut lines: Option<Lines>) {
+fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut lines: Option<Lines>, mut listener: Option<Listener>) {
     for event in receiver {
         tracing::debug!(target: "dcos_node::event", ?event);
         if let Some(lines) = &mut lines
@@ -77,9 +82,22 @@ fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut lines: Option<Lines>
             // A reader that has gone away is no reason to stop an install.
             let _ = lines.write_all((line + "\n").as_bytes()).and_then(|()| lines.flush());
         }
+        if let (Some(listener), Some(text)) = (&mut listener, in_one_line(&event)) {
+            listener(text);
+        }
         teller.tell(&event);
     }
     teller.clear();
+}
+
+/// What is being done now, if the event tells.
+fn in_one_line(event: &Event) -> Option<&str> {
+    match event {
+        Event::Begun { text, .. } | Event::Undone { text } | Event::Waiting { text } | Event::Note { text } | Event::Warning { text } => {
+            Some(text)
+        }
+        Event::Planned { .. } | Event::Progress { .. } | Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
+    }
 }
 
 struct Teller {

@@ -18,6 +18,7 @@ pub mod label;
 pub mod lock;
 pub mod mountinfo;
 pub mod mounts;
+pub mod notify;
 pub mod process;
 pub mod reach;
 pub mod resolver;

@@ -1,0 +1,169 @@
+//! Signals, a second run, a lost terminal, and a boot in the middle of an install, on real nodes.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use support::build::{Build, Damage};
+use support::node::{self, Node, Running, Server};
+use tempfile::TempDir;
+
+struct Bench {
+    node: Node,
+    server: Server,
+    build: TempDir,
+}
+
+impl Bench {
+    fn new(name: &str) -> Bench {
+        let build = tempfile::tempdir().expect("a directory for the build");
+        Build::tiny().pack(build.path());
+        let server = Server::serving(build.path());
+        let node = Node::boot(name).knowing(&server);
+        node.install_binary();
+        Bench { node, server, build }
+    }
+
+    fn install(&self) -> Vec<&str> {
+        [&["dcos-node", "install", "master", "--bootstrap-url", self.server.url()], node::LACKS].concat()
+    }
+
+    /// An install that stands still in the middle, until `/run/go` is there.
+    fn standing_still(&self) -> Running {
+        self.node.run(&["rm", "-f", "/run/go", "/run/still"]).succeeds();
+        let running = self.node.start(&self.install());
+        self.until("[ -e /run/still ]");
+        running
+    }
+
+    /// Waits until a line of shell is true.
+    #[track_caller]
+    fn until(&self, line: &str) {
+        self.node
+            .shell(&format!("for i in $(seq 1200); do {line} && exit 0; sleep 0.1; done; journalctl -u dcos-setup.service; exit 1"))
+            .succeeds();
+    }
+
+    fn signal(&self, signal: &str) {
+        self.node.run(&["pkill", signal, "-x", "dcos-node"]).succeeds();
+    }
+
+    /// Kills an install at a point of it and switches the node off.
+    fn off_at(&self, point: &str) {
+        let mut words = vec!["env".to_owned(), "DCOS_NODE_FAULT_WORKERS=1".to_owned(), format!("DCOS_NODE_FAULT=kill {point}")];
+        words.extend(self.install().into_iter().map(str::to_owned));
+        let killed = self.node.run(&words);
+        assert!(killed.was_killed(), "{killed}");
+        self.node.cut_power();
+    }
+
+    fn boot(&self) {
+        self.node.power_on();
+        self.node.wait_until_booted();
+    }
+}
+
+/// Stands in the way of the real program until it is told to let it go on.
+const SLOW: &str = "#!/bin/sh\ntouch /run/still\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/sbin/useradd.real \"$@\"\n";
+
+#[test]
+fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::new("signals");
+    let node = &bench.node;
+    node.run(&["mv", "/usr/sbin/useradd", "/usr/sbin/useradd.real"]).succeeds();
+    node.write_script("/usr/sbin/useradd", SLOW);
+
+    let first = bench.standing_still();
+    let pid = node.run(&["pgrep", "-x", "dcos-node"]).stdout().trim().to_owned();
+    node.run(&bench.install()).exits_with(8).stderr_has(&format!("process {pid} (")).stderr_has("install master");
+    bench.signal("-TERM");
+    node.run(&["touch", "/run/go"]).succeeds();
+    let ended = first.finish_within(std::time::Duration::from_secs(120));
+    ended.exits_with(10).stderr_has("stopping at the next safe point").stderr_has("dcos-node install master goes on now");
+    node.run(&["dcos-node", "recover"]).succeeds();
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+
+    let second = bench.standing_still();
+    bench.signal("-INT");
+    while !second.stderr_so_far().contains("once more stops at once") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    bench.signal("-INT");
+    // What it waits for is still standing still.
+    second.finish_within(std::time::Duration::from_secs(120)).exits_with(10);
+    node.run(&["touch", "/run/go"]).succeeds();
+    bench.until("! pgrep -x useradd");
+    node.run(&bench.install()).succeeds();
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+
+    let third = bench.standing_still();
+    bench.signal("-HUP");
+    node.run(&["touch", "/run/go"]).succeeds();
+    third.finish_within(std::time::Duration::from_secs(120)).succeeds();
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+
+    // systemd waits for "ready", and knows meanwhile what is being done.
+    node.run(&["rm", "-f", "/run/go", "/run/still"]).succeeds();
+    let unit = ["systemd-run", "--unit=by-systemd", "-p", "Type=notify", "-p", "RemainAfterExit=yes", "--", "/usr/local/bin/dcos-node"];
+    let verbose = ["-v"];
+    let started = node.start(&[&unit[..], &bench.install()[1..], &verbose].concat());
+    bench.until("[ -e /run/still ]");
+    bench.until("systemctl show -p StatusText by-systemd | grep -q 'user'");
+    node.run(&["systemctl", "is-active", "by-systemd"]).stdout_has("activating");
+    node.run(&["touch", "/run/go"]).succeeds();
+    started.finish_within(std::time::Duration::from_secs(120)).succeeds();
+    node.run(&["systemctl", "show", "-p", "StatusText", "by-systemd"]).stdout_has("done");
+    node.run(&["dcos-node", "status"]).stdout_has("master");
+}
+
+#[test]
+fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_damage() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::new("boots");
+    let node = &bench.node;
+    let installed = "[ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active -q dcos.target";
+
+    // All packages are there: no network is needed.
+    bench.off_at("Rename 1 /opt/mesosphere/etc.new");
+    bench.server.stop();
+    bench.boot();
+    bench.until(installed);
+    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_has("is installed as master").stdout_lacks("trying again");
+    bench.server.start();
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+
+    // Packages are missing and no server answers: the boot is over all the same, and it is tried again.
+    bench.off_at("Directory 1 /opt/mesosphere/packages");
+    bench.server.stop();
+    bench.boot();
+    bench.until("journalctl -u dcos-setup.service | grep -q 'trying again in 15 s'");
+    node.run(&["systemctl", "is-active", "multi-user.target"]).succeeds();
+    node.run(&["systemctl", "list-jobs"]).stdout_has("No jobs");
+    // Told to stop, it leaves what can be gone on with, says so, and has not failed.
+    node.run(&["systemctl", "stop", "dcos-setup.service"]).succeeds();
+    bench.until("journalctl -u dcos-setup.service | grep -q 'goes on at the next boot'");
+    node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("inactive");
+    node.run(&["dcos-node", "recover"]).exits_with(1).stderr_has("goes on at the next boot");
+    node.run(&["systemctl", "start", "dcos-setup.service"]).succeeds();
+    bench.server.start();
+    bench.until(installed);
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+
+    // A package that is damaged turns the install back.
+    bench.off_at("Directory 1 /opt/mesosphere/packages");
+    let damaged = Build::tiny().damaged("units", Damage::BitFlip);
+    damaged.pack(bench.build.path());
+    bench.boot();
+    bench.until("journalctl -u dcos-setup.service | grep -q 'the node is as it was'");
+    bench.until("! systemctl is-active -q dcos-setup.service");
+    assert!(!node.has("/etc/mesosphere") && !node.has("/etc/systemd/system/dcos.target") && !node.has("/opt/mesosphere/bin"));
+    node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_lacks("failed");
+}
