@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::command::{install, preflight, recover, uninstall};
+use crate::command::{install, preflight, recover, uninstall, wait};
+use crate::dcos::level::Level;
 use crate::dcos::role::Role;
 
 /// A command line, understood.
@@ -25,8 +26,8 @@ pub struct Invocation {
 /// What to do.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Install a role.
-    Install(install::Request),
+    /// Install a role, and perhaps wait until it has come to a level.
+    Install(install::Request, Option<wait::Wish>),
     /// Check, change nothing.
     Preflight {
         /// What to check.
@@ -36,8 +37,8 @@ pub enum Command {
     },
     /// Remove DC/OS.
     Uninstall(uninstall::Request),
-    /// Tell how the node is.
-    Status,
+    /// Tell how the node is, perhaps after waiting for a level.
+    Status(Option<wait::Wish>),
     /// Go on with what was interrupted.
     Recover(recover::Request),
     /// Tell what a check means.
@@ -69,20 +70,20 @@ impl Invocation {
     /// Whether the command promises to change nothing, so that the kernel may hold it to that.
     pub fn must_not_write(&self) -> bool {
         match &self.command {
-            Command::Install(request) => request.dry_run || request.preflight_only,
+            Command::Install(request, _) => request.dry_run || request.preflight_only,
             Command::Uninstall(request) => request.dry_run,
             Command::Preflight { .. } => true,
-            Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Status(_) | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
         }
     }
 
     /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
     pub fn words(&self) -> String {
         match &self.command {
-            Command::Install(request) => format!("dcos-node install {}", request.role),
+            Command::Install(request, _) => format!("dcos-node install {}", request.role),
             Command::Preflight { .. } => "dcos-node preflight".into(),
             Command::Uninstall(_) => "dcos-node uninstall".into(),
-            Command::Status => "dcos-node status".into(),
+            Command::Status(_) => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Explain(_) | Command::List(_) | Command::Print(_) => "dcos-node".into(),
         }
@@ -145,7 +146,7 @@ enum TypedCommand {
     /// Remove DC/OS and leave the node as it was; data is kept
     Uninstall(TypedUninstall),
     /// Tell what this node is and how its units are
-    Status,
+    Status(Waiting),
     /// Go on with what was interrupted
     Recover {
         /// Run by dcos-setup.service: never fails, never waits for jobs
@@ -184,12 +185,25 @@ struct Source {
 }
 
 #[derive(Debug, Args)]
+struct Waiting {
+    /// Wait until the node is started, node-ready (if no LEVEL is given) or
+    /// cluster-ready
+    #[arg(long, value_name = "LEVEL", value_parser = level, num_args = 0..=1, require_equals = true, default_missing_value = "node-ready", env = "DCOS_NODE_WAIT")]
+    wait: Option<Level>,
+    /// Give up waiting after so long, with exit code 7 [default: 20m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "DCOS_NODE_WAIT_TIMEOUT")]
+    wait_timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
 struct TypedInstall {
     /// What the node will be: master, slave or slave_public
     #[arg(value_parser = role)]
     role: Role,
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    waiting: Waiting,
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
@@ -250,6 +264,12 @@ struct TypedUninstall {
     yes: bool,
 }
 
+impl Waiting {
+    fn wish(&self) -> Option<wait::Wish> {
+        self.wait.map(|level| wait::Wish { level, limit: self.wait_timeout.unwrap_or(wait::LIMIT) })
+    }
+}
+
 impl Source {
     fn skips(&self) -> Vec<(String, String)> {
         self.skip.iter().flat_map(|skips| skips.0.clone()).collect()
@@ -258,6 +278,10 @@ impl Source {
 
 fn role(word: &str) -> Result<Role, String> {
     word.parse().map_err(|e: crate::dcos::role::UnknownRole| e.to_string())
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    word.parse().map_err(|e: crate::dcos::level::UnknownLevel| e.to_string())
 }
 
 fn skips(text: &str) -> Result<Skips, String> {
@@ -322,21 +346,24 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 
 fn meaning(typed: TypedCommand) -> Command {
     match typed {
-        TypedCommand::Install(typed) => Command::Install(install::Request {
-            role: typed.role,
-            skip: typed.source.skips(),
-            bootstrap_url: typed.source.bootstrap_url,
-            skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
-            wait_time_sync: typed.source.wait_time_sync,
-            dry_run: typed.dry_run,
-            start: !typed.no_start,
-            follow: !typed.no_block_dcos_setup,
-            restart_journald: typed.restart_journald,
-            restart_docker: typed.restart_docker,
-            preflight_only: typed.preflight_only,
-            require_digests: typed.require_digests,
-            reset_identity: typed.reset_identity,
-        }),
+        TypedCommand::Install(typed) => Command::Install(
+            install::Request {
+                role: typed.role,
+                skip: typed.source.skips(),
+                bootstrap_url: typed.source.bootstrap_url,
+                skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
+                wait_time_sync: typed.source.wait_time_sync,
+                dry_run: typed.dry_run,
+                start: !typed.no_start,
+                follow: !typed.no_block_dcos_setup,
+                restart_journald: typed.restart_journald,
+                restart_docker: typed.restart_docker,
+                preflight_only: typed.preflight_only,
+                require_digests: typed.require_digests,
+                reset_identity: typed.reset_identity,
+            },
+            typed.waiting.wish(),
+        ),
         TypedCommand::Preflight(typed) if typed.list => Command::List(typed.role),
         TypedCommand::Preflight(typed) => Command::Preflight {
             request: preflight::Request {
@@ -353,7 +380,7 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Uninstall(typed) => {
             Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
         }
-        TypedCommand::Status => Command::Status,
+        TypedCommand::Status(waiting) => Command::Status(waiting.wish()),
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
         TypedCommand::Explain { check } => Command::Explain(check),
         TypedCommand::Completions { shell } => Command::Print(completions(shell)),

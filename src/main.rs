@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation};
-use dcos_node::command::{Failure, World, explain, install, preflight, recover, status, uninstall};
+use dcos_node::command::{Failure, World, explain, install, preflight, recover, status, uninstall, wait};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -79,7 +79,11 @@ enum Value {
 async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> {
     let world = || world(invocation, events);
     match &invocation.command {
-        Command::Install(request) => install::run(request, &world().await).await.map(Value::Install),
+        Command::Install(request, wish) => {
+            let world = world().await;
+            let outcome = install::run(request, &world).await?;
+            wait::after_install(outcome, *wish, &world).await.map(Value::Install)
+        }
         Command::Preflight { request, strict } => {
             preflight::run(request, &world().await).await.map(|report| Value::Preflight(report, *strict))
         }
@@ -87,7 +91,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
             let world = world().await;
             uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall)
         }
-        Command::Status => status::run(&world().await).await.map(Value::Status),
+        Command::Status(wish) => status::run(*wish, &world().await).await.map(Value::Status),
         Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
         Command::Explain(check) => explain::run(check).map(Value::Explain),
         Command::List(role) => Ok(Value::List(explain::list(*role))),

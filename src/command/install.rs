@@ -84,6 +84,9 @@ pub struct Outcome {
     pub packages: usize,
     /// Units that are not well (yet).
     pub units: Vec<UnitReport>,
+    /// With `--wait`: how far the node has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<super::wait::Arrived>,
     /// What is left for later: the first boot of an image, a restart of journald.
     pub left: Vec<String>,
     /// With `--dry-run`: what would be done.
@@ -283,6 +286,7 @@ fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
         package_list_id: intent.build.package_list_id.clone(),
         packages: intent.build.active().len(),
         units: Vec::new(),
+        ready: None,
         left: Vec::new(),
         plan: Vec::new(),
         protection: preflight::protection(),
@@ -302,6 +306,7 @@ async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Fa
         package_list_id: receipt.build.package_list_id.clone(),
         packages: node.active.len(),
         units: Vec::new(),
+        ready: None,
         left: Vec::new(),
         plan: Vec::new(),
         protection: preflight::protection(),

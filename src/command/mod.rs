@@ -8,6 +8,7 @@ pub mod recover;
 pub mod status;
 mod time_sync;
 pub mod uninstall;
+pub mod wait;
 pub mod world;
 
 pub use failure::Failure;

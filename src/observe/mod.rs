@@ -1,6 +1,7 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
 
 pub mod build;
+pub mod cluster;
 pub mod dns;
 pub mod docker;
 pub mod host;
@@ -11,6 +12,7 @@ pub mod node;
 pub mod packages;
 pub mod ports;
 pub mod programs;
+pub mod readiness;
 pub mod server;
 pub mod services;
 pub mod storage;

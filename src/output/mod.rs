@@ -10,6 +10,7 @@ pub mod paint;
 pub mod preflight;
 pub mod status;
 pub mod table;
+mod watch;
 
 use std::io::Write;
 
