@@ -3,6 +3,7 @@
 mod fetching;
 mod publish;
 mod quantity;
+mod waiting;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall};
+use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall, wait};
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
+use waiting::TypedWaiting;
 
 /// A command line, understood.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ pub struct Invocation {
 /// What to do.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Install a role.
-    Install(install::Request),
+    /// Install a role, and perhaps wait until it has come to a level.
+    Install(install::Request, Option<wait::Wish>),
     /// Fetch and unpack, nothing else.
     Fetch(fetch::Request),
     /// Check, change nothing.
@@ -44,8 +46,8 @@ pub enum Command {
     },
     /// Remove DC/OS.
     Uninstall(uninstall::Request),
-    /// Tell how the node is.
-    Status,
+    /// Tell how the node is, perhaps after waiting for a level.
+    Status(Option<wait::Wish>),
     /// Go on with what was interrupted.
     Recover(recover::Request),
     /// Give a serve directory an index and a stamped program.
@@ -81,12 +83,12 @@ impl Invocation {
     /// Whether the command promises to change nothing, so that the kernel may hold it to that.
     pub fn must_not_write(&self) -> bool {
         match &self.command {
-            Command::Install(request) => request.dry_run,
+            Command::Install(request, _) => request.dry_run,
             Command::Uninstall(request) => request.dry_run,
             Command::Fetch(request) => request.dry_run,
             Command::Publish(request) => request.check,
             Command::Preflight { .. } => true,
-            Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Status(_) | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
             Command::Serve(_) => false,
         }
     }
@@ -99,11 +101,11 @@ impl Invocation {
     /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
     pub fn words(&self) -> String {
         match &self.command {
-            Command::Install(request) => format!("dcos-node install {}", request.role),
+            Command::Install(request, _) => format!("dcos-node install {}", request.role),
             Command::Fetch(_) => "dcos-node fetch".into(),
             Command::Preflight { .. } => "dcos-node preflight".into(),
             Command::Uninstall(_) => "dcos-node uninstall".into(),
-            Command::Status => "dcos-node status".into(),
+            Command::Status(_) => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Publish(_) => "dcos-node publish".into(),
             Command::Serve(_) => "dcos-node serve".into(),
@@ -170,7 +172,7 @@ enum TypedCommand {
     /// Remove DC/OS and leave the node as it was; data is kept
     Uninstall(TypedUninstall),
     /// Tell what this node is and how its units are
-    Status,
+    Status(TypedWaiting),
     /// Go on with what was interrupted
     Recover {
         /// Run by dcos-setup.service: never fails, never waits for jobs
@@ -221,6 +223,8 @@ struct TypedInstall {
     source: Source,
     #[command(flatten)]
     fetching: TypedFetching,
+    #[command(flatten)]
+    waiting: TypedWaiting,
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
@@ -368,21 +372,24 @@ fn meaning(typed: TypedCommand) -> Command {
             },
             strict: false,
         },
-        TypedCommand::Install(typed) => Command::Install(install::Request {
-            role: typed.role,
-            skip: typed.source.skips(),
-            bootstrap_url: typed.source.bootstrap_url,
-            skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
-            wait_time_sync: typed.source.wait_time_sync,
-            dry_run: typed.dry_run,
-            start: !typed.no_start,
-            follow: !typed.no_block_dcos_setup,
-            restart_journald: typed.restart_journald,
-            restart_docker: typed.restart_docker,
-            require_digests: typed.require_digests,
-            reset_identity: typed.reset_identity,
-            fetching: typed.fetching.meaning(),
-        }),
+        TypedCommand::Install(typed) => Command::Install(
+            install::Request {
+                role: typed.role,
+                skip: typed.source.skips(),
+                bootstrap_url: typed.source.bootstrap_url,
+                skip_all: typed.disable_preflight.then(|| "--disable-preflight".into()),
+                wait_time_sync: typed.source.wait_time_sync,
+                dry_run: typed.dry_run,
+                start: !typed.no_start,
+                follow: !typed.no_block_dcos_setup,
+                restart_journald: typed.restart_journald,
+                restart_docker: typed.restart_docker,
+                require_digests: typed.require_digests,
+                reset_identity: typed.reset_identity,
+                fetching: typed.fetching.meaning(),
+            },
+            typed.waiting.meaning(),
+        ),
         TypedCommand::Fetch(typed) => Command::Fetch(fetch::Request {
             bootstrap_url: typed.bootstrap_url,
             fetching: typed.fetching.meaning(),
@@ -405,7 +412,7 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Uninstall(typed) => {
             Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
         }
-        TypedCommand::Status => Command::Status,
+        TypedCommand::Status(waiting) => Command::Status(waiting.meaning()),
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
-use dcos_node::command::{Failure, World, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, world};
+use dcos_node::command::{Failure, World, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, wait, world};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -105,7 +105,11 @@ enum Value {
 async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> {
     let world = || world(invocation, events);
     match &invocation.command {
-        Command::Install(request) => install::run(request, &world().await).await.map(Value::Install),
+        Command::Install(request, wish) => {
+            let world = world().await;
+            let outcome = install::run(request, &world).await?;
+            wait::after_install(outcome, *wish, &world).await.map(Value::Install)
+        }
         Command::Fetch(request) => fetch::run(request, &world().await).await.map(Value::Fetch),
         Command::Preflight { request, strict } => {
             preflight::run(request, &world().await).await.map(|report| Value::Preflight(report, *strict))
@@ -114,7 +118,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
             let world = world().await;
             uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall)
         }
-        Command::Status => status::run(&world().await).await.map(Value::Status),
+        Command::Status(wish) => status::run(*wish, &world().await).await.map(Value::Status),
         Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
         Command::Publish(request) => publish::run(request, &world().await).await.map(Value::Publish),
         Command::Serve(request) => serve::run(request, &world().await).await.map(Value::Serve),

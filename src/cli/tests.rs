@@ -32,7 +32,7 @@ fn what_is_wrong_is_refused() {
 
 #[test]
 fn flags_of_the_classic_script_are_understood() {
-    let Ok(Invocation { command: Command::Install(request), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
+    let Ok(Invocation { command: Command::Install(request, None), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
     else {
         panic!()
     };

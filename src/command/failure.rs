@@ -16,6 +16,8 @@ pub struct Failure {
     pub state: Option<String>,
     /// The command or deed that cures it.
     pub cure: Option<String>,
+    /// The last journal lines of the unit at fault.
+    pub log: Vec<String>,
     /// The report, if checks stopped the command.
     pub report: Option<Box<Report>>,
 }
@@ -23,12 +25,17 @@ pub struct Failure {
 impl Failure {
     /// A failure with this exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into(), state: None, cure: None, report: None }
+        Failure { exit, error: error.into(), state: None, cure: None, log: Vec::new(), report: None }
     }
 
     /// How the node stands now.
     pub fn leaving(self, state: impl Into<String>) -> Failure {
         Failure { state: Some(state.into()), ..self }
+    }
+
+    /// What the unit at fault said last.
+    pub fn quoting(self, log: Vec<String>) -> Failure {
+        Failure { log, ..self }
     }
 
     /// The command or deed that cures it.
@@ -59,6 +66,9 @@ pub struct FailureReport<'a> {
     pub state: Option<&'a str>,
     /// What to do.
     pub cure: Option<&'a str>,
+    /// The last journal lines of the unit at fault.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub log: &'a [String],
     /// The report, if checks stopped the command.
     pub preflight: Option<&'a Report>,
 }
@@ -73,6 +83,7 @@ impl Failure {
             code: self.exit.code(),
             state: self.state.as_deref(),
             cure: self.cure.as_deref(),
+            log: &self.log,
             preflight: self.report.as_deref(),
         }
     }

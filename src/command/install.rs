@@ -84,6 +84,9 @@ pub struct Outcome {
     pub packages: usize,
     /// Units that are not well (yet).
     pub units: Vec<UnitReport>,
+    /// With `--wait`: how far the node has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<super::wait::Arrived>,
     /// What is left for later: the first boot of an image, a restart of journald.
     pub left: Vec<String>,
     /// With `--dry-run`: what would be done.
@@ -299,6 +302,7 @@ fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool
         package_list_id: build.package_list_id.clone(),
         packages: build.active().len(),
         units: Vec::new(),
+        ready: None,
         left: Vec::new(),
         plan: Vec::new(),
         protection: preflight::protection(),

@@ -13,6 +13,7 @@ pub mod serve;
 pub mod status;
 mod time_sync;
 pub mod uninstall;
+pub mod wait;
 pub mod world;
 
 pub use failure::Failure;

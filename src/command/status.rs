@@ -2,15 +2,17 @@
 
 use serde::Serialize;
 
-use super::{Failure, World, preflight};
+use super::{Failure, World, preflight, wait};
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
+use crate::dcos::level::Level;
 use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::node::{Foreign, Node, State};
+use crate::observe::readiness::Readiness;
 use crate::observe::services::{self, Condition, UnitReport};
 use crate::preflight::report::{Report, Verdict};
 
@@ -53,6 +55,11 @@ pub struct Outcome {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units_unknown: Option<String>,
+    /// How far it has come, and what holds it up; none if systemd was not asked.
+    pub readiness: Option<Readiness>,
+    /// After a wait: where people find it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
     /// Checks that the operator skipped.
     pub skips: Vec<SkippedCheck>,
     /// What stands there that is not ours.
@@ -89,12 +96,16 @@ const NOT_AGAIN: [(&str, &str); 7] = [
 const NO_SERVER: &str = "status asks no server";
 const NO_SCRIPT: &str = "status runs no script of the build";
 
-/// Looks.
+/// Looks, after waiting if that is wished for.
 ///
 /// # Errors
-/// Our own records on the node cannot be read.
-pub async fn run(world: &World) -> Result<Outcome, Failure> {
+/// Our own records on the node cannot be read; the level is not reached in time.
+pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
+    let arrived = match wait {
+        Some(wish) => Some(wait::until(wish, world).await?),
+        None => None,
+    };
     let node = world.node().await?;
     let (units, units_unknown) = units(&node, world).await;
     let build = match (&node.story.intent, &node.receipt) {
@@ -118,10 +129,23 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         degraded: services::is_degraded(&units),
         units,
         units_unknown,
+        readiness: readiness(arrived.as_ref(), &node, world).await,
+        urls: arrived.map(|a| a.urls).unwrap_or_default(),
         skips: skips(&node, world).await,
         foreign: node.foreign.clone(),
         partial: node.unreadable,
     })
+}
+
+/// Of a node that was waited for, what was found then.
+async fn readiness(arrived: Option<&wait::Arrived>, node: &Node, world: &World) -> Option<Readiness> {
+    if let Some(arrived) = arrived {
+        return Some(arrived.readiness.clone());
+    }
+    if node.wanted_units.is_empty() {
+        return None;
+    }
+    wait::look(node, world, Level::ClusterReady).await.ok().map(|seen| seen.readiness)
 }
 
 async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {

@@ -1,9 +1,12 @@
 //! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines and files of events are made from it.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 use serde::Serialize;
 
+use super::cluster::Member;
+use super::level::Level;
 use super::preview::Preview;
 
 /// Something that happened. Sent by commands and actions, printed by `output` only.
@@ -68,6 +71,8 @@ pub enum Event {
         /// How long it took.
         milliseconds: u64,
     },
+    /// How far a node is that is waited for.
+    Watched(Box<Watched>),
     /// Worth knowing.
     Note {
         /// For people.
@@ -78,6 +83,24 @@ pub enum Event {
         /// For people.
         text: String,
     },
+}
+
+/// One look at a node that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Watched {
+    /// The level that is waited for.
+    pub wanted: Level,
+    /// The level that is reached.
+    pub level: Option<Level>,
+    /// Since the wait began.
+    pub seconds: u64,
+    /// How many units are well, converging, failed.
+    pub units: BTreeMap<String, usize>,
+    /// All masters, as this master's Exhibitor has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masters: Vec<Member>,
+    /// The first cause, for people.
+    pub waits_for: Option<String>,
 }
 
 /// Where events go. Sending never fails: a listener that is gone is no reason to stop an install.

@@ -120,6 +120,26 @@ pub const NO_LOGIN: &str = "/sbin/nologin";
 pub const JOURNALD_SETTINGS: &str = "/etc/systemd/journald.conf.d";
 /// Where journald keeps journals: across boots, or for this one.
 pub const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// The program with which DC/OS checks a node, and what came before it (1.10 and 1.11).
+pub const CHECK_RUNNERS: [&str; 2] = ["/opt/mesosphere/bin/dcos-check-runner", "/opt/mesosphere/bin/dcos-diagnostics"];
+/// Whether DC/OS' units look at the clock (`ENABLE_CHECK_TIME`).
+pub const CHECK_TIME: &str = "/opt/mesosphere/etc/check_time.env";
+/// The masters, with static discovery.
+pub const MASTER_LIST: &str = "/opt/mesosphere/etc/master_list";
+/// How many masters there are; on masters only.
+pub const MASTER_COUNT: &str = "/opt/mesosphere/etc/master_count";
+/// Who may ask Exhibitor; there only with `exhibitor_admin_password`.
+pub const EXHIBITOR_REALM: &str = "/opt/mesosphere/etc/exhibitor_realm";
+/// Exhibitor's authority, and our certificate and key for it; there only where it speaks TLS (2.0 on).
+pub const EXHIBITOR_TLS: [&str; 3] = [
+    "/var/lib/dcos/exhibitor-tls-artifacts/root-cert.pem",
+    "/var/lib/dcos/exhibitor-tls-artifacts/client-cert.pem",
+    "/var/lib/dcos/exhibitor-tls-artifacts/client-key.pem",
+];
+/// The active ip-detect and ip-detect-public.
+pub const DETECT_IP: &str = "/opt/mesosphere/bin/detect_ip";
+/// The address at which people reach the web interface.
+pub const DETECT_IP_PUBLIC: &str = "/opt/mesosphere/bin/detect_ip_public";
 /// Where docker listens.
 pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// Version, image commit and variant of the active build (package dcos-metadata).

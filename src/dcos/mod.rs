@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod active_set;
 pub mod build;
+pub mod cluster;
 pub mod commands;
 pub mod detected;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod index;
 pub mod installer_script;
 pub mod journal;
 pub mod layout;
+pub mod level;
 pub mod moment;
 pub mod package;
 pub mod pkginfo;

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod cluster;
 pub mod dns;
 pub mod docker;
 pub mod host;
@@ -13,6 +14,7 @@ pub mod packages;
 pub mod pkgpanda_swap;
 pub mod ports;
 pub mod programs;
+pub mod readiness;
 pub mod server;
 pub mod services;
 pub mod storage;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::dcos::layout;
 use crate::dcos::units;
+use crate::system::clock::monotonic_micros;
 use crate::system::journald;
 use crate::system::root::Root;
 use crate::system::systemd::{self, Service, Systemd, Unit};
@@ -23,6 +24,14 @@ pub struct UnitReport {
     pub sub: String,
     /// What that comes to.
     pub condition: Condition,
+    /// Whether it stays up: not only active now, but for long enough, and longer if it fell before. Units that rest or listen are steady.
+    pub steady: bool,
+    /// How long it is active, in seconds; none for one that is not, or is no service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_seconds: Option<u64>,
+    /// How often systemd restarted it by itself; none before systemd 235.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
     /// Why it is not as it should be; none if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -57,7 +66,11 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
     for unit in systemd.units(names).await? {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
         let (condition, why) = judge(&unit, service.as_ref());
+        let active_seconds = service.as_ref().filter(|s| s.main_pid != 0).and_then(|s| active_seconds(&unit, s));
         reports.push(UnitReport {
+            steady: condition == Condition::Well && is_steady(active_seconds, service.as_ref()),
+            active_seconds,
+            restarts: service.as_ref().and_then(|s| s.restarts),
             name: unit.name,
             description: unit.description,
             active: unit.active,
@@ -68,6 +81,23 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
         });
     }
     Ok(reports)
+}
+
+/// A service that was down and came back is looked at for longer: DC/OS restarts what fails every 5 or 15 seconds (`RestartSec=`).
+const STEADY: u64 = 10;
+const STEADY_AFTER_A_FALL: u64 = 30;
+
+fn active_seconds(unit: &Unit, service: &Service) -> Option<u64> {
+    let since = monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000;
+    (unit.active == "active" && service.active_enter_monotonic > 0).then_some(since)
+}
+
+/// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the time.
+fn is_steady(active_seconds: Option<u64>, service: Option<&Service>) -> bool {
+    let (Some(seconds), Some(service)) = (active_seconds, service) else { return true };
+    // Older systemd has no count of restarts, but every systemd remembers when the service last left the state "active".
+    let fell = service.active_exit_monotonic > 0;
+    seconds >= if fell { STEADY_AFTER_A_FALL } else { STEADY }
 }
 
 /// Adds the last journal lines to each report that is not well.

@@ -19,6 +19,9 @@ pub fn text(failure: &Failure, paint: Paint) -> String {
         }
         last = cause;
     }
+    for line in &failure.log {
+        text.push_str(&format!("  log:    {}\n", super::status::shortened(line)));
+    }
     if let Some(state) = &failure.state {
         text.push_str(&format!("  state:  {state}\n"));
     }

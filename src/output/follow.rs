@@ -9,7 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::paint::Paint;
-use crate::dcos::event::{Event, Events};
+use super::watch::Watch;
+use crate::dcos::event::{Event, Events, Watched};
 
 /// The schema of a line of JSON.
 const SCHEMA: u32 = 1;
@@ -59,6 +60,7 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
         paint: Paint::stderr(wish.no_color),
         verbose: wish.verbose,
         quiet: wish.quiet,
+        watch: Watch::default(),
         open: HashMap::new(),
     };
     let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines, wish.listener));
@@ -97,6 +99,7 @@ fn in_one_line(event: &Event) -> Option<&str> {
             Some(text)
         }
         Event::Planned { .. } | Event::Progress { .. } | Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
+        Event::Watched(watched) => watched.waits_for.as_deref(),
     }
 }
 
@@ -105,6 +108,7 @@ struct Teller {
     paint: Paint,
     verbose: bool,
     quiet: bool,
+    watch: Watch,
     open: HashMap<String, ProgressBar>,
 }
 
@@ -118,6 +122,7 @@ impl Teller {
                 self.line(&format!("{at} {client} {method} {path} {status} {bytes} {milliseconds}ms"))
             }
             Event::Waiting { text } => self.line(&format!("waiting {text}")),
+            Event::Watched(watched) => self.watch(watched),
             Event::Undone { text } if self.verbose => self.line(text),
             Event::Begun { text, .. } if self.verbose => self.line(text),
             Event::Begun { key, text } if is_long(key) => self.begin(key, text),
@@ -148,6 +153,18 @@ impl Teller {
             }
         }
         bar.set_position(bytes);
+    }
+
+    /// A live table on a terminal; elsewhere a line when something changes.
+    fn watch(&mut self, watched: &Watched) {
+        match &self.bars {
+            Some(bars) => self.watch.draw(bars, watched, self.paint),
+            None => {
+                if let Some(line) = self.watch.news(watched) {
+                    self.line(&line);
+                }
+            }
+        }
     }
 
     fn end(&mut self, key: &str) {

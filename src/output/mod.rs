@@ -11,6 +11,7 @@ pub mod preflight;
 pub mod publish;
 pub mod status;
 pub mod table;
+mod watch;
 
 use std::io::Write;
 

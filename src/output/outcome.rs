@@ -29,6 +29,13 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {left}\n"));
     }
+    if let Some(ready) = &outcome.ready {
+        let level = ready.readiness.level.map_or("", |level| level.word());
+        text.push_str(&format!("  {level} after {} s\n", ready.waited_seconds));
+        for url in &ready.urls {
+            text.push_str(&format!("  {url}\n"));
+        }
+    }
     let of = |condition: Condition| -> Vec<UnitReport> { outcome.units.iter().filter(|u| u.condition == condition).cloned().collect() };
     let waiting = of(Condition::Converging).len();
     if waiting > 0 {

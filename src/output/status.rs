@@ -4,6 +4,7 @@ use super::paint::Paint;
 use super::table::{aligned, pairs, plain};
 use crate::command::status::{Outcome, SkippedCheck};
 use crate::observe::node::State;
+use crate::observe::readiness::Readiness;
 use crate::observe::services::{Condition, UnitReport};
 use crate::preflight::report::Verdict;
 
@@ -39,6 +40,12 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     if !status.fetched.is_empty() {
         add("fetched", Some(format!("{} packages wait for an install", status.fetched.len())));
     }
+    if let Some(readiness) = &status.readiness {
+        add("level", Some(level(readiness)));
+    }
+    for url in &status.urls {
+        add("at", Some(url.clone()));
+    }
     for skipped in &status.skips {
         add("skipped", skip(skipped));
     }
@@ -59,6 +66,17 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         text.push_str(&units(&unwell, paint));
     }
     text
+}
+
+fn level(readiness: &Readiness) -> String {
+    let reached = readiness.level.map_or("not unpacked", |level| level.word());
+    match readiness.obstacles.first() {
+        None => reached.to_owned(),
+        Some(first) => {
+            let unit = first.unit.as_ref().map(|unit| format!("{unit}: ")).unwrap_or_default();
+            format!("{reached}; not {} yet: {unit}{}", first.level, first.text)
+        }
+    }
 }
 
 /// A skipped check is told of while it would fail.
@@ -113,7 +131,7 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
 }
 
 /// A log line that is no novel; `journalctl -u` has the rest.
-fn shortened(line: &str) -> String {
+pub(super) fn shortened(line: &str) -> String {
     const LONGEST: usize = 160;
     if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
 }

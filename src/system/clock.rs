@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+
 use super::kernel::{self, ClockReading};
 
 /// Where the state of the clock comes from: the kernel, or a test, since the real clock is the whole machine's.
@@ -23,8 +25,15 @@ impl Clock for KernelClock {
 
 /// Processor time that this thread has used.
 pub fn thread_time() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+/// Now, in microseconds of the clock that nobody can set, from which systemd's timestamps come.
+pub fn monotonic_micros() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .ok()
+        .and_then(|now| Some(u64::try_from(now.tv_sec()).ok()? * 1_000_000 + u64::try_from(now.tv_nsec()).ok()? / 1000))
+        .unwrap_or_default()
 }
 
 /// How good the clock is.

@@ -3,6 +3,7 @@
 mod address;
 mod backoff;
 mod error;
+pub mod neighbour;
 mod proxy;
 mod rate;
 mod values;

@@ -33,3 +33,4 @@ pub mod sockets;
 pub mod source;
 pub mod systemd;
 pub mod unpack;
+pub mod words;

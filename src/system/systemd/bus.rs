@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, Semaphore};
@@ -17,6 +16,7 @@ use super::jobs::{Jobs, judge};
 use super::link::{Failure, Link, MANAGER, OBJECT, Target, Transport};
 use super::properties::{self, Properties};
 use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
+use crate::system::clock::monotonic_micros;
 use crate::system::fault::{self, Effect};
 
 /// The interface that every unit has.
@@ -224,7 +224,7 @@ impl Bus {
             JobKind::Stop => ("StopUnit", Again::Yes),
             JobKind::Restart => ("RestartUnit", Again::No),
         };
-        let queued = monotonic();
+        let queued = monotonic_micros();
         let path: Result<OwnedObjectPath, Error> = self.manager(Ask { again, ..self.ask(member, unit) }, &(unit, "replace")).await;
         match path {
             Ok(path) => Ok(Job { unit: unit.to_owned(), kind, path: path.to_string(), queued }),
@@ -409,14 +409,6 @@ impl Systemd for Bus {
         let environment: OwnedVariant = self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Environment")).await?;
         environment.try_into().map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
     }
-}
-
-/// Now, in microseconds of the clock that systemd's timestamps come from.
-fn monotonic() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .ok()
-        .and_then(|now| Some(u64::try_from(now.tv_sec()).ok()? * 1_000_000 + u64::try_from(now.tv_nsec()).ok()? / 1000))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

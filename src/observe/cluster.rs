@@ -1,0 +1,233 @@
+//! How the cluster is, as far as this node can tell: asked over the network, each part for itself, none for long.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::future;
+use serde::Serialize;
+
+use crate::dcos::cluster::{self, Ensemble, Metrics, Mode};
+use crate::dcos::layout;
+use crate::dcos::role::Role;
+use crate::dcos::settings::Version;
+use crate::system::http::neighbour::{self, Credentials};
+use crate::system::root::Root;
+use crate::system::{files, process, resolver, words};
+
+/// How long each part has for its answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest answer that is read: Mesos counts some hundred things.
+const LONGEST: u64 = 1 << 20;
+
+/// What a part of the cluster answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer<T> {
+    /// This.
+    Told(T),
+    /// It asks for a login, so it lives.
+    Locked,
+    /// Nothing that can be used, in one line.
+    Silent(String),
+}
+
+impl<T> Answer<T> {
+    /// What was told.
+    pub fn told(&self) -> Option<&T> {
+        match self {
+            Answer::Told(told) => Some(told),
+            _ => None,
+        }
+    }
+
+    /// Why nothing was told; none from one that lives.
+    pub fn silence(&self) -> Option<&str> {
+        match self {
+            Answer::Silent(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+/// The cluster from this node.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The address that this node goes by, as DC/OS recorded it; 127.0.0.1 before that.
+    pub address: IpAddr,
+    /// How many masters there should be, if the configuration says so.
+    pub masters: Option<usize>,
+    /// All masters, by this master's Exhibitor; none on an agent.
+    pub exhibitor: Option<Answer<Ensemble>>,
+    /// All masters, by their ZooKeepers: asked only where Exhibitor's word is not worth much.
+    pub zookeepers: Vec<Keeper>,
+    /// This node's Mesos, master or agent.
+    pub mesos: Answer<Metrics>,
+    /// The leading master.
+    pub leader: Result<IpAddr, String>,
+    /// This node's Admin Router.
+    pub admin_router: Answer<()>,
+}
+
+/// The ZooKeeper of one master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Keeper {
+    /// The master.
+    pub host: String,
+    /// What it does; none if it serves nobody.
+    pub mode: Option<Mode>,
+}
+
+impl Cluster {
+    /// Asks everybody at once.
+    pub async fn look(root: &Root, role: Role, version: Option<&Version>) -> Cluster {
+        let (address, list) = (address(root), master_list(root));
+        let master = role == Role::Master;
+        let (exhibitor, mesos, leader, admin_router) = tokio::join!(
+            async { if master { Some(exhibitor(root).await) } else { None } },
+            mesos(address, master),
+            leader(),
+            admin_router(address, master),
+        );
+        let told = exhibitor.as_ref().and_then(Answer::told);
+        let hosts = list.clone().or_else(|| told.map(|e| e.members.iter().map(|m| m.host.clone()).collect())).unwrap_or_default();
+        let zookeepers = if master && exhibitor_may_lie(version) { zookeepers(hosts).await } else { Vec::new() };
+        let masters = master_count(root).or(list.map(|l| l.len()));
+        Cluster { address, masters, exhibitor, zookeepers, mesos, leader, admin_router }
+    }
+}
+
+/// Where people find a master: the web interface at its public address, and Exhibitor.
+pub async fn urls(root: &Root, role: Option<Role>) -> Vec<String> {
+    if role != Some(Role::Master) {
+        return Vec::new();
+    }
+    let address = address(root);
+    let public = detected(root, layout::DETECT_IP_PUBLIC).await.unwrap_or_else(|| address.to_string());
+    vec![format!("http://{public}/"), format!("http://{public}/exhibitor/")]
+}
+
+/// What an active detection script prints, if it is one word.
+async fn detected(root: &Root, script: &str) -> Option<String> {
+    let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+    let env = vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)];
+    let command = process::Command { program: root.resolved(script), args: Vec::new(), env };
+    let output = process::run(&command, 2 * PATIENCE).await.ok().filter(process::Output::success)?;
+    let text = String::from_utf8(output.stdout.bytes).ok()?;
+    let word = text.trim();
+    (!word.is_empty() && !word.contains(char::is_whitespace)).then(|| word.to_owned())
+}
+
+/// What DC/OS' own name server answers, which everything on the node waits for.
+pub async fn ready() -> Result<(), String> {
+    named(cluster::READY).await.map(|_| ())
+}
+
+/// From 2.1 on bootstrap asks ZooKeeper itself, since Exhibitor's status was found wrong (D2IQ-70393).
+fn exhibitor_may_lie(version: Option<&Version>) -> bool {
+    let parts: Vec<u32> = version.map(|v| v.version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()).unwrap_or_default();
+    matches!(parts.as_slice(), [major, minor, ..] if (*major, *minor) >= (2, 1))
+}
+
+async fn exhibitor(root: &Root) -> Answer<Ensemble> {
+    let credentials = match credentials(root) {
+        Ok(credentials) => credentials,
+        Err(why) => return Answer::Silent(why),
+    };
+    let scheme = if credentials.identity.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://localhost:{}{}", cluster::EXHIBITOR_PORT, cluster::EXHIBITOR_STATUS);
+    ask(&url, &credentials, Ensemble::parse).await
+}
+
+/// A password where the build sets one, and certificates where Exhibitor speaks TLS.
+fn credentials(root: &Root) -> Result<Credentials, String> {
+    let read = |path: &str| files::read(&root.resolved(path), 1 << 20).map_err(|e| super::told(&e));
+    let realm = read(layout::EXHIBITOR_REALM)?.and_then(|text| cluster::realm(&String::from_utf8_lossy(&text)));
+    let [authority, certificate, key] = layout::EXHIBITOR_TLS;
+    let (authorities, certificate, key) = (read(authority)?, read(certificate)?, read(key)?);
+    let identity = certificate.zip(key).map(|(certificate, key)| [certificate, b"\n".to_vec(), key].concat());
+    Ok(Credentials { basic: realm, authorities: authorities.filter(|_| identity.is_some()), identity })
+}
+
+async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
+    let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
+    let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::MESOS_METRICS);
+    ask(&url, &Credentials::default(), Metrics::parse).await
+}
+
+async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
+    // Of a master the port for people, of an agent the one for the cluster.
+    let port = if master { 80 } else { 61001 };
+    let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
+    match ask(&url, &Credentials::default(), |_| Some(())).await {
+        // A security mode that has people use https sends them there: it lives.
+        Answer::Silent(why) if why.contains("certificate") => Answer::Locked,
+        answer => answer,
+    }
+}
+
+async fn ask<T>(url: &str, credentials: &Credentials, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    match neighbour::ask(url, credentials, LONGEST, PATIENCE).await {
+        Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
+        Ok(reply) if reply.status == 200 => {
+            read(&reply.body).map_or_else(|| Answer::Silent(format!("the answer of {url} is not what it should be")), Answer::Told)
+        }
+        Ok(reply) => Answer::Silent(format!("{url} answers with status {}", reply.status)),
+        Err(error) => Answer::Silent(error.to_string()),
+    }
+}
+
+async fn leader() -> Result<IpAddr, String> {
+    named(cluster::LEADER).await
+}
+
+async fn named(name: &str) -> Result<IpAddr, String> {
+    let found = tokio::time::timeout(PATIENCE, resolver::lookup(name)).await;
+    let found = found.map_err(|_| format!("cannot resolve {name}: no answer in {PATIENCE:?}"))?.map_err(|e| e.to_string())?;
+    found.first().copied().ok_or_else(|| format!("{name} has no address"))
+}
+
+async fn zookeepers(hosts: Vec<String>) -> Vec<Keeper> {
+    future::join_all(hosts.into_iter().map(|host| async move {
+        let address = match host.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => named(&host).await,
+        };
+        let mode = match address {
+            Ok(address) => words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, PATIENCE).await.ok(),
+            Err(_) => None,
+        };
+        Keeper { mode: mode.as_deref().and_then(Mode::parse), host }
+    }))
+    .await
+}
+
+fn text(root: &Root, path: &str) -> Option<String> {
+    let bytes = files::read(&root.resolved(path), 1 << 20).ok().flatten()?;
+    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+fn address(root: &Root) -> IpAddr {
+    text(root, layout::KEPT_ADDRESS).and_then(|kept| kept.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]))
+}
+
+fn master_list(root: &Root) -> Option<Vec<String>> {
+    serde_json::from_str(&text(root, layout::MASTER_LIST)?).ok()
+}
+
+fn master_count(root: &Root) -> Option<usize> {
+    text(root, layout::MASTER_COUNT)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhibitors_word_counts_until_2_1() {
+        let version = |text: &str| Version { version: text.into(), image_commit: None, variant: None };
+        for (text, lies) in [("1.12.4", false), ("2.0.5", false), ("2.1.0", true), ("2.2.0-dev", true), ("3.0", true), ("x", false)] {
+            assert_eq!(exhibitor_may_lie(Some(&version(text))), lies, "{text}");
+        }
+        assert!(!exhibitor_may_lie(None));
+    }
+}
