@@ -36,7 +36,7 @@ async fn serve() -> (Server, Packed, tempfile::TempDir) {
 async fn look_trusting(url: &str, ca_file: Option<PathBuf>) -> (Seen, Option<String>) {
     let options = Options { ca_file, connect_timeout: Duration::from_secs(3), attempts: 1, ..Options::default() };
     let source = Source::parse(url, &Client::new(&options).unwrap()).unwrap();
-    let (mut seen, read) = Seen::look(&source, &LIMITS).await;
+    let (mut seen, read) = Seen::look(&source, None, &LIMITS).await;
     if let Ok((build, _)) = &read {
         seen.look_at_artifacts(&source, build, &LIMITS).await;
     }
