@@ -76,6 +76,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("action/place", "/proc/self/exe", "the binary that runs, on this machine"),
     ("cli", "/", "the node is this machine unless --root says otherwise"),
     ("command/world", "/", "the node's root itself, for the name of its lock"),
+    ("dcos/cluster", "/", "paths of HTTP interfaces of the cluster"),
     ("dcos/installer_script", "/bootstrap/", "in the middle of a URL"),
     ("dcos/installer_script", "/ln", "the end of a path in a unit that is read"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),

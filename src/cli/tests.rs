@@ -21,6 +21,10 @@ fn what_is_wrong_is_refused() {
         "dcos-node install master --skip time.sync",
         "dcos-node install master -d -p",
         "dcos-node status --json --events -",
+        "dcos-node publish",
+        "dcos-node publish serve --check --recompress zstd",
+        "dcos-node publish serve --recompress gzip",
+        "dcos-node serve serve --listen 8080",
         "dcos-node preflight --wait-time-sync 15",
         "dcos-node preflight --wait-time-sync m",
         "dcos-node preflight --wait-time-sync 25h",
@@ -51,10 +55,12 @@ fn durations_have_a_unit() {
 
 #[test]
 fn what_promises_to_change_nothing_is_held_to_it() {
-    for line in ["preflight", "preflight master", "install master --dry-run", "install master -p", "uninstall --dry-run"] {
+    for line in
+        ["preflight", "preflight master", "install master --dry-run", "install master -p", "uninstall --dry-run", "publish x --check"]
+    {
         assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| i.must_not_write()), "{line}");
     }
-    for line in ["install master", "install master -d", "uninstall", "recover"] {
+    for line in ["install master", "install master -d", "uninstall", "recover", "publish x", "serve x"] {
         assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| !i.must_not_write()), "{line}");
     }
 }

@@ -101,7 +101,7 @@ fn connection(
     client: SocketAddr,
     directory: Arc<Path>,
     log: Log,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Future<Output = hyper::Result<()>> {
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
     let service = service_fn(move |request| {
         let (directory, log) = (directory.clone(), log.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&request, client, directory, log).await) }

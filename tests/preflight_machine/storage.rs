@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use dcos_node::dcos::build::Build;
 use dcos_node::observe::docker::Engine;
 use dcos_node::observe::server::{Artifacts, Layer, Published, Server};
 use dcos_node::observe::storage::Place;
-use dcos_node::preflight::report::Verdict::{self, Fail, Pass, Unknown, Warn};
+use dcos_node::preflight::report::Verdict::{self, Fail, Pass, Skipped, Unknown, Warn};
+use serde_json::json;
 
 use super::recorded::Recorded;
 
@@ -23,17 +25,9 @@ fn good() -> Recorded {
         (path.to_owned(), Ok(place))
     };
     let mut recorded = Recorded::nothing();
-    let paths = [
-        "/opt/mesosphere",
-        "/var/lib/dcos",
-        "/var/lib/mesos/slave",
-        "/var/lib/docker",
-        "/var",
-        "/tmp",
-        "/etc/mesosphere",
-        "/etc/systemd/system",
-    ];
-    recorded.host.storage = Some(paths.map(place).into());
+    let paths = ["/opt/mesosphere", "/var/lib/dcos", "/var/lib/mesos/slave", "/var/lib/docker", "/var", "/tmp"];
+    let paths = paths.into_iter().chain(["/opt/mesosphere/packages", "/etc", "/etc/mesosphere", "/etc/systemd/system", "/var/lib/dcos-node"]);
+    recorded.host.storage = Some(paths.map(place).collect());
     recorded
 }
 
@@ -142,4 +136,63 @@ fn docker_is_looked_for_where_it_says_that_it_is() {
     }
     recorded.host.storage.as_mut().expect("places")[3].1 = Err("it is gone".into());
     recorded.says("storage.remote", Unknown, "it is gone");
+}
+
+/// A published build with three packages, of which one is in the bootstrap archive.
+fn published() -> Build {
+    let artifact = |disk_bytes: u64, members: u64| json!({"bytes": 1, "sha256": "0".repeat(64), "content": {"disk_bytes": disk_bytes, "bytes": 1, "members": members, "links": 100}});
+    let build = json!({
+        "url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "index_sha256": "0".repeat(64),
+        "bootstrap_packages": ["one--1"], "packages": ["one--1", "two--1", "three--1"],
+        "node_files": [{"path": "/etc/x", "mode": 420, "content": "x"}],
+        "artifacts": {
+            "bootstrap/b.bootstrap.tar.xz": artifact(1_000_000_000, 1000),
+            "packages/two/two--1.tar.xz": artifact(2_000_000_000, 2000),
+            "packages/three/three--1.tar.xz": artifact(3_000_000_000, 3000),
+        },
+    });
+    serde_json::from_value(build).expect("a build")
+}
+
+#[test]
+fn with_an_index_it_is_known_whether_a_build_fits() {
+    let mut recorded = good().of("slave", "2.2.0");
+    recorded.says("storage.room", Skipped, "no build index");
+    recorded.build = Some(published());
+    // 6000 members, 300 links, 1 node file, 3 manifests; the manifests and the node file take some bytes too.
+    recorded.says("storage.room", Pass, "/ (xfs) needs 6.0 GB and 6304 inodes");
+    let rows: [(Change, Verdict, &str); 6] = [
+        (|p| p.free_bytes = 6_000_000_000, Fail, "6.0 GB and 3000000 inodes left"),
+        (|p| p.free_bytes = 6_100_000_000, Pass, ""),
+        (|p| p.free_inodes = Some(6303), Fail, "6303 inodes left"),
+        (|p| p.free_inodes = None, Pass, ""),
+        (|p| (p.kind, p.free_bytes) = ("btrfs".into(), 100), Warn, "btrfs"),
+        (|p| (p.kind, p.free_inodes) = ("btrfs".into(), Some(100)), Fail, "btrfs"),
+    ];
+    for (how, verdict, words) in rows {
+        let mut recorded = good().of("slave", "2.2.0");
+        recorded.build = Some(published());
+        // All on one file system, so all have the same left.
+        for (_, place) in recorded.host.storage.as_mut().expect("places") {
+            how(place.as_mut().expect("facts"));
+        }
+        recorded.says("storage.room", verdict, words);
+    }
+}
+
+#[test]
+fn each_file_system_is_judged_by_what_it_will_hold_without_what_is_there() {
+    let mut recorded = good().of("slave", "2.2.0");
+    recorded.build = Some(published());
+    change(&mut recorded, "/opt/mesosphere/packages", |p| (p.mounted_at, p.free_bytes) = ("/opt/mesosphere".into(), 5_900_000_000));
+    recorded.says("storage.room", Fail, "/opt/mesosphere (xfs) needs 6.0 GB and 6000 inodes, 5.9 GB");
+    recorded.node.whole = ["two--1".parse().expect("an id")].into();
+    recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4.0 GB and 4000 inodes");
+    recorded.node.whole.insert("one--1".parse().expect("an id"));
+    recorded.node.whole.insert("three--1".parse().expect("an id"));
+    recorded.says("storage.room", Pass, "/ (xfs) needs 4096 bytes and 301 inodes");
+    // Whoever cannot read our records does not know what is there.
+    recorded.node.whole.clear();
+    recorded.node.unreadable = true;
+    recorded.says("storage.room", Warn, "/opt/mesosphere");
 }

@@ -226,6 +226,9 @@ fn alternative(
     if !manner.recompress {
         return Ok(None);
     }
+    if !read.iter().any(|path| path == other) {
+        read.push(other.to_owned());
+    }
     telling(format!("archive {other}"), format!("compress {other} and prove it"), None, &manner.events, |tell| {
         recompress(&manner.directory.join(path), original, &file, meaning, tell).with_context(|| format!("cannot make {other}"))
     })
