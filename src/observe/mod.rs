@@ -7,12 +7,15 @@ pub mod host;
 pub mod ip_detect;
 pub mod machine;
 pub mod neighbours;
+pub mod network;
 pub mod node;
 pub mod packages;
 pub mod ports;
 pub mod programs;
+pub mod residue;
 pub mod server;
 pub mod services;
+pub mod snapshot;
 pub mod storage;
 pub mod time;
 

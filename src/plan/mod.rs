@@ -1,6 +1,8 @@
 //! Decides what is to be done. Pure: no clock, disk or network.
 
 pub mod install;
+pub mod network;
+pub mod proof;
 pub mod uninstall;
 
 use crate::action::Action;
