@@ -70,6 +70,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("cli", "/", "the node is this machine unless --root says otherwise"),
     ("command/world", "/", "the node's root itself, for the name of its lock"),
     ("dcos/installer_script", "/ln", "the end of a path in a unit that is read"),
+    ("dcos/network", "/rp_filter", "the end of a setting's name"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),

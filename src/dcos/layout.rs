@@ -93,7 +93,7 @@ pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, "/var/lib/dcos/cluster-id", "/var
 /// interfaces (`dcos-net-setup.py`).
 pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
-pub const WATCHED: [&str; 19] = [
+pub const WATCHED: [&str; 20] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
     "/etc/rexray",
@@ -108,6 +108,7 @@ pub const WATCHED: [&str; 19] = [
     "/var/lib/mesosphere",
     "/var/lib/zookeeper",
     "/var/lib/cni",
+    DOCKER_STATE,
     "/var/log/mesos",
     "/run/dcos",
     "/run/mesos",

@@ -21,7 +21,7 @@ pub const MODULES: [&str; 8] = ["dummy", "vxlan", "overlay", "ip_vs", "ip_vs_wlc
 pub struct Network {
     /// All interfaces.
     pub interfaces: Vec<Interface>,
-    /// Addresses of interfaces that have names of DC/OS.
+    /// Addresses of interfaces that have names of DC/OS, and those of its resolver wherever they are.
     pub addresses: Vec<Address>,
     /// All routing rules, one text each.
     pub rules: Vec<String>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::dcos::firewall::{self, Line};
 use crate::dcos::layout;
-use crate::dcos::network::{Address, Interface, MINUTEMAN, Network, Service, TABLE, maker};
+use crate::dcos::network::{Address, Interface, MINUTEMAN, Network, Service, TABLE, is_spartan, maker};
 use crate::system::netlink;
 use crate::system::netlink::ipvs::Ipvs;
 use crate::system::netlink::route::{Link, Routing};
@@ -29,10 +29,14 @@ fn routing(network: &mut Network) -> Result<(), netlink::Error> {
     let links = routing.links()?;
     let ports = |bridge: &Link| links.iter().filter(|l| l.master == Some(bridge.index)).map(|l| l.name.clone()).collect();
     network.interfaces = links.iter().map(|link| Interface { name: link.name.clone(), ports: ports(link) }).collect();
-    let name_of = |index: u32| links.iter().find(|l| l.index == index && maker(&l.name).is_some()).map(|l| l.name.clone());
+    let name_of = |index: u32| links.iter().find(|l| l.index == index).map(|l| l.name.clone());
     for address in routing.addresses()? {
-        let named = name_of(address.index);
-        network.addresses.extend(named.map(|interface| Address { interface, address: format!("{}/{}", address.address, address.prefix) }));
+        // The addresses of its resolver may be on another interface where the kernel has no dummy ones.
+        let ours = |interface: &String| maker(interface).is_some() || is_spartan(address.address);
+        let interface = name_of(address.index).filter(ours);
+        network
+            .addresses
+            .extend(interface.map(|interface| Address { interface, address: format!("{}/{}", address.address, address.prefix) }));
     }
     network.rules = routing.rules()?.into_iter().map(|rule| rule.text).collect();
     for route in routing.routes()? {

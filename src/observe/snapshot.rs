@@ -74,7 +74,9 @@ fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {
     }
     match mounts::all(proc) {
         Ok(all) => {
-            let ours = |point: &Path| layout::WATCHED.iter().any(|place| point.starts_with(place));
+            // docker mounts and unmounts all the time.
+            let places = || layout::WATCHED.iter().filter(|place| **place != layout::DOCKER_STATE);
+            let ours = |point: &Path| places().any(|place| point.starts_with(place));
             snapshot.mounts = all.into_iter().map(|mount| mount.point).filter(|point| ours(point)).collect();
         }
         Err(error) => snapshot.unknown.push(super::told(&error)),

@@ -18,7 +18,8 @@ pub fn objects(now: &Snapshot, before: Option<&Snapshot>) -> Vec<Object> {
     let had = |interface: &str| was.interfaces.iter().any(|i| i.name == interface);
     objects.extend(network.interfaces.iter().filter(|i| is_own(i) && !had(&i.name)).map(|i| Object::Interface { name: i.name.clone() }));
     // Those of an interface that goes, go with it.
-    let addresses = network.addresses.iter().filter(|a| had(&a.interface) && !was.addresses.contains(a) && is_spartan(&a.address));
+    let stays = |interface: &str| had(interface) || network::maker(interface).is_none();
+    let addresses = network.addresses.iter().filter(|a| stays(&a.interface) && !was.addresses.contains(a) && is_spartan(&a.address));
     objects.extend(addresses.map(|a| Object::Address { interface: a.interface.clone(), address: a.address.clone() }));
     objects.extend(network.routes.iter().filter(|r| !was.routes.contains(r)).map(|r| Object::Route { route: r.clone() }));
     let ours = |rule: &&String| rule.ends_with(&format!(" lookup {}", network::TABLE)) && !was.rules.contains(rule);

@@ -31,7 +31,9 @@ pub struct Evidence<'a> {
 /// Judges. Also returns what should be undone once more.
 pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let Evidence { before, now, undone, .. } = *evidence;
-    let mut report = Leftovers::new(before.is_some());
+    // A directory that was filled and booted later was looked at as files only.
+    let compared = before.is_some_and(|before| before.live || !now.live);
+    let mut report = Leftovers::new(compared);
     let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
     let again: Vec<Object> = if now.live { network::objects(now, before) } else { Vec::new() };
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
@@ -55,9 +57,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
     report.unknown.extend(now.unknown.iter().map(|what| Item::new("look", what.clone(), "it could not be looked at")));
-    if before.is_none() && now.live {
-        let why = "no snapshot was taken before the install: what is new since then is told by its names only";
-        report.unknown.push(Item::new("snapshot", "the node before the install", why));
+    if !compared && now.live {
+        let why = "no snapshot of it was taken: what is new since then is told by its names only";
+        report.unknown.push(Item::new("snapshot", "the machine before the install", why));
     }
     let units = undone.iter().filter(|o| matches!(o, Object::Units { .. })).cloned();
     let remnants = evidence.remnants.iter().filter(|r| !r.on_purpose).map(|r| r.object.clone());
@@ -68,10 +70,11 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let purge = "data; dcos-node uninstall --purge-data removes it";
     let data = [(layout::STATE, purge), (layout::MESOS_STATE, purge)];
     let more = layout::MORE_DATA.map(|path| (path, "data, perhaps of others too; no command of ours removes it"));
-    let is_residue = |path: &str, report: &Leftovers| report.residue.iter().any(|item| item.what == path);
+    let stands = |path: &str| evidence.now.paths.iter().any(|p| p == Path::new(path));
     let was = |path: &str| evidence.before.is_some_and(|b| b.paths.iter().any(|p| p == Path::new(path)));
     for (path, why) in data.into_iter().chain(more.into_iter().filter(|(path, _)| !was(path))) {
-        if evidence.now.paths.iter().any(|p| p == Path::new(path)) && !is_residue(path, report) {
+        if stands(path) && report.residue.iter().all(|item| item.what != path) {
+            report.kept.retain(|item| item.what != path);
             report.kept.push(Item::new("data", path, why));
         }
     }
@@ -89,9 +92,15 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     if now.live {
         report.foreign.extend(network::foreign(now, before));
     }
+    if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
+        let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
+        report.foreign.push(Item::new("docker", layout::DOCKER_STATE, why));
+    }
     let Some(before) = before else { return };
     let new = "it was not there before the install, and nobody recorded making it";
-    let is_data = |path: &Path| [layout::STATE, layout::MESOS_STATE].iter().chain(&layout::MORE_DATA).any(|data| path == Path::new(data));
+    let is_data = |path: &Path| {
+        [layout::STATE, layout::MESOS_STATE, layout::DOCKER_STATE].iter().chain(&layout::MORE_DATA).any(|data| path == Path::new(data))
+    };
     let told = |what: &str, report: &Leftovers| {
         [&report.removed, &report.kept, &report.residue, &report.foreign].iter().any(|list| list.iter().any(|item| item.what == what))
     };
