@@ -141,8 +141,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     // Before the journal, which is a change too. A node that stands already was looked at by its first install, or never.
     let snapshot = match &node.receipt {
-        Some(_) => node.snapshot().cloned(),
-        None => Some(snapshot::look(&world.root, site.systemd.as_deref()).await),
+        Some(_) if !matches!(decision, Some(Decision::FinishUninstall)) => node.snapshot().cloned(),
+        _ => Some(snapshot::look(&world.root, site.systemd.as_deref()).await),
     };
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if !matches!(decision, Some(Decision::GoOn)) {

@@ -130,10 +130,11 @@ pub fn words(line: &str) -> Option<Vec<String>> {
 
 async fn lines(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Vec<String>, Error> {
     let output = run(place, program, arguments).await?;
-    judge(&output, program, arguments)?;
+    // Its pipe was closed then, so that it failed too.
     if output.stdout.truncated {
         return Err(Error::TooLong(told(program, arguments)));
     }
+    judge(&output, program, arguments)?;
     Ok(String::from_utf8_lossy(&output.stdout.bytes).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
@@ -181,6 +182,53 @@ mod tests {
             assert_eq!(words(hostile), None, "{hostile}");
         }
         assert_eq!(words("   "), Some(Vec::new()));
+    }
+
+    /// A program that prints what it was asked for, and the kernel's names of tables, if the older flavour has any.
+    fn machine(version: &str, printed: &str, tables: Option<&str>) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!(
+            "#!/bin/sh\n[ $1 = --version ] && echo '{version}' && exit\necho \"$@\" >> {}/asked\n{printed}\n",
+            directory.path().display()
+        );
+        std::fs::write(directory.path().join("iptables"), script).unwrap();
+        std::fs::set_permissions(directory.path().join("iptables"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::create_dir(directory.path().join("net")).unwrap();
+        if let Some(tables) = tables {
+            std::fs::write(directory.path().join("net/ip_tables_names"), tables).unwrap();
+        }
+        directory
+    }
+
+    async fn nat(machine: &tempfile::TempDir) -> Result<Vec<String>, Error> {
+        let path = format!("{}:/usr/bin:/bin", machine.path().display());
+        rules(Place { path: &path, proc: machine.path() }, "iptables", "nat").await
+    }
+
+    #[tokio::test]
+    async fn a_table_of_the_older_flavour_is_not_made_by_looking_at_it() {
+        let (older, newer, prints) =
+            ("iptables v1.8.9 (legacy)", "iptables v1.8.9 (nf_tables)", "echo '-P INPUT ACCEPT'; echo; echo '-N X'");
+        for (version, tables, expected) in [
+            (older, None, 0),
+            (older, Some("filter\n"), 0),
+            (older, Some("filter\nnat\n"), 2),
+            ("iptables v1.4.21", None, 0),
+            (newer, None, 2),
+        ] {
+            let machine = machine(version, prints, tables);
+            assert_eq!(nat(&machine).await.unwrap().len(), expected, "{version} {tables:?}");
+            assert_eq!(machine.path().join("asked").exists(), expected > 0, "{version} {tables:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_or_says_too_much_is_an_error_that_says_which() {
+        let newer = "iptables v1.8.9 (nf_tables)";
+        let failing = nat(&machine(newer, "echo 'line one' >&2; echo 'no chain' >&2; exit 4", None)).await.unwrap_err();
+        assert_eq!(failing.to_string(), "iptables -w -t nat -S failed: line one; no chain");
+        let flood = nat(&machine(newer, "head -c 5000000 /dev/zero | tr '\\0' x", None)).await.unwrap_err();
+        assert!(matches!(flood, Error::TooLong(_)), "{flood}");
     }
 
     #[tokio::test]
