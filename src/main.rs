@@ -180,6 +180,7 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
             match value {
                 Value::Preflight(report, strict) => report.exit(strict),
                 Value::Status(status) => status.exit(),
+                Value::Uninstall(outcome) => outcome.exit(),
                 _ => Exit::Done,
             }
         }

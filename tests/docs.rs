@@ -7,6 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dcos_node::command::uninstall;
+use dcos_node::dcos::leftovers::{self, Item, Leftovers};
+use dcos_node::dcos::preview::Preview;
+use dcos_node::dcos::receipt::{Before, Object};
 use dcos_node::dcos::role::Role;
 use dcos_node::preflight;
 use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
@@ -165,4 +169,47 @@ fn every_field_of_the_build_index_is_documented_and_no_other() {
     assert!(text.contains(&format!("This is schema {}.", dcos_node::dcos::index::SCHEMA)), "which schema it is is not documented");
     let stamp = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example of a stamp");
     dcos_node::dcos::stamp::Stamp::parse(stamp.as_bytes()).expect("the example is a stamp");
+}
+
+/// An uninstall with every field there is.
+fn full_uninstall() -> Value {
+    let item = vec![Item::new("file", "", "")];
+    let report = Leftovers {
+        schema: leftovers::SCHEMA,
+        compared: true,
+        removed: item.clone(),
+        kept: item.clone(),
+        foreign: item.clone(),
+        residue: item.clone(),
+        unknown: item,
+    };
+    let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
+    let plan = vec![Preview { key: String::new(), text: String::new() }];
+    json!(uninstall::Outcome {
+        changed: true,
+        kept: vec!["/".into()],
+        foreign: vec![String::new()],
+        report: Some(report),
+        plan,
+        protection
+    })
+}
+
+#[test]
+fn every_field_of_an_uninstall_is_documented_and_no_other() {
+    let text = std::fs::read_to_string(document("uninstall-report.md")).expect("docs/uninstall-report.md");
+    assert_eq!(documented(&text), fields_of(&full_uninstall()));
+    assert!(text.contains(&format!("This is schema {}.", leftovers::SCHEMA)), "which schema it is is not documented");
+    let example = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example: Value = serde_json::from_str(example).expect("the example is JSON");
+    assert!(fields_of(&example).is_subset(&fields_of(&full_uninstall())));
+    for object in [
+        Object::Sysctl { name: String::new(), before: String::new() },
+        Object::Scratch { path: "/".into() },
+        Object::ResolvConf { before: Before::Absent },
+        Object::RoutingRule { rule: String::new() },
+        Object::Environment { name: String::new() },
+    ] {
+        assert!(text.contains(&format!("`{}`", object.kind())), "{} is not documented", object.kind());
+    }
 }

@@ -79,6 +79,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/cluster", "/", "paths of HTTP interfaces of the cluster"),
     ("dcos/installer_script", "/bootstrap/", "in the middle of a URL"),
     ("dcos/installer_script", "/ln", "the end of a path in a unit that is read"),
+    ("dcos/network", "/rp_filter", "the end of a setting's name"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),

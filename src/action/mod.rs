@@ -5,7 +5,9 @@ pub mod active_set;
 pub mod aside;
 pub mod capacity;
 pub mod fetch;
+pub mod firewall;
 pub mod journal;
+pub mod network;
 pub mod ourselves;
 pub mod owners;
 pub mod pkgpanda_swap;
@@ -16,6 +18,7 @@ pub mod services;
 pub mod site;
 pub mod state_directory;
 pub mod switch;
+pub mod sysctl;
 pub mod undo;
 pub mod units;
 
@@ -125,7 +128,7 @@ pub enum Action {
     },
     /// Makes the receipt durable: the node is installed.
     WriteReceipt {
-        /// The receipt, whose objects are filled in from the journal.
+        /// The receipt, whose objects and snapshot are filled in from the journal.
         receipt: Box<Receipt>,
     },
     /// Removes an object, or makes it as it was before.
@@ -286,8 +289,8 @@ impl Action {
             Action::Start { unit, wait } => services::start(site, &unit, wait).await,
             Action::Stop { units } => services::stop(site, &units).await,
             Action::WriteReceipt { receipt } => {
-                let objects = journal.story().objects;
-                site.blocking(move |s| ourselves::write_receipt(s, *receipt, objects)).await
+                let story = journal.story();
+                site.blocking(move |s| ourselves::write_receipt(s, *receipt, story)).await
             }
             Action::Undo { object } => undo::undo(site, &object).await,
             Action::RemoveOurselves { directories } => ourselves::remove(site, journal, directories).await,
@@ -310,6 +313,16 @@ impl Object {
             Object::Account { account, .. } => account.user.clone(),
             Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
             Object::Units { .. } => "units".into(),
+            Object::Interface { name } => format!("the interface {name}"),
+            Object::Address { interface, address } => format!("the address {address} of {interface}"),
+            Object::RoutingRule { rule } => format!("the routing rule {rule}"),
+            Object::Route { route } => format!("the route {route}"),
+            Object::IpvsService { service } => format!("the IPVS service {service}"),
+            Object::IpSet { name } => format!("the ipset {name}"),
+            Object::FirewallChain { program, table, chain } => format!("the chain {chain} ({program} -t {table})"),
+            Object::FirewallRule { program, table, rule } => format!("the rule {rule} ({program} -t {table})"),
+            Object::Sysctl { name, .. } => format!("the setting {name}"),
+            Object::Environment { name } => format!("{name} in systemd's environment"),
         }
     }
 
@@ -322,6 +335,7 @@ impl Object {
             Object::Account { account, .. } => format!("keep the user {}, which was there before", account.user),
             Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
             Object::Units { names } => format!("forget the state of {} units", names.len()),
+            Object::Sysctl { name, before } => format!("set {name} back to {before}"),
             other => format!("remove {}", other.words()),
         }
     }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::Site;
 use super::journal::Journal;
+use crate::dcos::journal::Story;
 use crate::dcos::layout;
-use crate::dcos::receipt::{Object, Receipt};
+use crate::dcos::receipt::Receipt;
 use crate::system::files;
 
-pub(crate) fn write_receipt(site: &Site, receipt: Receipt, objects: Vec<Object>) -> anyhow::Result<()> {
-    let receipt = Receipt { objects, ..receipt };
+pub(crate) fn write_receipt(site: &Site, receipt: Receipt, story: Story) -> anyhow::Result<()> {
+    let receipt = Receipt { objects: story.objects, snapshot: story.snapshot, ..receipt };
     let mut text = serde_json::to_vec_pretty(&receipt)?;
     text.push(b'\n');
     Ok(files::place(&site.root.at(layout::RECEIPT), &text, 0o600, site.root_owner())?)

@@ -27,7 +27,8 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
                 }
             }
             Object::Package { id } => package(site, id)?,
-            Object::Aside { .. } | Object::Account { .. } | Object::ResolvConf { .. } | Object::Units { .. } | Object::Scratch { .. } => {}
+            // Of the others none is a file of ours.
+            _ => {}
         }
     }
     give_root(&site.root.at(layout::OUR_STATE))?;

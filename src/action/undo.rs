@@ -1,11 +1,15 @@
 //! Makes one object as it was before us. Undoing again is always safe.
 
-use super::{Site, account, aside, resolv_conf};
+use super::{Site, account, aside, firewall, network, resolv_conf, sysctl};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files::{self, Standing};
 
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
+    // A directory has no network; this machine's is another node's.
+    if object.is_of_machine() && !site.root.is_live() {
+        return Ok(());
+    }
     match object.clone() {
         Object::Account { account, user_made, group_made } => account::remove(site, &account, user_made, group_made).await,
         Object::Units { names } => {
@@ -17,6 +21,22 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Object::Environment { name } => match &site.systemd {
+            Some(systemd) => Ok(systemd.unset_environment(&[name]).await?),
+            None => Ok(()),
+        },
+        Object::IpSet { name } => firewall::remove_set(site, &name).await,
+        Object::FirewallChain { program, table, chain } => firewall::remove_chain(site, &program, &table, &chain).await,
+        Object::FirewallRule { program, table, rule } => firewall::remove_rule(site, &program, &table, &rule).await,
+        Object::Interface { .. }
+        | Object::Address { .. }
+        | Object::RoutingRule { .. }
+        | Object::Route { .. }
+        | Object::IpvsService { .. } => {
+            let object = object.clone();
+            site.blocking(move |_| network::remove(&object)).await
+        }
+        Object::Sysctl { name, before } => site.blocking(move |site| sysctl::put_back(site, &name, &before)).await,
         other => site.blocking(move |site| undo_files(site, &other)).await,
     }
 }
@@ -52,7 +72,8 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::StateDirectory { path, .. } | Object::Scratch { path } => files::remove_tree(&site.root.at(path))?,
         Object::Aside { path, aside } => aside::put_back(site, path, aside)?,
         Object::ResolvConf { before } => resolv_conf::restore(site, before)?,
-        Object::Account { .. } | Object::Units { .. } => {}
+        // Of the running machine, above.
+        _ => {}
     }
     Ok(())
 }

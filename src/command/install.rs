@@ -25,7 +25,7 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::{Settings, Version};
 use crate::observe::node::{Node, State};
 use crate::observe::services::{self, UnitReport};
-use crate::observe::{self, host};
+use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision};
 use crate::preflight::report::{Check, Protection, Report};
@@ -153,12 +153,18 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;
     }
+    // Before the journal, which is a change too. A node that stands already was looked at by its first install, or never.
+    let snapshot = match &node.receipt {
+        Some(_) if !matches!(decision, Some(Decision::FinishUninstall)) => node.snapshot().cloned(),
+        _ => Some(snapshot::look(&world.root, site.systemd.as_deref()).await),
+    };
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if !matches!(decision, Some(Decision::GoOn)) {
         // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
         let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
-        journal.begin("inventory", known).and_then(|()| journal.append(asked)).map_err(|error| {
+        let seen = snapshot.map_or(Ok(()), |snapshot| journal.append(Record::Snapshot { snapshot: Box::new(snapshot) }));
+        seen.and_then(|()| journal.begin("inventory", known)).and_then(|()| journal.append(asked)).map_err(|error| {
             journal.abandon();
             Failure::from(error).leaving("nothing was changed")
         })?;
@@ -226,7 +232,13 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
     match uninstall::turn_round(site, journal, world.now()).await {
-        Ok(kept) => {
+        Ok(ended) if !ended.report.residue.is_empty() => {
+            let left: Vec<&str> = ended.report.residue.iter().map(|item| item.what.as_str()).collect();
+            Failure::new(exit, error)
+                .leaving(format!("the node is not as it was: {} should be gone", left.join(", ")))
+                .cured_by("dcos-node uninstall makes it clean")
+        }
+        Ok(uninstall::Ended { kept, .. }) => {
             let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
             let state = if kept == 0 {
                 "the node is as it was".to_owned()

@@ -13,10 +13,15 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
+use crate::dcos::leftovers::{Item, Leftovers};
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::Object;
+use crate::dcos::snapshot::Snapshot;
 use crate::observe::node::{Node, State};
-use crate::observe::services;
+use crate::observe::residue::{self, Remnant};
+use crate::observe::{services, snapshot};
+use crate::plan::network;
+use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
 use crate::system::files;
@@ -41,12 +46,34 @@ pub struct Outcome {
     pub kept: Vec<PathBuf>,
     /// What was found and left alone because it is not ours.
     pub foreign: Vec<String>,
+    /// Thing by thing: what is gone, what stays and why, and what should be gone and is not. None if nothing was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Leftovers>,
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<Preview>,
     /// With `--dry-run`: how it was kept from changing the node.
     #[serde(flatten)]
     pub protection: Protection,
+}
+
+impl Outcome {
+    fn unchanged(world: &World) -> Outcome {
+        Outcome { changed: false, kept: kept(world), foreign: Vec::new(), report: None, plan: Vec::new(), protection: protection() }
+    }
+
+    /// Residue has an exit code of its own.
+    pub fn exit(&self) -> Exit {
+        if self.report.as_ref().is_some_and(|report| !report.residue.is_empty()) { Exit::Residue } else { Exit::Done }
+    }
+}
+
+/// How an uninstall ended that was not stopped by an error.
+pub(super) struct Ended {
+    /// Packages and their directories, if they were to stay.
+    pub(super) kept: Vec<Object>,
+    /// Thing by thing.
+    pub(super) report: Leftovers,
 }
 
 /// Data that a purge removes, with its size in bytes; what another file system holds is not counted.
@@ -83,11 +110,14 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let purges_nothing = !wish.purge_data || kept(world).is_empty();
     if nothing_ours && purges_nothing {
-        return Ok(Outcome { changed: false, kept: kept(world), foreign: Vec::new(), plan: Vec::new(), protection: protection() });
+        return Ok(Outcome::unchanged(world));
     }
     if request.dry_run {
-        let plan = plan::uninstall(&node.inventory(), &units(&node, &node.inventory()), wish).preview();
-        return Ok(Outcome { changed: false, kept: kept(world), foreign: foreign(&node), plan, protection: protection() });
+        let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
+        let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
+        let inventory: Vec<Object> = node.inventory().into_iter().chain(standing(&now, node.snapshot())).collect();
+        let plan = plan::uninstall(&inventory, &units(&node, &inventory), wish).preview();
+        return Ok(Outcome { foreign: foreign(&node), plan, ..Outcome::unchanged(world) });
     }
     let site = world.site(None, &Fetching::default())?;
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
@@ -95,7 +125,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         journal.abandon();
         Failure::from(error).leaving("nothing was changed")
     })?;
-    carry_out(&site, &journal, wish).await.map_err(|error| match error {
+    let ended = carry_out(&site, &journal, wish).await.map_err(|error| match error {
         action::Error::Interrupted => {
             Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
         }
@@ -103,7 +133,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .leaving("the uninstall is half done")
             .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
-    Ok(Outcome { changed: true, kept: kept(world), foreign: foreign(&node), plan: Vec::new(), protection: protection() })
+    let told = |item: &Item| format!("{} ({})", item.what, item.why);
+    let foreign = ended.report.foreign.iter().map(told).collect();
+    Ok(Outcome { changed: true, foreign, report: Some(ended.report), ..Outcome::unchanged(world) })
 }
 
 /// Writes into the journal what was asked and everything there is to undo: from here on the journal alone is enough to go on.
@@ -112,6 +144,9 @@ fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result
     if journal.story().intent.as_ref() != Some(&intent) {
         // The inventory first: a journal that says uninstall, and does not know what, would remove our traces and nothing else.
         journal.begin("inventory", node.inventory())?;
+        if let Some(snapshot) = node.snapshot() {
+            journal.append(Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?;
+        }
         journal.append(Record::Asked { at, intent })?;
     }
     Ok(())
@@ -119,7 +154,7 @@ fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result
 
 /// Undoes an install that failed. The journal says so first: killed in the middle, the node goes on to be clean, and does not take for done what is
 /// half undone.
-pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> action::Result<Vec<Object>> {
+pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> action::Result<Ended> {
     let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
@@ -127,23 +162,103 @@ pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> ac
     carry_out(site, journal, wish).await
 }
 
-/// Undoes everything in the journal's inventory. Returns what is kept.
-pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> action::Result<Vec<Object>> {
-    let failed = |source| action::Error::Failed { what: "cannot look at the node".into(), source };
-    let root = site.root.clone();
-    let node = tokio::task::spawn_blocking(move || Node::look(&root)).await.map_err(anyhow::Error::from).and_then(|n| n).map_err(failed)?;
+/// Undoes everything in the journal's inventory and what else stands of DC/OS, and looks whether it is gone. Our own traces go last, and only
+/// if nothing is left that should be gone: a retry needs them.
+pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> action::Result<Ended> {
+    let node = look(site).await?;
+    let before = journal.story().snapshot;
     let inventory = journal.story().objects;
-    let plan = plan::uninstall(&inventory, &units(&node, &inventory), wish);
+    let units = units(&node, &inventory);
     // A stop of the run that failed is no stop of the undoing.
-    run_actions(&plan.batches, site, journal, 1).await?;
-    let kept = journal.story().objects;
-    let has_packages = wish.keep_packages && kept.iter().any(|o| matches!(o, Object::Package { .. }));
-    if has_packages {
-        let kept: Vec<Object> = kept.into_iter().filter(|o| matches!(o, Object::Package { .. } | Object::Directory { .. })).collect();
-        journal.finish(Ending::Clean, kept.clone()).map_err(failed)?;
-        return Ok(kept);
+    run_actions(&plan::stop(&inventory, &units, wish).batches, site, journal, 1).await?;
+    // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
+    let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
+    let now = snapshot::look(&site.root, machine).await;
+    let found = standing(&now, before.as_deref());
+    if !found.is_empty() {
+        journal.begin("network", found).map_err(failed)?;
     }
-    Ok(Vec::new())
+    let plan = plan::uninstall(&journal.story().objects, &units, wish);
+    let undone = [plan::undone(&plan::stop(&inventory, &units, wish)), plan::undone(&plan)].concat();
+    let undone: Vec<Object> = distinct(undone).into_iter().filter(|o| inventory.contains(o) || stood(o, &now)).collect();
+    let (plan, ourselves) = plan::without_ourselves(plan);
+    run_actions(&plan.batches, site, journal, 1).await?;
+    let now = snapshot::look(&site.root, machine).await;
+    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, &node, wish).await?;
+    let kept = journal.story().objects;
+    if !report.residue.is_empty() {
+        journal.begin("residue", once_more).map_err(failed)?;
+        return Ok(Ended { kept, report });
+    }
+    run_actions(&ourselves.batches, site, journal, 1).await?;
+    let has_packages = wish.keep_packages && kept.iter().any(|o| matches!(o, Object::Package { .. }));
+    if !has_packages {
+        return Ok(Ended { kept: Vec::new(), report });
+    }
+    let kept: Vec<Object> = kept.into_iter().filter(|o| matches!(o, Object::Package { .. } | Object::Directory { .. })).collect();
+    journal.finish(Ending::Clean, kept.clone()).map_err(failed)?;
+    Ok(Ended { kept, report })
+}
+
+/// Looks whether everything is gone. Also returns what has to be undone once more.
+async fn prove(
+    site: &Site,
+    before: Option<&Snapshot>,
+    now: &Snapshot,
+    undone: &[Object],
+    node: &Node,
+    wish: Wish,
+) -> action::Result<(Leftovers, Vec<Object>)> {
+    let (root, objects) = (site.root.clone(), undone.to_vec());
+    let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
+    let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
+    let names = undone.iter().filter_map(|o| if let Object::Units { names } = o { Some(names.clone()) } else { None }).flatten();
+    let units = match &site.systemd {
+        Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
+        _ => Ok(Vec::new()),
+    };
+    let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
+    let evidence =
+        Evidence { before, now, undone, remnants: &remnants, units: &units, foreign: &node.foreign, keeps_packages: has_packages };
+    Ok(proof::judge(&evidence))
+}
+
+/// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'.
+fn was_installed(inventory: &[Object]) -> bool {
+    inventory.iter().any(|o| !matches!(o, Object::Directory { .. } | Object::StateDirectory { .. }))
+}
+
+/// What a plan undoes without knowing whether it is there.
+fn stood(object: &Object, now: &Snapshot) -> bool {
+    match object {
+        Object::Scratch { path } | Object::StateDirectory { path, .. } => now.paths.contains(path),
+        _ => true,
+    }
+}
+
+/// What of the machine goes. A node that is a directory has none of it.
+fn standing(now: &Snapshot, before: Option<&Snapshot>) -> Vec<Object> {
+    if now.live { network::objects(now, before) } else { Vec::new() }
+}
+
+fn distinct(objects: Vec<Object>) -> Vec<Object> {
+    let mut distinct: Vec<Object> = Vec::new();
+    for object in objects {
+        if !distinct.iter().any(|known| known.same_place(&object)) {
+            distinct.push(object);
+        }
+    }
+    distinct
+}
+
+async fn look(site: &Site) -> action::Result<Node> {
+    let root = site.root.clone();
+    let looked = tokio::task::spawn_blocking(move || Node::look(&root)).await;
+    looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(failed)
+}
+
+fn failed(source: anyhow::Error) -> action::Error {
+    action::Error::Failed { what: "cannot look at the node".into(), source }
 }
 
 /// Nothing is left but our own last traces: an uninstall was killed while it removed them.
@@ -164,7 +279,13 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let journal = Journal::open(&site.root).map_err(Failure::from)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
     match carry_out(site, &journal, wish).await {
-        Ok(_) => Ok(()),
+        Ok(ended) if ended.report.residue.is_empty() => Ok(()),
+        Ok(ended) => {
+            let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
+            Err(Failure::new(Exit::Residue, anyhow::anyhow!("the uninstall left {}", left.join(", ")))
+                .leaving("an uninstall is half done")
+                .cured_by("remove the cause, then dcos-node uninstall goes on"))
+        }
         Err(error) => Err(Failure::new(Exit::Failed, error).leaving("an uninstall is half done").cured_by("dcos-node uninstall goes on")),
     }
 }

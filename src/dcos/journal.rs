@@ -10,6 +10,7 @@ use super::fetching::Fetching;
 use super::receipt::{Object, Skip};
 use super::role::Role;
 use super::settings::Version;
+use super::snapshot::Snapshot;
 
 /// The schema that this program writes; it reads this one and all older ones.
 pub const SCHEMA: u32 = 1;
@@ -31,6 +32,11 @@ pub enum Record {
         at: String,
         /// What.
         intent: Intent,
+    },
+    /// Before the first action: the node as it was. The first one counts.
+    Snapshot {
+        /// What was seen.
+        snapshot: Box<Snapshot>,
     },
     /// Before an action touches anything: what it will make or change, and what stands there now.
     Begin {
@@ -120,6 +126,8 @@ pub struct Story {
     pub objects: Vec<Object>,
     /// Actions that are done.
     pub done: BTreeSet<String>,
+    /// The node before the install.
+    pub snapshot: Option<Box<Snapshot>>,
 }
 
 impl Story {
@@ -153,6 +161,9 @@ impl Story {
                 self.done.clear();
                 self.asked_at = Some(at);
                 self.intent = Some(intent);
+            }
+            Record::Snapshot { snapshot } => {
+                self.snapshot.get_or_insert(snapshot);
             }
             Record::Begin { objects, .. } => {
                 for object in objects {
@@ -201,7 +212,10 @@ impl Object {
             (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
             (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
-            _ => false,
+            (Object::Sysctl { name: a, .. }, Object::Sysctl { name: b, .. }) => a == b,
+            (Object::Environment { name: a }, Object::Environment { name: b }) => a == b,
+            // Those of the network have nothing beside what they are.
+            (one, other) => one.is_of_machine() && one == other,
         }
     }
 }
@@ -246,6 +260,16 @@ mod tests {
         assert_eq!(story.objects, [file(Before::Absent)]);
         story.add(Record::Undone { object: file(Before::Absent) });
         assert_eq!(story.objects, []);
+    }
+
+    #[test]
+    fn the_first_snapshot_counts_because_later_ones_see_our_own_work() {
+        let mut story = Story::default();
+        for user in ["before", "dcos_after"] {
+            let snapshot = Snapshot { users: vec![user.to_owned()], ..Snapshot::default() };
+            story.add(Record::Snapshot { snapshot: Box::new(snapshot) });
+        }
+        assert_eq!(story.snapshot.unwrap().users, ["before"]);
     }
 
     #[test]

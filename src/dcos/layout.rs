@@ -96,6 +96,33 @@ pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, "/var/lib/dcos/cluster-id", "/var
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
 pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
+/// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
+pub const WATCHED: [&str; 20] = [
+    MESOSPHERE,
+    ETC_MESOSPHERE,
+    "/etc/rexray",
+    "/etc/profile.d/dcos.sh",
+    "/etc/systemd/journald.conf.d/dcos.conf",
+    "/etc/systemd/network/dcos.network",
+    "/etc/NetworkManager/conf.d/dcos-net.conf",
+    "/etc/resolv.conf.tmp",
+    "/etc/calico",
+    STATE,
+    MESOS_STATE,
+    "/var/lib/mesosphere",
+    "/var/lib/zookeeper",
+    "/var/lib/cni",
+    DOCKER_STATE,
+    "/var/log/mesos",
+    "/run/dcos",
+    "/run/mesos",
+    "/run/dcos_exhibitor",
+    "/run/calico",
+];
+/// Those of them that hold data, beside [`STATE`] and [`MESOS_STATE`].
+pub const MORE_DATA: [&str; 4] = ["/var/lib/mesosphere", "/var/lib/zookeeper", "/var/lib/cni", "/var/log/mesos"];
+/// The links by which units start at boot.
+pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 /// The resolver configuration that DC/OS takes over.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Addresses of hosts that need no name server (`hosts(5)`).

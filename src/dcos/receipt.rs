@@ -9,6 +9,7 @@ use super::build::Build;
 use super::id::PackageId;
 use super::role::Role;
 use super::settings::Version;
+use super::snapshot::Snapshot;
 
 /// The schema that this program writes; it reads this one and all older ones.
 pub const SCHEMA: u32 = 1;
@@ -33,6 +34,9 @@ pub struct Receipt {
     pub skips: Vec<Skip>,
     /// Everything that we made or changed, in the order in which it was begun.
     pub objects: Vec<Object>,
+    /// The node before the install; none in receipts of a dcos-node that took no snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Box<Snapshot>>,
 }
 
 /// A check that an operator takes responsibility for.
@@ -122,6 +126,68 @@ pub enum Object {
         /// Their names.
         names: Vec<String>,
     },
+    /// A network interface that DC/OS made.
+    Interface {
+        /// Its name.
+        name: String,
+    },
+    /// An address that DC/OS gave to an interface which is not its own.
+    Address {
+        /// The name of the interface.
+        interface: String,
+        /// The address with the length of its prefix.
+        address: String,
+    },
+    /// A routing rule of DC/OS.
+    RoutingRule {
+        /// The rule in words, as it is found again.
+        rule: String,
+    },
+    /// A route in DC/OS' table.
+    Route {
+        /// The route in words, as it is found again.
+        route: String,
+    },
+    /// A virtual service of DC/OS' load balancer.
+    IpvsService {
+        /// The service in words, as it is found again.
+        service: String,
+    },
+    /// A set of addresses of DC/OS' load balancer.
+    IpSet {
+        /// Its name.
+        name: String,
+    },
+    /// A chain of the packet filter, with its rules.
+    FirewallChain {
+        /// `iptables` or `ip6tables`.
+        program: String,
+        /// Its table.
+        table: String,
+        /// Its name.
+        chain: String,
+    },
+    /// A rule of the packet filter.
+    FirewallRule {
+        /// `iptables` or `ip6tables`.
+        program: String,
+        /// Its table.
+        table: String,
+        /// The line that `-S` prints for it.
+        rule: String,
+    },
+    /// A setting of the kernel; put back only while it has DC/OS' value.
+    Sysctl {
+        /// Its name, with slashes between its parts.
+        name: String,
+        /// What it was.
+        before: String,
+    },
+    /// A variable in the environment that systemd gives to all services.
+    Environment {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// What stood at a path before us.
@@ -159,6 +225,51 @@ pub enum Blob {
     Text(String),
     /// Anything else.
     Hex(String),
+}
+
+impl Object {
+    /// What kind of thing it is, in the word that receipts have for it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Object::Directory { .. } => "directory",
+            Object::File { .. } => "file",
+            Object::Link { .. } => "link",
+            Object::Package { .. } => "package",
+            Object::ActiveName { .. } => "active-name",
+            Object::Account { .. } => "account",
+            Object::StateDirectory { .. } => "state-directory",
+            Object::Scratch { .. } => "scratch",
+            Object::Aside { .. } => "aside",
+            Object::ResolvConf { .. } => "resolv-conf",
+            Object::Units { .. } => "units",
+            Object::Interface { .. } => "interface",
+            Object::Address { .. } => "address",
+            Object::RoutingRule { .. } => "routing-rule",
+            Object::Route { .. } => "route",
+            Object::IpvsService { .. } => "ipvs-service",
+            Object::IpSet { .. } => "ip-set",
+            Object::FirewallChain { .. } => "firewall-chain",
+            Object::FirewallRule { .. } => "firewall-rule",
+            Object::Sysctl { .. } => "sysctl",
+            Object::Environment { .. } => "environment",
+        }
+    }
+
+    /// Whether it is of the running kernel or packet filter, and no file.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(
+            self,
+            Object::Interface { .. }
+                | Object::Address { .. }
+                | Object::RoutingRule { .. }
+                | Object::Route { .. }
+                | Object::IpvsService { .. }
+                | Object::IpSet { .. }
+                | Object::FirewallChain { .. }
+                | Object::FirewallRule { .. }
+                | Object::Sysctl { .. }
+        )
+    }
 }
 
 impl Blob {
@@ -273,6 +384,19 @@ mod tests {
         for bytes in [b"nameserver 192.0.2.1\n".to_vec(), vec![0xff, 0x00, b'\n']] {
             let text = serde_json::to_string(&Blob::new(bytes.clone())).unwrap();
             assert_eq!(serde_json::from_str::<Blob>(&text).unwrap().bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn the_kind_of_an_object_is_the_word_that_receipts_have() {
+        for object in [
+            Object::IpSet { name: "x".into() },
+            Object::ResolvConf { before: Before::Absent },
+            Object::IpvsService { service: "x".into() },
+            Object::FirewallChain { program: "x".into(), table: "x".into(), chain: "x".into() },
+            Object::ActiveName { name: "bin".into(), incoming: None },
+        ] {
+            assert_eq!(serde_json::to_value(&object).unwrap()["object"], object.kind());
         }
     }
 

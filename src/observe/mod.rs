@@ -9,14 +9,17 @@ pub mod host;
 pub mod ip_detect;
 pub mod machine;
 pub mod neighbours;
+pub mod network;
 pub mod node;
 pub mod packages;
 pub mod pkgpanda_swap;
 pub mod ports;
 pub mod programs;
 pub mod readiness;
+pub mod residue;
 pub mod server;
 pub mod services;
+pub mod snapshot;
 pub mod storage;
 pub mod time;
 

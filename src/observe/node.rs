@@ -13,6 +13,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{Object, Receipt};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::dcos::snapshot::Snapshot;
 use crate::observe::pkgpanda_swap;
 use crate::system::files;
 use crate::system::root::Root;
@@ -157,6 +158,11 @@ impl Node {
             _ => None,
         };
         if self.state() == State::Clean { self.inventory().into_iter().filter_map(package).collect() } else { Vec::new() }
+    }
+
+    /// The node before the install, if it was looked at.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.story.snapshot.as_deref().or(self.receipt.as_ref().and_then(|receipt| receipt.snapshot.as_deref()))
     }
 
     /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.

@@ -3,7 +3,9 @@
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
+use super::table::wrapped;
 use crate::command::{fetch, install, recover, uninstall};
+use crate::dcos::leftovers::Leftovers;
 use crate::dcos::preview::Preview;
 use crate::observe::services::{Condition, UnitReport};
 
@@ -73,16 +75,41 @@ pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
 }
 
 fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
-    let mut text = if outcome.changed {
-        format!("{} DC/OS is removed\n", paint.good("done:"))
-    } else {
-        "DC/OS is not installed here; nothing was changed\n".to_owned()
+    let residue = outcome.report.as_ref().is_some_and(|report| !report.residue.is_empty());
+    let mut text = match (outcome.changed, residue) {
+        (true, false) => format!("{} DC/OS is removed\n", paint.good("done:")),
+        (true, true) => format!("{} DC/OS is removed, but not all of it\n", paint.bad("residue:")),
+        (false, _) => "DC/OS is not installed here; nothing was changed\n".to_owned(),
     };
-    for path in &outcome.kept {
-        text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
+    match &outcome.report {
+        Some(report) => text.push_str(&leftovers(report)),
+        None => {
+            for path in &outcome.kept {
+                text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
+            }
+            for foreign in &outcome.foreign {
+                text.push_str(&format!("  left alone: {foreign}\n"));
+            }
+        }
     }
-    for foreign in &outcome.foreign {
-        text.push_str(&format!("  left alone: {foreign}\n"));
+    if residue {
+        text.push_str("dcos-node uninstall tries again; what it needs for that is still here\n");
+    }
+    text
+}
+
+/// What a person has to know of it: what is gone is counted, the rest is told one by one.
+fn leftovers(report: &Leftovers) -> String {
+    let mut text = format!("  removed: {} things, each of them looked for afterwards (--json lists them)\n", report.removed.len());
+    let lists = [("kept", &report.kept), ("left alone", &report.foreign), ("not known", &report.unknown), ("still there", &report.residue)];
+    for (word, list) in lists {
+        for item in list {
+            text.push_str(&format!(
+                "  {word}: {} ({})\n",
+                wrapped(&item.what, usize::MAX).join(" "),
+                wrapped(&item.why, usize::MAX).join(" ")
+            ));
+        }
     }
     text
 }

@@ -292,7 +292,7 @@ fn obstacles(wanted: &[Account], accounts: &Accounts, manual: bool) -> Vec<Obsta
     found
 }
 
-/// The receipt of an install; its objects are filled in from the journal.
+/// The receipt of an install; its objects and its snapshot are filled in from the journal.
 pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> Receipt {
     Receipt {
         schema: SCHEMA,
@@ -303,6 +303,7 @@ pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> R
         version: intent.version.clone(),
         skips: intent.skips.clone(),
         objects: Vec::new(),
+        snapshot: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod fetch;
 pub mod install;
+pub mod network;
+pub mod proof;
 pub mod uninstall;
 
 use crate::action::Action;

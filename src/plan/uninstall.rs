@@ -18,21 +18,27 @@ pub struct Wish {
     pub live: bool,
 }
 
-/// The commit link goes first, so that a boot in between starts nothing; then units stop; then everything else goes, newest first.
-pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
+/// The commit link goes first, so that a boot in between starts nothing; then units stop. Only then is it certain what they made.
+pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     let mut plan = Plan::default();
-    let (commit, rest): (Vec<&Object>, Vec<&Object>) = inventory.iter().partition(|o| is_link(o, layout::COMMIT_LINK));
-    for object in commit {
+    for object in inventory.iter().filter(|o| is_link(o, layout::COMMIT_LINK)) {
         plan.then(Action::Undo { object: object.clone() });
     }
     if wish.live && !units.is_empty() {
         plan.then(Action::Stop { units: units.to_vec() });
     }
+    plan
+}
+
+/// First what [`stop`] plans; then everything else goes, newest first.
+pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
+    let mut plan = stop(inventory, units, wish);
     if wish.keep_packages {
         // The last step of the install may have written it. While packages are kept the rest of our records stay, and it would say that the node is installed.
         let receipt = Object::File { path: layout::RECEIPT.into(), sha256: String::new(), before: Before::Absent };
         plan.then(Action::Undo { object: receipt });
     }
+    let rest: Vec<&Object> = inventory.iter().filter(|o| !is_link(o, layout::COMMIT_LINK)).collect();
     let (directories, things): (Vec<&Object>, Vec<&Object>) = rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
     for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {
         plan.then(Action::Undo { object: (*object).clone() });
@@ -81,6 +87,22 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         }
     }
     plan
+}
+
+/// Everything that a plan undoes.
+pub fn undone(plan: &Plan) -> Vec<Object> {
+    let objects = plan.batches.iter().flatten().filter_map(|action| match action {
+        Action::Undo { object } => Some(object.clone()),
+        _ => None,
+    });
+    objects.collect()
+}
+
+/// Takes off the end of a plan what removes our own traces: a retry needs them if something else is left.
+pub fn without_ourselves(mut plan: Plan) -> (Plan, Plan) {
+    let at = plan.batches.iter().position(|batch| batch.iter().any(|a| matches!(a, Action::RemoveOurselves { .. })));
+    let ourselves = plan.batches.split_off(at.unwrap_or(plan.batches.len()));
+    (plan, Plan { batches: ourselves })
 }
 
 fn goes(object: &Object, wish: Wish) -> bool {

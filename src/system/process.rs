@@ -128,7 +128,13 @@ pub enum Error {
 /// A program that fails is not an error: see [`Output::success`]. What it leaves running in the background is left alone.
 pub async fn run(command: &Command, limit: Duration) -> Result<Output, Error> {
     let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    attend(child, std::future::ready(()), &command.program, limit).await
+    attend(child, std::future::ready(()), &command.program, limit, CAPTURE_LIMIT).await
+}
+
+/// The same for a program whose whole output is wanted, a list: up to 4 MiB of it are kept.
+pub async fn run_whole(command: &Command, limit: Duration) -> Result<Output, Error> {
+    let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
+    attend(child, std::future::ready(()), &command.program, limit, FLOOD as usize).await
 }
 
 /// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and with the one argument, that its first line
@@ -148,7 +154,7 @@ pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Durati
     let feed = async move {
         let _ = sender.write_all(text).await;
     };
-    attend(child, feed, &interpreter, limit).await
+    attend(child, feed, &interpreter, limit, CAPTURE_LIMIT).await
 }
 
 /// The file that `program` means: itself if it has a slash, else the first executable one in the directories of `path` (as in `$PATH`).
@@ -187,7 +193,7 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
 }
 
 /// Stays with a started program until it ends or must be killed.
-async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path, limit: Duration) -> Result<Output, Error> {
+async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path, limit: Duration, keep: usize) -> Result<Output, Error> {
     let started = Instant::now();
     let mut group = Group::of(&child);
     let (stdout_pipe, stderr_pipe) = (child.stdout.take(), child.stderr.take());
@@ -195,7 +201,7 @@ async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path
     let mut duration = Duration::ZERO;
     let ended = {
         let mut streams = pin!(async {
-            tokio::join!(stdout.fill(stdout_pipe), stderr.fill(stderr_pipe), feed);
+            tokio::join!(stdout.fill(stdout_pipe, keep), stderr.fill(stderr_pipe, keep), feed);
         });
         let mut streams_ended = false;
         let ended = timeout(limit, async {
@@ -217,8 +223,8 @@ async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path
         }
         ended
     };
-    stdout.trim();
-    stderr.trim();
+    stdout.trim(keep);
+    stderr.trim(keep);
     match ended {
         Ok(Ok(status)) => Ok(Output { status: status.code(), signal: status.signal(), stdout, stderr, duration }),
         Ok(Err(source)) => Err(Error::Wait { program: program.to_owned(), source }),
@@ -256,7 +262,7 @@ impl Drop for Group {
 
 impl Captured {
     /// Reads to the end of `stream`. May be dropped at any point: what was read stays.
-    async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>) {
+    async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>, keep: usize) {
         let Some(mut stream) = stream else { return };
         let mut block = vec![0; 8 * 1024];
         let mut total = 0;
@@ -268,14 +274,14 @@ impl Captured {
                 self.truncated = true;
                 return;
             }
-            if self.bytes.len() > 2 * CAPTURE_LIMIT {
-                self.trim();
+            if self.bytes.len() > 2 * keep {
+                self.trim(keep);
             }
         }
     }
 
-    fn trim(&mut self) {
-        let excess = self.bytes.len().saturating_sub(CAPTURE_LIMIT);
+    fn trim(&mut self, keep: usize) {
+        let excess = self.bytes.len().saturating_sub(keep);
         self.bytes.drain(..excess);
         self.truncated |= excess > 0;
     }

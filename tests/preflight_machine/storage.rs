@@ -26,7 +26,8 @@ fn good() -> Recorded {
     };
     let mut recorded = Recorded::nothing();
     let paths = ["/opt/mesosphere", "/var/lib/dcos", "/var/lib/mesos/slave", "/var/lib/docker", "/var", "/tmp"];
-    let paths = paths.into_iter().chain(["/opt/mesosphere/packages", "/etc", "/etc/mesosphere", "/etc/systemd/system", "/var/lib/dcos-node"]);
+    let paths =
+        paths.into_iter().chain(["/opt/mesosphere/packages", "/etc", "/etc/mesosphere", "/etc/systemd/system", "/var/lib/dcos-node"]);
     recorded.host.storage = Some(paths.map(place).collect());
     recorded
 }

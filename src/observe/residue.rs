@@ -1,0 +1,93 @@
+//! What of an inventory still stands after it was undone.
+
+use crate::dcos::layout;
+use crate::dcos::receipt::{Before, Object};
+use crate::dcos::resolv_conf::is_generated;
+use crate::system::digest;
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+use crate::system::systemd::Systemd;
+
+/// An object that was undone and is there all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remnant {
+    /// The object.
+    pub object: Object,
+    /// How it is there.
+    pub why: String,
+    /// It stays on purpose: it was there before, or holds what stays.
+    pub on_purpose: bool,
+}
+
+/// Looks for these objects. Those of the network are found by a snapshot.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
+    let accounts = |file: &str| -> anyhow::Result<Vec<String>> {
+        let text = files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&text).lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect())
+    };
+    let (users, groups) = (accounts(layout::PASSWD)?, accounts(layout::GROUP)?);
+    let mut found = Vec::new();
+    for object in objects {
+        let remnant = match object {
+            Object::Account { account, user_made, group_made } => {
+                let stands = (*user_made && users.contains(&account.user)) || (*group_made && groups.contains(&account.user));
+                let before = !*user_made && users.contains(&account.user);
+                stands.then_some(("the account is still there", false)).or(before.then_some(("the account was there before", true)))
+            }
+            other => file(root, other)?,
+        };
+        found.extend(remnant.map(|(why, on_purpose)| Remnant { object: object.clone(), why: why.to_owned(), on_purpose }));
+    }
+    Ok(found)
+}
+
+/// Whether an object that is a file still stands, and why that is.
+fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bool)>> {
+    let stands = |path: &std::path::Path| files::exists(&root.at(path));
+    let residue = |stands: bool| stands.then_some(("it is still there", false));
+    Ok(match object {
+        Object::Directory { path } => match files::standing(&root.at(path))? {
+            Some(Standing::Directory { .. }) if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) => {
+                Some(("it holds what stays", true))
+            }
+            Some(Standing::Directory { .. }) => Some(("it is empty and still there", false)),
+            _ => None,
+        },
+        Object::File { path, sha256, before } => {
+            let now = files::read(&root.at(path), 1 << 30)?;
+            let ours = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) == *sha256);
+            let was_so = matches!(before, Before::File { content, .. } if digest::hex(&digest::sha256(&content.bytes())) == *sha256);
+            residue(ours && !was_so)
+        }
+        Object::Link { path, target, before } => {
+            let ours = matches!(files::standing(&root.at(path))?, Some(Standing::Link { target: now }) if now == *target);
+            let was_so = matches!(before, Before::Link { target: was, .. } if was == target);
+            residue(ours && !was_so)
+        }
+        Object::Package { id } => residue(stands(&layout::package(id)) || stands(&layout::staging(id))),
+        Object::ActiveName { name, .. } => residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name))),
+        Object::StateDirectory { path, .. } | Object::Scratch { path } => residue(stands(path)),
+        Object::ResolvConf { .. } => {
+            let generated = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?.is_some_and(|now| is_generated(&now));
+            generated.then_some(("DC/OS' resolvers are still in it", false))
+        }
+        _ => None,
+    })
+}
+
+/// Units of DC/OS that systemd still has in memory though they have no file: running, or remembered as failed.
+///
+/// # Errors
+/// systemd does not answer; in one line.
+pub async fn units(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<String>, String> {
+    let loaded = systemd.loaded_units().await.map_err(|e| e.to_string())?;
+    let alive = |unit: &crate::system::systemd::Unit| !matches!(unit.active.as_str(), "inactive");
+    Ok(loaded
+        .into_iter()
+        .filter(|unit| names.contains(&unit.name) && alive(unit))
+        .map(|unit| format!("{} ({})", unit.name, unit.active))
+        .collect())
+}

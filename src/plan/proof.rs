@@ -1,0 +1,146 @@
+//! Judges an uninstall: what is gone, what stays on purpose, what is foreign, and what should be gone and is not.
+
+use std::path::{Path, PathBuf};
+
+use super::network;
+use crate::dcos::layout;
+use crate::dcos::leftovers::{Item, Leftovers};
+use crate::dcos::receipt::Object;
+use crate::dcos::snapshot::Snapshot;
+use crate::observe::node::Foreign;
+use crate::observe::residue::Remnant;
+
+/// What was seen and done.
+pub struct Evidence<'a> {
+    /// The node before the install, if that was recorded.
+    pub before: Option<&'a Snapshot>,
+    /// The node now.
+    pub now: &'a Snapshot,
+    /// What was undone.
+    pub undone: &'a [Object],
+    /// What of it stands all the same.
+    pub remnants: &'a [Remnant],
+    /// Units without files that systemd still runs or remembers; none if it does not answer.
+    pub units: &'a Result<Vec<String>, String>,
+    /// What stood in DC/OS' places and was never ours.
+    pub foreign: &'a [Foreign],
+    /// Packages are kept for another try.
+    pub keeps_packages: bool,
+}
+
+/// Judges. Also returns what should be undone once more.
+pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
+    let Evidence { before, now, undone, .. } = *evidence;
+    // A directory that was filled and booted later was looked at as files only.
+    let compared = before.is_some_and(|before| before.live || !now.live);
+    let mut report = Leftovers::new(compared);
+    let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
+    let again: Vec<Object> = if now.live { network::objects(now, before) } else { Vec::new() };
+    for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
+        match stands(object) {
+            Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
+            Some(remnant) => report.residue.push(item(object, &remnant.why)),
+            None if again.iter().any(|a| a.same_place(object)) => {}
+            // Told once by the list of what stays, below.
+            None if now.live && matches!(object, Object::Sysctl { name, before } if now.sysctls.get(name).is_some_and(|v| v != before)) => {
+            }
+            None => report.removed.push(item(object, undone_because(object))),
+        }
+    }
+    report.residue.extend(again.iter().filter(|o| !matches!(o, Object::Sysctl { .. })).map(|o| item(o, "it is there again")));
+    match evidence.units {
+        Ok(units) => {
+            report.residue.extend(units.iter().map(|unit| Item::new("unit", unit.clone(), "systemd still has it without its file")))
+        }
+        Err(why) => report.unknown.push(Item::new("unit", "the units in systemd's memory", why.clone())),
+    }
+    kept(&mut report, evidence);
+    foreign(&mut report, evidence);
+    report.unknown.extend(now.unknown.iter().map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    if !compared && now.live {
+        let why = "no snapshot of it was taken: what is new since then is told by its names only";
+        report.unknown.push(Item::new("snapshot", "the machine before the install", why));
+    }
+    let units = undone.iter().filter(|o| matches!(o, Object::Units { .. })).cloned();
+    let remnants = evidence.remnants.iter().filter(|r| !r.on_purpose).map(|r| r.object.clone());
+    (report, remnants.chain(again).chain(units).collect())
+}
+
+fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let purge = "data; dcos-node uninstall --purge-data removes it";
+    let data = [(layout::STATE, purge), (layout::MESOS_STATE, purge)];
+    let more = layout::MORE_DATA.map(|path| (path, "data, perhaps of others too; no command of ours removes it"));
+    let stands = |path: &str| evidence.now.paths.iter().any(|p| p == Path::new(path));
+    let was = |path: &str| evidence.before.is_some_and(|b| b.paths.iter().any(|p| p == Path::new(path)));
+    for (path, why) in data.into_iter().chain(more.into_iter().filter(|(path, _)| !was(path))) {
+        if stands(path) && report.residue.iter().all(|item| item.what != path) {
+            report.kept.retain(|item| item.what != path);
+            report.kept.push(Item::new("data", path, why));
+        }
+    }
+    if evidence.keeps_packages {
+        report.kept.push(Item::new("directory", layout::REPOSITORY, "verified packages, for the next try"));
+    }
+    if evidence.now.live {
+        report.kept.extend(network::kept(evidence.now, evidence.before));
+    }
+}
+
+fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let Evidence { before, now, .. } = *evidence;
+    report.foreign.extend(evidence.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
+    if now.live {
+        report.foreign.extend(network::foreign(now, before));
+    }
+    if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
+        let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
+        report.foreign.push(Item::new("docker", layout::DOCKER_STATE, why));
+    }
+    let Some(before) = before else { return };
+    let new = "it was not there before the install, and nobody recorded making it";
+    let is_data = |path: &Path| {
+        [layout::STATE, layout::MESOS_STATE, layout::DOCKER_STATE].iter().chain(&layout::MORE_DATA).any(|data| path == Path::new(data))
+    };
+    let told = |what: &str, report: &Leftovers| {
+        [&report.removed, &report.kept, &report.residue, &report.foreign].iter().any(|list| list.iter().any(|item| item.what == what))
+    };
+    let holds_kept = |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
+    for path in now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p)) {
+        let what = path.display().to_string();
+        if !told(&what, report) {
+            report.foreign.push(Item::new("path", what, new));
+        }
+    }
+    let setup = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default();
+    for unit in now.units.iter().filter(|u| !before.units.contains(u) && setup != u.as_str()) {
+        if !told(&layout::unit(unit).display().to_string(), report) {
+            report.foreign.push(Item::new("unit", unit.clone(), new));
+        }
+    }
+    let names = [("user", &now.users, &before.users), ("group", &now.groups, &before.groups)];
+    for (kind, now, before) in names {
+        for name in now.iter().filter(|name| !before.contains(name)) {
+            if !told(name, report) {
+                report.foreign.push(Item::new(kind, name.clone(), new));
+            }
+        }
+    }
+    let mounted: Vec<&PathBuf> = now.mounts.iter().filter(|m| !before.mounts.contains(m)).collect();
+    report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
+}
+
+fn undone_because(object: &Object) -> &'static str {
+    use crate::dcos::receipt::Before::Absent;
+    match object {
+        Object::File { before, .. } | Object::Link { before, .. } if *before != Absent => "as it was before the install",
+        Object::ResolvConf { .. } | Object::Sysctl { .. } => "as it was before the install",
+        Object::Aside { .. } => "put back unless something took its place",
+        Object::Scratch { .. } => "DC/OS makes it while it runs",
+        object if object.is_of_machine() => "made by DC/OS since the install",
+        _ => "made by the install",
+    }
+}
+
+fn item(object: &Object, why: &str) -> Item {
+    Item::new(object.kind(), object.words(), why)
+}

@@ -1,0 +1,240 @@
+//! The packet filter through its programs: `iptables`, `ip6tables` and `ipset`, whichever flavour of them the machine has.
+//!
+//! A rule is the line that `iptables -S` prints; [`words`] takes it apart as the program quoted it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::files;
+use super::process::{self, Command, Output};
+
+/// The programs for IPv4 and IPv6.
+pub const PROGRAMS: [&str; 2] = ["iptables", "ip6tables"];
+/// The program for sets of addresses.
+pub const SETS: &str = "ipset";
+/// The programs wait for the lock that they all take (`-w`); a firewall with thousands of rules takes seconds to load.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Why a program did not tell or do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be run to its end.
+    #[error(transparent)]
+    Run(#[from] process::Error),
+    /// It failed.
+    #[error("{command} failed: {said}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// The last lines of its standard error.
+        said: String,
+    },
+    /// A list was longer than we read.
+    #[error("{0} printed more than can be read")]
+    TooLong(String),
+    /// The kernel's list of tables cannot be read.
+    #[error("cannot read the names of the tables")]
+    Tables(#[from] files::Error),
+}
+
+/// Where programs are looked for, and where the kernel's tables are mounted.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Directories, as in `$PATH`.
+    pub path: &'a str,
+    /// `/proc` of the node.
+    pub proc: &'a Path,
+}
+
+/// The rules and chains of a table, one a line, as `-S` prints them; none if the program or the table is not there.
+///
+/// # Errors
+/// The program fails for another reason.
+pub async fn rules(place: Place<'_>, program: &str, table: &str) -> Result<Vec<String>, Error> {
+    if process::find(program, place.path).is_none() || !has_table(place, program, table).await? {
+        return Ok(Vec::new());
+    }
+    lines(place, program, &["-w", "-t", table, "-S"]).await
+}
+
+/// To list a table of the older flavour would make it, so only those that the kernel has are asked for. The newer one makes none.
+async fn has_table(place: Place<'_>, program: &str, table: &str) -> Result<bool, Error> {
+    let version = run(place, program, &["--version"]).await?;
+    if String::from_utf8_lossy(&version.stdout.bytes).contains("nf_tables") {
+        return Ok(true);
+    }
+    let names = if program == "ip6tables" { "net/ip6_tables_names" } else { "net/ip_tables_names" };
+    let names = files::read(&place.proc.join(names), 64 << 10)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&names).lines().any(|name| name == table))
+}
+
+/// Removes one rule, given as a line of [`rules`] that begins with `-A`.
+///
+/// # Errors
+/// It is not there (any more), or the program fails.
+pub async fn remove_rule(place: Place<'_>, program: &str, table: &str, rule: &str) -> Result<(), Error> {
+    let words = words(rule).unwrap_or_default();
+    let mut arguments = vec!["-w", "-t", table];
+    arguments.extend(words.iter().map(|word| if word == "-A" { "-D" } else { word.as_str() }));
+    must(place, program, &arguments).await
+}
+
+/// Empties and removes a chain that no rule leads to.
+///
+/// # Errors
+/// The program fails.
+pub async fn remove_chain(place: Place<'_>, program: &str, table: &str, chain: &str) -> Result<(), Error> {
+    must(place, program, &["-w", "-t", table, "-F", chain]).await?;
+    must(place, program, &["-w", "-t", table, "-X", chain]).await
+}
+
+/// The names of all sets; none without the program.
+///
+/// # Errors
+/// The program fails.
+pub async fn sets(place: Place<'_>) -> Result<Vec<String>, Error> {
+    if process::find(SETS, place.path).is_none() {
+        return Ok(Vec::new());
+    }
+    lines(place, SETS, &["list", "-name"]).await
+}
+
+/// Removes a set that no rule uses.
+///
+/// # Errors
+/// The program fails.
+pub async fn remove_set(place: Place<'_>, name: &str) -> Result<(), Error> {
+    must(place, SETS, &["destroy", name]).await
+}
+
+/// The words of a line as the programs quote them: in double quotes, with a backslash before quotes and backslashes. None if a quote does not end.
+pub fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' => word.get_or_insert_default().push(characters.next()?),
+            ' ' if !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    (!quoted).then_some(words)
+}
+
+async fn lines(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Vec<String>, Error> {
+    let output = run(place, program, arguments).await?;
+    // Its pipe was closed then, so that it failed too.
+    if output.stdout.truncated {
+        return Err(Error::TooLong(told(program, arguments)));
+    }
+    judge(&output, program, arguments)?;
+    Ok(String::from_utf8_lossy(&output.stdout.bytes).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+async fn must(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<(), Error> {
+    judge(&run(place, program, arguments).await?, program, arguments)
+}
+
+async fn run(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Output, Error> {
+    let file = process::find(program, place.path).unwrap_or_else(|| program.into());
+    let env = vec![("PATH".into(), place.path.into()), ("LC_ALL".into(), "C".into())];
+    let command = Command { program: file, args: arguments.iter().map(Into::into).collect(), env };
+    Ok(process::run_whole(&command, LIMIT).await?)
+}
+
+fn judge(output: &Output, program: &str, arguments: &[&str]) -> Result<(), Error> {
+    if output.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr.bytes).into_owned();
+    let last: Vec<&str> = said.lines().rev().take(3).collect();
+    let said = last.into_iter().rev().map(str::trim).collect::<Vec<_>>().join("; ");
+    Err(Error::Failed { command: told(program, arguments), said })
+}
+
+fn told(program: &str, arguments: &[&str]) -> String {
+    format!("{program} {}", arguments.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart_as_it_was_quoted() {
+        let line =
+            r#"-A OUTPUT -m comment --comment "Skip DC/OS L4LB traffic" -m comment --comment "a \"b\" \\ c" --log-prefix "" -j RETURN"#;
+        let words = words(line).unwrap();
+        assert_eq!(words[5], "Skip DC/OS L4LB traffic");
+        assert_eq!((words[9].as_str(), words[11].as_str(), words.len()), ("a \"b\" \\ c", "", 14));
+    }
+
+    #[test]
+    fn a_quote_that_does_not_end_makes_no_words() {
+        for hostile in ["-A X --comment \"", "-A X --comment \"a\\", "\\"] {
+            assert_eq!(words(hostile), None, "{hostile}");
+        }
+        assert_eq!(words("   "), Some(Vec::new()));
+    }
+
+    /// A program that prints what it was asked for, and the kernel's names of tables, if the older flavour has any.
+    fn machine(version: &str, printed: &str, tables: Option<&str>) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!(
+            "#!/bin/sh\n[ $1 = --version ] && echo '{version}' && exit\necho \"$@\" >> {}/asked\n{printed}\n",
+            directory.path().display()
+        );
+        std::fs::write(directory.path().join("iptables"), script).unwrap();
+        std::fs::set_permissions(directory.path().join("iptables"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::create_dir(directory.path().join("net")).unwrap();
+        if let Some(tables) = tables {
+            std::fs::write(directory.path().join("net/ip_tables_names"), tables).unwrap();
+        }
+        directory
+    }
+
+    async fn nat(machine: &tempfile::TempDir) -> Result<Vec<String>, Error> {
+        let path = format!("{}:/usr/bin:/bin", machine.path().display());
+        rules(Place { path: &path, proc: machine.path() }, "iptables", "nat").await
+    }
+
+    #[tokio::test]
+    async fn a_table_of_the_older_flavour_is_not_made_by_looking_at_it() {
+        let (older, newer, prints) =
+            ("iptables v1.8.9 (legacy)", "iptables v1.8.9 (nf_tables)", "echo '-P INPUT ACCEPT'; echo; echo '-N X'");
+        for (version, tables, expected) in [
+            (older, None, 0),
+            (older, Some("filter\n"), 0),
+            (older, Some("filter\nnat\n"), 2),
+            ("iptables v1.4.21", None, 0),
+            (newer, None, 2),
+        ] {
+            let machine = machine(version, prints, tables);
+            assert_eq!(nat(&machine).await.unwrap().len(), expected, "{version} {tables:?}");
+            assert_eq!(machine.path().join("asked").exists(), expected > 0, "{version} {tables:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_or_says_too_much_is_an_error_that_says_which() {
+        let newer = "iptables v1.8.9 (nf_tables)";
+        let failing = nat(&machine(newer, "echo 'line one' >&2; echo 'no chain' >&2; exit 4", None)).await.unwrap_err();
+        assert_eq!(failing.to_string(), "iptables -w -t nat -S failed: line one; no chain");
+        let flood = nat(&machine(newer, "head -c 5000000 /dev/zero | tr '\\0' x", None)).await.unwrap_err();
+        assert!(matches!(flood, Error::TooLong(_)), "{flood}");
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_the_programs_has_no_rules() {
+        let place = Place { path: "/nonexistent", proc: Path::new("/proc") };
+        assert!(rules(place, "iptables", "nat").await.unwrap().is_empty());
+        assert!(sets(place).await.unwrap().is_empty());
+    }
+}

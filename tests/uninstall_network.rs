@@ -1,0 +1,260 @@
+//! What DC/OS made of the machine's network and settings goes with an uninstall, and what others made stays; the report tells of each.
+//!
+//! Real nodes with real interfaces, addresses, rules, routes and a real packet filter. Kernels for tests may lack dummy interfaces and IPVS:
+//! `spartan` and the bridges are bridges here, `minuteman` is a veth pair, `vtep1024` and `vtep2048` are real vxlan links; IPVS is tested with
+//! written answers (`system/netlink/ipvs.rs`). `ipset` is a stand-in that keeps its names in a directory. The settings below `vm` are the
+//! host's, so that files are mounted over them; those below `net` are the node's own and are made writable.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use support::build::Build;
+use support::node::{self, Node, Outcome, Server};
+use tempfile::TempDir;
+
+/// How to ask for the state of the machine beyond its files. Addresses of a link by itself come and go with the link.
+const STATE: &[(&str, &str)] = &[
+    ("interfaces", "ip -o link | cut -d: -f2 | sort"),
+    ("addresses", "ip -o address | awk '{print $2, $4}' | grep -v fe80: | sort"),
+    ("rules", "ip rule; ip -6 rule"),
+    ("routes", "ip -4 route show table all | sort; ip -6 route show table 42"),
+    ("firewall", "for p in iptables ip6tables; do for t in filter nat; do echo $p $t; $p -w -t $t -S; done; done"),
+    ("sets", "ipset list -name"),
+    ("environment", "systemctl show-environment | grep -v ^PATH="),
+    ("units", "systemctl list-unit-files --no-legend 'dcos*'; systemctl list-units --all --no-legend 'dcos*'"),
+    ("failed", "systemctl list-units --failed --no-legend"),
+    ("users", "cut -d: -f1,3,4 /etc/passwd; cut -d: -f1,3 /etc/group"),
+    (
+        "settings",
+        "cat /proc/sys/vm/swappiness /proc/sys/vm/max_map_count; for i in all default eth0 lo; do cat /proc/sys/net/ipv4/conf/$i/rp_filter; done",
+    ),
+    ("mounts", "findmnt -rno TARGET | sort"),
+];
+
+/// What an operator has before anything of DC/OS comes, some of it much like DC/OS'.
+const OPERATOR: &str = "
+    ip link add br-op type bridge && ip link add dcos-op type bridge && ip address add 192.0.2.9/24 dev br-op
+    ip link set br-op up && ip rule add from 10.9.0.0/16 lookup 42 && ip route add unreachable 10.8.0.0/16 table 42
+    iptables -w -A INPUT -p tcp --dport 9999 -m comment --comment 'not Skip DC/OS L4LB traffic' -j ACCEPT
+    iptables -w -t nat -A POSTROUTING -s 192.0.2.0/24 -m comment --comment 'about \"UCR-DEFAULT-BRIDGE\"' -j MASQUERADE
+    ipset create operator hash:ip
+    for s in swappiness:60 max_map_count:65530; do
+        echo ${s#*:} > /opt/${s%:*} && mount --bind /opt/${s%:*} /proc/sys/vm/${s%:*}
+    done
+    mount --bind /proc/sys/net /proc/sys/net && mount -o remount,bind,rw /proc/sys/net
+    for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $i; done
+    systemctl set-environment OPERATOR=1";
+
+/// What DC/OS makes while it runs (facts of its units, dcos-net and Mesos).
+const DCOS: &str = "
+    ip link add spartan type bridge && ip address add 198.51.100.1/32 dev spartan && ip link set spartan up
+    ip address add 198.51.100.2/32 dev lo
+    ip link add minuteman type veth peer name mm-peer
+    ip link add vtep1024 type vxlan id 1024 dstport 64000 dev eth0 && ip link set vtep1024 up
+    for bridge in d-dcos m-dcos ucr-br0; do ip link add $bridge type bridge; done
+    ip rule add from 9.0.0.0/8 lookup 42 && ip -6 rule add from fd01:b::/64 lookup 42
+    ip route add 9.1.0.0/16 dev vtep1024 table 42 && ip route add unreachable 9.2.0.0/16 table 42
+    iptables -w -A FORWARD -j ACCEPT
+    iptables -w -t nat -N UCR-DEFAULT-BRIDGE
+    iptables -w -t nat -A UCR-DEFAULT-BRIDGE -p tcp --dport 8080 -j DNAT --to-destination 9.1.0.2:80
+    iptables -w -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j UCR-DEFAULT-BRIDGE
+    for twice in 1 2; do
+        iptables -w -t nat -I POSTROUTING -m comment --comment Minuteman-IPVS-IPTables-masquerade-rule -j MASQUERADE
+    done
+    for p in iptables ip6tables; do $p -w -t nat -A OUTPUT -m comment --comment 'Skip DC/OS L4LB traffic' -j RETURN; done
+    ipset create dcos-l4lb hash:ip,port && ipset create dcos-l4lb-ipv6 hash:ip,port
+    systemctl set-environment NODENAME=10.77.0.2
+    echo 1 > /proc/sys/vm/swappiness && echo 262144 > /proc/sys/vm/max_map_count
+    for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
+
+/// The stand-in for the program that small Debians lack.
+const IPSET: &str = "#!/bin/sh
+mkdir -p /run/ipset
+case \"$1 $2\" in
+    'list -name') ls /run/ipset;;
+    'create '*) touch \"/run/ipset/$2\";;
+    'destroy '*) rm \"/run/ipset/$2\";;
+    *) echo \"the stand-in does not know $*\" >&2; exit 1;;
+esac
+";
+
+struct Bench {
+    node: Node,
+    server: Server,
+    _directory: TempDir,
+}
+
+impl Bench {
+    fn new(name: &str) -> Bench {
+        let directory = tempfile::tempdir().expect("a directory for the build");
+        Build::tiny().pack(directory.path());
+        let server = Server::serving(directory.path());
+        let node = Node::boot(name).knowing(&server);
+        node.install_binary();
+        node.write_script("/usr/local/sbin/ipset", IPSET);
+        Bench { node, server, _directory: directory }
+    }
+
+    /// A node of an operator.
+    fn with_operator(name: &str) -> Bench {
+        let bench = Bench::new(name);
+        bench.all(OPERATOR);
+        bench
+    }
+
+    /// Runs lines of shell, each of which must work.
+    fn all(&self, lines: &str) {
+        self.node.shell(&format!("set -e\n{lines}")).succeeds();
+    }
+
+    fn install(&self) {
+        let command = ["dcos-node", "install", "slave", "--bootstrap-url", self.server.url(), "--json"];
+        self.node.run(&[&command, node::LACKS].concat()).succeeds();
+    }
+
+    fn uninstall(&self) -> Outcome {
+        self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes", "--json"])
+    }
+
+    fn state(&self) -> BTreeMap<&'static str, String> {
+        STATE.iter().map(|(name, command)| (*name, self.node.shell(command).stdout().to_owned())).collect()
+    }
+}
+
+/// The things in one list of a report.
+fn things(outcome: &Outcome, list: &str) -> Vec<String> {
+    let report = &outcome.json()["report"];
+    let items = report[list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}")).clone();
+    items.iter().map(|item| format!("{} {}", text(item, "kind"), text(item, "what"))).collect()
+}
+
+fn text(item: &Value, field: &str) -> String {
+    item[field].as_str().expect("a text").to_owned()
+}
+
+#[track_caller]
+fn has(list: &[String], thing: &str) {
+    assert!(list.iter().any(|item| item == thing), "{thing} is not among {list:#?}");
+}
+
+#[test]
+fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::with_operator("network");
+    let before = bench.state();
+    bench.install();
+    bench.all(DCOS);
+
+    let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
+    dry.succeeds().stdout_has("remove the interface spartan").stdout_has("set vm/swappiness back to 60");
+    assert_ne!(bench.state(), before);
+
+    let outcome = bench.uninstall();
+    outcome.succeeds();
+    let removed = things(&outcome, "removed");
+    for interface in ["spartan", "minuteman", "vtep1024", "d-dcos", "m-dcos", "ucr-br0"] {
+        has(&removed, &format!("interface the interface {interface}"));
+    }
+    for thing in [
+        "address the address 198.51.100.2/32 of lo",
+        "ip-set the ipset dcos-l4lb-ipv6",
+        "firewall-chain the chain UCR-DEFAULT-BRIDGE (iptables -t nat)",
+        "environment NODENAME in systemd's environment",
+        "sysctl the setting vm/max_map_count",
+        "sysctl the setting net/ipv4/conf/eth0/rp_filter",
+        "active-name /opt/mesosphere/bin",
+        "file /etc/systemd/system/dcos.target",
+    ] {
+        has(&removed, thing);
+    }
+    assert_eq!(removed.iter().filter(|thing| thing.starts_with("routing-rule")).count(), 2, "{removed:#?}");
+    assert_eq!(things(&outcome, "residue"), Vec::<String>::new());
+    assert_eq!(things(&outcome, "unknown"), Vec::<String>::new());
+    has(&things(&outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
+    assert_eq!(outcome.json()["report"]["compared"], true);
+
+    // It cannot be told from an operator's, so the report tells of it and the operator decides.
+    bench.all("iptables -w -D FORWARD -j ACCEPT");
+    assert_eq!(bench.state(), before);
+    assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
+}
+
+#[test]
+fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_since() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::with_operator("netkill");
+    let before = bench.state();
+    bench.install();
+    bench.all(DCOS);
+    let faults = [
+        "kill Spawn 12 /usr/sbin/iptables",
+        "kill Spawn 20 /usr/sbin/iptables",
+        "kill Spawn 2 /usr/local/sbin/ipset",
+        "kill Call 1 remove the rule ipv4 32764: from 9.0.0.0/8 lookup 42",
+        "kill Call 1 remove the interface minuteman",
+        "kill Call 1 remove the interface vtep2048",
+        "kill Call 1 UnsetEnvironment",
+        "kill Write 1 /proc/sys/vm/swappiness",
+    ];
+    for fault in faults {
+        let killed = bench.node.run(&["env", &format!("DCOS_NODE_FAULT={fault}"), "dcos-node", "uninstall", "--purge-data", "--yes"]);
+        assert!(killed.was_killed() || killed.code() == Some(137), "{fault} was not met: {killed}");
+        // A unit that was being stopped made it meanwhile.
+        bench.node.shell("ip link add vtep2048 type vxlan id 2048 dstport 64001 dev eth0");
+    }
+    let outcome = bench.uninstall();
+    outcome.succeeds();
+    has(&things(&outcome, "removed"), "interface the interface vtep2048");
+    bench.all("iptables -w -D FORWARD -j ACCEPT");
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::with_operator("residue");
+    let before = bench.state();
+    bench.install();
+    // Something that DC/OS' uninstall does not know of makes the interface again and again.
+    bench.node.write_script("/opt/again", "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n");
+    // Not a unit: those of this container may not make interfaces.
+    let again = bench.node.start(&["/opt/again"]);
+    bench.all("for i in $(seq 300); do ip link show spartan 2>/dev/null && exit 0; sleep 0.1; done; exit 1");
+    let outcome = bench.uninstall();
+    outcome.exits_with(9);
+    assert_eq!(things(&outcome, "residue"), ["interface the interface spartan"]);
+    assert!(bench.node.has("/var/lib/dcos-node/journal") && bench.node.has("/opt/dcos-node/bin/dcos-node"));
+    bench.node.run(&["dcos-node", "status"]).stdout_has("uninstall was interrupted");
+    assert!(bench.node.kill("again"));
+    drop(again);
+    let outcome = bench.uninstall();
+    outcome.succeeds();
+    has(&things(&outcome, "removed"), "interface the interface spartan");
+    assert!(!bench.node.has("/var/lib/dcos-node"));
+    assert_eq!(bench.state(), before);
+
+    // A receipt of a dcos-node that took no snapshots: names tell what is DC/OS', and what a setting was is not guessed.
+    bench.install();
+    let mut receipt: Value = serde_json::from_str(&bench.node.read("/var/lib/dcos-node/receipt.json")).expect("a receipt");
+    assert!(receipt.as_object_mut().expect("an object").remove("snapshot").is_some(), "the receipt has no snapshot");
+    bench.node.write("/var/lib/dcos-node/receipt.json", &receipt.to_string());
+    bench.all("ip link add spartan type bridge; echo 1 > /proc/sys/vm/swappiness");
+    let outcome = bench.uninstall();
+    assert_eq!(outcome.succeeds().json()["report"]["compared"], false);
+    has(&things(&outcome, "removed"), "interface the interface spartan");
+    has(&things(&outcome, "kept"), "sysctl vm/swappiness");
+    assert_eq!(bench.node.read("/proc/sys/vm/swappiness"), "1\n");
+}
