@@ -117,7 +117,8 @@ fn make_archives(directory: &Path, megabytes: u64) -> Outcome<()> {
             while at < PACKAGES && lists[at].0 >= each {
                 at += 1;
             }
-            if let Some((sum, list)) = lists.get_mut(at) {
+            // One that is larger would make its package the longest work of all.
+            if let Some((sum, list)) = lists.get_mut(at).filter(|_| bytes <= each) {
                 *sum += bytes;
                 list.push(path);
             }
