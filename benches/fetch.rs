@@ -146,7 +146,10 @@ fn pack_some(directory: &Path, lists: &[(u64, Vec<PathBuf>)], next: &AtomicUsize
         let info = b"{\"requires\": [], \"environment\": {}}";
         let mut header = tar::Header::new_gnu();
         header.set_size(info.len() as u64);
-        (header.set_mode(0o644), header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         builder.append_data(&mut header, "pkginfo.json", &info[..])?;
         for path in list {
             builder.append_path_with_name(path, path.strip_prefix("/")?)?;
@@ -165,7 +168,7 @@ fn collect(directory: &Path, each: &mut dyn FnMut(PathBuf, u64)) {
     for path in paths {
         match path.symlink_metadata() {
             Ok(found) if found.is_dir() => collect(&path, each),
-            Ok(found) if found.is_file() && found.nlink() == 1 && found.mode() & 0o4 != 0 => each(path, found.len()),
+            Ok(found) if found.is_file() && found.nlink() == 1 && found.mode() & 0o7004 == 0o4 => each(path, found.len()),
             _ => {}
         }
     }
@@ -285,7 +288,7 @@ fn report(form: &str, packages: usize, build: &Serve, [classic, ours, decode, wr
 }
 
 fn line(form: &str, packages: usize, build: &Serve, way: &str, cost: &Cost) {
-    let (megabytes, peak) = (build.bytes / 1_000_000, cost.peak / 1000);
+    let (megabytes, peak) = (build.bytes / 1_000_000, cost.peak / 1_000_000);
     println!("{form:<5} {packages:>8}  {megabytes:>4}      {way:<12} {:>8.1} {:>6.1} {peak:>9}", cost.wall, cost.cpu);
 }
 
