@@ -2,7 +2,7 @@
 
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
-        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs make:make cc:build-essential
+        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
 BUILD ?=
@@ -10,7 +10,7 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: test demo static crash-matrix crash-real clean setup
+.PHONY: test demo static crash-matrix crash-real bench fuzz clean setup
 
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
 test: setup
@@ -41,6 +41,18 @@ crash-matrix:
 # Real nodes that are killed, switched off hard, or lose their power and all that was not synced; `make test` takes a few of each.
 crash-real: setup
 	CRASH_REAL=all cargo test --locked --test crash_real -- --nocapture --test-threads 2
+
+# How fast a build gets onto a node, beside the classic way and what the machine could do: docs/bench.md. Takes some minutes and 3 GB.
+# The program is built without the tests' fault points, as it is released.
+bench: setup
+	cargo build --locked --profile ci --bin dcos-node --target $(GNU)
+	BENCH_PROGRAM=$(CURDIR)/target/$(GNU)/ci/dcos-node cargo bench --locked --profile ci --bench fetch
+
+# Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small.
+FUZZ_SECONDS ?= 300
+fuzz:
+	cd fuzz && for target in archive build_index package_metadata installer_script records; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
 clean:
 	cargo clean

@@ -14,6 +14,8 @@ pub mod action;
 pub mod cli;
 pub mod command;
 pub mod dcos;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod observe;
 pub mod output;
 pub mod plan;

@@ -480,6 +480,31 @@ fn every_form_is_recognised_and_decoded_whole() {
 }
 
 #[test]
+fn what_is_hostile_is_refused_in_every_form() {
+    let scratch = tempfile::tempdir().unwrap();
+    let hostile = [
+        ("absolute", Archive::default().file("/tmp/evil", b"x").end()),
+        ("dots", Archive::default().file("fine", b"x").file("../evil", b"x").end()),
+        ("through a symlink", Archive::default().add(b'2', "l", "..", b"").file("l/evil", b"x").end()),
+        ("hard link outside", Archive::default().add(b'1', "h", "/etc/passwd", b"").end()),
+        ("device", Archive::default().add(b'3', "null", "", b"").end()),
+        ("bomb", Archive::default().file("bomb", &vec![0; 2 << 20]).end()),
+    ];
+    for (what, plain) in hostile {
+        for (form, _, data) in forms(&plain) {
+            let into = scratch.path().join("into");
+            fs::create_dir_all(&into).unwrap();
+            let (names, handle) = (names(), File::open(&into).unwrap());
+            let options = Options { owners: Owners::Record(&names), strip: None, max_bytes: 1 << 20, max_entries: 1000 };
+            let error = unpack(decode(&data[..], LIMIT).unwrap(), handle.as_fd(), &options, &mut |_| {}).expect_err("it was unpacked");
+            assert!(matches!(error, Error::Hostile { .. }), "{what} in {form}: {error:?}");
+            assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1, "{what} in {form}");
+            fs::remove_dir_all(&into).unwrap();
+        }
+    }
+}
+
+#[test]
 fn damage_is_never_taken_for_content() {
     let plain = sample();
     for (name, format, data) in forms(&plain) {
@@ -528,6 +553,6 @@ fn an_error_below_the_decoder_is_not_a_damaged_archive() {
     for (name, _, data) in forms(&sample()) {
         let reader = data[..data.len() / 2].chain(Broken);
         let error = select(decode(reader, LIMIT).unwrap(), &[], 0).unwrap_err();
-        assert!(matches!(&error, Error::Read(error) if error.to_string() == "the network is gone"), "{name}: {error:?}");
+        assert!(matches!(&error, Error::Read { source, .. } if source.to_string() == "the network is gone"), "{name}: {error:?}");
     }
 }

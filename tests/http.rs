@@ -6,7 +6,7 @@ mod support;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use dcos_node::system::http::{Body, Client, Error, Kind, Options, get_unix};
+use dcos_node::system::http::{Body, Client, Error, Kind, Options, Slowest, get_unix};
 use dcos_node::system::source::{self, Presence, Source};
 use support::http_server::Server;
 
@@ -132,6 +132,35 @@ async fn a_stalled_body_is_gone_on_with() {
     let (server, content, _directory) = server(300_000).await;
     server.stall_after("/file", 70_000, 2);
     assert_eq!(download(&server).await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_server_that_trickles_is_as_good_as_one_that_stalls() {
+    let (server, content, _directory) = server(30_000).await;
+    let slowest = Slowest { bytes_per_second: 1_000_000, over: Duration::from_millis(200) };
+    let patient = Options { stall_timeout: Duration::from_secs(30), slowest, ..options() };
+    let client = Client::new(&patient).unwrap();
+    server.slow("/file", 100, Duration::from_millis(20));
+    let error = all(client.open(&server.at("/file")).await.unwrap()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (Kind::Stalled, true), "{error}");
+    assert!(error.to_string().contains("less than 1000000 bytes/s") && error.to_string().ends_with("(tried 3 times)"), "{error}");
+    // Each time it was asked on a new connection to go on; a server that is slow by order is fast enough.
+    assert_eq!(server.requests("/file"), 3);
+    let usual = Client::new(&Options { stall_timeout: Duration::from_secs(30), ..options() }).unwrap();
+    server.slow("/file", 1000, Duration::from_millis(5));
+    assert_eq!(all(usual.open(&server.at("/file")).await.unwrap()).await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_rate_is_that_of_all_downloads_together() {
+    let (server, content, _directory) = server(300_000).await;
+    let client = Client::new(&Options { bytes_per_second: Some(500_000), ..options() }).unwrap();
+    let start = Instant::now();
+    let download = async || all(client.clone().open(&server.at("/file")).await.unwrap()).await.unwrap();
+    let (one, other) = tokio::join!(download(), download());
+    assert!(one == content && other == content);
+    // 600,000 bytes less what may come at once at the beginning.
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -51,6 +51,27 @@ pub fn clock_state() -> io::Result<ClockReading> {
     Ok(ClockReading { state, status: timex.status, offset_ns, maxerror_us, esterror_us })
 }
 
+/// Opens `path` relative to a directory; the kernel refuses every way out of it and every symlink on the way: `openat2(2)` with
+/// `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`.
+///
+/// `ENOSYS` (Linux before 5.6) comes back as it is, and so does the `EPERM` of sandboxes that do not know the call.
+pub fn open_beneath(directory: impl AsFd, path: &Path, flags: i32) -> io::Result<OwnedFd> {
+    let path = c_path(path)?;
+    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
+    // struct open_how: flags, mode, resolve.
+    let how: [u64; 3] = [u64::from(flags.cast_unsigned()), 0, resolve];
+    // SAFETY: the path is NUL-terminated and the descriptor open until the call returns; the kernel only reads `how`, whose length is told.
+    let result = unsafe {
+        libc::syscall(libc::SYS_openat2, directory.as_fd().as_raw_fd(), path.as_ptr(), how.as_ptr(), std::mem::size_of_val(&how))
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Exchanges two names in one atomic step: `renameat2(2)` with `RENAME_EXCHANGE`. Both must exist; a symlink is exchanged, not followed.
 ///
 /// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.

@@ -22,8 +22,13 @@ pub enum Error {
         reason: String,
     },
     /// The reader failed: the decoder, or what is below it.
-    #[error("cannot read the archive")]
-    Read(#[source] io::Error),
+    #[error("cannot read the archive{}", if member.is_empty() { String::new() } else { format!(" after the member {member:?} was begun") })]
+    Read {
+        /// The member that was begun last, as the archive calls it; empty before the first.
+        member: String,
+        /// Why.
+        source: io::Error,
+    },
     /// Writing failed.
     #[error("cannot {operation} {}", path.display())]
     Write {

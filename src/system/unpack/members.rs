@@ -121,7 +121,7 @@ impl<R: Read> Members<R> {
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Read(error)),
+                Err(error) => return Err(self.unread(error)),
             }
         }
     }
@@ -260,7 +260,7 @@ impl<R: Read> Members<R> {
             return Err(Error::damaged(format!("a header of {size} bytes before a member; the most is {MAX_EXTENSION}")));
         }
         let mut data = Vec::new();
-        self.reader.by_ref().take(size).read_to_end(&mut data).map_err(Error::Read)?;
+        self.reader.by_ref().take(size).read_to_end(&mut data).map_err(|error| self.unread(error))?;
         if data.len() as u64 != size {
             return Err(self.cut());
         }
@@ -278,7 +278,7 @@ impl<R: Read> Members<R> {
                 Ok(0) => return Err(self.cut()),
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Read(error)),
+                Err(error) => return Err(self.unread(error)),
             }
         }
         Ok(block)
@@ -296,14 +296,18 @@ impl<R: Read> Members<R> {
                 Ok(n) if buf[..n].iter().any(|&byte| byte != 0) => return Err(Error::damaged("something follows its end")),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Read(error)),
+                Err(error) => return Err(self.unread(error)),
             }
         }
     }
 
     fn skip(&mut self, bytes: u64) -> Result<(), Error> {
-        let skipped = io::copy(&mut self.reader.by_ref().take(bytes), &mut io::sink()).map_err(Error::Read)?;
+        let skipped = io::copy(&mut self.reader.by_ref().take(bytes), &mut io::sink()).map_err(|error| self.unread(error))?;
         if skipped == bytes { Ok(()) } else { Err(self.cut()) }
+    }
+
+    fn unread(&self, source: io::Error) -> Error {
+        Error::Read { member: self.current.clone(), source }
     }
 
     fn cut(&self) -> Error {

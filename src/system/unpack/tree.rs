@@ -1,12 +1,14 @@
 //! Makes files below a directory handle; no name leads outside, and no link is followed.
 //!
-//! Parents are opened one component at a time with `O_NOFOLLOW`, which every kernel has; `openat2` would be one call instead of several,
-//! but members of an archive come directory by directory, so that nearly all parents are open already.
+//! A parent is opened with `openat2`, which the kernel keeps inside of the directory whatever happens to it meanwhile; older kernels have
+//! `O_NOFOLLOW`, which does the same for one name at a time. Members of an archive come directory by directory, so that nearly all parents
+//! are open already, and one name at a time is all there is to open.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -16,6 +18,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, 
 
 use super::Error;
 use crate::system::fault::{self, Effect};
+use crate::system::kernel;
 
 /// What a directory or file gets besides its content.
 #[derive(Debug, Clone, Copy)]
@@ -189,12 +192,12 @@ impl<'a> Tree<'a> {
         self.open.truncate(common);
         for depth in common..names.len() {
             let parent = self.open.last().map_or(self.root, |(_, directory)| directory.as_fd());
-            let directory = match openat(parent, names[depth], DIRECTORY, Mode::empty()) {
+            let directory = match descend(parent, names[depth]) {
                 Err(Errno::ENOENT) => {
                     passing(Effect::Directory, "make the parent of", path)?;
                     mkdirat(parent, names[depth], MEANWHILE).map_err(|error| Error::write("make the parent of", path, error))?;
                     self.implied.push(names[..=depth].iter().collect());
-                    openat(parent, names[depth], DIRECTORY, Mode::empty())
+                    descend(parent, names[depth])
                 }
                 result => result,
             };
@@ -211,6 +214,53 @@ impl<'a> Tree<'a> {
 /// How a directory is opened only to name what is in it; it fails on a symlink.
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
+/// Whether this kernel turned out to have no `openat2`.
+static WALKS: AtomicBool = AtomicBool::new(false);
+
+/// Opens a directory in a directory, never through a symlink.
+fn descend(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
+    if !WALKS.load(Ordering::Relaxed) {
+        match kernel::open_beneath(parent, Path::new(name), DIRECTORY.bits()) {
+            Err(error) if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSYS | Errno::EPERM)) => {
+                WALKS.store(true, Ordering::Relaxed);
+            }
+            result => return result.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+        }
+    }
+    walk(parent, name)
+}
+
+/// The same on a kernel without `openat2`.
+fn walk(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
+    openat(parent, name, DIRECTORY, Mode::empty())
+}
+
 fn timespec((seconds, nanoseconds): (i64, u32)) -> TimeSpec {
     TimeSpec::new(seconds, nanoseconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_down_stop_at_a_symlink() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("real")).unwrap();
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("real", directory.path().join("inside")).unwrap();
+        std::os::unix::fs::symlink("/", directory.path().join("outside")).unwrap();
+        let root = File::open(directory.path()).unwrap();
+        for down in [descend, walk] {
+            assert!(down(root.as_fd(), OsStr::new("real")).is_ok());
+            assert_eq!(down(root.as_fd(), OsStr::new("none")).unwrap_err(), Errno::ENOENT);
+            for name in ["inside", "outside", "file"] {
+                assert!(matches!(down(root.as_fd(), OsStr::new(name)), Err(Errno::ELOOP | Errno::ENOTDIR)), "{name}");
+            }
+        }
+        // What the walk alone would not notice is refused where the kernel can.
+        if !WALKS.load(Ordering::Relaxed) {
+            assert_eq!(descend(root.as_fd(), OsStr::new("..")).unwrap_err(), Errno::EXDEV);
+        }
+    }
 }
