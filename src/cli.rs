@@ -36,6 +36,8 @@ pub enum Command {
     },
     /// Remove DC/OS.
     Uninstall(uninstall::Request),
+    /// Write a receipt for a node of the classic installer.
+    Adopt,
     /// Tell how the node is.
     Status,
     /// Go on with what was interrupted.
@@ -72,7 +74,7 @@ impl Invocation {
             Command::Install(request) => request.dry_run || request.preflight_only,
             Command::Uninstall(request) => request.dry_run,
             Command::Preflight { .. } => true,
-            Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Adopt | Command::Status | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
         }
     }
 
@@ -82,6 +84,7 @@ impl Invocation {
             Command::Install(request) => format!("dcos-node install {}", request.role),
             Command::Preflight { .. } => "dcos-node preflight".into(),
             Command::Uninstall(_) => "dcos-node uninstall".into(),
+            Command::Adopt => "dcos-node adopt".into(),
             Command::Status => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Explain(_) | Command::List(_) | Command::Print(_) => "dcos-node".into(),
@@ -144,6 +147,8 @@ enum TypedCommand {
     Preflight(TypedPreflight),
     /// Remove DC/OS and leave the node as it was; data is kept
     Uninstall(TypedUninstall),
+    /// Take over a node of dcos_install.sh; only a receipt is written
+    Adopt,
     /// Tell what this node is and how its units are
     Status,
     /// Go on with what was interrupted
@@ -242,7 +247,7 @@ struct TypedUninstall {
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
-    /// Remove /var/lib/dcos and /var/lib/mesos too
+    /// Remove data too: it is listed first, and asked for on a terminal
     #[arg(long, env = "DCOS_NODE_PURGE_DATA")]
     purge_data: bool,
     /// Do not ask
@@ -353,6 +358,7 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Uninstall(typed) => {
             Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
         }
+        TypedCommand::Adopt => Command::Adopt,
         TypedCommand::Status => Command::Status,
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
         TypedCommand::Explain { check } => Command::Explain(check),

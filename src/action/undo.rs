@@ -5,6 +5,10 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files::{self, Standing};
 
+/// Its `ExecStartPre` runs `systemctl set-environment` with this variable (2.1 and 2.2).
+const CALICO: &str = "dcos-calico-confd.service";
+const CALICO_VARIABLE: &str = "NODENAME";
+
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     match object.clone() {
         Object::Account { account, user_made, group_made } => account::remove(site, &account, user_made, group_made).await,
@@ -13,6 +17,9 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
                 systemd.reload().await?;
                 for name in names.iter().map(String::as_str).chain([layout::TARGET]) {
                     systemd.reset_failed(name).await?;
+                }
+                if names.iter().any(|name| name == CALICO) {
+                    systemd.unset_environment(&[CALICO_VARIABLE.to_owned()]).await?;
                 }
             }
             Ok(())

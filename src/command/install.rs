@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::preflight::{self, Offered};
 use super::world::parallel;
-use super::{Failure, World, uninstall};
+use super::{Failure, World, adopt, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -116,7 +116,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(goes_by_its_identity(request.role));
     }
     if matches!(decision, Some(Decision::Unchanged)) {
-        return unchanged(request.role, &node, world).await;
+        return unchanged(request, &node, readable(offered)?.0, world).await;
     }
     let report = preflight::check(&check_request(request), world, &node, Some(&source), &offered).await?;
     if report.blocking().next().is_some() {
@@ -289,17 +289,19 @@ fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
     }
 }
 
-/// The same role and build stand already: nothing is touched, nothing restarted.
-async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Failure> {
-    let receipt = node.receipt.as_ref().ok_or_else(|| Failure::from(anyhow::anyhow!("the node has no receipt")))?;
+/// The same role and build stand already: nothing is touched, nothing restarted. A receipt that is older than what stands is brought up to it.
+async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) -> Result<Outcome, Failure> {
+    if !request.dry_run && !request.preflight_only {
+        adopt::refresh(node, &build, world)?;
+    }
     let mut outcome = Outcome {
         changed: false,
         degraded: false,
-        role,
-        version: receipt.version.clone(),
-        bootstrap_url: receipt.build.url.clone(),
-        bootstrap_id: receipt.build.bootstrap_id.clone(),
-        package_list_id: receipt.build.package_list_id.clone(),
+        role: request.role,
+        version: node.version.clone(),
+        bootstrap_url: build.url.clone(),
+        bootstrap_id: build.bootstrap_id.clone(),
+        package_list_id: build.package_list_id.clone(),
         packages: node.active.len(),
         units: Vec::new(),
         left: Vec::new(),

@@ -1,7 +1,9 @@
 //! One file a subcommand: the story of it in one readable function, from a request to a value.
 
+pub mod adopt;
 pub mod explain;
 mod failure;
+mod in_use;
 pub mod install;
 pub mod preflight;
 pub mod recover;

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod active_set;
 pub mod build;
+pub mod data;
 pub mod detected;
 pub mod environment;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod index;
 pub mod installer_script;
 pub mod journal;
 pub mod layout;
+pub mod leftovers;
 pub mod moment;
 pub mod package;
 pub mod pkginfo;

@@ -1,10 +1,16 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
 
 pub mod build;
+pub mod classic;
+pub mod data;
 pub mod dns;
 pub mod docker;
+mod found;
 pub mod host;
 pub mod ip_detect;
+mod left_accounts;
+mod left_units;
+pub mod leftovers;
 pub mod machine;
 pub mod neighbours;
 pub mod node;

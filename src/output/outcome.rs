@@ -1,9 +1,10 @@
 //! The results of install, uninstall and recover.
 
+use super::ask::list;
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
-use crate::command::{install, recover, uninstall};
+use crate::command::{adopt, install, recover, uninstall};
 use crate::dcos::preview::Preview;
 use crate::observe::services::{Condition, UnitReport};
 
@@ -56,12 +57,23 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     } else {
         "DC/OS is not installed here; nothing was changed\n".to_owned()
     };
-    for path in &outcome.kept {
-        text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
+    if !outcome.kept.is_empty() {
+        text.push_str(&format!("kept data (dcos-node uninstall --purge-data removes it):\n{}", list(&outcome.kept)));
     }
     for foreign in &outcome.foreign {
         text.push_str(&format!("  left alone: {foreign}\n"));
     }
+    text
+}
+
+/// An adoption for people.
+pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
+    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
+    let mut text = match outcome.changed {
+        true => format!("{} {version} is adopted as {}: {} packages\n", paint.good("done:"), outcome.role, outcome.packages),
+        false => format!("{version} stands here as {} with a receipt; nothing was changed\n", outcome.role),
+    };
+    outcome.left.iter().for_each(|left| text.push_str(&format!("  left as it is: {left}\n")));
     text
 }
 

@@ -1,6 +1,8 @@
 //! SHA-256 of what passes by.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -32,6 +34,16 @@ impl<R: Read> Read for Hashing<R> {
         self.bytes += n as u64;
         Ok(n)
     }
+}
+
+/// Length and SHA-256 of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn of_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
+    let mut hashing = Hashing::new(File::open(path)?);
+    io::copy(&mut hashing, &mut io::sink())?;
+    Ok(hashing.finish())
 }
 
 /// SHA-256 of bytes in memory.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
+use super::mount_points::unescaped;
 use super::{files, kernel, seal};
 
 /// A mounted file system.
@@ -59,26 +60,6 @@ fn mount(line: &[u8]) -> Option<Mount> {
         options: list(5)?,
         super_options: list(dash + 3)?,
     })
-}
-
-/// Blanks and backslashes are written as three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        match (first, digits) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 /// The mount that holds an existing path whose links are resolved: of those at the longest prefix, the one that was made last.
