@@ -129,7 +129,8 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
         problems.push(format!("{} is not active", layout::TARGET));
     }
     let reports = services::look(systemd.as_ref(), &node.wanted_units).await.map_err(|e| unchanged(e.into()))?;
-    let failed = reports.into_iter().filter(|report| report.condition == Condition::Failed);
+    // What systemd is about to start again may only wait for others.
+    let failed = reports.into_iter().filter(|report| report.condition == Condition::Failed && report.active != "activating");
     problems.extend(failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())));
     Ok(problems)
 }
