@@ -196,6 +196,35 @@ fn every_state_that_the_classic_installer_leaves_is_uninstalled() {
 }
 
 #[test]
+fn an_uninstall_of_a_classic_node_that_is_killed_anywhere_goes_on() {
+    if !support::is_root() {
+        return;
+    }
+    let master = Image::golden("master", "master");
+    let before = seen(&Image::clean());
+    let uninstall = |image: &Image, variable: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        command.args(["uninstall", "--root"]).arg(image.root()).env(variable, value).output().expect("run")
+    };
+    let (recorded, record) = (master.copy(), tempfile::NamedTempFile::new().expect("a file"));
+    ends(&uninstall(&recorded, "DCOS_NODE_FAULTS_RECORD", record.path().to_str().expect("UTF-8")), 0, &[]);
+    let points = std::fs::read_to_string(record.path()).expect("the record");
+    let points: Vec<&str> = points.lines().collect();
+    // The first effects one by one: the journal, and what would start DC/OS at the next boot; then a sample.
+    for index in (0..12).chain((12..points.len()).step_by(points.len() / 12)) {
+        let image = master.copy();
+        let (effect, object) = points[index].split_once(' ').expect("effect and object");
+        let here = |point: &&&str| point.split_once(' ') == Some((effect, object));
+        let nth = points[..=index].iter().filter(here).count();
+        let object = object.replace(recorded.root().to_str().expect("UTF-8"), image.root().to_str().expect("UTF-8"));
+        let killed = uninstall(&image, "DCOS_NODE_FAULT", &format!("kill {effect} {nth} {object}"));
+        assert_eq!(killed.status.code(), None, "{effect} {object} was not hit");
+        ends(&run(&image, &["uninstall"]), 0, &[]);
+        assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new(), "killed at {effect} {object}");
+    }
+}
+
+#[test]
 fn a_whole_classic_node_is_adopted_and_nothing_but_a_receipt_is_written() {
     if !support::is_root() {
         return;
@@ -229,7 +258,8 @@ fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
         return;
     }
     let master = Image::golden("master", "master");
-    let cases: [(&str, &dyn Fn(&Image)); 6] = [
+    type Change = &'static dyn Fn(&Image);
+    let cases: [(&str, Change); 6] = [
         ("a swap of pkgpanda has not ended", &|i| i.write("opt/mesosphere/install_progress", "{}")),
         ("2 roles", &|i| i.write("etc/mesosphere/roles/slave", "")),
         ("missing: /opt/mesosphere/lib", &|i| i.remove("opt/mesosphere/lib")),
