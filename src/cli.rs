@@ -46,6 +46,8 @@ pub enum Command {
     },
     /// Remove DC/OS.
     Uninstall(uninstall::Request),
+    /// Write a receipt for a node of the classic installer.
+    Adopt,
     /// Tell how the node is, perhaps after waiting for a level.
     Status(Option<wait::Wish>),
     /// Go on with what was interrupted.
@@ -88,7 +90,7 @@ impl Invocation {
             Command::Fetch(request) => request.dry_run,
             Command::Publish(request) => request.check,
             Command::Preflight { .. } => true,
-            Command::Status(_) | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Adopt | Command::Status(_) | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
             Command::Serve(_) => false,
         }
     }
@@ -105,6 +107,7 @@ impl Invocation {
             Command::Fetch(_) => "dcos-node fetch".into(),
             Command::Preflight { .. } => "dcos-node preflight".into(),
             Command::Uninstall(_) => "dcos-node uninstall".into(),
+            Command::Adopt => "dcos-node adopt".into(),
             Command::Status(_) => "dcos-node status".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Publish(_) => "dcos-node publish".into(),
@@ -171,6 +174,8 @@ enum TypedCommand {
     Preflight(TypedPreflight),
     /// Remove DC/OS and leave the node as it was; data is kept
     Uninstall(TypedUninstall),
+    /// Take over a node of dcos_install.sh; only a receipt is written
+    Adopt,
     /// Tell what this node is and how its units are
     Status(TypedWaiting),
     /// Go on with what was interrupted
@@ -292,7 +297,7 @@ struct TypedUninstall {
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
-    /// Remove /var/lib/dcos and /var/lib/mesos too
+    /// Remove data too: it is listed first, and asked for on a terminal
     #[arg(long, env = "DCOS_NODE_PURGE_DATA")]
     purge_data: bool,
     /// Do not ask
@@ -412,6 +417,7 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Uninstall(typed) => {
             Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
         }
+        TypedCommand::Adopt => Command::Adopt,
         TypedCommand::Status(waiting) => Command::Status(waiting.meaning()),
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),

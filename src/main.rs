@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
-use dcos_node::command::{Failure, World, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, wait, world};
+use dcos_node::command::{
+    Failure, World, adopt, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, wait, world,
+};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -93,6 +95,7 @@ enum Value {
     Fetch(fetch::Outcome),
     Preflight(dcos_node::preflight::report::Report, bool),
     Uninstall(uninstall::Outcome),
+    Adopt(adopt::Outcome),
     Status(status::Outcome),
     Recover(recover::Outcome),
     Publish(publish::Outcome),
@@ -116,8 +119,9 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
         }
         Command::Uninstall(request) => {
             let world = world().await;
-            uninstall::run(&confirmed(*request, &world)?, &world).await.map(Value::Uninstall)
+            uninstall::run(&confirmed(*request, &world).await?, &world).await.map(Value::Uninstall)
         }
+        Command::Adopt => adopt::run(&world().await).await.map(Value::Adopt),
         Command::Status(wish) => status::run(*wish, &world().await).await.map(Value::Status),
         Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
         Command::Publish(request) => publish::run(request, &world().await).await.map(Value::Publish),
@@ -152,9 +156,9 @@ async fn world(invocation: &Invocation, events: Events) -> World {
 }
 
 /// Purging data is asked for once more where a person can answer.
-fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Request, Failure> {
+async fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Request, Failure> {
     let asks = request.purge_data && !request.yes && !request.dry_run && output::ask::can();
-    let yes = request.yes || (asks && output::ask::purge(&uninstall::data(world)?));
+    let yes = request.yes || (asks && output::ask::purge(&uninstall::data(world).await?));
     Ok(uninstall::Request { yes, ..request })
 }
 
@@ -207,6 +211,8 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Preflight(report, _), false) => output::text(&output::preflight::text(report, paint)),
         (Value::Uninstall(outcome), true) => output::json(outcome),
         (Value::Uninstall(outcome), false) => output::text(&output::outcome::uninstall(outcome, paint)),
+        (Value::Adopt(outcome), true) => output::json(outcome),
+        (Value::Adopt(outcome), false) => output::text(&output::outcome::adopt(outcome, paint)),
         (Value::Status(status), true) => output::json(status),
         (Value::Status(status), false) => output::text(&output::status::text(status, paint)),
         (Value::Publish(outcome), true) => output::json(outcome),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dcos_node::command::uninstall;
-use dcos_node::dcos::leftovers::{self, Item, Leftovers};
 use dcos_node::dcos::preview::Preview;
+use dcos_node::dcos::proof::{self, Item, Leftovers};
 use dcos_node::dcos::receipt::{Before, Object};
 use dcos_node::dcos::role::Role;
 use dcos_node::preflight;
@@ -175,7 +175,7 @@ fn every_field_of_the_build_index_is_documented_and_no_other() {
 fn full_uninstall() -> Value {
     let item = vec![Item::new("file", "", "")];
     let report = Leftovers {
-        schema: leftovers::SCHEMA,
+        schema: proof::SCHEMA,
         compared: true,
         removed: item.clone(),
         kept: item.clone(),
@@ -199,7 +199,7 @@ fn full_uninstall() -> Value {
 fn every_field_of_an_uninstall_is_documented_and_no_other() {
     let text = std::fs::read_to_string(document("uninstall-report.md")).expect("docs/uninstall-report.md");
     assert_eq!(documented(&text), fields_of(&full_uninstall()));
-    assert!(text.contains(&format!("This is schema {}.", leftovers::SCHEMA)), "which schema it is is not documented");
+    assert!(text.contains(&format!("This is schema {}.", proof::SCHEMA)), "which schema it is is not documented");
     let example = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let example: Value = serde_json::from_str(example).expect("the example is JSON");
     assert!(fields_of(&example).is_subset(&fields_of(&full_uninstall())));

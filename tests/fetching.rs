@@ -256,7 +256,7 @@ fn artifact(archive: &Path, members: u64, bytes: u64) -> Artifact {
     Artifact {
         bytes: content.len() as u64,
         sha256: digest::hex(&digest::sha256(&content)),
-        content: Some(Content { disk_bytes: bytes, bytes, members }),
+        content: Some(Content { disk_bytes: bytes, bytes, members, links: 0 }),
         alternative: None,
     }
 }

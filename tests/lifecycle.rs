@@ -96,7 +96,7 @@ fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
     node.shell("for i in $(seq 20); do grep -q gen_resolvconf /etc/resolv.conf && exit 0; sleep 1; done; exit 1").succeeds();
 
     let removed = node.run(&["dcos-node", "uninstall", "--json"]);
-    assert_eq!(removed.succeeds().json()["kept"], serde_json::json!(["/var/lib/dcos"]));
+    assert_eq!(removed.succeeds().json()["kept"][0]["path"], "/var/lib/dcos");
     is_as_before(&node, &before);
     assert_eq!(node.read("/etc/resolv.conf"), "# the operator's\nnameserver 192.0.2.1\n");
     assert!(!node.read("/etc/passwd").contains("dcos_") && !node.read("/etc/group").contains("dcos_"));

@@ -290,7 +290,8 @@ impl Action {
             Action::Stop { units } => services::stop(site, &units).await,
             Action::WriteReceipt { receipt } => {
                 let story = journal.story();
-                site.blocking(move |s| ourselves::write_receipt(s, *receipt, story)).await
+                let receipt = Receipt { objects: story.objects, snapshot: story.snapshot, ..*receipt };
+                site.blocking(move |s| ourselves::write_receipt(s, &receipt)).await
             }
             Action::Undo { object } => undo::undo(site, &object).await,
             Action::RemoveOurselves { directories } => ourselves::remove(site, journal, directories).await,

@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 
 use super::Site;
 use super::journal::Journal;
-use crate::dcos::journal::Story;
 use crate::dcos::layout;
-use crate::dcos::receipt::Receipt;
+use crate::dcos::receipt::{Manifest, Receipt};
 use crate::system::files;
 
-pub(crate) fn write_receipt(site: &Site, receipt: Receipt, story: Story) -> anyhow::Result<()> {
-    let receipt = Receipt { objects: story.objects, snapshot: story.snapshot, ..receipt };
-    let mut text = serde_json::to_vec_pretty(&receipt)?;
+pub(crate) fn write_receipt(site: &Site, receipt: &Receipt) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec_pretty(receipt)?;
     text.push(b'\n');
     Ok(files::place(&site.root.at(layout::RECEIPT), &text, 0o600, site.root_owner())?)
+}
+
+/// Writes the manifest of a package that stands already.
+pub(crate) fn write_manifest(site: &Site, manifest: &Manifest) -> anyhow::Result<()> {
+    files::make_directories(&site.root.at(layout::MANIFESTS), 0o700)?;
+    Ok(files::place(&site.root.at(layout::manifest(&manifest.id)), &serde_json::to_vec(manifest)?, 0o600, site.root_owner())?)
 }
 
 /// Receipt, manifests, journal, link, unit, binary. What is left when this is killed is found and removed by the next uninstall.
@@ -27,7 +31,10 @@ pub(crate) async fn remove(site: &Site, journal: &Journal, directories: Vec<Path
             files::sync_directory(&at(layout::OUR_STATE))?;
         }
         files::remove_tree(&at(layout::OUR_STATE))?;
-        for path in [layout::SETUP_LINK, layout::SETUP_UNIT] {
+        // The classic installer has a unit of the same name, which is not ours to remove.
+        let unit = files::read(&at(layout::SETUP_UNIT), 1 << 20)?;
+        let is_ours = unit.is_none_or(|text| String::from_utf8_lossy(&text).contains(layout::OUR_BINARY));
+        for path in [layout::SETUP_LINK, layout::SETUP_UNIT].into_iter().filter(|_| is_ours) {
             files::remove_file(&at(path))?;
             if let Some(parent) = at(path).parent().filter(|p| p.exists()) {
                 files::sync_directory(parent)?;

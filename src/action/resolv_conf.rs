@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{Site, place};
-use crate::dcos::layout::RESOLV_CONF;
+use crate::dcos::layout::{RESOLV_CONF, RESOLV_CONF_TMP};
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
-use crate::system::files;
+use crate::system::{files, immutable, mount_points};
 
 /// What DC/OS wrote is not worth keeping: it points at resolvers that go with it.
 pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
@@ -24,14 +24,37 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
     Ok(if generated { Vec::new() } else { vec![Object::ResolvConf { before }] })
 }
 
-/// Puts the old one back, only if what stands there now is DC/OS' own.
+/// Puts the old one back, only if what stands there now is DC/OS' own. A file that nobody may change is made one again, and one that is a mount
+/// point is written in place.
 pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
     let path = Path::new(RESOLV_CONF);
+    files::remove_file(&site.root.at(RESOLV_CONF_TMP))?;
     let now = files::read(&site.root.resolved(path), 1 << 20)?;
     if !now.as_deref().is_some_and(is_generated) {
         return Ok(());
     }
-    restore_path(site, path, before)
+    let real = site.root.at(path);
+    if mount_points::at_or_below(&real)?.is_some() {
+        return write_in_place(site, &real, before);
+    }
+    let was_immutable = immutable::lift(&real)?;
+    restore_path(site, path, before)?;
+    if was_immutable {
+        immutable::set(&real)?;
+    }
+    Ok(())
+}
+
+/// Another file is mounted over it, which cannot be replaced or made a link.
+fn write_in_place(site: &Site, real: &Path, before: &Before) -> anyhow::Result<()> {
+    let content = match before {
+        Before::File { content, .. } | Before::Link { resolved: Some(content), .. } => content.bytes(),
+        Before::Link { .. } | Before::Absent => {
+            site.events.warn(format!("{RESOLV_CONF} is a mount point and cannot be made what it was; it is left without name servers"));
+            Vec::new()
+        }
+    };
+    Ok(files::overwrite(real, &content)?)
 }
 
 /// Puts back whatever stood at a path.

@@ -62,12 +62,15 @@ fn sync_what_units_wrote(site: &Site) -> anyhow::Result<()> {
     }
     Ok(())
 }
+/// What runs pkgpanda at boot, or downloads for it: stopped before what it would start.
+const SETTING_UP: [&str; 2] = ["dcos-download.service", "dcos-setup.service"];
 
 /// Stops units. Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
 pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
     let systemd = of(site)?;
-    let (first, then): (Vec<&String>, Vec<&String>) =
-        units.iter().partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target"));
+    let (first, then): (Vec<&String>, Vec<&String>) = units
+        .iter()
+        .partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target") || SETTING_UP.contains(&u.as_str()));
     for group in [first, then] {
         let mut jobs: Vec<(&String, Job)> = Vec::new();
         for unit in group {

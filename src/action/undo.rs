@@ -5,6 +5,10 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files::{self, Standing};
 
+/// Its `ExecStartPre` runs `systemctl set-environment` with this variable (2.1 and 2.2).
+const CALICO: &str = "dcos-calico-confd.service";
+const CALICO_VARIABLE: &str = "NODENAME";
+
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     // A directory has no network; this machine's is another node's.
     if object.is_of_machine() && !site.root.is_live() {
@@ -17,6 +21,9 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
                 systemd.reload().await?;
                 for name in names.iter().map(String::as_str).chain([layout::TARGET]) {
                     systemd.reset_failed(name).await?;
+                }
+                if names.iter().any(|name| name == CALICO) {
+                    systemd.unset_environment(&[CALICO_VARIABLE.to_owned()]).await?;
                 }
             }
             Ok(())

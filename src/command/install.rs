@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::preflight::{self, Offered};
-use super::{Failure, World, fetching, pkgpanda_swap, uninstall};
+use super::{Failure, World, adopt, fetching, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -130,7 +130,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(goes_by_its_identity(request.role));
     }
     if matches!(decision, Some(Decision::Unchanged)) {
-        return unchanged(request.role, &node, world).await;
+        return unchanged(request, &node, fetching::readable(offered)?.0, world).await;
     }
     let report = preflight::check(&check_request(request), world, &node, Some(source), &offered).await?;
     if report.blocking().next().is_some() {
@@ -321,10 +321,12 @@ fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool
     }
 }
 
-/// The same role and build stand already: nothing is touched, nothing restarted.
-async fn unchanged(role: Role, node: &Node, world: &World) -> Result<Outcome, Failure> {
-    let receipt = node.receipt.as_ref().ok_or_else(|| Failure::from(anyhow::anyhow!("the node has no receipt")))?;
-    let outcome = outcome_of(role, &receipt.build, receipt.version.clone(), false);
+/// The same role and build stand already: nothing is touched, nothing restarted. A receipt that is older than what stands is brought up to it.
+async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) -> Result<Outcome, Failure> {
+    if !request.dry_run {
+        adopt::refresh(node, &build, world)?;
+    }
+    let outcome = outcome_of(request.role, &build, node.version.clone(), false);
     Ok(with_units(Outcome { packages: node.active.len(), ..outcome }, node, world).await)
 }
 

@@ -1,9 +1,11 @@
 //! One file a subcommand: the story of it in one readable function, from a request to a value.
 
+pub mod adopt;
 pub mod explain;
 mod failure;
 pub mod fetch;
 mod fetching;
+mod in_use;
 pub mod install;
 mod pkgpanda_swap;
 pub mod preflight;

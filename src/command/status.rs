@@ -11,6 +11,7 @@ use crate::dcos::level::Level;
 use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::classic;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::services::{self, Condition, UnitReport};
@@ -64,6 +65,12 @@ pub struct Outcome {
     pub skips: Vec<SkippedCheck>,
     /// What stands there that is not ours.
     pub foreign: Vec<Foreign>,
+    /// What keeps a node that dcos-node did not install from being a whole one; none if it is whole, or is ours.
+    pub unfinished: Vec<String>,
+    /// Whether the classic installer installed, and `adopt` wrote the receipt.
+    pub adopted: bool,
+    /// Packages that are active and not in the receipt: pkgpanda activated them behind it.
+    pub activated_since: Vec<String>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
 }
@@ -108,6 +115,12 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
     };
     let node = world.node().await?;
     let (units, units_unknown) = units(&node, world).await;
+    let origin = classic::origin(&world.root);
+    let unfinished = match node.state() {
+        State::Foreign => classic::problems(&world.root, &node).map_err(Failure::from)?,
+        _ => Vec::new(),
+    };
+    let since = activated_since(&node);
     let build = match (&node.story.intent, &node.receipt) {
         (Some(Intent::Install(intent)), _) => Some(&intent.build),
         (_, receipt) => receipt.as_ref().map(|r| &r.build),
@@ -117,9 +130,10 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
         state: node.state(),
         role: node.role(),
         version: node.version.clone().or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
-        bootstrap_url: build.map(|b| b.url.clone()),
-        bootstrap_id: build.map(|b| b.bootstrap_id.clone()),
-        package_list_id: build.map(|b| b.package_list_id.clone()),
+        bootstrap_url: build.map(|b| b.url.clone()).or(origin.url),
+        // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its package list.
+        bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_empty()).or(build.map(|b| b.bootstrap_id.clone())),
+        package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_empty())),
         config_package: node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string),
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
@@ -133,6 +147,9 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
         urls: arrived.map(|a| a.urls).unwrap_or_default(),
         skips: skips(&node, world).await,
         foreign: node.foreign.clone(),
+        unfinished,
+        adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
+        activated_since: since,
         partial: node.unreadable,
     })
 }
@@ -146,6 +163,11 @@ async fn readiness(arrived: Option<&wait::Arrived>, node: &Node, world: &World) 
         return None;
     }
     wait::look(node, world, Level::ClusterReady).await.ok().map(|seen| seen.readiness)
+}
+
+fn activated_since(node: &Node) -> Vec<String> {
+    let Some(receipt) = node.receipt.as_ref().filter(|_| node.story.intent.is_none()) else { return Vec::new() };
+    node.active.difference(&receipt.build.active()).map(ToString::to_string).collect()
 }
 
 async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
@@ -196,10 +218,20 @@ impl Outcome {
     /// What `status` exits with.
     pub fn exit(&self) -> Exit {
         match self.state {
-            State::Clean | State::Foreign | State::Uninstalling => Exit::NotInstalled,
+            State::Foreign if !self.is_whole() => Exit::NotInstalled,
+            State::Clean | State::Uninstalling => Exit::NotInstalled,
             State::Installing | State::Prepared => Exit::NotReady,
-            State::Installed if self.units.iter().any(|u| u.condition == Condition::Converging) => Exit::NotReady,
-            State::Installed => Exit::Done,
+            State::Installed | State::Foreign if self.units.iter().any(|u| u.condition == Condition::Converging) => Exit::NotReady,
+            State::Installed | State::Foreign => Exit::Done,
+        }
+    }
+
+    /// Whether DC/OS stands here whole, whoever installed it.
+    pub fn is_whole(&self) -> bool {
+        match self.state {
+            State::Installed => true,
+            State::Foreign => self.unfinished.is_empty() && self.packages > 0,
+            _ => false,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `dcos-node uninstall`: the inverse of an install, from whatever point it got to.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::preflight::protection;
-use super::{Failure, World};
+use super::{Failure, World, in_use};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -13,18 +14,23 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
-use crate::dcos::leftovers::{Item, Leftovers};
+use crate::dcos::leftovers::is_dcos_unit;
 use crate::dcos::preview::Preview;
-use crate::dcos::receipt::Object;
+use crate::dcos::proof::Leftovers;
+use crate::dcos::receipt::{self, Object};
 use crate::dcos::snapshot::Snapshot;
-use crate::observe::node::{Node, State};
+use crate::observe::leftovers::{self, Found};
+use crate::observe::node::{Foreign, Node};
 use crate::observe::residue::{self, Remnant};
-use crate::observe::{services, snapshot};
+use crate::observe::{data, snapshot};
 use crate::plan::network;
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
+
 use crate::system::files;
+
+pub use crate::observe::data::Data;
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +48,8 @@ pub struct Request {
 pub struct Outcome {
     /// Whether anything was changed.
     pub changed: bool,
-    /// Data that stays.
-    pub kept: Vec<PathBuf>,
+    /// Data that stays, with sizes.
+    pub kept: Vec<Data>,
     /// What was found and left alone because it is not ours.
     pub foreign: Vec<String>,
     /// Thing by thing: what is gone, what stays and why, and what should be gone and is not. None if nothing was done.
@@ -58,11 +64,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn unchanged(world: &World) -> Outcome {
-        Outcome { changed: false, kept: kept(world), foreign: Vec::new(), report: None, plan: Vec::new(), protection: protection() }
-    }
-
-    /// Residue has an exit code of its own.
+    /// What `uninstall` exits with: residue has a code of its own.
     pub fn exit(&self) -> Exit {
         if self.report.as_ref().is_some_and(|report| !report.residue.is_empty()) { Exit::Residue } else { Exit::Done }
     }
@@ -76,13 +78,13 @@ pub(super) struct Ended {
     pub(super) report: Leftovers,
 }
 
-/// Data that a purge removes, with its size in bytes; what another file system holds is not counted.
+/// Data that a purge removes, with sizes.
 ///
 /// # Errors
-/// It cannot be listed.
-pub fn data(world: &World) -> Result<Vec<(PathBuf, u64)>, Failure> {
-    let sizes = kept(world).into_iter().map(|path| files::size_of_tree(&world.root.at(&path)).map(|size| (path, size)));
-    sizes.collect::<Result<_, _>>().map_err(|e| Failure::new(Exit::Failed, e))
+/// Our own records on the node cannot be read.
+pub async fn data(world: &World) -> Result<Vec<Data>, Failure> {
+    let node = world.node().await?;
+    Ok(data::look(&world.root, &node))
 }
 
 /// Uninstalls.
@@ -104,28 +106,32 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
-    let nothing_ours = node.inventory().is_empty() && node.traces.is_empty();
-    if node.state() == State::Foreign && nothing_ours {
-        return Err(not_ours(&node));
+    let found = found(world, &node).await?;
+    let inventory = inventory(&node, &found, wish, world);
+    let foreign = foreign(&node, &found, world);
+    let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
+    let nothing_changed = |plan| {
+        let (kept, foreign) = (data::look(&world.root, &node), foreign.iter().map(told).collect());
+        Ok(Outcome { changed: false, kept, foreign, report: None, plan, protection: protection() })
+    };
+    if inventory.is_empty() && node.traces.is_empty() {
+        return nothing_changed(Vec::new());
     }
-    let purges_nothing = !wish.purge_data || kept(world).is_empty();
-    if nothing_ours && purges_nothing {
-        return Ok(Outcome::unchanged(world));
-    }
+    let units = units(&inventory);
+    in_use::refuse(world, &inventory, &units)?;
     if request.dry_run {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
-        let inventory: Vec<Object> = node.inventory().into_iter().chain(standing(&now, node.snapshot())).collect();
-        let plan = plan::uninstall(&inventory, &units(&node, &inventory), wish).preview();
-        return Ok(Outcome { foreign: foreign(&node), plan, ..Outcome::unchanged(world) });
+        let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot())).collect();
+        return nothing_changed(plan::uninstall(&all, &units, wish).preview());
     }
     let site = world.site(None, &Fetching::default())?;
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
-    ask(&journal, &node, wish, world.now()).map_err(|error| {
+    ask(&journal, inventory, &node, wish, world.now()).map_err(|error| {
         journal.abandon();
         Failure::from(error).leaving("nothing was changed")
     })?;
-    let ended = carry_out(&site, &journal, wish).await.map_err(|error| match error {
+    let ended = carry_out(&site, &journal, wish, &foreign).await.map_err(|error| match error {
         action::Error::Interrupted => {
             Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
         }
@@ -133,17 +139,53 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .leaving("the uninstall is half done")
             .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
-    let told = |item: &Item| format!("{} ({})", item.what, item.why);
-    let foreign = ended.report.foreign.iter().map(told).collect();
-    Ok(Outcome { changed: true, foreign, report: Some(ended.report), ..Outcome::unchanged(world) })
+    let after = world.node().await?;
+    let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
+    let kept = data::look(&world.root, &after);
+    Ok(Outcome { changed: true, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
+}
+
+/// What stands without a record of ours. What could not be made known of the resolvers is told at once.
+async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
+    let (root, looked_at) = (world.root.clone(), node.clone());
+    let found = tokio::task::spawn_blocking(move || leftovers::look(&root, &looked_at)).await;
+    let found = found.map_err(anyhow::Error::from).and_then(|found| found);
+    let mut found = found.map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    if let Some(Ok(systemd)) = &world.systemd {
+        let loaded = systemd.loaded_units().await.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
+        // Their files were removed behind systemd's back: they run on, or are listed as failed.
+        let left = loaded.into_iter().filter(|unit| is_dcos_unit(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
+        let names: Vec<String> = left.map(|unit| unit.name).collect();
+        if !names.is_empty() {
+            receipt::merge(&mut found.objects, [Object::Units { names }]);
+        }
+    }
+    if found.objects.iter().any(|object| matches!(object, Object::ResolvConf { .. })) {
+        world.events.warn(format!(
+            "{} was written by DC/OS, and what stood there before is not known: it gets the resolvers that DC/OS asked",
+            layout::RESOLV_CONF
+        ));
+    }
+    Ok(found)
+}
+
+/// Everything there is to undo: what we recorded, then what stands besides, and what is purged.
+fn inventory(node: &Node, found: &Found, wish: Wish, world: &World) -> Vec<Object> {
+    let mut objects = node.inventory();
+    receipt::merge(&mut objects, found.objects.iter().cloned());
+    if wish.purge_data {
+        let places = data::to_purge(&world.root, node).into_iter();
+        receipt::merge(&mut objects, places.map(|path| Object::StateDirectory { path, made: true }));
+    }
+    objects
 }
 
 /// Writes into the journal what was asked and everything there is to undo: from here on the journal alone is enough to go on.
-fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
+fn ask(journal: &Journal, inventory: Vec<Object>, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     if journal.story().intent.as_ref() != Some(&intent) {
         // The inventory first: a journal that says uninstall, and does not know what, would remove our traces and nothing else.
-        journal.begin("inventory", node.inventory())?;
+        journal.begin("inventory", inventory)?;
         if let Some(snapshot) = node.snapshot() {
             journal.append(Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?;
         }
@@ -159,16 +201,16 @@ pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> ac
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
-    carry_out(site, journal, wish).await
+    let foreign = look(site).await?.foreign;
+    carry_out(site, journal, wish, &foreign).await
 }
 
 /// Undoes everything in the journal's inventory and what else stands of DC/OS, and looks whether it is gone. Our own traces go last, and only
 /// if nothing is left that should be gone: a retry needs them.
-pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> action::Result<Ended> {
-    let node = look(site).await?;
+pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreign: &[Foreign]) -> action::Result<Ended> {
     let before = journal.story().snapshot;
     let inventory = journal.story().objects;
-    let units = units(&node, &inventory);
+    let units = units(&inventory);
     // A stop of the run that failed is no stop of the undoing.
     run_actions(&plan::stop(&inventory, &units, wish).batches, site, journal, 1).await?;
     // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
@@ -184,7 +226,7 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> act
     let (plan, ourselves) = plan::without_ourselves(plan);
     run_actions(&plan.batches, site, journal, 1).await?;
     let now = snapshot::look(&site.root, machine).await;
-    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, &node, wish).await?;
+    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, foreign, wish).await?;
     let kept = journal.story().objects;
     if !report.residue.is_empty() {
         journal.begin("residue", once_more).map_err(failed)?;
@@ -206,7 +248,7 @@ async fn prove(
     before: Option<&Snapshot>,
     now: &Snapshot,
     undone: &[Object],
-    node: &Node,
+    foreign: &[Foreign],
     wish: Wish,
 ) -> action::Result<(Leftovers, Vec<Object>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
@@ -218,8 +260,7 @@ async fn prove(
         _ => Ok(Vec::new()),
     };
     let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
-    let evidence =
-        Evidence { before, now, undone, remnants: &remnants, units: &units, foreign: &node.foreign, keeps_packages: has_packages };
+    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, foreign, keeps_packages: has_packages };
     Ok(proof::judge(&evidence))
 }
 
@@ -278,7 +319,7 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else { return Ok(()) };
     let journal = Journal::open(&site.root).map_err(Failure::from)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
-    match carry_out(site, &journal, wish).await {
+    match carry_out(site, &journal, wish, &node.foreign).await {
         Ok(ended) if ended.report.residue.is_empty() => Ok(()),
         Ok(ended) => {
             let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
@@ -290,31 +331,24 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     }
 }
 
-/// What systemd may still run: what the target wants, and what we handed over.
-fn units(node: &Node, inventory: &[Object]) -> Vec<String> {
-    let mut units = services::of_role(&node.wanted_units);
-    for object in inventory {
-        if let Object::Units { names } = object {
-            units.extend(names.iter().cloned());
-        }
+/// What systemd may still run: what was handed over to it, and the target.
+fn units(inventory: &[Object]) -> Vec<String> {
+    let names = inventory.iter().filter_map(|object| match object {
+        Object::Units { names } => Some(names.clone()),
+        _ => None,
+    });
+    let mut units: BTreeSet<String> = names.flatten().collect();
+    if !units.is_empty() {
+        units.insert(layout::TARGET.to_owned());
     }
-    units.sort();
-    units.dedup();
-    units
+    units.into_iter().collect()
 }
 
-fn kept(world: &World) -> Vec<PathBuf> {
-    [layout::STATE, layout::MESOS_STATE].iter().map(PathBuf::from).filter(|p| files::exists(&world.root.at(p))).collect()
-}
-
-fn foreign(node: &Node) -> Vec<String> {
-    node.foreign.iter().map(|f| format!("{} ({})", f.path.display(), f.what)).collect()
-}
-
-fn not_ours(node: &Node) -> Failure {
-    let text =
-        format!("DC/OS on this node was not installed by dcos-node: {}", foreign(node).into_iter().take(5).collect::<Vec<_>>().join(", "));
-    Failure::new(Exit::Conflict, anyhow::anyhow!(text))
-        .leaving("nothing was changed")
-        .cured_by("pkgpanda uninstall, then rm -rf /etc/mesosphere")
+/// What was found and stays, each path once.
+fn foreign(node: &Node, found: &Found, world: &World) -> Vec<Foreign> {
+    let link = |path: PathBuf| Foreign { path, what: "a link; what it leads to is not removed".into() };
+    let links = data::links(&world.root, node).into_iter().map(link);
+    let mut told = BTreeSet::new();
+    let all = found.foreign.iter().cloned().chain(links);
+    all.filter(|f| told.insert((f.path.clone(), f.what.clone()))).collect()
 }

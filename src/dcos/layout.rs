@@ -23,6 +23,8 @@ pub const ETC_MESOSPHERE: &str = "/etc/mesosphere";
 pub const ROLES: &str = "/etc/mesosphere/roles";
 /// Where this node's packages come from, for pkgpanda.
 pub const REPOSITORY_URL: &str = "/etc/mesosphere/setup-flags/repository-url";
+/// The directory of these settings.
+pub const SETUP_FLAGS: &str = "/etc/mesosphere/setup-flags";
 /// Which package list this node has, for pkgpanda.
 pub const CLUSTER_PACKAGE_LIST: &str = "/etc/mesosphere/setup-flags/cluster-package-list";
 /// An operator's word that accounts are made by other means (`pkgpanda/actions.py`).
@@ -79,6 +81,8 @@ pub const MESOS_WORK: &str = "/var/lib/mesos/slave";
 pub const DOCKER_STATE: &str = "/var/lib/docker";
 /// How the names of loop devices begin.
 pub const LOOP_DEVICES: &str = "/dev/loop";
+/// The root of the node itself.
+pub const TOP: &str = "/";
 /// State of everything.
 pub const VAR: &str = "/var";
 /// Temporary files; ZooKeeper's JNA runs code from there.
@@ -91,11 +95,21 @@ pub const STATE: &str = "/var/lib/dcos";
 pub const MESOS_STATE: &str = "/var/lib/mesos";
 /// The address that the node had when DC/OS first ran on it (`packages/dcos-net/extra/dcos-net-env`, which refuses another one).
 pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
+/// The id of the cluster that the node belongs to.
+pub const CLUSTER_ID: &str = "/var/lib/dcos/cluster-id";
 /// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
-pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, "/var/lib/dcos/cluster-id", "/var/lib/mesos/slave/meta"];
+pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, CLUSTER_ID, "/var/lib/mesos/slave/meta"];
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
-pub const MADE_BY_UNITS: [&str; 3] = ["/run/dcos", "/etc/systemd/network/dcos.network", "/etc/NetworkManager/conf.d/dcos-net.conf"];
+pub const MADE_BY_UNITS: [&str; 7] = [
+    "/run/dcos",
+    "/run/dcos_exhibitor",
+    "/run/mesos",
+    "/run/calico",
+    "/etc/systemd/network/dcos.network",
+    "/etc/NetworkManager/conf.d/dcos-net.conf",
+    RESOLV_CONF_TMP,
+];
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
 pub const WATCHED: [&str; 20] = [
     MESOSPHERE,
@@ -119,8 +133,6 @@ pub const WATCHED: [&str; 20] = [
     "/run/dcos_exhibitor",
     "/run/calico",
 ];
-/// Those of them that hold data, beside [`STATE`] and [`MESOS_STATE`].
-pub const MORE_DATA: [&str; 4] = ["/var/lib/mesosphere", "/var/lib/zookeeper", "/var/lib/cni", "/var/log/mesos"];
 /// The links by which units start at boot.
 pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 /// The resolver configuration that DC/OS takes over.
@@ -173,6 +185,20 @@ pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 pub const DCOS_VERSION: &str = "/opt/mesosphere/etc/dcos-version.json";
 /// Left by pkgpanda while a swap is under way.
 pub const INSTALL_PROGRESS: &str = "/opt/mesosphere/install_progress";
+/// In the bootstrap archive; removed by `pkgpanda setup` when it is done.
+pub const BOOTSTRAP_MARKER: &str = "/opt/mesosphere/bootstrap";
+/// What puts DC/OS on the path of login shells.
+pub const PROFILE: &str = "/etc/profile.d/dcos.sh";
+/// Written by `gen_resolvconf.py` until it is renamed.
+pub const RESOLV_CONF_TMP: &str = "/etc/resolv.conf.tmp";
+/// The upstream resolvers of the active build (package dcos-config).
+pub const DNS_CONFIG: &str = "/opt/mesosphere/etc/dns_config";
+/// The search domains of the active build (package dcos-config).
+pub const DNS_SEARCH_CONFIG: &str = "/opt/mesosphere/etc/dns_search_config";
+/// How a name ends that a swap has set aside.
+pub const OLD: &str = ".old";
+/// The directory of units that the target wants, live, to come, and set aside by a swap.
+pub const TARGET_WANTS_NAMES: [&str; 3] = ["dcos.target.wants", "dcos.target.wants.new", "dcos.target.wants.old"];
 /// How a rename inside a swap ends: what is not live yet.
 pub const NEW: &str = ".new";
 

@@ -23,6 +23,9 @@ pub struct Receipt {
     pub dcos_node: String,
     /// When, in UTC (RFC 3339).
     pub installed_at: String,
+    /// Whether the classic installer installed, and `adopt` wrote this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// What the node is.
     pub role: Role,
     /// What was installed, and where from.
@@ -61,7 +64,7 @@ pub enum Object {
     File {
         /// As the node sees it.
         path: PathBuf,
-        /// SHA-256 of our content, hexadecimal.
+        /// SHA-256 of our content, hexadecimal; empty for a file that another made.
         sha256: String,
         /// What it replaced.
         before: Before,
@@ -190,6 +193,20 @@ pub enum Object {
     },
 }
 
+/// Adds objects to an inventory that does not know of them yet; units are added to those that it knows.
+pub fn merge(objects: &mut Vec<Object>, more: impl IntoIterator<Item = Object>) {
+    for object in more {
+        match (objects.iter_mut().find(|known| known.same_place(&object)), object) {
+            (Some(Object::Units { names }), Object::Units { names: more }) => {
+                let new: Vec<String> = more.into_iter().filter(|name| !names.contains(name)).collect();
+                names.extend(new);
+            }
+            (Some(_), _) => {}
+            (None, object) => objects.push(object),
+        }
+    }
+}
+
 /// What stood at a path before us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "was", rename_all = "kebab-case")]
@@ -298,7 +315,8 @@ pub struct Manifest {
     pub schema: u32,
     /// The package.
     pub id: PackageId,
-    /// SHA-256 of the archive that it came in, hexadecimal; a package of the bootstrap archive has that archive's.
+    /// SHA-256 of the archive that it came in, hexadecimal; a package of the bootstrap archive has that archive's. Empty where nobody knows: the
+    /// package was there when the node was adopted.
     pub archive_sha256: String,
     /// Length of that archive in bytes.
     pub archive_bytes: u64,

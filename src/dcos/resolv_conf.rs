@@ -8,6 +8,35 @@ pub fn is_generated(text: &[u8]) -> bool {
     text.split(|b| *b == b'\n').take(5).any(|line| line.starts_with(HEADER.as_bytes()))
 }
 
+/// DC/OS' own name servers (`packages/dcos-net`, spartan).
+const OWN_SERVERS: [&str; 3] = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
+/// More name servers the C library does not ask (`resolv.conf(5)`, MAXNS).
+const MOST_SERVERS: usize = 3;
+
+/// A text in place of the one that DC/OS wrote, where nobody knows what stood there before: the resolvers that DC/OS asked itself, as
+/// `gen_resolvconf.py` names them when its own do not answer; without any, those of the text that are not DC/OS' own. None if there is no server
+/// to name.
+pub fn rebuilt(written: &str, upstream: &[String], search: &[String]) -> Option<String> {
+    let written = ResolvConf::parse(written);
+    let plain = |resolver: &String| match resolver.strip_suffix(":53").unwrap_or(resolver) {
+        other_port if other_port.matches(':').count() == 1 => None,
+        host => Some(host.trim_matches(['[', ']']).to_owned()),
+    };
+    let mut servers: Vec<String> = upstream.iter().filter_map(plain).collect();
+    if servers.is_empty() {
+        servers = written.nameservers.into_iter().filter(|server| !OWN_SERVERS.contains(&server.as_str())).collect();
+    }
+    let search = if search.is_empty() { &written.search } else { search };
+    let mut text =
+        "# Made by dcos-node uninstall from the upstream resolvers of DC/OS: what stood here before DC/OS is not known.\n".to_owned();
+    if !search.is_empty() {
+        text.push_str(&format!("search {}\n", search.join(" ")));
+    }
+    servers.truncate(MOST_SERVERS);
+    servers.iter().for_each(|server| text.push_str(&format!("nameserver {server}\n")));
+    (!servers.is_empty()).then_some(text)
+}
+
 /// Who keeps the file, as far as a link or the text tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
@@ -101,6 +130,19 @@ mod tests {
     fn the_last_search_or_domain_counts() {
         let read = ResolvConf::parse("# x\nnameserver 192.0.2.1\nsearch a.example b.example\ndomain c.example\nnameserver\toptions\n");
         assert_eq!((read.nameservers, read.search), (vec!["192.0.2.1".into(), "options".into()], vec!["c.example".to_owned()]));
+    }
+
+    #[test]
+    fn without_a_record_the_upstream_resolvers_stay_in_force() {
+        let lines = |written: &str, upstream: &[&str]| {
+            let upstream: Vec<String> = upstream.iter().map(|s| (*s).to_owned()).collect();
+            rebuilt(written, &upstream, &[]).map(|text| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>())
+        };
+        let own = "search a.example\nnameserver 198.51.100.1\nnameserver 198.51.100.2\n";
+        let known = lines(own, &["192.0.2.1", "192.0.2.2:5353", "192.0.2.3:53", "2001:db8::1", "192.0.2.4"]);
+        assert_eq!(known.unwrap(), ["search a.example", "nameserver 192.0.2.1", "nameserver 192.0.2.3", "nameserver 2001:db8::1"]);
+        assert_eq!(lines("nameserver 198.51.100.1\nnameserver 192.0.2.9\n", &[]).unwrap(), ["nameserver 192.0.2.9"]);
+        assert_eq!(lines(own, &[]), None);
     }
 
     #[test]

@@ -2,11 +2,17 @@
 
 pub mod archive;
 pub mod build;
+pub mod classic;
 pub mod cluster;
+pub mod data;
 pub mod dns;
 pub mod docker;
+mod found;
 pub mod host;
 pub mod ip_detect;
+mod left_accounts;
+mod left_units;
+pub mod leftovers;
 pub mod machine;
 pub mod neighbours;
 pub mod network;

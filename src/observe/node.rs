@@ -10,6 +10,7 @@ use crate::dcos::accounts::Accounts;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{Intent, Story};
 use crate::dcos::layout;
+use crate::dcos::leftovers::{self, CLASSIC_UNITS, Inside};
 use crate::dcos::receipt::{Object, Receipt};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
@@ -47,6 +48,8 @@ pub struct Node {
     pub accounts: Accounts,
     /// Journal and receipt are there, but only root may read them.
     pub unreadable: bool,
+    /// Whether `dcos-setup.service` is ours, or is not there: the classic installer has another one of that name.
+    pub setup_is_ours: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
     pub manual_accounts: bool,
     /// What an earlier install kept of the node's identity.
@@ -93,6 +96,9 @@ impl Node {
         let text = |path: &str| {
             files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
         };
+        let setup_is_ours = !files::exists(&root.at(layout::SETUP_UNIT)) && !files::exists(&root.at(layout::SETUP_LINK))
+            || text(layout::SETUP_UNIT).contains(layout::OUR_BINARY);
+        let ours = |path: &&&str| setup_is_ours || ![layout::SETUP_UNIT, layout::SETUP_LINK].contains(*path);
         let mut node = Node {
             active: pkgpanda_swap::packages(root, Path::new(layout::ACTIVE))?,
             whole: if unreadable { BTreeSet::new() } else { whole(root)? },
@@ -104,11 +110,17 @@ impl Node {
             roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
             wanted_units: names(root, layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: traces(root),
+            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE, layout::OUR_OPT]
+                .iter()
+                .filter(ours)
+                .map(PathBuf::from)
+                .filter(|p| files::exists(&root.at(p)))
+                .collect(),
             foreign: Vec::new(),
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
             unreadable,
+            setup_is_ours,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
             kept_identity: layout::IDENTITY.iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
             story,
@@ -165,6 +177,16 @@ impl Node {
         self.story.snapshot.as_deref().or(self.receipt.as_ref().and_then(|receipt| receipt.snapshot.as_deref()))
     }
 
+    /// What of it says that the node is ours: an inventory whose wish to uninstall was never written counts for the packages in it only, as the
+    /// classic installer made the rest.
+    fn known(&self) -> Vec<Object> {
+        let mut known = self.inventory();
+        if self.story.intent.is_none() && self.receipt.is_none() {
+            known.retain(|object| matches!(object, Object::Package { .. }));
+        }
+        known
+    }
+
     /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.
     pub fn is_whole(&self) -> bool {
         self.committed && self.is_linked()
@@ -195,45 +217,34 @@ fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
     Ok(files::names(&root.resolved(path))?.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
 }
 
-/// Our own traces. `dcos-setup.service` has the name that the classic installer gives to its own unit, so its text decides whose it is.
-fn traces(root: &Root) -> Vec<PathBuf> {
-    let setup: &[&str] = if setup_is_classic(root) { &[] } else { &[layout::SETUP_UNIT, layout::SETUP_LINK] };
-    let all = [layout::OUR_BINARY].iter().chain(setup).chain(&[layout::OUR_STATE, layout::OUR_OPT]);
-    all.map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect()
-}
-
-fn setup_is_classic(root: &Root) -> bool {
-    let text = files::read(&root.at(layout::SETUP_UNIT), 1 << 20).ok().flatten().unwrap_or_default();
-    !text.is_empty() && !String::from_utf8_lossy(&text).contains(layout::OUR_BINARY)
-}
-
 /// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
 fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
-    let inventory = node.inventory();
+    let inventory = node.known();
     let mut found = Vec::new();
     let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
-    let knows_name = |name: &str| {
-        inventory
-            .iter()
-            .any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours || name.strip_suffix(layout::NEW) == Some(ours)))
+    let knows_name = |name: &str| match leftovers::inside(name) {
+        Inside::Active(name) => inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours)),
+        // On a node of ours, pkgpanda has set these aside.
+        Inside::Scratch => node.receipt.is_some() || name.ends_with(".dcos-node.tmp"),
+        Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
+        Inside::Unknown => false,
     };
-    for name in names(root, layout::MESOSPHERE)? {
-        // A fresh file system that is mounted there has this.
-        let ours = name == "lost+found" || name == "packages" || knows_name(&name) || name.ends_with(".dcos-node.tmp");
-        if !ours {
-            add(layout::active_name(&name), "not ours");
-        }
+    for name in names(root, layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name)) {
+        add(layout::active_name(&name), "not ours");
     }
     for name in names(root, layout::REPOSITORY)? {
-        let known =
-            name.parse::<PackageId>().is_ok_and(|id| inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id)));
+        let id = name.parse::<PackageId>();
+        // On a node of ours, pkgpanda has fetched the others.
+        let is_ours = |id| node.receipt.is_some() || inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id));
         let staging = name.starts_with('.') && name.ends_with(".tmp");
-        if !known && !staging {
+        if !id.is_ok_and(is_ours) && !staging {
             add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
         }
     }
     let knows_path = |path: &Path| {
-        inventory.iter().any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } if ours == path))
+        inventory
+            .iter()
+            .any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } | Object::Scratch { path: ours } if ours == path))
     };
     for role in names(root, layout::ROLES)? {
         let path = PathBuf::from(layout::ROLES).join(role);
@@ -246,13 +257,10 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
             add(layout::wants(&unit), "a unit that is not ours");
         }
     }
-    let classic = ["dcos-download.service", "dcos-link-env.service", "dcos.target"];
-    for unit in classic.iter().map(|u| layout::unit(u)).filter(|u| files::exists(&root.at(u)) && !knows_path(u)) {
+    let classic =
+        CLASSIC_UNITS.iter().map(|u| layout::unit(u)).filter(|u| u != std::path::Path::new(layout::SETUP_UNIT) || !node.setup_is_ours);
+    for unit in classic.filter(|u| files::exists(&root.at(u)) && !knows_path(u)) {
         add(unit, "of the classic installer");
-    }
-    let setup = PathBuf::from(layout::SETUP_UNIT);
-    if setup_is_classic(root) && !knows_path(&setup) {
-        add(setup, "of the classic installer");
     }
     Ok(found)
 }

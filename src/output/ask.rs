@@ -1,12 +1,12 @@
 //! Questions to a person at a terminal.
 
 use std::io::{IsTerminal, stderr, stdin};
-use std::path::PathBuf;
 
 use indicatif::HumanBytes;
 
 use super::complaint;
 use super::table::{aligned, plain};
+use crate::command::uninstall::Data;
 
 /// Whether somebody is there to answer.
 pub fn can() -> bool {
@@ -14,10 +14,17 @@ pub fn can() -> bool {
 }
 
 /// Shows what would be removed for ever and asks whether that is meant. Anything but `yes` is no.
-pub fn purge(data: &[(PathBuf, u64)]) -> bool {
-    let rows: Vec<_> =
-        data.iter().map(|(path, size)| vec![plain(path.display().to_string()), plain(HumanBytes(*size).to_string())]).collect();
-    complaint(&format!("This data is removed for ever:\n{}Type yes to go on: ", aligned(&rows)));
+pub fn purge(data: &[Data]) -> bool {
+    complaint(&format!("This data is removed for ever:\n{}Type yes to go on: ", list(data)));
     let mut answer = String::new();
     stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
+/// Data with sizes and what it holds, one place a line.
+pub fn list(data: &[Data]) -> String {
+    let row = |data: &Data| {
+        let holds = data.effect.map_or_else(|| data.holds.to_owned(), |effect| format!("{}: {effect}", data.holds));
+        vec![plain(format!("  {}", data.path.display())), plain(HumanBytes(data.bytes).to_string()), plain(holds)]
+    };
+    aligned(&data.iter().map(row).collect::<Vec<_>>())
 }

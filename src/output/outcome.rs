@@ -1,12 +1,13 @@
 //! The results of install, uninstall and recover.
 
+use super::ask::list;
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
 use super::table::wrapped;
-use crate::command::{fetch, install, recover, uninstall};
-use crate::dcos::leftovers::Leftovers;
+use crate::command::{adopt, fetch, install, recover, uninstall};
 use crate::dcos::preview::Preview;
+use crate::dcos::proof::Leftovers;
 use crate::observe::services::{Condition, UnitReport};
 
 /// An install for people.
@@ -84,13 +85,13 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     match &outcome.report {
         Some(report) => text.push_str(&leftovers(report)),
         None => {
-            for path in &outcome.kept {
-                text.push_str(&format!("  kept: {} (data; dcos-node uninstall --purge-data removes it)\n", path.display()));
-            }
             for foreign in &outcome.foreign {
                 text.push_str(&format!("  left alone: {foreign}\n"));
             }
         }
+    }
+    if !outcome.kept.is_empty() {
+        text.push_str(&format!("kept data (dcos-node uninstall --purge-data removes it):\n{}", list(&outcome.kept)));
     }
     if residue {
         text.push_str("dcos-node uninstall tries again; what it needs for that is still here\n");
@@ -103,7 +104,8 @@ fn leftovers(report: &Leftovers) -> String {
     let mut text = format!("  removed: {} things, each of them looked for afterwards (--json lists them)\n", report.removed.len());
     let lists = [("kept", &report.kept), ("left alone", &report.foreign), ("not known", &report.unknown), ("still there", &report.residue)];
     for (word, list) in lists {
-        for item in list {
+        // Data has a list of its own, with sizes.
+        for item in list.iter().filter(|item| item.kind != "data") {
             text.push_str(&format!(
                 "  {word}: {} ({})\n",
                 wrapped(&item.what, usize::MAX).join(" "),
@@ -111,6 +113,17 @@ fn leftovers(report: &Leftovers) -> String {
             ));
         }
     }
+    text
+}
+
+/// An adoption for people.
+pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
+    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
+    let mut text = match outcome.changed {
+        true => format!("{} {version} is adopted as {}: {} packages\n", paint.good("done:"), outcome.role, outcome.packages),
+        false => format!("{version} stands here as {} with a receipt; nothing was changed\n", outcome.role),
+    };
+    outcome.left.iter().for_each(|left| text.push_str(&format!("  left as it is: {left}\n")));
     text
 }
 

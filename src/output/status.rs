@@ -17,7 +17,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
         State::Installing => "an install was interrupted; it goes on at the next boot, or with dcos-node recover",
         State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
-        State::Foreign => "DC/OS, or a part of it, that dcos-node did not install",
+        State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt or uninstall",
+        State::Foreign => "a part of DC/OS, not installed by dcos-node: uninstall",
     };
     let mut rows = vec![("state", state.to_owned())];
     let mut add = |name, value: Option<String>| rows.extend(value.map(|v| (name, v)));
@@ -32,7 +33,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     add("package list", status.package_list_id.clone());
     add("configuration", status.config_package.clone());
     add("from", status.bootstrap_url.clone());
-    add("installed", status.installed_at.as_ref().map(|at| format!("{at} by dcos-node {}", status.installed_by.as_deref().unwrap_or("?"))));
+    let how = if status.adopted { "adopted" } else { "installed" };
+    add(how, status.installed_at.as_ref().map(|at| format!("{at} by dcos-node {}", status.installed_by.as_deref().unwrap_or("?"))));
     if status.packages > 0 {
         add("packages", Some(format!("{} active", status.packages)));
         add("at boot", Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }));
@@ -57,7 +59,14 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     if status.partial {
         text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
     }
-    for foreign in status.foreign.iter().take(10) {
+    for problem in &status.unfinished {
+        text.push_str(&format!("unfinished: {problem}\n"));
+    }
+    if let Some(first) = status.activated_since.first() {
+        text.push_str(&format!("activated since by pkgpanda: {} packages, such as {first}\n", status.activated_since.len()));
+    }
+    // Of a whole node of another installer, every path would be named.
+    for foreign in status.foreign.iter().take(if status.is_whole() && status.state == State::Foreign { 0 } else { 10 }) {
         text.push_str(&format!("not ours: {} ({})\n", foreign.path.display(), foreign.what));
     }
     let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well).cloned().collect();

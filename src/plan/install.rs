@@ -85,7 +85,7 @@ impl Refusal {
             // Never an uninstall: the node is live, and its role in the cluster would be lost.
             Refusal::OtherBuild { .. } => "leave the node as it is, or bring it to the other build with DC/OS' own upgrade script (dcos_generate_config.sh --generate-node-upgrade-script)".into(),
             Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; dcos-node uninstall gives it up".into(),
-            Refusal::Foreign(_) => "remove what is there, or use another node; after a classic install: pkgpanda uninstall, then rm -rf /etc/mesosphere".into(),
+            Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves alone; dcos-node adopt takes a whole node over".into(),
         }
     }
 }
@@ -298,6 +298,7 @@ pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> R
         schema: SCHEMA,
         dcos_node: dcos_node.to_owned(),
         installed_at: installed_at.to_owned(),
+        adopted: false,
         role: intent.role,
         build: intent.build.clone(),
         version: intent.version.clone(),

@@ -1,8 +1,8 @@
 //! What of the machine's network and settings goes with DC/OS: by what stands now, and by what stood before the install.
 
 use crate::dcos::firewall::{self, Line, Owner};
-use crate::dcos::leftovers::Item;
 use crate::dcos::network::{self, Interface, MINUTEMAN, Maker, NODENAME, Service};
+use crate::dcos::proof::Item;
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::network;
-use crate::dcos::layout;
-use crate::dcos::leftovers::{Item, Leftovers};
+use crate::dcos::proof::{Item, Leftovers};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
+use crate::dcos::{data, layout};
 use crate::observe::node::Foreign;
 use crate::observe::residue::Remnant;
 
@@ -68,14 +68,12 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
 
 fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let purge = "data; dcos-node uninstall --purge-data removes it";
-    let data = [(layout::STATE, purge), (layout::MESOS_STATE, purge)];
-    let more = layout::MORE_DATA.map(|path| (path, "data, perhaps of others too; no command of ours removes it"));
     let stands = |path: &str| evidence.now.paths.iter().any(|p| p == Path::new(path));
     let was = |path: &str| evidence.before.is_some_and(|b| b.paths.iter().any(|p| p == Path::new(path)));
-    for (path, why) in data.into_iter().chain(more.into_iter().filter(|(path, _)| !was(path))) {
+    for path in data::whole().filter(|place| !place.shared_name || !was(place.path)).map(|place| place.path) {
         if stands(path) && report.residue.iter().all(|item| item.what != path) {
             report.kept.retain(|item| item.what != path);
-            report.kept.push(Item::new("data", path, why));
+            report.kept.push(Item::new("data", path, purge));
         }
     }
     if evidence.keeps_packages {
@@ -98,9 +96,7 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let Some(before) = before else { return };
     let new = "it was not there before the install, and nobody recorded making it";
-    let is_data = |path: &Path| {
-        [layout::STATE, layout::MESOS_STATE, layout::DOCKER_STATE].iter().chain(&layout::MORE_DATA).any(|data| path == Path::new(data))
-    };
+    let is_data = |path: &Path| data::whole().map(|place| place.path).chain([layout::DOCKER_STATE]).any(|data| path == Path::new(data));
     let told = |what: &str, report: &Leftovers| {
         [&report.removed, &report.kept, &report.residue, &report.foreign].iter().any(|list| list.iter().any(|item| item.what == what))
     };

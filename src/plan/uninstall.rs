@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Plan;
 use crate::action::Action;
-use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
+use crate::dcos::{data, layout};
 
 /// What goes and what stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Wish {
 /// The commit link goes first, so that a boot in between starts nothing; then units stop. Only then is it certain what they made.
 pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     let mut plan = Plan::default();
-    for object in inventory.iter().filter(|o| is_link(o, layout::COMMIT_LINK)) {
+    for object in inventory.iter().filter(|o| starts_at_boot(o)) {
         plan.then(Action::Undo { object: object.clone() });
     }
     if wish.live && !units.is_empty() {
@@ -38,13 +38,13 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         let receipt = Object::File { path: layout::RECEIPT.into(), sha256: String::new(), before: Before::Absent };
         plan.then(Action::Undo { object: receipt });
     }
-    let rest: Vec<&Object> = inventory.iter().filter(|o| !is_link(o, layout::COMMIT_LINK)).collect();
+    let rest: Vec<&Object> = inventory.iter().filter(|o| !starts_at_boot(o)).collect();
     let (directories, things): (Vec<&Object>, Vec<&Object>) = rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
     for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {
         plan.then(Action::Undo { object: (*object).clone() });
     }
     if wish.live {
-        for path in layout::MADE_BY_UNITS {
+        for path in layout::MADE_BY_UNITS.iter().filter(|made| !things.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
@@ -57,8 +57,9 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         }
     }
     if wish.purge_data {
-        for path in [layout::STATE, layout::MESOS_STATE] {
-            plan.then(Action::Undo { object: Object::StateDirectory { path: path.into(), made: true } });
+        // Whole places; what lies in them goes with them.
+        for object in things.iter().filter(|o| matches!(o, Object::StateDirectory { path, .. } if is_place(path))) {
+            plan.then(Action::Undo { object: (*object).clone() });
         }
     }
     for object in things.iter().filter(|o| matches!(o, Object::Units { .. })) {
@@ -114,8 +115,18 @@ fn goes(object: &Object, wish: Wish) -> bool {
     }
 }
 
-fn is_link(object: &Object, at: &str) -> bool {
-    matches!(object, Object::Link { path, .. } if path == Path::new(at))
+/// What starts DC/OS at the next boot: the commit point, and what the classic installer enabled. Our own link is needed until the end.
+fn starts_at_boot(object: &Object) -> bool {
+    is_scratch(object, layout::SETUP_LINK) || matches!(object, Object::Link { path, .. } if path == Path::new(layout::COMMIT_LINK))
+}
+
+fn is_scratch(object: &Object, at: &str) -> bool {
+    matches!(object, Object::Scratch { path } if path == Path::new(at))
+}
+
+/// Whether a purge removes it as a whole.
+fn is_place(path: &Path) -> bool {
+    data::whole().any(|place| path == Path::new(place.path))
 }
 
 /// Binary, unit and link of ours: a retry needs them until the end.

@@ -36,7 +36,7 @@ pub(super) const RULES: &[Rule] = &[
         expected: "no other DC/OS",
         why: "two installations in /opt/mesosphere destroy each other",
         source: "gen/build_deploy/bash.py: check_preexisting_dcos",
-        cure: "remove what is there, or use another node; DC/OS' own way is: pkgpanda uninstall, then rm -rf /etc/mesosphere",
+        cure: "dcos-node uninstall",
         look: existing,
     },
 ];

@@ -41,6 +41,16 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
+/// Length and SHA-256 of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn of_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
+    let mut hashing = Hashing::new(File::open(path)?);
+    io::copy(&mut hashing, &mut io::sink())?;
+    Ok(hashing.finish())
+}
+
 /// SHA-256 of bytes in memory.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()

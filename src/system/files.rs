@@ -3,15 +3,18 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AT_FDCWD;
+use nix::dir::Dir;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::fault::{self, Effect};
-use super::kernel;
+use super::{kernel, mount_points};
 
 /// A file operation that failed: which, and on what.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +103,15 @@ pub fn standing(path: &Path) -> Result<Option<Standing>, Error> {
     }))
 }
 
+/// Permission bits, owner and group of a path, which is not followed.
+///
+/// # Errors
+/// It is not there.
+pub fn attributes(path: &Path) -> Result<(u32, u32, u32), Error> {
+    let about = fs::symlink_metadata(path).naming("look at", path)?;
+    Ok((about.mode() & 0o7777, about.uid(), about.gid()))
+}
+
 /// Whether anything stands at a path, a dangling link too.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
@@ -185,6 +197,22 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
         rename(&staging, path)
     })();
     written.inspect_err(|_| drop(remove_file(&staging)))
+}
+
+/// Writes a file in place, for one that cannot be replaced: a mount point. In one write, padded with empty lines to the old length, so that a kill
+/// leaves no rest of the old text.
+///
+/// # Errors
+/// It is not there, or the disk refuses.
+pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), Error> {
+    passing(Effect::Write, "write", path)?;
+    let mut file = OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).naming("open", path)?;
+    let old = file.metadata().naming("look at", path)?.len();
+    let mut padded = content.to_vec();
+    padded.resize(content.len().max(usize::try_from(old).unwrap_or_default()), b'\n');
+    file.write_all(&padded).and_then(|()| file.set_len(content.len() as u64)).naming("write", path)?;
+    passing(Effect::Sync, "make durable", path)?;
+    file.sync_all().naming("make durable", path)
 }
 
 /// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.
@@ -298,17 +326,18 @@ pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Removes a tree, deepest first; nothing there is fine. A symbolic link is removed, never followed, and what another file system is mounted on stops it.
+/// Removes a tree, deepest first; nothing there is fine. A symbolic link is removed, never followed, not even one that is put there meanwhile, and
+/// what another file system is mounted on stops it, also where that is a bind mount of the same one.
 ///
 /// # Errors
-/// A mount point inside (named; nothing below it is touched), or the kernel refuses.
+/// A mount point inside (named; nothing is touched), or the kernel refuses.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     let Some(device) = device_of(path)? else { return Ok(()) };
-    let outside = device_of(parent(path))?;
-    if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) && outside.is_some_and(|o| o != device) {
-        return Err(mounted(path));
+    if let Some(point) = mount_points::at_or_below(path).naming("look for mounts in", path)? {
+        return Err(mounted(&point));
     }
-    remove_below(path, device)?;
+    let directory = File::open(parent(path)).naming("open the directory", parent(path))?;
+    remove_below(directory.as_fd(), path, device)?;
     sync_directory(parent(path))
 }
 
@@ -329,39 +358,27 @@ fn device_of(path: &Path) -> Result<Option<u64>, Error> {
     }
 }
 
-fn remove_below(path: &Path, device: u64) -> Result<(), Error> {
-    let metadata = fs::symlink_metadata(path).naming("look at", path)?;
-    if !metadata.is_dir() {
-        return remove_file(path);
+/// By handles, so that a directory cannot become a link between the look and the deed.
+fn remove_below(directory: BorrowedFd<'_>, path: &Path, device: u64) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or(OsStr::new("."));
+    let about = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(io::Error::from).naming("look at", path)?;
+    if about.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFDIR.bits() {
+        passing(Effect::Remove, "remove", path)?;
+        return unlinkat(directory, name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from).naming("remove", path);
     }
-    if metadata.dev() != device {
+    if about.st_dev != device {
         return Err(mounted(path));
     }
-    for name in names(path)?.unwrap_or_default() {
-        remove_below(&path.join(name), device)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut inside = Dir::openat(directory, name, flags, Mode::empty()).map_err(io::Error::from).naming("list", path)?;
+    let listed: Result<Vec<_>, _> = inside.iter().map(|entry| entry.map(|e| e.file_name().to_bytes().to_vec())).collect();
+    let mut names = listed.map_err(io::Error::from).naming("list", path)?;
+    names.sort();
+    for name in names.iter().filter(|name| *name != b"." && *name != b"..") {
+        remove_below(inside.as_fd(), &path.join(OsStr::from_bytes(name)), device)?;
     }
     passing(Effect::Remove, "remove the directory", path)?;
-    fs::remove_dir(path).naming("remove the directory", path)
-}
-
-/// Bytes of all files below a path, links not followed, other file systems left out; nothing there is nothing.
-///
-/// # Errors
-/// A directory cannot be listed.
-pub fn size_of_tree(path: &Path) -> Result<u64, Error> {
-    device_of(path)?.map_or(Ok(0), |device| size_below(path, device))
-}
-
-fn size_below(path: &Path, device: u64) -> Result<u64, Error> {
-    let metadata = fs::symlink_metadata(path).naming("look at", path)?;
-    if !metadata.is_dir() || metadata.dev() != device {
-        return Ok(if metadata.is_file() { metadata.len() } else { 0 });
-    }
-    let mut size = 0;
-    for name in names(path)?.unwrap_or_default() {
-        size += size_below(&path.join(name), device)?;
-    }
-    Ok(size)
+    unlinkat(directory, name, UnlinkatFlags::RemoveDir).map_err(io::Error::from).naming("remove the directory", path)
 }
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown -R USER`).

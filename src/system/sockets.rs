@@ -112,7 +112,7 @@ pub fn holders(proc: &Path) -> BTreeMap<u64, Holder> {
             continue;
         }
         let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        let holder = Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit(&text("cgroup")) };
+        let holder = Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit_of(&text("cgroup")) };
         holders.extend(inodes.into_iter().map(|inode| (inode, holder.clone())));
     }
     holders
@@ -123,7 +123,7 @@ fn inode(link: &str) -> Option<u64> {
 }
 
 /// The unit in the text of `/proc/PID/cgroup`: the innermost service or scope of systemd's own hierarchy, or of the unified one.
-fn unit(cgroup: &str) -> Option<String> {
+pub(super) fn unit_of(cgroup: &str) -> Option<String> {
     let path = |controllers: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(controllers)?.strip_prefix(':'));
     let names = |path: &str| {
         let name = path.rsplit('/').find(|name| name.ends_with(".service") || name.ends_with(".scope"));
@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn a_unit_is_read_off_either_kind_of_control_group() {
         let v1 = "12:pids:/system.slice/a.service\n1:name=systemd:/system.slice/nginx.service/sub\n0::/x.scope\n";
-        assert_eq!(unit(v1).as_deref(), Some("nginx.service"));
-        assert_eq!(unit("0::/machine/system.slice/docker-1f.scope\n").as_deref(), Some("docker-1f.scope"));
-        assert_eq!(unit("0::/\n"), None);
+        assert_eq!(unit_of(v1).as_deref(), Some("nginx.service"));
+        assert_eq!(unit_of("0::/machine/system.slice/docker-1f.scope\n").as_deref(), Some("docker-1f.scope"));
+        assert_eq!(unit_of("0::/\n"), None);
     }
 
     #[test]

@@ -29,6 +29,28 @@ fn removing_a_tree_removes_links_and_not_what_they_point_to() {
 }
 
 #[test]
+fn a_mount_of_the_same_file_system_stops_a_removal_before_it_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, kept) = (dir.path().join("tree"), dir.path().join("kept"));
+    for directory in [&tree.join("a"), &tree.join("z"), &kept] {
+        make_directories(directory, 0o755).unwrap();
+    }
+    place(&tree.join("a/file"), b"x", 0o644, None).unwrap();
+    place(&kept.join("file"), b"x", 0o644, None).unwrap();
+    let flags = nix::mount::MsFlags::MS_BIND;
+    if nix::mount::mount(Some(&kept), &tree.join("z"), None::<&str>, flags, None::<&str>).is_err() {
+        // It takes root, and a container that lets root mount.
+        return;
+    }
+    let refused = remove_tree(&tree);
+    nix::mount::umount(&tree.join("z")).unwrap();
+    assert!(refused.unwrap_err().path.ends_with("tree/z"));
+    assert!(exists(&tree.join("a/file")) && exists(&kept.join("file")));
+    remove_tree(&tree).unwrap();
+    assert!(!exists(&tree) && exists(&kept.join("file")));
+}
+
+#[test]
 fn an_error_names_the_operation_and_the_object() {
     let error = place(Path::new("/nonexistent/x"), b"", 0o644, None).unwrap_err();
     assert_eq!(error.to_string(), "cannot create /nonexistent/.x.dcos-node.tmp");

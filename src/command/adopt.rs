@@ -1,0 +1,159 @@
+//! `dcos-node adopt`: a receipt for a node of the classic installer, and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Failure, World};
+use crate::action::ourselves;
+use crate::dcos::build::Build;
+use crate::dcos::exit::Exit;
+use crate::dcos::fetching::Fetching;
+use crate::dcos::id::PackageId;
+use crate::dcos::layout;
+use crate::dcos::receipt::{self, Receipt, SCHEMA};
+use crate::dcos::role::Role;
+use crate::dcos::settings::Version;
+use crate::observe::node::{Node, State};
+use crate::observe::services::{self, Condition};
+use crate::observe::{classic, leftovers};
+use crate::system::files;
+
+/// What the node is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Whether a receipt was written.
+    pub changed: bool,
+    /// What the node is.
+    pub role: Role,
+    /// Which DC/OS.
+    pub version: Option<Version>,
+    /// Active packages.
+    pub packages: usize,
+    /// What stays as the classic installer made it.
+    pub left: Vec<String>,
+}
+
+/// Adopts.
+///
+/// # Errors
+/// There is no DC/OS, or it is not whole and well: what is wrong is named, and nothing is changed.
+pub async fn run(world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    if world.is_live() && !world.is_privileged() {
+        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can adopt a node"))
+            .leaving("nothing was changed")
+            .cured_by("run the same command with sudo"));
+    }
+    let _lock = world.lock()?;
+    let node = world.node().await?;
+    match (node.state(), &node.receipt) {
+        (State::Installed, Some(receipt)) => return Ok(outcome(false, receipt)),
+        (State::Foreign, None) => {}
+        (State::Clean, _) => {
+            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here")).leaving("nothing was changed"));
+        }
+        _ => {
+            return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("an install or uninstall of dcos-node is unfinished on this node"))
+                .leaving("nothing was changed")
+                .cured_by("dcos-node recover goes on with it"));
+        }
+    }
+    let mut problems = classic::problems(&world.root, &node).map_err(unchanged)?;
+    problems.extend(unwell(&node, world).await?);
+    let role = match (node.roles.as_slice(), problems.as_slice()) {
+        ([role], []) => *role,
+        _ => return Err(refused(&problems)),
+    };
+    let receipt = receipt_of(&node, role, world)?;
+    let site = world.site(None, &Fetching::default())?;
+    record(&site, &node, &receipt, world)?;
+    Ok(outcome(true, &receipt))
+}
+
+/// Brings a receipt up to what pkgpanda activated behind it: what stands counts.
+pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(), Failure> {
+    let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else { return Ok(()) };
+    let mut receipt = Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
+    let found = leftovers::look(&world.root, node).map_err(unchanged)?;
+    receipt::merge(&mut receipt.objects, found.objects);
+    record(&world.site(None, &Fetching::default())?, node, &receipt, world)
+}
+
+/// Manifests first: the receipt makes it true.
+fn record(site: &crate::action::Site, node: &Node, receipt: &Receipt, world: &World) -> Result<(), Failure> {
+    for id in &node.active {
+        if files::exists(&world.root.at(layout::manifest(id))) {
+            continue;
+        }
+        let manifest = classic::manifest(&world.root, id).map_err(unchanged)?;
+        ourselves::write_manifest(site, &manifest).map_err(unchanged)?;
+    }
+    ourselves::write_receipt(site, receipt).map_err(unchanged)
+}
+
+fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure> {
+    let origin = classic::origin(&world.root);
+    let found = leftovers::look(&world.root, node).map_err(unchanged)?;
+    let known: BTreeSet<PackageId> = node.active.clone();
+    Ok(Receipt {
+        schema: SCHEMA,
+        dcos_node: env!("CARGO_PKG_VERSION").to_owned(),
+        installed_at: world.now(),
+        adopted: true,
+        role,
+        build: Build {
+            url: origin.url.unwrap_or_default(),
+            bootstrap_id: origin.bootstrap_id.unwrap_or_default(),
+            package_list_id: origin.package_list_id.unwrap_or_default(),
+            bootstrap_packages: Vec::new(),
+            packages: known.into_iter().collect(),
+            node_files: Vec::new(),
+            artifacts: Default::default(),
+            index_sha256: None,
+        },
+        version: node.version.clone(),
+        skips: Vec::new(),
+        snapshot: None,
+        objects: found.objects.into_iter().filter(|object| !matches!(object, receipt::Object::ResolvConf { .. })).collect(),
+    })
+}
+
+/// What systemd says against it: a target that is not active, units that failed.
+async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
+    let Some(systemd) = world.systemd.clone().transpose().map_err(|why| unchanged(anyhow::anyhow!("systemd does not answer: {why}")))?
+    else {
+        return Ok(Vec::new());
+    };
+    let mut problems = Vec::new();
+    let target = systemd.units(&[layout::TARGET.to_owned()]).await.map_err(|e| unchanged(e.into()))?;
+    if target.iter().any(|unit| unit.active != "active") {
+        problems.push(format!("{} is not active", layout::TARGET));
+    }
+    let reports = services::look(systemd.as_ref(), &node.wanted_units).await.map_err(|e| unchanged(e.into()))?;
+    // What systemd is about to start again may only wait for others.
+    let failed = reports.into_iter().filter(|report| report.condition == Condition::Failed && report.active != "activating");
+    problems.extend(failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())));
+    Ok(problems)
+}
+
+fn refused(problems: &[String]) -> Failure {
+    Failure::new(Exit::Conflict, anyhow::anyhow!("this node is not whole and well, so it is not adopted:\n  {}", problems.join("\n  ")))
+        .leaving("nothing was changed")
+        .cured_by("mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install ROLE")
+}
+
+fn unchanged(error: anyhow::Error) -> Failure {
+    Failure::from(error).leaving("DC/OS was not touched")
+}
+
+fn outcome(changed: bool, receipt: &Receipt) -> Outcome {
+    let left = "dcos-setup.service is that of the classic installer: at boot it runs pkgpanda setup, which leaves a whole node alone";
+    Outcome {
+        changed,
+        role: receipt.role,
+        version: receipt.version.clone(),
+        packages: receipt.build.active().len(),
+        left: if receipt.adopted { vec![left.to_owned()] } else { Vec::new() },
+    }
+}

@@ -1,0 +1,42 @@
+//! Refuses to remove what is mounted or in use, before anything is touched.
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, World};
+use crate::dcos::exit::Exit;
+use crate::dcos::layout;
+use crate::dcos::receipt::Object;
+use crate::system::holders::{self, Holder};
+use crate::system::mount_points;
+
+/// Refuses if a file system is mounted in what these objects remove, or a process uses it that is not of the units that are stopped first.
+pub(super) fn refuse(world: &World, inventory: &[Object], stopped: &[String]) -> Result<(), Failure> {
+    let trees: Vec<PathBuf> = inventory.iter().filter_map(tree).map(|path| world.root.at(path)).collect();
+    for tree in &trees {
+        let point = mount_points::at_or_below(tree).map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
+        if let Some(point) = point {
+            let text = format!("a file system is mounted at {}, which would be removed", point.display());
+            return Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text))
+                .leaving("nothing was changed")
+                .cured_by(format!("umount {}, then run the same command again", point.display())));
+        }
+    }
+    let is_stopped = |holder: &Holder| holder.unit.as_ref().is_some_and(|unit| stopped.contains(unit));
+    let found = holders::holders(Path::new(layout::PROC), &trees);
+    let Some(holder) = found.iter().find(|holder| !is_stopped(holder)) else { return Ok(()) };
+    let text = format!("process {} ({}) {} {}, which would be removed", holder.pid, holder.command, holder.how, holder.path.display());
+    Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by(
+        "end that process, then run the same command again; tasks of an agent end with: systemctl kill -s SIGUSR1 dcos-mesos-slave",
+    ))
+}
+
+/// What an object removes as a whole tree. What lies in /run goes with its units.
+fn tree(object: &Object) -> Option<PathBuf> {
+    match object {
+        Object::Package { id } => Some(layout::package(id)),
+        Object::ActiveName { name, .. } => Some(layout::active_name(name)),
+        Object::Scratch { path } if !path.starts_with(layout::RUN) => Some(path.clone()),
+        Object::StateDirectory { path, made: true } if path.parent() != Some(Path::new(layout::STATE)) => Some(path.clone()),
+        _ => None,
+    }
+}

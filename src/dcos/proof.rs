@@ -1,0 +1,51 @@
+//! What an uninstall comes to, thing by thing: the proof that a node is clean, or what it is not clean of (docs/uninstall-report.md).
+
+use serde::Serialize;
+
+/// The schema of the report; fields may be added without a new number.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that an uninstall removed, kept, left alone or failed to remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Leftovers {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whether a snapshot from before the install was there to compare with.
+    pub compared: bool,
+    /// What is gone, or as it was before.
+    pub removed: Vec<Item>,
+    /// What stays on purpose.
+    pub kept: Vec<Item>,
+    /// What is new since the install, and not known to be ours: left alone.
+    pub foreign: Vec<Item>,
+    /// What should be gone and is not.
+    pub residue: Vec<Item>,
+    /// What could not be looked at.
+    pub unknown: Vec<Item>,
+}
+
+/// One thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// What kind of thing, in one word.
+    pub kind: &'static str,
+    /// The thing itself.
+    pub what: String,
+    /// Why it is in this list.
+    pub why: String,
+}
+
+impl Leftovers {
+    /// Nothing yet.
+    pub fn new(compared: bool) -> Leftovers {
+        let (removed, kept, foreign, residue, unknown) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, unknown }
+    }
+}
+
+impl Item {
+    /// One thing, its kind first.
+    pub fn new(kind: &'static str, what: impl Into<String>, why: impl Into<String>) -> Item {
+        Item { kind, what: what.into(), why: why.into() }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a node says of itself where no receipt does, or an outdated one: a node of the classic installer, or one that pkgpanda upgraded.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::found::names;
+use super::node::Node;
+use super::packages;
+use crate::dcos::active_set::ActiveSet;
+use crate::dcos::farm::Entry;
+use crate::dcos::id::{self, PackageId};
+use crate::dcos::layout;
+use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
+use crate::system::digest;
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+
+/// Where the build came from, as far as the node tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The serve directory (`setup-flags/repository-url`).
+    pub url: Option<String>,
+    /// Of the active release (`dcos-version.json`), else of the installer's download unit.
+    pub bootstrap_id: Option<String>,
+    /// The package list that `pkgpanda setup` would activate (`setup-flags/cluster-package-list`); an upgrade does not change it.
+    pub package_list_id: Option<String>,
+}
+
+/// Longest file that is read whole.
+const LONGEST: u64 = 16 << 20;
+/// Paths of one kind that are named.
+const NAMED: usize = 3;
+
+/// Reads where the build came from.
+pub fn origin(root: &Root) -> Origin {
+    let text = |path: &str| {
+        let bytes = files::read(&root.resolved(path), LONGEST).ok().flatten()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    let version = text(layout::DCOS_VERSION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let of_release = version.as_ref().and_then(|v| v.get("bootstrap-id")?.as_str()).filter(|id| id::is_build_id(id)).map(str::to_owned);
+    let downloads = text(&layout::unit("dcos-download.service").to_string_lossy());
+    let of_download = downloads.and_then(|text| {
+        let ids = text.split(|c: char| !c.is_ascii_hexdigit()).find(|word| id::is_build_id(word));
+        ids.map(str::to_owned)
+    });
+    Origin {
+        url: text(layout::REPOSITORY_URL),
+        bootstrap_id: of_release.or(of_download),
+        package_list_id: text(layout::CLUSTER_PACKAGE_LIST).filter(|id| id::is_build_id(id)),
+    }
+}
+
+/// Everything that a whole node of the classic installer has and this one lacks, and what an unfinished attempt left; nothing if it is whole.
+///
+/// # Errors
+/// A directory cannot be listed.
+pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    match node.roles.as_slice() {
+        [_] => {}
+        [] => found.push(format!("no role in {}", layout::ROLES)),
+        several => found.push(format!("{} roles in {}", several.len(), layout::ROLES)),
+    }
+    for (path, means) in
+        [(layout::INSTALL_PROGRESS, "a swap of pkgpanda has not ended"), (layout::BOOTSTRAP_MARKER, "its setup has not ended")]
+    {
+        if files::exists(&root.at(path)) {
+            found.push(format!("{means} ({path} is there)"));
+        }
+    }
+    let coming = names(root, layout::MESOSPHERE)?.into_iter().filter(|n| n.ends_with(layout::NEW)).map(|n| layout::active_name(&n));
+    let units = names(root, layout::SYSTEM_UNITS)?.into_iter().filter(|n| n.ends_with(".unit.new") || *n == layout::TARGET_WANTS_NAMES[1]);
+    tell(&mut found, "an activation was interrupted", coming.chain(units.map(|n| layout::unit(&n))).collect());
+    let missing = layout::ACTIVE_NAMES.iter().filter(|name| !node.active_names.iter().any(|n| n == *name));
+    tell(&mut found, "missing", missing.map(|name| layout::active_name(name)).collect());
+    let needed = [
+        layout::REPOSITORY_URL.into(),
+        layout::CLUSTER_PACKAGE_LIST.into(),
+        layout::unit(layout::TARGET),
+        layout::active_name("environment"),
+    ];
+    tell(&mut found, "missing or empty", needed.into_iter().filter(|path| is_empty(root, path)).collect());
+    if !node.committed {
+        found.push(format!("{} is not enabled", layout::TARGET));
+    }
+    if !node.active.is_empty()
+        && let Some(role) = node.roles.first()
+    {
+        let set = packages::packages(root, &node.active).map_err(|e| format!("{e:#}"));
+        match set.and_then(|packages| ActiveSet::new(packages, *role).map_err(|p| p.first().map(ToString::to_string).unwrap_or_default())) {
+            Ok(set) => compare(root, &set, &mut found)?,
+            Err(why) => found.push(why),
+        }
+    }
+    Ok(found)
+}
+
+/// Links and units that are not what the active packages ask for.
+fn compare(root: &Root, set: &ActiveSet, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for (path, entry) in set.farm.entries.iter().filter(|(path, _)| !path.starts_with("dcos.target.wants")) {
+        let path = Path::new(layout::MESOSPHERE).join(path);
+        let is_so = match (files::standing(&root.at(&path))?, entry) {
+            (Some(Standing::Link { target: is }), Entry::Link { target }) => is == *target,
+            (Some(Standing::Directory { .. }), Entry::Directory) => true,
+            _ => false,
+        };
+        if !is_so {
+            wrong.push(path);
+        }
+    }
+    tell(found, "not as the active packages have it", wrong);
+    let (mut units, mut unwanted) = (Vec::new(), Vec::new());
+    for (name, source) in set.units() {
+        let text = |path: &Path| files::read(&root.resolved(path), LONGEST);
+        if text(&layout::unit(&name))?.is_none_or(|copy| text(&source).ok().flatten() != Some(copy)) {
+            units.push(layout::unit(&name));
+        }
+        if !files::exists(&root.at(layout::wants(&name))) {
+            unwanted.push(layout::wants(&name));
+        }
+    }
+    tell(found, "not a copy of the package's unit", units);
+    tell(found, "missing", unwanted);
+    Ok(())
+}
+
+fn tell(found: &mut Vec<String>, what: &str, paths: Vec<PathBuf>) {
+    if paths.is_empty() {
+        return;
+    }
+    let named: Vec<String> = paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+    let more = if paths.len() > NAMED { format!(" and {} more", paths.len() - NAMED) } else { String::new() };
+    found.push(format!("{what}: {}{more}", named.join(", ")));
+}
+
+fn is_empty(root: &Root, path: &Path) -> bool {
+    files::read(&root.resolved(path), LONGEST).is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
+}
+
+/// A manifest of a package as it stands. Its archive is not known: neither its length nor its digest.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Manifest> {
+    let mut files = Vec::new();
+    hash(&root.at(layout::package(id)), Path::new(""), &mut files)?;
+    Ok(Manifest { schema: receipt::SCHEMA, id: id.clone(), archive_sha256: String::new(), archive_bytes: 0, files })
+}
+
+fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Result<()> {
+    let blob = |path: &Path| Blob::new(path.as_os_str().as_bytes().to_vec());
+    for name in files::names(&top.join(below))?.unwrap_or_default() {
+        let path = below.join(name);
+        let real = top.join(&path);
+        let (mode, uid, gid) = files::attributes(&real)?;
+        let kind = match files::standing(&real)? {
+            Some(Standing::File { .. }) => {
+                let (size, sha256) = digest::of_file(&real)?;
+                ManifestKind::File { size, sha256: digest::hex(&sha256) }
+            }
+            Some(Standing::Link { target }) => ManifestKind::Link { target: blob(&target) },
+            Some(Standing::Directory { .. }) => ManifestKind::Directory,
+            Some(Standing::Other) | None => anyhow::bail!("{} is no file, directory or link", real.display()),
+        };
+        let is_directory = matches!(kind, ManifestKind::Directory);
+        found.push(ManifestEntry { path: blob(&path), mode, uid, gid, owner: None, group: None, kind });
+        if is_directory {
+            hash(top, &path, found)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! What a look for leftovers came to, and what stands at a path as an object of an inventory.
+
+use std::path::{Path, PathBuf};
+
+use super::node::Foreign;
+use crate::dcos::layout;
+use crate::dcos::receipt::{Before, Object};
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What an uninstall undoes, in an order whose reverse is that of undoing.
+    pub objects: Vec<Object>,
+    /// What looks like DC/OS' and stays, with the reason.
+    pub foreign: Vec<Foreign>,
+    /// Whether anything was found that only DC/OS makes.
+    pub is_sure: bool,
+}
+
+impl Found {
+    /// Adds something that only DC/OS makes.
+    pub(super) fn add(&mut self, object: Object) {
+        self.is_sure = true;
+        self.objects.push(object);
+    }
+
+    /// Adds something that stays.
+    pub(super) fn leave(&mut self, path: impl Into<PathBuf>, what: &str) {
+        self.foreign.push(Foreign { path: path.into(), what: what.to_owned() });
+    }
+}
+
+/// What stands at a path as an object whose undoing removes it.
+pub(super) fn object_at(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<Option<Object>> {
+    let path = path.as_ref().to_owned();
+    Ok(match files::standing(&root.at(&path))? {
+        // In a directory that everybody writes to, a name alone is no proof.
+        Some(Standing::File { uid, .. }) if path.starts_with(layout::TMP) && uid != 0 && root.is_live() => None,
+        Some(Standing::File { .. }) => Some(Object::File { path, sha256: String::new(), before: Before::Absent }),
+        Some(_) if path.starts_with(layout::TMP) => None,
+        Some(Standing::Link { target }) => Some(Object::Link { path, target, before: Before::Absent }),
+        Some(Standing::Directory { .. } | Standing::Other) => Some(Object::Scratch { path }),
+        None => None,
+    })
+}
+
+/// The names in a directory of the node.
+pub(super) fn names(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<Vec<String>> {
+    let names = files::names(&root.resolved(path))?.unwrap_or_default();
+    Ok(names.into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
+}

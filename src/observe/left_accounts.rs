@@ -1,0 +1,90 @@
+//! Accounts that pkgpanda made, and what they own outside of DC/OS' places.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::found::{Found, names};
+use super::node::Node;
+use crate::dcos::active_set::Account;
+use crate::dcos::pkginfo::PackageInfo;
+use crate::dcos::receipt::Object;
+use crate::dcos::{data, layout, leftovers};
+use crate::system::files;
+use crate::system::root::Root;
+use crate::system::survey::owned_below;
+
+/// Where an account of DC/OS' may own something besides its data; the rest of a node may be terabytes.
+const SEARCHED: [&str; 3] = [layout::ETC, layout::VAR, layout::TMP];
+
+/// Finds the accounts, those with a group of their own first. Where our receipt stands, only packages that came later ask for more.
+pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
+    let asked_for = asked_for(root, node)?;
+    let known = |user: &str| asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user));
+    let accounts = &node.accounts;
+    let mut numbers = BTreeMap::new();
+    let mut ours = Vec::new();
+    for object in node.inventory() {
+        if let Object::Account { account, user_made: true, .. } = object {
+            numbers.extend(accounts.user_number(&account.user).map(|number| (number, account.user)));
+        }
+    }
+    for user in accounts.names().filter(|user| known(user) && !is_recorded(node, user)) {
+        let user_made = accounts.is_of_system(user) && !node.manual_accounts;
+        if accounts.has_user(user) && !user_made {
+            let why = if node.manual_accounts { "made by an operator (manual_host_users)" } else { "no system account without a login" };
+            found.leave(layout::PASSWD, &format!("the user {user}: {why}"));
+            continue;
+        }
+        let other = accounts.users_of(user).into_iter().find(|member| !known(member) && !is_recorded(node, member));
+        if let Some(other) = other.filter(|_| accounts.has_group(user)) {
+            found.leave(layout::GROUP, &format!("the group {user}: {other} is in it"));
+        }
+        let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
+        if user_made || group_made {
+            let group = accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
+            numbers.extend(accounts.user_number(user).filter(|_| user_made).map(|number| (number, user.to_owned())));
+            ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made });
+        }
+    }
+    // Undone from the last to the first: a group goes after the users that are in it.
+    ours.sort_by_key(|object| matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. }));
+    ours.into_iter().for_each(|object| found.add(object));
+    owned(root, &numbers, found);
+    Ok(())
+}
+
+fn is_recorded(node: &Node, user: &str) -> bool {
+    node.inventory().iter().any(|object| matches!(object, Object::Account { account, .. } if account.user == user))
+}
+
+/// The users that packages in the repository ask for, of which our receipt knows nothing.
+fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
+    let mut users = BTreeSet::new();
+    let inventory = node.inventory();
+    let recorded = |name: &str| inventory.iter().any(|object| matches!(object, Object::Package { id } if id.to_string() == name));
+    for name in names(root, layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name) && !recorded(name)) {
+        let path = Path::new(layout::REPOSITORY).join(name).join("pkginfo.json");
+        let text = files::read(&root.resolved(path), 16 << 20)?.unwrap_or_default();
+        // A package that cannot be read asks for nothing; the names that every release has are known.
+        users.extend(PackageInfo::parse(&text).ok().and_then(|info| info.username));
+    }
+    Ok(users)
+}
+
+/// Tells of files that go on to exist without an owner: a later account may get the same number.
+fn owned(root: &Root, numbers: &BTreeMap<u32, String>, found: &mut Found) {
+    if numbers.is_empty() {
+        return;
+    }
+    let mut skipped: Vec<PathBuf> = data::whole().map(|place| root.at(place.path)).collect();
+    skipped.push(root.at(layout::DOCKER_STATE));
+    for top in SEARCHED {
+        let owned = owned_below(&root.resolved(top), &skipped, &|number| numbers.contains_key(&number));
+        for (number, (path, count)) in owned {
+            let path = path.strip_prefix(root.directory()).map(|below| Path::new(layout::TOP).join(below)).unwrap_or_else(|_| path.clone());
+            let user = numbers.get(&number).map_or("?", String::as_str);
+            let more = if count > 1 { format!(", and {} more below {top}", count - 1) } else { String::new() };
+            found.leave(path, &format!("owned by {user} (number {number}), who goes{more}"));
+        }
+    }
+}

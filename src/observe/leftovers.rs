@@ -1,0 +1,157 @@
+//! What DC/OS left on a node that no receipt tells of: made by the classic installer, by pkgpanda behind our back, or by an attempt of either that failed.
+//!
+//! What is found is told in the same [`Object`]s that an install records, so that one plan undoes both.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::found::{names, object_at};
+use super::left_accounts;
+use super::left_units;
+use super::node::Node;
+use crate::dcos::leftovers::{self, Fate, Inside, LEFTOVERS, Leftover};
+use crate::dcos::receipt::{Before, Blob, Object};
+use crate::dcos::{layout, resolv_conf, settings};
+use crate::system::files::{self, Standing};
+use crate::system::root::Root;
+
+pub use super::found::Found;
+
+/// Looks for what no record of ours tells of. Where our receipt stands, only what pkgpanda and the units make counts: all else is known by the
+/// receipt, or was there before us. A half-done install or uninstall of ours is told by its journal alone.
+///
+/// # Errors
+/// A directory cannot be listed.
+pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    if node.story.intent.is_some() && node.receipt.is_none() {
+        return Ok(found);
+    }
+    let knows_nothing = node.receipt.is_none();
+    let counts = |leftover: &&Leftover| {
+        let made_meanwhile = leftover.path.starts_with(layout::MESOSPHERE) || layout::MADE_BY_UNITS.contains(&leftover.path);
+        knows_nothing || made_meanwhile || leftover.fate == Fate::Keep
+    };
+    if knows_nothing {
+        for leftover in LEFTOVERS.iter().filter(|l| l.fate == Fate::RemoveIfEmpty && files::exists(&root.at(l.path))) {
+            found.objects.push(Object::Directory { path: leftover.path.into() });
+        }
+    }
+    left_accounts::look(root, node, &mut found)?;
+    mesosphere(root, node, &mut found)?;
+    left_units::look(root, node, &mut found)?;
+    for leftover in LEFTOVERS.iter().filter(counts) {
+        settle(root, *leftover, &mut found)?;
+    }
+    if found.is_sure || !knows_nothing {
+        for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
+            found.objects.extend(object_at(root, leftover.path)?);
+        }
+        resolvers(root, node, &mut found)?;
+    }
+    if !found.is_sure {
+        // Empty directories, and what others may have made, are no trace of DC/OS.
+        found.objects.clear();
+        found.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE) || foreign.path.starts_with(layout::ETC_MESOSPHERE));
+    }
+    Ok(found)
+}
+
+/// Everything directly in `/opt/mesosphere`, and in the repository.
+fn mesosphere(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
+    let mut active = BTreeSet::new();
+    for name in names(root, layout::MESOSPHERE)? {
+        match leftovers::inside(&name) {
+            Inside::Active(name) => drop(active.insert(name.to_owned())),
+            Inside::Scratch => found.add(Object::Scratch { path: layout::active_name(&name) }),
+            Inside::Known => {}
+            Inside::Unknown => found.leave(layout::active_name(&name), "not DC/OS'"),
+        }
+    }
+    for name in active {
+        found.add(Object::ActiveName { name, incoming: None });
+    }
+    for name in names(root, layout::REPOSITORY)? {
+        match name.parse() {
+            Ok(id) => found.add(Object::Package { id }),
+            Err(_) if name.starts_with('.') && name.ends_with(".tmp") => {
+                found.add(Object::Scratch { path: Path::new(layout::REPOSITORY).join(name) });
+            }
+            Err(_) => found.leave(Path::new(layout::REPOSITORY).join(name), "no package"),
+        }
+    }
+    for path in [layout::ETC_MESOSPHERE].iter().filter(|_| node.receipt.is_none()) {
+        strangers(root, path, found)?;
+    }
+    Ok(())
+}
+
+/// What lies in a directory of DC/OS' and is named nowhere.
+fn strangers(root: &Root, directory: &str, found: &mut Found) -> anyhow::Result<()> {
+    for name in names(root, directory)? {
+        let path = Path::new(directory).join(name);
+        if !LEFTOVERS.iter().any(|l| Path::new(l.path).starts_with(&path)) {
+            found.leave(path, "not DC/OS'");
+        }
+    }
+    Ok(())
+}
+
+/// One row of the table, if only DC/OS makes it.
+fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<()> {
+    let path = Path::new(leftover.path);
+    match leftover.fate {
+        Fate::Remove => object_at(root, leftover.path)?.into_iter().for_each(|object| found.add(object)),
+        Fate::RemoveFilesIn => {
+            for name in names(root, leftover.path)? {
+                object_at(root, path.join(name))?.into_iter().for_each(|object| found.add(object));
+            }
+            if files::exists(&root.at(path)) {
+                found.objects.push(Object::Directory { path: path.to_owned() });
+            }
+        }
+        Fate::RemoveIfItLeadsInside => {
+            if let Some(Standing::Link { target }) = files::standing(&root.at(path))?
+                && target.starts_with(layout::MESOSPHERE)
+            {
+                found.add(Object::Link { path: path.to_owned(), target, before: Before::Absent });
+            }
+        }
+        Fate::Keep if files::exists(&root.at(path)) => found.leave(path, &format!("of {}", leftover.creator)),
+        Fate::Keep | Fate::RemoveBesideDcos | Fate::RemoveIfEmpty => {}
+    }
+    Ok(())
+}
+
+/// The resolver configuration, if DC/OS wrote it and no record tells what stood there.
+fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
+    let has_record = node.inventory().iter().any(|object| matches!(object, Object::ResolvConf { .. }));
+    let text = |path: PathBuf| Ok::<_, anyhow::Error>(files::read(&path, 1 << 20)?.map(|t| String::from_utf8_lossy(&t).into_owned()));
+    let Some(written) = text(root.resolved(layout::RESOLV_CONF))?.filter(|t| !has_record && resolv_conf::is_generated(t.as_bytes())) else {
+        return Ok(());
+    };
+    let upstream = configured(root, layout::DNS_CONFIG, "RESOLVERS", [',', ' '])?;
+    let search = configured(root, layout::DNS_SEARCH_CONFIG, "SEARCH", [' ', ' '])?;
+    match resolv_conf::rebuilt(&written, &upstream, &search) {
+        Some(text) => {
+            let content = Blob::new(text.into_bytes());
+            found.objects.push(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
+        }
+        None => found.leave(layout::RESOLV_CONF, "written by DC/OS; which resolvers it asked is not known, so name some by hand"),
+    }
+    Ok(())
+}
+
+/// A list in a file of dcos-config: of the active set, or of a package if the set is broken.
+fn configured(root: &Root, path: &str, variable: &str, separators: [char; 2]) -> anyhow::Result<Vec<String>> {
+    let below = Path::new(path).strip_prefix(layout::MESOSPHERE).unwrap_or(Path::new(path));
+    let packages = names(root, layout::REPOSITORY)?.into_iter().filter(|name| name.starts_with("dcos-config--"));
+    let packages = packages.map(|name| Path::new(layout::REPOSITORY).join(name).join(below));
+    for path in std::iter::once(PathBuf::from(path)).chain(packages) {
+        let text = files::read(&root.resolved(path), 1 << 20)?.unwrap_or_default();
+        if let Some(value) = settings::variable(&String::from_utf8_lossy(&text), variable) {
+            return Ok(value.split(separators).filter(|word| !word.is_empty()).map(str::to_owned).collect());
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,81 @@
+//! The flag of a file that not even root may change, rename or remove (`chattr +i`).
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::fault::{self, Effect};
+use super::files::Error;
+use super::kernel::{self, IMMUTABLE};
+
+/// Lifts the flag from a file, and says whether it was set. A link has none, and neither has a file system without such flags.
+///
+/// # Errors
+/// The file cannot be opened, or the kernel refuses: it takes `CAP_LINUX_IMMUTABLE`.
+pub fn lift(path: &Path) -> Result<bool, Error> {
+    if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
+        return Ok(false);
+    }
+    let file = open(path)?;
+    let flags = match kernel::inode_flags(&file) {
+        Ok(flags) => flags,
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL)) => return Ok(false),
+        Err(error) => return Err(named("read the flags of", path, error)),
+    };
+    if flags & IMMUTABLE == 0 {
+        return Ok(false);
+    }
+    change(file, flags & !IMMUTABLE, path).map(|()| true)
+}
+
+/// Sets the flag on a file; a link cannot have it.
+///
+/// # Errors
+/// As [`lift`].
+pub fn set(path: &Path) -> Result<(), Error> {
+    if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
+        return Ok(());
+    }
+    let file = open(path)?;
+    let flags = kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
+    change(file, flags | IMMUTABLE, path)
+}
+
+fn change(file: impl AsFd, flags: u32, path: &Path) -> Result<(), Error> {
+    fault::point(Effect::Attributes, path).map_err(|error| named("change the flags of", path, error))?;
+    kernel::set_inode_flags(file, flags).map_err(|error| named("change the flags of", path, error))
+}
+
+fn open(path: &Path) -> Result<fs::File, Error> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    opened.map_err(|error| named("open", path, error))
+}
+
+fn named(operation: &'static str, path: &Path, source: io::Error) -> Error {
+    Error { operation, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_is_lifted_and_set_again() {
+        let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "x").unwrap();
+        assert!(!lift(&path).unwrap());
+        assert!(!lift(&directory.path().join("none")).unwrap());
+        match set(&path) {
+            Ok(()) => {
+                assert!(fs::write(&path, "y").is_err());
+                assert!(lift(&path).unwrap() && !lift(&path).unwrap());
+                fs::write(&path, "y").unwrap();
+            }
+            // Without the capability, or on a file system without flags.
+            Err(error) => assert!(matches!(error.source.raw_os_error(), Some(libc::EPERM | libc::ENOTTY | libc::EOPNOTSUPP)), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! Nodes that the classic installer made, whole or half: uninstalled, adopted, and judged by what stands.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+#[path = "support/classic.rs"]
+mod classic;
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use classic::Image;
+use support::build::Build;
+use support::tree::Snapshot;
+
+/// What account programs write beside the accounts, and data, which is kept.
+const UNCOMPARED: [&str; 8] =
+    ["/etc/passwd-", "/etc/group-", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock", "/var/lib/dcos"];
+
+fn run(image: &Image, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(arguments).arg("--root").arg(image.root()).output().expect("run")
+}
+
+#[track_caller]
+fn ends(output: &Output, code: i32, texts: &[&str]) {
+    let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    for text in texts {
+        assert!(all.contains(text), "{text:?} is not in:\n{all}");
+    }
+}
+
+fn seen(image: &Image) -> Snapshot {
+    let mut snapshot = Snapshot::of(image.root());
+    snapshot.paths.retain(|path, _| !UNCOMPARED.iter().any(|other| path.starts_with(other)));
+    snapshot
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// The rows of `fixtures/reference/faults.md` that leave something, and what operators do besides.
+fn states() -> Vec<(&'static str, Image)> {
+    let master = Image::golden("master", "master");
+    let half = || Image::node_files_only("master").with_bootstrap().with_packages(&["adminrouter", "dcos-log", "exhibitor"]);
+    let of = |change: &dyn Fn(&Image)| {
+        let image = master.copy();
+        change(&image);
+        image
+    };
+    let of_half = |change: &dyn Fn(&Image)| {
+        let image = half();
+        change(&image);
+        image
+    };
+    let all = ["bin", "etc", "include", "lib", "environment", "environment.export", "active.buildinfo.full.json", "active"];
+    let progress = |image: &Image, stage: &str| image.write("opt/mesosphere/install_progress", &format!("{{\"stage\": \"{stage}\"}}"));
+    let stray_units = |image: &Image| {
+        for name in image.units() {
+            if !["dcos-setup.service", "dcos-download.service", "dcos-link-env.service"].contains(&name.as_str()) {
+                image.rename(&format!("etc/systemd/system/{name}"), &format!("etc/systemd/system/{name}.unit.new"));
+            }
+        }
+    };
+    vec![
+        ("a whole master", master.copy()),
+        ("a whole slave", Image::golden("slave", "slave")),
+        ("a master after an upgrade", Image::golden("master-swap", "master")),
+        ("pkgpanda uninstall", Image::golden("master-after-pkgpanda-uninstall", "master")),
+        ("server down before the start", Image::node_files_only("master")),
+        ("reboot before dcos-setup was enabled", {
+            let image = Image::node_files_only("master");
+            image.remove("etc/systemd/system/multi-user.target.wants/dcos-setup.service");
+            image
+        }),
+        ("a damaged package", half()),
+        ("/tmp was full", {
+            let image = Image::node_files_only("master");
+            image.write("tmp/bootstrap.tar.xz", "half");
+            image
+        }),
+        (
+            "a damaged bootstrap archive",
+            of_half(&|i| ["active", "bin", "lib", "environment"].iter().for_each(|n| i.remove(&format!("opt/mesosphere/{n}")))),
+        ),
+        ("a bootstrap archive cut off after active", of_half(&|i| i.remove("opt/mesosphere/bin"))),
+        (
+            "disk full in the bootstrap archive",
+            of_half(&|i| {
+                i.emptied();
+                i.write("tmp/bootstrap.tar.xz", "whole");
+            }),
+        ),
+        (
+            "killed in a fetch",
+            of_half(&|i| {
+                i.write("opt/mesosphere/packages/marathon--5daef719ec4a68fbd3b89f8ac419b637dea6df5c_tmp/pkginfo.json", "{}");
+            }),
+        ),
+        (
+            "killed or failed while linking",
+            of(&|i| {
+                i.with_new_names();
+                i.write("opt/mesosphere/bootstrap", "");
+                stray_units(i);
+                i.remove("etc/systemd/system/dcos.target.wants");
+            }),
+        ),
+        (
+            "a pkginfo.json that is none",
+            of(&|i| {
+                i.write("opt/mesosphere/packages/marathon--5daef719ec4a68fbd3b89f8ac419b637dea6df5c/pkginfo.json", "[");
+            }),
+        ),
+        (
+            "killed in the first half of a swap",
+            of(&|i| {
+                i.with_new_names();
+                i.set_aside(&["bin", "lib"]);
+                progress(i, "archive");
+            }),
+        ),
+        (
+            "killed before the second half",
+            of(&|i| {
+                i.with_new_names();
+                i.set_aside(&all);
+                i.rename("etc/systemd/system/dcos.target.wants", "etc/systemd/system/dcos.target.wants.old");
+                stray_units(i);
+                progress(i, "move_new");
+            }),
+        ),
+        (
+            "killed in the unit renames",
+            of(&|i| {
+                i.write("etc/systemd/system/dcos.target.wants.old/x", "");
+                i.remove("etc/systemd/system/dcos.target.wants.old/x");
+                stray_units(i);
+                progress(i, "move_new");
+            }),
+        ),
+        (
+            "an upgrade killed after the units were removed",
+            of(&|i| {
+                stray_units(i);
+                i.units().iter().filter(|n| n.ends_with(".unit.new")).for_each(|n| i.remove(&format!("etc/systemd/system/{n}")));
+                i.set_aside(&["bin"]);
+                progress(i, "archive");
+            }),
+        ),
+        ("killed before the marker was removed", of(&|i| i.write("opt/mesosphere/bootstrap", ""))),
+        ("a power cut that emptied every file", of(&Image::emptied)),
+        (
+            "a power cut that also lost paths",
+            of(&|i| {
+                i.emptied();
+                ["opt/mesosphere/active", "opt/mesosphere/lib", "etc/systemd/system/dcos.target", "etc/mesosphere/setup-flags"]
+                    .iter()
+                    .for_each(|n| i.remove(n));
+            }),
+        ),
+        ("two roles at once", of(&|i| i.write("etc/mesosphere/roles/slave", ""))),
+        ("an operator's rm -rf", of(&|i| i.remove("opt/mesosphere"))),
+        (
+            "an operator's rm -rf of everything but units and accounts",
+            of(&|i| ["opt/mesosphere", "etc/mesosphere", "run/dcos"].iter().for_each(|n| i.remove(n))),
+        ),
+    ]
+}
+
+#[test]
+fn every_state_that_the_classic_installer_leaves_is_uninstalled() {
+    if !support::is_root() {
+        return;
+    }
+    let clean = Image::clean();
+    let before = seen(&clean);
+    let mut wrong = Vec::new();
+    for (name, image) in states() {
+        let output = run(&image, &["uninstall", "--json"]);
+        let mut changes = seen(&image).changes_since(&before);
+        changes.extend(["tmp/bootstrap.tar.xz", "run/dcos"].iter().filter(|path| image.has(path)).map(|path| format!("new /{path}")));
+        if !output.status.success() || !changes.is_empty() {
+            wrong.push(format!("{name}: {:?} {changes:?} {}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
+        } else if json(&output)["changed"] != true || json(&output)["foreign"] != serde_json::json!([]) {
+            wrong.push(format!("{name}: {}", json(&output)));
+        }
+        ends(&run(&image, &["uninstall"]), 0, &["nothing was changed"]);
+        ends(&run(&image, &["status"]), 11, &["not installed"]);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_uninstall_of_a_classic_node_that_is_killed_anywhere_goes_on() {
+    if !support::is_root() {
+        return;
+    }
+    let master = Image::golden("master", "master");
+    let before = seen(&Image::clean());
+    let uninstall = |image: &Image, variable: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        command.args(["uninstall", "--root"]).arg(image.root()).env(variable, value).output().expect("run")
+    };
+    let (recorded, record) = (master.copy(), tempfile::NamedTempFile::new().expect("a file"));
+    ends(&uninstall(&recorded, "DCOS_NODE_FAULTS_RECORD", record.path().to_str().expect("UTF-8")), 0, &[]);
+    let points = std::fs::read_to_string(record.path()).expect("the record");
+    let points: Vec<&str> = points.lines().collect();
+    // The first effects one by one: the journal, and what would start DC/OS at the next boot; then a sample.
+    for index in (0..12).chain((12..points.len()).step_by(points.len() / 12)) {
+        let image = master.copy();
+        let (effect, object) = points[index].split_once(' ').expect("effect and object");
+        let here = |point: &&&str| point.split_once(' ') == Some((effect, object));
+        let nth = points[..=index].iter().filter(here).count();
+        let object = object.replace(recorded.root().to_str().expect("UTF-8"), image.root().to_str().expect("UTF-8"));
+        let killed = uninstall(&image, "DCOS_NODE_FAULT", &format!("kill {effect} {nth} {object}"));
+        assert_eq!(killed.status.code(), None, "{effect} {object} was not hit");
+        ends(&run(&image, &["uninstall"]), 0, &[]);
+        assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new(), "killed at {effect} {object}");
+    }
+}
+
+#[test]
+fn a_whole_classic_node_is_adopted_and_nothing_but_a_receipt_is_written() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::golden("master", "master");
+    let clean = seen(&Image::clean());
+    let serve = format!("{}/fixtures/reference/serve", env!("CARGO_MANIFEST_DIR"));
+    let install = ["install", "master", "--json", "--bootstrap-url", &serve];
+    ends(&run(&image, &["status"]), 0, &["installed, not by dcos-node: adopt or uninstall", "master"]);
+    ends(&run(&image, &install), 5, &["dcos-node uninstall removes DC/OS", "dcos-node adopt"]);
+    let before = Snapshot::of(image.root());
+    ends(&run(&image, &["adopt"]), 0, &["is adopted as master"]);
+    let outside: Vec<String> =
+        Snapshot::of(image.root()).changes_since(&before).into_iter().filter(|c| !c.contains("/var/lib/dcos-node")).collect();
+    assert_eq!(outside, Vec::<String>::new());
+    ends(&run(&image, &["adopt", "--json"]), 0, &["\"changed\": false"]);
+    ends(&run(&image, &["status"]), 0, &["adopted:", "master"]);
+    let manifest: dcos_node::dcos::receipt::Manifest =
+        serde_json::from_str(&image.read("var/lib/dcos-node/manifests/odd-files--f34cb9e22ca2ee36031fa8d5712212f72c165813.json"))
+            .expect("a manifest");
+    assert!(manifest.archive_sha256.is_empty() && manifest.files.len() > 10);
+    assert_eq!(json(&run(&image, &install))["changed"], false);
+    ends(&run(&image, &["recover"]), 0, &["nothing was interrupted"]);
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &["removed"]);
+    assert_eq!(seen(&image).changes_since(&clean), Vec::<String>::new());
+}
+
+#[test]
+fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
+    if !support::is_root() {
+        return;
+    }
+    let master = Image::golden("master", "master");
+    type Change = &'static dyn Fn(&Image);
+    let cases: [(&str, Change); 6] = [
+        ("a swap of pkgpanda has not ended", &|i| i.write("opt/mesosphere/install_progress", "{}")),
+        ("2 roles", &|i| i.write("etc/mesosphere/roles/slave", "")),
+        ("missing: /opt/mesosphere/lib", &|i| i.remove("opt/mesosphere/lib")),
+        ("dcos.target is not enabled", &|i| i.remove("etc/systemd/system/multi-user.target.wants/dcos.target")),
+        ("not a copy of the package's unit", &|i| i.write("etc/systemd/system/dcos-marathon.service", "")),
+        ("missing or empty: /opt/mesosphere/environment", &|i| i.write("opt/mesosphere/environment", "")),
+    ];
+    for (wrong, change) in cases {
+        let image = master.copy();
+        change(&image);
+        let before = Snapshot::of(image.root());
+        ends(&run(&image, &["adopt"]), 5, &[wrong, "nothing was changed"]);
+        ends(&run(&image, &["status"]), 11, &[wrong]);
+        assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
+    }
+    ends(&run(&Image::clean(), &["adopt"]), 11, &["not installed"]);
+}
+
+#[test]
+fn what_an_operator_made_is_kept_and_told() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::golden("slave", "slave");
+    let kept = [
+        ("etc/mesosphere/mesos/agent.env", "of an operator"),
+        ("opt/mesosphere/notes.txt", "not DC/OS'"),
+        ("etc/systemd/system/dcos-net.service.d/override.conf", "a drop-in of an operator"),
+        ("opt/dcos_install_tmp/x", "/opt/dcos_install_tmp"),
+    ];
+    for (path, _) in kept {
+        image.write(path, "theirs");
+    }
+    image.link("etc/systemd/system/dcos.target.wants/operators.service", "/etc/systemd/system/operators.service");
+    image.link("var/lib/mesos", "/data");
+    image.write("data/volume", "theirs");
+    let output = run(&image, &["uninstall", "--purge-data", "--yes"]);
+    ends(&output, 0, &["which DC/OS' target wants", "what it leads to is not removed"]);
+    for (path, why) in kept {
+        ends(&output, 0, &[why]);
+        assert_eq!(image.read(path), "theirs");
+    }
+    assert_eq!(image.read("data/volume"), "theirs");
+    assert!(image.has("etc/systemd/system/dcos.target.wants/operators.service") && image.has("etc/systemd/system/operators.service"));
+    assert!(!image.has("var/lib/dcos") && !image.has("opt/mesosphere/packages") && !image.has("etc/systemd/system/dcos-net.service"));
+}
+
+#[test]
+fn what_is_mounted_or_in_use_is_not_removed_and_nothing_else_either() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::golden("master", "master");
+    image.write("var/lib/dcos/exhibitor/snapshot", "state");
+    let before = Snapshot::of(image.root());
+    let purge = ["uninstall", "--purge-data", "--yes"];
+    let mut user = Command::new("sleep").arg("1000").current_dir(image.at("var/lib/dcos/exhibitor")).spawn().expect("sleep");
+    let used = loop {
+        // Until it is sleep, it is this test.
+        let output = run(&image, &purge);
+        if String::from_utf8_lossy(&output.stderr).contains("(sleep)") || output.status.success() {
+            break output;
+        }
+    };
+    let pid = user.id().to_string();
+    user.kill().and_then(|()| user.wait()).expect("end it");
+    ends(&used, 5, &[&pid, "(sleep) has its working directory in", "nothing was changed"]);
+    assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
+    let mount = |arguments: &[&std::ffi::OsStr], program: &str| Command::new(program).args(arguments).status().expect(program).success();
+    let point = image.at("var/lib/dcos/exhibitor");
+    if mount(&["--bind".as_ref(), image.at("usr").as_os_str(), point.as_os_str()], "mount") {
+        let output = run(&image, &purge);
+        assert!(mount(&[point.as_os_str()], "umount"));
+        ends(&output, 5, &["a file system is mounted at", "umount"]);
+        assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
+    }
+    let kept = json(&run(&image, &["uninstall", "--json"]));
+    assert!(kept["kept"].as_array().expect("a list").iter().any(|d| d["path"] == "/var/lib/dcos/exhibitor" && d["bytes"] == 5), "{kept}");
+    ends(&run(&image, &purge), 0, &[]);
+    assert!(!image.has("var/lib/dcos"));
+    ends(&run(&image, &purge), 0, &["nothing was changed"]);
+}
+
+#[test]
+fn the_resolver_configuration_is_what_it_was_or_what_dcos_asked() {
+    if !support::is_root() {
+        return;
+    }
+    const WRITTEN: &str = "# Generated by gen_resolvconf.py. Do not edit.\nsearch x.example\nnameserver 198.51.100.1\n";
+    let directory = tempfile::tempdir().expect("a directory");
+    Build::tiny().pack(directory.path());
+    let install = ["install", "master", "--bootstrap-url", directory.path().to_str().expect("UTF-8")];
+    // A link, as systemd-resolved has it.
+    let image = Image::clean();
+    image.remove("etc/resolv.conf");
+    image.link("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
+    ends(&run(&image, &install), 0, &[]);
+    image.remove("etc/resolv.conf");
+    image.write("etc/resolv.conf", WRITTEN);
+    image.write("etc/resolv.conf.tmp", WRITTEN);
+    ends(&run(&image, &["uninstall"]), 0, &[]);
+    assert_eq!(std::fs::read_link(image.at("etc/resolv.conf")).expect("a link"), Path::new("../run/systemd/resolve/stub-resolv.conf"));
+    assert!(!image.has("etc/resolv.conf.tmp"));
+    // A file that is mounted there.
+    let image = Image::clean();
+    ends(&run(&image, &install), 0, &[]);
+    image.write("mounted", WRITTEN);
+    let (from, to) = (image.at("mounted"), image.at("etc/resolv.conf"));
+    if Command::new("mount").arg("--bind").args([&from, &to]).status().expect("mount").success() {
+        let output = run(&image, &["uninstall"]);
+        let left = image.read("etc/resolv.conf");
+        assert!(Command::new("umount").arg(&to).status().expect("umount").success());
+        ends(&output, 0, &[]);
+        assert_eq!(left, "nameserver 192.0.2.1\n");
+    }
+    // No record: the resolvers that DC/OS asked.
+    let image = Image::golden("master", "master");
+    image.write("etc/resolv.conf", WRITTEN);
+    ends(&run(&image, &["uninstall"]), 0, &["what stood there before is not known"]);
+    let text = image.read("etc/resolv.conf");
+    assert!(text.contains("\nsearch ") && text.contains("\nnameserver ") && !text.contains("198.51.100"), "{text}");
+}
+
+#[test]
+fn after_pkgpanda_activated_another_set_what_stands_counts() {
+    if !support::is_root() {
+        return;
+    }
+    let (first, second) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    Build::tiny().pack(first.path());
+    let packed = Build::tiny().with_pkginfo("tools", "{\"environment\": {\"UPGRADED\": \"yes\"}}").pack(second.path());
+    let install =
+        |image: &Image, from: &Path| run(image, &["install", "master", "--json", "--bootstrap-url", from.to_str().expect("UTF-8")]);
+    let (image, other) = (Image::clean(), Image::clean());
+    let before = seen(&image);
+    ends(&install(&image, first.path()), 0, &[]);
+    ends(&install(&other, second.path()), 0, &[]);
+    // pkgpanda fetches what is new, builds the new names, sets the old ones aside, and makes the new ones live.
+    for name in ["bin", "etc", "include", "lib", "environment", "environment.export", "active.buildinfo.full.json", "active"] {
+        let path = format!("opt/mesosphere/{name}");
+        image.rename(&path, &format!("{path}.old"));
+        assert!(Command::new("cp").arg("-aT").args([other.at(&path), image.at(&path)]).status().expect("cp").success());
+    }
+    assert!(
+        Command::new("cp")
+            .arg("-an")
+            .args([other.at("opt/mesosphere/packages/."), image.at("opt/mesosphere/packages")])
+            .status()
+            .expect("cp")
+            .success()
+    );
+    ends(&install(&image, first.path()), 5, &["another build"]);
+    ends(&run(&image, &["status"]), 0, &["activated since by pkgpanda", packed.id("tools")]);
+    ends(&run(&image, &["recover"]), 0, &["nothing was interrupted"]);
+    let again = install(&image, second.path());
+    ends(&again, 0, &[]);
+    assert_eq!((json(&again)["changed"].clone(), json(&again)["bootstrap_id"] == *packed.bootstrap_id), (false.into(), true));
+    let status = run(&image, &["status", "--json"]);
+    assert_eq!(json(&status)["activated_since"], serde_json::json!([]), "the receipt was not brought up to what stands");
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
+    assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new());
+}
+
+#[test]
+fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
+    if !support::is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    Build::tiny().pack(directory.path());
+    let image = Image::clean();
+    let before = seen(&image);
+    let used = || bytes_below(image.root());
+    let mut first = None;
+    for (round, role) in (0..20).zip(["master", "slave", "slave_public"].into_iter().cycle()) {
+        ends(&run(&image, &["install", role, "--bootstrap-url", directory.path().to_str().expect("UTF-8")]), 0, &[]);
+        if round % 4 == 3 {
+            // Data outlives the uninstall, and can be purged long after it.
+            ends(&run(&image, &["uninstall"]), 0, &[]);
+        }
+        ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
+        assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new(), "round {round}");
+        assert!(!image.has("var/lib/dcos"));
+        assert!(used() <= *first.get_or_insert_with(used), "round {round} uses more disk");
+    }
+}
+
+/// Bytes of all files below a directory.
+fn bytes_below(top: &Path) -> u64 {
+    let entries = std::fs::read_dir(top).expect("list").map(|entry| entry.expect("an entry").path());
+    entries.map(|path| path.symlink_metadata().map_or(0, |about| if about.is_dir() { bytes_below(&path) } else { about.len() })).sum()
+}
