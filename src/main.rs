@@ -126,6 +126,10 @@ fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Re
 
 /// This machine's systemd; a directory has none.
 async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
+    #[cfg(feature = "fake")]
+    if let Some(fake) = systemd::Fake::wished(root.directory()) {
+        return Some(Ok(Arc::new(fake)));
+    }
     if !root.is_live() {
         return None;
     }

@@ -12,248 +12,38 @@
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+#[path = "crash/bench.rs"]
+mod bench;
+#[path = "crash/order.rs"]
+mod order;
+#[path = "crash/point.rs"]
+mod point;
 mod support;
+#[path = "crash/trial.rs"]
+mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::Command;
 
+use bench::{Bench, Operation};
+use point::{Event, Point, points};
 use support::build::Build;
-use support::tree::Snapshot;
-use tempfile::TempDir;
-
-/// Whole commands, on a directory, as root: owners and accounts count too.
-struct Bench {
-    build: PathBuf,
-    _directory: TempDir,
-    /// An image without DC/OS.
-    clean: Snapshot,
-    /// The same after an undisturbed install.
-    installed: Snapshot,
-}
-
-/// One case: what is done to which effect of which command.
-#[derive(Clone, Debug)]
-struct Case {
-    operation: Operation,
-    action: &'static str,
-    point: Point,
-    follow_up: FollowUp,
-    /// Another kill in the follow-up, at this part of a thousand of its own effects.
-    second: Option<usize>,
-}
-
-/// One effect of an undisturbed run.
-#[derive(Clone, Debug)]
-struct Point {
-    effect: String,
-    object: String,
-    nth: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Operation {
-    Install,
-    Reinstall,
-    Uninstall,
-    Recover,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum FollowUp {
-    Same,
-    Recover,
-    Opposite,
-}
+use trial::{ALL_NEXT, FollowUp, Next, Trial, run_all, undoing};
 
 /// How many points of each operation `make test` tries.
-const SHARD: usize = 40;
+const SHARD: usize = 24;
+/// How many failed installs are killed in their undoing, at how many points each, in `make test`.
+const UNDONE: usize = 3;
+/// Of how many failed installs the whole undoing is tried in the full matrix.
+const ALL_UNDONE: usize = 16;
+/// Errors of a file system.
+const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EROFS", "EMFILE"];
+/// Errors of systemd: it refuses, or a job fails; and it never answers.
+const REFUSALS: [&str; 2] = ["EIO", "silence"];
 
-impl Bench {
-    fn new() -> Bench {
-        let directory = tempfile::tempdir().expect("a directory");
-        Build::tiny().pack(directory.path());
-        let mut bench = Bench { build: directory.path().to_owned(), _directory: directory, clean: empty(), installed: empty() };
-        let image = bench.image();
-        bench.clean = seen(image.path());
-        succeeded(&bench.run(image.path(), &bench.install(), &[]));
-        bench.installed = seen(image.path());
-        bench
-    }
-
-    /// An image with the few files that every Linux has; accounts are made in it.
-    fn image(&self) -> TempDir {
-        let image = quick();
-        for directory in ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "usr", "var/lib"] {
-            std::fs::create_dir_all(image.path().join(directory)).expect("make a directory");
-        }
-        for (file, text) in [
-            ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
-            ("etc/group", "root:x:0:\nsystemd-journal:x:101:\n"),
-            ("etc/resolv.conf", "nameserver 192.0.2.1\n"),
-        ] {
-            std::fs::write(image.path().join(file), text).expect("write");
-        }
-        image
-    }
-
-    fn install(&self) -> Vec<String> {
-        ["install", "master", "--bootstrap-url", self.build.to_str().expect("UTF-8")].map(str::to_owned).to_vec()
-    }
-
-    fn arguments(&self, operation: Operation) -> Vec<String> {
-        match operation {
-            Operation::Install | Operation::Reinstall => self.install(),
-            Operation::Uninstall => vec!["uninstall".into(), "--purge-data".into(), "--yes".into()],
-            Operation::Recover => vec!["recover".into()],
-        }
-    }
-
-    fn opposite(operation: Operation) -> Operation {
-        if operation == Operation::Uninstall { Operation::Install } else { Operation::Uninstall }
-    }
-
-    fn run(&self, image: &Path, arguments: &[String], environment: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-        command.args(arguments).arg("--root").arg(image).env("DCOS_NODE_FAULT_WORKERS", "1").envs(environment.iter().copied());
-        command.output().expect("run dcos-node")
-    }
-
-    /// An image at the beginning of an operation.
-    fn ready(&self, operation: Operation) -> TempDir {
-        let image = self.image();
-        match operation {
-            Operation::Install => {}
-            Operation::Reinstall => {
-                succeeded(&self.run(image.path(), &self.install(), &[]));
-                // A part is lost, so that there is something to put back.
-                std::fs::remove_dir_all(image.path().join("opt/mesosphere/lib")).expect("lose a part");
-            }
-            Operation::Uninstall => succeeded(&self.run(image.path(), &self.install(), &[])),
-            Operation::Recover => {
-                let half = format!("kill Rename 1 {}", image.path().join("opt/mesosphere/etc.new").display());
-                let killed = self.run(image.path(), &self.install(), &[("DCOS_NODE_FAULT", &half)]);
-                assert_eq!(killed.status.code(), None, "the install was not killed: {}", String::from_utf8_lossy(&killed.stderr));
-            }
-        }
-        image
-    }
-
-    /// Every effect of an undisturbed run.
-    fn record(&self, operation: Operation, arguments: &[String]) -> Vec<Point> {
-        let image = self.ready(operation);
-        let record = tempfile::NamedTempFile::new().expect("a file");
-        let path = record.path().to_str().expect("UTF-8");
-        succeeded(&self.run(image.path(), arguments, &[("DCOS_NODE_FAULTS_RECORD", path)]));
-        points(&std::fs::read_to_string(record.path()).expect("read the record"), image.path())
-    }
-
-    /// Runs one case; says what is wrong, if something is.
-    fn try_case(&self, case: &Case) -> Result<(), String> {
-        let image = self.ready(case.operation);
-        let beginning = seen(image.path());
-        let object = case.point.object.replace(ROOT, image.path().to_str().expect("UTF-8"));
-        let fault = format!("{} {} {} {object}", case.action, case.point.effect, case.point.nth);
-        let disturbed = self.run(image.path(), &self.arguments(case.operation), &[("DCOS_NODE_FAULT", &fault)]);
-        if case.action == "kill" && disturbed.status.code().is_some() {
-            return Err(format!("the point was not hit: {}", said(&disturbed)));
-        }
-        let follow_up = match case.follow_up {
-            FollowUp::Same => case.operation,
-            FollowUp::Recover => Operation::Recover,
-            FollowUp::Opposite => Self::opposite(case.operation),
-        };
-        let arguments = self.arguments(follow_up);
-        if let Some(part) = case.second {
-            self.disturb_again(image.path(), &arguments, part);
-        }
-        let after = self.run(image.path(), &arguments, &[]);
-        if !after.status.success() {
-            return Err(format!("{follow_up:?} after it ended with {:?}: {}", after.status.code(), said(&after)));
-        }
-        let state = seen(image.path());
-        let allowed: &[&Snapshot] = match follow_up {
-            Operation::Install | Operation::Reinstall => &[&self.installed],
-            Operation::Uninstall => &[&self.clean],
-            // An operation that had not begun, or was finished, has nothing to recover; an error may have turned it back.
-            Operation::Recover => &[&self.installed, &self.clean, &beginning],
-        };
-        let wrong: Vec<Vec<String>> = allowed.iter().map(|wanted| state.changes_since(wanted)).collect();
-        match wrong.iter().min_by_key(|w| w.len()) {
-            Some(least) if !least.is_empty() && !is_kept_packages(least, &wrong) => {
-                Err(format!("differs: {}", least.iter().take(8).cloned().collect::<Vec<_>>().join(", ")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Kills the follow-up too, at one of its own effects.
-    fn disturb_again(&self, image: &Path, arguments: &[String], part: usize) {
-        let copy = quick();
-        let status = Command::new("cp").args(["-a", "--no-target-directory"]).arg(image).arg(copy.path()).status().expect("cp");
-        assert!(status.success());
-        let record = tempfile::NamedTempFile::new().expect("a file");
-        let path = record.path().to_str().expect("UTF-8");
-        self.run(copy.path(), arguments, &[("DCOS_NODE_FAULTS_RECORD", path)]);
-        let effects = points(&std::fs::read_to_string(record.path()).expect("read the record"), copy.path());
-        if let Some(point) = effects.get(effects.len() * part / 1000) {
-            let object = point.object.replace(ROOT, image.to_str().expect("UTF-8"));
-            self.run(image, arguments, &[("DCOS_NODE_FAULT", &format!("kill {} {} {object}", point.effect, point.nth))]);
-        }
-    }
-}
-
-/// Stands for the image's directory in a recorded object.
-const ROOT: &str = "{root}";
-
-fn points(record: &str, image: &Path) -> Vec<Point> {
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    let image = image.to_str().expect("UTF-8");
-    let own = record.lines().filter_map(|line| line.split_once(' '));
-    own.map(|(effect, object)| {
-        let object = object.replace(image, ROOT);
-        let nth = seen.entry(format!("{effect} {object}")).or_default();
-        *nth += 1;
-        Point { effect: effect.to_owned(), object, nth: *nth }
-    })
-    .collect()
-}
-
-/// A recovery of a failed install may leave verified packages for the next try.
-fn is_kept_packages(least: &[String], wrong: &[Vec<String>]) -> bool {
-    let kept = |change: &String| change.starts_with("new /opt/mesosphere") || change.starts_with("changed /opt");
-    wrong.len() > 1
-        && least.iter().all(kept)
-        && least.iter().all(|c| c == "new /opt/mesosphere" || c == "changed /opt" || c.contains("/opt/mesosphere/packages"))
-}
-
-/// The tree without what is ours by schema, what changes with every account, and what a second run may number otherwise.
-fn seen(image: &Path) -> Snapshot {
-    let mut snapshot = Snapshot::of(image);
-    let ours =
-        ["/var/lib/dcos-node", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock"];
-    snapshot.paths.retain(|path, _| !ours.iter().any(|o| path.starts_with(o)));
-    snapshot
-}
-
-/// A directory in memory, where there is one: thousands of small trees are made and removed.
-fn quick() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
-}
-
-fn empty() -> Snapshot {
-    Snapshot { paths: BTreeMap::new() }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).lines().filter(|l| !l.starts_with("fetch")).collect::<Vec<_>>().join(" | ")
-}
-
-#[track_caller]
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}", said(output));
+fn is_full() -> bool {
+    std::env::var("CRASH_MATRIX").is_ok_and(|v| v == "all")
 }
 
 /// A number that changes with every commit, so that each one tries other points.
@@ -263,70 +53,60 @@ fn seed() -> usize {
     usize::from_str_radix(text.get(..8).unwrap_or("1"), 16).unwrap_or(1)
 }
 
-/// Tries cases on two threads and returns what went wrong.
-fn try_all(bench: &Bench, cases: &[Case]) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let wrong = std::sync::Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    if let Err(why) = bench.try_case(case) {
-                        wrong.lock().expect("no panic").push(format!("{case:?}: {why}"));
-                    }
-                }
-            });
-        }
-    });
-    wrong.into_inner().expect("no panic")
+/// So many of them, evenly spread, other ones with each seed.
+fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
+    let step = all.len().div_ceil(count).max(1);
+    all.into_iter().skip(seed() % step).step_by(step).collect()
 }
 
-fn chosen(points: Vec<Point>, seed: usize) -> Vec<Point> {
-    if std::env::var("CRASH_MATRIX").is_ok_and(|v| v == "all") || points.len() <= SHARD {
-        return points;
+fn shard<T>(all: Vec<T>, count: usize) -> Vec<T> {
+    if is_full() { all } else { spread(all, count) }
+}
+
+/// A kill at this point with every follow-up, each also killed itself; of these one or two in a shard.
+fn kills(operation: Operation, index: usize, point: &Point) -> Trial {
+    let seed = seed();
+    let mut follow_ups = Vec::new();
+    for (number, next) in ALL_NEXT.into_iter().enumerate() {
+        if is_full() || (index + seed) % 3 == number {
+            follow_ups.push(FollowUp { next, second_kill: None });
+            if is_full() || (index + seed).is_multiple_of(5) {
+                follow_ups.push(FollowUp { next, second_kill: Some((index * 7919 + number * 104_729 + seed) % 1000) });
+            }
+        }
     }
-    let step = points.len().div_ceil(SHARD);
-    points.into_iter().skip(seed % step).step_by(step).collect()
+    Trial { operation, action: "kill", point: point.clone(), then_kill: None, follow_ups }
+}
+
+/// Every error at this point; of these one in a shard.
+fn errors(operation: Operation, index: usize, point: &Point) -> Vec<Trial> {
+    let actions: &[&'static str] = if ["Call", "Job"].contains(&point.effect.as_str()) { &REFUSALS } else { &ERRORS };
+    let chosen = actions.iter().enumerate().filter(|(number, _)| is_full() || (index + seed()) % actions.len() == *number);
+    let follow_ups = vec![FollowUp { next: Next::Same, second_kill: None }];
+    let trial = |action| Trial { operation, action, point: point.clone(), then_kill: None, follow_ups: follow_ups.clone() };
+    chosen.map(|(_, action)| trial(*action)).collect()
+}
+
+fn of_points(operation: Operation, points: &[Point]) -> Vec<Trial> {
+    let of_point = |(index, point)| errors(operation, index, point).into_iter().chain([kills(operation, index, point)]);
+    points.iter().enumerate().flat_map(of_point).collect()
+}
+
+/// Runs them, says on the terminal what was covered, and fails if a node did not converge.
+fn converge(bench: &Bench, name: &str, points: usize, trials: &[Trial]) {
+    let tally = run_all(bench, trials);
+    let _ = writeln!(std::io::stderr(), "crash matrix: {name}: {points} points, {tally}");
+    let first = tally.wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(tally.wrong.is_empty(), "{} of {} cases did not converge:\n{first}", tally.wrong.len(), tally.cases());
 }
 
 fn matrix(operation: Operation, name: &str) {
     if !support::is_root() {
         return;
     }
-    let bench = Bench::new();
-    let recorded = bench.record(operation, &bench.arguments(operation));
-    let all = recorded.len();
-    let seed = seed();
-    let mut cases = Vec::new();
-    for (index, point) in chosen(recorded, seed).into_iter().enumerate() {
-        let follow_ups = [FollowUp::Same, FollowUp::Recover, FollowUp::Opposite];
-        let every = std::env::var("CRASH_MATRIX").is_ok_and(|v| v == "all");
-        for (number, follow_up) in follow_ups.into_iter().enumerate() {
-            if every || (index + seed) % 3 == number {
-                let case = Case { operation, action: "kill", point: point.clone(), follow_up, second: None };
-                cases.push(case.clone());
-                if every || (index + seed).is_multiple_of(5) {
-                    cases.push(Case { second: Some((index * 7919 + seed) % 1000), ..case });
-                }
-            }
-        }
-        let errors = ["ENOSPC", "EIO", "EROFS", "EMFILE"];
-        for (number, action) in errors.into_iter().enumerate() {
-            if every || (index + seed) % 4 == number {
-                cases.push(Case { operation, action, point: point.clone(), follow_up: FollowUp::Same, second: None });
-            }
-        }
-    }
-    let wrong = try_all(&bench, &cases);
-    let _ =
-        writeln!(std::io::stderr(), "crash matrix: {name}: {all} points, {} cases, {} converged", cases.len(), cases.len() - wrong.len());
-    assert!(
-        wrong.is_empty(),
-        "{} of {} cases did not converge:\n{}",
-        wrong.len(),
-        cases.len(),
-        wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
-    );
+    let bench = Bench::of_directories(&Build::tiny());
+    let recorded = points(&bench.record(operation));
+    converge(&bench, name, recorded.len(), &of_points(operation, &shard(recorded.clone(), SHARD)));
 }
 
 #[test]
@@ -347,4 +127,154 @@ fn an_uninstall_killed_or_failed_at_any_effect_ends_clean_or_installed() {
 #[test]
 fn a_recovery_killed_or_failed_at_any_effect_ends_installed_or_clean() {
     matrix(Operation::Recover, "recover");
+}
+
+#[test]
+fn a_failed_install_killed_while_it_undoes_ends_installed_or_clean() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::of_directories(&Build::tiny());
+    let failing: Vec<Point> =
+        points(&bench.record(Operation::Install)).into_iter().filter(|point| point.object.contains("{root}")).collect();
+    let mut trials = Vec::new();
+    let mut all = 0;
+    for (index, point) in spread(failing, if is_full() { ALL_UNDONE } else { UNDONE }).into_iter().enumerate() {
+        let action = ERRORS[(index + seed()) % ERRORS.len()];
+        let undone = undoing(&bench, Operation::Install, action, &point);
+        all += undone.len();
+        for (number, kill) in shard(undone, UNDONE).into_iter().enumerate() {
+            let next = ALL_NEXT[(index + number + seed()) % ALL_NEXT.len()];
+            let follow_ups = vec![FollowUp { next, second_kill: None }];
+            trials.push(Trial { operation: Operation::Install, action, point: point.clone(), then_kill: Some(kill), follow_ups });
+        }
+    }
+    assert!(!trials.is_empty(), "no install failed");
+    converge(&bench, "undoing of a failed install", all, &trials);
+}
+
+#[test]
+fn an_install_of_the_whole_build_killed_in_any_package_ends_installed_or_clean() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::of_directories(&Build::fixture());
+    let edges = edges_of_packages(&bench.record(Operation::Install));
+    assert!(edges.len() > 60, "only {} edges of packages", edges.len());
+    let trials: Vec<Trial> =
+        shard(edges.clone(), 8).iter().enumerate().map(|(index, point)| kills(Operation::Install, index, point)).collect();
+    converge(&bench, "install of the whole build, first, middle and last effect of each package", edges.len(), &trials);
+}
+
+/// The first, the middle and the last effect between the journal's `begin` and `done` of each package.
+fn edges_of_packages(events: &[Event]) -> Vec<Point> {
+    let mut edges = Vec::new();
+    let mut inside: Option<Vec<Point>> = None;
+    for event in events {
+        match event {
+            Event::Told(text) if text.contains(r#""record":"begin""#) => {
+                // A package of the bootstrap archive that nobody expected is begun in the middle.
+                let is_package = [r#""key":"package "#, r#""key":"bootstrap "#].iter().any(|key| text.contains(key));
+                inside = inside.take().or(is_package.then(Vec::new));
+            }
+            Event::Told(text) if text.contains(r#""record":"done""#) => {
+                if let Some(points) = inside.take() {
+                    edges.extend([points.first(), points.get(points.len() / 2), points.last()].into_iter().flatten().cloned());
+                }
+            }
+            Event::Told(_) => {}
+            Event::Effect(point) => inside.iter_mut().for_each(|points| points.push(point.clone())),
+        }
+    }
+    edges
+}
+
+/// What a node that runs has besides: calls of systemd, its jobs, and HTTP.
+fn of_machines(operation: Operation, name: &str) {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::of_machines(&Build::tiny());
+    let outside = ["Call", "Job", "Receive", "Mounts", "Spawn"];
+    let recorded: Vec<Point> =
+        points(&bench.record(operation)).into_iter().filter(|point| outside.contains(&point.effect.as_str())).collect();
+    converge(&bench, name, recorded.len(), &of_points(operation, &shard(recorded.clone(), SHARD)));
+}
+
+#[test]
+fn an_install_that_systemd_or_the_server_fails_or_leaves_without_an_answer_ends_installed_or_clean() {
+    of_machines(Operation::Install, "install on a machine: systemd, jobs, HTTP");
+}
+
+#[test]
+fn an_uninstall_that_systemd_fails_or_leaves_without_an_answer_ends_clean_or_installed() {
+    of_machines(Operation::Uninstall, "uninstall on a machine: systemd, jobs");
+}
+
+/// The names in `enum Effect`.
+fn kinds_of_effects() -> BTreeSet<String> {
+    let source = include_str!("../src/system/fault.rs");
+    let after = source.split_once("pub enum Effect {").expect("the effects are there").1;
+    let lines = after.split_once('}').expect("they end").0.lines();
+    lines.map(|line| line.trim().trim_end_matches(',').to_owned()).filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
+}
+
+#[test]
+fn no_kind_of_fault_point_is_never_hit() {
+    if !support::is_root() {
+        return;
+    }
+    let mut missing = kinds_of_effects();
+    assert!(missing.len() >= 14, "{missing:?}");
+    for bench in [Bench::of_directories(&Build::tiny()), Bench::of_machines(&Build::tiny())] {
+        for operation in [Operation::Install, Operation::Uninstall] {
+            for point in points(&bench.record(operation)) {
+                missing.remove(&point.effect);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no run passes a fault point for: {missing:?}");
+}
+
+#[test]
+fn what_the_journal_calls_done_is_on_disk_and_no_name_comes_before_its_content() {
+    if !support::is_root() {
+        return;
+    }
+    let benches = [Bench::of_directories(&Build::tiny()), Bench::of_machines(&Build::tiny()), Bench::of_directories(&Build::fixture())];
+    let mut renames = 0;
+    for bench in &benches {
+        for operation in [Operation::Install, Operation::Reinstall, Operation::Uninstall, Operation::Recover] {
+            let events = bench.record(operation);
+            renames += points(&events).iter().filter(|point| point.effect == "Rename").count();
+            let wrong = order::violations(&events);
+            assert!(wrong.is_empty(), "{operation:?}: {} effects out of order:\n{}", wrong.len(), wrong.join("\n"));
+        }
+    }
+    assert!(renames > 100, "only {renames} renames were recorded");
+}
+
+/// What a killed run had not made durable, the next one must, although it finds the work done.
+#[test]
+fn what_a_killed_run_left_to_the_disk_is_on_it_before_the_next_run_calls_it_done() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::of_directories(&Build::tiny());
+    let mut wrong = BTreeSet::new();
+    for operation in [Operation::Install, Operation::Reinstall, Operation::Uninstall] {
+        for point in shard(points(&bench.record(operation)), SHARD) {
+            let image = bench.ready(operation);
+            let (killed, mut events) = bench.run_recorded(image.path(), operation, &point.fault("kill", image.path()));
+            assert_eq!(killed.status.code(), None, "the point was not hit: {point:?}");
+            // It died at the last one.
+            events.pop();
+            events.extend(bench.run_recorded(image.path(), operation, "").1);
+            wrong.extend(
+                order::violations(&events).into_iter().map(|wrong| format!("{wrong} (killed at {} {})", point.effect, point.object)),
+            );
+        }
+    }
+    let first = wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{} effects out of order:\n{first}", wrong.len());
 }

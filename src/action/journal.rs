@@ -1,6 +1,6 @@
 //! Writes the journal: every record is on disk before the function returns.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -22,14 +22,22 @@ struct Open {
     root: Root,
     file: Option<Growing>,
     story: Story,
+    /// The directories that were made for a journal that was not there before; none for one that was.
+    made: Option<Vec<PathBuf>>,
 }
 
 impl Journal {
     /// Opens the journal, making it and its directory if they are not there. A torn last line is cut off first.
     ///
     /// # Errors
-    /// The disk refuses, or the journal cannot be followed. Nothing else has been touched then.
+    /// The disk refuses, or the journal cannot be followed. Nothing has been touched then: what was made for a new journal is removed again.
     pub fn open(root: &Root) -> anyhow::Result<Journal> {
+        settle(root)?;
+        let made = files::missing_directories(&root.at(layout::OUR_STATE));
+        Journal::open_or_make(root, &made).inspect_err(|_| remove_empty(&made))
+    }
+
+    fn open_or_make(root: &Root, made: &[PathBuf]) -> anyhow::Result<Journal> {
         let directory = root.at(layout::OUR_STATE);
         let missing = place::directory_objects_below(root, Path::new(layout::JOURNAL));
         files::make_directories(directory.parent().unwrap_or(&directory), 0o755)?;
@@ -46,11 +54,24 @@ impl Journal {
             files::place(&path, text.as_bytes(), 0o600, None)?;
             story = Story::read(text.as_bytes())?;
         }
-        let mut file = Growing::open(&path)?;
-        if whole > 0 && whole < text.len() {
+        let is_new = whole == 0;
+        let mut file = Growing::open(&path).inspect_err(|_| drop(is_new.then(|| files::remove_file(&path))))?;
+        if !is_new && whole < text.len() {
             file.cut(whole as u64)?;
         }
-        Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story }))))
+        let made = is_new.then(|| made.to_vec());
+        Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story, made }))))
+    }
+
+    /// Nothing has been done: removes a journal that was not there before, so that no trace is left.
+    pub fn abandon(&self) {
+        let mut open = self.lock();
+        if let Some(made) = open.made.take() {
+            open.file = None;
+            // What cannot be removed is found by the next uninstall.
+            let _ = files::remove_file(&open.root.at(layout::JOURNAL));
+            remove_empty(&made);
+        }
     }
 
     /// What the journal comes to so far.
@@ -105,6 +126,25 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Open> {
         // A panic while the lock was held has not left the file torn: a record is written by one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run that was killed, perhaps with its journal gone already, may have changed what is not on disk yet. The next one finds that done and does not do
+/// it again, so it must be durable before the journal calls anything done.
+fn settle(root: &Root) -> Result<(), files::Error> {
+    for top in layout::TOPS {
+        let top = root.resolved(top);
+        if top.is_dir() {
+            files::sync_file_system(&top)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes directories again as far as nothing is in them.
+fn remove_empty(made: &[PathBuf]) {
+    for directory in made.iter().rev() {
+        let _ = files::remove_empty_directory(directory);
     }
 }
 

@@ -22,5 +22,10 @@ pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()
         files::give_tree(&real, uid)?;
     }
     site.label(&[&real]);
-    Ok(files::sync_directory(&real)?)
+    // One that an earlier install left has files in it, which have other owners now.
+    match files::names(&real)? {
+        Some(names) if !names.is_empty() => files::sync_file_system(&real)?,
+        _ => files::sync_directory(&real)?,
+    }
+    Ok(files::sync_directory(real.parent().unwrap_or(&real))?)
 }

@@ -4,7 +4,7 @@ use super::Site;
 use crate::dcos::journal::Story;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
-use crate::system::{files, kernel};
+use crate::system::files;
 
 /// Which inode is to become live: after a kill it tells whether the exchange has happened.
 pub(crate) fn objects(site: &Site, name: &str) -> anyhow::Result<Vec<Object>> {
@@ -29,17 +29,9 @@ pub(crate) fn name(site: &Site, name: &str, story: &Story) -> anyhow::Result<()>
     if standing.is_none() {
         return Ok(files::rename(&new, &live)?);
     }
-    let directory = files::open_directory(live.parent().unwrap_or(&live))?;
-    let new_name = format!("{name}{}", layout::NEW);
-    match kernel::rename_exchange(&directory, new_name.as_ref(), &directory, name.as_ref()) {
-        Ok(()) => {
-            files::sync_directory(live.parent().unwrap_or(&live))?;
-            Ok(files::remove_tree(&new)?)
-        }
-        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => {
-            files::remove_tree(&live)?;
-            Ok(files::rename(&new, &live)?)
-        }
-        Err(error) => Err(anyhow::Error::from(error).context(format!("cannot exchange {} and {}", new.display(), live.display()))),
+    if files::exchange(&new, &live)? {
+        return Ok(files::remove_tree(&new)?);
     }
+    files::remove_tree(&live)?;
+    Ok(files::rename(&new, &live)?)
 }

@@ -37,7 +37,11 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::Package { id } => {
             files::remove_tree(&site.root.at(layout::package(id)))?;
             files::remove_tree(&site.root.at(layout::staging(id)))?;
-            files::remove_file(&site.root.at(layout::manifest(id)))?;
+            let manifest = site.root.at(layout::manifest(id));
+            files::remove_file(&manifest)?;
+            if let Some(manifests) = manifest.parent().filter(|p| p.is_dir()) {
+                files::sync_directory(manifests)?;
+            }
         }
         Object::ActiveName { name, .. } => {
             for path in [layout::active_name(name), layout::new_name(name)] {

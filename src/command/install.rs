@@ -27,7 +27,6 @@ use crate::observe::node::{Node, State};
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host};
 use crate::plan::install::{self as plan, Circumstances, Decision};
-use crate::plan::uninstall::Wish;
 use crate::preflight::report::{Check, Protection, Report};
 use crate::system::label;
 use crate::system::root::Root;
@@ -143,9 +142,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if !matches!(decision, Some(Decision::GoOn)) {
         // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
         let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
-        journal.begin("inventory", known).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
-        journal.append(asked).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+        journal.begin("inventory", known).and_then(|()| journal.append(asked)).map_err(|error| {
+            journal.abandon();
+            Failure::from(error).leaving("nothing was changed")
+        })?;
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
@@ -153,7 +154,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
         // A live node is never taken down because a repair failed.
         Err(error) if node.receipt.is_some() => Err(unrepaired(error, request.role)),
-        Err(error) => Err(give_up(error, &site, &journal).await),
+        Err(error) => Err(give_up(error, &site, &journal, world).await),
     }
 }
 
@@ -205,12 +206,11 @@ async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveS
 }
 
 /// The install failed: the node becomes as it was, and what was verified is kept for the next try.
-pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal) -> Failure {
+pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal, world: &World) -> Failure {
     let exit = if matches!(error, action::Error::Integrity { .. }) { Exit::Integrity } else { Exit::Failed };
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
-    let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
-    match uninstall::carry_out(site, journal, wish).await {
+    match uninstall::turn_round(site, journal, world.now()).await {
         Ok(kept) => {
             let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
             let state = if kept == 0 {

@@ -67,7 +67,7 @@ async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, at_boot: b
         tries_left -= 1;
         match install::carry_out(&intent, site, journal, here, world).await {
             Ok(()) => return Ok(Outcome::Installed(Box::new(install::finished(intent, site, here).await))),
-            Err(error @ action::Error::Integrity { .. }) => return Err(install::give_up(error, site, journal).await),
+            Err(error @ action::Error::Integrity { .. }) => return Err(install::give_up(error, site, journal, world).await),
             Err(error) if tries_left == 0 || matches!(error, action::Error::Interrupted) => {
                 let exit = if matches!(error, action::Error::Interrupted) { Exit::Interrupted } else { Exit::Failed };
                 return Err(Failure::new(exit, error)

@@ -90,7 +90,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let site = world.site(None)?;
     let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
-    ask(&journal, &node, wish, world.now()).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    ask(&journal, &node, wish, world.now()).map_err(|error| {
+        journal.abandon();
+        Failure::from(error).leaving("nothing was changed")
+    })?;
     carry_out(&site, &journal, wish).await.map_err(|error| match error {
         action::Error::Interrupted => {
             Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
@@ -111,6 +114,16 @@ fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result
         journal.append(Record::Asked { at, intent })?;
     }
     Ok(())
+}
+
+/// Undoes an install that failed. The journal says so first: killed in the middle, the node goes on to be clean, and does not take for done what is
+/// half undone.
+pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> action::Result<Vec<Object>> {
+    let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
+    let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
+    let asked = journal.append(Record::Asked { at, intent });
+    asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
+    carry_out(site, journal, wish).await
 }
 
 /// Undoes everything in the journal's inventory. Returns what is kept.

@@ -39,6 +39,8 @@ pub const SETUP_UNIT: &str = "/etc/systemd/system/dcos-setup.service";
 pub const SETUP_LINK: &str = "/etc/systemd/system/multi-user.target.wants/dcos-setup.service";
 /// Our own directory under `/opt`.
 pub const OUR_OPT: &str = "/opt/dcos-node";
+/// Below these lies all that an install makes; each may be a file system of its own.
+pub const TOPS: [&str; 3] = ["/etc", "/opt", "/var/lib"];
 /// The binary that recovers: outside `/opt/mesosphere`, so that nothing there is needed for it.
 pub const OUR_BINARY: &str = "/opt/dcos-node/bin/dcos-node";
 /// Journal, receipt and manifests; mode 0700.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Plan;
 use crate::action::Action;
 use crate::dcos::layout;
-use crate::dcos::receipt::Object;
+use crate::dcos::receipt::{Before, Object};
 
 /// What goes and what stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,11 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     }
     if wish.live && !units.is_empty() {
         plan.then(Action::Stop { units: units.to_vec() });
+    }
+    if wish.keep_packages {
+        // The last step of the install may have written it. While packages are kept the rest of our records stay, and it would say that the node is installed.
+        let receipt = Object::File { path: layout::RECEIPT.into(), sha256: String::new(), before: Before::Absent };
+        plan.then(Action::Undo { object: receipt });
     }
     let (directories, things): (Vec<&Object>, Vec<&Object>) = rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
     for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {

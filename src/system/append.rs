@@ -13,6 +13,8 @@ use super::files::Error;
 pub struct Growing {
     file: File,
     path: PathBuf,
+    /// Where the file was to be cut after a write that failed, and could not be.
+    torn_at: Option<u64>,
 }
 
 impl Growing {
@@ -41,8 +43,9 @@ impl Growing {
     }
 
     fn with(options: &OpenOptions, path: &Path) -> Result<Growing, Error> {
-        let file = options.open(path).map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
-        Ok(Growing { file, path: path.to_owned() })
+        let opened = fault::point(Effect::Open, path).and_then(|()| options.open(path));
+        let file = opened.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
+        Ok(Growing { file, path: path.to_owned(), torn_at: None })
     }
 
     /// Cuts off everything after so many bytes, durably.
@@ -50,20 +53,33 @@ impl Growing {
     /// # Errors
     /// The disk refuses.
     pub fn cut(&mut self, length: u64) -> Result<(), Error> {
-        let cut = self.file.set_len(length).and_then(|()| self.file.sync_all());
+        let cut = fault::point(Effect::Write, &self.path)
+            .and_then(|()| self.file.set_len(length))
+            .and_then(|()| fault::point(Effect::Sync, &self.path))
+            .and_then(|()| self.file.sync_all());
         cut.map_err(|source| Error { operation: "cut the torn end off", path: self.path.clone(), source })
     }
 
     /// Adds these bytes by one call; they are on disk when this returns.
     ///
     /// # Errors
-    /// The disk refuses; what was added of them is not known.
+    /// The disk refuses. A full one may have taken a part, which is cut off again, at the latest before the next bytes are added: what follows a torn
+    /// part could not be read.
     pub fn add_durably(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(length) = self.torn_at {
+            self.cut(length)?;
+            self.torn_at = None;
+        }
+        let length = self.file.metadata().map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?.len();
         let added = fault::point(Effect::Write, &self.path)
             .and_then(|()| self.file.write_all(bytes))
             .and_then(|()| fault::point(Effect::Sync, &self.path))
-            .and_then(|()| self.file.sync_data());
-        added.map_err(|source| Error { operation: "add to", path: self.path.clone(), source })
+            .and_then(|()| self.file.sync_data())
+            .inspect(|()| fault::told(bytes));
+        added.map_err(|source| {
+            self.torn_at = self.cut(length).is_err().then_some(length);
+            Error { operation: "add to", path: self.path.clone(), source }
+        })
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! The feature `faults` makes them real; without it they are nothing, and the released program has no trace of them. A test records an undisturbed
 //! run with `DCOS_NODE_FAULTS_RECORD=FILE` (a line an effect: what, on which object) and addresses one point of it with
-//! `DCOS_NODE_FAULT='ACTION EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. ACTION is `kill`, or the error that the effect ends in.
+//! `DCOS_NODE_FAULT='ACTION EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. Several lines are several faults. ACTION is
+//! `kill`, the error that the effect ends in (`ENOSPC`, `EIO`, `EROFS`, `EMFILE`), or `silence`: no answer ever comes. An error of a call is an error of
+//! D-Bus, that of a job is a failed job.
 
 #[cfg(not(feature = "faults"))]
 use std::ffi::OsStr;
-#[cfg(not(feature = "faults"))]
 use std::io;
 
 /// What is about to be done to the outside.
@@ -16,9 +17,11 @@ pub enum Effect {
     Open,
     /// Bytes are written.
     Write,
-    /// Something is made durable.
+    /// A file or directory is made durable.
     Sync,
-    /// A name is changed.
+    /// All of a file system is made durable.
+    SyncFileSystem,
+    /// A name is changed: `OLD -> NEW`, or `OLD <-> NEW` where two names are exchanged.
     Rename,
     /// A link is made.
     Link,
@@ -32,8 +35,17 @@ pub enum Effect {
     Spawn,
     /// A piece of a body is received.
     Receive,
+    /// It is asked what is mounted, or where another file system begins.
+    Mounts,
     /// systemd is asked.
     Call,
+    /// The end of a job of systemd is awaited.
+    Job,
+}
+
+/// Whether the error of a fault point stands for an answer that never comes.
+pub fn is_silence(error: &io::Error) -> bool {
+    cfg!(feature = "faults") && error.kind() == io::ErrorKind::TimedOut
 }
 
 /// Passes a fault point. Without the feature `faults` this is nothing.
@@ -46,6 +58,11 @@ pub fn point(_effect: Effect, _object: impl AsRef<OsStr>) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes into the record which text was added to a file, for those who judge the order of effects. Without the feature `faults` this is nothing.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn told(_text: &[u8]) {}
+
 /// How many workers a test wants; none without the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
@@ -54,7 +71,7 @@ pub fn workers() -> Option<usize> {
 }
 
 #[cfg(feature = "faults")]
-pub use real::{point, workers};
+pub use real::{point, told, workers};
 
 #[cfg(feature = "faults")]
 mod real {
@@ -73,7 +90,7 @@ mod real {
     /// What a test asked for, read once.
     struct Wish {
         record: Option<Mutex<File>>,
-        fault: Option<Fault>,
+        faults: Vec<Fault>,
         seen: Mutex<HashMap<String, u32>>,
     }
 
@@ -88,12 +105,25 @@ mod real {
     fn wish() -> Wish {
         let record =
             std::env::var_os("DCOS_NODE_FAULTS_RECORD").and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
-        let fault = std::env::var("DCOS_NODE_FAULT").ok().and_then(|text| {
-            let mut words = text.splitn(4, ' ');
-            let (action, effect, nth, object) = (words.next()?, words.next()?, words.next()?, words.next()?);
-            Some(Fault { action: action.to_owned(), address: format!("{effect} {object}"), nth: nth.parse().ok()? })
-        });
-        Wish { record: record.map(Mutex::new), fault, seen: Mutex::default() }
+        let faults = std::env::var("DCOS_NODE_FAULT").unwrap_or_default().lines().filter_map(fault).collect();
+        Wish { record: record.map(Mutex::new), faults, seen: Mutex::default() }
+    }
+
+    fn fault(line: &str) -> Option<Fault> {
+        let mut words = line.splitn(4, ' ');
+        let (action, effect, nth, object) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        Some(Fault { action: action.to_owned(), address: format!("{effect} {object}"), nth: nth.parse().ok()? })
+    }
+
+    fn record(wish: &Wish, line: &str) {
+        if let Some(record) = &wish.record {
+            let _ = writeln!(record.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
+        }
+    }
+
+    /// Writes a line into the record that begins with `#` and is no effect.
+    pub fn told(text: &[u8]) {
+        record(WISH.get_or_init(wish), &format!("# {}", String::from_utf8_lossy(text).trim_end()));
     }
 
     /// Passes a fault point.
@@ -103,16 +133,14 @@ mod real {
     pub fn point(effect: Effect, object: impl AsRef<OsStr>) -> io::Result<()> {
         let wish = WISH.get_or_init(wish);
         let address = format!("{effect:?} {}", object.as_ref().to_string_lossy());
-        if let Some(record) = &wish.record {
-            let _ = writeln!(record.lock().unwrap_or_else(PoisonError::into_inner), "{address}");
-        }
-        let Some(fault) = wish.fault.as_ref().filter(|fault| fault.address == address) else { return Ok(()) };
-        let mut seen = wish.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = seen.entry(address).or_default();
-        *times += 1;
-        if *times != fault.nth {
+        record(wish, &address);
+        if !wish.faults.iter().any(|fault| fault.address == address) {
             return Ok(());
         }
+        let mut seen = wish.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = seen.entry(address.clone()).or_default();
+        *times += 1;
+        let Some(fault) = wish.faults.iter().find(|fault| fault.address == address && fault.nth == *times) else { return Ok(()) };
         match fault.action.as_str() {
             "kill" => {
                 let _ = kill(Pid::this(), Signal::SIGKILL);
@@ -123,6 +151,7 @@ mod real {
             "ENOSPC" => Err(Errno::ENOSPC.into()),
             "EROFS" => Err(Errno::EROFS.into()),
             "EMFILE" => Err(Errno::EMFILE.into()),
+            "silence" => Err(Errno::ETIMEDOUT.into()),
             _ => Err(Errno::EIO.into()),
         }
     }

@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AT_FDCWD;
+
 use super::fault::{self, Effect};
 use super::kernel;
 
@@ -150,7 +152,7 @@ pub fn sync_directory(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// The disk refuses.
 pub fn sync_file_system(path: &Path) -> Result<(), Error> {
-    passing(Effect::Sync, "make durable the file system of", path)?;
+    passing(Effect::SyncFileSystem, "make durable the file system of", path)?;
     File::open(path).and_then(|file| kernel::sync_filesystem(file.as_fd())).naming("make durable the file system of", path)
 }
 
@@ -182,10 +184,7 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
         file.sync_all().naming("make durable", &staging)?;
         rename(&staging, path)
     })();
-    if written.is_err() {
-        let _ = fs::remove_file(&staging);
-    }
-    written
+    written.inspect_err(|_| drop(remove_file(&staging)))
 }
 
 /// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.
@@ -197,9 +196,7 @@ pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     remove_file(&staging)?;
     passing(Effect::Link, "create the link", &staging)?;
     symlink(target, &staging).naming("create the link", &staging)?;
-    rename(&staging, path).inspect_err(|_| {
-        let _ = fs::remove_file(&staging);
-    })
+    rename(&staging, path).inspect_err(|_| drop(remove_file(&staging)))
 }
 
 /// Makes a symbolic link where nothing stands, without making it durable: for trees that are synced as a whole.
@@ -216,9 +213,23 @@ pub fn link(path: &Path, target: &Path) -> Result<(), Error> {
 /// # Errors
 /// The kernel refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    passing(Effect::Rename, "rename to its final name", from)?;
+    let names = format!("{} -> {}", from.display(), to.display());
+    fault::point(Effect::Rename, names).naming("rename to its final name", from)?;
     fs::rename(from, to).naming("rename to its final name", from)?;
     sync_directory(parent(to))
+}
+
+/// Exchanges two names of one directory in one step, and makes the directory durable; false where this kernel or file system cannot.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn exchange(a: &Path, b: &Path) -> Result<bool, Error> {
+    fault::point(Effect::Rename, format!("{} <-> {}", a.display(), b.display())).naming("exchange", a)?;
+    match kernel::rename_exchange(AT_FDCWD, a, AT_FDCWD, b) {
+        Ok(()) => sync_directory(parent(b)).map(|()| true),
+        Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => Ok(false),
+        Err(e) => Err(e).naming("exchange", a),
+    }
 }
 
 /// Makes a directory and its missing parents, each with the mode given and durable. Returns those that were made, outermost first.
@@ -273,6 +284,11 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// Any reason but that it is not empty, in use as a mount point, or not there.
 pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
+    match names(path)? {
+        Some(names) if !names.is_empty() => return Ok(false),
+        None if !exists(path) => return Ok(true),
+        _ => {}
+    }
     passing(Effect::Remove, "remove the directory", path)?;
     match fs::remove_dir(path) {
         Ok(()) => sync_directory(parent(path)).map(|()| true),
@@ -305,6 +321,7 @@ fn mounted(path: &Path) -> Error {
 }
 
 fn device_of(path: &Path) -> Result<Option<u64>, Error> {
+    passing(Effect::Mounts, "look at", path)?;
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata.dev())),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),

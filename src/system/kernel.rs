@@ -11,8 +11,6 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::fault::{self, Effect};
-
 /// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
 pub const TIME_ERROR: i32 = libc::TIME_ERROR;
 
@@ -57,7 +55,6 @@ pub fn clock_state() -> io::Result<ClockReading> {
 ///
 /// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
 pub fn rename_exchange(a_directory: impl AsFd, a: &Path, b_directory: impl AsFd, b: &Path) -> io::Result<()> {
-    fault::point(Effect::Rename, a)?;
     renameat2(a_directory, a, b_directory, b, libc::RENAME_EXCHANGE)
 }
 

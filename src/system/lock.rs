@@ -13,6 +13,8 @@ use nix::errno::Errno;
 use nix::sys::signal;
 use nix::unistd::Pid;
 
+use super::fault::{self, Effect};
+
 /// Who holds a lock, as the file's text tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -72,6 +74,7 @@ impl Lock {
     /// exist. Programs that are run meanwhile do not inherit the lock (`O_CLOEXEC`).
     pub fn acquire(path: &Path, content: &Holder) -> Result<Self, Error> {
         let failed = |operation| move |source| Error::Io { operation, path: path.to_owned(), source };
+        fault::point(Effect::Open, path).map_err(failed("open"))?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -90,6 +93,7 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         let text = content.to_text();
+        fault::point(Effect::Write, path).map_err(failed("write"))?;
         file.set_permissions(Permissions::from_mode(0o600))
             .and_then(|()| file.set_len(0))
             .and_then(|()| file.write_all_at(text.as_bytes(), 0))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
+use super::fault::{self, Effect};
 use super::{files, kernel, seal};
 
 /// A mounted file system.
@@ -38,11 +39,13 @@ pub struct Left {
 /// The table cannot be read.
 pub fn all(proc: &Path) -> Result<Vec<Mount>, files::Error> {
     let path = proc.join("self/mountinfo");
+    let failed = |source| files::Error { operation: "read", path: path.clone(), source };
+    fault::point(Effect::Mounts, &path).map_err(failed)?;
     // All that a sealed process sees is read-only and its own, which tells nothing of the machine.
     let before = seal::mounts_before().filter(|_| proc == Path::new("/proc")).map(|text| text.as_bytes().to_vec());
     match before.map_or_else(|| files::read(&path, 64 << 20), |text| Ok(Some(text)))? {
         Some(text) => Ok(text.split(|b| *b == b'\n').filter_map(mount).collect()),
-        None => Err(files::Error { operation: "read", path, source: io::ErrorKind::NotFound.into() }),
+        None => Err(failed(io::ErrorKind::NotFound.into())),
     }
 }
 
@@ -98,8 +101,8 @@ pub fn nearest(path: &Path) -> PathBuf {
 /// # Errors
 /// The file system does not say.
 pub fn left(path: &Path) -> Result<Left, files::Error> {
-    let status =
-        statvfs(path).map_err(|e| files::Error { operation: "ask the file system of", path: path.to_owned(), source: e.into() })?;
+    let status = fault::point(Effect::Mounts, path).and_then(|()| Ok(statvfs(path)?));
+    let status = status.map_err(|source| files::Error { operation: "ask the file system of", path: path.to_owned(), source })?;
     let inodes = (status.files() > 0).then_some(status.files_free());
     Ok(Left { bytes: status.blocks_free().saturating_mul(status.fragment_size()), inodes })
 }

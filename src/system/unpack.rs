@@ -286,7 +286,7 @@ impl Writer<'_> {
         }
         zeros(&mut hasher, member.size - at);
         progress(member.size - at);
-        file.set_len(member.size).map_err(failed("set the length of"))?;
+        fault::point(Effect::Write, path).and_then(|()| file.set_len(member.size)).map_err(failed("set the length of"))?;
         Ok(hasher.finalize().into())
     }
 }

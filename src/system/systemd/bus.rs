@@ -164,9 +164,9 @@ impl Bus {
         R: DeserializeOwned + Type,
     {
         let Ask { member: named, object, limit, again } = ask;
-        fault::point(Effect::Call, member).map_err(|error| {
-            Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(named, object)
-        })?;
+        if let Err(error) = fault::point(Effect::Call, format!("{named} {object}")) {
+            return Err(self.disturbed(&error, ask).await);
+        }
         let mut last = None;
         let attempts = async {
             loop {
@@ -206,6 +206,16 @@ impl Bus {
             Ok(answer) => answer,
             Err(_) => Err(last.unwrap_or_else(|| Error::Deadline { member: named, object: object.to_owned(), limit })),
         }
+    }
+
+    /// How a call ends at which a test wants a fault. Without the feature `faults` this is never called.
+    async fn disturbed(&self, error: &std::io::Error, ask: Ask<'_>) -> Error {
+        let Ask { member, object, limit, .. } = ask;
+        if fault::is_silence(error) {
+            sleep(limit).await;
+            return Error::Deadline { member, object: object.to_owned(), limit };
+        }
+        Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(member, object)
     }
 
     async fn queue(&self, kind: JobKind, unit: &str) -> Result<Job, Error> {
@@ -336,6 +346,13 @@ impl Systemd for Bus {
     }
 
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
+        match fault::point(Effect::Job, &job.unit) {
+            Ok(()) => {}
+            Err(error) if fault::is_silence(&error) => {
+                return Err(self.disturbed(&error, Ask { limit, ..self.ask("wait", &job.unit) }).await);
+            }
+            Err(_) => return Ok(JobResult::Failed),
+        }
         match timeout(limit, self.wait_at_leisure(job)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline { member: "wait", object: job.unit.clone(), limit }),

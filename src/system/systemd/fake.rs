@@ -2,7 +2,8 @@
 //!
 //! It does what systemd 252 does on a real machine in the cases that callers depend on: a unit or link that came after
 //! the unit was loaded counts after a reload only; bad, masked and absent units are refused with systemd's own names.
-//! Jobs end at once, except those of a unit that never answers.
+//! Jobs end at once, except those of a unit that never answers. Calls and jobs pass the same fault points as those of the real one; there,
+//! silence is a deadline that has passed already.
 
 mod memory;
 mod unit_file;
@@ -17,6 +18,7 @@ pub use self::memory::{Behaviour, Call};
 use self::unit_file::{directory, find, link_target};
 use super::error::Refusal;
 use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
+use crate::system::fault::{self, Effect};
 
 /// The members and properties in use that systemd 219 has (`src/core/dbus-manager.c` of that version).
 const IN_219: &[&str] = &[
@@ -47,6 +49,11 @@ impl Fake {
         Fake { root: root.into(), memory: Mutex::new(Memory::default()) }
     }
 
+    /// For the program itself, when a test wants it to work on a directory as if that were a machine that runs: `DCOS_NODE_FAULT_SYSTEMD` is set.
+    pub fn wished(root: &Path) -> Option<Fake> {
+        std::env::var_os("DCOS_NODE_FAULT_SYSTEMD").map(|_| Fake::new(root))
+    }
+
     /// What `unit` does from its next start on.
     pub fn behave(&self, unit: &str, behaviour: Behaviour) {
         self.lock().behaviours.insert(unit.to_owned(), behaviour);
@@ -73,6 +80,12 @@ impl Fake {
 
     /// Records the call, and refuses what systemd 219 lacks where that is asked for.
     fn record(&self, member: &'static str, object: &str) -> Result<MutexGuard<'_, Memory>, Error> {
+        fault::point(Effect::Call, format!("{member} {object}")).map_err(|error| {
+            if fault::is_silence(&error) {
+                return Error::Deadline { member, object: object.to_owned(), limit: Duration::ZERO };
+            }
+            Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(member, object)
+        })?;
         let mut memory = self.lock();
         memory.calls.push(Call { member, object: object.to_owned() });
         if memory.only_219 && !IN_219.contains(&member) {
@@ -201,6 +214,13 @@ impl Systemd for Fake {
     }
 
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
+        match fault::point(Effect::Job, &job.unit) {
+            Ok(()) => {}
+            Err(error) if fault::is_silence(&error) => {
+                return Err(Error::Deadline { member: "wait", object: job.unit.clone(), limit });
+            }
+            Err(_) => return Ok(JobResult::Failed),
+        }
         let number = job.path.rsplit('/').next().and_then(|number| number.parse::<usize>().ok());
         let result = number.and_then(|number| self.lock().jobs.get(number)?.1.clone());
         match result {

@@ -161,6 +161,7 @@ impl<'a> Tree<'a> {
 
     /// Removes a file or an empty directory, to make place for a later member of that name.
     fn remove(&mut self, path: &Path) -> Result<(), Error> {
+        passing(Effect::Remove, "replace", path)?;
         let (parent, name) = self.parent(path)?;
         let result = match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::EISDIR | Errno::EPERM) => unlinkat(parent, name, UnlinkatFlags::RemoveDir),
@@ -190,6 +191,7 @@ impl<'a> Tree<'a> {
             let parent = self.open.last().map_or(self.root, |(_, directory)| directory.as_fd());
             let directory = match openat(parent, names[depth], DIRECTORY, Mode::empty()) {
                 Err(Errno::ENOENT) => {
+                    passing(Effect::Directory, "make the parent of", path)?;
                     mkdirat(parent, names[depth], MEANWHILE).map_err(|error| Error::write("make the parent of", path, error))?;
                     self.implied.push(names[..=depth].iter().collect());
                     openat(parent, names[depth], DIRECTORY, Mode::empty())
