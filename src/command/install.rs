@@ -119,7 +119,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let report = preflight::check(&check_request(request), world, &node, Some(&source), &offered).await?;
     if report.blocking().next().is_some() {
-        return Err(stopped_by(report));
+        return Err(preflight::stopped_by(report));
     }
     let (build, settings) = readable(offered)?;
     if request.require_digests {
@@ -138,14 +138,15 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;
     }
-    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
     if !matches!(decision, Some(Decision::GoOn)) {
         // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
         let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
-        journal.begin("inventory", known).and_then(|()| journal.append(asked)).map_err(|error| {
+        let begun = journal.reserve().and_then(|()| journal.begin("inventory", known)).and_then(|()| journal.append(asked));
+        begun.map_err(|error| {
             journal.abandon();
-            Failure::from(error).leaving("nothing was changed")
+            uninstall::without_journal(error)
         })?;
     }
     let here = circumstances(world, &intent, request.follow).await;
@@ -202,15 +203,28 @@ async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveS
         ActiveSet::new(packages, role).map_err(|problems| anyhow::anyhow!(join(&problems)))
     });
     let set = read.await.map_err(anyhow::Error::from).and_then(|set| set);
-    set.map_err(|source| action::Error::Integrity { what: "the packages of this build cannot be active together".into(), source })
+    let unfit = |why: anyhow::Error| Unfit(format!("{why:#}"));
+    set.map_err(|why| action::Error::Integrity {
+        what: "the packages of this build cannot be active together".into(),
+        source: unfit(why).into(),
+    })
 }
+
+/// Packages that are whole but do not fit together. Which of them is wrong is not known, so that none is kept: the server is asked again for all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unfit(String);
 
 /// The install failed: the node becomes as it was, and what was verified is kept for the next try.
 pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal, world: &World) -> Failure {
-    let exit = if matches!(error, action::Error::Integrity { .. }) { Exit::Integrity } else { Exit::Failed };
+    let (exit, cure) = match &error {
+        action::Error::Integrity { .. } => (Exit::Integrity, "put the right archives on the server, then run the same command again"),
+        _ => (Exit::Failed, "remove the cause and run the same command again"),
+    };
+    let keep_packages = !matches!(&error, action::Error::Integrity { source, .. } if source.is::<Unfit>());
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
-    match uninstall::turn_round(site, journal, world.now()).await {
+    match uninstall::turn_round(site, journal, world.now(), keep_packages).await {
         Ok(kept) => {
             let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
             let state = if kept == 0 {
@@ -218,11 +232,11 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
             } else {
                 format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)")
             };
-            Failure::new(exit, error).leaving(state).cured_by("remove the cause and run the same command again")
+            Failure::new(exit, error).leaving(state).cured_by(cure)
         }
         Err(second) => Failure::new(exit, error)
             .leaving(format!("the node could not be made as it was: {:#}", anyhow::Error::from(second)))
-            .cured_by("dcos-node uninstall makes it clean; the same install command goes on"),
+            .cured_by("remove the cause; then the same command installs, and dcos-node uninstall makes the node clean"),
     }
 }
 
@@ -384,17 +398,9 @@ fn check_request(request: &Request) -> preflight::Request {
 
 async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
     match preflight::run(&check_request(request), world).await {
-        Ok(report) => stopped_by(report),
+        Ok(report) => preflight::stopped_by(report),
         Err(failure) => failure,
     }
-}
-
-fn stopped_by(report: Report) -> Failure {
-    let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
-    let text = format!("this node is not ready: {}", blocking.join(", "));
-    let cure = report.blocking().next().and_then(|c| c.cure.clone());
-    let failure = Failure::new(Exit::Preflight, anyhow::anyhow!(text)).leaving("nothing was changed");
-    Failure { cure, report: Some(Box::new(report)), ..failure }
 }
 
 fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
@@ -423,6 +429,11 @@ fn interrupted(role: Role) -> Failure {
         .cured_by(format!("dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"))
 }
 
+/// The first of them, and how many there are besides: two packages that hold the same files have hundreds.
 fn join<T: ToString>(problems: &[T]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let mut texts: Vec<String> = problems.iter().take(8).map(ToString::to_string).collect();
+    if problems.len() > texts.len() {
+        texts.push(format!("and {} more", problems.len() - texts.len()));
+    }
+    texts.join("; ")
 }

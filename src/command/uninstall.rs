@@ -8,7 +8,7 @@ use super::preflight::protection;
 use super::{Failure, World};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
-use crate::action::{self, Action, Site};
+use crate::action::{self, Action, Site, fetch};
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
@@ -57,6 +57,12 @@ pub fn data(world: &World) -> Result<Vec<(PathBuf, u64)>, Failure> {
     sizes.collect::<Result<_, _>>().map_err(|e| Failure::new(Exit::Failed, e))
 }
 
+/// The journal cannot be begun, so nothing is.
+pub(super) fn without_journal(error: anyhow::Error) -> Failure {
+    let cure = format!("see that {} can be written and its file system has room, then run the same command again", layout::OUR_STATE);
+    Failure::from(error).leaving("nothing was changed").cured_by(cure)
+}
+
 /// Uninstalls.
 ///
 /// # Errors
@@ -89,10 +95,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Ok(Outcome { changed: false, kept: kept(world), foreign: foreign(&node), plan, protection: protection() });
     }
     let site = world.site(None)?;
-    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let journal = Journal::open(&world.root).map_err(without_journal)?;
+    // On a full disk too: what is removed makes room.
+    let _ = journal.reserve();
     ask(&journal, &node, wish, world.now()).map_err(|error| {
         journal.abandon();
-        Failure::from(error).leaving("nothing was changed")
+        without_journal(error)
     })?;
     carry_out(&site, &journal, wish).await.map_err(|error| match error {
         action::Error::Interrupted => {
@@ -118,8 +126,8 @@ fn ask(journal: &Journal, node: &Node, wish: Wish, at: String) -> anyhow::Result
 
 /// Undoes an install that failed. The journal says so first: killed in the middle, the node goes on to be clean, and does not take for done what is
 /// half undone.
-pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> action::Result<Vec<Object>> {
-    let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
+pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String, keep_packages: bool) -> action::Result<Vec<Object>> {
+    let wish = Wish { purge_data: false, keep_packages, live: site.systemd.is_some() };
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
@@ -131,6 +139,12 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish) -> act
     let failed = |source| action::Error::Failed { what: "cannot look at the node".into(), source };
     let root = site.root.clone();
     let node = tokio::task::spawn_blocking(move || Node::look(&root)).await.map_err(anyhow::Error::from).and_then(|n| n).map_err(failed)?;
+    if wish.keep_packages {
+        // What is kept is whole: a package that was only begun goes.
+        let begun = journal.story().objects.into_iter().filter(|o| matches!(o, Object::Package { id } if !fetch::is_whole(site, id)));
+        let undo: Vec<_> = begun.map(|object| vec![Action::Undo { object }]).collect();
+        run_actions(&undo, site, journal, 1).await?;
+    }
     let inventory = journal.story().objects;
     let plan = plan::uninstall(&inventory, &units(&node, &inventory), wish);
     // A stop of the run that failed is no stop of the undoing.

@@ -37,6 +37,12 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {
         plan.then(Action::Undo { object: (*object).clone() });
     }
+    if wish.keep_packages {
+        // A failed install takes back the state directories that it made. What a unit has written there since is data, and stays.
+        for path in things.iter().filter_map(|o| made_state_directory(o)) {
+            plan.then(Action::Undo { object: Object::Directory { path: path.to_owned() } });
+        }
+    }
     if wish.live {
         for path in layout::MADE_BY_UNITS {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
@@ -81,6 +87,13 @@ fn goes(object: &Object, wish: Wish) -> bool {
         // Purged as whole trees, below; kept otherwise.
         Object::StateDirectory { .. } => false,
         _ => true,
+    }
+}
+
+fn made_state_directory(object: &Object) -> Option<&Path> {
+    match object {
+        Object::StateDirectory { path, made: true } => Some(path),
+        _ => None,
     }
 }
 
