@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod http_server;
+pub mod image;
 pub mod node;
 pub mod tls;
 pub mod tree;
