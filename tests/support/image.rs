@@ -78,7 +78,7 @@ impl Image {
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        let mut command = Command::new(super::node::binary());
         command.args(arguments).arg("--root").arg(self.path()).env_remove("http_proxy").stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
