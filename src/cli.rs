@@ -3,18 +3,20 @@
 mod fetching;
 mod publish;
 mod quantity;
+mod texts;
 mod waiting;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall, wait};
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
+use texts::{completions, manual};
 use waiting::TypedWaiting;
 
 /// A command line, understood.
@@ -426,27 +428,6 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Completions { shell } => Command::Print(completions(shell)),
         TypedCommand::Man => Command::Print(manual()),
     }
-}
-
-fn completions(shell: clap_complete::Shell) -> String {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Typed::command(), "dcos-node", &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// The manual page of the program and of every subcommand, one after another.
-fn manual() -> String {
-    let mut text = Vec::new();
-    let mut command = Typed::command();
-    command.build();
-    let render = |command: &clap::Command, text: &mut Vec<u8>| clap_mangen::Man::new(command.clone()).render(text);
-    let pages = std::iter::once(&command).chain(command.get_subcommands());
-    for page in pages {
-        if render(page, &mut text).is_err() {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]

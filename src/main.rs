@@ -8,9 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
-use dcos_node::command::{
-    Failure, World, adopt, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, wait, world,
-};
+use dcos_node::command::{Failure, World, adopt, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, world};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::paint::Paint;
@@ -111,7 +109,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
         Command::Install(request, wish) => {
             let world = world().await;
             let outcome = install::run(request, &world).await?;
-            wait::after_install(outcome, *wish, &world).await.map(Value::Install)
+            install::and_wait(outcome, *wish, &world).await.map(Value::Install)
         }
         Command::Fetch(request) => fetch::run(request, &world().await).await.map(Value::Fetch),
         Command::Preflight { request, strict } => {

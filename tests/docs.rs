@@ -187,7 +187,7 @@ fn full_uninstall() -> Value {
     let plan = vec![Preview { key: String::new(), text: String::new() }];
     json!(uninstall::Outcome {
         changed: true,
-        kept: vec!["/".into()],
+        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", effect: Some("") }],
         foreign: vec![String::new()],
         report: Some(report),
         plan,

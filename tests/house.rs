@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     // What was typed becomes a request of a command.
     ("cli", &["command", "dcos"]),
     // What is printed, and nothing that does anything.
-    ("output", &["command", "preflight", "plan", "observe::node", "observe::services", "dcos"]),
+    ("output", &["command", "preflight", "plan", "observe::node", "observe::readiness", "observe::services", "dcos"]),
     ("command", &["plan", "preflight", "observe", "action", "dcos", "system"]),
     ("plan", &["action", "observe", "dcos"]),
     ("preflight", &["observe", "dcos"]),

@@ -20,7 +20,9 @@ use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Ob
 use crate::system::unpack::{Entry, Kind};
 use crate::system::{digest, files};
 use delivery::{Order, Whole, deliver};
-use kept::{is_whole, kept};
+use kept::kept;
+
+pub(crate) use kept::is_whole;
 
 pub use delivery::Damaged;
 

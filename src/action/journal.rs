@@ -13,6 +13,9 @@ use crate::system::append::Growing;
 use crate::system::files;
 use crate::system::root::Root;
 
+/// More than the records of any install and its undoing: some hundred objects, each named a few times.
+const ROOM: u32 = 1 << 20;
+
 /// The journal of one node, open for appending. Clones write to the same file.
 #[derive(Clone, Debug)]
 pub struct Journal(Arc<Mutex<Open>>);
@@ -74,6 +77,16 @@ impl Journal {
         }
     }
 
+    /// Takes room for all that a run and its undoing may add, so that a disk that fills up meanwhile cannot stop the undoing.
+    ///
+    /// # Errors
+    /// There is not so much room.
+    pub fn reserve(&self) -> anyhow::Result<()> {
+        let mut open = self.lock();
+        let file = open.file.as_mut().context("the journal is closed")?;
+        Ok(file.reserve(ROOM)?)
+    }
+
     /// What the journal comes to so far.
     pub fn story(&self) -> Story {
         self.lock().story.clone()
@@ -112,6 +125,10 @@ impl Journal {
             text.push_str(&line(&Record::Begin { key: "kept".into(), objects: keep })?);
         }
         let path = open.root.at(layout::JOURNAL);
+        if let Some(file) = &mut open.file {
+            // On a full disk the shorter journal takes the room that this one does not need any more.
+            let _ = file.release();
+        }
         files::place(&path, text.as_bytes(), 0o600, None)?;
         open.file = Some(Growing::open(&path)?);
         open.story = Story::read(text.as_bytes())?;

@@ -10,6 +10,9 @@ use crate::dcos::layout;
 use crate::system::files;
 use crate::system::systemd::{self, Job, JobResult, Systemd};
 
+/// How often a restart is asked for whose answer is lost.
+const TRIES: u32 = 5;
+
 fn of(site: &Site) -> anyhow::Result<&dyn Systemd> {
     site.systemd.as_deref().context("systemd does not run here")
 }
@@ -19,7 +22,15 @@ pub(crate) async fn reload(site: &Site) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn restart(site: &Site, unit: &str) -> anyhow::Result<()> {
-    let job = of(site)?.restart(unit).await?;
+    let mut tries_left = TRIES;
+    let job = loop {
+        tries_left -= 1;
+        match of(site)?.restart(unit).await {
+            // A systemd that started itself anew meanwhile may have dropped it. A second restart does no harm that the first one did not.
+            Err(systemd::Error::Disconnected { .. }) if tries_left > 0 => {}
+            asked => break asked?,
+        }
+    };
     match of(site)?.wait(&job, Duration::from_secs(90)).await {
         Ok(JobResult::Done) => Ok(()),
         Ok(other) => {

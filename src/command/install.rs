@@ -1,10 +1,10 @@
 //! `dcos-node install ROLE`: the main job.
 
+mod outcome;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use super::preflight::{self, Offered};
 use super::{Failure, World, adopt, fetching, pkgpanda_swap, uninstall};
@@ -22,15 +22,16 @@ use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Skip};
 use crate::dcos::role::Role;
-use crate::dcos::settings::{Settings, Version};
+use crate::dcos::settings::Settings;
 use crate::observe::node::{Node, State};
-use crate::observe::services::{self, UnitReport};
 use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision};
-use crate::preflight::report::{Check, Protection, Report};
-use crate::system::label;
-use crate::system::root::Root;
+use crate::preflight::report::{Check, Report};
+use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
+
+pub(super) use outcome::finished;
+pub use outcome::{Outcome, and_wait};
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -62,43 +63,6 @@ pub struct Request {
     /// From where else, how fast and how many at once.
     pub fetching: Fetching,
 }
-
-/// How the node is now.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// Whether anything was changed.
-    pub changed: bool,
-    /// Some units failed although the target is active.
-    pub degraded: bool,
-    /// What the node is.
-    pub role: Role,
-    /// Which DC/OS.
-    pub version: Option<Version>,
-    /// Where it came from.
-    pub bootstrap_url: String,
-    /// The bootstrap id of the build.
-    pub bootstrap_id: String,
-    /// The package list of the build.
-    pub package_list_id: String,
-    /// How many packages are active.
-    pub packages: usize,
-    /// Units that are not well (yet).
-    pub units: Vec<UnitReport>,
-    /// With `--wait`: how far the node has come.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ready: Option<super::wait::Arrived>,
-    /// What is left for later: the first boot of an image, a restart of journald.
-    pub left: Vec<String>,
-    /// With `--dry-run`: what would be done.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub plan: Vec<Preview>,
-    /// With `--dry-run`: how it was kept from changing the node.
-    #[serde(flatten)]
-    pub protection: Protection,
-}
-
-/// What an unprivileged run cannot do.
-const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first boot of this image sees to them";
 
 /// Installs.
 ///
@@ -134,7 +98,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let report = preflight::check(&check_request(request), world, &node, Some(source), &offered).await?;
     if report.blocking().next().is_some() {
-        return Err(stopped_by(report));
+        return Err(preflight::stopped_by(report));
     }
     let (build, settings) = fetching::readable(offered)?;
     fetching::check_digests(request.require_digests, &build)?;
@@ -158,15 +122,20 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Some(_) if !matches!(decision, Some(Decision::FinishUninstall)) => node.snapshot().cloned(),
         _ => Some(snapshot::look(&world.root, site.systemd.as_deref()).await),
     };
-    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
     if !matches!(decision, Some(Decision::GoOn)) {
         // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
         let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
         let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
-        let seen = snapshot.map_or(Ok(()), |snapshot| journal.append(Record::Snapshot { snapshot: Box::new(snapshot) }));
-        seen.and_then(|()| journal.begin("inventory", known)).and_then(|()| journal.append(asked)).map_err(|error| {
+        let seen = |snapshot| journal.append(Record::Snapshot { snapshot: Box::new(snapshot) });
+        let begun = journal
+            .reserve()
+            .and_then(|()| snapshot.map_or(Ok(()), seen))
+            .and_then(|()| journal.begin("inventory", known))
+            .and_then(|()| journal.append(asked));
+        begun.map_err(|error| {
             journal.abandon();
-            Failure::from(error).leaving("nothing was changed")
+            uninstall::without_journal(error)
         })?;
     }
     let here = circumstances(world, &intent, request.follow).await;
@@ -223,15 +192,28 @@ async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveS
         ActiveSet::new(packages, role).map_err(|problems| anyhow::anyhow!(join(&problems)))
     });
     let set = read.await.map_err(anyhow::Error::from).and_then(|set| set);
-    set.map_err(|source| action::Error::Integrity { what: "the packages of this build cannot be active together".into(), source })
+    let unfit = |why: anyhow::Error| Unfit(format!("{why:#}"));
+    set.map_err(|why| action::Error::Integrity {
+        what: "the packages of this build cannot be active together".into(),
+        source: unfit(why).into(),
+    })
 }
+
+/// Packages that are whole but do not fit together. Which of them is wrong is not known, so that none is kept: the server is asked again for all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unfit(String);
 
 /// The install failed: the node becomes as it was, and what was verified is kept for the next try.
 pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal, world: &World) -> Failure {
-    let exit = if matches!(error, action::Error::Integrity { .. }) { Exit::Integrity } else { Exit::Failed };
+    let (exit, cure) = match &error {
+        action::Error::Integrity { .. } => (Exit::Integrity, "put the right archives on the server, then run the same command again"),
+        _ => (Exit::Failed, "remove the cause and run the same command again"),
+    };
+    let keep_packages = !matches!(&error, action::Error::Integrity { source, .. } if source.is::<Unfit>());
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
-    match uninstall::turn_round(site, journal, world.now()).await {
+    match uninstall::turn_round(site, journal, world.now(), keep_packages).await {
         Ok(ended) if !ended.report.residue.is_empty() => {
             let left: Vec<&str> = ended.report.residue.iter().map(|item| item.what.as_str()).collect();
             Failure::new(exit, error)
@@ -245,11 +227,11 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
             } else {
                 format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)")
             };
-            Failure::new(exit, error).leaving(state).cured_by("remove the cause and run the same command again")
+            Failure::new(exit, error).leaving(state).cured_by(cure)
         }
         Err(second) => Failure::new(exit, error)
             .leaving(format!("the node could not be made as it was: {:#}", anyhow::Error::from(second)))
-            .cured_by("dcos-node uninstall makes it clean; the same install command goes on"),
+            .cured_by("remove the cause; then the same command installs, and dcos-node uninstall makes the node clean"),
     }
 }
 
@@ -265,62 +247,6 @@ pub(super) async fn circumstances(world: &World, intent: &InstallIntent, follow:
     }
 }
 
-/// The end of an install that went well: how the units are.
-pub(super) async fn finished(intent: InstallIntent, site: &Site, here: Circumstances) -> Outcome {
-    let mut outcome = outcome(&intent, true);
-    if !here.privileged {
-        outcome.left.push(FIRST_BOOT.into());
-    }
-    if plan::leaves_journald(&intent, here) {
-        outcome.left.push("the journald setting: it applies at the next boot".into());
-    }
-    if !here.live && label::is_configured(&site.root) {
-        outcome.left.push("SELinux labels: put an empty file /.autorelabel into the image, so that its first boot sets them".into());
-    }
-    if let (Some(systemd), true) = (&site.systemd, intent.start) {
-        let root = site.root.clone();
-        let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
-        let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
-        match services::look(systemd.as_ref(), &wanted).await {
-            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
-            Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
-        }
-    }
-    outcome
-}
-
-async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
-    outcome.degraded = services::is_degraded(&reports);
-    reports.retain(|r| r.condition != services::Condition::Well);
-    let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&root, &mut reports);
-        reports
-    });
-    outcome.units = with_logs.await.unwrap_or_default();
-}
-
-fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
-    outcome_of(intent.role, &intent.build, intent.version.clone(), changed)
-}
-
-fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool) -> Outcome {
-    Outcome {
-        changed,
-        degraded: false,
-        role,
-        version,
-        bootstrap_url: build.url.clone(),
-        bootstrap_id: build.bootstrap_id.clone(),
-        package_list_id: build.package_list_id.clone(),
-        packages: build.active().len(),
-        units: Vec::new(),
-        ready: None,
-        left: Vec::new(),
-        plan: Vec::new(),
-        protection: preflight::protection(),
-    }
-}
-
 /// The same role and build stand already: nothing is touched, nothing restarted. A receipt that is older than what stands is brought up to it.
 async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) -> Result<Outcome, Failure> {
     if !request.dry_run {
@@ -328,15 +254,6 @@ async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) 
     }
     let outcome = outcome_of(request.role, &build, node.version.clone(), false);
     Ok(with_units(Outcome { packages: node.active.len(), ..outcome }, node, world).await)
-}
-
-async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
-    if let Some(Ok(systemd)) = &world.systemd
-        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
-    {
-        set_units(&mut outcome, reports, world.root.clone()).await;
-    }
-    outcome
 }
 
 /// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was finished.
@@ -420,17 +337,9 @@ fn check_request(request: &Request) -> preflight::Request {
 
 async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
     match preflight::run(&check_request(request), world).await {
-        Ok(report) => stopped_by(report),
+        Ok(report) => preflight::stopped_by(report),
         Err(failure) => failure,
     }
-}
-
-fn stopped_by(report: Report) -> Failure {
-    let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
-    let text = format!("this node is not ready: {}", blocking.join(", "));
-    let cure = report.blocking().next().and_then(|c| c.cure.clone());
-    let failure = Failure::new(Exit::Preflight, anyhow::anyhow!(text)).leaving("nothing was changed");
-    Failure { cure, report: Some(Box::new(report)), ..failure }
 }
 
 fn unrepaired(error: action::Error, role: Role) -> Failure {
@@ -445,6 +354,11 @@ fn interrupted(role: Role) -> Failure {
         .cured_by(format!("dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"))
 }
 
+/// The first of them, and how many there are besides: two packages that hold the same files have hundreds.
 fn join<T: ToString>(problems: &[T]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let mut texts: Vec<String> = problems.iter().take(8).map(ToString::to_string).collect();
+    if problems.len() > texts.len() {
+        texts.push(format!("and {} more", problems.len() - texts.len()));
+    }
+    texts.join("; ")
 }

@@ -149,3 +149,17 @@ pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
     let facts = Facts { host: &host, node, settings: &settings, build: None, role, live, reset_identity: false };
     preflight::judge(&facts, &[])
 }
+
+/// The end of a command that a check stops.
+pub(super) fn stopped_by(report: Report) -> Failure {
+    let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
+    let text = format!("this node is not ready: {}", blocking.join(", "));
+    let cure = report.blocking().next().and_then(|c| c.cure.clone());
+    // Of several the report tells.
+    let error = match report.blocking().next().filter(|_| blocking.len() == 1) {
+        Some(only) => anyhow::anyhow!(only.found.clone()).context(text),
+        None => anyhow::anyhow!(text),
+    };
+    let failure = Failure::new(Exit::Preflight, error).leaving("nothing was changed");
+    Failure { cure, report: Some(Box::new(report)), ..failure }
+}

@@ -9,7 +9,7 @@ use super::preflight::protection;
 use super::{Failure, World, in_use};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
-use crate::action::{self, Action, Site};
+use crate::action::{self, Action, Site, fetch};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
@@ -27,7 +27,6 @@ use crate::plan::network;
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
-
 use crate::system::files;
 
 pub use crate::observe::data::Data;
@@ -87,6 +86,12 @@ pub async fn data(world: &World) -> Result<Vec<Data>, Failure> {
     Ok(data::look(&world.root, &node))
 }
 
+/// The journal cannot be begun, so nothing is.
+pub(super) fn without_journal(error: anyhow::Error) -> Failure {
+    let cure = format!("see that {} can be written and its file system has room, then run the same command again", layout::OUR_STATE);
+    Failure::from(error).leaving("nothing was changed").cured_by(cure)
+}
+
 /// Uninstalls.
 ///
 /// # Errors
@@ -126,10 +131,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return nothing_changed(plan::uninstall(&all, &units, wish).preview());
     }
     let site = world.site(None, &Fetching::default())?;
-    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let journal = Journal::open(&world.root).map_err(without_journal)?;
+    // On a full disk too: what is removed makes room.
+    let _ = journal.reserve();
     ask(&journal, inventory, &node, wish, world.now()).map_err(|error| {
         journal.abandon();
-        Failure::from(error).leaving("nothing was changed")
+        without_journal(error)
     })?;
     let ended = carry_out(&site, &journal, wish, &foreign).await.map_err(|error| match error {
         action::Error::Interrupted => {
@@ -196,8 +203,8 @@ fn ask(journal: &Journal, inventory: Vec<Object>, node: &Node, wish: Wish, at: S
 
 /// Undoes an install that failed. The journal says so first: killed in the middle, the node goes on to be clean, and does not take for done what is
 /// half undone.
-pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> action::Result<Ended> {
-    let wish = Wish { purge_data: false, keep_packages: true, live: site.systemd.is_some() };
+pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String, keep_packages: bool) -> action::Result<Ended> {
+    let wish = Wish { purge_data: false, keep_packages, live: site.systemd.is_some() };
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
@@ -209,6 +216,12 @@ pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String) -> ac
 /// if nothing is left that should be gone: a retry needs them.
 pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreign: &[Foreign]) -> action::Result<Ended> {
     let before = journal.story().snapshot;
+    if wish.keep_packages {
+        // What is kept is whole: a package that was only begun goes.
+        let begun = journal.story().objects.into_iter().filter(|o| matches!(o, Object::Package { id } if !fetch::is_whole(site, id)));
+        let undo: Vec<_> = begun.map(|object| vec![Action::Undo { object }]).collect();
+        run_actions(&undo, site, journal, 1).await?;
+    }
     let inventory = journal.story().objects;
     let units = units(&inventory);
     // A stop of the run that failed is no stop of the undoing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Failure, World, install, preflight};
+use super::{Failure, World, preflight};
 use crate::dcos::event::{Event, Watched};
 use crate::dcos::exit::Exit;
 use crate::dcos::layout;
@@ -72,20 +72,6 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
         }
         tokio::time::sleep(STEP.min(wish.limit.saturating_sub(began.elapsed()))).await;
     }
-}
-
-/// Waits for what an install has brought about, if that is wished for.
-///
-/// # Errors
-/// As the wait itself; the install stands.
-pub async fn after_install(outcome: install::Outcome, wish: Option<Wish>, world: &World) -> Result<install::Outcome, Failure> {
-    let Some(wish) = wish.filter(|_| outcome.plan.is_empty()) else { return Ok(outcome) };
-    let arrived = until(wish, world).await?;
-    let node = world.node().await?;
-    let units = look(&node, world, Level::Started).await?.units;
-    let degraded = services::is_degraded(&units);
-    let units = units.into_iter().filter(|unit| unit.condition != Condition::Well).collect();
-    Ok(install::Outcome { ready: Some(arrived), units, degraded, ..outcome })
 }
 
 /// What one look saw.

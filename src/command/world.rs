@@ -82,7 +82,13 @@ impl World {
                     .leaving("nothing was changed")
                     .cured_by("wait until it has ended; dcos-node status tells how far it is")
             }
-            lock::Error::Io { .. } => Failure::new(Exit::Failed, error).leaving("nothing was changed"),
+            lock::Error::Io { path, .. } => {
+                let directory = path.parent().unwrap_or(path).display().to_string();
+                let besides = if self.is_live() { "" } else { ", or name another one with TMPDIR" };
+                Failure::new(Exit::Failed, error).leaving("nothing was changed").cured_by(format!(
+                    "see that the directory {directory} is there and can be written{besides}; then run the same command again"
+                ))
+            }
         })
     }
 

@@ -56,6 +56,8 @@ pub enum Condition {
 
 /// Lines of a unit that are shown.
 const LINES: usize = 3;
+/// Lines of a unit that are looked at for its own words.
+const LOOKED_AT: usize = 20;
 
 /// Judges these units.
 ///
@@ -105,8 +107,18 @@ pub fn add_logs(root: &Root, reports: &mut [UnitReport]) {
     let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
-        let lines = journald::last_lines(&directories, &report.name, LINES, None).unwrap_or_default();
-        report.log = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
+        let lines = journald::last_lines(&directories, &report.name, LOOKED_AT, None).unwrap_or_default();
+        report.log = telling(lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect());
+    }
+}
+
+/// The last lines, and among them one of the unit's own if there is any: a unit that is started again and again has its words buried under systemd's.
+fn telling(mut lines: Vec<String>) -> Vec<String> {
+    let last = lines.split_off(lines.len().saturating_sub(LINES));
+    let is_its_own = |line: &String| !line.starts_with("systemd: ");
+    match lines.into_iter().rfind(is_its_own) {
+        Some(own) if !last.iter().any(is_its_own) => std::iter::once(own).chain(last.into_iter().skip(1)).collect(),
+        _ => last,
     }
 }
 
@@ -162,5 +174,19 @@ fn how_it_ended(service: &Service) -> String {
         "signal" | "core-dump" => format!("its program was ended by signal {}", service.exec_main_status),
         "timeout" => "did not start or stop in time".into(),
         other => format!("ended with {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_words_of_a_unit_are_among_the_lines_that_are_shown() {
+        let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let buried = lines(&["sh: first", "sh: no good", "systemd: a", "systemd: b", "systemd: c"]);
+        assert_eq!(telling(buried), ["sh: no good", "systemd: b", "systemd: c"]);
+        assert_eq!(telling(lines(&["sh: one", "systemd: a", "sh: two", "systemd: b"])), ["systemd: a", "sh: two", "systemd: b"]);
+        assert_eq!(telling(lines(&["systemd: a"])), ["systemd: a"]);
     }
 }

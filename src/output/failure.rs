@@ -1,5 +1,7 @@
 //! A failure: what, why, how the node stands, and the cure.
 
+use std::io;
+
 use super::paint::Paint;
 use crate::command::Failure;
 
@@ -10,15 +12,20 @@ pub fn text(failure: &Failure, paint: Paint) -> String {
         text.push_str(&super::preflight::text(report, paint));
         text.push('\n');
     }
-    text.push_str(&format!("{} {}\n", paint.bad("error:"), failure.error));
+    text.push_str(&format!("{} {}", paint.bad("error:"), failure.error));
     let mut last = failure.error.to_string();
-    for cause in failure.error.chain().skip(1).map(ToString::to_string) {
-        // A cause that only passes its own cause on says the same words again.
-        if cause != last {
-            text.push_str(&format!("  because {cause}\n"));
+    for cause in failure.error.chain().skip(1) {
+        let words = cause.to_string();
+        match cause.is::<io::Error>() {
+            // A cause that only passes its own cause on says the same words again.
+            _ if words == last => {}
+            // The system's word says nothing without the object that it is about.
+            true => text.push_str(&format!(": {words}")),
+            false => text.push_str(&format!("\n  because {words}")),
         }
-        last = cause;
+        last = words;
     }
+    text.push('\n');
     for line in &failure.log {
         text.push_str(&format!("  log:    {}\n", super::status::shortened(line)));
     }

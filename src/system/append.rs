@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FallocateFlags, fallocate};
+
 use super::fault::{self, Effect};
 use super::files::Error;
 
@@ -46,6 +48,29 @@ impl Growing {
         let opened = fault::point(Effect::Open, path).and_then(|()| options.open(path));
         let file = opened.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
         Ok(Growing { file, path: path.to_owned(), torn_at: None })
+    }
+
+    /// Takes room on the disk for so many bytes in all, so that adding up to there cannot meet a full one. Its length stays. A file system that cannot
+    /// promise room promises none, which is no error.
+    ///
+    /// # Errors
+    /// There is not so much room.
+    pub fn reserve(&mut self, bytes: u32) -> Result<(), Error> {
+        let reserved = fault::point(Effect::Write, &self.path)
+            .and_then(|()| Ok(fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, bytes.into())?));
+        match reserved {
+            Err(e) if matches!(e.raw_os_error(), Some(nix::libc::EOPNOTSUPP | nix::libc::ENOSYS)) => Ok(()),
+            reserved => reserved.map_err(|source| Error { operation: "reserve room for", path: self.path.clone(), source }),
+        }
+    }
+
+    /// Gives back the room that [`Growing::reserve`] took and nothing has filled.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn release(&mut self) -> Result<(), Error> {
+        let length = self.file.metadata().map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?.len();
+        self.cut(length)
     }
 
     /// Cuts off everything after so many bytes, durably.

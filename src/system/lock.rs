@@ -92,12 +92,10 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
-        let text = content.to_text();
         fault::point(Effect::Write, path).map_err(failed("write"))?;
-        file.set_permissions(Permissions::from_mode(0o600))
-            .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all_at(text.as_bytes(), 0))
-            .map_err(failed("write"))?;
+        file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.set_len(0)).map_err(failed("write"))?;
+        // The lock is the kernel's, and holds without a name on a disk that is full.
+        let _ = file.write_all_at(content.to_text().as_bytes(), 0);
         Ok(Self { file })
     }
 }

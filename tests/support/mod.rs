@@ -5,6 +5,7 @@
 pub mod build;
 pub mod faults;
 pub mod http_server;
+pub mod image;
 pub mod node;
 pub mod tls;
 pub mod tree;

@@ -14,7 +14,7 @@ use crate::system::files::{self, Standing};
 const LONGEST_MANIFEST: u64 = 256 << 20;
 
 /// Whether a package has its final name and a manifest: then it was whole and durable.
-pub(super) fn is_whole(site: &Site, id: &PackageId) -> bool {
+pub(crate) fn is_whole(site: &Site, id: &PackageId) -> bool {
     site.root.resolved(layout::package(id)).is_dir() && site.root.at(layout::manifest(id)).is_file()
 }
 

@@ -139,3 +139,13 @@ async fn both_sockets_are_named_when_neither_answers() {
     let expected = ["systemd does not answer: on ", "/bus: No such file", "; on ", "/private: Connection refused"];
     assert!(expected.iter().all(|part| error.contains(part)), "{error}");
 }
+
+#[tokio::test]
+async fn a_bus_that_hangs_is_left_for_the_private_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    // Connections are taken by the kernel, and nobody ever answers.
+    let _hanging = UnixListener::bind(directory.path().join("bus")).unwrap();
+    listen(directory.path());
+    let bus = connect(&Sockets { limit: Duration::from_millis(300), ..sockets(directory.path()) }).await.unwrap();
+    assert!(bus.start("a.service").await.is_ok());
+}

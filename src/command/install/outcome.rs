@@ -1,0 +1,138 @@
+//! How a node is after an install.
+
+use serde::Serialize;
+
+use crate::action::Site;
+use crate::command::wait::{self, Arrived};
+use crate::command::{Failure, World, preflight};
+use crate::dcos::build::Build;
+use crate::dcos::journal::InstallIntent;
+use crate::dcos::level::Level;
+use crate::dcos::preview::Preview;
+use crate::dcos::role::Role;
+use crate::dcos::settings::Version;
+use crate::observe::node::Node;
+use crate::observe::services::{self, UnitReport};
+use crate::plan::install::{self as plan, Circumstances};
+use crate::preflight::report::Protection;
+use crate::system::label;
+use crate::system::root::Root;
+
+/// How the node is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// Some units failed although the target is active.
+    pub degraded: bool,
+    /// What the node is.
+    pub role: Role,
+    /// Which DC/OS.
+    pub version: Option<Version>,
+    /// Where it came from.
+    pub bootstrap_url: String,
+    /// The bootstrap id of the build.
+    pub bootstrap_id: String,
+    /// The package list of the build.
+    pub package_list_id: String,
+    /// How many packages are active.
+    pub packages: usize,
+    /// Units that are not well (yet).
+    pub units: Vec<UnitReport>,
+    /// With `--wait`: how far the node has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Arrived>,
+    /// What is left for later: the first boot of an image, a restart of journald.
+    pub left: Vec<String>,
+    /// With `--dry-run`: what would be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Preview>,
+    /// With `--dry-run`: how it was kept from changing the node.
+    #[serde(flatten)]
+    pub protection: Protection,
+}
+
+/// What an unprivileged run cannot do.
+pub(super) const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first boot of this image sees to them";
+
+/// Waits for what an install has brought about, if that is wished for.
+///
+/// # Errors
+/// As the wait itself; the install stands.
+pub async fn and_wait(outcome: Outcome, wish: Option<wait::Wish>, world: &World) -> Result<Outcome, Failure> {
+    let Some(wish) = wish.filter(|_| outcome.plan.is_empty()) else { return Ok(outcome) };
+    let arrived = wait::until(wish, world).await?;
+    let node = world.node().await?;
+    let units = wait::look(&node, world, Level::Started).await?.units;
+    let degraded = services::is_degraded(&units);
+    let units = units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
+    Ok(Outcome { ready: Some(arrived), units, degraded, ..outcome })
+}
+
+/// The end of an install that went well: how the units are.
+pub(in crate::command) async fn finished(intent: InstallIntent, site: &Site, here: Circumstances) -> Outcome {
+    let mut outcome = outcome(&intent, true);
+    if !here.privileged {
+        outcome.left.push(FIRST_BOOT.into());
+    }
+    if plan::leaves_journald(&intent, here) {
+        outcome.left.push("the journald setting: it applies at the next boot".into());
+    }
+    if !here.live && label::is_configured(&site.root) {
+        outcome.left.push("SELinux labels: put an empty file /.autorelabel into the image, so that its first boot sets them".into());
+    }
+    if let (Some(systemd), true) = (&site.systemd, intent.start) {
+        let root = site.root.clone();
+        let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
+        let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
+        match services::look(systemd.as_ref(), &wanted).await {
+            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
+            Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
+        }
+    }
+    outcome
+}
+
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
+    outcome.degraded = services::is_degraded(&reports);
+    reports.retain(|r| r.condition != services::Condition::Well);
+    let with_logs = tokio::task::spawn_blocking(move || {
+        services::add_logs(&root, &mut reports);
+        reports
+    });
+    outcome.units = with_logs.await.unwrap_or_default();
+}
+
+/// Of an intent, before anything is known of the units.
+pub(super) fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
+    outcome_of(intent.role, &intent.build, intent.version.clone(), changed)
+}
+
+/// Of a build and what it is for.
+pub(super) fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool) -> Outcome {
+    Outcome {
+        changed,
+        degraded: false,
+        role,
+        version,
+        bootstrap_url: build.url.clone(),
+        bootstrap_id: build.bootstrap_id.clone(),
+        package_list_id: build.package_list_id.clone(),
+        packages: build.active().len(),
+        units: Vec::new(),
+        ready: None,
+        left: Vec::new(),
+        plan: Vec::new(),
+        protection: preflight::protection(),
+    }
+}
+
+/// With the units that are not well.
+pub(super) async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
+    if let Some(Ok(systemd)) = &world.systemd
+        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
+    {
+        set_units(&mut outcome, reports, world.root.clone()).await;
+    }
+    outcome
+}
