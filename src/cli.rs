@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall, wait};
 use crate::dcos::role::Role;
@@ -425,8 +425,8 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),
-        TypedCommand::Completions { shell } => Command::Print(completions(shell)),
-        TypedCommand::Man => Command::Print(manual()),
+        TypedCommand::Completions { shell } => Command::Print(completions(Typed::command(), shell)),
+        TypedCommand::Man => Command::Print(manual(Typed::command())),
     }
 }
 

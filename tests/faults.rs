@@ -16,16 +16,18 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use dcos_node::action::capacity::Capacity;
 use dcos_node::action::journal::Journal;
 use dcos_node::action::run::run;
 use dcos_node::action::site::Stop;
 use dcos_node::action::{Action, Error, Site};
 use dcos_node::dcos::event::Events;
+use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::index::Artifact;
 use dcos_node::system::digest::{hex, sha256};
 use dcos_node::system::http::{Client, Options};
 use dcos_node::system::root::Root;
-use dcos_node::system::source::Source;
+use dcos_node::system::source::{Mirrors, Source};
 use support::build::{BOOTSTRAP_ARCHIVE, Build, Damage};
 use support::http_server::Server;
 use support::image::{Image, Mounted, Said, Serve};
@@ -122,7 +124,8 @@ async fn content_that_the_index_does_not_know_is_refused_however_sound_its_archi
         root: Root::new(image.path()),
         systemd: None,
         patience: Duration::from_secs(1),
-        source: Some(Source::parse(serve.url(), &client).expect("a source")),
+        source: Some(Mirrors::new(Source::parse(serve.url(), &client).expect("a source"), [])),
+        capacity: Capacity::new(&Fetching::default()),
         privileged: true,
         events: Events::to(std::sync::mpsc::channel().0),
         stop: Stop::default(),

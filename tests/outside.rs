@@ -154,6 +154,7 @@ impl Bench {
             stop: Stop::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
+            stamp: None,
         };
         let build = Build::tiny().with_node_file("/etc/systemd/journald.conf.d/dcos.conf", 0o644, "[Journal]\nRateLimitInterval=0\n");
         Bench { image, serve: Serve::of(&build), systemd, world }
@@ -176,7 +177,7 @@ impl Bench {
             follow: true,
             restart_journald: false,
             restart_docker: false,
-            preflight_only: false,
+            fetching: dcos_node::dcos::fetching::Fetching::default(),
             require_digests: false,
         };
         let ended = install::run(&request, &self.world).await;
@@ -226,7 +227,7 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
             let outcome = bench.install().await.unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
             assert!(!outcome.degraded, "{member} {manner:?}");
             bench.image.equals(&whole);
-            let status = status::run(&bench.world).await.expect("status");
+            let status = status::run(None, &bench.world).await.expect("status");
             assert_eq!(status.exit(), Exit::Done, "{member} {manner:?}: {status:?}");
             bench.uninstall().await.expect("uninstall");
             bench.image.equals(&before);

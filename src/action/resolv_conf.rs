@@ -6,6 +6,7 @@ use super::{Site, place};
 use crate::dcos::layout::{RESOLV_CONF, RESOLV_CONF_TMP};
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
+use crate::system::overwrite::overwrite;
 use crate::system::{files, immutable, mount_points};
 
 /// What DC/OS wrote is not worth keeping: it points at resolvers that go with it.
@@ -54,7 +55,7 @@ fn write_in_place(site: &Site, real: &Path, before: &Before) -> anyhow::Result<(
             Vec::new()
         }
     };
-    Ok(files::overwrite(real, &content)?)
+    Ok(overwrite(real, &content)?)
 }
 
 /// Puts back whatever stood at a path.

@@ -1,20 +1,15 @@
 //! Texts that are made from the definition of the command line.
 
-use clap::CommandFactory;
-
-use super::Typed;
-
 /// Completions for a shell.
-pub(super) fn completions(shell: clap_complete::Shell) -> String {
+pub(super) fn completions(mut command: clap::Command, shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Typed::command(), "dcos-node", &mut text);
+    clap_complete::generate(shell, &mut command, "dcos-node", &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The manual page of the program and of every subcommand, one after another.
-pub(super) fn manual() -> String {
+pub(super) fn manual(mut command: clap::Command) -> String {
     let mut text = Vec::new();
-    let mut command = Typed::command();
     command.build();
     let render = |command: &clap::Command, text: &mut Vec<u8>| clap_mangen::Man::new(command.clone()).render(text);
     let pages = std::iter::once(&command).chain(command.get_subcommands());

@@ -199,22 +199,6 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
     written.inspect_err(|_| drop(remove_file(&staging)))
 }
 
-/// Writes a file in place, for one that cannot be replaced: a mount point. In one write, padded with empty lines to the old length, so that a kill
-/// leaves no rest of the old text.
-///
-/// # Errors
-/// It is not there, or the disk refuses.
-pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), Error> {
-    passing(Effect::Write, "write", path)?;
-    let mut file = OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).naming("open", path)?;
-    let old = file.metadata().naming("look at", path)?.len();
-    let mut padded = content.to_vec();
-    padded.resize(content.len().max(usize::try_from(old).unwrap_or_default()), b'\n');
-    file.write_all(&padded).and_then(|()| file.set_len(content.len() as u64)).naming("write", path)?;
-    passing(Effect::Sync, "make durable", path)?;
-    file.sync_all().naming("make durable", path)
-}
-
 /// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.
 ///
 /// # Errors

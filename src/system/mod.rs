@@ -23,6 +23,7 @@ pub mod mountinfo;
 pub mod mounts;
 pub mod netlink;
 pub mod notify;
+pub mod overwrite;
 pub mod packet_filter;
 pub mod process;
 pub mod reach;
