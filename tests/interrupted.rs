@@ -132,7 +132,7 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     let installed = "[ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active -q dcos.target";
 
     // All packages are there: no network is needed.
-    bench.off_at("Rename 1 /opt/mesosphere/etc.new");
+    bench.off_at("Rename 1 /opt/mesosphere/etc.new -> /opt/mesosphere/etc");
     bench.server.stop();
     bench.boot();
     bench.until(installed);
