@@ -214,7 +214,7 @@ async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
     assert!(first.iter().any(|unit| unit.ends_with(".socket")) && first.iter().any(|unit| unit.ends_with(".timer")), "{stops:?}");
     assert!(then.iter().all(|unit| unit.ends_with(".service")), "what starts others is stopped before all services: {stops:?}");
     assert!(links.iter().all(|unit| stops.contains(&unit.as_str())), "{stops:?}");
-    let used = ["Reload", "ResetFailedUnit", "StopUnit"];
+    let used = ["ListUnits", "Reload", "ResetFailedUnit", "StopUnit"];
     assert_eq!(members(&calls), BTreeSet::from(used), "{calls:#?}");
 
     let undone = node.told().into_iter().find_map(|event| if let Event::Undone { text } = event { Some(text) } else { None });

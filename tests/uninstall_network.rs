@@ -204,7 +204,7 @@ fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_sin
         "kill Call 1 remove the rule ipv4 32764: from 9.0.0.0/8 lookup 42",
         "kill Call 1 remove the interface minuteman",
         "kill Call 1 remove the interface vtep2048",
-        "kill Call 1 UnsetEnvironment",
+        "kill Call 1 UnsetEnvironment NODENAME",
         "kill Write 1 /proc/sys/vm/swappiness",
     ];
     for fault in faults {

@@ -135,11 +135,19 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
             obstacles.push(obstacle(Link::Rest, Level::ClusterReady, None, "the cluster was not looked at"));
         }
     }
-    obstacles.sort_by_key(|o| (o.link, o.level));
+    // A unit that is only young is no cause of anything: it is told if there is nothing else.
+    obstacles.sort_by_key(|o| (is_young(facts, o), o.link, o.level));
     let reached = Level::ALL.into_iter().filter(|level| *level <= looked);
     let level = reached.take_while(|level| obstacles.iter().all(|o| o.level > *level)).last();
     let told = facts.cluster.as_ref().and_then(|c| c.exhibitor.as_ref()).and_then(Answer::told);
     Readiness { level, obstacles, masters: told.map(|e| e.members.clone()).unwrap_or_default() }
+}
+
+/// Active for too short a time to be trusted, and not known to have fallen.
+fn is_young(facts: &Facts, obstacle: &Obstacle) -> bool {
+    let unit = facts.units.iter().find(|unit| Some(&unit.name) == obstacle.unit.as_ref());
+    // The same unit may stand here for another reason: dcos-net, for a name that it does not answer.
+    unit.is_some_and(|u| u.condition == Condition::Well && u.restarts.unwrap_or(0) == 0 && unwell(u).as_ref() == Some(&obstacle.text))
 }
 
 fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {

@@ -5,6 +5,7 @@ use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
 use crate::system::digest;
 use crate::system::files::{self, Standing};
+use crate::system::mount_points;
 use crate::system::root::Root;
 use crate::system::systemd::Systemd;
 
@@ -53,6 +54,8 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             Some(Standing::Directory { .. }) if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) => {
                 Some(("it holds what stays", true))
             }
+            // The operator's, and empty as it was.
+            Some(Standing::Directory { .. }) if is_mount_point(&root.at(path)) => Some(("a file system is mounted there", true)),
             Some(Standing::Directory { .. }) => Some(("it is empty and still there", false)),
             _ => None,
         },
@@ -76,6 +79,11 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         }
         _ => None,
     })
+}
+
+/// Whether a file system is mounted at the path itself; a table that cannot be read tells of none.
+fn is_mount_point(path: &std::path::Path) -> bool {
+    mount_points::at_or_below(path).ok().flatten().is_some_and(|point| point.file_name() == path.file_name())
 }
 
 /// Units of DC/OS that systemd still has in memory though they have no file: running, or remembered as failed.

@@ -21,10 +21,12 @@ impl Point {
     }
 }
 
-/// The points of a record. A body comes in other pieces each time, so only its first piece is a point.
+/// The points of a record. A body comes in other pieces each time, so only its first piece is a point; what the record tells besides effects is none,
+/// nor is the lock, whose name follows from that of the image.
 pub fn points(record: &str) -> Vec<Point> {
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-    let all = record.lines().filter_map(|line| {
+    let effects = record.lines().filter(|line| !line.starts_with('#') && !line.ends_with(".lock"));
+    let all = effects.filter_map(|line| {
         let (effect, object) = line.split_once(' ')?;
         let nth = seen.entry(line).or_default();
         *nth += 1;
