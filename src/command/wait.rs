@@ -153,7 +153,7 @@ async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Fai
 
 /// What a check knows, else where to look.
 async fn cure(first: &Obstacle, log: &[String], role: Option<Role>, node: &Node, world: &World) -> String {
-    if log.iter().any(|line| line.contains("IP address was changed")) {
+    if log.iter().any(|line| ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))) {
         let role = role.map_or_else(|| "ROLE".to_owned(), |role| role.to_string());
         return format!("the address of this node changed: dcos-node uninstall, then dcos-node install {role} --reset-identity");
     }
@@ -164,7 +164,9 @@ async fn cure(first: &Obstacle, log: &[String], role: Option<Role>, node: &Node,
     };
     if !areas.is_empty() {
         let report = preflight::judge_again(world, node).await;
-        let failed = report.checks.iter().find(|c| c.verdict == Verdict::Fail && areas.iter().any(|area| c.id.starts_with(area)));
+        let known = |id: &str| node.receipt.iter().flat_map(|receipt| &receipt.skips).any(|skip| skip.check == id);
+        let mut failed = report.checks.iter().filter(|c| c.verdict == Verdict::Fail && !known(c.id));
+        let failed = failed.find(|c| areas.iter().any(|area| c.id.starts_with(area)));
         if let Some(cure) = failed.and_then(|c| c.cure.clone()) {
             return cure;
         }

@@ -104,9 +104,13 @@ impl Ensemble {
         self.serving() >= masters.max(1) && self.serving() == self.members.len() && self.leaders() == 1
     }
 
-    /// The members that do not serve.
+    /// The members that the others wait for: those that do not run, else those that run and do not serve.
     pub fn missing(&self) -> Vec<String> {
-        self.members.iter().filter(|m| m.serving != Serving::Serving).map(|m| m.host.clone()).collect()
+        let which = |wanted: &[Serving]| -> Vec<String> {
+            self.members.iter().filter(|m| wanted.contains(&m.serving)).map(|m| m.host.clone()).collect()
+        };
+        let absent = which(&[Serving::Latent, Serving::Down]);
+        if absent.is_empty() { which(&[Serving::NotServing]) } else { absent }
     }
 }
 
@@ -235,7 +239,8 @@ mod tests {
         assert!(!ensemble(&[3, 3, 1]).is_converged(3));
         assert!(!ensemble(&[3]).is_converged(3));
         assert!(!ensemble(&[]).is_converged(0));
-        assert_eq!(ensemble(&[3, 2, 1]).missing(), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(ensemble(&[2, 2, 1]).missing(), ["10.0.0.2"]);
+        assert_eq!(ensemble(&[3, 2, 3]).missing(), ["10.0.0.1"]);
         assert_eq!(Ensemble::parse(b"<html>"), None);
     }
 

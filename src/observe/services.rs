@@ -67,7 +67,8 @@ pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitRep
     let mut reports = Vec::new();
     for unit in systemd.units(names).await? {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
-        let (condition, why) = judge(&unit, service.as_ref());
+        let by_timer = unit.name.strip_suffix(".service").is_some_and(|stem| names.contains(&format!("{stem}.timer")));
+        let (condition, why) = judge(&unit, service.as_ref(), by_timer);
         let active_seconds = service.as_ref().filter(|s| s.main_pid != 0).and_then(|s| active_seconds(&unit, s));
         reports.push(UnitReport {
             steady: condition == Condition::Well && is_steady(active_seconds, service.as_ref()),
@@ -132,7 +133,8 @@ pub fn of_role(wanted: &[String]) -> Vec<String> {
     wanted.iter().cloned().chain([layout::TARGET.to_owned()]).collect()
 }
 
-fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) {
+/// `by_timer`: whether a timer of the same name starts it, again and again.
+fn judge(unit: &Unit, service: Option<&Service>, by_timer: bool) -> (Condition, Option<String>) {
     let failed = |why: String| (if units::is_auxiliary(&unit.name) { Condition::AuxiliaryFailed } else { Condition::Failed }, Some(why));
     match unit.load.as_str() {
         "loaded" => {}
@@ -146,6 +148,8 @@ fn judge(unit: &Unit, service: Option<&Service>) -> (Condition, Option<String>) 
         "active" | "reloading" => (Condition::Well, None),
         // A service behind a timer or socket rests most of the time; one that never ran is judged by what starts it.
         "inactive" if service.is_none_or(|s| s.result == "success") => (Condition::Well, None),
+        // Every few seconds, for a moment.
+        "activating" if by_timer && start_pre.is_none() && unit.sub.starts_with("start") => (Condition::Well, None),
         "activating" => match (unit.sub.as_str(), start_pre, service) {
             (_, Some(command), _) => (Condition::Converging, Some(format!("waits: {command} does not succeed yet"))),
             ("auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
