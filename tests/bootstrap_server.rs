@@ -10,10 +10,17 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dcos_node::action::site::Stop;
+use dcos_node::command::{World, preflight};
+use dcos_node::dcos::event::Events;
 use dcos_node::observe::server::{Layer, Limits, Network, Server as Seen, Validity};
+use dcos_node::preflight::report::{Report, Verdict};
+use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::http::{Client, Options};
+use dcos_node::system::root::Root;
 use dcos_node::system::source::Source;
 use support::build::{Build, Packed};
 use support::http_server::Server;
@@ -283,4 +290,61 @@ async fn a_proxy_that_catches_the_server_is_told_without_its_password() {
     assert!(!text.contains("secret"), "{text}");
     let (checks, _) = report(server.url(), &[("http_proxy", "http://127.0.0.1:9"), ("no_proxy", "10.0.0.0/8,127.0.0.0/8")]);
     assert_eq!(verdicts(&checks)[..5], ["pass", "pass", "pass", "skipped", "pass"], "{checks:#?}");
+}
+
+/// A clock that a time daemon keeps, or nobody.
+struct TestClock {
+    is_kept: bool,
+}
+
+impl Clock for TestClock {
+    fn state(&self) -> std::io::Result<ClockState> {
+        let error = if self.is_kept { Duration::from_millis(1) } else { Duration::from_secs(16) };
+        let unsynchronised = !self.is_kept;
+        Ok(ClockState { marked_bad: unsynchronised, unsynchronised, estimated_error: error, max_error: error, offset: Duration::ZERO })
+    }
+}
+
+/// What is reported by a node with this clock, which is an empty directory.
+async fn report_by_clock(url: &str, is_kept: bool) -> Report {
+    let root = tempfile::tempdir().unwrap();
+    let world = World {
+        root: Root::new(root.path()),
+        systemd: None,
+        patience: Duration::from_secs(1),
+        clock: Arc::new(TestClock { is_kept }),
+        events: Events::unheard(),
+        stop: Stop::default(),
+        command_line: "a test".to_owned(),
+        ca_file: Some(tls::file("authority.pem")),
+        stamp: None,
+    };
+    let request = preflight::Request { bootstrap_url: Some(url.to_owned()), ..preflight::Request::default() };
+    preflight::run(&request, &world).await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_is_named_as_the_cause_of_wrong_dates_and_of_a_skew() {
+    let (server, _, _directory) = serve().await;
+    let rows = [
+        (tls::in_front_of(server.url(), "future.pem"), "bootstrap.tls", Verdict::Fail, "is not valid before 2110-01-01"),
+        (tls::in_front_of(server.url(), "expired.pem"), "bootstrap.tls", Verdict::Fail, "expired at 2021-01-01"),
+        // The server lives in 1994.
+        (server.url().to_owned(), "bootstrap.clock", Verdict::Warn, "s behind"),
+    ];
+    for (url, id, verdict, words) in rows {
+        for is_kept in [true, false] {
+            let report = report_by_clock(&url, is_kept).await;
+            let check = report.checks.iter().find(|check| check.id == id).unwrap();
+            assert!(check.verdict == verdict && check.found.contains(words), "{check:#?}");
+            let cure = check.cure.as_deref().unwrap();
+            assert_eq!(
+                (cure.contains("see time.sync first"), cure.contains("this node's clock is synchronised")),
+                (!is_kept, is_kept),
+                "{cure}"
+            );
+            let blames = check.found.contains("is not to be trusted: the kernel marks the clock as bad");
+            assert_eq!(blames, !is_kept && id == "bootstrap.tls", "{check:#?}");
+        }
+    }
 }

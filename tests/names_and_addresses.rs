@@ -135,6 +135,14 @@ async fn an_address_that_changes_fails_and_a_steady_one_is_judged_by_where_it_le
 }
 
 #[tokio::test]
+async fn a_script_that_is_slow_but_ends_warns_with_its_address_and_time() {
+    let report = Bench::new().with_script(b"#!/bin/sh\nsleep 1.2\necho 192.0.2.7\n").await;
+    is(&report, "ip-detect.output", Verdict::Warn, "192.0.2.7, after ");
+    assert!(check(&report, "ip-detect.output").expected.contains("under 1 s"));
+    is(&report, "ip-detect.address", Verdict::Warn, "192.0.2.7 is on no interface");
+}
+
+#[tokio::test]
 async fn an_address_that_an_earlier_install_kept_must_be_the_same() {
     let bench = Bench::new();
     fs::create_dir_all(bench.path("var/lib/dcos/navstar")).unwrap();

@@ -13,6 +13,10 @@ mod docker;
 mod equipped;
 #[path = "preflight_machine/facts.rs"]
 mod facts;
+#[path = "preflight_machine/installation.rs"]
+mod installation;
+#[path = "preflight_machine/names.rs"]
+mod names;
 #[path = "preflight_machine/ports.rs"]
 mod ports;
 #[path = "preflight_machine/real.rs"]

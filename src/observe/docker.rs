@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::dcos::layout;
 use crate::system::http;
-use crate::system::root::Root;
 
 /// A daemon that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +57,12 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Both answers have some KiB.
 const LONGEST: u64 = 1 << 20;
 
-/// Asks the daemon at a socket of the node.
+/// Asks the daemon of this machine, by the name that the check has for its socket and not by where a link in that name leads.
 ///
 /// # Errors
 /// Why it does not answer, in one line.
-pub async fn look(root: &Root) -> Result<Engine, String> {
-    ask(&root.resolved(layout::DOCKER_SOCKET)).await
+pub async fn look() -> Result<Engine, String> {
+    ask(Path::new(layout::DOCKER_SOCKET)).await
 }
 
 /// Asks the daemon at this socket.

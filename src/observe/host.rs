@@ -157,8 +157,10 @@ async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, Strin
 
 /// Docker tells where its state is, and so which file system to look at.
 async fn docker_and_storage(root: Option<&Root>) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
-    let Some(here) = root else { return (None, None) };
-    let engine = daemon::look(here).await;
+    if root.is_none() {
+        return (None, None);
+    }
+    let engine = daemon::look().await;
     let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
     (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
 }

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::fault::{self, Effect};
@@ -38,6 +40,15 @@ const REAP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Held while a descriptor is inheritable, and by everybody who starts a program, so that only the right one inherits it.
 static STARTING: Mutex<()> = Mutex::new(());
+
+/// What becomes of a program's process group when the program itself has ended in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Left alone: who adds a user may well have woken a daemon.
+    Left,
+    /// Killed: a script that is asked a question changes nothing, and starts nothing that stays.
+    Killed,
+}
 
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,17 +139,18 @@ pub enum Error {
 /// A program that fails is not an error: see [`Output::success`]. What it leaves running in the background is left alone.
 pub async fn run(command: &Command, limit: Duration) -> Result<Output, Error> {
     let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    attend(child, std::future::ready(()), &command.program, limit, CAPTURE_LIMIT).await
+    attend(child, std::future::ready(()), &command.program, limit, CAPTURE_LIMIT, Rest::Left).await
 }
 
 /// The same for a program whose whole output is wanted, a list: up to 4 MiB of it are kept.
 pub async fn run_whole(command: &Command, limit: Duration) -> Result<Output, Error> {
     let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    attend(child, std::future::ready(()), &command.program, limit, FLOOD as usize).await
+    attend(child, std::future::ready(()), &command.program, limit, FLOOD as usize, Rest::Left).await
 }
 
 /// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and with the one argument, that its first line
-/// names. Otherwise as [`run`].
+/// names. Otherwise as [`run`], but nothing of its process group outlives it: what it leaves in the background is killed. Only a child that made
+/// a session or a group of its own (`setsid`) gets away.
 ///
 /// The interpreter reads the text from an inherited pipe, `/dev/fd/N`, so `/proc` must be mounted. The script's `$0` is that name.
 pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Duration) -> Result<Output, Error> {
@@ -154,7 +166,7 @@ pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Durati
     let feed = async move {
         let _ = sender.write_all(text).await;
     };
-    attend(child, feed, &interpreter, limit, CAPTURE_LIMIT).await
+    attend(child, feed, &interpreter, limit, CAPTURE_LIMIT, Rest::Killed).await
 }
 
 /// The file that `program` means: itself if it has a slash, else the first executable one in the directories of `path` (as in `$PATH`).
@@ -193,7 +205,14 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
 }
 
 /// Stays with a started program until it ends or must be killed.
-async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path, limit: Duration, keep: usize) -> Result<Output, Error> {
+async fn attend(
+    mut child: Child,
+    feed: impl Future<Output = ()>,
+    program: &Path,
+    limit: Duration,
+    keep: usize,
+    rest: Rest,
+) -> Result<Output, Error> {
     let started = Instant::now();
     let mut group = Group::of(&child);
     let (stdout_pipe, stderr_pipe) = (child.stdout.take(), child.stderr.take());
@@ -207,15 +226,14 @@ async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path
         let ended = timeout(limit, async {
             loop {
                 tokio::select! {
-                    status = child.wait() => break status,
+                    end = group.leader_ends() => break end,
                     () = &mut streams, if !streams_ended => streams_ended = true,
                 }
             }
         })
         .await;
-        if let Ok(Ok(_)) = ended {
+        if let Ok(Ok(())) = ended {
             duration = started.elapsed();
-            group.release();
             if !streams_ended {
                 // What was written until then has been captured, whether or not the stream ends.
                 let _ = timeout(OUTPUT_GRACE, streams).await;
@@ -225,9 +243,17 @@ async fn attend(mut child: Child, feed: impl Future<Output = ()>, program: &Path
     };
     stdout.trim(keep);
     stderr.trim(keep);
+    let unwaited = |source| Error::Wait { program: program.to_owned(), source };
     match ended {
-        Ok(Ok(status)) => Ok(Output { status: status.code(), signal: status.signal(), stdout, stderr, duration }),
-        Ok(Err(source)) => Err(Error::Wait { program: program.to_owned(), source }),
+        Ok(Ok(())) => {
+            if rest == Rest::Killed {
+                group.kill();
+            }
+            group.release();
+            let status = child.wait().await.map_err(unwaited)?;
+            Ok(Output { status: status.code(), signal: status.signal(), stdout, stderr, duration })
+        }
+        Ok(Err(source)) => Err(unwaited(source)),
         Err(_) => {
             drop(group);
             // If it cannot die, the runtime goes on reaping in the background.
@@ -245,6 +271,24 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
     }
 
+    /// Returns when the child has ended, and does not reap it: until then no other process or group can have its number.
+    async fn leader_ends(&self) -> io::Result<()> {
+        let Some(leader) = self.0 else { return Ok(()) };
+        // Listened to before the first look, so that no end is missed.
+        let mut ends = signal(SignalKind::child())?;
+        while waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)? == WaitStatus::StillAlive {
+            ends.recv().await;
+        }
+        Ok(())
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.0 {
+            // The group is gone already, or it will be.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+
     /// Once the child has been waited for, its number may come to mean another group.
     fn release(&mut self) {
         self.0 = None;
@@ -253,10 +297,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // The group is gone already, or it will be.
-            let _ = killpg(group, Signal::SIGKILL);
-        }
+        self.kill();
     }
 }
 

@@ -133,11 +133,13 @@ fn ill_behaved_scripts(node: &Node) {
     }
     // What was killed for its time was killed with its children. `-x` spares the shell that asks.
     node.shell("for i in $(seq 100); do pgrep -xf 'sleep 471[12]' || exit 0; sleep 0.1; done; exit 1").succeeds();
-    // Who leaves a child behind has told the address all the same, and holds nobody up.
+    // Who leaves a child behind has told the address all the same, and holds nobody up; the child goes with the script.
     is_right(node, &format!("#!/bin/sh\nsleep 4713 &\necho {OWN}\n"));
+    node.shell("for i in $(seq 100); do pgrep -xf 'sleep 4713' || exit 0; sleep 0.1; done; exit 1").succeeds();
 }
 
-/// Answers on port 53 of three addresses, over UDP and TCP: never, with SERVFAIL, and late. Holds that port of IPv6 too.
+/// Answers on port 53 of four addresses, over UDP and TCP: never, with SERVFAIL, late and with no address, and with one for a single name. Holds that
+/// port of IPv6 too.
 const NAME_SERVERS: &str = r#"use strict; use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
 my (%kind, $set); $SIG{CHLD} = 'IGNORE';
 sub listener { my ($family, $type, $name, $kind) = @_;
@@ -145,13 +147,19 @@ sub listener { my ($family, $type, $name, $kind) = @_;
     $type == SOCK_STREAM and (listen($socket, 9) or die "listen: $!");
     $kind{fileno $socket} = [$socket, $type, $kind]; vec($set, fileno $socket, 1) = 1;
 }
-for (['127.0.0.11', 'silent'], ['127.0.0.12', 'fails'], ['127.0.0.13', 'slow']) {
+for (['127.0.0.11', 'silent'], ['127.0.0.12', 'fails'], ['127.0.0.13', 'slow'], ['127.0.0.14', 'knows']) {
     my ($address, $kind) = @$_;
     listener(AF_INET, $_, pack_sockaddr_in(53, inet_aton($address)), $kind) for SOCK_DGRAM, SOCK_STREAM;
 }
 listener(AF_INET6, $_, pack_sockaddr_in6(53, inet_pton(AF_INET6, '::1')), 'silent') for SOCK_DGRAM, SOCK_STREAM;
 open(my $ready, '>', '/run/name-servers'); close($ready);
 sub answer { my ($query, $kind) = @_;
+    if ($kind eq 'knows') {
+        my $question = substr($query, 12, index($query, "\0", 12) - 12 + 5);
+        my ($code, $address) = $question !~ /^\x04boot\x07example\0/ ? (3, '') : $question !~ /\0\x01\0\x01$/ ? (0, '')
+            : (0, "\xc0\x0c" . pack('nnNn', 1, 1, 60, 4) . inet_aton('10.77.0.1'));
+        return substr($query, 0, 2) . pack('CCn4', 0x85, 0x80 | $code, 1, $address ? 1 : 0, 0, 0) . $question . $address;
+    }
     select(undef, undef, undef, 1.3) if $kind eq 'slow';
     substr($query, 2, 1) |= "\x80"; substr($query, 3, 1) = $kind eq 'fails' ? "\x82" : "\x80"; $query;
 }
@@ -193,13 +201,18 @@ fn name_servers_of_a_node_are_told_apart_and_whoever_holds_port_53_is_named() {
         assert!(found.contains(words), "no {words:?}: {resolvers:#}");
     }
     let pid = node.run(&["systemctl", "show", "-p", "MainPID", "--value", "name-servers"]);
-    let by = format!("perl (pid {}, name-servers.service) at 127.0.0.11 and 127.0.0.12 and 127.0.0.13 and ::1", pid.stdout().trim());
+    let by = format!(
+        "perl (pid {}, name-servers.service) at 127.0.0.11 and 127.0.0.12 and 127.0.0.13 and 127.0.0.14 and ::1",
+        pid.stdout().trim()
+    );
     let ports = check(&report, "ports.free");
     assert!(ports["verdict"] == "fail" && ports["cure"].as_str().unwrap().contains("name-servers.service"), "{ports:#}");
     for protocol in ["tcp", "udp"] {
         let words = format!("53/{protocol} (dcos-net) is held by {by}");
         assert!(ports["found"].as_str().unwrap().contains(&words), "no {words:?}: {ports:#}");
     }
+
+    names_that_only_this_node_or_nobody_knows(&node, &server);
 
     // The classic script's flag prints the same report, fails as it did, and changes nothing.
     let only = ["dcos-node", "install", "-p", "slave", "--bootstrap-url", server.url()];
@@ -209,6 +222,24 @@ fn name_servers_of_a_node_are_told_apart_and_whoever_holds_port_53_is_named() {
     let skips = [&only[..], node::LACKS].concat();
     node.run(&skips).succeeds().stdout_has("pass  ports.free").stdout_lacks("actions");
     assert!(!node.has("/opt/mesosphere") && !node.has("/var/lib/dcos-node"));
+}
+
+/// The resolvers of the build answer that the server's name has no address, or nothing; those of the node know it, and not the node's own name.
+fn names_that_only_this_node_or_nobody_knows(node: &Node, server: &Server) {
+    node.shell("rm -f /etc/resolv.conf && echo nameserver 127.0.0.14 >/etc/resolv.conf").succeeds();
+    let own = node.run(&["hostname"]).stdout().trim().to_owned();
+    let url = server.url().replace(Server::NAME, "boot.example");
+    let is = |id: &str, verdict: &str, words: &str| {
+        let check = check(&node.run(&["dcos-node", "preflight", "slave", "--json", "--bootstrap-url", &url]).json(), id);
+        assert!(check["verdict"] == verdict && check["found"].as_str().is_some_and(|found| found.contains(words)), "{words:?}: {check:#}");
+    };
+    is("dns.bootstrap", "warn", "boot.example is 10.77.0.1; but the resolvers of the build do not know it");
+    is("dns.hostname", "warn", &format!("cannot resolve {own}: there is no such name"));
+    node.shell(&format!("echo 10.77.0.1 boot.example >>/etc/hosts; echo {OWN} {own} >>/etc/hosts")).succeeds();
+    is("dns.bootstrap", "pass", "boot.example is 10.77.0.1");
+    is("dns.hostname", "pass", &format!("{own} is {OWN}"));
+    node.shell(&format!("sed -i 's/^{OWN} /10.77.0.99 /' /etc/hosts")).succeeds();
+    is("dns.hostname", "warn", "10.77.0.99, which is no address of this node");
 }
 
 fn kept_identity(node: &Node, server: &Server) {

@@ -1,6 +1,8 @@
 //! A real node: ports that are really held, and file systems that are really full.
 
-use crate::support::node::{self, Node};
+use crate::support::build::Build;
+use crate::support::node::{self, Node, Server};
+use crate::support::tree::Snapshot;
 
 /// Listens on two TCP ports of IPv4, and on one of UDP and IPv6 each.
 const SQUATTER: &str = r#"
@@ -40,6 +42,7 @@ fn ports_and_file_systems_of_a_real_node_are_seen_as_they_are() {
     says(&node, "master", "storage.packages", "pass", &["left"]);
     says(&node, "master", "machine.architecture", "pass", &["x86_64"]);
     says(&node, "master", "services.dnsmasq", "pass", &["not running"]);
+    says(&node, "master", "docker.reachable", "fail", &["there is no /var/run/docker.sock"]);
 
     node.write("/opt/squatter.pl", SQUATTER);
     node.run(&["systemd-run", "--unit=squatter", "perl", "/opt/squatter.pl"]).succeeds();
@@ -62,4 +65,48 @@ fn ports_and_file_systems_of_a_real_node_are_seen_as_they_are() {
         says(&node, "master", "storage.noexec", if options.contains("noexec") { "fail" } else { "pass" }, &[]);
         node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
     }
+}
+
+#[test]
+fn an_unknown_stops_an_install_only_where_nobody_may_skip_the_check() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory for the build");
+    Build::tiny().pack(directory.path());
+    let server = Server::serving(directory.path());
+    let node = Node::boot("unknown").knowing(&server);
+    node.install_binary();
+    let install = |fault: &str| {
+        let words = ["env", fault, "dcos-node", "install", "slave", "--no-start", "--json", "--bootstrap-url", server.url()];
+        node.run(&[&words, node::LACKS].concat())
+    };
+    let verdict = |report: &serde_json::Value, id: &str| {
+        let checks = report["checks"].as_array().expect("checks");
+        let check = checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("{id} is not in {report:#}"));
+        (check["verdict"].clone(), check["skippable"].clone(), check["found"].to_string())
+    };
+
+    // Without the table of mounts, which two looks read, nothing of storage can be judged, and one of these checks cannot be skipped.
+    let places = ["/opt", "/etc", "/var/lib"].map(|path| Snapshot::of(&node.inside(path)));
+    let stopped = install("DCOS_NODE_FAULT=EIO Mounts 1 /proc/self/mountinfo\nEIO Mounts 2 /proc/self/mountinfo");
+    stopped.exits_with(3).stderr_has("this node is not ready: storage.writable").stderr_has("nothing was changed");
+    let report = &stopped.json()["preflight"];
+    for (id, skippable) in [("storage.writable", false), ("storage.state", true), ("storage.noexec", true)] {
+        let (verdict, can_be_skipped, found) = verdict(report, id);
+        assert!(verdict == "unknown" && can_be_skipped == skippable && found.contains("mountinfo"), "{id}: {verdict} {found}");
+    }
+    for (before, path) in places.iter().zip(["/opt", "/etc", "/var/lib"]) {
+        let mut changed = Snapshot::of(&node.inside(path)).changes_since(before);
+        changed.retain(|change| !change.contains("/systemd"));
+        assert!(changed.is_empty(), "{path} is not as it was:\n{}", changed.join("\n"));
+    }
+
+    // One of another place stops nothing.
+    let fault = "DCOS_NODE_FAULT=EIO Mounts 1 /var";
+    let report = node.run(&["env", fault, "dcos-node", "preflight", "slave", "--json"]).json();
+    assert_eq!(verdict(&report, "storage.state").0, "unknown");
+    assert_eq!(verdict(&report, "storage.writable").0, "pass");
+    install(fault).succeeds();
+    assert!(node.has("/opt/mesosphere/active"));
 }

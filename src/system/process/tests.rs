@@ -153,7 +153,19 @@ async fn a_script_may_be_longer_than_a_pipe_and_end_early() {
     let output = run_script(&script, &path(), LONG).await.unwrap();
     assert_eq!(output.status, Some(7));
     assert!(started.elapsed() < LONG / 2);
-    nix::sys::signal::kill(Pid::from_raw(text(&output.stdout).trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+    assert!(is_gone(text(&output.stdout).trim()).await);
+}
+
+#[tokio::test]
+async fn nothing_that_a_script_leaves_in_the_background_outlives_it() {
+    // One that holds the output, one that does not, and a child of a child; then what still writes at the end is heard all the same.
+    let script = b"#!/usr/bin/env bash\nsleep 300 & echo $!\nsleep 300 >/dev/null 2>&1 & echo $!\n(sleep 300 & echo $!)\n\
+        { sleep 0.1; echo late; } >&2 &\n";
+    let output = run_script(script, &path(), LONG).await.unwrap();
+    assert_eq!((output.status, text(&output.stdout).lines().count(), text(&output.stderr)), (Some(0), 3, "late\n"));
+    for pid in text(&output.stdout).lines() {
+        assert!(is_gone(pid).await, "{pid} is still there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
