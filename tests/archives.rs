@@ -343,7 +343,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("garbage after the end", [new().file("f", b"x").end(), b"x".to_vec()].concat(), "follows its end"),
         (
             "flipped bit",
-            new().file("f", b"x").end().iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 100)).collect(),
+            new().file("a", b"").file("f", b"x").end().iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 612)).collect(),
             "wrong check sum",
         ),
     ]

@@ -293,7 +293,7 @@ async fn what_opens_a_proxy_is_told_to_nobody_else() {
     // It fails too, in a download and before it.
     server.answer(&format!("/{}", archive_of(&tiny, "units")), 407, 99);
     let other = self::image();
-    for line in [&lines[1][..], &["fetch", "-vv", "--json", "--bootstrap-url", "http://bootstrap.example:8080/nothing"]] {
+    for line in [lines[1], &["fetch", "-vv", "--json", "--bootstrap-url", "http://bootstrap.example:8080/nothing"]] {
         let output = run_with(other.path(), &[line, &events_to].concat(), &through);
         assert!(!output.status.success());
         said += &String::from_utf8_lossy(&[output.stdout, output.stderr, fs::read(events.path()).unwrap()].concat());
