@@ -51,6 +51,7 @@ bench: setup
 # Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small.
 FUZZ_SECONDS ?= 300
 fuzz:
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
 	cd fuzz && for target in archive build_index package_metadata installer_script records; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 

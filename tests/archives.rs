@@ -1,6 +1,8 @@
 //! Decoding and unpacking: ordinary archives as GNU tar does, hostile and damaged ones not at all.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests make files and run tar")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,6 +16,7 @@ use std::process::{Command, Stdio};
 use dcos_node::system::archive::{self, Format, decode};
 use dcos_node::system::digest::sha256;
 use dcos_node::system::unpack::{Error, Kind, Names, Options, Owners, Unpacked, select, unpack};
+use support::build::{Compression, compress};
 
 const LIMIT: u64 = 80 << 20;
 
@@ -55,7 +58,7 @@ fn unpacked(archive: &[u8], into: &Path) -> Result<Unpacked, Error> {
     unpacked_with(archive, into, None, u64::MAX, u64::MAX)
 }
 
-fn unpacked_with(archive: &[u8], into: &Path, strip: Option<&str>, max_bytes: u64, max_entries: u64) -> Result<Unpacked, Error> {
+fn unpacked_with(archive: impl Read, into: &Path, strip: Option<&str>, max_bytes: u64, max_entries: u64) -> Result<Unpacked, Error> {
     fs::create_dir_all(into).unwrap();
     let names = names();
     let owners = if root() { Owners::Apply(&names) } else { Owners::Record(&names) };
@@ -259,7 +262,7 @@ fn pax_record(key: &str, value: &str) -> Vec<u8> {
 }
 
 /// Unpacks into a directory of its own with a file beside it that must stay; the reason of the refusal.
-fn refusal(archive: &[u8]) -> String {
+fn refusal(archive: impl Read) -> String {
     let scratch = tempfile::tempdir().unwrap();
     let outside = scratch.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -274,11 +277,11 @@ fn refusal(archive: &[u8]) -> String {
     }
 }
 
-#[test]
-fn hostile_members_are_refused() {
+/// Every kind of hostile archive, with a word of why it is refused.
+fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let new = Archive::default;
     let deep = "d/".repeat(40);
-    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+    vec![
         ("absolute", new().file("/tmp/evil", b"x").end(), "absolute"),
         ("dots", new().file("../outside/victim", b"x").end(), "\"..\""),
         ("dots inside", new().file("a/../../outside/victim", b"x").end(), "\"..\""),
@@ -334,11 +337,16 @@ fn hostile_members_are_refused() {
         ),
         ("header for nothing", new().add(b'L', "l", "", b"x").end(), "member to come"),
         ("user beyond numbers", new().pax(&[("uid", "4294967296")]).file("f", b"x").end(), "user number"),
-    ];
-    for (what, archive, expected) in cases {
-        let reason = refusal(&archive);
-        assert!(reason.contains(expected), "{what}: {reason}");
-    }
+        ("one large file", new().file("bomb", &vec![0; 2 << 20]).end(), "more than 1048576 bytes"),
+        ("cut short", new().file("f", &[1; 600]).0[..1024].to_vec(), "cut short"),
+        ("without an end", new().file("f", b"x").0, "cut short"),
+        ("garbage after the end", [new().file("f", b"x").end(), b"x".to_vec()].concat(), "follows its end"),
+        (
+            "flipped bit",
+            new().file("a", b"").file("f", b"x").end().iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 612)).collect(),
+            "wrong check sum",
+        ),
+    ]
 }
 
 #[test]
@@ -386,12 +394,12 @@ fn one_directory_of_an_archive() {
         Archive::default().file("./other", b"no").add(b'5', "./p/x--1/", "", b"").file("./p/x--1/bin/f", b"f").file("./p/x--10/f", b"no")
     };
     let unpacked =
-        unpacked_with(&archive().add(b'1', "./p/x--1/g", "./p/x--1/bin/f", b"").end(), &scratch.path().join("a"), Some("p/x--1"), 1, 4)
+        unpacked_with(&*archive().add(b'1', "./p/x--1/g", "./p/x--1/bin/f", b"").end(), &scratch.path().join("a"), Some("p/x--1"), 1, 4)
             .unwrap();
     let paths: Vec<_> = unpacked.entries.iter().map(|entry| entry.path.to_str().unwrap()).collect();
     assert_eq!(paths, [".", "bin", "bin/f", "g"]);
     let outside = archive().add(b'1', "./p/x--1/g", "./other", b"").end();
-    let error = unpacked_with(&outside, &scratch.path().join("b"), Some("p/x--1"), 1, 4).unwrap_err();
+    let error = unpacked_with(&*outside, &scratch.path().join("b"), Some("p/x--1"), 1, 4).unwrap_err();
     assert!(error.to_string().contains("hard link to outside"), "{error}");
 }
 
@@ -481,25 +489,10 @@ fn every_form_is_recognised_and_decoded_whole() {
 
 #[test]
 fn what_is_hostile_is_refused_in_every_form() {
-    let scratch = tempfile::tempdir().unwrap();
-    let hostile = [
-        ("absolute", Archive::default().file("/tmp/evil", b"x").end()),
-        ("dots", Archive::default().file("fine", b"x").file("../evil", b"x").end()),
-        ("through a symlink", Archive::default().add(b'2', "l", "..", b"").file("l/evil", b"x").end()),
-        ("hard link outside", Archive::default().add(b'1', "h", "/etc/passwd", b"").end()),
-        ("device", Archive::default().add(b'3', "null", "", b"").end()),
-        ("bomb", Archive::default().file("bomb", &vec![0; 2 << 20]).end()),
-    ];
-    for (what, plain) in hostile {
-        for (form, _, data) in forms(&plain) {
-            let into = scratch.path().join("into");
-            fs::create_dir_all(&into).unwrap();
-            let (names, handle) = (names(), File::open(&into).unwrap());
-            let options = Options { owners: Owners::Record(&names), strip: None, max_bytes: 1 << 20, max_entries: 1000 };
-            let error = unpack(decode(&data[..], LIMIT).unwrap(), handle.as_fd(), &options, &mut |_| {}).expect_err("it was unpacked");
-            assert!(matches!(error, Error::Hostile { .. }), "{what} in {form}: {error:?}");
-            assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1, "{what} in {form}");
-            fs::remove_dir_all(&into).unwrap();
+    for (what, plain, expected) in hostile() {
+        for form in [Compression::Xz, Compression::XzStreams, Compression::Gzip, Compression::Zstd, Compression::Plain] {
+            let reason = refusal(decode(&compress(&plain, form)[..], LIMIT).unwrap());
+            assert!(reason.contains(expected), "{what} in {form:?}: {reason}");
         }
     }
 }

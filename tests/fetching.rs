@@ -10,7 +10,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -26,8 +26,9 @@ use dcos_node::system::http::{Client, Options};
 use dcos_node::system::root::Root;
 use dcos_node::system::source::{Mirrors, Source};
 use dcos_node::system::{archive, digest};
-use support::build::{Build, Compression, Damage, Packed};
+use support::build::{Build, Compression, Damage, Packed, compress};
 use support::http_server::Server;
+use support::image::Mounted;
 use support::tree::Snapshot;
 use tempfile::TempDir;
 
@@ -214,6 +215,131 @@ async fn a_place_that_is_dead_or_gives_something_else_is_told_and_the_next_one_a
     // What may still pass is no reason to call the archive wrong.
     let (output, _) = fetch(&first.at("/"), &[&nobody()]);
     ends(&output, 1, &[tiny.id("units")]);
+}
+
+/// A package with a sound member and one with this name or link, for which there is no program that would write it.
+fn with_member(name: &str, kind: tar::EntryType, link: &str) -> Vec<u8> {
+    let member = |name: &str, kind: tar::EntryType, link: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_cksum();
+        *header.as_bytes()
+    };
+    [&member("bin/", tar::EntryType::Directory, "")[..], &member(name, kind, link), &[0; 1024]].concat()
+}
+
+#[test]
+fn a_hostile_archive_in_any_form_ends_with_its_package_member_and_reason_and_leaves_nothing() {
+    use tar::EntryType;
+    let members = [
+        (with_member("../../outside", EntryType::Regular, ""), "../../outside", "\"..\""),
+        (with_member("/outside", EntryType::Regular, ""), "/outside", "absolute"),
+        (with_member("bin/passwd", EntryType::Link, "../../../outside"), "bin/passwd", "\"..\""),
+        (with_member("bin/disk", EntryType::Block, ""), "bin/disk", "device"),
+    ];
+    for form in [Compression::Xz, Compression::XzStreams, Compression::Gzip, Compression::Zstd, Compression::Plain] {
+        for (archive, member, reason) in &members {
+            let (tiny, directory) = packed(&Build::tiny().with_raw_archive("units", compress(archive, form)));
+            let (url, image) = (directory.path().to_str().unwrap(), image());
+            let fetched = run(image.path(), &["fetch", "--bootstrap-url", url]);
+            ends(&fetched, 6, &[tiny.id("units"), member, reason, "dcos-node uninstall removes"]);
+            assert!(repository(image.path()).iter().all(|name| !name.starts_with('.') && name != tiny.id("units")), "{form:?}");
+            let installed = run(image.path(), &["install", "master", "-d", "--bootstrap-url", url]);
+            ends(&installed, 6, &[tiny.id("units"), member, reason, "the node is as it was"]);
+            ends(&run(image.path(), &["uninstall"]), 0, &[]);
+            let left: Vec<_> = fs::read_dir(image.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert!(left.is_empty(), "{member} in {form:?}: {left:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_a_proxy_is_told_to_nobody_else() {
+    let (tiny, directory) = packed(&Build::tiny());
+    let server = Server::start(directory.path()).await;
+    let proxy = server.url().replace("http://", "http://opener:sesame@");
+    // Of that, in base 64.
+    let secrets = ["sesame", "b3BlbmVyOnNlc2FtZQ"];
+    let events = tempfile::NamedTempFile::new().unwrap();
+    fs::set_permissions(events.path(), fs::Permissions::from_mode(0o666)).unwrap();
+    let events_to = ["--events", events.path().to_str().unwrap()];
+    let url = "http://bootstrap.example:8080";
+    let through = [("http_proxy", proxy.as_str()), ("no_proxy", "other.example")];
+    let lines: [&[&str]; 4] = [
+        &["preflight", "master", "-vv", "--bootstrap-url", url],
+        &["fetch", "-vv", "--bootstrap-url", url],
+        &["install", "master", "-d", "-vv", "--log-format", "json", "--json", "--bootstrap-url", url],
+        &["status", "--json", "-vv"],
+    ];
+    let (image, mut said) = (image(), String::new());
+    for line in lines {
+        let output = run_with(image.path(), &[line, &events_to].concat(), &through);
+        said += &String::from_utf8_lossy(&[output.stdout, output.stderr, fs::read(events.path()).unwrap()].concat());
+    }
+    assert!(said.contains("bootstrap.example") && said.contains("first boot"), "{said}");
+    // Everything came through the proxy, which was told both.
+    let asked = format!("GET {url}/{} ", archive_of(&tiny, "units"));
+    let heads = server.heads();
+    assert!(heads.iter().any(|head| head.starts_with(&asked)), "{heads:?}");
+    let opened = |head: &String| head.to_lowercase().contains("proxy-authorization: basic ") && head.contains(secrets[1]);
+    assert!(heads.iter().all(opened), "{heads:?}");
+    // It fails too, in a download and before it.
+    server.answer(&format!("/{}", archive_of(&tiny, "units")), 407, 99);
+    let other = self::image();
+    for line in [lines[1], &["fetch", "-vv", "--json", "--bootstrap-url", "http://bootstrap.example:8080/nothing"]] {
+        let output = run_with(other.path(), &[line, &events_to].concat(), &through);
+        assert!(!output.status.success());
+        said += &String::from_utf8_lossy(&[output.stdout, output.stderr, fs::read(events.path()).unwrap()].concat());
+    }
+    for root in [image.path(), other.path()] {
+        for (path, content) in files_below(&root.join("var")).into_iter().chain(files_below(&root.join("etc"))) {
+            assert!(secrets.iter().all(|secret| !content.contains(secret)), "{}: {content}", path.display());
+        }
+    }
+    assert!(secrets.iter().all(|secret| !said.contains(secret)), "{said}");
+}
+
+/// Every file below a directory, as text.
+fn files_below(directory: &Path) -> Vec<(PathBuf, String)> {
+    let (mut found, mut open) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match fs::symlink_metadata(&path).unwrap() {
+                meta if meta.is_dir() => open.push(path),
+                meta if meta.is_file() => found.push((path.clone(), String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned())),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_place_is_asked_when_the_disk_is_full() {
+    if !support::is_root() {
+        return;
+    }
+    let (_, directory) = packed(&Build::tiny());
+    let (first, second) = (Server::start(directory.path()).await, Server::start(directory.path()).await);
+    let image = image();
+    let mesosphere = image.path().join("opt/mesosphere");
+    fs::create_dir_all(&mesosphere).unwrap();
+    let _small = Mounted::memory(&mesosphere, 8 << 10);
+    for directory in [&mesosphere, &image.path().join("opt")] {
+        std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let output = run(image.path(), &["fetch", "--bootstrap-url", first.url(), "--mirror", second.url()]);
+    let said = ends(&output, 1, &["No space left on device", "dcos-node fetch goes on"]);
+    assert!(!said.contains("trying") && second.heads().is_empty(), "{said}{:?}", second.heads());
+    assert!(repository(image.path()).iter().all(|name| !name.starts_with('.')), "{:?}", repository(image.path()));
 }
 
 /// A node that is a directory, and what is told about it.

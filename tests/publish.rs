@@ -16,6 +16,7 @@ use dcos_node::system::slot;
 use serde_json::{Value, json};
 use support::build::{Build, Compression, Packed};
 use support::http_server::Server;
+use support::image::Mounted;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dcos-node");
@@ -43,7 +44,14 @@ impl Bench {
 
     fn publish(&self, more: &[&str]) -> Output {
         let mut command = program(&self.program);
-        command.args(["publish", "--json"]).arg(self.directory.path()).args(more).output().unwrap()
+        command.args(["publish", "--json"]).arg(self.directory.path()).args(more);
+        loop {
+            match command.output() {
+                // A child that another test has just started still holds the program open, which this one has just written.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::sleep(Duration::from_millis(10)),
+                output => return output.unwrap(),
+            }
+        }
     }
 
     fn published(&self, more: &[&str]) -> Value {
@@ -90,6 +98,15 @@ fn install(path: &Path, more: &[&str]) -> (Output, TempDir) {
 fn exits(output: &Output, code: i32, words: &str) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(code) && told.contains(words), "expected {code} with {words:?}: {output:?}");
+}
+
+/// What `preflight` says of a node that is an empty directory: the exit code, and one check.
+fn checked(path: &Path, url: &str, id: &str) -> (Option<i32>, Value) {
+    let node = tempfile::tempdir().unwrap();
+    let output = program(path).args(["preflight", "--json", "--bootstrap-url", url, "--root"]).arg(node.path()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone();
+    (output.status.code(), check)
 }
 
 fn url(bench: &Bench) -> String {
@@ -251,9 +268,7 @@ async fn a_stamped_program_takes_its_own_build_only_wherever_that_lies() {
     // Another build is published there: the old index stays, and its archives do.
     Build::tiny().with_file("files", "etc/more", 0o644, "more").pack(bench.directory.path());
     exits(&install(&old, &["--bootstrap-url", server.url()]).0, 0, "");
-    let report = program(&old).args(["preflight", "--json", "--bootstrap-url", server.url()]).output().unwrap();
-    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
-    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "bootstrap.index").unwrap().clone();
+    let (_, check) = checked(&old, server.url(), "bootstrap.index");
     assert_eq!((check["verdict"].as_str(), check["cure"].as_str().unwrap().contains("dcos-node publish")), (Some("warn"), true), "{check}");
     bench.published(&["--bootstrap-url", server.url()]);
     exits(&install(&old, &["--bootstrap-url", server.url()]).0, 0, "");
@@ -266,6 +281,11 @@ async fn a_stamped_program_takes_its_own_build_only_wherever_that_lies() {
     let (output, node) = install(&old, &["--bootstrap-url", server.url()]);
     exits(&output, 6, "published for another build");
     assert!(!node.path().join("opt").exists());
+    // The checks go on to what else is wrong with the node.
+    let (code, check) = checked(&old, server.url(), "bootstrap.build");
+    assert_eq!((code, check["verdict"].as_str()), (Some(3), Some("fail")), "{check}");
+    assert!(check["found"].as_str().unwrap().contains("published for another build than the server has"), "{check}");
+    assert!(check["cure"].as_str().unwrap().contains("take the dcos-node that lies beside the build"), "{check}");
     fs::write(&index, text.replacen("\"bytes\": ", "\"bytes\":  ", 1)).unwrap();
     exits(&bench.install(&[]).0, 6, "published for another build");
     fs::remove_file(&index).unwrap();
@@ -288,6 +308,54 @@ fn an_archive_that_is_not_the_published_one_is_refused_before_anything_of_it_cou
         exits(&output, 6, "SHA-256");
         assert!(!node.path().join("opt/mesosphere/packages").join(bench.packed.id(package)).exists());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lengths_that_the_index_does_not_know_are_found_before_anything_is_fetched() {
+    let bench = Bench::new(Build::tiny());
+    let server = Server::start(bench.directory.path()).await;
+    bench.published(&["--bootstrap-url", server.url(), "--recompress", "zstd"]);
+    let check = || checked(&bench.path("dcos-node"), server.url(), "bootstrap.artifacts").1;
+    let longer = |archive: &Path| {
+        let content = fs::read(archive).unwrap();
+        fs::write(archive, [&content[..], b"x"].concat()).unwrap();
+        format!("({} bytes, published were {})", content.len() + 1, content.len())
+    };
+    assert_eq!(check()["verdict"], "pass");
+    // The usual archive serves where the alternative does not.
+    let usual = bench.packed.archive("units");
+    longer(&usual.with_extension("zst"));
+    assert_eq!(check()["verdict"], "pass");
+    let lengths = longer(&usual);
+    let (check, found) =
+        (check(), format!("1 of 3 are not as long as published: packages/units/{}.tar.xz {lengths}", bench.packed.id("units")));
+    assert_eq!((check["verdict"].as_str(), check["found"].as_str()), (Some("fail"), Some(found.as_str())));
+    assert!(!server.heads().iter().any(|head| head.starts_with("GET") && head.contains("units--")));
+}
+
+#[test]
+fn a_fetch_that_cannot_fit_is_not_begun() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new(Build::tiny());
+    bench.published(&["--bootstrap-url", &url(&bench)]);
+    let content = || bench.index().artifacts.into_values().filter_map(|artifact| artifact.content);
+    let bytes: u64 = content().map(|content| content.disk_bytes).sum();
+    let node = tempfile::tempdir().unwrap();
+    let repository = node.path().join("opt/mesosphere");
+    fs::create_dir_all(&repository).unwrap();
+    let small = Mounted::memory(&repository, usize::try_from((bytes - 4096) / 4096 * 4096).unwrap());
+    let fetch = |more: &[&str]| program(&bench.path("dcos-node")).args(["fetch", "--root"]).arg(node.path()).args(more).output().unwrap();
+    for more in [&[][..], &["--dry-run"]] {
+        let output = fetch(more);
+        exits(&output, 3, "do not fit");
+        exits(&output, 3, &format!("{} (tmpfs) needs", repository.display()));
+        exits(&output, 3, "give /opt/mesosphere a file system of its own");
+        assert!(fs::read_dir(&repository).unwrap().next().is_none() && !node.path().join("var/lib/dcos-node").exists());
+    }
+    small.resize(usize::try_from(2 * bytes).unwrap() + (8 << 20));
+    exits(&fetch(&[]), 0, "");
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn what_is_known_not_to_fit_is_not_begun_and_what_fills_the_disk_leaves_the_node
     {
         node.shell(&format!("mkdir -p /opt/mesosphere && mount -t tmpfs -o {options} tmpfs /opt/mesosphere")).succeeds();
         install(&[]).exits_with(3).stderr_has("storage.room").stderr_has(found);
+        node.run(&["dcos-node", "fetch"]).exits_with(3).stderr_has("/opt/mesosphere (tmpfs)").stderr_has(found);
         // The operator takes the responsibility; then the disk refuses, and all is as it was.
         install(&["--skip", "storage.room=I dare"]).exits_with(1).stderr_has("No space left").stderr_has("the node is as it was");
         assert!(!node.has("/etc/mesosphere") && !node.has("/opt/dcos-node"));

@@ -15,10 +15,13 @@ use crate::dcos::journal::Outcome as Ending;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::Object;
 use crate::observe::node::{Node, State};
+use crate::observe::storage;
 use crate::plan::Plan;
 use crate::plan::fetch::{Lengths, fetches};
 use crate::plan::install::Refusal;
 use crate::preflight::report::Protection;
+use crate::preflight::room;
+use crate::preflight::rule::Finding;
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +83,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Ok(outcome(&build, node.active.len(), 0));
     }
     fetching::check_digests(request.require_digests, &build)?;
+    check_room(&build, &node, world)?;
     let site = world.site(Some(mirrors), &request.fetching)?;
     if request.dry_run {
         let plan = fetches(&build, &Lengths::new()).iter().map(action::Action::preview).collect();
@@ -94,6 +98,21 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     fetched.map_err(stopped)?;
     let now = journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
     Ok(outcome(&build, now, site.capacity.fetched_bytes()))
+}
+
+/// A fetch that cannot fit is not begun.
+fn check_room(build: &Build, node: &Node, world: &World) -> Result<(), Failure> {
+    match room::for_packages(build, node, &storage::look_for_packages(&world.root)) {
+        Finding::Bad { found, .. } => Err(Failure::new(Exit::Preflight, anyhow::anyhow!("the packages of this build do not fit: {found}"))
+            .leaving("nothing was changed")
+            .cured_by("make room, or give /opt/mesosphere a file system of its own")),
+        Finding::Doubtful { found, .. } => {
+            world.events.warn(format!("the packages of this build may not fit: {found}"));
+            Ok(())
+        }
+        // Where it is not known, the fetch finds out.
+        Finding::Good(_) | Finding::Unknown(_) | Finding::NotHere(_) => Ok(()),
+    }
 }
 
 async fn carry_out(build: &Build, site: &Site, journal: &Journal) -> action::Result<()> {

@@ -107,7 +107,7 @@ pub(super) fn check_digests(required: bool, build: &Build) -> Result<(), Failure
     }
     let text = format!("{} is a classic serve directory: it has no digests", build.url);
     let failure = Failure::new(Exit::Integrity, anyhow::anyhow!(text)).leaving("nothing was changed");
-    Err(failure.cured_by("on the bootstrap server: dcos-node publish DIR"))
+    Err(failure.cured_by("on the bootstrap server: dcos-node publish DIR, then take its dcos-node"))
 }
 
 /// Tells of a build without digests.

@@ -14,6 +14,7 @@ use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
 use crate::observe::server::{Limits, Server};
 use crate::preflight::report::{Protection, Report, Sealed};
+use crate::preflight::server::ANOTHER_BUILD;
 use crate::preflight::{self, Facts};
 use crate::system::files;
 use crate::system::seal::{self, Seal};
@@ -83,9 +84,7 @@ pub(super) async fn offered(source: Option<&Source>, digest: Option<&str>) -> Of
 pub(super) fn refuse_another_build(offered: Offered) -> Result<Offered, Failure> {
     match offered {
         Some((_, Err(error))) if error.is_integrity() => {
-            Err(Failure::new(Exit::Integrity, error).leaving("nothing was changed").cured_by(
-                "take the dcos-node that lies beside the build, or give the --bootstrap-url of the build that this one was published for; on the bootstrap server: dcos-node publish --check DIR",
-            ))
+            Err(Failure::new(Exit::Integrity, error).leaving("nothing was changed").cured_by(ANOTHER_BUILD))
         }
         other => Ok(other),
     }

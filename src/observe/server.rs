@@ -11,7 +11,6 @@ use futures_util::stream::{self, StreamExt};
 
 use super::build;
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
-use crate::dcos::index::preferred;
 use crate::dcos::settings::Settings;
 use crate::system::http::{self, Address, Body, Client, Kind};
 use crate::system::reach;
@@ -65,6 +64,8 @@ pub struct Server {
     pub network: Option<Network>,
     /// What the build is, in a few words.
     pub build: Layer<String>,
+    /// The build is provably not what was published: not the one that this program was published for, or changed since.
+    pub is_another: bool,
     /// Whether every artifact of the build is there.
     pub artifacts: Layer<Artifacts>,
     /// Whether the build was published, and if so what was made there since, in words.
@@ -128,6 +129,8 @@ pub struct Artifacts {
     pub of_unknown_length: usize,
     /// Those that are not there or have no byte.
     pub missing: Vec<String>,
+    /// Those that have another length than the build index says, with both.
+    pub changed: Vec<String>,
     /// Those that could not be asked for, with the reasons.
     pub failed: Vec<String>,
 }
@@ -149,7 +152,14 @@ impl Server {
             Source::Directory(_) => None,
         };
         let place = source.to_string();
-        let mut server = Server { place, network, build: Layer::NotReached, artifacts: Layer::NotReached, published: Published::Unknown };
+        let mut server = Server {
+            place,
+            network,
+            build: Layer::NotReached,
+            is_another: false,
+            artifacts: Layer::NotReached,
+            published: Published::Unknown,
+        };
         if let Some(why) = server.network.as_ref().and_then(Network::broken) {
             return (server, Err(build::Error::Unreached(why)));
         }
@@ -160,7 +170,10 @@ impl Server {
                 server.published = published(source, build, limits).await;
                 Ok(summary(build, settings))
             }
-            Err(error) => Err(brief(&chain(error))),
+            Err(error) => {
+                server.is_another = error.is_integrity();
+                Err(brief(&chain(error)))
+            }
         };
         server.build = Layer::Reached { took: began.elapsed(), result };
         (server, read)
@@ -296,23 +309,56 @@ async fn published(source: &Source, build: &Build, limits: &Limits) -> Published
 }
 
 async fn artifacts(source: &Source, build: &Build) -> Artifacts {
-    let names = build.archives().into_iter().map(|path| preferred(&path, build.artifact(&path)).0.to_owned());
-    let ask = |name: String| async move { (source.presence(&name).await, name) };
-    let mut answers = stream::iter(names).map(ask).buffer_unordered(AT_ONCE);
+    let either = |path: String| async move {
+        let artifact = build.artifact(&path);
+        let usual = || ask(source, path.clone(), artifact.map(|artifact| artifact.bytes));
+        match artifact.and_then(|artifact| artifact.alternative.as_ref()) {
+            None => usual().await,
+            // An install takes the usual archive where the alternative does not serve.
+            Some(other) => match ask(source, other.path.clone(), Some(other.bytes)).await {
+                sound @ (Answer::There(_) | Answer::OfUnknownLength) => sound,
+                _ => usual().await,
+            },
+        }
+    };
+    let mut answers = stream::iter(build.archives()).map(either).buffer_unordered(AT_ONCE);
     let mut artifacts = Artifacts::default();
-    while let Some((answer, name)) = answers.next().await {
+    while let Some(answer) = answers.next().await {
         artifacts.count += 1;
         match answer {
-            Ok(Presence::Present { bytes: Some(0) }) => artifacts.missing.push(format!("{name} (it is empty)")),
-            Ok(Presence::Present { bytes: Some(bytes) }) => artifacts.bytes = artifacts.bytes.saturating_add(bytes),
-            Ok(Presence::Present { bytes: None }) => artifacts.of_unknown_length += 1,
-            Ok(Presence::Absent) => artifacts.missing.push(name),
-            Err(error) => artifacts.failed.push(brief(&chain(&error))),
+            Answer::There(bytes) => artifacts.bytes = artifacts.bytes.saturating_add(bytes),
+            Answer::OfUnknownLength => artifacts.of_unknown_length += 1,
+            Answer::Missing(what) => artifacts.missing.push(what),
+            Answer::Changed(what) => artifacts.changed.push(what),
+            Answer::Failed(why) => artifacts.failed.push(why),
         }
     }
     artifacts.missing.sort();
+    artifacts.changed.sort();
     artifacts.failed.sort();
     artifacts
+}
+
+/// What a server tells of one file; bytes, or a text for people.
+enum Answer {
+    There(u64),
+    OfUnknownLength,
+    Missing(String),
+    Changed(String),
+    Failed(String),
+}
+
+async fn ask(source: &Source, name: String, published: Option<u64>) -> Answer {
+    match source.presence(&name).await {
+        Ok(Presence::Present { bytes: Some(0) }) => Answer::Missing(format!("{name} (it is empty)")),
+        Ok(Presence::Present { bytes: Some(bytes) }) => match published.filter(|published| *published != bytes) {
+            Some(published) => Answer::Changed(format!("{name} ({bytes} bytes, published were {published})")),
+            None => Answer::There(bytes),
+        },
+        Ok(Presence::Present { bytes: None }) => Answer::OfUnknownLength,
+        Ok(Presence::Absent) => Answer::Missing(name),
+        Err(error) => Answer::Failed(brief(&chain(&error))),
+    }
 }
 
 fn summary(build: &Build, settings: &Settings) -> String {

@@ -27,14 +27,23 @@ pub struct Place {
 
 /// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it could not be looked at.
 pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
-    let mounts = mounts::all(&root.resolved(layout::PROC)).map_err(|e| super::told(&e));
     let running = [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
     let installing = [layout::REPOSITORY, layout::ETC, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::OUR_STATE];
+    places(root, &root.resolved(layout::PROC), running.into_iter().chain(installing))
+}
+
+/// Looks at the places that packages are unpacked to and accounted for; those of a node that is a directory lie on file systems of this machine.
+pub fn look_for_packages(root: &Root) -> Vec<(String, Result<Place, String>)> {
+    places(root, Path::new(layout::PROC), [layout::REPOSITORY, layout::OUR_STATE].into_iter())
+}
+
+fn places<'a>(root: &Root, proc: &Path, paths: impl Iterator<Item = &'a str>) -> Vec<(String, Result<Place, String>)> {
+    let mounts = mounts::all(proc).map_err(|e| super::told(&e));
     let look = |path: &str| {
         let mounts = mounts.as_ref().map_err(Clone::clone)?;
         place(&mounts::nearest(&root.resolved(path)), path, mounts)
     };
-    running.into_iter().chain(installing).map(|path| (path.to_owned(), look(path))).collect()
+    paths.map(|path| (path.to_owned(), look(path))).collect()
 }
 
 fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {

@@ -15,9 +15,9 @@ mod kernel;
 mod neighbours;
 mod ports;
 pub mod report;
-mod room;
+pub mod room;
 pub mod rule;
-mod server;
+pub mod server;
 mod software;
 mod storage;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
-use super::storage::{place, size};
+use super::storage::{among, place, size};
 use crate::dcos::build::Build;
 use crate::dcos::index::Content;
 use crate::dcos::layout;
@@ -50,9 +50,23 @@ fn room(facts: &Facts<'_>) -> Finding {
     let Some(build) = facts.build.filter(|build| build.index_sha256.is_some()) else {
         return Finding::not_here("no build index tells how much is needed");
     };
+    fits(facts.node, &needs(build, facts.node), |path| place(facts, path))
+}
+
+/// Whether there is room for the packages of a build, and for what is written down of them; nothing else of it is on the node after a fetch.
+pub fn for_packages(build: &Build, node: &Node, places: &[(String, Result<Place, String>)]) -> Finding {
+    if build.index_sha256.is_none() {
+        return Finding::not_here("no build index tells how much is needed");
+    }
+    let mut needs = needs(build, node).to_vec();
+    needs.retain(|(path, _)| [layout::REPOSITORY, layout::OUR_STATE].contains(path));
+    fits(node, &needs, |path| among(places, path))
+}
+
+fn fits<'a>(node: &Node, needs: &[(&'static str, Need)], place: impl Fn(&str) -> Result<&'a Place, Finding>) -> Finding {
     let mut by_mount: BTreeMap<&str, (Need, &Place)> = BTreeMap::new();
-    for (path, need) in needs(build, facts.node) {
-        match place(facts, path) {
+    for (path, need) in needs {
+        match place(path) {
             Err(finding) => return finding,
             Ok(place) => by_mount.entry(&place.mounted_at).or_insert((Need::default(), place)).0.add(need.bytes, need.inodes),
         }
@@ -67,8 +81,8 @@ fn room(facts: &Facts<'_>) -> Finding {
         return Finding::good(found);
     }
     // Whoever cannot read our records does not know what is there already.
-    let is_sure = !facts.node.unreadable
-        && (short(true).next().is_some() || short(false).any(|(_, place)| !COMPRESSING.contains(&place.kind.as_str())));
+    let is_sure =
+        !node.unreadable && (short(true).next().is_some() || short(false).any(|(_, place)| !COMPRESSING.contains(&place.kind.as_str())));
     if is_sure { Finding::bad(found) } else { Finding::doubtful(found) }
 }
 

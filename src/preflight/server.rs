@@ -91,8 +91,8 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Fail,
         except: &[],
-        expected: "the bootstrap archive and every package",
-        why: "one that is missing stops the install in the middle",
+        expected: "the bootstrap archive and every package, as long as the build index says",
+        why: "one that is missing or was changed stops the install in the middle",
         source: "gen/dcos-services.yaml: dcos-download.service; pkgpanda/actions.py: fetch_package",
         cure: "copy genconf/serve to the server again, all of it",
         look: artifacts,
@@ -109,6 +109,9 @@ pub(super) const RULES: &[Rule] = &[
         look: index,
     },
 ];
+
+/// What to do about a build that is provably not the published one.
+pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build, or give the --bootstrap-url of the build that this one was published for; on the bootstrap server: dcos-node publish --check DIR";
 
 /// Largest skew that is no reason to worry, in seconds.
 const MOST_SKEW: u64 = 5;
@@ -240,7 +243,8 @@ fn skewed(skew: Option<i64>, clock_fault: Option<String>) -> Finding {
 
 fn build(facts: &Facts<'_>) -> Finding {
     let Some(server) = &facts.host.server else { return Finding::not_here("no --bootstrap-url given") };
-    layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")))
+    let finding = layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")));
+    if server.is_another { finding.cured_by(ANOTHER_BUILD) } else { finding }
 }
 
 fn artifacts(facts: &Facts<'_>) -> Finding {
@@ -249,9 +253,12 @@ fn artifacts(facts: &Facts<'_>) -> Finding {
 }
 
 fn complete(artifacts: &Artifacts, took: String) -> Finding {
-    let Artifacts { count, bytes, of_unknown_length, missing, failed } = artifacts;
-    if !missing.is_empty() {
-        return Finding::bad(format!("{} of {count} are missing: {}", missing.len(), first(missing)));
+    let Artifacts { count, bytes, of_unknown_length, missing, changed, failed } = artifacts;
+    let told = |list: &[String], are: &str| (!list.is_empty()).then(|| format!("{} of {count} {are}: {}", list.len(), first(list)));
+    let wrong: Vec<String> = [told(missing, "are missing"), told(changed, "are not as long as published")].into_iter().flatten().collect();
+    if !wrong.is_empty() {
+        let finding = Finding::bad(wrong.join("; "));
+        return if changed.is_empty() { finding } else { finding.cured_by(COPY_OR_PUBLISH) };
     }
     if let [one, ..] = failed.as_slice() {
         return Finding::bad(format!("{} of {count} could not be asked for, for example: {one}", failed.len()))
@@ -270,6 +277,10 @@ fn index(facts: &Facts<'_>) -> Finding {
         Some(Published::Outdated(made)) => Finding::bad(format!("the build was generated again after it was published: {made}")),
     }
 }
+
+/// What to do about archives that were exchanged behind an index.
+const COPY_OR_PUBLISH: &str =
+    "copy all that was published to the server again; if the build was generated again: dcos-node publish DIR, then take its dcos-node";
 
 /// The first few of a list, and how many more there are.
 fn first(list: &[String]) -> String {

@@ -102,6 +102,11 @@ const REMOTE: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glus
 /// The place with this path, or why it cannot be told.
 pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
     let Some(places) = &facts.host.storage else { return Err(Finding::not_here("the node is a directory")) };
+    among(places, path)
+}
+
+/// The place with this path among those that were looked at, or why it cannot be told.
+pub(super) fn among<'a>(places: &'a [(String, Result<Place, String>)], path: &str) -> Result<&'a Place, Finding> {
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
         Some((_, Err(why))) => Err(Finding::unknown(why)),

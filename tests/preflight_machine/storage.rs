@@ -100,7 +100,14 @@ fn with_a_build_its_archives_say_how_much_room_is_too_little() {
     let archives = |bytes, of_unknown_length| {
         let artifacts = Artifacts { count: 2, bytes, of_unknown_length, ..Artifacts::default() };
         let artifacts = Layer::Reached { took: Duration::ZERO, result: Ok(artifacts) };
-        Some(Server { place: "here".into(), network: None, build: Layer::NotReached, artifacts, published: Published::Unknown })
+        Some(Server {
+            place: "here".into(),
+            network: None,
+            build: Layer::NotReached,
+            is_another: false,
+            artifacts,
+            published: Published::Unknown,
+        })
     };
     change(&mut recorded, "/opt/mesosphere", |p| p.free_bytes = 800_000_000);
     recorded.host.server = archives(900_000_000, 0);

@@ -812,7 +812,8 @@ fn copy(field: &mut [u8; 100], text: &OsStr) {
     field[..length].copy_from_slice(&text.as_bytes()[..length]);
 }
 
-fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
+/// A tar file in this form.
+pub fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
     let xz = |bytes: &[u8]| {
         let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 3);
         encoder.write_all(bytes).expect("written to memory");

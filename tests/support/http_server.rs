@@ -1,7 +1,7 @@
 //! A file server that lies, stalls and breaks when told to.
 //!
 //! `Server::start(dir).await` serves a directory on loopback; every other method changes how it serves one path (`"/a/b"`), at any time.
-//! It answers GET and HEAD, honours `Range` with `If-Range`, and closes each connection after one answer.
+//! It answers GET and HEAD, honours `Range` with `If-Range`, and closes each connection after one answer. As a proxy it stands for every server.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 #![allow(clippy::disallowed_methods, reason = "tests read files")]
@@ -208,7 +208,9 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
         }
     }
     let mut words = head.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // Who takes this for a proxy names the server too.
+    let path = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
     let header = |name: &str| {
         head.lines()
             .find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()))

@@ -87,6 +87,10 @@ fn missing_artifacts_are_named_but_not_a_hundred_of_them() {
     let finding = complete(&Artifacts { missing, ..whole.clone() }, String::new());
     assert!(matches!(finding, Finding::Bad { .. }));
     assert!(found(&finding).0.ends_with("packages/p005 and 95 more") && !found(&finding).0.contains("p006"), "{finding:?}");
+    let changed = vec!["packages/p (9 bytes, published were 8)".to_owned()];
+    let finding = complete(&Artifacts { changed, missing: vec!["packages/q".to_owned()], ..whole.clone() }, String::new());
+    let told = "1 of 40 are missing: packages/q; 1 of 40 are not as long as published: packages/p (9 bytes, published were 8)";
+    assert!(matches!(&finding, Finding::Bad { found, cure: Some(cure) } if found == told && cure.contains("publish")), "{finding:?}");
     let failed = vec!["the server answers 403 Forbidden".to_owned()];
     assert!(found(&complete(&Artifacts { failed, ..whole }, String::new())).0.contains("1 of 40 could not be asked for"));
 }
