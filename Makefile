@@ -12,11 +12,19 @@ MUSL = x86_64-unknown-linux-musl
 
 .PHONY: test demo static crash-matrix crash-real bench fuzz clean setup
 
+# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side.
+NODES = classic_nodes clock crash_real interrupted lifecycle names_and_addresses node_library parity publish_node ready sealed uninstall_network
+OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))
+
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
 test: setup
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked --no-fail-fast
+	cargo test --locked --no-run
+	@cargo test --locked --no-fail-fast --lib --bins $(OTHERS:%=--test %) >target/others.log 2>&1 & others=$$!; \
+	failed=0; cargo test --locked --no-fail-fast $(NODES:%=--test %) || failed=$$?; \
+	wait $$others || failed=$$?; \
+	cat target/others.log; exit $$failed
 
 # A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary directory.
 demo: setup
