@@ -32,7 +32,7 @@ fn a_real_docker_is_judged_by_what_it_answers() {
     let node = Node::equipped("docker").booted();
     node.install_binary();
     let absent = Told::of(&node, "slave");
-    absent.says("docker.reachable", "fail", "there is no /run/docker.sock").says("docker.version", "skipped", "does not answer");
+    absent.says("docker.reachable", "fail", "there is no /var/run/docker.sock").says("docker.version", "skipped", "does not answer");
 
     restart(&node, r#"{"storage-driver": "overlay2"}"#);
     Told::of(&node, "slave")
