@@ -35,6 +35,8 @@ pub(crate) async fn remove(site: &Site, journal: &Journal, directories: Vec<Path
         let unit = files::read(&at(layout::SETUP_UNIT), 1 << 20)?;
         let is_ours = unit.is_none_or(|text| String::from_utf8_lossy(&text).contains(layout::OUR_BINARY));
         for path in [layout::SETUP_LINK, layout::SETUP_UNIT].into_iter().filter(|_| is_ours) {
+            // A kill may have left what was to take this name.
+            files::remove_staging(&at(path))?;
             files::remove_file(&at(path))?;
             if let Some(parent) = at(path).parent().filter(|p| p.exists()) {
                 files::sync_directory(parent)?;
