@@ -56,12 +56,14 @@ bench: setup
 	cargo build --locked --profile ci --bin dcos-node --target $(GNU)
 	BENCH_PROGRAM=$(CURDIR)/target/$(GNU)/ci/dcos-node cargo bench --locked --profile ci --bench fetch
 
-# Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small.
+# Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small, from its corpus.
 FUZZ_SECONDS ?= 300
 fuzz:
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
-	cd fuzz && for target in archive build_index package_metadata installer_script records; do \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+	DCOS_NODE_FUZZ_CORPUS=$(CURDIR)/target/fuzz-corpus cargo test --locked --test fuzz
+	cd fuzz && for target in archive headers build_index package_metadata installer_script records; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target ../target/fuzz-corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
 clean:
 	cargo clean

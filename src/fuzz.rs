@@ -17,6 +17,8 @@ use crate::system::{archive, files};
 const MOST_BYTES: u64 = 1 << 20;
 const MOST_MEMBERS: u64 = 200;
 const DECODER_MEMORY: u64 = 16 << 20;
+/// Where a header has the sum of its bytes; counted as spaces (POSIX ustar).
+const SUM: std::ops::Range<usize> = 148..156;
 
 /// An archive in any form, unpacked below `scratch`, which is emptied again. Nothing beside that is touched.
 pub fn archive(data: &[u8], scratch: &Path) {
@@ -37,6 +39,18 @@ pub fn archive(data: &[u8], scratch: &Path) {
         assert!(unpacked.entries.iter().all(|entry| files::exists(&into.join(&entry.path))));
     }
     let _ = files::remove_tree(&into);
+}
+
+/// A plain archive whose headers are made right again after a change: with a wrong sum none is read further.
+pub fn headers(data: &[u8], scratch: &Path) {
+    let mut data = data.to_vec();
+    for block in data.chunks_exact_mut(512).filter(|block| block.get(257..262) == Some(b"ustar".as_slice())) {
+        let sum: u32 = block.iter().enumerate().map(|(at, byte)| if SUM.contains(&at) { 32 } else { u32::from(*byte) }).sum();
+        if let Some(field) = block.get_mut(SUM) {
+            field.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    archive(&data, scratch);
 }
 
 /// The digests and sizes of a build index, and the lists of a classic serve directory.
