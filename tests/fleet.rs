@@ -111,7 +111,6 @@ impl Fleet {
         command.extend([program.as_str(), playbook, "-i", &inventory, "-e", &variables]);
         command.extend(more);
         let outcome = self.server.run_within(PATIENCE, &command);
-        eprintln!("{playbook} {more:?}: {:?}", outcome.took());
         (recap(outcome.stdout()), outcome)
     }
 
@@ -124,10 +123,18 @@ impl Fleet {
         recap
     }
 
-    /// What stands on the nodes; not what DC/OS and systemd go on writing while they run.
-    fn stands(&self) -> Vec<Snapshot> {
-        self.nodes.values().map(|node| Snapshot::of_areas(&node.root(), &["/etc", "/opt", "/usr", "/var/lib/dcos-node"])).collect()
+    /// What stands on each node.
+    fn stand(&self) -> Vec<Snapshot> {
+        std::thread::scope(|scope| {
+            let looks: Vec<_> = self.nodes.values().map(|node| scope.spawn(|| stands_on(node))).collect();
+            looks.into_iter().map(|look| look.join().expect("a look at a node")).collect()
+        })
     }
+}
+
+/// What an install makes; not what DC/OS and systemd go on writing while they run.
+fn stands_on(node: &Node) -> Snapshot {
+    Snapshot::of_areas(&node.root(), &["/etc", "/opt", "/usr/local", "/var/lib/dcos-node"])
 }
 
 /// The lines under `PLAY RECAP`: `10.77.0.11 : ok=5 changed=0 unreachable=0 failed=0 ...`.
@@ -175,7 +182,7 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
         return;
     }
     let mut fleet = Fleet::new();
-    let fresh = fleet.stands();
+    let mut fresh = fleet.stand();
 
     // No node is touched as long as one of them is not fit, and the operator reads why.
     let (recap, refused) = fleet.play("install.yml", &["--check", "-e", r#"{"dcos_node_skips": {}}"#]);
@@ -183,7 +190,7 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     assert!(recap.values().all(|host| *host == Recap { changed: 0, failed: 1 }), "{recap:?}");
     let recap = fleet.plays("install.yml", &["--check"]);
     assert!(recap.values().all(|host| host.changed == 1), "{recap:?}");
-    same(&fleet.stands(), &fresh, &[]);
+    same(&fleet.stand(), &fresh, &[]);
 
     // The program and the install.
     let recap = fleet.plays("install.yml", &[]);
@@ -192,16 +199,16 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     let masters = status["readiness"]["masters"].as_array().expect("masters");
     assert!(masters.len() == 3 && masters.iter().all(|master| master["serving"] == "serving"), "{masters:#?}");
 
-    let installed = fleet.stands();
+    let installed = fleet.stand();
     let recap = fleet.plays("install.yml", &[]);
     assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
-    same(&fleet.stands(), &installed, &["/etc/resolv.conf"]);
+    same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
 
     // The master that leads is destroyed, and another machine has its address now.
     drop(fleet.nodes.remove(MASTERS[0]));
     fleet.add(MASTERS[0], "again");
     fleet.nodes[MASTERS[0]].wait_until_booted();
-    let fresh: Vec<Snapshot> = fleet.stands().into_iter().take(1).chain(fresh.into_iter().skip(1)).collect();
+    fresh[0] = stands_on(&fleet.nodes[MASTERS[0]]);
     let recap = fleet.plays("install.yml", &[]);
     let changed: Vec<(&str, u32)> =
         recap.iter().filter(|(_, host)| host.changed > 0).map(|(name, host)| (name.as_str(), host.changed)).collect();
@@ -209,5 +216,50 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
 
     let recap = fleet.plays("uninstall.yml", &["-e", "dcos_node_purge_data=true"]);
     assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
-    same(&fleet.stands(), &fresh, &COPIES);
+    same(&fleet.stand(), &fresh, &COPIES);
+}
+
+/// The names of variables at the beginning of lines, after what `before` says.
+fn variables(text: &str, before: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| line.strip_prefix(before)).filter(|rest| rest.starts_with("dcos_node_"));
+    let mut names: Vec<String> =
+        names.map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_variable_of_the_role_is_documented_and_has_a_default_or_is_required() {
+    let read = |path: &str| fs::read_to_string(examples().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let form = read("roles/dcos_node/meta/argument_specs.yml");
+    let known = variables(&form, "      ");
+    assert_eq!(variables(&read("README.md"), "| `"), known);
+    let mut given = variables(&read("roles/dcos_node/defaults/main.yml"), "");
+    given.extend(
+        form.split("      dcos_node_")
+            .filter(|option| option.contains("required: true"))
+            .map(|option| format!("dcos_node_{}", option.split(':').next().unwrap_or_default())),
+    );
+    given.sort();
+    assert_eq!(given, known);
+}
+
+#[test]
+fn nothing_but_shell_runs_on_a_node() {
+    // All but `raw` work on the machine that Ansible runs on.
+    let known = ["raw", "fail", "include_role", "include_tasks", "import_tasks"];
+    let tasks = fs::read_dir(examples().join("roles/dcos_node/tasks")).expect("the tasks").map(|entry| entry.expect("an entry").path());
+    let files = tasks.chain(["install.yml", "uninstall.yml"].map(|name| examples().join(name)));
+    let mut modules = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a file of tasks");
+        // Plays have names too.
+        let tasks = text.matches("- name: ").count() - text.matches("\n  hosts: ").count();
+        let used: Vec<&str> =
+            text.lines().filter_map(|line| line.trim_start().strip_prefix("ansible.builtin.")?.split(':').next()).collect();
+        assert!(used.iter().all(|module| known.contains(module)), "{}: {used:?}", file.display());
+        assert_eq!(used.len(), tasks, "{}: a task whose module is not Ansible's own", file.display());
+        modules += used.len();
+    }
+    assert!(modules > 10, "{modules}");
 }
