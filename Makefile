@@ -2,7 +2,7 @@
 
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
-        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential
+        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
 BUILD ?=
@@ -13,11 +13,11 @@ MUSL = x86_64-unknown-linux-musl
 .PHONY: test demo static crash-matrix crash-real bench fuzz clean setup
 
 # Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side.
-NODES = classic_nodes clock crash_real interrupted lifecycle names_and_addresses node_library parity publish_node ready sealed uninstall_network
+NODES = classic_nodes clock crash_real fleet interrupted lifecycle names_and_addresses node_library parity publish_node ready sealed uninstall_network
 OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))
 
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
-test: setup
+test: setup target/ansible/done
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --no-run
@@ -25,6 +25,13 @@ test: setup
 	failed=0; cargo test --locked --no-fail-fast $(NODES:%=--test %) || failed=$$?; \
 	wait $$others || failed=$$?; \
 	cat target/others.log; exit $$failed
+
+# Ansible, which drives the nodes of tests/fleet.rs: from PyPI, with everything that it needs pinned, in a place of its own.
+target/ansible/done: tests/fleet/requirements.txt | setup
+	rm -rf target/ansible
+	python3 -m venv target/ansible
+	target/ansible/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r tests/fleet/requirements.txt
+	touch $@
 
 # A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary directory.
 demo: setup
@@ -73,6 +80,7 @@ clean:
 setup:
 	@set -eu; missing=; \
 	for need in $(NEEDS); do command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \

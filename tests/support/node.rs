@@ -159,8 +159,17 @@ impl Node {
     }
 
     /// Connects the node with the server; the server is `bootstrap.dcos.test` in its `/etc/hosts`. Works on a running node too.
-    pub fn knowing(mut self, server: &Server) -> Node {
-        server.plug_in(&self.namespace);
+    pub fn knowing(self, server: &Server) -> Node {
+        self.plugged_into(server, None)
+    }
+
+    /// The same with an address that the test chooses: `10.77.0.11` and up, which no other node is given.
+    pub fn knowing_as(self, server: &Server, address: &str) -> Node {
+        self.plugged_into(server, Some(address))
+    }
+
+    fn plugged_into(mut self, server: &Server, address: Option<&str>) -> Node {
+        server.plug_in(&self.namespace, address);
         let hosts = self.inside("/etc/hosts");
         let known = fs::read_to_string(&hosts).expect("the node's /etc/hosts");
         fs::write(&hosts, format!("{known}{}\t{}\n", network::SERVER, Server::NAME)).expect("write the node's /etc/hosts");

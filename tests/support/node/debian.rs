@@ -12,7 +12,8 @@ use super::place::{cache, entries, lock_file, unique};
 
 const SUITE: &str = "bookworm";
 /// What a node has beyond the smallest Debian: what DC/OS expects of a machine, and what tests look with.
-const INCLUDE: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-certificates,curl,xz-utils,bsdutils,iputils-ping,kmod";
+const INCLUDE: &str =
+    "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-certificates,curl,xz-utils,bsdutils,iputils-ping,kmod,openssh-server";
 /// What is taken out again (shell patterns), because it makes every copy slower and no test reads it. Packages that are
 /// installed later still find the small perl-base.
 const EXCLUDE: &str = "usr/share/locale usr/share/doc usr/share/man usr/share/info usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/zoneinfo/[A-Z]* usr/share/zoneinfo/right";
@@ -28,15 +29,15 @@ pub(super) struct Debian {
     last: &'static str,
 }
 
-/// What most nodes are.
-pub(super) const SMALL: Debian = Debian { packages: "", without: "", last: "true" };
+/// What most nodes are. Its sshd does not start by itself.
+pub(super) const SMALL: Debian = Debian { packages: "", without: "", last: "chroot . systemctl disable ssh.service" };
 
 /// With the daemons of a real machine. None of them starts by itself; and of docker's programs there are those that a daemon without containers
 /// needs, for each copy is in memory.
 pub(super) const EQUIPPED: Debian = Debian {
     packages: ",docker.io,chrony,xfsprogs",
     without: " usr/bin/ctr usr/sbin/dnet usr/sbin/ovrouter usr/bin/dnet usr/bin/ovrouter usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/lib/python3* usr/bin/python3*",
-    last: "chroot . systemctl disable docker.service docker.socket containerd.service chrony.service",
+    last: "chroot . systemctl disable ssh.service docker.service docker.socket containerd.service chrony.service",
 };
 
 /// True if all were made already.

@@ -1,5 +1,6 @@
 //! Network namespaces, and the cables between a node's and its server's.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -27,9 +28,9 @@ impl Namespace {
     }
 
     /// A program that will run in this namespace.
-    pub(super) fn command(&self, program: &str) -> Command {
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.id, program]);
+        command.args(["netns", "exec", &self.id]).arg(program);
         command
     }
 
@@ -48,13 +49,16 @@ impl Namespace {
         must(self.command("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]));
     }
 
-    /// A cable from this bridge to `eth0` of a node, with an address and a route.
-    pub(super) fn plug_in(&self, node: &Namespace) {
+    /// A cable from this bridge to `eth0` of a node, with an address (the next one, if it is to have no other) and a route.
+    pub(super) fn plug_in(&self, node: &Namespace, address: Option<&str>) {
         let number = self.plugged.fetch_add(1, Ordering::Relaxed) + 1;
+        let address = address.map_or_else(|| format!("10.77.0.{}", number + 1), str::to_owned);
         let here = format!("node{number}");
-        self.ip(&format!("link add {here} type veth peer name eth0 netns {}", node.id));
+        // The hardware's address follows from the other: a node that takes the place of another is found at once by those who knew that one.
+        let hardware = address.split('.').fold("02:00".to_owned(), |text, part| format!("{text}:{:02x}", part.parse::<u8>().unwrap_or(0)));
+        self.ip(&format!("link add {here} type veth peer name eth0 address {hardware} netns {}", node.id));
         self.ip(&format!("link set {here} master bridge up"));
-        node.ip(&format!("address add 10.77.0.{}/24 dev eth0", number + 1));
+        node.ip(&format!("address add {address}/24 dev eth0"));
         node.ip("link set lo up");
         node.ip("link set eth0 up");
         node.ip(&format!("route add default via {SERVER}"));

@@ -1,5 +1,6 @@
 //! The bootstrap server: nginx over a directory, in a network of its own.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -10,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::network::{Namespace, SERVER};
+use super::outcome::{Outcome, Running};
 use super::place::Place;
 
 /// A web server for nodes, at `http://bootstrap.dcos.test:8080`. Any number of nodes can know it, and then reach each other too.
@@ -88,8 +90,15 @@ impl Server {
         self.place.id()
     }
 
-    pub(super) fn plug_in(&self, node: &Namespace) {
-        self.namespace.plug_in(node);
+    /// Runs a program of this machine to its end, in the network of the server and its nodes; to exceed the limit fails the test.
+    #[track_caller]
+    pub fn run_within<S: AsRef<OsStr>>(&self, limit: Duration, command: &[S]) -> Outcome {
+        let (program, arguments) = command.split_first().expect("a program");
+        Running::start(self.namespace.command(program).args(arguments), command).finish_within(limit)
+    }
+
+    pub(super) fn plug_in(&self, node: &Namespace, address: Option<&str>) {
+        self.namespace.plug_in(node, address);
     }
 
     pub(super) fn namespace(&self) -> Arc<Namespace> {

@@ -1,0 +1,265 @@
+//! A fleet: Ansible drives real nodes over ssh with the role and the playbooks of `examples/ansible`, as an operator would.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use support::build::{Build, Compression};
+use support::node::{self, Node, Outcome, Server};
+use support::tree::Snapshot;
+use tempfile::TempDir;
+
+/// One playbook over the whole fleet, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// The nodes by their addresses, which are those of the example's inventory in another network.
+const NODES: [(&str, &str); 5] =
+    [("10.77.0.11", "first"), ("10.77.0.12", "second"), ("10.77.0.13", "third"), ("10.77.0.21", "agent"), ("10.77.0.31", "public")];
+/// The copies that the programs for accounts keep of what was before their last change.
+const COPIES: [&str; 4] = ["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-"];
+const MASTERS: [&str; 3] = ["10.77.0.11", "10.77.0.12", "10.77.0.13"];
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ansible")
+}
+
+/// Ansible, where `make` puts it.
+fn ansible() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ansible/bin/ansible-playbook")
+}
+
+/// Nodes, a server with a published build, and what Ansible has to know of them.
+struct Fleet {
+    nodes: BTreeMap<&'static str, Node>,
+    server: Server,
+    /// The served build.
+    _build: TempDir,
+    /// Key, inventory and variables; also what Ansible keeps.
+    desk: TempDir,
+}
+
+/// What a playbook came to on one host.
+#[derive(Debug, PartialEq, Eq)]
+struct Recap {
+    changed: u32,
+    failed: u32,
+}
+
+impl Fleet {
+    fn new() -> Fleet {
+        let (build, desk) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        Build::fixture().with_masters(&MASTERS).compressed(Compression::Plain).pack(build.path());
+        // A small copy, for a debug build has a hundred megabytes of symbols.
+        let program = desk.path().join("program");
+        must(Command::new("strip").arg("-o").arg(&program).arg(node::binary()));
+        must(Command::new(&program).arg("publish").arg(build.path()));
+        let digest = Sha256::digest(fs::read(build.path().join("dcos-node")).expect("the stamped program"));
+        must(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(desk.path().join("key")));
+
+        let server = Server::serving(build.path());
+        let example = fs::read_to_string(examples().join("inventory.yml")).expect("the example's inventory");
+        let inventory = example.replace("192.0.2.", "10.77.0.").replace("http://bootstrap.example.com", server.url());
+        fs::write(desk.path().join("inventory.yml"), inventory).expect("write the inventory");
+        let skips: BTreeMap<&str, &str> = node::LACKS.iter().filter_map(|word| word.split_once('=')).collect();
+        let variables = json!({
+            "dcos_node_sha256": digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "dcos_node_skips": skips,
+            "dcos_node_wait_timeout": "10m",
+            "ansible_user": "root",
+            "ansible_become": false,
+            "ansible_ssh_private_key_file": desk.path().join("key"),
+            "ansible_ssh_common_args": "-F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR",
+        });
+        fs::write(desk.path().join("variables.json"), variables.to_string()).expect("write the variables");
+
+        let mut fleet = Fleet { nodes: BTreeMap::new(), server, _build: build, desk };
+        for (address, name) in NODES {
+            fleet.add(address, name);
+        }
+        fleet.nodes.values().for_each(Node::wait_until_booted);
+        fleet
+    }
+
+    /// A fresh node that lets Ansible in. It is switched on, and not waited for.
+    fn add(&mut self, address: &'static str, name: &str) {
+        let node = Node::switched_off(name).knowing_as(&self.server, address);
+        let key = fs::read_to_string(self.desk.path().join("key.pub")).expect("the public key");
+        node.write("/root/.ssh/authorized_keys", &key);
+        node.power_on();
+        node.run(&["systemctl", "start", "ssh.service"]).succeeds();
+        self.nodes.insert(address, node);
+    }
+
+    /// Runs a playbook of the example as its README says, on the bootstrap server's network.
+    #[track_caller]
+    fn play(&self, playbook: &str, more: &[&str]) -> (BTreeMap<String, Recap>, Outcome) {
+        let desk = self.desk.path().display();
+        let (directory, program) = (examples().display().to_string(), ansible().display().to_string());
+        let (home, controls) = (format!("ANSIBLE_HOME={desk}/ansible"), format!("ANSIBLE_SSH_CONTROL_PATH_DIR={desk}/cp"));
+        let (inventory, variables) = (format!("{desk}/inventory.yml"), format!("@{desk}/variables.json"));
+        let mut command = vec!["env", "-C", &directory, &home, &controls, "ANSIBLE_NOCOLOR=1", "ANSIBLE_CONFIG=ansible.cfg"];
+        command.extend([program.as_str(), playbook, "-i", &inventory, "-e", &variables]);
+        command.extend(more);
+        let outcome = self.server.run_within(PATIENCE, &command);
+        (recap(outcome.stdout()), outcome)
+    }
+
+    /// Runs a playbook that must do everything that it should.
+    #[track_caller]
+    fn plays(&self, playbook: &str, more: &[&str]) -> BTreeMap<String, Recap> {
+        let (recap, outcome) = self.play(playbook, more);
+        outcome.succeeds();
+        assert_eq!(recap.len(), NODES.len(), "{outcome}");
+        recap
+    }
+
+    /// What stands on each node.
+    fn stand(&self) -> Vec<Snapshot> {
+        std::thread::scope(|scope| {
+            let looks: Vec<_> = self.nodes.values().map(|node| scope.spawn(|| stands_on(node))).collect();
+            looks.into_iter().map(|look| look.join().expect("a look at a node")).collect()
+        })
+    }
+}
+
+/// What an install makes; not what DC/OS and systemd go on writing while they run.
+fn stands_on(node: &Node) -> Snapshot {
+    Snapshot::of_areas(&node.root(), &["/etc", "/opt", "/usr/local", "/var/lib/dcos-node"])
+}
+
+/// The lines under `PLAY RECAP`: `10.77.0.11 : ok=5 changed=0 unreachable=0 failed=0 ...`.
+fn recap(output: &str) -> BTreeMap<String, Recap> {
+    let lines = output.lines().skip_while(|line| !line.starts_with("PLAY RECAP")).skip(1);
+    let count = |line: &str, word: &str| {
+        line.split_whitespace().find_map(|field| field.strip_prefix(word)?.strip_prefix('=')?.parse().ok()).unwrap_or(u32::MAX)
+    };
+    let hosts = lines.filter_map(|line| line.split_once(" : "));
+    hosts.map(|(host, line)| (host.trim().to_owned(), Recap { changed: count(line, "changed"), failed: count(line, "failed") })).collect()
+}
+
+#[track_caller]
+fn must(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("run {command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// Asserts that nothing differs, node by node.
+#[track_caller]
+fn same(now: &[Snapshot], before: &[Snapshot], but: &[&str]) {
+    for (now, before) in now.iter().zip(before) {
+        let changes = now.changes_since(before).into_iter().filter(|change| !but.iter().any(|path| change.contains(path)));
+        let changes: Vec<String> = changes.collect();
+        assert!(changes.is_empty(), "a node is not as it was:\n{}", changes.join("\n"));
+    }
+}
+
+/// True if Ansible is there too.
+fn available() -> bool {
+    if !node::available() {
+        return false;
+    }
+    let there = ansible().is_file();
+    assert!(there || std::env::var_os("CI").is_none(), "Ansible must be there: make target/ansible/done");
+    if !there {
+        eprintln!("NOT RUN: there is no Ansible here: make target/ansible/done");
+    }
+    there
+}
+
+#[test]
+fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
+    if !available() {
+        return;
+    }
+    let mut fleet = Fleet::new();
+    let mut fresh = fleet.stand();
+
+    // No node is touched as long as one of them is not fit, and the operator reads why.
+    let (recap, refused) = fleet.play("install.yml", &["--check", "-e", r#"{"dcos_node_skips": {}}"#]);
+    refused.exits_with(2).stdout_has("docker.reachable").stdout_has("cure:").stdout_has("install docker");
+    assert!(recap.values().all(|host| *host == Recap { changed: 0, failed: 1 }), "{recap:?}");
+    let recap = fleet.plays("install.yml", &["--check"]);
+    assert!(recap.values().all(|host| host.changed == 1), "{recap:?}");
+    same(&fleet.stand(), &fresh, &[]);
+
+    // The program and the install.
+    let recap = fleet.plays("install.yml", &[]);
+    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+    let status = fleet.nodes[MASTERS[1]].run(&["dcos-node", "status", "--json"]).json();
+    let masters = status["readiness"]["masters"].as_array().expect("masters");
+    assert!(masters.len() == 3 && masters.iter().all(|master| master["serving"] == "serving"), "{masters:#?}");
+
+    let installed = fleet.stand();
+    let recap = fleet.plays("install.yml", &[]);
+    assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
+    same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
+
+    // The master that leads is destroyed, and another machine has its address now.
+    drop(fleet.nodes.remove(MASTERS[0]));
+    fleet.add(MASTERS[0], "again");
+    fleet.nodes[MASTERS[0]].wait_until_booted();
+    fresh[0] = stands_on(&fleet.nodes[MASTERS[0]]);
+    let recap = fleet.plays("install.yml", &[]);
+    let changed: Vec<(&str, u32)> =
+        recap.iter().filter(|(_, host)| host.changed > 0).map(|(name, host)| (name.as_str(), host.changed)).collect();
+    assert_eq!(changed, [(MASTERS[0], 2)], "only the new one is changed");
+
+    let recap = fleet.plays("uninstall.yml", &["-e", "dcos_node_purge_data=true"]);
+    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+    same(&fleet.stand(), &fresh, &COPIES);
+}
+
+/// The names of variables at the beginning of lines, after what `before` says.
+fn variables(text: &str, before: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| line.strip_prefix(before)).filter(|rest| rest.starts_with("dcos_node_"));
+    let mut names: Vec<String> =
+        names.map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_variable_of_the_role_is_documented_and_has_a_default_or_is_required() {
+    let read = |path: &str| fs::read_to_string(examples().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let form = read("roles/dcos_node/meta/argument_specs.yml");
+    let known = variables(&form, "      ");
+    assert_eq!(variables(&read("README.md"), "| `"), known);
+    let mut given = variables(&read("roles/dcos_node/defaults/main.yml"), "");
+    given.extend(
+        form.split("      dcos_node_")
+            .filter(|option| option.contains("required: true"))
+            .map(|option| format!("dcos_node_{}", option.split(':').next().unwrap_or_default())),
+    );
+    given.sort();
+    assert_eq!(given, known);
+}
+
+#[test]
+fn nothing_but_shell_runs_on_a_node() {
+    // All but `raw` work on the machine that Ansible runs on.
+    let known = ["raw", "fail", "include_role", "include_tasks", "import_tasks"];
+    let tasks = fs::read_dir(examples().join("roles/dcos_node/tasks")).expect("the tasks").map(|entry| entry.expect("an entry").path());
+    let files = tasks.chain(["install.yml", "uninstall.yml"].map(|name| examples().join(name)));
+    let mut modules = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a file of tasks");
+        // Plays have names too.
+        let tasks = text.matches("- name: ").count() - text.matches("\n  hosts: ").count();
+        let used: Vec<&str> =
+            text.lines().filter_map(|line| line.trim_start().strip_prefix("ansible.builtin.")?.split(':').next()).collect();
+        assert!(used.iter().all(|module| known.contains(module)), "{}: {used:?}", file.display());
+        assert_eq!(used.len(), tasks, "{}: a task whose module is not Ansible's own", file.display());
+        modules += used.len();
+    }
+    assert!(modules > 10, "{modules}");
+}
