@@ -1,5 +1,8 @@
 //! The wiring: log and output, one command, its value, the exit code.
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing, clippy::string_slice)
+)]
 
 use std::process::ExitCode;
 use std::sync::Arc;
