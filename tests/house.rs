@@ -4,6 +4,8 @@
 //! one that cannot fail.
 #![allow(clippy::disallowed_methods, reason = "tests read the sources")]
 
+#[path = "house/effects.rs"]
+mod effects;
 #[path = "support/source.rs"]
 mod source;
 

@@ -264,7 +264,10 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, Error> {
 pub fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
     passing(Effect::Directory, "create the directory", path)?;
     match fs::DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path),
+        Ok(()) => {
+            passing(Effect::Attributes, "set the mode of", path)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path)
+        }
         Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(e) => Err(e).naming("create the directory", path),
     }

@@ -92,6 +92,7 @@ impl<'a> Tree<'a> {
     pub fn make_symlink(&mut self, path: &Path, target: &OsStr, attributes: Attributes) -> Result<(), Error> {
         passing(Effect::Link, "make symlink", path)?;
         self.make(path, "make symlink", |parent, name| symlinkat(target, parent, name))?;
+        passing(Effect::Attributes, "set the owner of", path)?;
         let (parent, name) = self.parent(path)?;
         if let Some((uid, gid)) = attributes.owner {
             fchownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)
