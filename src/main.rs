@@ -195,7 +195,7 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
             }
             output::complaint(&output::failure::text(&failure, Paint::stderr(printing.no_color)));
             // A boot must not fail over what the next boot, or an operator, can finish.
-            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true }));
+            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true, .. }));
             if at_boot { Exit::Done } else { failure.exit }
         }
     }
