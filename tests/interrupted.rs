@@ -165,7 +165,9 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.server.stop();
     bench.boot();
     bench.until(installed);
-    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_has("is installed as master").stdout_lacks("trying again");
+    // It tells so a moment after the role has started.
+    bench.until("journalctl -u dcos-setup.service | grep -q 'is installed as master'");
+    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_lacks("trying again");
     bench.server.start();
 
     // pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install of the same build.
@@ -173,7 +175,7 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     node.cut_power();
     bench.boot();
     bench.is_swapped("first");
-    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_has("the swap that pkgpanda left unfinished is finished");
+    bench.until("journalctl -u dcos-setup.service | grep -q 'the swap that pkgpanda left unfinished is finished'");
     node.shell("rm -rf /opt/mesosphere/*.old /etc/systemd/system/*.old").succeeds();
     bench.half_swapped("move_new", 9, 3, "second");
     node.run(&bench.install()).succeeds();
