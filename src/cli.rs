@@ -421,7 +421,7 @@ fn meaning(typed: TypedCommand) -> Command {
         }
         TypedCommand::Adopt => Command::Adopt,
         TypedCommand::Status(waiting) => Command::Status(waiting.meaning()),
-        TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot }),
+        TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot, ..recover::Request::default() }),
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),

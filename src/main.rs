@@ -1,5 +1,8 @@
 //! The wiring: log and output, one command, its value, the exit code.
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing, clippy::string_slice)
+)]
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -192,7 +195,7 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
             }
             output::complaint(&output::failure::text(&failure, Paint::stderr(printing.no_color)));
             // A boot must not fail over what the next boot, or an operator, can finish.
-            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true }));
+            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true, .. }));
             if at_boot { Exit::Done } else { failure.exit }
         }
     }

@@ -24,11 +24,10 @@ mod trial;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::process::Command;
 
 use bench::{Bench, Operation};
-use point::{Event, Point, points};
 use support::build::Build;
+use support::faults::{Event, Point, points, seed, spread};
 use trial::{ALL_NEXT, FollowUp, Next, Trial, run_all, undoing};
 
 /// How many points of each operation `make test` tries.
@@ -46,21 +45,8 @@ fn is_full() -> bool {
     std::env::var("CRASH_MATRIX").is_ok_and(|v| v == "all")
 }
 
-/// A number that changes with every commit, so that each one tries other points.
-fn seed() -> usize {
-    let commit = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    let text = commit.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    usize::from_str_radix(text.get(..8).unwrap_or("1"), 16).unwrap_or(1)
-}
-
-/// So many of them, evenly spread, other ones with each seed.
-fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
-    let step = all.len().div_ceil(count).max(1);
-    all.into_iter().skip(seed() % step).step_by(step).collect()
-}
-
-fn shard<T>(all: Vec<T>, count: usize) -> Vec<T> {
-    if is_full() { all } else { spread(all, count) }
+fn shard<T: Clone>(all: Vec<T>, count: usize) -> Vec<T> {
+    if is_full() { all } else { spread(&all, count, seed()) }
 }
 
 /// A kill at this point with every follow-up, each also killed itself; of these one or two in a shard.
@@ -139,7 +125,7 @@ fn a_failed_install_killed_while_it_undoes_ends_installed_or_clean() {
         points(&bench.record(Operation::Install)).into_iter().filter(|point| point.object.contains("{root}")).collect();
     let mut trials = Vec::new();
     let mut all = 0;
-    for (index, point) in spread(failing, if is_full() { ALL_UNDONE } else { UNDONE }).into_iter().enumerate() {
+    for (index, point) in spread(&failing, if is_full() { ALL_UNDONE } else { UNDONE }, seed()).into_iter().enumerate() {
         let action = ERRORS[(index + seed()) % ERRORS.len()];
         let undone = undoing(&bench, Operation::Install, action, &point);
         all += undone.len();
@@ -265,7 +251,7 @@ fn what_a_killed_run_left_to_the_disk_is_on_it_before_the_next_run_calls_it_done
     for operation in [Operation::Install, Operation::Reinstall, Operation::Uninstall] {
         for point in shard(points(&bench.record(operation)), SHARD) {
             let image = bench.ready(operation);
-            let (killed, mut events) = bench.run_recorded(image.path(), operation, &point.fault("kill", image.path()));
+            let (killed, mut events) = bench.run_recorded(image.path(), operation, &point::fault(&point, "kill", image.path()));
             assert_eq!(killed.status.code(), None, "the point was not hit: {point:?}");
             // It died at the last one.
             events.pop();

@@ -16,7 +16,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use support::build::Build;
-use support::faults::{Point, points, seed, spread};
+use support::faults::{Point, lasting_points, seed, spread};
 use support::node::{self, Node, Outcome, Server};
 use support::tree::Snapshot;
 use tempfile::TempDir;
@@ -108,7 +108,7 @@ impl Bench {
         self.run(command, &["DCOS_NODE_FAULTS_RECORD=/run/effects".to_owned()]).succeeds();
         let record = self.node.read("/run/effects");
         self.node.run(&["rm", "/run/effects"]).succeeds();
-        points(&record)
+        lasting_points(&record)
     }
 
     /// Kills the command at a point of it. A few points come only sometimes: then the command has ended well.

@@ -4,6 +4,8 @@
 //! one that cannot fail.
 #![allow(clippy::disallowed_methods, reason = "tests read the sources")]
 
+#[path = "house/effects.rs"]
+mod effects;
 #[path = "support/source.rs"]
 mod source;
 
@@ -149,6 +151,16 @@ const FS_FUNCTIONS: [&str; 19] = [
 /// The types that do the same.
 const HANDS_AS_TYPES: [&str; 5] =
     ["std::fs::File", "std::fs::OpenOptions", "std::fs::DirBuilder", "std::process::Command", "tokio::process::Command"];
+
+/// The lints against code that panics; the first lines of the library and of the program deny them.
+const PANICS: [&str; 6] = [
+    "clippy::unwrap_used",
+    "clippy::expect_used",
+    "clippy::panic",
+    "clippy::unreachable",
+    "clippy::indexing_slicing",
+    "clippy::string_slice",
+];
 
 fn src() -> Sources {
     let sources = Sources::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
@@ -414,6 +426,35 @@ fn a_lint_that_is_lifted_is_found() {
     let lists = manifest("clippy.toml").replace("std::fs::copy", "std::fs::other");
     let lints = manifest("Cargo.toml").replace("disallowed_types = \"deny\"", "disallowed_types = \"warn\"");
     finds(&clippy_refuses(&lints, &lists, &planted), &["Cargo.toml", "std::fs::copy", "action/run.rs:2"]);
+}
+
+/// What panics is refused in the whole program, so that no input can end it.
+fn panics(sources: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in &sources.files {
+        let denies = ["lib.rs", "main.rs"].contains(&file.path.as_str());
+        for lint in PANICS {
+            match paths(file).find(|(_, path)| path == lint) {
+                None if denies => complaints.push(at(file, 1, &format!("does not deny {lint}"))),
+                Some((line, _)) if !denies => complaints.push(at(file, line, &format!("lifts {lint}"))),
+                _ => {}
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn clippy_refuses_what_panics() {
+    holds(&panics(&src()));
+}
+
+#[test]
+fn a_place_that_may_panic_is_found() {
+    let all = format!("#![deny({})]\n", PANICS.join(", "));
+    let some = all.replace("clippy::indexing_slicing, ", "");
+    let planted = Sources::of([("lib.rs", all.as_str()), ("main.rs", &some), ("dcos/id.rs", "\n#[allow(clippy::panic)]\nfn a() {}\n")]);
+    finds(&panics(&planted), &["dcos/id.rs:2: lifts clippy::panic", "main.rs:1: does not deny clippy::indexing_slicing"]);
 }
 
 /// Unsafe code has one file, and the compiler refuses it elsewhere.

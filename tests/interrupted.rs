@@ -60,11 +60,40 @@ impl Bench {
         self.node.cut_power();
     }
 
+    /// Leaves the node as pkgpanda does when it dies in its swap to another active set (`pkgpanda/__init__.py`, swap_active): so many live names were moved
+    /// away, and so many new ones in. The new set has a mark in `etc`.
+    fn half_swapped(&self, stage: &str, archived: usize, moved: usize, mark: &str) {
+        self.node
+            .shell(&format!(
+                "set -e; cd /opt/mesosphere; units=/etc/systemd/system; set -- {NAMES}
+                systemctl stop dcos.target
+                for name; do cp -a $name $name.new; done; touch etc.new/{mark}
+                for unit in $(ls $units/dcos.target.wants); do mv $units/$unit $units/$unit.unit.new; done
+                echo '{{\"stage\": \"{stage}\", \"extension\": \".new\"}}' >install_progress
+                at=0; for name; do [ $at -lt {archived} ] || break; mv $name $name.old; at=$((at + 1)); done
+                at=0; for name; do [ $at -lt {moved} ] || break; mv $name.new $name; at=$((at + 1)); done
+                sync"
+            ))
+            .succeeds();
+    }
+
+    /// The swap is finished, the role runs with the new set, and nothing waits to be moved.
+    fn is_swapped(&self, mark: &str) {
+        self.until(&format!("[ ! -e /opt/mesosphere/install_progress ] && [ -e /opt/mesosphere/etc/{mark} ]"));
+        self.until("systemctl is-active -q dcos.target");
+        self.node.shell("ls -d /opt/mesosphere/*.new /etc/systemd/system/*.unit.new").stdout_lacks(".new");
+        self.node.run(&["dcos-node", "status"]).stdout_has("master");
+    }
+
     fn boot(&self) {
         self.node.power_on();
         self.node.wait_until_booted();
     }
 }
+
+/// What pkgpanda moves in a swap, in its order.
+const NAMES: &str =
+    "bin etc include lib /etc/systemd/system/dcos.target.wants environment environment.export active active.buildinfo.full.json";
 
 /// Stands in the way of the real program until it is told to let it go on.
 const SLOW: &str = "#!/bin/sh\ntouch /run/still\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/sbin/useradd.real \"$@\"\n";
@@ -136,8 +165,21 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.server.stop();
     bench.boot();
     bench.until(installed);
-    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_has("is installed as master").stdout_lacks("trying again");
+    // It tells so a moment after the role has started.
+    bench.until("journalctl -u dcos-setup.service | grep -q 'is installed as master'");
+    node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_lacks("trying again");
     bench.server.start();
+
+    // pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install of the same build.
+    bench.half_swapped("archive", 4, 0, "first");
+    node.cut_power();
+    bench.boot();
+    bench.is_swapped("first");
+    bench.until("journalctl -u dcos-setup.service | grep -q 'the swap that pkgpanda left unfinished is finished'");
+    node.shell("rm -rf /opt/mesosphere/*.old /etc/systemd/system/*.old").succeeds();
+    bench.half_swapped("move_new", 9, 3, "second");
+    node.run(&bench.install()).succeeds();
+    bench.is_swapped("second");
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
     // Packages are missing and no server answers: the boot is over all the same, and it is tried again.

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::faults::{points, seed, spread};
+use support::faults::{lasting_points, seed, spread};
 use support::tree::Snapshot;
 use tempfile::TempDir;
 
@@ -252,7 +252,7 @@ fn finishing_a_swap_can_be_killed_anywhere_and_goes_on() {
         let recorded = bench.node(came, Made::ByUs);
         let record = tempfile::NamedTempFile::new().expect("a file");
         succeeds(&run(recorded.path(), &["recover"], &[("DCOS_NODE_FAULTS_RECORD", text(record.path()))]));
-        let effects = points(&fs::read_to_string(record.path()).expect("read the record"));
+        let effects = lasting_points(&fs::read_to_string(record.path()).expect("read the record"));
         assert!(effects.len() > 20, "only {} effects were recorded", effects.len());
         for point in spread(&effects, 12, seed()) {
             let node = bench.node(came, Made::ByUs);

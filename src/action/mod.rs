@@ -113,6 +113,8 @@ pub enum Action {
     Restart {
         /// Name of the unit.
         unit: String,
+        /// Whether to wait until its job has ended.
+        wait: bool,
     },
     /// Starts a unit and follows the jobs.
     Start {
@@ -188,7 +190,7 @@ impl Action {
             Action::SwitchName { name } => format!("switch {name}"),
             Action::PlaceUnits { .. } => "units".into(),
             Action::Reload => "reload".into(),
-            Action::Restart { unit } => format!("restart {unit}"),
+            Action::Restart { unit, .. } => format!("restart {unit}"),
             Action::Start { unit, .. } => format!("start {unit}"),
             Action::Stop { .. } => "stop".into(),
             Action::WriteReceipt { .. } => "receipt".into(),
@@ -222,7 +224,7 @@ impl Action {
             Action::SwitchName { name } => format!("make /opt/mesosphere/{name} live"),
             Action::PlaceUnits { units } => format!("place {} units and let dcos.target want them", units.len()),
             Action::Reload => "let systemd read its unit files again".into(),
-            Action::Restart { unit } => format!("restart {unit}"),
+            Action::Restart { unit, .. } => format!("restart {unit}"),
             Action::Start { unit, wait: true } => format!("start {unit} and follow its jobs"),
             Action::Start { unit, wait: false } => format!("start {unit}"),
             Action::Stop { units } => format!("stop {} units", units.len()),
@@ -285,7 +287,7 @@ impl Action {
             }
             Action::PlaceUnits { units } => units::place(site, units).await,
             Action::Reload => services::reload(site).await,
-            Action::Restart { unit } => services::restart(site, &unit).await,
+            Action::Restart { unit, wait } => services::restart(site, &unit, wait).await,
             Action::Start { unit, wait } => services::start(site, &unit, wait).await,
             Action::Stop { units } => services::stop(site, &units).await,
             Action::WriteReceipt { receipt } => {

@@ -21,7 +21,7 @@ pub(crate) async fn reload(site: &Site) -> anyhow::Result<()> {
     Ok(of(site)?.reload().await?)
 }
 
-pub(crate) async fn restart(site: &Site, unit: &str) -> anyhow::Result<()> {
+pub(crate) async fn restart(site: &Site, unit: &str, wait: bool) -> anyhow::Result<()> {
     let mut tries_left = TRIES;
     let job = loop {
         tries_left -= 1;
@@ -31,6 +31,9 @@ pub(crate) async fn restart(site: &Site, unit: &str) -> anyhow::Result<()> {
             asked => break asked?,
         }
     };
+    if !wait {
+        return Ok(());
+    }
     match of(site)?.wait(&job, Duration::from_secs(90)).await {
         Ok(JobResult::Done) => Ok(()),
         Ok(other) => {

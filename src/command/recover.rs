@@ -16,10 +16,18 @@ const TRIES_AT_BOOT: u32 = 20;
 const PAUSE_AT_BOOT: Duration = Duration::from_secs(15);
 
 /// What was asked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Run by `dcos-setup.service`: never fails the boot, never waits for jobs.
+    /// Run by `dcos-setup.service`: never fails the boot, never waits for jobs that start or restart something.
     pub at_boot: bool,
+    /// How long it waits at boot before it tries again.
+    pub pause: Duration,
+}
+
+impl Default for Request {
+    fn default() -> Request {
+        Request { at_boot: false, pause: PAUSE_AT_BOOT }
+    }
 }
 
 /// What was done.
@@ -64,13 +72,14 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Some(Intent::Install(intent)) => {
             let site = world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
             let journal = Journal::open(&world.root)?;
-            go_on(*intent, &site, &journal, request.at_boot, world).await
+            go_on(*intent, &site, &journal, *request, world).await
         }
     }
 }
 
 /// Goes on with an install. A server that does not answer yet is tried again for some minutes at boot; only damaged packages turn the install back.
-async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, at_boot: bool, world: &World) -> Result<Outcome, Failure> {
+async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, request: Request, world: &World) -> Result<Outcome, Failure> {
+    let Request { at_boot, pause } = request;
     let here = install::circumstances(world, &intent, !at_boot).await;
     let mut tries_left = if at_boot { TRIES_AT_BOOT } else { 1 };
     loop {
@@ -85,16 +94,16 @@ async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, at_boot: b
                     .cured_by(format!("dcos-node install {} goes on now; dcos-node uninstall makes the node clean", intent.role)));
             }
             Err(error) => {
-                world.events.warn(format!("{:#}; trying again in {} s", anyhow::Error::from(error), PAUSE_AT_BOOT.as_secs()));
-                pause(site).await;
+                world.events.warn(format!("{:#}; trying again in {} s", anyhow::Error::from(error), pause.as_secs()));
+                wait(site, pause).await;
             }
         }
     }
 }
 
 /// Waits before the next try; a wish to stop ends it, so that a shutdown is not held up.
-async fn pause(site: &Site) {
-    let until = tokio::time::Instant::now() + PAUSE_AT_BOOT;
+async fn wait(site: &Site, pause: Duration) {
+    let until = tokio::time::Instant::now() + pause;
     while tokio::time::Instant::now() < until && !site.stop.asked() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -128,11 +128,11 @@ fn is_linked(path: &Path) -> bool {
 
 fn content(surveyed: &Surveyed, links: usize) -> Content {
     let on_disk = |seen: &Seen| match seen {
-        Seen::File(bytes) => bytes.div_ceil(BLOCK) * BLOCK,
+        Seen::File(bytes) => bytes.div_ceil(BLOCK).saturating_mul(BLOCK),
         _ => 0,
     };
     Content {
-        disk_bytes: surveyed.entries.values().map(on_disk).sum(),
+        disk_bytes: surveyed.entries.values().map(on_disk).fold(0, u64::saturating_add),
         bytes: surveyed.bytes,
         members: surveyed.entries.len() as u64,
         links: links as u64,

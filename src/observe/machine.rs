@@ -82,7 +82,7 @@ pub fn look(root: &Root) -> Machine {
     let memory = text(&proc.join("meminfo"));
     let bytes = |field: &str| {
         let text = memory.as_ref().map_err(Clone::clone)?;
-        kilobytes(text, field).map(|n| n * 1024).ok_or_else(|| format!("the kernel does not tell {field}"))
+        kilobytes(text, field).map(|n| n.saturating_mul(1024)).ok_or_else(|| format!("the kernel does not tell {field}"))
     };
     Machine {
         hostname: word(system.as_ref().ok().map(|s| s.nodename())),
@@ -123,7 +123,7 @@ fn cgroups(proc: &Path) -> Result<Cgroups, String> {
     let known = text(&proc.join("cgroups")).unwrap_or_default();
     let enabled = known.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        (fields.get(3) == Some(&"1")).then(|| fields[0].to_owned())
+        fields.first().filter(|_| fields.get(3) == Some(&"1")).map(|name| (*name).to_owned())
     });
     let enabled: BTreeSet<String> = enabled.collect();
     let of_v1 = mounts.iter().filter(|m| m.kind == "cgroup");

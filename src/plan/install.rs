@@ -137,7 +137,7 @@ pub struct Circumstances {
     pub live: bool,
     /// Owners and accounts can be set. A directory filled without that is finished by its first boot.
     pub privileged: bool,
-    /// The jobs of the start are followed to their end; the run at boot enqueues them and is done.
+    /// Jobs that start or restart something are followed to their end; the run at boot enqueues them and is done.
     pub follow: bool,
     /// Containers that docker runs now.
     pub running_containers: usize,
@@ -243,10 +243,10 @@ fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here
     if here.live {
         plan.then(Action::Reload);
         if changes_journald(node_files) && restarts_journald(intent, here) {
-            plan.then(Action::Restart { unit: "systemd-journald.service".into() });
+            plan.then(Action::Restart { unit: "systemd-journald.service".into(), wait: here.follow });
         }
         if intent.restart_docker {
-            plan.then(Action::Restart { unit: "docker.service".into() });
+            plan.then(Action::Restart { unit: "docker.service".into(), wait: here.follow });
         }
     }
     plan.then(link(layout::COMMIT_LINK, &layout::unit(layout::TARGET).to_string_lossy()));

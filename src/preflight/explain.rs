@@ -43,17 +43,21 @@ pub fn closest(word: &str) -> Vec<&'static str> {
 
 /// How many letters must be added, removed or replaced to make one word of the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
+    // From the beginning of `a` that was read so far, to nothing and to each beginning of `b`.
+    let mut to_nothing = 0;
+    let mut row: Vec<(char, usize)> = b.chars().zip(1..).collect();
+    for x in a.chars() {
+        let mut diagonal = to_nothing;
+        to_nothing += 1;
+        let mut left = to_nothing;
+        for (y, above) in &mut row {
             let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+            diagonal = *above;
+            *above = replaced.min(diagonal + 1).min(left + 1);
+            left = *above;
         }
     }
-    row[b.len()]
+    row.last().map_or(to_nothing, |(_, distance)| *distance)
 }
 
 impl Rule {

@@ -129,10 +129,11 @@ fn networkd(facts: &Facts<'_>) -> Finding {
 
 /// Whether a name fits a pattern of which `*` and `?` have a meaning.
 fn matches(pattern: &str, name: &str) -> bool {
-    match (pattern.chars().next(), name.chars().next()) {
+    let (mut pattern_left, mut name_left) = (pattern.chars(), name.chars());
+    match (pattern_left.next(), name_left.next()) {
         (None, first) => first.is_none(),
-        (Some('*'), first) => matches(&pattern[1..], name) || first.is_some_and(|c| matches(pattern, &name[c.len_utf8()..])),
-        (Some(p), Some(c)) => (p == '?' || p == c) && matches(&pattern[p.len_utf8()..], &name[c.len_utf8()..]),
+        (Some('*'), first) => matches(pattern_left.as_str(), name) || (first.is_some() && matches(pattern, name_left.as_str())),
+        (Some(p), Some(c)) => (p == '?' || p == c) && matches(pattern_left.as_str(), name_left.as_str()),
         (Some(_), None) => false,
     }
 }

@@ -14,6 +14,7 @@ use liblzma::stream::{CONCATENATED, Stream};
 pub use budget::{Budget, Grant};
 use format::BLOCK;
 pub use format::Format;
+pub(super) use format::check_sum;
 use window::memory_needed;
 
 /// What the decoders read at a time.
@@ -82,7 +83,7 @@ pub fn decode_within<R: Read>(mut reader: R, budget: &Arc<Budget>, at_least: u64
     let Some(format) = Format::of(&first) else {
         return Err(Error::Unknown(match first.len() {
             0 => "it is empty".to_owned(),
-            _ => format!("it starts with \"{}\"", first[..first.len().min(16)].escape_ascii()),
+            _ => format!("it starts with \"{}\"", first.get(..16).unwrap_or(&first).escape_ascii()),
         }));
     };
     let needed = memory_needed(format, &first).max(at_least);

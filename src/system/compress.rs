@@ -17,6 +17,7 @@ const LEVEL: i32 = 12;
 pub fn zstd(mut from: impl Read, to: &Path) -> io::Result<()> {
     fault::point(Effect::Open, to)?;
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(to)?;
+    fault::point(Effect::Attributes, to)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     fault::point(Effect::Write, to)?;
     let mut encoder = zstd::Encoder::new(io::BufWriter::new(file), LEVEL)?;

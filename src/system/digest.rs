@@ -66,7 +66,7 @@ pub fn sha256_of_file(path: &Path) -> io::Result<[u8; 32]> {
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finalize().into()),
-            Ok(n) => hasher.update(&buffer[..n]),
+            Ok(n) => hasher.update(buffer.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -264,10 +264,20 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, Error> {
 pub fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
     passing(Effect::Directory, "create the directory", path)?;
     match fs::DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path),
+        Ok(()) => restore_mode(path, mode),
         Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(e) => Err(e).naming("create the directory", path),
     }
+}
+
+/// Gives a new directory what the umask took from its mode.
+fn restore_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    if fs::symlink_metadata(path).naming("look at", path)?.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    passing(Effect::Attributes, "set the mode of", path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path)?;
+    sync_directory(path)
 }
 
 /// The directories that [`make_directories`] would have to make, outermost first.

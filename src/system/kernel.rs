@@ -260,10 +260,8 @@ static SLOT: [u8; SLOT_BYTES] = empty_slot();
 const fn empty_slot() -> [u8; SLOT_BYTES] {
     const MAGIC: [u8; MAGIC_BYTES] = *b"\x00dcos-node stamp\xd2\x9c\x41\xe7\x0b\x86\xf3\x5a\x1d\xb8\x62\x94\xcf\x37\x0e\xa1";
     let mut slot = [0; SLOT_BYTES];
-    let mut at = 0;
-    while at < MAGIC_BYTES {
-        slot[at] = MAGIC[at];
-        at += 1;
+    if let Some(start) = slot.first_chunk_mut() {
+        *start = MAGIC;
     }
     slot
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::fault::{self, Effect};
 use super::mountinfo;
 
 /// The first mount point at or below a path of this machine; none if nothing is there. Links on the way to the path are followed, the path itself not.
@@ -13,6 +14,7 @@ use super::mountinfo;
 /// The kernel's table cannot be read.
 pub fn at_or_below(path: &Path) -> io::Result<Option<PathBuf>> {
     let Some(real) = real(path) else { return Ok(None) };
+    fault::point(Effect::Mounts, "/proc/self/mountinfo")?;
     let table = fs::read("/proc/self/mountinfo")?;
     Ok(mountinfo::parse(&table).map(|mount| mount.point).find(|point| point.starts_with(&real)))
 }

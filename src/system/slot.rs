@@ -3,16 +3,17 @@
 //! It has a section of its own and a fixed length: a magic, the length of the text (32 bits, little-endian), a SHA-256, the text, and zeros. The
 //! sum is over the whole slot with zeros in its own place. A slot that was never filled has nothing but zeros after its magic.
 
+use std::iter;
 use std::ops::Range;
 
 use super::digest;
 use super::kernel::{self, MAGIC_BYTES, SLOT_BYTES};
 
 const SECTION: &[u8] = b".dcos_node_stamp";
-const LENGTH: Range<usize> = MAGIC_BYTES..MAGIC_BYTES + 4;
-const SUM: Range<usize> = LENGTH.end..LENGTH.end + 32;
+const LENGTH_BYTES: usize = 4;
+const SUM_BYTES: usize = 32;
 /// The longest text, in bytes.
-pub const ROOM: usize = SLOT_BYTES - SUM.end;
+pub const ROOM: usize = SLOT_BYTES - MAGIC_BYTES - LENGTH_BYTES - SUM_BYTES;
 
 /// Why a slot cannot be read or filled.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -55,34 +56,43 @@ pub fn fill(program: &mut [u8], text: &[u8]) -> Result<(), Error> {
     let place = find(program)?;
     let slot = program.get_mut(place).ok_or(Error::NoSlot)?;
     let length = u32::try_from(text.len()).ok().filter(|_| text.len() <= ROOM).ok_or(Error::TooLong(text.len()))?;
-    slot[LENGTH.start..].fill(0);
-    slot[LENGTH].copy_from_slice(&length.to_le_bytes());
-    slot[SUM.end..SUM.end + text.len()].copy_from_slice(text);
-    let sum = digest::sha256(slot);
-    slot[SUM].copy_from_slice(&sum);
+    put(slot, length, [0; SUM_BYTES], text);
+    put(slot, length, digest::sha256(slot), text);
     Ok(())
 }
 
+/// Writes all that comes after the magic.
+fn put(slot: &mut [u8], length: u32, sum: [u8; SUM_BYTES], text: &[u8]) {
+    let content = length.to_le_bytes().into_iter().chain(sum).chain(text.iter().copied()).chain(iter::repeat(0));
+    slot.iter_mut().skip(MAGIC_BYTES).zip(content).for_each(|(byte, new)| *byte = new);
+}
+
 fn text(slot: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    if slot.len() != SLOT_BYTES {
-        return Err(Error::NoSlot);
-    }
-    if slot[LENGTH.start..].iter().all(|byte| *byte == 0) {
+    let (magic, length, sum, room) = parts(slot).filter(|_| slot.len() == SLOT_BYTES).ok_or(Error::NoSlot)?;
+    if slot.iter().skip(MAGIC_BYTES).all(|byte| *byte == 0) {
         return Ok(None);
     }
-    let mut unsummed = slot.to_vec();
-    unsummed[SUM].fill(0);
-    if digest::sha256(&unsummed) != slot[SUM] {
+    if digest::sha256(&[magic, length, &[0; SUM_BYTES], room].concat()) != *sum {
         return Err(Error::Damaged);
     }
-    let length = number(slot, LENGTH.start, 4).and_then(|length| slot.get(SUM.end..SUM.end.checked_add(length)?));
-    length.map(|text| Some(text.to_vec())).ok_or(Error::Damaged)
+    let text = usize::try_from(u32::from_le_bytes(*length)).ok().and_then(|length| room.get(..length));
+    text.map(|text| Some(text.to_vec())).ok_or(Error::Damaged)
+}
+
+/// Magic, length, sum, and the room for the text.
+type Parts<'a> = (&'a [u8], &'a [u8; LENGTH_BYTES], &'a [u8; SUM_BYTES], &'a [u8]);
+
+fn parts(slot: &[u8]) -> Option<Parts<'_>> {
+    let (magic, rest) = slot.split_at_checked(MAGIC_BYTES)?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (sum, room) = rest.split_first_chunk()?;
+    Some((magic, length, sum, room))
 }
 
 /// Where the slot is: the section headers tell, or its magic if somebody removed them.
 fn find(program: &[u8]) -> Result<Range<usize>, Error> {
     let slot = kernel::slot();
-    let magic = &slot[..MAGIC_BYTES];
+    let (magic, ..) = parts(&slot).ok_or(Error::NoSlot)?;
     let is_slot = |place: &Range<usize>| program.get(place.clone()).is_some_and(|slot| slot.starts_with(magic));
     if let Some(place) = section(program).filter(is_slot) {
         return Ok(place);

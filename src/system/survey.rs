@@ -31,11 +31,12 @@ pub fn owned_below(top: &Path, skipped: &[PathBuf], is_of_interest: &dyn Fn(u32)
 /// Bytes of all files below a path, links not followed, other file systems left out; nothing there, or not to be listed by us, is nothing.
 pub fn size_below(path: &Path) -> u64 {
     let Ok(device) = fs::symlink_metadata(path).map(|about| about.dev()) else { return 0 };
-    let (mut open, mut size) = (vec![path.to_owned()], 0);
+    let (mut open, mut size) = (vec![path.to_owned()], 0_u64);
     while let Some(path) = open.pop() {
         let Ok(about) = fs::symlink_metadata(&path) else { continue };
         if about.is_file() {
-            size += about.len();
+            // A sparse file has any length.
+            size = size.saturating_add(about.len());
         } else if about.is_dir() && about.dev() == device {
             open.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         }

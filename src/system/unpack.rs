@@ -145,10 +145,9 @@ pub fn select<R: Read>(tar_stream: R, wanted: &[&str], limit_each: u64) -> Resul
         if member.size > limit_each {
             return Err(Error::Hostile { member: member.name(), reason: format!("it has {} bytes, more than {limit_each}", member.size) });
         }
-        let mut content = vec![0; usize::try_from(member.size).map_err(Error::damaged)?];
-        let mut filled = 0;
+        let (mut content, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         while members.left() > 0 {
-            filled += members.read(&mut content[filled..])?;
+            content.extend_from_slice(members.read(&mut buffer, u64::MAX)?);
         }
         found.insert(name.to_owned(), content);
     }
@@ -261,13 +260,13 @@ impl Writer<'_> {
         fault::point(Effect::Write, path).map_err(failed("write"))?;
         let Some(map) = &member.sparse else {
             loop {
-                let n = members.read(&mut self.buffer)?;
-                if n == 0 {
+                let piece = members.read(&mut self.buffer, u64::MAX)?;
+                if piece.is_empty() {
                     return Ok(hasher.finalize().into());
                 }
-                hasher.update(&self.buffer[..n]);
-                file.write_all(&self.buffer[..n]).map_err(failed("write"))?;
-                progress(n as u64);
+                hasher.update(piece);
+                file.write_all(piece).map_err(failed("write"))?;
+                progress(piece.len() as u64);
             }
         };
         let mut at = 0;
@@ -277,12 +276,11 @@ impl Writer<'_> {
             file.seek(SeekFrom::Start(segment.offset)).map_err(failed("seek in"))?;
             let mut left = segment.length;
             while left > 0 {
-                let want = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
-                let n = members.read(&mut self.buffer[..want])?;
-                hasher.update(&self.buffer[..n]);
-                file.write_all(&self.buffer[..n]).map_err(failed("write"))?;
-                progress(n as u64);
-                left -= n as u64;
+                let piece = members.read(&mut self.buffer, left)?;
+                hasher.update(piece);
+                file.write_all(piece).map_err(failed("write"))?;
+                progress(piece.len() as u64);
+                left -= piece.len() as u64;
             }
             at = segment.offset + segment.length;
         }
@@ -296,8 +294,8 @@ impl Writer<'_> {
 fn zeros(hasher: &mut Sha256, mut count: u64) {
     const ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
     while count > 0 {
-        let n = count.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..usize::try_from(n).unwrap_or(ZEROS.len())]);
-        count -= n;
+        let piece = usize::try_from(count).ok().and_then(|count| ZEROS.get(..count)).unwrap_or(&ZEROS);
+        hasher.update(piece);
+        count -= piece.len() as u64;
     }
 }

@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use dcos_node::dcos::journal::Story;
 use tempfile::TempDir;
 
-use super::point::{Event, events};
+use super::point::events;
 use crate::support::build::Build;
+use crate::support::faults::Event;
 use crate::support::http_server::Server;
 use crate::support::tree::Snapshot;
 

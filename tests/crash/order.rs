@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::point::{Event, Point};
+use crate::support::faults::{Event, Point};
 
 /// What waits for the disk.
 #[derive(Default)]

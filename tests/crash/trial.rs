@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bench::{Bench, End, Operation, copy, said};
-use super::point::{Event, Point, points};
+use super::point::fault;
+use crate::support::faults::{Event, Point, points};
 
 /// What is done to which effect of which command, and what follows.
 #[derive(Clone, Debug)]
@@ -93,11 +94,11 @@ impl Trial {
     /// Runs it. What is wrong is a line for each case.
     fn run(&self, bench: &Bench, tally: &Mutex<Tally>) {
         let image = bench.ready(self.operation);
-        let mut fault = self.point.fault(self.action, image.path());
+        let mut wish = fault(&self.point, self.action, image.path());
         if let Some(point) = &self.then_kill {
-            fault = format!("{fault}\n{}", point.fault("kill", image.path()));
+            wish = format!("{wish}\n{}", fault(point, "kill", image.path()));
         }
-        let output = bench.run(image.path(), self.operation, &[("DCOS_NODE_FAULT", &fault)]);
+        let output = bench.run(image.path(), self.operation, &[("DCOS_NODE_FAULT", &wish)]);
         let is_killed = self.action == "kill" || self.then_kill.is_some();
         for follow_up in &self.follow_ups {
             let result = if is_killed && output.status.code().is_some() {
@@ -138,7 +139,7 @@ impl Trial {
             let effects = points(&bench.run_recorded(copy(image).path(), command, "").1);
             // An operation that had not begun has nothing to recover: then there is no second effect.
             if let Some(point) = effects.get(effects.len() * part / 1000) {
-                let killed = bench.run(image, command, &[("DCOS_NODE_FAULT", &point.fault("kill", image))]);
+                let killed = bench.run(image, command, &[("DCOS_NODE_FAULT", &fault(point, "kill", image))]);
                 if killed.status.code().is_some() {
                     return Err(format!("the second kill was not hit at {point:?}: {}", said(&killed)));
                 }
@@ -171,7 +172,7 @@ pub fn run_all(bench: &Bench, trials: &[Trial]) -> Tally {
 /// What a run with an error at this point does after it: it undoes what it had done. Nothing where it does not fail.
 pub fn undoing(bench: &Bench, operation: Operation, action: &str, point: &Point) -> Vec<Point> {
     let image = bench.ready(operation);
-    let (output, events) = bench.run_recorded(image.path(), operation, &point.fault(action, image.path()));
+    let (output, events) = bench.run_recorded(image.path(), operation, &fault(point, action, image.path()));
     let after = events.iter().position(|event| *event == Event::Effect(point.clone())).map_or(events.len(), |at| at + 1);
     if output.status.success() { Vec::new() } else { points(&events[after..]) }
 }

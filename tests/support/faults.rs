@@ -1,47 +1,75 @@
-//! Points of a recorded run at which the program under test can be killed (`system/fault.rs`), and which of them a run of the tests takes.
+//! Effects of recorded runs (`src/system/fault.rs`), the addresses by which a fault finds them again, and which of them a run of the tests takes.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// One effect of an undisturbed run.
-#[derive(Clone, Debug)]
+/// One effect of a recorded run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// What is done.
+    /// What is done: `Write`, `Rename`.
     pub effect: String,
     /// To what.
     pub object: String,
-    /// The how-many-eth time, from 1.
+    /// The how-many-eth time, from 1, that this effect meets this object.
     pub nth: u32,
 }
 
 impl Point {
+    /// The value of `DCOS_NODE_FAULT` for this action there.
+    pub fn fault(&self, action: &str) -> String {
+        format!("{action} {} {} {}", self.effect, self.nth, self.object)
+    }
+
     /// The value of `DCOS_NODE_FAULT` that kills there.
     pub fn kill(&self) -> String {
-        format!("kill {} {} {}", self.effect, self.nth, self.object)
+        self.fault("kill")
     }
 }
 
-/// The points of a record. A body comes in other pieces each time, so only its first piece is a point; what the record tells besides effects is none,
-/// nor is the lock, whose name follows from that of the image.
-pub fn points(record: &str) -> Vec<Point> {
-    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-    let effects = record.lines().filter(|line| !line.starts_with('#') && !line.ends_with(".lock"));
-    let all = effects.filter_map(|line| {
-        let (effect, object) = line.split_once(' ')?;
-        let nth = seen.entry(line).or_default();
-        *nth += 1;
-        Some(Point { effect: effect.to_owned(), object: object.to_owned(), nth: *nth })
-    });
-    all.filter(|point| point.effect != "Receive" || point.nth == 1).collect()
+/// What a run did: its effects, and between them the records that were added to the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An effect on the outside.
+    Effect(Point),
+    /// A record of the journal, which is durable by then.
+    Told(String),
 }
 
-/// So many points, spread evenly, beginning somewhere in the first stretch.
-pub fn spread(points: &[Point], count: usize, seed: usize) -> Vec<Point> {
-    let count = count.min(points.len());
+/// Reads the record of a run.
+pub fn events(record: &str) -> Vec<Event> {
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut read = |line| {
+        let (effect, object) = str::split_once(line, ' ')?;
+        if effect == "#" {
+            return Some(Event::Told(object.to_owned()));
+        }
+        let nth = seen.entry(line).or_default();
+        *nth += 1;
+        Some(Event::Effect(Point { effect: effect.to_owned(), object: object.to_owned(), nth: *nth }))
+    };
+    record.lines().filter_map(&mut read).collect()
+}
+
+/// The effects alone.
+pub fn points(events: &[Event]) -> Vec<Point> {
+    let effect = |event: &Event| if let Event::Effect(point) = event { Some(point.clone()) } else { None };
+    events.iter().filter_map(effect).collect()
+}
+
+/// The effects of a recorded run on a real node or on an image at another place that come at the same address in the next one: a body comes in other
+/// pieces each time, so only its first piece does, and the name of the lock follows from that of the image.
+pub fn lasting_points(record: &str) -> Vec<Point> {
+    let comes_again = |point: &Point| (point.effect != "Receive" || point.nth == 1) && !point.object.ends_with(".lock");
+    points(&events(record)).into_iter().filter(comes_again).collect()
+}
+
+/// So many of them, spread evenly, beginning somewhere in the first stretch.
+pub fn spread<T: Clone>(all: &[T], count: usize, seed: usize) -> Vec<T> {
+    let count = count.min(all.len());
     (0..count)
         .filter_map(|index| {
-            let (begin, end) = (points.len() * index / count, points.len() * (index + 1) / count);
-            points.get(begin + seed % (end - begin).max(1)).cloned()
+            let (begin, end) = (all.len() * index / count, all.len() * (index + 1) / count);
+            all.get(begin + seed % (end - begin).max(1)).cloned()
         })
         .collect()
 }

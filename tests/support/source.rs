@@ -32,11 +32,13 @@ pub struct Token {
 }
 
 impl Token {
-    fn is(&self, sign: &str) -> bool {
+    /// Whether it is this punctuation mark.
+    pub fn is(&self, sign: &str) -> bool {
         self.kind == Kind::Sign && self.text == sign
     }
 
-    fn is_word(&self, word: &str) -> bool {
+    /// Whether it is this identifier or keyword.
+    pub fn is_word(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text == word
     }
 }
@@ -311,7 +313,7 @@ fn is_for_tests(tokens: &[Token]) -> bool {
 }
 
 /// How many tokens the bracketed group has that begins here; 0 if none does.
-fn group_length(tokens: &[Token]) -> usize {
+pub fn group_length(tokens: &[Token]) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate() {
         match token.text.as_str() {

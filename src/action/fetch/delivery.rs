@@ -244,7 +244,7 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.came_out += count as u64;
-        let most = FREE_OF_RATIO + self.came_in.load(Ordering::Relaxed).saturating_mul(MOST_RATIO);
+        let most = FREE_OF_RATIO.saturating_add(self.came_in.load(Ordering::Relaxed).saturating_mul(MOST_RATIO));
         if self.applies && self.came_out > most {
             let text = format!("it unpacks to more than {MOST_RATIO} times its length: a decompression bomb");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));

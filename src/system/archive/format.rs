@@ -49,7 +49,11 @@ fn is_tar(first: &[u8]) -> bool {
     if block.iter().all(|&byte| byte == 0) {
         return true;
     }
-    let sum =
-        block.iter().map(|&byte| u32::from(byte)).sum::<u32>() - block[148..156].iter().map(|&byte| u32::from(byte)).sum::<u32>() + 8 * 32;
-    tar::Header::from_byte_slice(block).cksum().is_ok_and(|told| told == sum)
+    let header = tar::Header::from_byte_slice(block);
+    header.cksum().is_ok_and(|told| told == check_sum(block))
+}
+
+/// The sum over a header, in which its own eight bytes count as spaces.
+pub fn check_sum(block: &[u8]) -> u32 {
+    block.iter().enumerate().map(|(at, &byte)| u32::from(if (148..156).contains(&at) { b' ' } else { byte })).sum()
 }

@@ -73,7 +73,10 @@ fn zstd_window(first: &[u8]) -> Option<u64> {
         return Some(base + base / 8 * u64::from(window & 7));
     }
     // A single segment: the window is the whole content, whose length follows the number of a dictionary.
-    let at = 1 + [0, 1, 2, 4][usize::from(flags & 3)];
+    let at = match flags & 3 {
+        3 => 5,
+        few => 1 + usize::from(few),
+    };
     let length = 1_usize << (flags >> 6);
     let content = rest.get(at..at + length)?.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     Some(if length == 2 { content + 256 } else { content })

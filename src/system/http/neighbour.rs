@@ -6,6 +6,7 @@ use reqwest::{Certificate, Identity};
 
 use super::error::{innermost, local};
 use super::{Address, Error, Kind, common, explain, failure};
+use crate::system::fault::{self, Effect};
 use crate::system::http::Options;
 
 /// How to be let in.
@@ -67,7 +68,9 @@ pub async fn ask(url: &str, credentials: &Credentials, limit_bytes: u64, patienc
     let answer = async {
         let mut response = request.send().await.map_err(|e| explain("get", &address, &e))?;
         let (status, mut body) = (response.status().as_u16(), Vec::new());
-        while let Some(bytes) = response.chunk().await.map_err(|e| explain("get", &address, &e))? {
+        loop {
+            fault::point(Effect::Receive, url).map_err(|cause| unusable(cause.to_string()))?;
+            let Some(bytes) = response.chunk().await.map_err(|e| explain("get", &address, &e))? else { break };
             if (body.len() + bytes.len()) as u64 > limit_bytes {
                 return Err(failure("get", &address, Kind::TooLarge, format!("it has more than {limit_bytes} bytes"), false));
             }

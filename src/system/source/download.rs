@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -86,9 +86,8 @@ impl Read for Reader {
                         None => return Err(io::Error::other(Error::GivenUp(address.clone()))),
                     }
                 }
-                let n = current.len().min(buf.len());
-                current.copy_to_slice(&mut buf[..n]);
-                Ok(n)
+                let now = current.split_to(current.len().min(buf.len()));
+                now.as_ref().read(buf)
             }
             Inner::File { file, length, read, path } => {
                 let n = match file.read(buf) {

@@ -10,6 +10,7 @@ use tar::{GnuExtSparseHeader, Header};
 use super::error::printable;
 use super::sparse::{self, MAX_SEGMENTS, Segment};
 use super::{Error, pax};
+use crate::system::archive::check_sum;
 
 const BLOCK: usize = 512;
 /// Long names and PAX records of one member together; names end at 4 KiB on Linux, attributes are larger.
@@ -107,18 +108,18 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// Data of the current member; 0 when there is no more.
-    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
-        if want == 0 {
-            return Ok(0);
+    /// The next data of the current member, at most so many bytes; nothing when there is no more.
+    pub fn read<'b>(&mut self, buf: &'b mut [u8], most: u64) -> Result<&'b [u8], Error> {
+        let most = most.min(self.left);
+        if most == 0 || buf.is_empty() {
+            return Ok(&[]);
         }
         loop {
-            match self.reader.read(&mut buf[..want]) {
+            match self.reader.by_ref().take(most).read(buf) {
                 Ok(0) => return Err(self.cut()),
                 Ok(n) => {
                     self.left -= n as u64;
-                    return Ok(n);
+                    return Ok(buf.get(..n).unwrap_or_default());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
@@ -272,11 +273,11 @@ impl<R: Read> Members<R> {
     fn block(&mut self) -> Result<[u8; BLOCK], Error> {
         // Not read_exact, which makes an error of its own of the end of the stream, one that could as well come from below.
         let mut block = [0; BLOCK];
-        let mut filled = 0;
-        while filled < BLOCK {
-            match self.reader.read(&mut block[filled..]) {
+        let mut rest = block.as_mut_slice();
+        while !rest.is_empty() {
+            match self.reader.read(rest) {
                 Ok(0) => return Err(self.cut()),
-                Ok(n) => filled += n,
+                Ok(n) => rest = rest.split_at_mut_checked(n).map(|(_, rest)| rest).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
             }
@@ -293,7 +294,7 @@ impl<R: Read> Members<R> {
         loop {
             match self.reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
-                Ok(n) if buf[..n].iter().any(|&byte| byte != 0) => return Err(Error::damaged("something follows its end")),
+                Ok(n) if buf.iter().take(n).any(|&byte| byte != 0) => return Err(Error::damaged("something follows its end")),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
@@ -320,14 +321,9 @@ impl<R: Read> Members<R> {
 
 /// A header whose check sum is right.
 fn checked(block: &[u8; BLOCK]) -> Result<&Header, Error> {
-    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
     let header = Header::from_byte_slice(block);
     let told = header.cksum().map_err(Error::damaged)?;
-    if told == sum(&block[..148]) + 8 * 32 + sum(&block[156..]) {
-        Ok(header)
-    } else {
-        Err(Error::damaged("a header has a wrong check sum"))
-    }
+    if told == check_sum(block) { Ok(header) } else { Err(Error::damaged("a header has a wrong check sum")) }
 }
 
 /// A long name, without the NUL after it.

@@ -95,11 +95,13 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// The first record, and what comes after it.
 fn split(data: &[u8]) -> Option<(Pair<'_>, &[u8])> {
-    let space = data.iter().position(|&byte| byte == b' ')?;
-    let length: usize = str::from_utf8(&data[..space]).ok()?.parse().ok()?;
-    let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|&byte| byte == b'=')?;
-    Some(((&record[..equals], &record[equals + 1..]), &data[length..]))
+    let mut words = data.splitn(2, |&byte| byte == b' ');
+    let digits = words.next()?;
+    let length: usize = str::from_utf8(digits).ok()?.parse().ok()?;
+    let (record, rest) = data.split_at_checked(length)?;
+    let record = record.get(digits.len() + 1..)?.strip_suffix(b"\n")?;
+    let mut pair = record.splitn(2, |&byte| byte == b'=');
+    Some(((pair.next()?, pair.next()?), rest))
 }
 
 /// Seconds and nanoseconds after them, of a decimal number that may be negative and have a fraction.

@@ -92,6 +92,7 @@ impl<'a> Tree<'a> {
     pub fn make_symlink(&mut self, path: &Path, target: &OsStr, attributes: Attributes) -> Result<(), Error> {
         passing(Effect::Link, "make symlink", path)?;
         self.make(path, "make symlink", |parent, name| symlinkat(target, parent, name))?;
+        passing(Effect::Attributes, "set the owner of", path)?;
         let (parent, name) = self.parent(path)?;
         if let Some((uid, gid)) = attributes.owner {
             fchownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)
@@ -190,22 +191,22 @@ impl<'a> Tree<'a> {
         let Some(name) = names.pop() else { return Err(Error::hostile(path, "it has no name")) };
         let common = self.open.iter().zip(&names).take_while(|((open, _), name)| open == *name).count();
         self.open.truncate(common);
-        for depth in common..names.len() {
+        for name in names.into_iter().skip(common) {
             let parent = self.open.last().map_or(self.root, |(_, directory)| directory.as_fd());
-            let directory = match descend(parent, names[depth]) {
+            let directory = match descend(parent, name) {
                 Err(Errno::ENOENT) => {
                     passing(Effect::Directory, "make the parent of", path)?;
-                    mkdirat(parent, names[depth], MEANWHILE).map_err(|error| Error::write("make the parent of", path, error))?;
-                    self.implied.push(names[..=depth].iter().collect());
-                    descend(parent, names[depth])
+                    mkdirat(parent, name, MEANWHILE).map_err(|error| Error::write("make the parent of", path, error))?;
+                    self.implied.push(self.open.iter().map(|(open, _)| open.as_os_str()).chain([name]).collect());
+                    descend(parent, name)
                 }
                 result => result,
             };
             let directory = directory.map_err(|error| match error {
-                Errno::ENOTDIR | Errno::ELOOP => Error::hostile(path, format!("it goes through {:?}, which is no directory", names[depth])),
+                Errno::ENOTDIR | Errno::ELOOP => Error::hostile(path, format!("it goes through {name:?}, which is no directory")),
                 error => Error::write("open the parent of", path, error),
             })?;
-            self.open.push((names[depth].to_owned(), directory));
+            self.open.push((name.to_owned(), directory));
         }
         Ok((self.open.last().map_or(self.root, |(_, directory)| directory.as_fd()), name))
     }
