@@ -22,7 +22,8 @@ pub struct Page {
 pub(super) fn completions(mut command: Command, shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "dcos-node", &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    // clap_complete's bash names the cases of subcommands otherwise than the words it looks for, if the program's name has a hyphen.
+    String::from_utf8_lossy(&text).replace("dcos__subcmd__node", "dcos__node")
 }
 
 /// The pages of the program and of every subcommand.
@@ -47,8 +48,25 @@ fn page(command: &Command, more: &[Roff]) -> Page {
     if command.has_subcommands() {
         let _ = man.render_subcommands_section(&mut text);
     }
-    more.iter().for_each(|part| drop(part.to_writer(&mut text)));
+    let environment = environment(command);
+    std::iter::once(&environment).chain(more).for_each(|part| drop(part.to_writer(&mut text)));
     Page { name: man.get_filename(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
+/// The variables that stand for options.
+fn environment(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let variables = arguments.filter_map(|argument| Some((argument.get_env()?.to_string_lossy(), argument.get_long()?)));
+    for (index, (variable, option)) in variables.enumerate() {
+        if index == 0 {
+            roff.control("SH", ["ENVIRONMENT"]);
+        }
+        roff.control("TP", []);
+        roff.text([bold(variable)]);
+        roff.text([roman(format!("as --{option}, which prevails"))]);
+    }
+    roff
 }
 
 fn exits() -> Roff {
