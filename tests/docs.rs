@@ -138,6 +138,51 @@ fn every_file_of_ours_is_documented_with_its_schema() {
     }
 }
 
+/// Every document of ours: README, CHANGELOG, and what lies in `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(root.join("docs")).expect("docs/").map(|file| file.expect("a file").path());
+    let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.chain([root.join("README.md"), root.join("CHANGELOG.md")]).collect()
+}
+
+#[test]
+fn every_source_and_document_that_a_document_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut named, mut missing) = (0, Vec::new());
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        let words = text.split('`').skip(1).step_by(2).filter(|word| !word.contains([' ', '*', '\n']));
+        let is_ours = |word: &&str| {
+            (word.ends_with(".rs") || word.ends_with('/'))
+                && ["src/", "tests/", "docs/", "fixtures/", "fuzz/"].iter().any(|top| word.starts_with(top))
+                || word.ends_with(".rs") && word.contains('/')
+        };
+        let sources = words.filter(is_ours).map(|word| (word.to_owned(), root.join(word).exists() || root.join("src").join(word).exists()));
+        let links =
+            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.split('#').next().unwrap_or(link));
+        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        let links = links.map(|link| (link.to_owned(), path.parent().expect("a directory").join(link).exists()));
+        for (name, is_there) in sources.chain(links) {
+            named += 1;
+            if !is_there {
+                missing.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(named > 60, "only {named} names were found");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn readme_leads_to_every_document() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    for path in documents().iter().filter(|path| path.parent().is_some_and(|directory| directory.ends_with("docs"))) {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(readme.contains(&format!("(docs/{name})")), "README.md does not lead to docs/{name}");
+    }
+}
+
 /// The names of all fields, at any depth.
 fn fields(value: &Value, found: &mut BTreeSet<String>) {
     match value {

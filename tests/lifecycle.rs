@@ -67,7 +67,7 @@ fn is_in_the_journal(node: &Node) {
         found.succeeds().stdout().lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     };
     let kind = |kind: Kind| format!("MESSAGE_ID={}", kind.message_id().expect("an id"));
-    let begun = entries(&[&kind(Kind::Started)]);
+    let begun = entries(&[&kind(Kind::Started), "DCOS_NODE_COMMAND=install"]);
     assert_eq!(begun.len(), 1, "{begun:#?}");
     assert_eq!(begun[0]["MESSAGE"], "install master begins");
     let ended = entries(&[&kind(Kind::Ended), "DCOS_NODE_ROLE=master", "DCOS_NODE_EXIT_CODE=0"]);
