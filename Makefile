@@ -2,7 +2,8 @@
 
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
-        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3
+        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3 \
+        groff:groff-base zsh:zsh fish:fish
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
 BUILD ?=
@@ -10,7 +11,7 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: test demo static crash-matrix crash-real bench fuzz clean setup
+.PHONY: test demo static dist dist-check crash-matrix crash-real bench fuzz clean setup
 
 # Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side.
 NODES = classic_nodes clock crash_real fleet interrupted lifecycle names_and_addresses node_library parity publish_node ready sealed uninstall_network
@@ -42,11 +43,31 @@ demo: setup
 static:
 	@set -eu; target=$(GNU); \
 	if command -v musl-gcc >/dev/null && [ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then target=$(MUSL); fi; \
-	cargo build --locked --release --bin dcos-node --target "$$target"; \
+	cargo=$${CARGO_HOME:-$$HOME/.cargo}; \
+	CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$cargo=/cargo" cargo build --locked --release --bin dcos-node --target "$$target" \
+		--config "target.$$target.rustflags=['--remap-path-prefix=$(CURDIR)=/dcos-node','--remap-path-prefix=$$cargo=/cargo']"; \
 	install -D -m 755 "target/$$target/release/dcos-node" dist/dcos-node; \
 	if readelf --program-headers --dynamic dist/dcos-node | grep -E 'INTERP|NEEDED'; then echo "dist/dcos-node is not static" >&2; exit 1; fi; \
 	if grep -q DCOS_NODE_FAULT dist/dcos-node; then echo "dist/dcos-node has the tests' fault points in it" >&2; exit 1; fi; \
+	if grep -q -e '$(CURDIR)' -e "$$cargo" dist/dcos-node; then echo "dist/dcos-node names the machine that built it" >&2; exit 1; fi; \
+	if ! readelf --section-headers --wide dist/dcos-node | grep -q dcos_node_stamp; then echo "dist/dcos-node cannot be stamped" >&2; exit 1; fi; \
 	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
+
+# dist/: a tarball and a Debian package of that file, with the manual, completions and documents. They are packed twice, and must be the same.
+dist: static
+	packaging/dist.sh dist/dcos-node dist
+	@packaging/dist.sh dist/dcos-node target/dist-again >/dev/null
+	@for file in dist/*.tar.gz dist/*.deb; do cmp "$$file" "target/dist-again/$$(basename "$$file")"; done
+	@echo "dist/: packed twice, the same bytes"
+
+# The whole of it once more, from a copy of the last commit in another directory, must give the same bytes. Takes a second release build.
+dist-check: dist
+	@test -z "$$(git status --porcelain)" || { echo "commit first: the copy is made of the last commit" >&2; exit 1; }
+	rm -rf target/dist-check
+	git clone --quiet . target/dist-check
+	$(MAKE) -C target/dist-check dist
+	cmp dist/SHA256SUMS target/dist-check/dist/SHA256SUMS
+	@echo "dist/: built twice, the same bytes"
 
 # Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a shard of it, another one at each commit.
 # One test after another: each works on all processors.

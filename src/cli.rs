@@ -3,6 +3,7 @@
 mod fetching;
 mod publish;
 mod quantity;
+mod record;
 mod texts;
 mod waiting;
 
@@ -10,14 +11,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall, wait};
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
-use texts::{completions, manual};
+use texts::completions;
 use waiting::TypedWaiting;
+
+pub use texts::Page;
 
 /// A command line, understood.
 #[derive(Clone, Debug)]
@@ -224,7 +228,7 @@ struct Source {
 #[derive(Debug, Args)]
 struct TypedInstall {
     /// What the node will be: master, slave or slave_public
-    #[arg(value_parser = role)]
+    #[arg(value_parser = role(), hide_possible_values = true)]
     role: Role,
     #[command(flatten)]
     source: Source,
@@ -279,7 +283,7 @@ struct TypedFetch {
 #[derive(Debug, Args)]
 struct TypedPreflight {
     /// The role that the node will have
-    #[arg(value_parser = role)]
+    #[arg(value_parser = role(), hide_possible_values = true)]
     role: Option<Role>,
     #[command(flatten)]
     source: Source,
@@ -313,8 +317,9 @@ impl Source {
     }
 }
 
-fn role(word: &str) -> Result<Role, String> {
-    word.parse().map_err(|e: crate::dcos::role::UnknownRole| e.to_string())
+/// Named one by one, so that shells complete them.
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::word)).try_map(|word| word.parse::<Role>())
 }
 
 fn skips(text: &str) -> Result<Skips, String> {
@@ -426,8 +431,13 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),
         TypedCommand::Completions { shell } => Command::Print(completions(Typed::command(), shell)),
-        TypedCommand::Man => Command::Print(manual(Typed::command())),
+        TypedCommand::Man => Command::Print(manual().into_iter().map(|page| page.text).collect()),
     }
+}
+
+/// The manual: a page for the program and one for every subcommand.
+pub fn manual() -> Vec<Page> {
+    texts::manual(Typed::command())
 }
 
 #[cfg(test)]

@@ -6,18 +6,21 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
 use dcos_node::command::{Failure, World, adopt, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, world};
-use dcos_node::dcos::event::Events;
+use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
+use dcos_node::dcos::layout;
 use dcos_node::output::paint::Paint;
+use dcos_node::output::record::Entry;
 use dcos_node::output::{self, follow};
 use dcos_node::system::append::Growing;
 use dcos_node::system::clock::KernelClock;
+use dcos_node::system::journal_socket::{self, JournalSocket};
 use dcos_node::system::notify::Notify;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{self, Systemd};
@@ -44,9 +47,13 @@ fn main() -> ExitCode {
         seal::seal();
     }
     let notify = Notify::from_environment().map(Arc::new);
+    let journal = journal(&invocation);
     let exit = match (lines, tokio::runtime::Runtime::new()) {
         (Ok(lines), Ok(runtime)) => {
             let wish = follow::Wish {
+                // What a unit prints is in the journal: it would be there twice.
+                plain: journal.as_ref().filter(|_| journal_socket::is_standard_error()).map(|_| follow::nowhere()),
+                journal: journal.map(|journal| Box::new(move |entry: &Entry| journal.send(entry)) as follow::Journal),
                 lines,
                 listener: notify.clone().map(listener),
                 verbose: printing.verbose > 0,
@@ -54,9 +61,13 @@ fn main() -> ExitCode {
                 no_color: printing.no_color,
             };
             let (events, follower) = follow::follow(wish);
-            let ended = runtime.block_on(run(&invocation, events));
+            let (began, started) = (Instant::now(), invocation.started());
+            started.clone().into_iter().for_each(|event| events.send(event));
+            let ended = runtime.block_on(run(&invocation, events.clone()));
             // Everything that could still tell news ends before the result is printed.
             runtime.shutdown_timeout(Duration::from_secs(10));
+            started.into_iter().for_each(|_| events.send(end(&ended, began)));
+            drop(events);
             follower.finish();
             conclude(&invocation, ended)
         }
@@ -78,6 +89,13 @@ fn log_as_lines(invocation: &Invocation) -> Option<&'static str> {
 /// The service manager is told the same news, if it asked for them.
 fn listener(notify: Arc<Notify>) -> follow::Listener {
     Box::new(move |text| notify.status(text))
+}
+
+/// The node's journal, for what changes this machine.
+fn journal(invocation: &Invocation) -> Option<JournalSocket> {
+    let root = Root::new(&invocation.root);
+    let told = root.is_live() && invocation.is_for_the_journal();
+    told.then(|| JournalSocket::at(&root.at(layout::JOURNAL_SOCKET)))?
 }
 
 /// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.
@@ -182,22 +200,51 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
     match ended {
         Ok(value) => {
             show(&value, printing.json, Paint::stdout(printing.no_color));
-            match value {
-                Value::Preflight(report, strict) => report.exit(strict),
-                Value::Status(status) => status.exit(),
-                Value::Uninstall(outcome) => outcome.exit(),
-                _ => Exit::Done,
-            }
+            value.exit()
         }
         Err(failure) => {
             if printing.json {
                 output::json(&failure.report());
             }
             output::complaint(&output::failure::text(&failure, Paint::stderr(printing.no_color)));
-            // A boot must not fail over what the next boot, or an operator, can finish.
-            let at_boot = matches!(invocation.command, Command::Recover(recover::Request { at_boot: true, .. }));
-            if at_boot { Exit::Done } else { failure.exit }
+            if is_at_boot(invocation) { Exit::Done } else { failure.exit }
         }
+    }
+}
+
+/// A boot must not fail over what the next boot, or an operator, can finish.
+fn is_at_boot(invocation: &Invocation) -> bool {
+    matches!(invocation.command, Command::Recover(recover::Request { at_boot: true, .. }))
+}
+
+impl Value {
+    /// How to exit with it.
+    fn exit(&self) -> Exit {
+        match self {
+            Value::Preflight(report, strict) => report.exit(*strict),
+            Value::Status(status) => status.exit(),
+            Value::Uninstall(outcome) => outcome.exit(),
+            _ => Exit::Done,
+        }
+    }
+}
+
+/// The last event of a run.
+fn end(ended: &Result<Value, Failure>, began: Instant) -> Event {
+    let seconds = began.elapsed().as_secs();
+    match ended {
+        Ok(value) => {
+            let exit = value.exit();
+            Event::Ended { exit, code: exit.code(), error: None, state: None, cure: None, seconds }
+        }
+        Err(failure) => Event::Ended {
+            exit: failure.exit,
+            code: failure.exit.code(),
+            error: Some(format!("{:#}", failure.error)),
+            state: failure.state.clone(),
+            cure: failure.cure.clone(),
+            seconds,
+        },
     }
 }
 

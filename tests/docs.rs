@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dcos_node::command::uninstall;
+use dcos_node::command::{Failure, uninstall};
+use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::proof::{self, Item, Leftovers};
 use dcos_node::dcos::receipt::{Before, Object};
@@ -53,6 +54,133 @@ fn the_table_of_checks_is_that_of_the_program() {
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == checks(), "docs/checks.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test --test docs");
+}
+
+/// The table of exit codes as a document.
+fn exit_codes() -> String {
+    let mut text = "# Exit codes and failures\n\n\
+        Generated from the table in `src/dcos/exit.rs`: change it there, then run `DCOS_NODE_BLESS=1 cargo test --test docs`. A code never changes\n\
+        its number, its word or its meaning. `recover` at boot exits with 0 whatever it came to: a boot must not fail over what the next one, or an\n\
+        operator, can finish.\n\n\
+        | code | word | meaning | the node is left | what to do |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for exit in Exit::ALL {
+        let told = exit.explained();
+        text.push_str(&format!("| {} | `{}` | {} | {} | {} |\n", exit.code(), exit.word(), told.meaning, told.node, told.remedy));
+    }
+    text.push_str(
+        "\n## A failure\n\n\
+        On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
+        the node stands now, and `cure:` with the command or deed that cures it. With `--json` the same on standard output:\n\n\
+        | field | type | what |\n|---|---|---|\n\
+        | `error` | string | what went wrong |\n\
+        | `causes` | array of strings | its causes, outermost first |\n\
+        | `exit` | string | the word of the exit code |\n\
+        | `code` | number | the exit code |\n\
+        | `state` | string or null | how the node stands now |\n\
+        | `cure` | string or null | what to do |\n\
+        | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
+        | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
+    );
+    text
+}
+
+#[test]
+fn the_table_of_exit_codes_is_that_of_the_program() {
+    let path = document("exit-codes.md");
+    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
+        std::fs::write(&path, exit_codes()).expect("write docs/exit-codes.md");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == exit_codes(),
+        "docs/exit-codes.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test --test docs"
+    );
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    for exit in Exit::ALL {
+        assert_eq!(json!(exit), exit.word());
+        assert!(readme.contains(&format!("\n| {} | ", exit.code())), "README.md does not have exit code {}", exit.code());
+    }
+}
+
+#[test]
+fn every_field_of_a_failure_is_documented_and_no_other() {
+    let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
+    assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report())));
+}
+
+/// Every name of ours in the sources of these files: literals that hold `dcos-node`, `dcos-build` or `dcos-publish` and lead somewhere.
+fn our_names(files: &[&str]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a source");
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"));
+        let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+        let is_ours = |text: &String| {
+            ["dcos-node", "dcos-build", "dcos-publish"].iter().any(|name| text.contains(name)) && !text.contains([' ', '{'])
+        };
+        names.extend(literals.filter(is_ours));
+    }
+    names
+}
+
+#[test]
+fn every_file_of_ours_is_documented_with_its_schema() {
+    let text = std::fs::read_to_string(document("files.md")).expect("docs/files.md");
+    let names = our_names(&["src/dcos/layout.rs", "src/dcos/index.rs", "src/command/publish.rs", "src/system/files.rs"]);
+    assert!(names.len() > 6, "{names:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !text.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "docs/files.md lacks {missing:?}");
+    use dcos_node::dcos::{index, journal, receipt};
+    for (name, schema) in [("journal", journal::SCHEMA), ("receipt.json", receipt::SCHEMA), ("dcos-build.json", index::SCHEMA)] {
+        let row = text.lines().find(|line| line.starts_with("| `") && line.split('`').nth(1).is_some_and(|path| path.ends_with(name)));
+        assert!(row.is_some_and(|row| row.contains(&format!("schema {schema}"))), "{name}: {row:?}");
+    }
+}
+
+/// Every document of ours: README, CHANGELOG, and what lies in `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(root.join("docs")).expect("docs/").map(|file| file.expect("a file").path());
+    let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.chain([root.join("README.md"), root.join("CHANGELOG.md")]).collect()
+}
+
+#[test]
+fn every_source_and_document_that_a_document_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut named, mut missing) = (0, Vec::new());
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        let words = text.split('`').skip(1).step_by(2).filter(|word| !word.contains([' ', '*', '\n']));
+        let is_ours = |word: &&str| {
+            (word.ends_with(".rs") || word.ends_with('/'))
+                && ["src/", "tests/", "docs/", "fixtures/", "fuzz/"].iter().any(|top| word.starts_with(top))
+                || word.ends_with(".rs") && word.contains('/')
+        };
+        let sources = words.filter(is_ours).map(|word| (word.to_owned(), root.join(word).exists() || root.join("src").join(word).exists()));
+        let links =
+            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.split('#').next().unwrap_or(link));
+        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        let links = links.map(|link| (link.to_owned(), path.parent().expect("a directory").join(link).exists()));
+        for (name, is_there) in sources.chain(links) {
+            named += 1;
+            if !is_there {
+                missing.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(named > 60, "only {named} names were found");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn readme_leads_to_every_document() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    for path in documents().iter().filter(|path| path.parent().is_some_and(|directory| directory.ends_with("docs"))) {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(readme.contains(&format!("(docs/{name})")), "README.md does not lead to docs/{name}");
+    }
 }
 
 /// The names of all fields, at any depth.

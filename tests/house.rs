@@ -98,6 +98,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/append", "/proc/self/fd/", "a descriptor of this process"),
     ("system/http", "/", "between a name and a version"),
     ("system/journald", "/proc/sys/kernel/random/", "the kernel's, of this machine"),
+    ("system/journal_socket", "/proc/self/fd/", "a descriptor of this process"),
     ("system/label", "/etc/selinux/", "SELinux' own; looked for below the root"),
     ("system/label", "/usr/sbin:/usr/bin:", "where this machine has programs"),
     ("system/label", "/sys/fs/selinux/", "the kernel's; looked for below the root"),

@@ -9,6 +9,7 @@ mod support;
 
 use std::path::Path;
 
+use dcos_node::dcos::event::Kind;
 use support::build::{Build, Damage, Packed};
 use support::node::{self, Node, Outcome, Server};
 use support::tree::Snapshot;
@@ -58,6 +59,26 @@ fn is_as_before(node: &Node, before: &Snapshot) {
     assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
 }
 
+/// What an install told the node's journal, searched by what its entries are made for.
+fn is_in_the_journal(node: &Node) {
+    let entries = |searches: &[&str]| -> Vec<serde_json::Value> {
+        node.run(&["journalctl", "--sync"]).succeeds();
+        let found = node.run(&[&["journalctl", "--no-pager", "-o", "json", "SYSLOG_IDENTIFIER=dcos-node"], searches].concat());
+        found.succeeds().stdout().lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+    };
+    let kind = |kind: Kind| format!("MESSAGE_ID={}", kind.message_id().expect("an id"));
+    let begun = entries(&[&kind(Kind::Started), "DCOS_NODE_COMMAND=install"]);
+    assert_eq!(begun.len(), 1, "{begun:#?}");
+    assert_eq!(begun[0]["MESSAGE"], "install master begins");
+    let ended = entries(&[&kind(Kind::Ended), "DCOS_NODE_ROLE=master", "DCOS_NODE_EXIT_CODE=0"]);
+    assert_eq!((ended.len(), &ended[0]["DCOS_NODE_COMMAND"]), (1, &"install".into()));
+    let fetched = entries(&[&kind(Kind::Done)]);
+    assert!(fetched.iter().any(|entry| entry["DCOS_NODE_PACKAGE"].as_str().is_some_and(|id| id.starts_with("mesos--"))), "{fetched:#?}");
+    // The last ones came while journald was being restarted, or after it.
+    let started = entries(&[&kind(Kind::Begun), "DCOS_NODE_UNIT=dcos.target"]);
+    assert_eq!(started[0]["PRIORITY"], "6", "{started:#?}");
+}
+
 #[test]
 fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
     if !node::available() {
@@ -72,6 +93,7 @@ fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
 
     let outcome = install(&node, &served, "master");
     assert_eq!(outcome.succeeds().json()["changed"], true);
+    is_in_the_journal(&node);
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
     node.run(&["systemctl", "is-enabled", "dcos-setup.service", "dcos.target", "dcos-mesos-master.service"]).succeeds();
     node.run(&["/opt/mesosphere/bin/dcos-shell", "pkgpanda", "list"]).succeeds().stdout_has("mesos--");

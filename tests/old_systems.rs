@@ -217,7 +217,7 @@ async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
     let used = ["ListUnits", "Reload", "ResetFailedUnit", "StopUnit"];
     assert_eq!(members(&calls), BTreeSet::from(used), "{calls:#?}");
 
-    let undone = node.told().into_iter().find_map(|event| if let Event::Undone { text } = event { Some(text) } else { None });
+    let undone = node.told().into_iter().find_map(|event| if let Event::Undone { text, .. } = event { Some(text) } else { None });
     assert_eq!(undone, Some(format!("remove {COMMIT_LINK}")), "a boot in between starts nothing half-made");
     for path in [COMMIT_LINK, WANTS, "/etc/systemd/system/dcos.target", "/etc/systemd/system/dcos-exhibitor.service", "/opt/mesosphere"] {
         assert!(!node.stands(path), "{path} is left");

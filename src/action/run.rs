@@ -46,7 +46,7 @@ async fn one(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBoo
         Err(source) => {
             // Those of the same batch that have not begun do not begin.
             halted.store(true, Ordering::SeqCst);
-            site.events.send(Event::Failed { key });
+            site.events.send(Event::Failed { key, error: format!("{source:#}") });
             let what = format!("cannot {}", action.words());
             Err(if source.chain().any(|cause| cause.is::<Damaged>()) {
                 Error::Integrity { what, source }
@@ -62,11 +62,11 @@ async fn step(action: &Action, key: &str, site: &Site, journal: &Journal) -> any
         Action::Undo { object } => {
             action.apply(site, journal).await?;
             journal.append(Record::Undone { object: object.clone() })?;
-            site.events.send(Event::Undone { text: action.words() });
+            site.events.send(Event::Undone { key: key.to_owned(), text: action.words() });
         }
         Action::RemoveOurselves { .. } => {
             action.apply(site, journal).await?;
-            site.events.send(Event::Undone { text: action.words() });
+            site.events.send(Event::Undone { key: key.to_owned(), text: action.words() });
         }
         _ => {
             site.events.send(Event::Begun { key: key.to_owned(), text: action.words() });

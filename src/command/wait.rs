@@ -122,6 +122,7 @@ fn watched(seen: &Seen, wanted: Level, seconds: u64) -> Watched {
         units,
         masters: seen.readiness.masters.clone(),
         waits_for: seen.readiness.obstacles.first().map(words),
+        unit: seen.readiness.obstacles.first().and_then(|obstacle| obstacle.unit.clone()),
     }
 }
 

@@ -38,7 +38,7 @@ pub enum Serving {
 }
 
 /// One master of the ensemble.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// As Exhibitor has it; mostly an address.
     pub host: String,

@@ -1,18 +1,37 @@
-//! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines and files of events are made from it.
+//! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines, files of events and entries of the node's
+//! journal are made from it.
+
+mod kind;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cluster::Member;
+use super::exit::Exit;
 use super::level::Level;
 use super::preview::Preview;
+use super::role::Role;
+
+pub use kind::Kind;
+
+/// The schema of events as lines of JSON.
+pub const SCHEMA: u32 = 1;
 
 /// Something that happened. Sent by commands and actions, printed by `output` only.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// A command begins; the first event of a run.
+    Started {
+        /// The subcommand.
+        command: String,
+        /// The role that was asked for.
+        role: Option<Role>,
+        /// The version of dcos-node.
+        version: String,
+    },
     /// What will be done.
     Planned {
         /// One line each.
@@ -43,9 +62,13 @@ pub enum Event {
     Failed {
         /// The name of the action.
         key: String,
+        /// Why, with all causes, for people.
+        error: String,
     },
     /// An object is gone or as it was.
     Undone {
+        /// The name of the action.
+        key: String,
         /// For people.
         text: String,
     },
@@ -83,10 +106,25 @@ pub enum Event {
         /// For people.
         text: String,
     },
+    /// A command has ended; the last event of a run.
+    Ended {
+        /// What it came to.
+        exit: Exit,
+        /// The exit code for that. `recover` at boot exits with 0 whatever it came to.
+        code: u8,
+        /// What went wrong, with all causes, for people.
+        error: Option<String>,
+        /// How the node stands after what went wrong.
+        state: Option<String>,
+        /// What to do about it.
+        cure: Option<String>,
+        /// How long the run took.
+        seconds: u64,
+    },
 }
 
 /// One look at a node that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// The level that is waited for.
     pub wanted: Level,
@@ -97,10 +135,12 @@ pub struct Watched {
     /// How many units are well, converging, failed.
     pub units: BTreeMap<String, usize>,
     /// All masters, as this master's Exhibitor has them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub masters: Vec<Member>,
     /// The first cause, for people.
     pub waits_for: Option<String>,
+    /// The unit of the first cause, if it is one.
+    pub unit: Option<String>,
 }
 
 /// Where events go. Sending never fails: a listener that is gone is no reason to stop an install.

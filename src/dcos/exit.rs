@@ -1,9 +1,9 @@
-//! Exit codes: part of the interface, frozen by a test.
+//! Exit codes: part of the interface, frozen by a test. `docs/exit-codes.md` and the manual page are made from this table.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a run of dcos-node came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// Done, or nothing to do; also when the target is active though units failed (`"degraded": true`).
@@ -32,9 +32,105 @@ pub enum Exit {
     NotInstalled = 11,
 }
 
+/// What an exit code tells an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// What it means.
+    pub meaning: &'static str,
+    /// How the node is left.
+    pub node: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
 impl Exit {
+    /// All, by their numbers.
+    pub const ALL: [Exit; 12] = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::Preflight,
+        Exit::Warnings,
+        Exit::Conflict,
+        Exit::Integrity,
+        Exit::NotReady,
+        Exit::Busy,
+        Exit::Residue,
+        Exit::Interrupted,
+        Exit::NotInstalled,
+    ];
+
     /// The number for the shell.
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Failed => "failed",
+            Exit::Usage => "usage",
+            Exit::Preflight => "preflight",
+            Exit::Warnings => "warnings",
+            Exit::Conflict => "conflict",
+            Exit::Integrity => "integrity",
+            Exit::NotReady => "not-ready",
+            Exit::Busy => "busy",
+            Exit::Residue => "residue",
+            Exit::Interrupted => "interrupted",
+            Exit::NotInstalled => "not-installed",
+        }
+    }
+
+    /// What it tells an operator.
+    pub fn explained(self) -> Explained {
+        let (meaning, node, remedy) = match self {
+            Exit::Done => (
+                "done, or there was nothing to do (`\"changed\": false`)",
+                "as was asked; `\"degraded\": true` if units failed although the target is active",
+                "nothing; if degraded, `dcos-node status` names the units",
+            ),
+            Exit::Failed => (
+                "failed",
+                "as the message says: nothing was changed, or the node is as it was, or the run goes on later",
+                "what the message says after `cure:`",
+            ),
+            Exit::Usage => ("the command line is wrong", "nothing was changed", "`dcos-node COMMAND --help`"),
+            Exit::Preflight => {
+                ("a check failed", "nothing was changed", "the cure of each check, or `--skip CHECK=REASON` where you know better")
+            }
+            Exit::Warnings => {
+                ("only warnings or unknowns, with `--strict`", "nothing was changed", "see to the warnings, or leave out `--strict`")
+            }
+            Exit::Conflict => (
+                "conflict: another role, another build, or files that are not ours",
+                "nothing was changed",
+                "what the message says: mostly `dcos-node uninstall` first, or move the files",
+            ),
+            Exit::Integrity => (
+                "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages do not fit together",
+                "as it was; packages that were whole are kept for the next try",
+                "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again",
+            ),
+            Exit::NotReady => (
+                "not ready in time (`--wait-timeout`); `status`: converging, or an install is unfinished",
+                "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
+                "the first cause is named; `dcos-node status --wait` waits again",
+            ),
+            Exit::Busy => ("another dcos-node is at work on this node", "nothing was changed by this run", "wait until that one has ended"),
+            Exit::Residue => (
+                "`uninstall`: something is left that should be gone",
+                "DC/OS is removed but for what is listed",
+                "the same command again; it tries what is left",
+            ),
+            Exit::Interrupted => (
+                "interrupted by a signal at a safe point",
+                "as far as it had come; the next boot goes on too",
+                "the same command goes on; `dcos-node uninstall` turns it round",
+            ),
+            Exit::NotInstalled => ("`status`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),
+        };
+        Explained { meaning, node, remedy }
     }
 }

@@ -159,6 +159,8 @@ pub const NO_LOGIN: &str = "/sbin/nologin";
 pub const JOURNALD_SETTINGS: &str = "/etc/systemd/journald.conf.d";
 /// Where journald keeps journals: across boots, or for this one.
 pub const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// Where journald takes entries.
+pub const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 /// The program with which DC/OS checks a node, and what came before it (1.10 and 1.11).
 pub const CHECK_RUNNERS: [&str; 2] = ["/opt/mesosphere/bin/dcos-check-runner", "/opt/mesosphere/bin/dcos-diagnostics"];
 /// Whether DC/OS' units look at the clock (`ENABLE_CHECK_TIME`).

@@ -1,9 +1,9 @@
 //! One line of a plan, as it is shown before anything is done.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An action in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     /// The name of the action, the same in every run.
     pub key: String,

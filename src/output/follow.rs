@@ -1,29 +1,36 @@
-//! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs.
+//! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs, entries for the node's journal.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::paint::Paint;
+use super::record::{Entry, Record};
 use super::watch::Watch;
-use crate::dcos::event::{Event, Events, Watched};
+use crate::dcos::event::{Event, Events, SCHEMA, Watched};
+use crate::dcos::moment;
 
-/// The schema of a line of JSON.
-const SCHEMA: u32 = 1;
-
-/// Where lines of JSON go; each is written by one call.
+/// Where lines go; each is written by one call.
 pub type Lines = Box<dyn Write + Send>;
 
 /// Somebody who is told in one line what is being done, such as the service manager.
 pub type Listener = Box<dyn FnMut(&str) + Send>;
 
+/// Takes entries of the node's journal.
+pub type Journal = Box<dyn FnMut(&Entry) + Send>;
+
 /// How to follow.
 #[derive(Default)]
 pub struct Wish {
+    /// Where plain lines go; none: bars and lines to standard error.
+    pub plain: Option<Lines>,
+    /// The node's journal.
+    pub journal: Option<Journal>,
     /// Where lines of JSON go.
     pub lines: Option<Lines>,
     /// Who else is told what is being done.
@@ -52,18 +59,25 @@ pub fn stdout() -> Lines {
     Box::new(io::stdout())
 }
 
+/// Lines to nobody.
+pub fn nowhere() -> Lines {
+    Box::new(io::sink())
+}
+
 /// Begins to follow.
 pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
     let teller = Teller {
-        bars: io::stderr().is_terminal().then(MultiProgress::new),
+        bars: (wish.plain.is_none() && io::stderr().is_terminal()).then(MultiProgress::new),
+        plain: wish.plain,
         paint: Paint::stderr(wish.no_color),
         verbose: wish.verbose,
         quiet: wish.quiet,
         watch: Watch::default(),
         open: HashMap::new(),
     };
-    let thread = std::thread::spawn(move || tell(&receiver, teller, wish.lines, wish.listener));
+    let told = Told { lines: wish.lines, journal: wish.journal.map(|journal| (journal, Record::default())), listener: wish.listener };
+    let thread = std::thread::spawn(move || tell(&receiver, teller, told));
     (Events::to(sender), Follower(thread))
 }
 
@@ -71,40 +85,64 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
 #[derive(Serialize)]
 struct Line<'a> {
     schema: u32,
+    time: String,
     #[serde(flatten)]
     event: &'a Event,
 }
 
-fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut lines: Option<Lines>, mut listener: Option<Listener>) {
+/// Those who are told besides people.
+struct Told {
+    lines: Option<Lines>,
+    journal: Option<(Journal, Record)>,
+    listener: Option<Listener>,
+}
+
+fn tell(receiver: &Receiver<Event>, mut teller: Teller, mut told: Told) {
     for event in receiver {
         tracing::debug!(target: "dcos_node::event", ?event);
-        if let Some(lines) = &mut lines
-            && let Ok(line) = serde_json::to_string(&Line { schema: SCHEMA, event: &event })
-        {
-            // A reader that has gone away is no reason to stop an install.
-            let _ = lines.write_all((line + "\n").as_bytes()).and_then(|()| lines.flush());
-        }
-        if let (Some(listener), Some(text)) = (&mut listener, in_one_line(&event)) {
-            listener(text);
-        }
+        told.tell(&event);
         teller.tell(&event);
     }
     teller.clear();
 }
 
+impl Told {
+    fn tell(&mut self, event: &Event) {
+        let line = || Line { schema: SCHEMA, time: moment::rfc3339(SystemTime::now()), event };
+        if let Some(lines) = &mut self.lines
+            && let Ok(line) = serde_json::to_string(&line())
+        {
+            // A reader that has gone away is no reason to stop an install.
+            let _ = lines.write_all((line + "\n").as_bytes()).and_then(|()| lines.flush());
+        }
+        if let Some((journal, record)) = &mut self.journal
+            && let Some(entry) = record.entry(event)
+        {
+            journal(&entry);
+        }
+        if let (Some(listener), Some(text)) = (&mut self.listener, in_one_line(event)) {
+            listener(text);
+        }
+    }
+}
+
 /// What is being done now, if the event tells.
 fn in_one_line(event: &Event) -> Option<&str> {
     match event {
-        Event::Begun { text, .. } | Event::Undone { text } | Event::Waiting { text } | Event::Note { text } | Event::Warning { text } => {
-            Some(text)
-        }
-        Event::Planned { .. } | Event::Progress { .. } | Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
+        Event::Begun { text, .. }
+        | Event::Undone { text, .. }
+        | Event::Waiting { text }
+        | Event::Note { text }
+        | Event::Warning { text } => Some(text),
         Event::Watched(watched) => watched.waits_for.as_deref(),
+        Event::Started { .. } | Event::Planned { .. } | Event::Progress { .. } | Event::Ended { .. } => None,
+        Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
     }
 }
 
 struct Teller {
     bars: Option<MultiProgress>,
+    plain: Option<Lines>,
     paint: Paint,
     verbose: bool,
     quiet: bool,
@@ -123,12 +161,12 @@ impl Teller {
             }
             Event::Waiting { text } => self.line(&format!("waiting {text}")),
             Event::Watched(watched) => self.watch(watched),
-            Event::Undone { text } if self.verbose => self.line(text),
+            Event::Undone { text, .. } if self.verbose => self.line(text),
             Event::Begun { text, .. } if self.verbose => self.line(text),
             Event::Begun { key, text } if is_long(key) => self.begin(key, text),
             Event::Progress { key, bytes, total } => self.progress(key, *bytes, *total),
-            Event::Done { key } | Event::Failed { key } => self.end(key),
-            Event::Planned { .. } | Event::Begun { .. } | Event::Undone { .. } => {}
+            Event::Done { key } | Event::Failed { key, .. } => self.end(key),
+            Event::Started { .. } | Event::Ended { .. } | Event::Planned { .. } | Event::Begun { .. } | Event::Undone { .. } => {}
         }
     }
 
@@ -173,10 +211,12 @@ impl Teller {
         }
     }
 
-    fn line(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => drop(bars.println(text)),
-            None => super::complaint(&format!("{text}\n")),
+    fn line(&mut self, text: &str) {
+        match (&self.bars, &mut self.plain) {
+            (Some(bars), _) => drop(bars.println(text)),
+            // As with standard error: nobody has to read it.
+            (None, Some(plain)) => drop(plain.write_all(format!("{text}\n").as_bytes())),
+            (None, None) => super::complaint(&format!("{text}\n")),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod outcome;
 pub mod paint;
 pub mod preflight;
 pub mod publish;
+pub mod record;
 pub mod status;
 pub mod table;
 mod watch;

@@ -82,7 +82,7 @@ mod tests {
         let units = [("well".to_owned(), 28), ("converging".to_owned(), 2)].into();
         let masters = vec![Member { host: "10.0.0.2".into(), serving: Serving::Down, leads: false }];
         let waits_for = waits_for.map(str::to_owned);
-        Watched { wanted: Level::ClusterReady, level: Some(level), seconds: 75, units, masters, waits_for }
+        Watched { wanted: Level::ClusterReady, level: Some(level), seconds: 75, units, masters, waits_for, unit: None }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod holders;
 pub mod http;
 pub mod immutable;
+pub mod journal_socket;
 pub mod journald;
 pub mod kernel;
 pub mod label;

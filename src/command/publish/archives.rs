@@ -266,6 +266,9 @@ fn telling<T>(
 ) -> anyhow::Result<T> {
     events.send(Event::Begun { key: key.clone(), text });
     let result = work(&mut |bytes| events.send(Event::Progress { key: key.clone(), bytes, total }));
-    events.send(if result.is_ok() { Event::Done { key } } else { Event::Failed { key } });
+    events.send(match &result {
+        Ok(_) => Event::Done { key },
+        Err(error) => Event::Failed { key, error: format!("{error:#}") },
+    });
     result
 }

@@ -1,0 +1,244 @@
+//! Events are part of the interface: documented, of one form for programs, people and the journal, and never of another meaning.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read documents and run programs")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use dcos_node::dcos::cluster::{Member, Serving};
+use dcos_node::dcos::event::{Event, Kind, SCHEMA, Watched};
+use dcos_node::dcos::exit::Exit;
+use dcos_node::dcos::level::Level;
+use dcos_node::dcos::preview::Preview;
+use dcos_node::dcos::role::Role;
+use dcos_node::output::follow::{self, Wish};
+use dcos_node::output::record::Record;
+use serde_json::{Value, json};
+use support::build::{Build, Damage};
+
+/// Who is nobody.
+const NOBODY: u32 = 65534;
+
+/// Every kind of event, with its word and the `MESSAGE_ID` by which operators have their journals searched.
+const FROZEN: [(Kind, &str, Option<&str>); 13] = [
+    (Kind::Started, "started", Some("a8c0f4c7d00b4abc8f1062d6c5bcffcd")),
+    (Kind::Planned, "planned", Some("72ed26144c474a01a7a27000eb1cf8fa")),
+    (Kind::Begun, "begun", Some("0dbef3d51bae49898be2c43a0e117afe")),
+    (Kind::Progress, "progress", None),
+    (Kind::Done, "done", Some("1bbf77f4b25442688a4e4e9c3fb1dbca")),
+    (Kind::Failed, "failed", Some("32ad632504864490b6612b6cbd5a3239")),
+    (Kind::Undone, "undone", Some("1ffcc0adf6ba4fe39bcd3582a4a8c535")),
+    (Kind::Waiting, "waiting", Some("3991164f6af64cfba7f0666e1182ac3e")),
+    (Kind::Answered, "answered", None),
+    (Kind::Watched, "watched", Some("a49792c8364d4702a5f4835af43a5212")),
+    (Kind::Note, "note", Some("bce54771beff494f835452775f2d31ef")),
+    (Kind::Warning, "warning", Some("b09420f3314b44fbbd1f9e1d3e671dc7")),
+    (Kind::Ended, "ended", Some("cc49b3fc21c141cfa4054126c592ee93")),
+];
+
+/// An event of each kind, with every field there is.
+fn full(kind: Kind) -> Event {
+    let text = || "text".to_owned();
+    let key = || "package a--b".to_owned();
+    match kind {
+        Kind::Started => Event::Started { command: "install".to_owned(), role: Some(Role::Master), version: text() },
+        Kind::Planned => Event::Planned { actions: vec![Preview { key: key(), text: text() }] },
+        Kind::Begun => Event::Begun { key: key(), text: text() },
+        Kind::Progress => Event::Progress { key: key(), bytes: 1, total: Some(2) },
+        Kind::Done => Event::Done { key: key() },
+        Kind::Failed => Event::Failed { key: key(), error: text() },
+        Kind::Undone => Event::Undone { key: key(), text: text() },
+        Kind::Waiting => Event::Waiting { text: text() },
+        Kind::Answered => {
+            Event::Answered { at: text(), client: text(), method: text(), path: text(), status: 200, bytes: 1, milliseconds: 2 }
+        }
+        Kind::Watched => Event::Watched(Box::new(Watched {
+            wanted: Level::ClusterReady,
+            level: Some(Level::Started),
+            seconds: 1,
+            units: [("well".to_owned(), 1)].into(),
+            masters: vec![Member { host: text(), serving: Serving::Serving, leads: true }],
+            waits_for: Some(text()),
+            unit: Some(text()),
+        })),
+        Kind::Note => Event::Note { text: text() },
+        Kind::Warning => Event::Warning { text: text() },
+        Kind::Ended => {
+            Event::Ended { exit: Exit::Failed, code: 1, error: Some(text()), state: Some(text()), cure: Some(text()), seconds: 1 }
+        }
+    }
+}
+
+#[test]
+fn no_kind_changes_its_word_or_its_message_id() {
+    assert_eq!(FROZEN.map(|(kind, ..)| kind), Kind::ALL, "a kind is missing");
+    for (kind, word, id) in FROZEN {
+        assert_eq!((kind.word(), kind.message_id()), (word, id));
+        let event = full(kind);
+        assert_eq!((event.kind(), &json!(event)["event"]), (kind, &json!(word)));
+        let id_is_sound = |id: &str| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        assert!(id.is_none_or(id_is_sound), "{id:?}");
+    }
+    let ids: BTreeSet<&str> = FROZEN.iter().filter_map(|(.., id)| *id).collect();
+    assert_eq!(ids.len(), 11, "two kinds share an id");
+}
+
+fn document() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md")).expect("docs/events.md")
+}
+
+/// The cells of every row of the document whose first cell is a word.
+fn rows(text: &str) -> BTreeMap<String, String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    rows.map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
+}
+
+/// Every field of an event, as the document names it.
+fn fields(word: &str, value: &Value, found: &mut BTreeSet<String>) {
+    let inner = |value: &Value, found: &mut BTreeSet<String>| {
+        // The words for units are data, not fields.
+        for (name, value) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "event" && *name != "well") {
+            found.insert(format!("{word}.{name}"));
+            match value {
+                Value::Object(_) => fields(&format!("{word}.{name}"), value, found),
+                Value::Array(list) => list.iter().for_each(|value| fields(&format!("{word}.{name}[]"), value, found)),
+                _ => {}
+            }
+        }
+    };
+    inner(value, found);
+}
+
+#[test]
+fn every_kind_and_every_field_is_documented_and_no_other() {
+    let text = document();
+    let rows = rows(&text);
+    let (mut real, mut in_the_journal) = (BTreeSet::new(), BTreeSet::new());
+    for (kind, word, id) in FROZEN {
+        let row = rows.get(word).unwrap_or_else(|| panic!("{word} is not documented"));
+        assert!(row.contains(id.unwrap_or("not in the journal")), "{word}: {row}");
+        real.insert(word.to_owned());
+        fields(word, &json!(full(kind)), &mut real);
+        let mut record = Record::default();
+        record.entry(&full(Kind::Started));
+        in_the_journal.extend(record.entry(&full(kind)).into_iter().flatten().map(|(name, _)| name.to_owned()));
+    }
+    // What only a key can tell.
+    in_the_journal.insert("DCOS_NODE_UNIT".to_owned());
+    let (upper, lower): (BTreeSet<String>, BTreeSet<String>) =
+        rows.into_keys().partition(|name| name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'));
+    real.extend(["schema".to_owned(), "time".to_owned(), "event".to_owned()]);
+    assert_eq!(lower, real);
+    assert_eq!(upper, in_the_journal);
+    assert!(text.contains(&format!("This is schema {SCHEMA}.")), "which schema it is is not documented");
+}
+
+/// The lines of JSON that a run wrote.
+fn told(path: &Path) -> Vec<Event> {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(value["schema"], SCHEMA);
+        assert!(value["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    text.lines().map(line).collect()
+}
+
+/// Lines of a run in memory.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What people are told of these events where no terminal is.
+fn lines_of(events: &[Event]) -> String {
+    let kept = Kept::default();
+    let (sender, follower) = follow::follow(Wish { plain: Some(Box::new(kept.clone())), ..Wish::default() });
+    events.iter().for_each(|event| sender.send(event.clone()));
+    drop(sender);
+    follower.finish();
+    let bytes = kept.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// An install without privileges, whatever this test runs as: an image needs no accounts then.
+fn install(root: &Path, build: &Path, events: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+    command.args(["install", "master", "-d", "--bootstrap-url"]).arg(build).arg("--root").arg(root).arg("--events").arg(events);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+        [root, events].iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
+        fs::set_permissions(build, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn the_events_of_an_install_replayed_give_the_same_lines() {
+    let (root, build, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    Build::tiny().pack(build.path());
+    let output = install(root.path(), build.path(), file.path());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let events = told(file.path());
+    assert!(said.lines().count() > 4, "{said}");
+    assert_eq!(lines_of(&events), said);
+
+    let Some(Event::Started { command, role, .. }) = events.first() else { panic!("{events:?}") };
+    assert_eq!((command.as_str(), *role), ("install", Some(Role::Master)));
+    assert!(matches!(events.last(), Some(Event::Ended { exit: Exit::Done, code: 0, error: None, .. })), "{:?}", events.last());
+    let begun: Vec<&String> =
+        events.iter().filter_map(|event| if let Event::Begun { key, .. } = event { Some(key) } else { None }).collect();
+    let done: Vec<&String> = events.iter().filter_map(|event| if let Event::Done { key } = event { Some(key) } else { None }).collect();
+    assert_eq!(begun.iter().collect::<BTreeSet<_>>(), done.iter().collect::<BTreeSet<_>>(), "what begins is done");
+    let planned = events.iter().filter_map(|event| if let Event::Planned { actions } = event { Some(actions) } else { None });
+    let planned: BTreeSet<&String> = planned.flatten().map(|action| &action.key).collect();
+    assert!(begun.iter().all(|key| planned.contains(key)), "{begun:?} were not all planned: {planned:?}");
+}
+
+#[test]
+fn the_events_of_a_failure_say_what_people_are_told() {
+    let (root, build, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let packed = Build::tiny().damaged("units", Damage::BitFlip).pack(build.path());
+    let output = install(root.path(), build.path(), file.path());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    let events = told(file.path());
+    let lines = lines_of(&events);
+    let failure = said.strip_prefix(&lines).unwrap_or_else(|| panic!("{lines}\n is not how this begins:\n{said}"));
+    let key = format!("package {}", packed.id("units"));
+    assert!(events.iter().any(|event| matches!(event, Event::Failed { key: failed, .. } if *failed == key)), "{events:?}");
+    assert!(events.iter().any(|event| matches!(event, Event::Undone { .. })), "{events:?}");
+    let Some(Event::Ended { exit: Exit::Integrity, code: 6, error: Some(error), state: Some(state), cure: Some(cure), .. }) = events.last()
+    else {
+        panic!("{:?}", events.last())
+    };
+    assert!(failure.contains(state) && failure.contains(cure), "{state}, {cure}: {failure}");
+    assert!(failure.contains(error.split(": ").next().unwrap()), "{error}: {failure}");
+}
+
+#[test]
+fn a_file_of_events_has_the_failure_even_if_nothing_was_done() {
+    let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let output = install(root.path(), root.path(), file.path());
+    let events = told(file.path());
+    let Some(Event::Ended { code, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(output.status.code(), Some(i32::from(*code)));
+    assert_ne!(*code, 0);
+}
