@@ -4,6 +4,7 @@ mod fetching;
 mod publish;
 mod quantity;
 mod record;
+mod removal;
 mod texts;
 mod waiting;
 
@@ -18,6 +19,7 @@ use crate::command::{fetch, install, preflight, publish as publishing, recover, 
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
+use removal::TypedUninstall;
 use texts::completions;
 use waiting::TypedWaiting;
 
@@ -298,19 +300,6 @@ struct TypedPreflight {
     ip_detect: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct TypedUninstall {
-    /// Show what would be done, do nothing
-    #[arg(long, env = "DCOS_NODE_DRY_RUN")]
-    dry_run: bool,
-    /// Remove data too: it is listed first, and asked for on a terminal
-    #[arg(long, env = "DCOS_NODE_PURGE_DATA")]
-    purge_data: bool,
-    /// Do not ask
-    #[arg(long, env = "DCOS_NODE_YES")]
-    yes: bool,
-}
-
 impl Source {
     fn skips(&self) -> Vec<(String, String)> {
         self.skip.iter().flat_map(|skips| skips.0.clone()).collect()
@@ -421,9 +410,7 @@ fn meaning(typed: TypedCommand) -> Command {
             },
             strict: typed.strict,
         },
-        TypedCommand::Uninstall(typed) => {
-            Command::Uninstall(uninstall::Request { dry_run: typed.dry_run, purge_data: typed.purge_data, yes: typed.yes })
-        }
+        TypedCommand::Uninstall(typed) => Command::Uninstall(typed.meaning()),
         TypedCommand::Adopt => Command::Adopt,
         TypedCommand::Status(waiting) => Command::Status(waiting.meaning()),
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot, ..recover::Request::default() }),

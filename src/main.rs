@@ -176,9 +176,17 @@ async fn world(invocation: &Invocation, events: Events) -> World {
 
 /// Purging data is asked for once more where a person can answer.
 async fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Request, Failure> {
-    let asks = request.purge_data && !request.yes && !request.dry_run && output::ask::can();
-    let yes = request.yes || (asks && output::ask::purge(&uninstall::data(world).await?));
-    Ok(uninstall::Request { yes, ..request })
+    if !request.purge_data || request.yes || request.dry_run || !output::ask::can() {
+        return Ok(request);
+    }
+    let data = uninstall::data(world).await?;
+    // Where there is none there is nothing to ask.
+    if data.is_empty() || output::ask::purge(&data) {
+        return Ok(uninstall::Request { yes: true, ..request });
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("the answer was not yes"))
+        .leaving("nothing was changed")
+        .cured_by("the same command asks again; without --purge-data the data is kept"))
 }
 
 /// This machine's systemd; a directory has none.

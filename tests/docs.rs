@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dcos_node::command::{Failure, uninstall};
+use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::proof::{self, Item, Leftovers};
 use dcos_node::dcos::receipt::{Before, Object};
 use dcos_node::dcos::role::Role;
+use dcos_node::dcos::work::Framework;
 use dcos_node::preflight;
 use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
 use serde_json::{Value, json};
@@ -313,8 +315,18 @@ fn full_uninstall() -> Value {
     };
     let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];
+    let cluster = uninstall::Ties {
+        registered: Some(true),
+        tasks: Some(1),
+        frameworks: vec![Framework { name: String::new(), tasks: 1 }],
+        masters: vec![Member { host: String::new(), serving: Serving::Serving, leads: true }],
+        warnings: Vec::new(),
+        afterwards: Vec::new(),
+        drained_seconds: Some(0),
+    };
     json!(uninstall::Outcome {
         changed: true,
+        cluster: Some(cluster),
         kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", effect: Some("") }],
         foreign: vec![String::new()],
         report: Some(report),

@@ -2,6 +2,7 @@
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 

@@ -92,6 +92,8 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/installer_script", "/bootstrap/", "in the middle of a URL"),
     ("dcos/installer_script", "/ln", "the end of a path in a unit that is read"),
     ("dcos/network", "/rp_filter", "the end of a setting's name"),
+    ("dcos/work", "/state", "a path of Mesos' HTTP interface"),
+    ("dcos/work", "/slaves", "a path of Mesos' HTTP interface"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),

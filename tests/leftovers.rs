@@ -376,12 +376,93 @@ fn the_resolver_configuration_is_what_it_was_or_what_dcos_asked() {
         ends(&output, 0, &[]);
         assert_eq!(left, "nameserver 192.0.2.1\n");
     }
+    an_immutable_file_is_changed_only_if_dcos_wrote_it(&install, WRITTEN);
     // No record: the resolvers that DC/OS asked.
     let image = Image::golden("master", "master");
     image.write("etc/resolv.conf", WRITTEN);
     ends(&run(&image, &["uninstall"]), 0, &["what stood there before is not known"]);
     let text = image.read("etc/resolv.conf");
     assert!(text.contains("\nsearch ") && text.contains("\nnameserver ") && !text.contains("198.51.100"), "{text}");
+}
+
+#[test]
+fn a_purge_asks_on_a_terminal_and_only_yes_is_yes() {
+    if !support::is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    Build::tiny().pack(directory.path());
+    let image = Image::clean();
+    ends(&run(&image, &["install", "master", "--bootstrap-url", directory.path().to_str().expect("UTF-8")]), 0, &[]);
+    image.write("var/lib/dcos/exhibitor/log", "12345");
+    // `script` gives the program a terminal of its own, types what it reads, and at its end the character that ends the input.
+    let typed = |text: &str| {
+        let command = format!("{} uninstall --purge-data --root {}", env!("CARGO_BIN_EXE_dcos-node"), image.root().display());
+        let mut script = Command::new("script")
+            .args(["-qec", &command, "/dev/null"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("start script");
+        std::io::Write::write_all(&mut script.stdin.take().expect("its input"), text.as_bytes()).expect("type");
+        script.wait_with_output().expect("wait for it")
+    };
+    for text in ["no\n", "y\n", ""] {
+        ends(
+            &typed(text),
+            2,
+            &["This data is removed for ever:", "/var/lib/dcos/exhibitor", "the answer was not yes", "nothing was changed"],
+        );
+        assert!(image.has("var/lib/dcos/exhibitor/log") && image.has("opt/mesosphere"), "{text:?} was taken for a yes");
+    }
+    // Without a terminal nobody is there to answer.
+    ends(&run(&image, &["uninstall", "--purge-data"]), 2, &["--yes"]);
+    ends(&typed("yes\n"), 0, &["Type yes to go on:", "DC/OS is removed"]);
+    assert!(!image.has("var/lib/dcos") && !image.has("opt/mesosphere"));
+    ends(&typed(""), 0, &["nothing was changed"]);
+}
+
+/// On a file system that has the flag, whatever temporary directories lie on.
+fn an_immutable_file_is_changed_only_if_dcos_wrote_it(install: &[&str], written: &str) {
+    let works = |program: &str, arguments: &[&std::ffi::OsStr]| Command::new(program).args(arguments).status().expect(program).success();
+    let image = Image::clean();
+    let (etc, disk) = (image.at("etc"), image.at("disk"));
+    std::fs::File::create(&disk).and_then(|file| file.set_len(64 << 20)).expect("make a disk");
+    assert!(works("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), "-d".as_ref(), etc.as_ref(), disk.as_ref()]));
+    assert!(works("mount", &["-o".as_ref(), "loop".as_ref(), disk.as_ref(), etc.as_ref()]));
+    let mounted = Unmounted(etc.clone());
+    let file = image.at("etc/resolv.conf");
+    let flag = |flag: &str| assert!(works("chattr", &[flag.as_ref(), file.as_ref()]));
+    let is_immutable = || {
+        let listed = Command::new("lsattr").arg(&file).output().expect("lsattr").stdout;
+        String::from_utf8_lossy(&listed).split(' ').next().is_some_and(|flags| flags.contains('i'))
+    };
+    let (before, operators) = (seen(&image), image.read("etc/resolv.conf"));
+    // An operator's own: DC/OS could not replace it.
+    flag("+i");
+    ends(&run(&image, install), 0, &[]);
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
+    assert!(is_immutable());
+    assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new());
+    flag("-i");
+    // DC/OS' own, which somebody made immutable.
+    ends(&run(&image, install), 0, &[]);
+    image.write("etc/resolv.conf", written);
+    flag("+i");
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
+    assert!(is_immutable());
+    assert_eq!(image.read("etc/resolv.conf"), operators);
+    flag("-i");
+    drop(mounted);
+}
+
+/// A mount that ends with the test.
+struct Unmounted(std::path::PathBuf);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 #[test]

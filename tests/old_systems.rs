@@ -277,3 +277,54 @@ async fn without_systemd_nothing_is_touched() {
     assert!(failure.error.to_string().contains("systemd.running"), "{failure:#?}");
     assert!(!node.stands("/opt") && !node.stands("/var"), "something was written");
 }
+
+#[tokio::test]
+async fn who_read_dcos_files_of_the_network_is_told_that_they_are_gone() {
+    let Some(node) = OldNode::new() else { return };
+    for (unit, file) in [
+        ("systemd-networkd.service", "etc/systemd/network/dcos.network"),
+        ("NetworkManager.service", "etc/NetworkManager/conf.d/dcos-net.conf"),
+    ] {
+        fs::write(node.directory.path().join("etc/systemd/system").join(unit), "[Service]\nExecStart=/usr/sbin/it\n").unwrap();
+        fs::create_dir_all(node.directory.path().join(file).parent().unwrap()).unwrap();
+    }
+    let write = |path: &str| fs::write(node.directory.path().join(path), "[Match]\nName=spartan\n").unwrap();
+    let told = |calls: Vec<String>| -> Vec<String> {
+        calls
+            .into_iter()
+            .filter(|call| {
+                ["networkd", "NetworkManager"].iter().any(|name| call.contains(name))
+                    && !call.starts_with("GetAll")
+                    && !call.starts_with("LoadUnit")
+            })
+            .collect()
+    };
+    // Neither runs: nobody is told, and nothing is started.
+    node.install().await;
+    write("etc/systemd/network/dcos.network");
+    let before = node.systemd.calls().len();
+    node.uninstall().await;
+    assert!(!node.stands("/etc/systemd/network/dcos.network"));
+    assert_eq!(told(node.calls_after(before)), Vec::<String>::new());
+    // systemd 219 has a networkd that cannot be told; NetworkManager never depends on systemd's age.
+    for unit in ["systemd-networkd.service", "NetworkManager.service"] {
+        node.world.systemd.as_ref().unwrap().as_ref().unwrap().start(unit).await.unwrap();
+    }
+    node.install().await;
+    write("etc/systemd/network/dcos.network");
+    write("etc/NetworkManager/conf.d/dcos-net.conf");
+    let before = node.systemd.calls().len();
+    node.uninstall().await;
+    assert!(!node.stands("/etc/systemd/network/dcos.network") && !node.stands("/etc/NetworkManager/conf.d/dcos-net.conf"));
+    let mut calls = told(node.calls_after(before));
+    calls.sort();
+    assert_eq!(
+        calls,
+        ["Reload NetworkManager.service", "ReloadNeighbour systemd-networkd.service", "RestartUnit systemd-networkd.service",]
+    );
+    // Without the files there is nothing to tell.
+    node.install().await;
+    let before = node.systemd.calls().len();
+    node.uninstall().await;
+    assert_eq!(told(node.calls_after(before)), Vec::<String>::new());
+}

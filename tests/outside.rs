@@ -24,7 +24,7 @@ use dcos_node::output::failure;
 use dcos_node::output::paint::Paint;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::root::Root;
-use dcos_node::system::systemd::{Behaviour, Change, Error, Fake, Job, JobResult, Refusal, Service, Systemd, Unit};
+use dcos_node::system::systemd::{Behaviour, Change, Error, Fake, Job, JobResult, Neighbour, Refusal, Service, Systemd, Unit};
 use support::build::Build;
 use support::image::{Image, Mounted, Said, Serve};
 use support::node::{self, Node, Server};
@@ -99,6 +99,10 @@ impl Systemd for Unwilling {
         self.point("RestartUnit", unit)?;
         self.fake.restart(unit).await
     }
+    async fn kill_main(&self, service: &str, signal: i32) -> Result<(), Error> {
+        self.point("KillUnit", service)?;
+        self.fake.kill_main(service, signal).await
+    }
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
         self.point("wait", &job.unit)?;
         self.fake.wait(job, limit).await
@@ -118,6 +122,10 @@ impl Systemd for Unwilling {
     async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
         self.point("ResetFailedUnit", unit)?;
         self.fake.reset_failed(unit).await
+    }
+    async fn reload_neighbour(&self, neighbour: Neighbour) -> Result<(), Error> {
+        self.point("ReloadNeighbour", neighbour.unit())?;
+        self.fake.reload_neighbour(neighbour).await
     }
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
         self.fake.unset_environment(names).await
@@ -188,7 +196,7 @@ impl Bench {
     }
 
     async fn uninstall(&self) -> Result<uninstall::Outcome, Failure> {
-        let ended = uninstall::run(&uninstall::Request { purge_data: true, yes: true, dry_run: false }, &self.world).await;
+        let ended = uninstall::run(&uninstall::Request { purge_data: true, yes: true, ..uninstall::Request::default() }, &self.world).await;
         if let Err(failure) = &ended {
             eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, Paint::stdout(true)));
         }

@@ -1,6 +1,7 @@
 //! Verbs: what can be done to a node, one a file, each sized as the unit of redo and undo. Applying an action again is always safe.
 
 pub mod account;
+pub mod account_files;
 pub mod active_set;
 pub mod aside;
 pub mod capacity;
@@ -8,6 +9,7 @@ pub mod fetch;
 pub mod firewall;
 pub mod journal;
 pub mod network;
+pub mod network_files;
 pub mod ourselves;
 pub mod owners;
 pub mod pkgpanda_swap;
@@ -82,6 +84,8 @@ pub enum Action {
     },
     /// Gives what an unprivileged run placed to the owners it should have.
     SetOwners,
+    /// Keeps what the programs for accounts overwrite.
+    KeepAccountFiles,
     /// Makes one account.
     AddAccount {
         /// The account.
@@ -184,6 +188,7 @@ impl Action {
             Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
             Action::FetchPackage { id, .. } => format!("package {id}"),
             Action::SetOwners => "owners".into(),
+            Action::KeepAccountFiles => "account files".into(),
             Action::AddAccount { account } => format!("account {}", account.user),
             Action::MakeStateDirectory { directory } => format!("state {}", directory.path.display()),
             Action::BuildActiveSet { .. } => "active set".into(),
@@ -210,6 +215,7 @@ impl Action {
             Action::FetchBootstrap { id, .. } => format!("fetch and unpack {}", Build::bootstrap_archive(id)),
             Action::FetchPackage { id, .. } => format!("fetch and unpack {id}"),
             Action::SetOwners => "set the owners of what was placed".into(),
+            Action::KeepAccountFiles => "keep the backups of the files with accounts".into(),
             Action::AddAccount { account } => match &account.group {
                 Some(group) => format!("add the user {} in the group {group}", account.user),
                 None => format!("add the user {} with a group of its own", account.user),
@@ -252,6 +258,7 @@ impl Action {
                 Ok(fetch::objects(site, expected)?.into_iter().chain([scratch]).collect())
             }
             Action::FetchPackage { id, .. } => fetch::objects(site, std::slice::from_ref(id)),
+            Action::KeepAccountFiles => account_files::objects(site),
             Action::AddAccount { account } => account::objects(site, account),
             Action::MakeStateDirectory { directory } => state_directory::objects(site, directory),
             Action::BuildActiveSet { .. } => Ok(active_set::objects()),
@@ -278,6 +285,7 @@ impl Action {
                 let objects = journal.story().objects;
                 site.blocking(move |s| owners::set(s, &objects)).await
             }
+            Action::KeepAccountFiles => site.blocking(account_files::keep).await,
             Action::AddAccount { account } => account::add(site, &account).await,
             Action::MakeStateDirectory { directory } => site.blocking(move |s| state_directory::make(s, &directory)).await,
             Action::BuildActiveSet { set } => site.blocking(move |s| active_set::build(s, &set)).await,
@@ -314,6 +322,7 @@ impl Object {
             Object::Package { id } => id.to_string(),
             Object::ActiveName { name, .. } => layout::active_name(name).display().to_string(),
             Object::Account { account, .. } => account.user.clone(),
+            Object::AccountFile { path, .. } => layout::account_backup(path).display().to_string(),
             Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
             Object::Units { .. } => "units".into(),
             Object::Interface { name } => format!("the interface {name}"),
@@ -336,6 +345,7 @@ impl Object {
             Object::ResolvConf { .. } => "restore /etc/resolv.conf if DC/OS wrote it".into(),
             Object::Account { account, user_made: true, .. } => format!("remove the user {}", account.user),
             Object::Account { account, .. } => format!("keep the user {}, which was there before", account.user),
+            Object::AccountFile { .. } => format!("make {} as it was", self.words()),
             Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
             Object::Units { names } => format!("forget the state of {} units", names.len()),
             Object::Sysctl { name, before } => format!("set {name} back to {before}"),

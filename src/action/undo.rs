@@ -1,6 +1,8 @@
 //! Makes one object as it was before us. Undoing again is always safe.
 
-use super::{Site, account, aside, firewall, network, resolv_conf, sysctl};
+use std::path::Path;
+
+use super::{Site, account, account_files, aside, firewall, network, network_files, resolv_conf, sysctl};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files::{self, Standing};
@@ -32,6 +34,7 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
             Some(systemd) => Ok(systemd.unset_environment(&[name]).await?),
             None => Ok(()),
         },
+        Object::Scratch { path } if network_files::is_one(&path) => network_files::remove(site, &path).await,
         Object::IpSet { name } => firewall::remove_set(site, &name).await,
         Object::FirewallChain { program, table, chain } => firewall::remove_chain(site, &program, &table, &chain).await,
         Object::FirewallRule { program, table, rule } => firewall::remove_rule(site, &program, &table, &rule).await,
@@ -53,6 +56,8 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::Directory { path } => {
             files::remove_empty_directory(&site.root.at(path))?;
         }
+        Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => account_files::remove_lock(site)?,
+        Object::AccountFile { path, sha256, had_backup } => account_files::restore(site, path, sha256, *had_backup)?,
         Object::File { path, before, .. } => resolv_conf::restore_path(site, path, before)?,
         Object::Link { path, target, before } => {
             files::remove_staging(&site.root.at(path))?;

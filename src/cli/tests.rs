@@ -21,6 +21,8 @@ fn what_is_wrong_is_refused() {
         "dcos-node install master --skip time.sync",
         "dcos-node install master -d -p",
         "dcos-node status --json --events -",
+        "dcos-node uninstall --drain=soon",
+        "dcos-node uninstall --drain 5m",
         "dcos-node publish",
         "dcos-node publish serve --check --recompress zstd",
         "dcos-node publish serve --recompress gzip",
@@ -83,5 +85,15 @@ fn every_help_text_fits_80_columns() {
     let texts = std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
     for text in texts {
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+#[test]
+fn a_drain_has_a_limit_also_if_none_is_given() {
+    for (line, minutes) in [("--drain", Some(10)), ("--drain=1h", Some(60)), ("--strict", None)] {
+        let Ok(Invocation { command: Command::Uninstall(request), .. }) = parsed(&format!("dcos-node uninstall {line}")) else {
+            panic!("{line} is not understood");
+        };
+        assert_eq!(request.drain, minutes.map(|minutes| Duration::from_secs(minutes * 60)), "{line}");
     }
 }

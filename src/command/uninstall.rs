@@ -1,7 +1,10 @@
 //! `dcos-node uninstall`: the inverse of an install, from whatever point it got to.
 
+mod parting;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -24,12 +27,14 @@ use crate::observe::node::{Foreign, Node};
 use crate::observe::residue::{self, Remnant};
 use crate::observe::{data, snapshot};
 use crate::plan::network;
+use crate::plan::parting::Consent;
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
 use crate::system::files;
 
 pub use crate::observe::data::Data;
+pub use parting::{LIMIT as DRAIN_LIMIT, Ties};
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +45,18 @@ pub struct Request {
     pub purge_data: bool,
     /// The operator was asked, or does not want to be.
     pub yes: bool,
+    /// An agent that the cluster counts on is refused.
+    pub strict: bool,
+    /// A master goes even if the cluster loses its quorum with it.
+    pub force: bool,
+    /// An agent leaves its cluster in order first, and may take so long.
+    pub drain: Option<Duration>,
+}
+
+impl Request {
+    fn consent(&self) -> Consent {
+        Consent { strict: self.strict, force: self.force, drain: self.drain.is_some() }
+    }
 }
 
 /// How the node is now.
@@ -47,6 +64,9 @@ pub struct Request {
 pub struct Outcome {
     /// Whether anything was changed.
     pub changed: bool,
+    /// What the cluster had on this node before anything was stopped; none if it was in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Ties>,
     /// Data that stays, with sizes.
     pub kept: Vec<Data>,
     /// What was found and left alone because it is not ours.
@@ -115,20 +135,28 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let inventory = inventory(&node, &found, wish, world);
     let foreign = foreign(&node, &found, world);
     let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
-    let nothing_changed = |plan| {
+    let nothing_changed = |cluster, plan| {
         let (kept, foreign) = (data::look(&world.root, &node), foreign.iter().map(told).collect());
-        Ok(Outcome { changed: false, kept, foreign, report: None, plan, protection: protection() })
+        Ok(Outcome { changed: false, cluster, kept, foreign, report: None, plan, protection: protection() })
     };
     if inventory.is_empty() && node.traces.is_empty() {
-        return nothing_changed(Vec::new());
+        return nothing_changed(None, Vec::new());
     }
     let units = units(&inventory);
-    in_use::refuse(world, &inventory, &units)?;
+    in_use::refuse_mounts(world, &inventory)?;
+    let mut cluster = parting::ask(request.consent(), &node, world).await?;
+    if let (Some(limit), false) = (request.drain, request.dry_run) {
+        let seconds = parting::drain(limit, world).await?;
+        cluster = cluster.map(|ties| Ties { drained_seconds: seconds, ..ties });
+    }
+    let drained = cluster.as_ref().is_some_and(|ties| ties.drained_seconds.is_some());
+    in_use::refuse_holders(world, &inventory, &units, drained)?;
     if request.dry_run {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
-        let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot())).collect();
-        return nothing_changed(plan::uninstall(&all, &units, wish).preview());
+        let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot(), wish)).collect();
+        let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
+        return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish).preview()).collect());
     }
     let site = world.site(None, &Fetching::default())?;
     let journal = Journal::open(&world.root).map_err(without_journal)?;
@@ -149,7 +177,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let after = world.node().await?;
     let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
     let kept = data::look(&world.root, &after);
-    Ok(Outcome { changed: true, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
+    Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
 }
 
 /// What stands without a record of ours. What could not be made known of the resolvers is told at once.
@@ -229,7 +257,7 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
     let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
     let now = snapshot::look(&site.root, machine).await;
-    let found = standing(&now, before.as_deref());
+    let found = standing(&now, before.as_deref(), wish);
     if !found.is_empty() {
         journal.begin("network", found).map_err(failed)?;
     }
@@ -291,8 +319,10 @@ fn stood(object: &Object, now: &Snapshot) -> bool {
 }
 
 /// What of the machine goes. A node that is a directory has none of it.
-fn standing(now: &Snapshot, before: Option<&Snapshot>) -> Vec<Object> {
-    if now.live { network::objects(now, before) } else { Vec::new() }
+fn standing(now: &Snapshot, before: Option<&Snapshot>, wish: Wish) -> Vec<Object> {
+    let files = if wish.live { network::files(now) } else { Vec::new() };
+    let machine = if now.live { network::objects(now, before) } else { Vec::new() };
+    [files, machine].concat()
 }
 
 fn distinct(objects: Vec<Object>) -> Vec<Object> {

@@ -205,6 +205,7 @@ impl Object {
             (Object::Directory { path: a }, Object::Directory { path: b })
             | (Object::File { path: a, .. }, Object::File { path: b, .. })
             | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
+            | (Object::AccountFile { path: a, .. }, Object::AccountFile { path: b, .. })
             | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
             | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
             (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => a == b && x == y,

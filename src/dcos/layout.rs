@@ -99,17 +99,14 @@ pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
 pub const CLUSTER_ID: &str = "/var/lib/dcos/cluster-id";
 /// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
 pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, CLUSTER_ID, "/var/lib/mesos/slave/meta"];
+/// Tells networkd that DC/OS' interfaces are none of its business.
+pub const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
+/// Tells NetworkManager the same.
+pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf";
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
-pub const MADE_BY_UNITS: [&str; 7] = [
-    "/run/dcos",
-    "/run/dcos_exhibitor",
-    "/run/mesos",
-    "/run/calico",
-    "/etc/systemd/network/dcos.network",
-    "/etc/NetworkManager/conf.d/dcos-net.conf",
-    RESOLV_CONF_TMP,
-];
+pub const MADE_BY_UNITS: [&str; 7] =
+    ["/run/dcos", "/run/dcos_exhibitor", "/run/mesos", "/run/calico", NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
 pub const WATCHED: [&str; 20] = [
     MESOSPHERE,
@@ -117,9 +114,9 @@ pub const WATCHED: [&str; 20] = [
     "/etc/rexray",
     "/etc/profile.d/dcos.sh",
     "/etc/systemd/journald.conf.d/dcos.conf",
-    "/etc/systemd/network/dcos.network",
-    "/etc/NetworkManager/conf.d/dcos-net.conf",
-    "/etc/resolv.conf.tmp",
+    NETWORKD_FILE,
+    NETWORK_MANAGER_FILE,
+    RESOLV_CONF_TMP,
     "/etc/calico",
     STATE,
     MESOS_STATE,
@@ -153,6 +150,12 @@ pub const DHCLIENT_HOOKS: [&str; 2] = ["/etc/dhcp/dhclient-enter-hooks.d", "/etc
 pub const PASSWD: &str = "/etc/passwd";
 /// Groups, one a line (`group(5)`).
 pub const GROUP: &str = "/etc/group";
+/// What the programs for accounts write (`passwd(5)`, `shadow(5)`).
+pub const ACCOUNT_FILES: [&str; 4] = [PASSWD, GROUP, "/etc/shadow", "/etc/gshadow"];
+/// The lock of the programs for accounts (`lckpwdf(3)`).
+pub const ACCOUNT_LOCK: &str = "/etc/.pwd.lock";
+/// Our copies of the backups of [`ACCOUNT_FILES`], as they were before our accounts.
+pub const KEPT_ACCOUNTS: &str = "/var/lib/dcos-node/accounts";
 /// The shell of accounts that nobody logs in to.
 pub const NO_LOGIN: &str = "/sbin/nologin";
 /// Settings of journald beside the distribution's (`journald.conf(5)`).
@@ -240,6 +243,13 @@ pub fn active_name(name: &str) -> PathBuf {
 /// One of [`ACTIVE_NAMES`], built but not live.
 pub fn new_name(name: &str) -> PathBuf {
     PathBuf::from(format!("{MESOSPHERE}/{name}{NEW}"))
+}
+
+/// Where the programs for accounts keep one of [`ACCOUNT_FILES`] as it was before the last change.
+pub fn account_backup(file: &std::path::Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-");
+    PathBuf::from(name)
 }
 
 /// Where a unit is copied to.

@@ -35,3 +35,4 @@ pub mod settings;
 pub mod snapshot;
 pub mod stamp;
 pub mod units;
+pub mod work;

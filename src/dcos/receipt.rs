@@ -100,6 +100,15 @@ pub enum Object {
         /// Whether the group of the same name came with it.
         group_made: bool,
     },
+    /// A file with accounts, of which the programs for accounts keep a backup.
+    AccountFile {
+        /// As the node sees it.
+        path: PathBuf,
+        /// SHA-256 of what it held before our accounts, hexadecimal.
+        sha256: String,
+        /// Whether there was a backup; a copy of it is beside the journal.
+        had_backup: bool,
+    },
     /// A state directory: data, kept unless it is purged.
     StateDirectory {
         /// As the node sees it.
@@ -254,6 +263,7 @@ impl Object {
             Object::Package { .. } => "package",
             Object::ActiveName { .. } => "active-name",
             Object::Account { .. } => "account",
+            Object::AccountFile { .. } => "account-file",
             Object::StateDirectory { .. } => "state-directory",
             Object::Scratch { .. } => "scratch",
             Object::Aside { .. } => "aside",

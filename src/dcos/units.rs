@@ -9,6 +9,12 @@ pub const SETUP: &str = include_str!("../../units/dcos-setup.service");
 /// What starts the role; only an `[Install]` section, as pkgpanda writes it (`pkgpanda/actions.py`, setup).
 pub const TARGET: &str = include_str!("../../units/dcos.target");
 
+/// What runs Mesos' agent, by role.
+pub const AGENTS: [&str; 2] = ["dcos-mesos-slave.service", "dcos-mesos-slave-public.service"];
+
+/// What runs ZooKeeper on a master.
+pub const EXHIBITOR: &str = "dcos-exhibitor.service";
+
 /// The suffixes that make a file name a unit (`systemd.unit(5)`).
 const SUFFIXES: [&str; 11] = ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::future;
 use serde::Serialize;
 
-use crate::dcos::cluster::{self, Ensemble, Metrics, Mode};
+use crate::dcos::cluster::{self, Ensemble, Member, Metrics, Mode, Serving};
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::system::http::neighbour::{self, Credentials};
+use crate::system::netlink::route::Routing;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
@@ -96,6 +97,42 @@ impl Cluster {
     }
 }
 
+/// The masters as one of them sees them.
+#[derive(Clone, Debug)]
+pub struct Masters {
+    /// All of them.
+    pub ensemble: Answer<Ensemble>,
+    /// The addresses of this one.
+    pub addresses: Vec<IpAddr>,
+    /// Agents that are connected, as this master's Mesos counts them; none if it does not tell, or does not lead.
+    pub agents: Option<u64>,
+}
+
+impl Masters {
+    /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot be had.
+    pub async fn look(root: &Root, version: Option<&Version>) -> Masters {
+        let address = address(root);
+        let (exhibitor, mesos) = tokio::join!(exhibitor(root), mesos(address, true));
+        let hosts = exhibitor.told().map(|e| e.members.iter().map(|m| m.host.clone()).collect()).or_else(|| master_list(root));
+        let asks = exhibitor.told().is_none() || exhibitor_may_lie(version);
+        let keepers = if asks { zookeepers(hosts.unwrap_or_default()).await } else { Vec::new() };
+        let ensemble = if keepers.iter().any(|keeper| keeper.mode.is_some()) { Answer::Told(ensemble(keepers)) } else { exhibitor };
+        let agents = mesos.told().filter(|metrics| metrics.is("master/elected")).map(|metrics| metrics.count(&["master/slaves_active"]));
+        let own = Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
+        Masters { ensemble, addresses: own.into_iter().map(|own| own.address).chain([address]).collect(), agents }
+    }
+}
+
+/// The masters by their ZooKeepers.
+fn ensemble(keepers: Vec<Keeper>) -> Ensemble {
+    let member = |keeper: Keeper| Member {
+        serving: if keeper.mode.is_some() { Serving::Serving } else { Serving::Down },
+        leads: matches!(keeper.mode, Some(Mode::Leader | Mode::Standalone)),
+        host: keeper.host,
+    };
+    Ensemble { members: keepers.into_iter().map(member).collect() }
+}
+
 /// Where people find a master: the web interface at its public address, and Exhibitor.
 pub async fn urls(root: &Root, role: Option<Role>) -> Vec<String> {
     if role != Some(Role::Master) {
@@ -135,7 +172,7 @@ async fn exhibitor(root: &Root) -> Answer<Ensemble> {
     };
     let scheme = if credentials.identity.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{}{}", cluster::EXHIBITOR_PORT, cluster::EXHIBITOR_STATUS);
-    ask(&url, &credentials, Ensemble::parse).await
+    ask(&url, &credentials, LONGEST, Ensemble::parse).await
 }
 
 /// A password where the build sets one, and certificates where Exhibitor speaks TLS.
@@ -148,25 +185,26 @@ fn credentials(root: &Root) -> Result<Credentials, String> {
     Ok(Credentials { basic: realm, authorities: authorities.filter(|_| identity.is_some()), identity })
 }
 
-async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
+pub(super) async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
     let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
     let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::MESOS_METRICS);
-    ask(&url, &Credentials::default(), Metrics::parse).await
+    ask(&url, &Credentials::default(), LONGEST, Metrics::parse).await
 }
 
 async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
     // Of a master the port for people, of an agent the one for the cluster.
     let port = if master { 80 } else { 61001 };
     let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
-    match ask(&url, &Credentials::default(), |_| Some(())).await {
+    match ask(&url, &Credentials::default(), LONGEST, |_| Some(())).await {
         // A security mode that has people use https sends them there: it lives.
         Answer::Silent(why) if why.contains("certificate") => Answer::Locked,
         answer => answer,
     }
 }
 
-async fn ask<T>(url: &str, credentials: &Credentials, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
-    match neighbour::ask(url, credentials, LONGEST, PATIENCE).await {
+/// Asks one part, and takes what `read` cannot read for silence.
+pub(super) async fn ask<T>(url: &str, credentials: &Credentials, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    match neighbour::ask(url, credentials, longest, PATIENCE).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
         Ok(reply) if reply.status == 200 => {
             read(&reply.body).map_or_else(|| Answer::Silent(format!("the answer of {url} is not what it should be")), Answer::Told)
@@ -176,7 +214,7 @@ async fn ask<T>(url: &str, credentials: &Credentials, read: impl Fn(&[u8]) -> Op
     }
 }
 
-async fn leader() -> Result<IpAddr, String> {
+pub(super) async fn leader() -> Result<IpAddr, String> {
     named(cluster::LEADER).await
 }
 
@@ -206,7 +244,8 @@ fn text(root: &Root, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
-fn address(root: &Root) -> IpAddr {
+/// The address that this node goes by, as DC/OS recorded it; 127.0.0.1 before that.
+pub(super) fn address(root: &Root) -> IpAddr {
     text(root, layout::KEPT_ADDRESS).and_then(|kept| kept.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
 

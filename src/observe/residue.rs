@@ -61,7 +61,9 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         },
         Object::File { path, sha256, before } => {
             let now = files::read(&root.at(path), 1 << 30)?;
-            let ours = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) == *sha256);
+            // What another made has no content that is known: there it is enough that it stands.
+            let unknown = sha256.is_empty() && *before == Before::Absent;
+            let ours = now.is_some_and(|now| unknown || digest::hex(&digest::sha256(&now)) == *sha256);
             let was_so = matches!(before, Before::File { content, .. } if digest::hex(&digest::sha256(&content.bytes())) == *sha256);
             residue(ours && !was_so)
         }
@@ -69,6 +71,14 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             let ours = matches!(files::standing(&root.at(path))?, Some(Standing::Link { target: now }) if now == *target);
             let was_so = matches!(before, Before::Link { target: was, .. } if was == target);
             residue(ours && !was_so)
+        }
+        Object::AccountFile { path, sha256, had_backup } => {
+            let now = files::read(&root.resolved(path), 64 << 20)?;
+            let changed = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) != *sha256);
+            let stands = stands(&layout::account_backup(path));
+            changed
+                .then_some(("accounts were changed since: it is what it was before the last change", true))
+                .or(residue(stands && !had_backup))
         }
         Object::Package { id } => residue(stands(&layout::package(id)) || stands(&layout::staging(id))),
         Object::ActiveName { name, .. } => residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name))),

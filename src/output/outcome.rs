@@ -82,6 +82,9 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
         (true, true) => format!("{} DC/OS is removed, but not all of it\n", paint.bad("residue:")),
         (false, _) => "DC/OS is not installed here; nothing was changed\n".to_owned(),
     };
+    if let Some(seconds) = outcome.cluster.as_ref().and_then(|cluster| cluster.drained_seconds) {
+        text.push_str(&format!("  the agent left its cluster first, which took {seconds} s\n"));
+    }
     match &outcome.report {
         Some(report) => text.push_str(&leftovers(report)),
         None => {
@@ -92,6 +95,9 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     }
     if !outcome.kept.is_empty() {
         text.push_str(&format!("kept data (dcos-node uninstall --purge-data removes it):\n{}", list(&outcome.kept)));
+    }
+    for deed in outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards) {
+        text.push_str(&format!("left to do: {deed}\n"));
     }
     if residue {
         text.push_str("dcos-node uninstall tries again; what it needs for that is still here\n");

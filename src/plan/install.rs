@@ -225,6 +225,9 @@ pub fn activation(
     if !here.privileged {
         return Ok(plan);
     }
+    if wanted.iter().any(|account| !accounts.has_user(&account.user)) {
+        plan.then(Action::KeepAccountFiles);
+    }
     // Users with a group of their own first: another user's group may be one of these.
     for account in wanted.iter().filter(|a| a.group.is_none()).chain(wanted.iter().filter(|a| a.group.is_some())) {
         plan.then(Action::AddAccount { account: account.clone() });

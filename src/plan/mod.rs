@@ -3,6 +3,7 @@
 pub mod fetch;
 pub mod install;
 pub mod network;
+pub mod parting;
 pub mod proof;
 pub mod uninstall;
 

@@ -1,10 +1,19 @@
 //! What of the machine's network and settings goes with DC/OS: by what stands now, and by what stood before the install.
 
+use std::path::PathBuf;
+
 use crate::dcos::firewall::{self, Line, Owner};
+use crate::dcos::layout;
 use crate::dcos::network::{self, Interface, MINUTEMAN, Maker, NODENAME, Service};
 use crate::dcos::proof::Item;
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
+
+/// The files by which DC/OS keeps others from its interfaces, if they stand.
+pub fn files(now: &Snapshot) -> Vec<Object> {
+    let files = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE].map(PathBuf::from);
+    files.into_iter().filter(|file| now.paths.contains(file)).map(|path| Object::Scratch { path }).collect()
+}
 
 /// What is DC/OS' own and was not there before, in an order in which the last goes first: rules before the sets and chains that they use,
 /// services before the interface that has their addresses.

@@ -129,7 +129,7 @@ fn undone_because(object: &Object) -> &'static str {
     use crate::dcos::receipt::Before::Absent;
     match object {
         Object::File { before, .. } | Object::Link { before, .. } if *before != Absent => "as it was before the install",
-        Object::ResolvConf { .. } | Object::Sysctl { .. } => "as it was before the install",
+        Object::ResolvConf { .. } | Object::Sysctl { .. } | Object::AccountFile { .. } => "as it was before the install",
         Object::Aside { .. } => "put back unless something took its place",
         Object::Scratch { .. } => "DC/OS makes it while it runs",
         object if object.is_of_machine() => "made by DC/OS since the install",

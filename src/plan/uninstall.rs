@@ -44,7 +44,10 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
         plan.then(Action::Undo { object: (*object).clone() });
     }
     if wish.live {
-        for path in layout::MADE_BY_UNITS.iter().filter(|made| !things.iter().any(|o| is_scratch(o, made))) {
+        // Those of the network are in the inventory if they stand: who read them is told.
+        let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
+        let made = layout::MADE_BY_UNITS.iter().filter(|made| !told.contains(made));
+        for path in made.filter(|made| !things.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room where files are touched and programs run")]
 
+pub mod account_lock;
 pub mod append;
 pub mod archive;
 pub mod clock;

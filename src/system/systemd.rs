@@ -10,6 +10,7 @@ mod error;
 mod fake;
 mod jobs;
 mod link;
+mod neighbour;
 mod properties;
 mod socket;
 
@@ -57,6 +58,11 @@ pub trait Systemd: Send + Sync {
     /// [`Error::Disconnected`] when the connection ended before the answer: to repeat it might restart the unit twice.
     async fn restart(&self, unit: &str) -> Result<Job, Error>;
 
+    /// Sends a signal to the main process of a service, as `systemctl kill --kill-who=main` does.
+    ///
+    /// [`Error::NoSuchProcess`] where it has none; [`Error::Disconnected`] when the connection ended before the answer: a program may count signals.
+    async fn kill_main(&self, service: &str, signal: i32) -> Result<(), Error>;
+
     /// Waits until the job has ended, at most for `limit`: then it is [`Error::Deadline`], and the job goes on.
     ///
     /// A job that ended while nobody was connected to systemd is judged by the state of its unit. Where that tells
@@ -75,11 +81,35 @@ pub trait Systemd: Send + Sync {
     /// Forgets that the unit failed, and its count of starts; nothing to do for a unit that is not in memory.
     async fn reset_failed(&self, unit: &str) -> Result<(), Error>;
 
+    /// Makes another daemon of the network read its files again: over the system bus only, and it must run.
+    ///
+    /// [`Error::Call`] with `UnknownMethod` from a networkd before systemd 244, and wherever there is no bus.
+    async fn reload_neighbour(&self, neighbour: Neighbour) -> Result<(), Error>;
+
     /// Removes variables from the environment that systemd gives to all services; absent ones are ignored.
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error>;
 
     /// That environment, as `NAME=value`.
     async fn environment(&self) -> Result<Vec<String>, Error>;
+}
+
+/// A daemon beside systemd that reads what DC/OS writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// `org.freedesktop.network1(5)`
+    Networkd,
+    /// `org.freedesktop.NetworkManager`
+    NetworkManager,
+}
+
+impl Neighbour {
+    /// Its unit.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Neighbour::Networkd => "systemd-networkd.service",
+            Neighbour::NetworkManager => "NetworkManager.service",
+        }
+    }
 }
 
 /// A link that systemd made or removed.

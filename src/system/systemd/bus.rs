@@ -14,8 +14,9 @@ use zbus::{DynamicType, OwnedObjectPath, OwnedVariant, Type};
 use super::error::Refusal;
 use super::jobs::{Jobs, judge};
 use super::link::{Failure, Link, MANAGER, OBJECT, Target, Transport};
+use super::neighbour;
 use super::properties::{self, Properties};
-use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
+use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
 use crate::system::clock::monotonic_micros;
 use crate::system::fault::{self, Effect};
 
@@ -345,6 +346,11 @@ impl Systemd for Bus {
         self.queue(JobKind::Restart, unit).await
     }
 
+    async fn kill_main(&self, service: &str, signal: i32) -> Result<(), Error> {
+        let ask = Ask { again: Again::No, ..self.ask("KillUnit", service) };
+        self.manager(ask, &(service, "main", signal)).await
+    }
+
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
         match fault::point(Effect::Job, &job.unit) {
             Ok(()) => {}
@@ -398,6 +404,14 @@ impl Systemd for Bus {
             Err(Error::NoSuchUnit { .. }) => Ok(()),
             other => other,
         }
+    }
+
+    async fn reload_neighbour(&self, neighbour: Neighbour) -> Result<(), Error> {
+        let ask = self.ask(neighbour::MEMBER, neighbour.unit());
+        if let Err(error) = fault::point(Effect::Call, format!("{} {}", ask.member, ask.object)) {
+            return Err(self.disturbed(&error, ask).await);
+        }
+        neighbour::reload(&*self.link().await?, neighbour, ask.limit).await
     }
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {

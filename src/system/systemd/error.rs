@@ -40,6 +40,16 @@ pub enum Error {
         /// systemd's words.
         source: Refusal,
     },
+    /// The service has no main process.
+    #[error("{}: it has no main process", what(member, unit))]
+    NoSuchProcess {
+        /// The D-Bus member.
+        member: &'static str,
+        /// The service.
+        unit: String,
+        /// systemd's words.
+        source: Refusal,
+    },
     /// A link cannot be made because another file or link has its name.
     #[error("{}: the name is taken", what(member, unit))]
     UnitExists {
@@ -135,6 +145,8 @@ impl Refusal {
             "AccessDenied" | "AuthFailed" | "InteractiveAuthorizationRequired" => Error::AccessDenied { member, object, source: self },
             // The latter is the errno of a file operation, which is all that systemd 219 tells (`unit_file_add_dependency()`).
             "NoSuchUnit" | "FileNotFound" => Error::NoSuchUnit { member, unit: object, source: self },
+            // Without a unit in memory there is no process either; before systemd 246 ESRCH came as it is.
+            "NoSuchProcess" | "UnixProcessIdUnknown" => Error::NoSuchProcess { member, unit: object, source: self },
             "UnitExists" | "FileExists" => Error::UnitExists { member, unit: object, source: self },
             _ => Error::Call { member, object, source: self },
         }

@@ -17,7 +17,7 @@ use self::memory::Memory;
 pub use self::memory::{Behaviour, Call};
 use self::unit_file::{directory, find, link_target};
 use super::error::Refusal;
-use super::{Change, Error, Job, JobKind, JobResult, Service, Systemd, Unit};
+use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
 use crate::system::fault::{self, Effect};
 
 /// The members and properties in use that systemd 219 has (`src/core/dbus-manager.c` of that version).
@@ -25,6 +25,7 @@ const IN_219: &[&str] = &[
     "AddDependencyUnitFiles",
     "Environment",
     "GetAll",
+    "KillUnit",
     "ListUnits",
     "LoadUnit",
     "Reload",
@@ -213,6 +214,12 @@ impl Systemd for Fake {
         self.queue("RestartUnit", JobKind::Restart, unit)
     }
 
+    async fn kill_main(&self, service: &str, _signal: i32) -> Result<(), Error> {
+        let running = self.record("KillUnit", service)?.units.get(service).is_some_and(|unit| unit.active == "active");
+        let refusal = || Refusal::systemd("NoSuchProcess", "No main process to kill").of("KillUnit", service);
+        if running { Ok(()) } else { Err(refusal()) }
+    }
+
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
         match fault::point(Effect::Job, &job.unit) {
             Ok(()) => {}
@@ -268,6 +275,11 @@ impl Systemd for Fake {
             (unit.active, unit.sub, unit.service.result) = ("inactive", "dead", "success".to_owned());
         }
         Ok(())
+    }
+
+    async fn reload_neighbour(&self, neighbour: Neighbour) -> Result<(), Error> {
+        let member = if neighbour == Neighbour::Networkd { "ReloadNeighbour" } else { "Reload" };
+        self.record(member, neighbour.unit()).map(drop)
     }
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {

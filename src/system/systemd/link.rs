@@ -116,8 +116,17 @@ impl Link {
         B: Serialize + DynamicType + Sync,
         R: DeserializeOwned + Type,
     {
+        self.call_at(SYSTEMD, target, member, body).await
+    }
+
+    /// The same, of another daemon on the bus.
+    pub(super) async fn call_at<B, R>(&self, daemon: &str, target: Target<'_>, member: &str, body: &B) -> Result<R, Failure>
+    where
+        B: Serialize + DynamicType + Sync,
+        R: DeserializeOwned + Type,
+    {
         let Target(path, interface) = target;
-        let reply = self.connection.call_method(Some(SYSTEMD), path, Some(interface), member, body).await.map_err(failure)?;
+        let reply = self.connection.call_method(Some(daemon), path, Some(interface), member, body).await.map_err(failure)?;
         reply.body().deserialize().map_err(|error| Failure::Refused(Refusal::local(format!("unreadable answer: {error}"))))
     }
 

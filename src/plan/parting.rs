@@ -1,0 +1,219 @@
+//! What it means to its cluster that a node goes: judged before anything is stopped.
+
+use std::net::IpAddr;
+
+use crate::dcos::cluster::{Ensemble, Member};
+use crate::observe::agent::Agent;
+use crate::observe::cluster::{Answer, Masters};
+
+/// What the operator takes upon himself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// An agent that the cluster counts on is refused.
+    pub strict: bool,
+    /// The quorum may be lost.
+    pub force: bool,
+    /// The agent leaves in order first.
+    pub drain: bool,
+}
+
+/// Why a node must not go now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    what: String,
+    cure: String,
+}
+
+impl Refusal {
+    /// What to do first.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+}
+
+/// What its going comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why not.
+    pub refusal: Option<Refusal>,
+    /// What the operator should know before.
+    pub warnings: Vec<String>,
+    /// What is to be done afterwards, elsewhere.
+    pub afterwards: Vec<String>,
+}
+
+impl Verdict {
+    fn warning(text: String) -> Verdict {
+        Verdict { warnings: vec![text], ..Verdict::default() }
+    }
+
+    fn refused(what: String, cure: impl Into<String>) -> Verdict {
+        Verdict { refusal: Some(Refusal { what, cure: cure.into() }), ..Verdict::default() }
+    }
+
+    fn then(mut self, afterwards: Option<String>) -> Verdict {
+        self.afterwards.extend(afterwards);
+        self
+    }
+}
+
+/// Judges an agent that runs: the cluster should know that it goes, and its tasks end with it.
+pub fn agent(agent: &Agent, consent: Consent) -> Verdict {
+    let registered = match agent.registered {
+        Some(true) => "is registered with the masters",
+        Some(false) => "is not registered with the masters",
+        None => "may be registered with the masters, none of whom answers,",
+    };
+    let what = match &agent.work {
+        Answer::Told(work) if work.tasks == 0 && agent.registered == Some(false) => return Verdict::default(),
+        Answer::Told(work) => format!("this agent {registered} and runs {}", work.words()),
+        Answer::Locked => format!("this agent {registered}, and what it runs it tells only to those who log in"),
+        Answer::Silent(why) => format!("this agent {registered}, and what it runs is not known: {why}"),
+    };
+    if consent.drain {
+        // It is told to leave, and that it has left is looked at then.
+        return Verdict::default();
+    }
+    if consent.strict {
+        return Verdict::refused(what, "dcos-node uninstall --drain lets the agent leave the cluster in order first");
+    }
+    Verdict::warning(format!("{what}; --drain would let it leave in order first")).then(Some(decommission(agent)))
+}
+
+/// Nobody else tells the masters that an agent does not come back; they call only one agent in 20 minutes unreachable
+/// (`MESOS_AGENT_REMOVAL_RATE_LIMIT`).
+fn decommission(agent: &Agent) -> String {
+    let id = agent.work.told().and_then(|work| work.id.as_deref()).unwrap_or("ID (dcos node list tells it)");
+    format!("dcos node decommission {id}, where the DC/OS CLI is: the masters then stop waiting for this agent")
+}
+
+/// Judges a master: it is refused where the others could not do without it, and only there.
+pub fn master(masters: &Masters, consent: Consent) -> Verdict {
+    let ensemble = match &masters.ensemble {
+        Answer::Told(ensemble) => ensemble,
+        Answer::Locked => {
+            return Verdict::warning("whether the cluster can do without this master is not known: Exhibitor asks for a login".into());
+        }
+        Answer::Silent(why) => return Verdict::warning(format!("whether the cluster can do without this master is not known: {why}")),
+    };
+    let all = ensemble.members.len();
+    let Some(own) = own(ensemble, &masters.addresses) else {
+        return Verdict::warning(format!("this node is none of the {all} masters that Exhibitor knows"));
+    };
+    if !ensemble.has_quorum() {
+        return Verdict::warning(format!("the masters have no quorum now: {} of {all} serve", ensemble.serving()));
+    }
+    let loss = loss(ensemble, own, masters.agents);
+    match (loss, consent.force) {
+        (None, _) => Verdict::default().then(successor(ensemble, own)),
+        (Some((what, cure)), false) => Verdict::refused(what, format!("{cure}; --force uninstalls all the same")),
+        (Some((what, _)), true) => Verdict::warning(what).then(successor(ensemble, own)),
+    }
+}
+
+fn own<'a>(ensemble: &'a Ensemble, addresses: &[IpAddr]) -> Option<&'a Member> {
+    let is_own = |member: &&Member| member.host.parse().is_ok_and(|host: IpAddr| addresses.contains(&host) || host.is_loopback());
+    ensemble.members.iter().find(is_own)
+}
+
+/// What the cluster loses with a master that others need, and what to do first.
+fn loss(ensemble: &Ensemble, own: &Member, agents: Option<u64>) -> Option<(String, &'static str)> {
+    let (all, serving) = (ensemble.members.len(), ensemble.serving());
+    if ensemble.would_lose_quorum_without(&own.host) {
+        let down = ensemble.missing().join(", ");
+        let left = serving.saturating_sub(1);
+        let what =
+            format!("the cluster needs this master: {left} of {all} would serve without it, which is no quorum (not serving now: {down})");
+        return Some((what, "bring another master up first"));
+    }
+    // A master alone is the whole cluster; without an agent nobody but itself loses it.
+    let agents = agents.filter(|agents| all == 1 && *agents > 0)?;
+    let what = format!(
+        "the cluster ends with this master: it is the only one, and {agents} {} connected to it",
+        if agents == 1 { "agent is" } else { "agents are" }
+    );
+    Some((what, "uninstall the agents first"))
+}
+
+/// The others go on waiting for a master at this address. With one that was alone the cluster is gone.
+fn successor(ensemble: &Ensemble, own: &Member) -> Option<String> {
+    let all = ensemble.members.len();
+    (all > 1).then(|| format!("put another master in the place of {}: the others go on expecting {all}", own.host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcos::work::{Framework, Work};
+
+    fn masters(codes: &[u8], own: u8, agents: u64) -> Masters {
+        let state = |(n, code): (usize, &u8)| format!(r#"{{"code":{code},"hostname":"10.0.0.{n}","isLeader":{}}}"#, n == 0);
+        let states: Vec<String> = codes.iter().enumerate().map(state).collect();
+        let ensemble = Ensemble::parse(format!("[{}]", states.join(",")).as_bytes()).unwrap();
+        Masters { ensemble: Answer::Told(ensemble), addresses: vec![[10, 0, 0, own].into()], agents: Some(agents) }
+    }
+
+    #[test]
+    fn a_master_is_refused_only_where_the_cluster_has_a_quorum_and_would_lose_it() {
+        let forced = Consent { force: true, ..Consent::default() };
+        for (codes, own, agents, refused) in [
+            (&[3][..], 0, 0, false),
+            (&[3], 0, 2, true),
+            (&[2], 0, 2, false),
+            (&[3, 3, 3], 1, 5, false),
+            (&[3, 3, 1], 1, 5, true),
+            (&[3, 3, 1], 2, 5, false),
+            (&[3, 1, 1], 0, 5, false),
+            (&[3, 3, 3, 3, 3], 4, 5, false),
+            (&[3, 3, 3, 3, 1], 0, 5, false),
+            (&[3, 3, 3, 2, 1], 0, 5, true),
+            (&[3, 3, 3, 2, 1], 3, 5, false),
+            (&[3, 3, 1, 1, 1], 0, 5, false),
+            (&[3, 3, 1], 9, 5, false),
+        ] {
+            let masters = masters(codes, own, agents);
+            let verdict = master(&masters, Consent::default());
+            assert_eq!(verdict.refusal.is_some(), refused, "{codes:?} {own}: {verdict:?}");
+            let verdict = master(&masters, forced);
+            assert!(verdict.refusal.is_none() && (!refused || verdict.warnings.len() == 1), "{codes:?} {own}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn masters_that_do_not_answer_or_have_no_quorum_are_a_warning() {
+        let silent = Masters { ensemble: Answer::Silent("refused".into()), addresses: Vec::new(), agents: None };
+        for masters in [silent, masters(&[3, 1, 1], 0, 0), masters(&[0, 0, 0], 1, 0), masters(&[3, 3, 3], 9, 0)] {
+            let verdict = master(&masters, Consent { strict: true, ..Consent::default() });
+            assert_eq!((verdict.refusal, verdict.warnings.len()), (None, 1), "{masters:?}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_first_and_after_is_said() {
+        let refusal = master(&masters(&[3, 3, 1], 0, 0), Consent::default()).refusal.unwrap();
+        assert!(refusal.to_string().contains("1 of 3 would serve") && refusal.to_string().contains("10.0.0.2"), "{refusal}");
+        assert!(refusal.cure().contains("first; --force"), "{}", refusal.cure());
+        let verdict = master(&masters(&[3, 3, 3], 1, 0), Consent::default());
+        assert!(verdict.warnings.is_empty() && verdict.afterwards[0].contains("in the place of 10.0.0.1"), "{verdict:?}");
+    }
+
+    #[test]
+    fn an_agent_is_told_about_and_with_strict_refused_unless_it_is_drained() {
+        let work =
+            |tasks| Answer::Told(Work { id: Some("a-S1".into()), tasks, frameworks: vec![Framework { name: "marathon".into(), tasks }] });
+        let strict = Consent { strict: true, ..Consent::default() };
+        let drained = Consent { drain: true, ..strict };
+        for (registered, work) in
+            [(Some(true), work(0)), (Some(true), work(2)), (None, work(0)), (Some(false), work(1)), (None, Answer::Locked)]
+        {
+            let busy = Agent { registered, work };
+            let verdict = agent(&busy, Consent::default());
+            assert!(verdict.refusal.is_none() && verdict.warnings.len() == 1, "{busy:?}");
+            assert!(verdict.afterwards[0].starts_with("dcos node decommission "), "{verdict:?}");
+            assert!(agent(&busy, strict).refusal.is_some_and(|refusal| refusal.cure().contains("--drain")), "{busy:?}");
+            assert_eq!(agent(&busy, drained), Verdict::default());
+        }
+        assert_eq!(agent(&Agent { registered: Some(false), work: work(0) }, strict), Verdict::default());
+    }
+}
