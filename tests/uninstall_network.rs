@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::tree::Snapshot;
 use tempfile::TempDir;
 
 /// How to ask for the state of the machine beyond its files. Addresses of a link by itself come and go with the link.
@@ -115,12 +116,23 @@ impl Bench {
     }
 
     fn install(&self) {
-        let command = ["dcos-node", "install", "slave", "--bootstrap-url", self.server.url(), "--json"];
+        self.install_as("slave");
+    }
+
+    fn install_as(&self, role: &str) {
+        let command = ["dcos-node", "install", role, "--bootstrap-url", self.server.url(), "--json"];
         self.node.run(&[&command, node::LACKS].concat()).succeeds();
     }
 
     fn uninstall(&self) -> Outcome {
         self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes", "--json"])
+    }
+
+    /// The whole tree, but what the node itself goes on writing.
+    fn files(&self) -> Snapshot {
+        let mut files = Snapshot::of(&self.node.root());
+        files.paths.retain(|path, _| !["/var/lib/systemd", "/var/lib/private"].iter().any(|own| path.starts_with(own)));
+        files
     }
 
     fn state(&self) -> BTreeMap<&'static str, String> {
@@ -150,7 +162,7 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         return;
     }
     let bench = Bench::with_operator("network");
-    let before = bench.state();
+    let (before, files) = (bench.state(), bench.files());
     bench.install();
     bench.all(DCOS);
 
@@ -185,7 +197,18 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     // It cannot be told from an operator's, so the report tells of it and the operator decides.
     bench.all("iptables -w -D FORWARD -j ACCEPT");
     assert_eq!(bench.state(), before);
+    assert_eq!(bench.files().changes_since(&files), Vec::<String>::new());
     assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
+
+    // Again and again, in the other roles too.
+    for role in ["master", "slave_public"] {
+        bench.install_as(role);
+        bench.all(DCOS);
+        assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new());
+        bench.all("iptables -w -D FORWARD -j ACCEPT");
+        assert_eq!(bench.state(), before);
+        assert_eq!(bench.files().changes_since(&files), Vec::<String>::new());
+    }
 }
 
 #[test]
