@@ -61,7 +61,14 @@ pub fn can_run() -> Result<(), String> {
 /// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it where `CI` is set:
 /// there a missing capability must not look like success.
 pub fn available() -> bool {
-    let Err(reason) = can_run() else { return true };
+    match can_run() {
+        Ok(()) => true,
+        Err(reason) => not_run(&reason),
+    }
+}
+
+/// False, after the same for a test that lacks something else.
+pub fn not_run(reason: &str) -> bool {
     if env::var("CI").is_ok_and(|value| value == "true" || value == "1") {
         panic!("this test needs real nodes, and CI must have them: {reason}");
     }
