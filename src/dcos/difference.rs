@@ -161,11 +161,22 @@ impl Mark {
     }
 }
 
-/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for itself, and the file that
+/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for itself, what Admin Router's nginx keeps beside its
+/// configuration (`PIDFile=` of `dcos-adminrouter.service`; the directories for bodies under way are nginx's defaults), and the file that
 /// `dcos-rexray.service` copies at every start. All else that its units write lies below `/var/lib/dcos` and `/run`.
 pub fn is_written_at_run_time(path: &Path) -> bool {
     let compiled = path.extension().is_some_and(|extension| extension == "pyc" || extension == "pyo");
-    compiled || path.file_name().is_some_and(|name| name == "__pycache__") || path == Path::new(layout::REXRAY_SETTINGS)
+    compiled
+        || path.file_name().is_some_and(|name| name == "__pycache__")
+        || path == Path::new(layout::REXRAY_SETTINGS)
+        || is_of_nginx(path)
+}
+
+fn is_of_nginx(path: &Path) -> bool {
+    let mut parts = path.strip_prefix(layout::REPOSITORY).into_iter().flat_map(Path::iter).filter_map(|part| part.to_str());
+    let package = parts.next().is_some_and(|id| id.starts_with("adminrouter--"));
+    let place = (parts.next(), parts.next());
+    package && matches!(place, (Some("nginx"), Some(name)) if name == "logs" || name.ends_with("_temp"))
 }
 
 #[cfg(test)]
@@ -188,11 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn what_python_compiles_is_no_damage_and_a_loss_is() {
+    fn what_dcos_writes_itself_is_no_damage_and_a_loss_is() {
         let mark = |difference: Difference| difference.marked(true).mark;
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__/a.pyc", "")), Some(Mark::RunTime));
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__", "")), Some(Mark::RunTime));
         assert_eq!(mark(Difference::missing("/p/lib/a.pyc", "")), Some(Mark::Config));
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__/run.sh", "")), Some(Mark::Config));
+        let nginx = |below: &str| mark(Difference::extra(format!("/opt/mesosphere/packages/adminrouter--1/nginx/{below}"), ""));
+        assert_eq!(["logs/nginx.pid", "proxy_temp", "conf/x"].map(nginx), [Some(Mark::RunTime), Some(Mark::RunTime), Some(Mark::Config)]);
     }
 }
