@@ -159,5 +159,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     assert_eq!(unpacked(&file)["journal"], "garbage token=[redacted]\n{}\n");
 
     image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
-    image.run(&["install"]).ends(2, &[]);
+    let precious = image.at("etc/passwd");
+    image.run(&["bundle", precious.to_str().expect("UTF-8")]).ends(2, &[&["no bundle was written"]]);
+    assert!(fs::read_to_string(precious).expect("read").starts_with("root:"));
 }

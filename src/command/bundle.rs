@@ -62,9 +62,10 @@ const PATIENCE_FOR_PACKAGES: Duration = Duration::from_secs(300);
 /// Collects.
 ///
 /// # Errors
-/// The file cannot be written. What cannot be collected is noted in it.
+/// The file cannot be written, or would replace another one. What cannot be collected is noted in it.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
+    refuse_to_replace(&request.file)?;
     let redactor = Redactor::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let mut parts = Parts::new(&redactor);
     let made = SystemTime::now();
@@ -163,6 +164,17 @@ fn configuration(parts: &mut Parts, world: &World) {
         names.iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
     });
     parts.value("etc-names.json", names);
+}
+
+/// A bundle may take the place of an older one, and of nothing else.
+fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
+    let is_bundle = asked.to_str().is_some_and(|name| name.ends_with(".tar.gz") || name.ends_with(".tgz"));
+    if is_bundle || asked.is_dir() || !files::exists(asked) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("{} is there, and is no .tar.gz that a bundle could replace", asked.display()))
+        .leaving("no bundle was written")
+        .cured_by("name another file, or a directory"))
 }
 
 /// A directory gets a file with a name of its own.
