@@ -1,10 +1,12 @@
 //! The command line: what was typed becomes a request. Nothing else knows the argument parser.
 
 mod fetching;
+mod looking;
 mod publish;
 mod quantity;
 mod record;
 mod removal;
+mod skips;
 mod texts;
 mod waiting;
 
@@ -15,11 +17,12 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::command::{fetch, install, preflight, publish as publishing, recover, serve, uninstall, wait};
+use crate::command::{bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall, wait};
 use crate::dcos::role::Role;
 use fetching::TypedFetching;
 use quantity::duration;
 use removal::TypedUninstall;
+use skips::{Skips, skips};
 use texts::completions;
 use waiting::TypedWaiting;
 
@@ -57,7 +60,11 @@ pub enum Command {
     /// Write a receipt for a node of the classic installer.
     Adopt,
     /// Tell how the node is, perhaps after waiting for a level.
-    Status(Option<wait::Wish>),
+    Status(status::Request),
+    /// Compare what stands with what was installed.
+    Verify,
+    /// Collect what support needs.
+    Bundle(bundle::Request),
     /// Go on with what was interrupted.
     Recover(recover::Request),
     /// Give a serve directory an index and a stamped program.
@@ -97,8 +104,14 @@ impl Invocation {
             Command::Uninstall(request) => request.dry_run,
             Command::Fetch(request) => request.dry_run,
             Command::Publish(request) => request.check,
-            Command::Preflight { .. } => true,
-            Command::Adopt | Command::Status(_) | Command::Recover(_) | Command::Explain(_) | Command::List(_) | Command::Print(_) => false,
+            Command::Preflight { .. } | Command::Verify => true,
+            Command::Adopt
+            | Command::Status(_)
+            | Command::Bundle(_)
+            | Command::Recover(_)
+            | Command::Explain(_)
+            | Command::List(_)
+            | Command::Print(_) => false,
             Command::Serve(_) => false,
         }
     }
@@ -117,6 +130,8 @@ impl Invocation {
             Command::Uninstall(_) => "dcos-node uninstall".into(),
             Command::Adopt => "dcos-node adopt".into(),
             Command::Status(_) => "dcos-node status".into(),
+            Command::Verify => "dcos-node verify".into(),
+            Command::Bundle(_) => "dcos-node bundle".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Publish(_) => "dcos-node publish".into(),
             Command::Serve(_) => "dcos-node serve".into(),
@@ -185,7 +200,12 @@ enum TypedCommand {
     /// Take over a node of dcos_install.sh; only a receipt is written
     Adopt,
     /// Tell what this node is and how its units are
-    Status(TypedWaiting),
+    Status(looking::TypedStatus),
+    /// Compare every byte with what was installed; change nothing
+    #[command(after_help = looking::LEGEND)]
+    Verify,
+    /// Collect what support needs in one file, without secrets
+    Bundle(looking::TypedBundle),
     /// Go on with what was interrupted
     Recover {
         /// Run by dcos-setup.service: never fails, never waits for jobs
@@ -209,10 +229,6 @@ enum TypedCommand {
     /// Print the manual page
     Man,
 }
-
-/// Checks with reasons: one on the command line, one a line in the environment.
-#[derive(Clone, Debug)]
-struct Skips(Vec<(String, String)>);
 
 #[derive(Debug, Args)]
 struct Source {
@@ -311,23 +327,6 @@ fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::word)).try_map(|word| word.parse::<Role>())
 }
 
-fn skips(text: &str) -> Result<Skips, String> {
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(skip).collect::<Result<_, _>>().map(Skips)
-}
-
-fn skip(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((check, reason)) if !check.trim().is_empty() && !reason.trim().is_empty() => {
-            Ok((check.trim().to_owned(), reason.trim().to_owned()))
-        }
-        _ => {
-            Err("it takes the id of a check, an equals sign and your reason, for example time.sync=\"the hypervisor keeps the clock\""
-                .into())
-        }
-    }
-}
-
 /// What parsing came to if there is nothing to run.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -412,7 +411,9 @@ fn meaning(typed: TypedCommand) -> Command {
         },
         TypedCommand::Uninstall(typed) => Command::Uninstall(typed.meaning()),
         TypedCommand::Adopt => Command::Adopt,
-        TypedCommand::Status(waiting) => Command::Status(waiting.meaning()),
+        TypedCommand::Status(typed) => Command::Status(typed.meaning()),
+        TypedCommand::Verify => Command::Verify,
+        TypedCommand::Bundle(typed) => Command::Bundle(typed.meaning()),
         TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot, ..recover::Request::default() }),
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),

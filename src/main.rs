@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
-use dcos_node::command::{Failure, World, adopt, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, world};
+use dcos_node::command::{
+    Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, verify, world,
+};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::layout;
@@ -115,7 +117,9 @@ enum Value {
     Preflight(dcos_node::preflight::report::Report, bool),
     Uninstall(uninstall::Outcome),
     Adopt(adopt::Outcome),
-    Status(status::Outcome),
+    Status(Box<status::Outcome>),
+    Verify(verify::Outcome),
+    Bundle(bundle::Outcome),
     Recover(recover::Outcome),
     Publish(publish::Outcome),
     Serve(serve::Outcome),
@@ -141,7 +145,9 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
             uninstall::run(&confirmed(*request, &world).await?, &world).await.map(Value::Uninstall)
         }
         Command::Adopt => adopt::run(&world().await).await.map(Value::Adopt),
-        Command::Status(wish) => status::run(*wish, &world().await).await.map(Value::Status),
+        Command::Status(request) => status::run(*request, &world().await).await.map(|status| Value::Status(Box::new(status))),
+        Command::Verify => verify::run(&world().await).await.map(Value::Verify),
+        Command::Bundle(request) => bundle::run(request, &world().await).await.map(Value::Bundle),
         Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
         Command::Publish(request) => publish::run(request, &world().await).await.map(Value::Publish),
         Command::Serve(request) => serve::run(request, &world().await).await.map(Value::Serve),
@@ -214,7 +220,7 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
             if printing.json {
                 output::json(&failure.report());
             }
-            output::complaint(&output::failure::text(&failure, Paint::stderr(printing.no_color)));
+            output::complaint(&output::failure::text(&failure, bundle_command(invocation).as_deref(), Paint::stderr(printing.no_color)));
             if is_at_boot(invocation) { Exit::Done } else { failure.exit }
         }
     }
@@ -231,6 +237,7 @@ impl Value {
         match self {
             Value::Preflight(report, strict) => report.exit(*strict),
             Value::Status(status) => status.exit(),
+            Value::Verify(outcome) => outcome.exit(),
             Value::Uninstall(outcome) => outcome.exit(),
             _ => Exit::Done,
         }
@@ -256,6 +263,17 @@ fn end(ended: &Result<Value, Failure>, began: Instant) -> Event {
     }
 }
 
+/// The command that collects what support needs, offered where a command that changes a node or waits for one has failed.
+fn bundle_command(invocation: &Invocation) -> Option<String> {
+    let is_offered = match &invocation.command {
+        Command::Install(..) | Command::Uninstall(_) | Command::Recover(_) => true,
+        Command::Status(request) => request.wait.is_some(),
+        _ => false,
+    };
+    let root = if Root::new(&invocation.root).is_live() { String::new() } else { format!(" --root {}", invocation.root.display()) };
+    is_offered.then(|| format!("dcos-node bundle{root}"))
+}
+
 fn show(value: &Value, json: bool, paint: Paint) {
     match (value, json) {
         (Value::Text(text), _) => output::text(text),
@@ -271,6 +289,10 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Adopt(outcome), false) => output::text(&output::outcome::adopt(outcome, paint)),
         (Value::Status(status), true) => output::json(status),
         (Value::Status(status), false) => output::text(&output::status::text(status, paint)),
+        (Value::Verify(outcome), true) => output::json(outcome),
+        (Value::Verify(outcome), false) => output::text(&output::verify::text(outcome, paint)),
+        (Value::Bundle(outcome), true) => output::json(outcome),
+        (Value::Bundle(outcome), false) => output::text(&output::bundle::text(outcome, paint)),
         (Value::Publish(outcome), true) => output::json(outcome),
         (Value::Publish(outcome), false) => output::text(&output::publish::text(outcome, paint)),
         // Its lines were the document.

@@ -103,6 +103,13 @@ fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
         .stdout_has("master");
     node.run(&["dcos-node", "status"]).succeeds().stdout_has("1.12-fixture");
     node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "status"]).stdout_has("Only root may read the receipt");
+    // What DC/OS itself does while it runs is no damage, and what cannot be read is no proof.
+    node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
+    node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "verify"]).exits_with(4).stdout_has("only root may read");
+    node.run(&["systemd-run", "--wait", "--unit=chronyd.service", "sh", "-c", "echo token=planted-in-a-log; echo more to read"]).succeeds();
+    node.run(&["dcos-node", "bundle", "/tmp/bundle.tar.gz"]).succeeds().stdout_has("redacted:");
+    let logs = node.shell("tar -xzOf /tmp/bundle.tar.gz; rm /tmp/bundle.tar.gz");
+    logs.succeeds().stdout_has("| more to read").stdout_has("token=[redacted]").stdout_lacks("planted-in-a-log");
     node.shell("for i in $(seq 20); do grep -q gen_resolvconf /etc/resolv.conf && exit 0; sleep 1; done; exit 1").succeeds();
 
     let removed = node.run(&["dcos-node", "uninstall", "--json"]);

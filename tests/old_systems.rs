@@ -222,7 +222,7 @@ async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
     for path in [COMMIT_LINK, WANTS, "/etc/systemd/system/dcos.target", "/etc/systemd/system/dcos-exhibitor.service", "/opt/mesosphere"] {
         assert!(!node.stands(path), "{path} is left");
     }
-    assert_eq!(status::run(None, &node.world).await.unwrap().exit(), Exit::NotInstalled);
+    assert_eq!(status::run(status::Request::default(), &node.world).await.unwrap().exit(), Exit::NotInstalled);
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn a_unit_that_fails_makes_the_node_a_degraded_one() {
     assert!(outcome.changed && outcome.degraded, "{outcome:#?}");
     let unwell: Vec<(&str, Condition)> = outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
     assert_eq!(unwell, [("dcos-cosmos.service", Condition::Failed)]);
-    let status = status::run(None, &node.world).await.unwrap();
+    let status = status::run(status::Request::default(), &node.world).await.unwrap();
     assert!(status.degraded);
     assert_eq!(status.exit(), Exit::Done);
 }
@@ -248,7 +248,7 @@ async fn a_unit_that_polls_before_it_starts_is_converging() {
     assert_eq!(unwell, [("dcos-exhibitor.service", Condition::Converging)]);
     let why = outcome.units[0].why.as_deref().unwrap_or_default();
     assert!(why.contains("/opt/mesosphere/bin/check-time"), "the command that it waits for is named: {why}");
-    let status = status::run(None, &node.world).await.unwrap();
+    let status = status::run(status::Request::default(), &node.world).await.unwrap();
     assert!(!status.degraded);
     assert_eq!(status.exit(), Exit::NotReady);
 }

@@ -190,7 +190,7 @@ impl Bench {
         };
         let ended = install::run(&request, &self.world).await;
         if let Err(failure) = &ended {
-            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, Paint::stdout(true)));
+            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, None, Paint::stdout(true)));
         }
         ended
     }
@@ -198,7 +198,7 @@ impl Bench {
     async fn uninstall(&self) -> Result<uninstall::Outcome, Failure> {
         let ended = uninstall::run(&uninstall::Request { purge_data: true, yes: true, ..uninstall::Request::default() }, &self.world).await;
         if let Err(failure) = &ended {
-            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, Paint::stdout(true)));
+            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, None, Paint::stdout(true)));
         }
         ended
     }
@@ -223,7 +223,7 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
             match ended {
                 Ok(outcome) => assert!(outcome.changed, "{member} {manner:?}"),
                 Err(failure) => {
-                    let text = failure::text(&failure, Paint::stdout(true));
+                    let text = failure::text(&failure, None, Paint::stdout(true));
                     assert_eq!(failure.exit, Exit::Failed, "{member} {manner:?}");
                     assert!(text.contains("systemd") && text.contains("state:") && text.contains("cure:"), "{member} {manner:?}: {text}");
                     if failure.state.as_deref().is_some_and(|state| state.starts_with("the node is as it was")) {
@@ -235,7 +235,7 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
             let outcome = bench.install().await.unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
             assert!(!outcome.degraded, "{member} {manner:?}");
             bench.image.equals(&whole);
-            let status = status::run(None, &bench.world).await.expect("status");
+            let status = status::run(status::Request::default(), &bench.world).await.expect("status");
             assert_eq!(status.exit(), Exit::Done, "{member} {manner:?}: {status:?}");
             bench.uninstall().await.expect("uninstall");
             bench.image.equals(&before);
@@ -255,7 +255,7 @@ async fn a_systemd_that_fails_in_an_uninstall_leaves_one_that_goes_on() {
             bench.install().await.expect("install");
             bench.fails(Some((member, manner)));
             if let Err(failure) = bench.uninstall().await {
-                let text = failure::text(&failure, Paint::stdout(true));
+                let text = failure::text(&failure, None, Paint::stdout(true));
                 assert_eq!(failure.exit, Exit::Failed, "{member} {manner:?}");
                 assert!(text.contains("systemd") && text.contains("dcos-node uninstall goes on"), "{member} {manner:?}: {text}");
             }

@@ -114,7 +114,7 @@ impl TestNode {
 
     /// What `status` says, as data and as text.
     async fn status(&self) -> (Vec<status::SkippedCheck>, String) {
-        let status = status::run(None, &self.world).await.unwrap();
+        let status = status::run(status::Request::default(), &self.world).await.unwrap();
         let text = output::status::text(&status, Paint::stdout(true));
         (status.skips, text)
     }

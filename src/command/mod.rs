@@ -1,6 +1,8 @@
 //! One file a subcommand: the story of it in one readable function, from a request to a value.
 
 pub mod adopt;
+pub mod bundle;
+pub mod drift;
 pub mod explain;
 mod failure;
 pub mod fetch;
@@ -15,6 +17,7 @@ pub mod serve;
 pub mod status;
 mod time_sync;
 pub mod uninstall;
+pub mod verify;
 pub mod wait;
 pub mod world;
 

@@ -1,8 +1,12 @@
 //! `dcos-node status`: what this node is and how its units are. Works without privileges as far as files can be read.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
+use super::drift::{self, Drift};
 use super::{Failure, World, preflight, wait};
+use crate::dcos::data;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -16,9 +20,19 @@ use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::services::{self, Condition, UnitReport};
 use crate::preflight::report::{Report, Verdict};
+use crate::system::files;
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Wait until it has come to a level.
+    pub wait: Option<wait::Wish>,
+    /// Ask the bootstrap server too.
+    pub online: bool,
+}
 
 /// How the node is.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +61,9 @@ pub struct Outcome {
     pub packages: usize,
     /// Packages that wait for an install: fetched ahead of it, or kept by one that failed.
     pub fetched: Vec<PackageId>,
+    /// Where an earlier install left data, on a node that has no DC/OS.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_data: Vec<PathBuf>,
     /// Whether the role starts at boot.
     pub starts_at_boot: bool,
     /// Some units failed.
@@ -69,6 +86,9 @@ pub struct Outcome {
     pub unfinished: Vec<String>,
     /// Whether the classic installer installed, and `adopt` wrote the receipt.
     pub adopted: bool,
+    /// What is not as it was installed any more; none of a node that is not installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Packages that are active and not in the receipt: pkgpanda activated them behind it.
     pub activated_since: Vec<String>,
     /// Journal and receipt could not be read: only root may.
@@ -101,15 +121,15 @@ const NOT_AGAIN: [(&str, &str); 7] = [
     ("fault-domain", NO_SCRIPT),
 ];
 const NO_SERVER: &str = "status asks no server";
-const NO_SCRIPT: &str = "status runs no script of the build";
+const NO_SCRIPT: &str = "status judges no script of the build";
 
 /// Looks, after waiting if that is wished for.
 ///
 /// # Errors
 /// Our own records on the node cannot be read; the level is not reached in time.
-pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Failure> {
+pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
-    let arrived = match wait {
+    let arrived = match request.wait {
         Some(wish) => Some(wait::until(wish, world).await?),
         None => None,
     };
@@ -125,12 +145,17 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
         (Some(Intent::Install(intent)), _) => Some(&intent.build),
         (_, receipt) => receipt.as_ref().map(|r| &r.build),
     };
+    let bootstrap_url = build.map(|b| b.url.clone()).or(origin.url);
+    let drift = match node.state() {
+        State::Installed => Some(drift::look(&node, &units, bootstrap_url.as_deref().filter(|_| request.online), world).await),
+        _ => None,
+    };
     Ok(Outcome {
         schema: SCHEMA,
         state: node.state(),
         role: node.role(),
         version: node.version.clone().or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
-        bootstrap_url: build.map(|b| b.url.clone()).or(origin.url),
+        bootstrap_url,
         // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its package list.
         bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_empty()).or(build.map(|b| b.bootstrap_id.clone())),
         package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_empty())),
@@ -139,6 +164,7 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
         fetched: node.fetched(),
+        kept_data: if node.state() == State::Clean { kept_data(world) } else { Vec::new() },
         starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
         units,
@@ -148,10 +174,17 @@ pub async fn run(wait: Option<wait::Wish>, world: &World) -> Result<Outcome, Fai
         skips: skips(&node, world).await,
         foreign: node.foreign.clone(),
         unfinished,
+        drift,
         adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
         activated_since: since,
         partial: node.unreadable,
     })
+}
+
+/// What only DC/OS has by these names, and is not empty.
+fn kept_data(world: &World) -> Vec<PathBuf> {
+    let is_filled = |path: &str| matches!(files::names(&world.root.at(path)), Ok(Some(names)) if !names.is_empty());
+    data::whole().filter(|place| !place.shared_name && is_filled(place.path)).map(|place| place.path.into()).collect()
 }
 
 /// Of a node that was waited for, what was found then.

@@ -100,21 +100,23 @@ impl Exit {
             Exit::Preflight => {
                 ("a check failed", "nothing was changed", "the cure of each check, or `--skip CHECK=REASON` where you know better")
             }
-            Exit::Warnings => {
-                ("only warnings or unknowns, with `--strict`", "nothing was changed", "see to the warnings, or leave out `--strict`")
-            }
+            Exit::Warnings => (
+                "only warnings or unknowns, with `--strict`; `verify`: as installed, as far as it can be read",
+                "nothing was changed",
+                "see to the warnings, or leave out `--strict`; `verify` as root reads everything",
+            ),
             Exit::Conflict => (
-                "conflict: another role, another build, or files that are not ours",
+                "conflict: another role, another build, or files that are not ours; `uninstall`: the cluster needs this node",
                 "nothing was changed",
                 "what the message says: mostly `dcos-node uninstall` first, or move the files",
             ),
             Exit::Integrity => (
-                "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages do not fit together",
+                "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages do not fit together; `verify`: something differs",
                 "as it was; packages that were whole are kept for the next try",
-                "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again",
+                "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again; after `verify`: uninstall and install",
             ),
             Exit::NotReady => (
-                "not ready in time (`--wait-timeout`); `status`: converging, or an install is unfinished",
+                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install is unfinished",
                 "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
                 "the first cause is named; `dcos-node status --wait` waits again",
             ),
@@ -129,7 +131,7 @@ impl Exit {
                 "as far as it had come; the next boot goes on too",
                 "the same command goes on; `dcos-node uninstall` turns it round",
             ),
-            Exit::NotInstalled => ("`status`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),
+            Exit::NotInstalled => ("`status`, `verify`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),
         };
         Explained { meaning, node, remedy }
     }

@@ -130,6 +130,8 @@ pub const WATCHED: [&str; 20] = [
     "/run/dcos_exhibitor",
     "/run/calico",
 ];
+/// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.
+pub const REXRAY_SETTINGS: &str = "/etc/rexray/config.yml";
 /// The links by which units start at boot.
 pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 /// The resolver configuration that DC/OS takes over.
@@ -255,6 +257,11 @@ pub fn account_backup(file: &std::path::Path) -> PathBuf {
 /// Where a unit is copied to.
 pub fn unit(name: &str) -> PathBuf {
     PathBuf::from(format!("{SYSTEM_UNITS}/{name}"))
+}
+
+/// Where an administrator puts settings beside those of a unit.
+pub fn drop_ins(name: &str) -> PathBuf {
+    PathBuf::from(format!("{SYSTEM_UNITS}/{name}.d"))
 }
 
 /// The link by which `dcos.target` wants a unit.

@@ -144,7 +144,7 @@ pub async fn urls(root: &Root, role: Option<Role>) -> Vec<String> {
 }
 
 /// What an active detection script prints, if it is one word.
-async fn detected(root: &Root, script: &str) -> Option<String> {
+pub async fn detected(root: &Root, script: &str) -> Option<String> {
     let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     let env = vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)];
     let command = process::Command { program: root.resolved(script), args: Vec::new(), env };

@@ -29,6 +29,7 @@ pub mod services;
 pub mod snapshot;
 pub mod storage;
 pub mod time;
+pub mod verify;
 
 /// An error of a file operation with its cause, in one line.
 fn told(error: &crate::system::files::Error) -> String {

@@ -4,9 +4,10 @@ use std::io;
 
 use super::paint::Paint;
 use crate::command::Failure;
+use crate::dcos::exit::Exit;
 
-/// The failure for people.
-pub fn text(failure: &Failure, paint: Paint) -> String {
+/// The failure for people; `bundle` is the command that collects what support needs, where it is offered.
+pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
     let mut text = String::new();
     if let Some(report) = &failure.report {
         text.push_str(&super::preflight::text(report, paint));
@@ -34,6 +35,10 @@ pub fn text(failure: &Failure, paint: Paint) -> String {
     }
     if let Some(cure) = &failure.cure {
         text.push_str(&format!("  cure:   {cure}\n"));
+    }
+    // Who mistyped, or came too early, needs no support.
+    if let Some(command) = bundle.filter(|_| !matches!(failure.exit, Exit::Usage | Exit::Busy)) {
+        text.push_str(&format!("  help:   {command} collects what support needs, without secrets\n"));
     }
     text
 }

@@ -1,6 +1,7 @@
 //! The only room that prints: results, reports, failures, and the news of a run.
 
 pub mod ask;
+pub mod bundle;
 pub mod explain;
 pub mod failure;
 pub mod follow;
@@ -12,6 +13,7 @@ pub mod publish;
 pub mod record;
 pub mod status;
 pub mod table;
+pub mod verify;
 mod watch;
 
 use std::io::Write;

@@ -46,7 +46,7 @@ pub fn served(outcome: &serve::Outcome) -> String {
     format!("stopped: {} requests, {}\n", outcome.requests, size(outcome.bytes))
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
         10_000..10_000_000 => format!("{} kB", bytes / 1000),

@@ -2,6 +2,7 @@
 
 use super::paint::Paint;
 use super::table::{aligned, pairs, plain};
+use crate::command::drift::{Address, Drift, Offered, ResolvConf};
 use crate::command::status::{Outcome, SkippedCheck};
 use crate::observe::node::State;
 use crate::observe::readiness::Readiness;
@@ -42,6 +43,9 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     if !status.fetched.is_empty() {
         add("fetched", Some(format!("{} packages wait for an install", status.fetched.len())));
     }
+    for data in &status.kept_data {
+        add("data", Some(format!("{} is kept of an earlier install; uninstall --purge-data removes it", data.display())));
+    }
     if let Some(readiness) = &status.readiness {
         add("level", Some(level(readiness)));
     }
@@ -55,6 +59,10 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         add("units", Some(counts(&status.units)));
     }
     add("units", status.units_unknown.as_ref().map(|why| format!("unknown: {why}")));
+    for drifted in status.drift.iter().flat_map(drift) {
+        add("drift", Some(drifted));
+    }
+    add("build", status.drift.as_ref().and_then(|drift| drift.offered.as_ref()).and_then(offered));
     let mut text = pairs(&rows);
     if status.partial {
         text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
@@ -75,6 +83,41 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         text.push_str(&units(&unwell, paint));
     }
     text
+}
+
+/// What has drifted, one line for each kind of thing.
+fn drift(drift: &Drift) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(Address { recorded, now: Some(now), changed: true }) = &drift.address {
+        lines.push(format!("the address is {now}, and was {recorded}: it must not change; uninstall and install again"));
+    }
+    if let Some(ResolvConf { generated: false, keeper }) = &drift.resolv_conf {
+        lines.push(format!("DC/OS does not keep /etc/resolv.conf any more; {keeper} does"));
+    }
+    let files = &drift.files;
+    let numbers = [(files.changed, "changed"), (files.missing, "missing"), (files.extra, "extra")];
+    let found: Vec<String> = numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if let Some(first) = files.first.first() {
+        let first = first.what.display();
+        lines.push(format!("of what was installed {}, such as {first}; dcos-node verify tells all", found.join(", ")));
+    }
+    if !drift.foreign_units.is_empty() {
+        lines.push(format!("dcos.target wants units that no package brings: {}", drift.foreign_units.join(", ")));
+    }
+    if let Some(Offered { same: Some(false), difference: Some(difference), bootstrap_id, config_package, .. }) = &drift.offered {
+        let ids = [bootstrap_id.clone(), config_package.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        lines.push(format!("the server has another build: {difference} differ ({ids})"));
+    }
+    lines
+}
+
+/// What the server said, where that is no drift.
+fn offered(offered: &Offered) -> Option<String> {
+    match (offered.same, &offered.unknown) {
+        (Some(true), _) => Some("the server has the same".into()),
+        (_, Some(why)) => Some(format!("what the server has is not known: {why}")),
+        _ => None,
+    }
 }
 
 fn level(readiness: &Readiness) -> String {

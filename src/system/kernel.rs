@@ -129,6 +129,16 @@ pub fn set_inode_flags(fd: impl AsFd, flags: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The length of an extended attribute of what stands at a path, which is not followed: `lgetxattr(2)`.
+///
+/// `ENODATA`: there is no such attribute. `EOPNOTSUPP`: the file system has none.
+pub fn attribute_length(path: &Path, name: &CStr) -> io::Result<usize> {
+    let path = c_path(path)?;
+    // SAFETY: both strings end in a zero byte and live until the call returns; with a length of zero nothing is written.
+    let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
+    usize::try_from(length).map_err(|_| io::Error::last_os_error())
+}
+
 /// What `XFS_IOC_FSGEOMETRY_V1` fills (`xfs_fs.h`): 112 bytes, of which the word at byte 92 has the file system's features.
 const XFS_GEOMETRY_WORDS: usize = 28;
 const XFS_FEATURES: usize = 23;

@@ -1,6 +1,6 @@
 //! SELinux labels: what is placed gets the label that the policy gives its path.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files;
@@ -57,6 +57,61 @@ fn restore_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<(), Erro
     if output.success() { Ok(()) } else { Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned())) }
 }
 
+/// A path whose label is not the one that the policy gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    /// The path.
+    pub path: PathBuf,
+    /// The label that it should have.
+    pub policy: String,
+    /// The label that it has.
+    pub is: String,
+}
+
+/// Labels at and below these paths that are not what the policy says, by `restorecon` itself, which changes none here. Only the type counts, as it does
+/// for the policy. Nothing where SELinux is off. Of very many only the last are told. Blocks: call it from a thread that may.
+///
+/// # Errors
+/// `restorecon` is missing or fails.
+pub fn differing(root: &Root, paths: &[&Path]) -> Result<Vec<Differing>, Error> {
+    differing_with(PROGRAMS, root, paths)
+}
+
+fn differing_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<Vec<Differing>, Error> {
+    if !is_on(root) {
+        return Ok(Vec::new());
+    }
+    let program = process::find("restorecon", programs).ok_or(Error::NoProgram)?;
+    let mut command = process::Command {
+        program,
+        args: ["-n", "-v", "-R", "--"].map(Into::into).to_vec(),
+        env: vec![("PATH".into(), PROGRAMS.into()), ("LC_ALL".into(), "C".into())],
+    };
+    command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
+    let output = tokio::runtime::Handle::current().block_on(process::run(&command, LIMIT))?;
+    if !output.success() {
+        return Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout.bytes).lines().filter_map(told).collect())
+}
+
+/// A line of `restorecon -nv`: `Would relabel PATH from IS to POLICY`, and on CentOS 7 `restorecon reset PATH context IS->POLICY`.
+fn told(line: &str) -> Option<Differing> {
+    let (path, is, policy) = match line.strip_prefix("Would relabel ") {
+        Some(rest) => {
+            let (rest, policy) = rest.rsplit_once(" to ")?;
+            let (path, is) = rest.rsplit_once(" from ")?;
+            (path, is, policy)
+        }
+        None => {
+            let (path, labels) = line.strip_prefix("restorecon reset ")?.rsplit_once(" context ")?;
+            let (is, policy) = labels.split_once("->")?;
+            (path, is, policy)
+        }
+    };
+    Some(Differing { path: path.into(), policy: policy.to_owned(), is: is.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +135,18 @@ mod tests {
         files::place(&directory.path().join("bin/restorecon"), script.as_bytes(), 0o755, None).unwrap();
         restore(root).await.unwrap().unwrap();
         assert_eq!(files::read(&said, 100).unwrap().unwrap(), b"-R -F -- /opt/mesosphere /etc/x\n");
+    }
+
+    #[test]
+    fn what_restorecon_would_do_is_read_in_both_of_its_forms() {
+        let new = told("Would relabel /opt/a from b/x from unconfined_u:object_r:tmp_t:s0 to system_u:object_r:usr_t:s0");
+        let old = told("restorecon reset /opt/a from b/x context unconfined_u:object_r:tmp_t:s0->system_u:object_r:usr_t:s0");
+        let expected = Differing {
+            path: "/opt/a from b/x".into(),
+            policy: "system_u:object_r:usr_t:s0".into(),
+            is: "unconfined_u:object_r:tmp_t:s0".into(),
+        };
+        assert_eq!((new, old), (Some(expected.clone()), Some(expected)));
+        assert_eq!(told("restorecon: something else"), None);
     }
 }

@@ -1,0 +1,189 @@
+//! `dcos-node bundle`: what support needs, in one file and without secrets. Works on any node, in any state, and goes on where a part cannot be had.
+
+mod logs;
+mod machine;
+mod parts;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Failure, World, preflight, status, verify};
+use crate::dcos::bundle::{CONFIGURATION, LeftOut, OF_NODE, OTHER_UNITS, Part, SCHEMA, left_out};
+use crate::dcos::exit::Exit;
+use crate::dcos::redact::Redactor;
+use crate::dcos::{layout, moment};
+use crate::observe::node::Node;
+use crate::observe::services;
+use crate::system::{files, tarball};
+use parts::Parts;
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The file to write, or a directory for it.
+    pub file: PathBuf,
+}
+
+/// What was collected.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The file.
+    pub file: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// How many secrets were taken out.
+    pub redacted: usize,
+    /// What is in it, and what could not be collected.
+    pub parts: Vec<Part>,
+    /// What is not in it on purpose.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What the bundle itself says of its parts (`contents.json`).
+#[derive(Clone, Debug, Serialize)]
+struct Contents<'a> {
+    schema: u32,
+    made_at: String,
+    dcos_node: &'static str,
+    parts: &'a [Part],
+    left_out: Vec<LeftOut>,
+}
+
+/// How long one part may take; the node may be in any state.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The comparison reads all packages.
+const PATIENCE_FOR_PACKAGES: Duration = Duration::from_secs(300);
+
+/// Collects.
+///
+/// # Errors
+/// The file cannot be written, or would replace another one. What cannot be collected is noted in it.
+pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
+    world.check_root()?;
+    refuse_to_replace(&request.file)?;
+    let redactor = Redactor::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mut parts = Parts::new(&redactor);
+    let made = SystemTime::now();
+    records(&mut parts, world);
+    machine::collect(&mut parts, world).await;
+    match world.node().await {
+        Ok(node) => of_node(&mut parts, node, world).await,
+        Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
+    }
+    configuration(&mut parts, world);
+    let path = path(&request.file, &parts.host(), made);
+    let contents = Contents {
+        schema: SCHEMA,
+        made_at: moment::rfc3339(made),
+        dcos_node: env!("CARGO_PKG_VERSION"),
+        parts: parts.list(),
+        left_out: left_out(),
+    };
+    let contents = serde_json::to_vec_pretty(&contents).unwrap_or_default();
+    let (list, mut packed) = parts.into_files();
+    packed.insert(0, ("contents.json".to_owned(), contents));
+    let place = path.clone();
+    let placed = tokio::task::spawn_blocking(move || tarball::place(&place, &packed, made)).await.map_err(anyhow::Error::from)?;
+    let bytes = placed.map_err(|error| {
+        Failure::new(Exit::Failed, error)
+            .leaving("no bundle was written")
+            .cured_by("name a file that can be written: dcos-node bundle FILE")
+    })?;
+    let redacted = list.iter().map(|part| part.redacted).sum();
+    Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
+}
+
+/// Our own receipt and journal.
+fn records(parts: &mut Parts, world: &World) {
+    parts.file("receipt.json", &world.root.at(layout::RECEIPT), true);
+    parts.lines("journal", &world.root.at(layout::JOURNAL));
+}
+
+/// What the other commands tell of the node, and the state and log of each unit.
+async fn of_node(parts: &mut Parts<'_>, node: Node, world: &World) {
+    parts.value("preflight.json", tokio::time::timeout(PATIENCE, preflight::judge_again(world, &node)).await.map_err(|_| late()));
+    let status = tokio::time::timeout(PATIENCE, status::run(status::Request::default(), world)).await;
+    parts.value("status.json", status.map_err(|_| late()).and_then(|status| status.map_err(|failure| format!("{:#}", failure.error))));
+    let units: Vec<String> = services::of_role(&node.wanted_units).into_iter().chain(OTHER_UNITS.map(str::to_owned)).collect();
+    parts.value("units.json", tokio::time::timeout(PATIENCE, states(&units, world)).await.unwrap_or_else(|_| Err(late())));
+    let compared = verify::compare(node, Some(PATIENCE_FOR_PACKAGES), world).await;
+    parts.value("verify.json", compared.map_err(|failure| format!("{:#}", failure.error)));
+    logs::collect(parts, &units, &world.root).await;
+}
+
+fn late() -> String {
+    format!("it took longer than {} s", PATIENCE.as_secs())
+}
+
+/// What systemd knows of each unit: also how it ended, and how often it was started again.
+async fn states(units: &[String], world: &World) -> Result<Value, String> {
+    let systemd = match &world.systemd {
+        Some(systemd) => systemd.as_ref().map_err(Clone::clone)?,
+        None => return Err("the node is a directory".into()),
+    };
+    let mut states = Vec::new();
+    for unit in systemd.units(units).await.map_err(|error| error.to_string())? {
+        let mut state = serde_json::json!({
+            "name": unit.name, "load": unit.load, "active": unit.active, "sub": unit.sub,
+            "description": unit.description, "job_pending": unit.job_pending,
+        });
+        if unit.name.ends_with(".service")
+            && let Ok(service) = systemd.service(&unit.name).await
+        {
+            let start_pre = service.start_pre.iter().map(|command| serde_json::json!({ "argv": command.argv, "status": command.status }));
+            let service = serde_json::json!({
+                "result": service.result, "main_pid": service.main_pid, "exec_main_code": service.exec_main_code,
+                "exec_main_status": service.exec_main_status, "restarts": service.restarts, "load_error": service.load_error,
+                "active_enter_monotonic_us": service.active_enter_monotonic, "active_exit_monotonic_us": service.active_exit_monotonic,
+                "exec_main_start_monotonic_us": service.exec_main_start_monotonic,
+                "exec_main_exit_monotonic_us": service.exec_main_exit_monotonic,
+                "start_pre": start_pre.collect::<Vec<_>>(),
+            });
+            state.as_object_mut().map(|state| state.insert("service".to_owned(), service));
+        }
+        states.push(state);
+    }
+    Ok(Value::from(states))
+}
+
+/// The configuration that is safe, and the names of what is not given away.
+fn configuration(parts: &mut Parts, world: &World) {
+    let etc = layout::active_name("etc");
+    for name in CONFIGURATION {
+        parts.file(&format!("etc/{name}"), &world.root.resolved(etc.join(name)), false);
+    }
+    for (name, path) in OF_NODE {
+        parts.file(&format!("node/{name}"), &world.root.resolved(path), false);
+    }
+    let names = files::names(&world.root.resolved(&etc)).map_err(|error| format!("{error}: {}", error.source)).map(|names| {
+        let names = names.unwrap_or_default();
+        names.iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    });
+    parts.value("etc-names.json", names);
+}
+
+/// A bundle may take the place of an older one, and of nothing else.
+fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
+    let is_bundle = asked.to_str().is_some_and(|name| name.ends_with(".tar.gz") || name.ends_with(".tgz"));
+    if is_bundle || asked.is_dir() || !files::exists(asked) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("{} is there, and is no .tar.gz that a bundle could replace", asked.display()))
+        .leaving("no bundle was written")
+        .cured_by("name another file, or a directory"))
+}
+
+/// A directory gets a file with a name of its own.
+fn path(asked: &Path, host: &str, made: SystemTime) -> PathBuf {
+    let here = std::env::current_dir().map(|here| here.join(asked)).unwrap_or_else(|_| asked.to_owned());
+    if !here.is_dir() {
+        return here;
+    }
+    let moment = moment::rfc3339(made).replace([':', '-'], "");
+    here.components().collect::<PathBuf>().join(format!("dcos-node-bundle-{host}-{moment}.tar.gz"))
+}

@@ -1,0 +1,55 @@
+//! The logs of units, from the journal itself, the newest of each.
+
+use std::path::PathBuf;
+
+use super::parts::Parts;
+use crate::dcos::{layout, moment};
+use crate::system::journald;
+use crate::system::root::Root;
+
+/// Lines of one unit, and the most bytes of them.
+const LINES: usize = 2000;
+const BYTES: usize = 256 << 10;
+/// The most of one line.
+const LINE: usize = 8 << 10;
+
+/// Collects them.
+pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root) {
+    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
+    let units = units.to_vec();
+    let read = tokio::task::spawn_blocking(move || {
+        let logs = units.into_iter().map(|unit| {
+            let lines = journald::last_lines(&directories, &unit, LINES, None);
+            (unit, lines.map(text).map_err(|error| error.to_string()))
+        });
+        logs.collect::<Vec<_>>()
+    });
+    let mut failed: Option<String> = None;
+    for (unit, text) in read.await.unwrap_or_default() {
+        match text {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => parts.text(&format!("logs/{unit}.log"), &text),
+            // What keeps one log from being read keeps all.
+            Err(why) => failed = failed.or(Some(why)),
+        }
+    }
+    if let Some(why) = failed {
+        parts.missing("logs", why);
+    }
+}
+
+/// The newest lines that fit. Who wrote a line is told apart from what it says by a bar, so that no name is taken for that of a secret.
+fn text(lines: Vec<journald::Line>) -> String {
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    for line in lines.into_iter().rev() {
+        let message: String = line.message.chars().take(LINE).collect();
+        let text = format!("{} {} | {}\n", moment::rfc3339(line.realtime), line.identifier, message.trim_end().replace('\n', "\n    "));
+        bytes += text.len();
+        if bytes > BYTES {
+            break;
+        }
+        kept.push(text);
+    }
+    kept.reverse();
+    kept.concat()
+}

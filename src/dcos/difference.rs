@@ -1,0 +1,211 @@
+//! What differs between what was installed and what stands, in the letters that `rpm -V` has for it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::layout;
+
+/// One thing that is not as it was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The path as the node sees it, or the name of an account.
+    pub what: PathBuf,
+    /// How it differs.
+    pub kind: Kind,
+    /// Whom it belongs to: the id of a package, or a word for what an install makes besides packages.
+    pub of: String,
+    /// Whether it is configuration, or what DC/OS writes while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// What of it differs; empty for what is missing or extra.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+}
+
+/// How a thing differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// It is there and is another one.
+    Changed,
+    /// It should be there.
+    Missing,
+    /// It should not be there.
+    Extra,
+}
+
+/// What a thing is, where that changes what a difference means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Configuration, which an operator may have changed on purpose.
+    Config,
+    /// Written by DC/OS while it runs: no damage.
+    RunTime,
+}
+
+/// One property of a thing, as it was installed and as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// Which.
+    pub aspect: Aspect,
+    /// As it was installed.
+    pub was: String,
+    /// As it is; `?` if it cannot be read.
+    pub is: String,
+}
+
+/// A property that is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aspect {
+    /// Bytes.
+    Size,
+    /// Permission bits.
+    Mode,
+    /// SHA-256.
+    Digest,
+    /// File, directory or link.
+    Kind,
+    /// Where a link points.
+    Link,
+    /// The user.
+    User,
+    /// The group.
+    Group,
+    /// When it was written; compared where contents are not.
+    Time,
+    /// File capabilities.
+    Capabilities,
+    /// The SELinux label.
+    Label,
+}
+
+/// The columns of `rpm -V`, in its order, with its letters. Of devices it has a D; packages of DC/OS have none, so it is the kind of thing here.
+const COLUMNS: [(Aspect, char); 9] = [
+    (Aspect::Size, 'S'),
+    (Aspect::Mode, 'M'),
+    (Aspect::Digest, '5'),
+    (Aspect::Kind, 'D'),
+    (Aspect::Link, 'L'),
+    (Aspect::User, 'U'),
+    (Aspect::Group, 'G'),
+    (Aspect::Time, 'T'),
+    (Aspect::Capabilities, 'P'),
+];
+/// What stands for a property that cannot be read.
+pub const UNREAD: &str = "?";
+
+impl Difference {
+    /// A thing that is missing.
+    pub fn missing(what: impl Into<PathBuf>, of: impl Into<String>) -> Difference {
+        Difference { what: what.into(), kind: Kind::Missing, of: of.into(), mark: None, details: Vec::new() }
+    }
+
+    /// A thing that should not be there.
+    pub fn extra(what: impl Into<PathBuf>, of: impl Into<String>) -> Difference {
+        Difference { kind: Kind::Extra, ..Difference::missing(what, of) }
+    }
+
+    /// A thing with these properties changed; none if there are none.
+    pub fn changed(what: impl Into<PathBuf>, of: impl Into<String>, details: Vec<Detail>) -> Option<Difference> {
+        (!details.is_empty()).then(|| Difference { kind: Kind::Changed, details, ..Difference::missing(what, of) })
+    }
+
+    /// With its mark. What DC/OS writes while it runs is that before it is configuration.
+    pub fn marked(self, is_config: bool) -> Difference {
+        let written = self.kind != Kind::Missing && is_written_at_run_time(&self.what);
+        let mark = if written { Some(Mark::RunTime) } else { is_config.then_some(Mark::Config) };
+        Difference { mark, ..self }
+    }
+
+    /// Whether it only could not be read, and is as it should be as far as that is known.
+    pub fn is_unread(&self) -> bool {
+        self.kind == Kind::Changed && self.details.iter().all(|detail| detail.is == UNREAD)
+    }
+
+    /// The nine columns of `rpm -V`, and a tenth for the SELinux label; a word for what is missing or extra. Ten characters.
+    pub fn letters(&self) -> String {
+        let letter = |aspect: Aspect, letter: char| match self.details.iter().find(|detail| detail.aspect == aspect) {
+            None => '.',
+            Some(detail) if detail.is == UNREAD => '?',
+            Some(_) => letter,
+        };
+        match self.kind {
+            Kind::Missing => "missing   ".to_owned(),
+            Kind::Extra => "extra     ".to_owned(),
+            Kind::Changed => {
+                let label = self.details.iter().any(|detail| detail.aspect == Aspect::Label);
+                let columns = COLUMNS.iter().map(|(aspect, its)| letter(*aspect, *its));
+                columns.chain([if label { 'Z' } else { ' ' }]).collect()
+            }
+        }
+    }
+}
+
+impl Detail {
+    /// A property that differs; none if it does not.
+    pub fn of<T: PartialEq>(aspect: Aspect, was: T, is: T, words: impl Fn(&T) -> String) -> Option<Detail> {
+        (was != is).then(|| Detail { aspect, was: words(&was), is: words(&is) })
+    }
+}
+
+impl Mark {
+    /// The letter beside the path: that of rpm for configuration, and for files that a package owns and others write.
+    pub fn letter(self) -> char {
+        match self {
+            Mark::Config => 'c',
+            Mark::RunTime => 'g',
+        }
+    }
+}
+
+/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for itself, what Admin Router's nginx keeps beside its
+/// configuration (`PIDFile=` of `dcos-adminrouter.service`; the directories for bodies under way are nginx's defaults), and the file that
+/// `dcos-rexray.service` copies at every start. All else that its units write lies below `/var/lib/dcos` and `/run`.
+pub fn is_written_at_run_time(path: &Path) -> bool {
+    let compiled = path.extension().is_some_and(|extension| extension == "pyc" || extension == "pyo");
+    compiled
+        || path.file_name().is_some_and(|name| name == "__pycache__")
+        || path == Path::new(layout::REXRAY_SETTINGS)
+        || is_of_nginx(path)
+}
+
+fn is_of_nginx(path: &Path) -> bool {
+    let mut parts = path.strip_prefix(layout::REPOSITORY).into_iter().flat_map(Path::iter).filter_map(|part| part.to_str());
+    let package = parts.next().is_some_and(|id| id.starts_with("adminrouter--"));
+    let place = (parts.next(), parts.next());
+    package && matches!(place, (Some("nginx"), Some(name)) if name == "logs" || name.ends_with("_temp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(aspect: Aspect, is: &str) -> Detail {
+        Detail { aspect, was: "x".into(), is: is.into() }
+    }
+
+    #[test]
+    fn the_letters_are_in_the_columns_that_rpm_has_them_in() {
+        let details = [Aspect::Digest, Aspect::Size, Aspect::Time].map(|aspect| detail(aspect, "y")).to_vec();
+        let mut changed = Difference::changed("/x", "a--1", details).unwrap();
+        assert_eq!(changed.letters(), "S.5....T. ");
+        changed.details = vec![detail(Aspect::Digest, UNREAD), detail(Aspect::Label, "y")];
+        assert_eq!((changed.letters().as_str(), changed.is_unread()), ("..?......Z", false));
+        assert_eq!((Difference::missing("/x", "").letters().len(), Difference::extra("/x", "").letters().len()), (10, 10));
+        assert_eq!(Difference::changed("/x", "", Vec::new()), None);
+    }
+
+    #[test]
+    fn what_dcos_writes_itself_is_no_damage_and_a_loss_is() {
+        let mark = |difference: Difference| difference.marked(true).mark;
+        assert_eq!(mark(Difference::extra("/p/lib/__pycache__/a.pyc", "")), Some(Mark::RunTime));
+        assert_eq!(mark(Difference::extra("/p/lib/__pycache__", "")), Some(Mark::RunTime));
+        assert_eq!(mark(Difference::missing("/p/lib/a.pyc", "")), Some(Mark::Config));
+        assert_eq!(mark(Difference::extra("/p/lib/__pycache__/run.sh", "")), Some(Mark::Config));
+        let nginx = |below: &str| mark(Difference::extra(format!("/opt/mesosphere/packages/adminrouter--1/nginx/{below}"), ""));
+        assert_eq!(["logs/nginx.pid", "proxy_temp", "conf/x"].map(nginx), [Some(Mark::RunTime), Some(Mark::RunTime), Some(Mark::Config)]);
+    }
+}

@@ -1,0 +1,57 @@
+//! Compares what stands on a node with what was installed: packages with their manifests, everything else with the receipt and with what the
+//! active packages ask for. Looks only.
+
+mod findings;
+mod inventory;
+mod links;
+mod package;
+
+use std::collections::BTreeSet;
+
+use super::node::{Node, State};
+use crate::dcos::id::PackageId;
+use crate::dcos::journal::Intent;
+use crate::dcos::layout;
+use crate::dcos::receipt::Object;
+use crate::system::files;
+use crate::system::root::Root;
+use crate::system::unpack::Names;
+
+pub use findings::{Depth, Findings, Unknown};
+use package::Owners;
+
+/// Compares everything; `stop` is asked between packages. Blocks, and for [`Depth::Full`] reads every file.
+pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> Findings {
+    let mut findings = Findings::default();
+    let text = |path: &str| {
+        let bytes = files::read(&root.resolved(path), 16 << 20).ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let names = Names::parse(&text(layout::PASSWD), &text(layout::GROUP));
+    // An image that was filled without privileges gets owners and accounts at its first boot.
+    let unowned = node.state() == State::Prepared || matches!(&node.story.intent, Some(Intent::Install(i)) if i.placed_unprivileged);
+    let owners = Owners { names: &names, set: !unowned };
+    if node.unreadable {
+        findings.unknown(layout::OUR_STATE, "only root may read the receipt and the manifests");
+    }
+    for id in packages(node) {
+        if stop() {
+            findings.stopped = true;
+            return findings;
+        }
+        package::look(root, &id, &owners, depth, node.unreadable, &mut findings);
+    }
+    links::look(root, node, &mut findings);
+    inventory::look(root, node, &owners, &mut findings);
+    findings.differences.sort_by(|a, b| a.what.cmp(&b.what));
+    findings
+}
+
+/// What should stand: the active packages, and those of the receipt.
+fn packages(node: &Node) -> BTreeSet<PackageId> {
+    let of_receipt = node.inventory().into_iter().filter_map(|object| match object {
+        Object::Package { id } => Some(id),
+        _ => None,
+    });
+    of_receipt.chain(node.active.iter().cloned()).collect()
+}

@@ -1,0 +1,83 @@
+//! What a comparison found.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::dcos::difference::{Detail, Difference, Kind};
+
+/// How closely files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Size, time and link; what was written since it was installed is read, as far as that is little.
+    Quick,
+    /// Every byte.
+    Full,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// All that differs, sorted by path.
+    pub differences: Vec<Difference>,
+    /// What could not be compared.
+    pub unknown: Vec<Unknown>,
+    /// Packages that were compared.
+    pub packages: usize,
+    /// Files, directories and links that were compared.
+    pub paths: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Somebody asked to stop before the end.
+    pub stopped: bool,
+    /// How each path differs, to look it up.
+    by_path: BTreeMap<PathBuf, Kind>,
+}
+
+/// Something that could not be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// A path, or the id of a package.
+    pub what: String,
+    /// Why, in one line.
+    pub why: String,
+}
+
+impl Findings {
+    /// Notes a difference, unless one of the same path is noted already.
+    pub(super) fn differs(&mut self, difference: Difference) {
+        if !self.by_path.contains_key(&difference.what) {
+            self.by_path.insert(difference.what.clone(), difference.kind);
+            self.differences.push(difference);
+        }
+    }
+
+    /// Notes what cannot be compared.
+    pub(super) fn unknown(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.unknown.push(Unknown { what: what.into(), why: why.into() });
+    }
+
+    /// Whether a path, or a directory above it, is known to be there though it should not, or not to be there though it should.
+    pub(super) fn is(&self, kind: Kind, path: &Path) -> bool {
+        path.ancestors().any(|above| self.by_path.get(above) == Some(&kind))
+    }
+
+    /// Adds a property that differs to what is known of its path.
+    pub fn detail(&mut self, path: &Path, of: &str, detail: Detail) {
+        match self.differences.iter_mut().find(|known| known.what == path) {
+            Some(known) => known.details.push(detail),
+            None => Difference::changed(path, of, vec![detail]).into_iter().for_each(|d| self.differs(d)),
+        }
+    }
+
+    /// Paths that a comparison looked at.
+    pub(super) fn looked_at(&mut self, paths: usize) {
+        self.paths += paths as u64;
+    }
+}
+
+/// An error in one line.
+pub(super) fn told(path: &Path, error: &std::io::Error) -> (String, String) {
+    (PathBuf::from(path).display().to_string(), error.to_string())
+}

@@ -1,0 +1,201 @@
+//! The active set and its units against what the active packages ask for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::findings::{Findings, told};
+use super::package::word;
+use crate::dcos::active_set::ActiveSet;
+use crate::dcos::difference::{Aspect, Detail, Difference, Kind};
+use crate::dcos::farm::Entry;
+use crate::dcos::layout;
+use crate::observe::node::{Node, State};
+use crate::observe::packages;
+use crate::system::digest;
+use crate::system::files;
+use crate::system::root::Root;
+use crate::system::stat::{self, Kind as Standing};
+
+/// What an active name is of.
+const ACTIVE_SET: &str = "active set";
+/// What a unit is of.
+const UNITS: &str = "units";
+/// What a user is of.
+const ACCOUNTS: &str = "accounts";
+/// The directories that are linked from packages.
+const LINKED: [&str; 4] = ["bin", "etc", "include", "lib"];
+/// Longest text that is compared.
+const LONGEST: u64 = 64 << 20;
+
+/// Compares every link of the active set, every unit and every account.
+pub(super) fn look(root: &Root, node: &Node, findings: &mut Findings) {
+    let Some(role) = node.role() else { return findings.unknown(layout::ROLES, "the node has no role, so its links cannot be judged") };
+    if node.active.is_empty() {
+        return findings.differs(Difference::missing(layout::ACTIVE, ACTIVE_SET));
+    }
+    let set = packages::packages(root, &node.active).map_err(|error| format!("{error:#}"));
+    let set = set.and_then(|mut packages| {
+        // What does not belong into a package has no link either.
+        for package in &mut packages {
+            let top = layout::package(&package.id);
+            package.members.retain(|member| !findings.is(Kind::Extra, &top.join(&member.top).join(&member.path)));
+        }
+        ActiveSet::new(packages, role).map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
+    });
+    let set = match set {
+        Ok(set) => set,
+        Err(why) => return findings.unknown("links of the active set", why),
+    };
+    farm(root, &set, findings);
+    texts(root, node, &set, findings);
+    units(root, &set, findings);
+    if node.state() != State::Prepared {
+        accounts(node, &set, findings);
+    }
+}
+
+fn farm(root: &Root, set: &ActiveSet, findings: &mut Findings) {
+    let mut known: BTreeSet<PathBuf> = BTreeSet::from([layout::active_name("etc").join("dcos-service-configuration.json")]);
+    let linked = set.farm.entries.iter().filter(|(path, _)| LINKED.iter().any(|name| path.starts_with(name)));
+    let of_packages = set.packages.iter().map(|package| {
+        let link = Entry::Link { target: layout::package(&package.id) };
+        (Path::new(layout::ACTIVE).join(package.id.name()), link)
+    });
+    let all: Vec<(PathBuf, Entry)> =
+        linked.map(|(path, entry)| (Path::new(layout::MESOSPHERE).join(path), entry.clone())).chain(of_packages).collect();
+    findings.looked_at(all.len());
+    for (path, entry) in all {
+        match compared(root, &path, &entry) {
+            Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d)),
+            Err((path, why)) => findings.unknown(path, why),
+        }
+        known.insert(path);
+    }
+    for top in LINKED.into_iter().chain(["active"]).map(layout::active_name) {
+        extras(root, top, &known, findings);
+    }
+}
+
+fn compared(root: &Root, path: &Path, entry: &Entry) -> Result<Option<Difference>, (String, String)> {
+    let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
+        return Ok(Some(Difference::missing(path, ACTIVE_SET)));
+    };
+    let detail = match (entry, &stands.kind) {
+        (Entry::Directory, Standing::Directory) => None,
+        (Entry::Link { target }, Standing::Link(is)) => Detail::of(Aspect::Link, target.clone(), is.clone(), |p| p.display().to_string()),
+        (Entry::Directory, kind) => Some(Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }),
+        (Entry::Link { .. }, kind) => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
+    };
+    Ok(Difference::changed(path, ACTIVE_SET, detail.into_iter().collect()))
+}
+
+fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut Findings) {
+    let mut open = vec![top];
+    while let Some(below) = open.pop() {
+        let names = match files::names(&root.at(&below)) {
+            Ok(names) => names.unwrap_or_default(),
+            Err(error) => {
+                findings.unknown(below.display().to_string(), error.source.to_string());
+                continue;
+            }
+        };
+        for path in names.into_iter().map(|name| below.join(name)) {
+            let kind = stat::look(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
+            // The link of a file that is missing in its package: the file is told already.
+            let is_left = matches!(&kind, Some(Standing::Link(target)) if findings.is(Kind::Missing, target));
+            if !known.contains(&path) && !is_left {
+                findings.differs(Difference::extra(&path, ACTIVE_SET).marked(false));
+            }
+            if kind == Some(Standing::Directory) && (known.contains(&path) || path.ends_with("__pycache__")) {
+                open.push(path);
+            }
+        }
+    }
+}
+
+/// What activation writes itself. pkgpanda has the same in another order, so that of an adopted node only its presence counts.
+fn texts(root: &Root, node: &Node, set: &ActiveSet, findings: &mut Findings) {
+    let is_ours = node.receipt.as_ref().is_none_or(|receipt| !receipt.adopted && receipt.build.active() == node.active);
+    let is_ours = is_ours && (node.receipt.is_some() || node.story.intent.is_some());
+    for (path, text) in [
+        (layout::active_name("environment"), set.environment()),
+        (layout::active_name("environment.export"), set.environment_export()),
+        (layout::active_name("active.buildinfo.full.json"), set.build_info()),
+        (layout::active_name("etc").join("dcos-service-configuration.json"), set.service_configuration()),
+    ] {
+        findings.looked_at(1);
+        let was = is_ours.then(|| text.into_bytes());
+        content(root, path, was, ACTIVE_SET, findings);
+    }
+}
+
+/// Compares a text; without one only its presence.
+fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, of: &str, findings: &mut Findings) {
+    match files::read(&root.at(&path), LONGEST) {
+        Ok(None) => findings.differs(Difference::missing(path, of)),
+        Ok(Some(is)) => {
+            findings.bytes += is.len() as u64;
+            let Some(was) = was else { return };
+            let size = Detail::of(Aspect::Size, was.len(), is.len(), usize::to_string);
+            let digest = |text: &Vec<u8>| digest::hex(&digest::sha256(text));
+            let details = size.into_iter().chain(Detail::of(Aspect::Digest, was, is, digest)).collect();
+            Difference::changed(path, of, details).into_iter().for_each(|d| findings.differs(d));
+        }
+        Err(error) => findings.unknown(path.display().to_string(), error.source.to_string()),
+    }
+}
+
+/// Copies of units, the links that make the target want them, what else it wants, and settings that were put beside units.
+fn units(root: &Root, set: &ActiveSet, findings: &mut Findings) {
+    let units = set.units();
+    let names: BTreeSet<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
+    for (name, source) in &units {
+        findings.looked_at(2);
+        let missing = Difference::missing(layout::unit(name), UNITS);
+        match files::read(&root.resolved(source), LONGEST) {
+            // The loss of the source is told already, and the unit itself may be well.
+            Ok(None) | Err(_) if files::exists(&root.at(layout::unit(name))) => {}
+            Ok(None) | Err(_) => findings.differs(missing),
+            Ok(text) => content(root, layout::unit(name), text, UNITS, findings),
+        }
+        let target = match stat::look(&root.at(layout::wants(name))) {
+            Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => target,
+            Ok(_) => {
+                findings.differs(Difference::missing(layout::wants(name), UNITS));
+                continue;
+            }
+            Err(error) => {
+                findings.unknown(layout::wants(name).display().to_string(), error.to_string());
+                continue;
+            }
+        };
+        let details = Detail::of(Aspect::Link, layout::unit(name), target, |path| path.display().to_string());
+        Difference::changed(layout::wants(name), UNITS, details.into_iter().collect()).into_iter().for_each(|d| findings.differs(d));
+        for file in files::names(&root.resolved(layout::drop_ins(name))).ok().flatten().unwrap_or_default() {
+            findings.differs(Difference::extra(layout::drop_ins(name).join(file), "drop-ins").marked(true));
+        }
+    }
+    for name in files::names(&root.resolved(layout::TARGET_WANTS)).ok().flatten().unwrap_or_default() {
+        // The loss of a package's unit is told already.
+        let is_left = || findings.differences.iter().any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(&name));
+        if !name.to_str().is_some_and(|name| names.contains(name)) && !is_left() {
+            findings.differs(Difference::extra(Path::new(layout::TARGET_WANTS).join(name), UNITS));
+        }
+    }
+}
+
+fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
+    for account in set.accounts() {
+        findings.looked_at(1);
+        let group = account.group.as_deref().filter(|group| !node.accounts.is_in(&account.user, group));
+        match (node.accounts.has_user(&account.user), group) {
+            (false, _) => findings.differs(Difference::missing(&account.user, ACCOUNTS)),
+            (true, Some(group)) => {
+                let is = node.accounts.primary_group(&account.user).unwrap_or("none").to_owned();
+                let detail = Detail { aspect: Aspect::Group, was: group.to_owned(), is };
+                Difference::changed(&account.user, ACCOUNTS, vec![detail]).into_iter().for_each(|d| findings.differs(d));
+            }
+            (true, None) => {}
+        }
+    }
+}

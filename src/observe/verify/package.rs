@@ -1,0 +1,211 @@
+//! One package against its manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use super::findings::{Depth, Findings, told};
+use crate::dcos::difference::{Aspect, Detail, Difference, UNREAD};
+use crate::dcos::id::PackageId;
+use crate::dcos::layout;
+use crate::dcos::receipt::{Blob, Manifest, ManifestEntry, ManifestKind};
+use crate::system::root::Root;
+use crate::system::stat::{self, Kind, Stat};
+use crate::system::unpack::Names;
+use crate::system::{cores, digest, files};
+
+/// Packages whose files are the cluster's configuration.
+const CONFIGURATION: [&str; 2] = ["dcos-config", "dcos-metadata"];
+/// The most that a quick look reads of one package.
+const QUICK: u64 = 16 << 20;
+
+/// Who should own things.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owners<'a> {
+    /// The node's names.
+    pub names: &'a Names,
+    /// Whether owners have been set at all.
+    pub set: bool,
+}
+
+impl Owners<'_> {
+    /// The owner by number, or by name where the name came to the node later.
+    pub(super) fn compare(&self, entry: &ManifestEntry, stands: &Stat) -> Vec<Detail> {
+        if !self.set {
+            return Vec::new();
+        }
+        let user = [Some(entry.uid), entry.owner.as_deref().and_then(|name| self.names.user(name))];
+        let group = [Some(entry.gid), entry.group.as_deref().and_then(|name| self.names.group(name))];
+        let detail = |aspect, was: u32, is: u32, fits: bool| Detail::of(aspect, was, if fits { was } else { is }, u32::to_string);
+        let user = detail(Aspect::User, entry.uid, stands.uid, user.contains(&Some(stands.uid)));
+        user.into_iter().chain(detail(Aspect::Group, entry.gid, stands.gid, group.contains(&Some(stands.gid)))).collect()
+    }
+}
+
+/// What all files of one package are compared with.
+struct Comparison<'a> {
+    root: &'a Root,
+    id: &'a PackageId,
+    owners: &'a Owners<'a>,
+    depth: Depth,
+    /// Contents by path, for further names of a file.
+    contents: BTreeMap<Vec<u8>, (u64, &'a str)>,
+    /// When the manifest was written: after the last file of the package.
+    written: SystemTime,
+    /// How much may still be read.
+    left: AtomicU64,
+    read: AtomicU64,
+}
+
+/// Compares a package with its manifest, and looks for what is not in that.
+pub(super) fn look(root: &Root, id: &PackageId, owners: &Owners, depth: Depth, no_manifests: bool, findings: &mut Findings) {
+    if !files::exists(&root.at(layout::package(id))) {
+        return findings.differs(Difference::missing(layout::package(id), id.to_string()));
+    }
+    if no_manifests {
+        return;
+    }
+    let (manifest, written) = match manifest(root, id) {
+        Ok(read) => read,
+        Err(why) => return findings.unknown(id.to_string(), why),
+    };
+    let contents = manifest.files.iter().filter_map(|entry| match &entry.kind {
+        ManifestKind::File { size, sha256 } => Some((entry.path.bytes(), (*size, sha256.as_str()))),
+        _ => None,
+    });
+    let left = AtomicU64::new(if depth == Depth::Quick { QUICK } else { u64::MAX });
+    let comparison = Comparison { root, id, owners, depth, contents: contents.collect(), written, left, read: AtomicU64::new(0) };
+    let is_config = CONFIGURATION.contains(&id.name());
+    for compared in cores::on_all(&manifest.files, |entry| comparison.entry(entry)) {
+        match compared {
+            Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d.marked(is_config))),
+            Err((path, why)) => findings.unknown(path, why),
+        }
+    }
+    findings.packages += 1;
+    findings.looked_at(manifest.files.len());
+    findings.bytes += comparison.read.load(Ordering::Relaxed);
+    let known: BTreeSet<PathBuf> = manifest.files.iter().map(|entry| path_of(&entry.path)).collect();
+    extras(root, id, &known, is_config, findings);
+}
+
+fn path_of(blob: &Blob) -> PathBuf {
+    OsString::from_vec(blob.bytes()).into()
+}
+
+fn manifest(root: &Root, id: &PackageId) -> Result<(Manifest, SystemTime), String> {
+    let path = root.at(layout::manifest(id));
+    let none = || "there is no manifest of it: dcos-node did not unpack it".to_owned();
+    let text = files::read(&path, 1 << 30).map_err(|error| format!("{error}: {}", error.source))?.ok_or_else(none)?;
+    let manifest = serde_json::from_slice(&text).map_err(|error| format!("its manifest cannot be read: {error}"))?;
+    let written = stat::look(&path).map_err(|error| error.to_string())?.ok_or_else(none)?.modified;
+    Ok((manifest, written))
+}
+
+impl Comparison<'_> {
+    fn entry(&self, entry: &ManifestEntry) -> Result<Option<Difference>, (String, String)> {
+        let path = layout::package(self.id).join(path_of(&entry.path));
+        let real = self.root.at(&path);
+        let Some(stands) = stat::look(&real).map_err(|error| told(&path, &error))? else {
+            return Ok(Some(Difference::missing(path, self.id.to_string())));
+        };
+        let mut details = self.content(entry, &stands, &real);
+        if self.depth == Depth::Full {
+            if !matches!(stands.kind, Kind::Link(_)) {
+                details.extend(Detail::of(Aspect::Mode, entry.mode, stands.mode, |mode| format!("{mode:04o}")));
+            }
+            details.extend(self.owners.compare(entry, &stands));
+            if stands.kind == Kind::File && stat::has_capabilities(&real) {
+                details.push(Detail { aspect: Aspect::Capabilities, was: "none".into(), is: "some".into() });
+            }
+        }
+        Ok(Difference::changed(path, self.id.to_string(), details))
+    }
+
+    /// Kind, size and content.
+    fn content(&self, entry: &ManifestEntry, stands: &Stat, real: &Path) -> Vec<Detail> {
+        let was = match &entry.kind {
+            ManifestKind::File { .. } | ManifestKind::Hardlink { .. } => "file",
+            ManifestKind::Directory => "directory",
+            ManifestKind::Link { .. } => "link",
+        };
+        match (&entry.kind, &stands.kind) {
+            (ManifestKind::File { size, sha256 }, Kind::File) => self.bytes(*size, sha256, stands, real),
+            (ManifestKind::Hardlink { to }, Kind::File) => match self.contents.get(&to.bytes()) {
+                Some((size, sha256)) => self.bytes(*size, sha256, stands, real),
+                None => Vec::new(),
+            },
+            (ManifestKind::Directory, Kind::Directory) => Vec::new(),
+            (ManifestKind::Link { target }, Kind::Link(is)) => {
+                Detail::of(Aspect::Link, path_of(target), is.clone(), |path| path.display().to_string()).into_iter().collect()
+            }
+            (_, kind) => vec![Detail { aspect: Aspect::Kind, was: was.into(), is: word(kind).into() }],
+        }
+    }
+
+    fn bytes(&self, size: u64, sha256: &str, stands: &Stat, real: &Path) -> Vec<Detail> {
+        let mut details: Vec<Detail> = Detail::of(Aspect::Size, size, stands.size, u64::to_string).into_iter().collect();
+        let is_newer = stands.modified > self.written;
+        // Another length says enough for a quick look, and a file that nobody wrote since has the content that it had.
+        if self.depth == Depth::Quick && (!details.is_empty() || !is_newer) {
+            return details;
+        }
+        if !self.may_read(stands.size) {
+            details.push(Detail { aspect: Aspect::Time, was: "before".into(), is: "written since".into() });
+            return details;
+        }
+        let is = digest::sha256_of_file(real).map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
+        let differs = Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone);
+        if differs.is_some() && is_newer {
+            details.push(Detail { aspect: Aspect::Time, was: "before".into(), is: "written since".into() });
+        }
+        details.extend(differs);
+        details
+    }
+
+    /// Takes from what may be read.
+    fn may_read(&self, bytes: u64) -> bool {
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok();
+        if taken {
+            self.read.fetch_add(bytes, Ordering::Relaxed);
+        }
+        taken
+    }
+}
+
+pub(super) fn word(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Link(_) => "link",
+        Kind::Other => "socket, pipe or device",
+    }
+}
+
+/// What stands in the package and is not in its manifest. Of a directory of that kind only itself is told, unless it is one that Python makes.
+fn extras(root: &Root, id: &PackageId, known: &BTreeSet<PathBuf>, is_config: bool, findings: &mut Findings) {
+    let top = root.at(layout::package(id));
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        let names = match files::names(&top.join(&below)) {
+            Ok(names) => names.unwrap_or_default(),
+            Err(error) => {
+                findings.unknown(layout::package(id).join(&below).display().to_string(), error.source.to_string());
+                continue;
+            }
+        };
+        for path in names.into_iter().map(|name| below.join(name)) {
+            let is_directory = || matches!(stat::look(&top.join(&path)), Ok(Some(Stat { kind: Kind::Directory, .. })));
+            let is_known = known.contains(&path);
+            if !is_known {
+                findings.differs(Difference::extra(layout::package(id).join(&path), id.to_string()).marked(is_config));
+            }
+            if (is_known || path.ends_with("__pycache__")) && is_directory() {
+                open.push(path);
+            }
+        }
+    }
+}

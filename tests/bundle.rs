@@ -1,0 +1,165 @@
+//! A support bundle: what is in it, that no planted secret is, and that it can be had of any node.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+use support::build::Build;
+use support::image::{Image, Serve};
+
+/// Every secret that is planted, as it would stand in a text.
+const SECRETS: [&str; 14] = [
+    "Xu7PlantedProxyPassword",
+    "planted-exhibitor-password",
+    "$6$rounds=656000$plantedsalt$plantedhashplantedhash",
+    "planted-license-line",
+    "cGxhbnRlZDpkb2NrZXJhdXRo",
+    "planted-azure-account-key",
+    "planted-zk-super",
+    "planted-zk-agent",
+    "MIIplantedprivatekeyplantedprivatekey",
+    "AKIAPLANTEDPLANTED12",
+    "eyJwbGFudGVkIjoxfQ.eyJwbGFudGVkIjoyfQ.cGxhbnRlZA",
+    "planted-bootstrap-token",
+    "planted-mesos-secret",
+    "planted-in-an-override",
+];
+
+/// A build with a configuration package as DC/OS Enterprise has it, and every secret where it would be.
+fn enterprise() -> Build {
+    let [proxy, exhibitor, hash, license, docker, azure, zk_super, zk_agent, key, aws, jwt, token, mesos, _] = SECRETS;
+    let config = |build: Build, path: &str, mode: u32, text: String| build.with_file("dcos-config", path, mode, &text);
+    let build = Build::fixture()
+        .with_config("dcos_variant", "enterprise")
+        .with_config("exhibitor_auth", "true")
+        .with_config("exhibitor_admin_password", exhibitor)
+        .with_config("superuser_password_hash", hash)
+        .with_proxy(&format!("http://ann:{proxy}@proxy.example:3128"), "")
+        .with_node_file(
+            "/etc/mesosphere/docker_credentials",
+            0o600,
+            &format!("{{\"auths\":{{\"r.example\":{{\"auth\":\"{docker}\"}}}}}}\n"),
+        );
+    let build = config(build, "etc/license.txt", 0o600, format!("{license}\n"));
+    let build = config(build, "etc/docker_credentials", 0o600, format!("{{\"auths\":{{\"r\":{{\"auth\":\"{docker}\"}}}}}}\n"));
+    let build = config(build, "etc/exhibitor.properties", 0o644, format!("com.netflix.exhibitor.azure.account-key={azure}\n"));
+    let build = config(build, "etc/exhibitor", 0o644, format!("EXHIBITOR_BACKEND=AWS_S3\nAWS_ACCESS_KEY_ID={aws}\nNOTE=uses {aws} here\n"));
+    let user = format!(
+        "security: strict\nsuperuser_password_hash: {hash}\nzk_super_credentials: super:{zk_super}\nzk_agent_credentials: 'agent:{zk_agent}'\n\
+         license_key_contents: |\n  {license}\n  {license}\ncluster_docker_credentials:\n  auths:\n    r.example:\n      auth: {docker}\n\
+         ca_certificate_key: |\n  -----BEGIN RSA PRIVATE KEY-----\n  {key}\n  -----END RSA PRIVATE KEY-----\nmaster_list: [10.0.0.1]\n"
+    );
+    let build = config(build, "etc/user.config.yaml", 0o644, user);
+    let expanded = serde_json::json!({
+        "bootstrap_token": token, "superuser_password_hash": hash, "iam": {"header": format!("Authorization: token={jwt}")},
+        "mesos": format!("{{\"credentials\":[{{\"principal\":\"p\",\"secret\":\"{mesos}\"}}]}}"), "master_list": "[\"10.0.0.1\"]",
+    });
+    let build = config(build, "etc/expanded.config.json", 0o644, expanded.to_string());
+    config(build, "etc/mesos-master", 0o644, format!("MESOS_CREDENTIALS=file\nX=got {jwt} from iam\nMESOS_QUORUM=1\n"))
+}
+
+/// The files of a bundle by name.
+fn unpacked(path: &Path) -> BTreeMap<String, String> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(path).expect("open the bundle")));
+    let read = |mut entry: tar::Entry<'_, flate2::read::GzDecoder<fs::File>>| {
+        let (name, mut text) = (entry.path().expect("a name").display().to_string(), String::new());
+        entry.read_to_string(&mut text).expect("text");
+        (name, text)
+    };
+    archive.entries().expect("an archive").map(|entry| read(entry.expect("an entry"))).collect()
+}
+
+#[test]
+fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, serve) = (Image::new(), Serve::of(&enterprise()));
+    fs::write(image.at("etc/group"), "root:x:0:\nsystemd-journal:x:101:\ndocker:x:102:\n").expect("write");
+    image.install(serve.url(), &["-d"]).ends(0, &[]);
+    fs::create_dir_all(image.at("var/lib/dcos")).expect("make a directory");
+    fs::write(image.at("var/lib/dcos/mesos-slave-common"), format!("MESOS_ATTRIBUTES=rack:1\nMY_PASSWORD={}\n", SECRETS[13]))
+        .expect("write");
+    let receipt = fs::read_to_string(image.at("var/lib/dcos-node/receipt.json")).expect("the receipt");
+    assert!(receipt.contains(SECRETS[4]), "the receipt holds the node file, so the test plants something there");
+
+    let file = image.at("bundle.tar.gz");
+    let said = image.run(&["bundle", file.to_str().expect("UTF-8"), "--json"]);
+    said.ends(0, &[]);
+    let told: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(told["file"].as_str(), file.to_str());
+    assert_eq!(told["bytes"].as_u64(), Some(fs::metadata(&file).expect("the bundle").len()));
+    assert_eq!(fs::metadata(&file).expect("the bundle").permissions().mode() & 0o7777, 0o600);
+    assert!(told["redacted"].as_u64() > Some(10), "{told:#}");
+
+    let files = unpacked(&file);
+    for (name, text) in &files {
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
+        }
+    }
+    for name in [
+        "contents.json",
+        "preflight.json",
+        "status.json",
+        "verify.json",
+        "receipt.json",
+        "journal",
+        "etc/user.config.yaml",
+        "etc/proxy.env",
+    ] {
+        assert!(files.contains_key(name), "{name} is not in {:?}", files.keys());
+    }
+    // What it is for is still to be read.
+    assert!(
+        files["etc/user.config.yaml"].contains("security: strict") && files["etc/user.config.yaml"].contains("master_list: [10.0.0.1]")
+    );
+    assert!(files["etc/proxy.env"].contains("proxy.example:3128") && files["etc/mesos-master"].contains("MESOS_QUORUM=1"));
+    assert!(files["node/mesos-slave-common-override"].contains("MESOS_ATTRIBUTES=rack:1"));
+    assert!(files["receipt.json"].contains("/etc/mesosphere/docker_credentials"));
+    let contents: Value = serde_json::from_str(&files["contents.json"]).expect("JSON");
+    let units = contents["parts"].as_array().expect("parts").iter().find(|part| part["name"] == "units.json").expect("units.json");
+    assert_eq!(units["missing_because"], "the node is a directory");
+}
+
+#[test]
+fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::new();
+    // Nothing is installed, and the name is our own.
+    fs::write(image.at("etc/hostname"), "node-7\n").expect("write");
+    let place = image.at("bundles");
+    fs::create_dir(&place).expect("make a directory");
+    image
+        .run(&["bundle", place.to_str().expect("UTF-8")])
+        .ends(0, &[&["done:", "dcos-node-bundle-node-7-"], &["left out:", "docker credentials"]]);
+    let made: Vec<_> = fs::read_dir(&place).expect("list").map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(unpacked(&made[0]).contains_key("status.json"));
+
+    // The journal cannot be followed, which stops every other command.
+    image.run(&["install", "master", "--bootstrap-url", "/nowhere"]).ends(3, &[&["help:", "dcos-node bundle --root"]]);
+    fs::create_dir_all(image.at("var/lib/dcos-node")).expect("make a directory");
+    fs::write(image.at("var/lib/dcos-node/journal"), "garbage token=abc\n{}\n").expect("write");
+    image.run(&["uninstall"]).ends(1, &[&["help:", "dcos-node bundle --root", "without secrets"]]);
+    let file = image.at("second.tar.gz");
+    image.run(&["bundle", file.to_str().expect("UTF-8")]).ends(0, &[&["missing:", "node.json"]]);
+    assert_eq!(unpacked(&file)["journal"], "garbage token=[redacted]\n{}\n");
+
+    image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
+    let precious = image.at("etc/passwd");
+    image.run(&["bundle", precious.to_str().expect("UTF-8")]).ends(2, &[&["no bundle was written"]]);
+    assert!(fs::read_to_string(precious).expect("read").starts_with("root:"));
+}

@@ -1,0 +1,188 @@
+//! The documents of what status, verify and bundle print are those of the program, field by field.
+#![allow(clippy::disallowed_methods, reason = "tests read documents")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
+use dcos_node::command::{bundle, status, verify};
+use dcos_node::dcos::build;
+use dcos_node::dcos::bundle::{Part, left_out};
+use dcos_node::dcos::cluster::{Member, Serving};
+use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
+use dcos_node::dcos::level::Level;
+use dcos_node::dcos::receipt::Skip;
+use dcos_node::dcos::role::Role;
+use dcos_node::dcos::settings::Version;
+use dcos_node::observe::node::{Foreign, State};
+use dcos_node::observe::readiness::{Link, Obstacle, Readiness};
+use dcos_node::observe::services::{Condition, UnitReport};
+use dcos_node::preflight::report::{Protection, Sealed, Verdict};
+use serde_json::{Value, json};
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).expect(name)
+}
+
+/// The names of all fields, at any depth.
+fn fields(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(object) => {
+            object.iter().flat_map(|(name, value)| [BTreeSet::from([name.clone()]), fields(value)]).flatten().collect()
+        }
+        Value::Array(list) => list.iter().flat_map(fields).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The fields that the tables of a document name, in their first column.
+fn documented(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned()).collect()
+}
+
+#[track_caller]
+fn tells(text: &str, words: &[Value]) {
+    for word in words {
+        assert!(text.contains(&format!("`{word}`")), "{word} is not documented");
+    }
+}
+
+fn difference() -> Difference {
+    let details = vec![Detail { aspect: Aspect::Size, was: String::new(), is: String::new() }];
+    Difference { what: "/".into(), kind: Kind::Changed, of: String::new(), mark: Some(Mark::Config), details }
+}
+
+fn unknown() -> verify::Unknown {
+    verify::Unknown { what: String::new(), why: String::new() }
+}
+
+/// A status with every field there is.
+fn full_status() -> status::Outcome {
+    let offered = Offered {
+        url: String::new(),
+        same: None,
+        difference: Some(build::Difference::Release),
+        bootstrap_id: Some(String::new()),
+        config_package: Some(String::new()),
+        unknown: Some(String::new()),
+    };
+    let drift = Drift {
+        drifted: true,
+        address: Some(Address { recorded: String::new(), now: None, changed: false }),
+        resolv_conf: Some(ResolvConf { generated: true, keeper: String::new() }),
+        files: Files { changed: 0, missing: 0, extra: 0, first: vec![difference()], unknown: vec![unknown()] },
+        foreign_units: Vec::new(),
+        offered: Some(offered),
+    };
+    let unit = UnitReport {
+        name: String::new(),
+        description: String::new(),
+        active: String::new(),
+        sub: String::new(),
+        condition: Condition::Well,
+        steady: true,
+        active_seconds: Some(0),
+        restarts: Some(0),
+        why: Some(String::new()),
+        log: vec![String::new()],
+    };
+    let obstacle = Obstacle { link: Link::Net, level: Level::Started, unit: Some(String::new()), text: String::new() };
+    let masters = vec![Member { host: String::new(), serving: Serving::Serving, leads: true }];
+    status::Outcome {
+        schema: status::SCHEMA,
+        state: State::Installed,
+        role: Some(Role::Master),
+        version: Some(Version { version: String::new(), image_commit: Some(String::new()), variant: Some(String::new()) }),
+        bootstrap_url: None,
+        bootstrap_id: None,
+        package_list_id: None,
+        config_package: None,
+        installed_at: None,
+        installed_by: None,
+        packages: 0,
+        fetched: Vec::new(),
+        kept_data: vec!["/".into()],
+        starts_at_boot: true,
+        degraded: false,
+        units: vec![unit],
+        units_unknown: Some(String::new()),
+        readiness: Some(Readiness { level: None, obstacles: vec![obstacle], masters }),
+        urls: vec![String::new()],
+        skips: vec![status::SkippedCheck {
+            skip: Skip { check: String::new(), reason: String::new() },
+            now: Some(Verdict::Pass),
+            found: None,
+            not_judged_because: Some(String::new()),
+        }],
+        foreign: vec![Foreign { path: "/".into(), what: String::new() }],
+        unfinished: Vec::new(),
+        drift: Some(drift),
+        adopted: false,
+        activated_since: Vec::new(),
+        partial: false,
+    }
+}
+
+#[test]
+fn every_field_of_a_status_is_documented_and_no_other() {
+    let text = document("status-schema.md");
+    assert_eq!(documented(&text), fields(&json!(full_status())));
+    assert!(text.contains(&format!("This is schema {}.", status::SCHEMA)));
+    let states =
+        [State::Clean, State::Installed, State::Prepared, State::Installing, State::Uninstalling, State::Foreign].map(|s| json!(s));
+    let conditions = [Condition::Well, Condition::Converging, Condition::Failed, Condition::AuxiliaryFailed].map(|c| json!(c));
+    let differences = [build::Difference::Release, build::Difference::Configuration, build::Difference::ReleaseAndConfiguration];
+    tells(&text, &[&states[..], &conditions, &differences.map(|d| json!(d)), &Level::ALL.map(|l| json!(l))].concat());
+    tells(&text, &[Serving::Serving, Serving::NotServing, Serving::Latent, Serving::Down].map(|s| json!(s)));
+}
+
+#[test]
+fn every_field_of_a_comparison_is_documented_and_no_other() {
+    let outcome = verify::Outcome {
+        schema: verify::SCHEMA,
+        state: State::Installed,
+        role: None,
+        clean: false,
+        packages: 0,
+        paths: 0,
+        bytes: 0,
+        differences: vec![difference()],
+        at_run_time: Vec::new(),
+        unknown: vec![unknown()],
+        protection: Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) },
+    };
+    let text = document("verify-schema.md");
+    assert_eq!(documented(&text), fields(&json!(outcome)));
+    assert!(text.contains(&format!("This is schema {}.", verify::SCHEMA)));
+    let aspects = [
+        Aspect::Size,
+        Aspect::Mode,
+        Aspect::Digest,
+        Aspect::Kind,
+        Aspect::Link,
+        Aspect::User,
+        Aspect::Group,
+        Aspect::Time,
+        Aspect::Capabilities,
+        Aspect::Label,
+    ];
+    tells(&text, &aspects.map(|a| json!(a)));
+    tells(&text, &[json!(Kind::Changed), json!(Kind::Missing), json!(Kind::Extra), json!(Mark::Config), json!(Mark::RunTime)]);
+}
+
+#[test]
+fn every_field_of_a_bundle_is_documented_and_no_other() {
+    let part = Part { name: String::new(), bytes: Some(0), redacted: 0, cut: false, missing_because: Some(String::new()) };
+    let outcome = bundle::Outcome {
+        schema: dcos_node::dcos::bundle::SCHEMA,
+        file: "/".into(),
+        bytes: 0,
+        redacted: 0,
+        parts: vec![part],
+        left_out: left_out(),
+    };
+    let text = document("bundle.md");
+    assert_eq!(documented(&text), fields(&json!(outcome)));
+    assert!(text.contains(&format!("This is schema {};", dcos_node::dcos::bundle::SCHEMA)));
+}
