@@ -79,6 +79,7 @@ mod real {
     use std::ffi::OsStr;
     use std::fs::{File, OpenOptions};
     use std::io::{self, Write};
+    use std::panic::Location;
     use std::sync::{Mutex, OnceLock, PoisonError};
 
     use nix::errno::Errno;
@@ -126,13 +127,16 @@ mod real {
         record(WISH.get_or_init(wish), &format!("# {}", String::from_utf8_lossy(text).trim_end()));
     }
 
-    /// Passes a fault point.
+    /// Passes a fault point. The record has its place in the sources too, so that one that no run passes is found.
     ///
     /// # Errors
     /// The error that a test wants here.
+    #[track_caller]
     pub fn point(effect: Effect, object: impl AsRef<OsStr>) -> io::Result<()> {
         let wish = WISH.get_or_init(wish);
         let address = format!("{effect:?} {}", object.as_ref().to_string_lossy());
+        let place = Location::caller();
+        record(wish, &format!("# at {}:{}", place.file(), place.line()));
         record(wish, &address);
         if !wish.faults.iter().any(|fault| fault.address == address) {
             return Ok(());

@@ -47,6 +47,7 @@ impl<T> Naming<T> for io::Result<T> {
 }
 
 /// Passes a fault point, which fails as the operation itself would.
+#[cfg_attr(feature = "faults", track_caller)]
 fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
     fault::point(effect, path).naming(operation, path)
 }

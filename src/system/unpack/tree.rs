@@ -44,6 +44,7 @@ pub(super) struct Tree<'a> {
 const MEANWHILE: Mode = Mode::S_IRWXU;
 
 /// Passes a fault point, which fails as the operation itself would.
+#[cfg_attr(feature = "faults", track_caller)]
 fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
     fault::point(effect, path).map_err(|source| Error::Write { operation, path: path.to_owned(), source })
 }
