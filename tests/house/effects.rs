@@ -133,8 +133,17 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 9] =
-    ["attribute_length", "clock_state", "open_beneath", "inode_flags", "xfs_has_file_types", "landlock_version", "landlock_ruleset", "landlock_allow", "slot"];
+const HARMLESS: [&str; 9] = [
+    "attribute_length",
+    "clock_state",
+    "open_beneath",
+    "inode_flags",
+    "xfs_has_file_types",
+    "landlock_version",
+    "landlock_ruleset",
+    "landlock_allow",
+    "slot",
+];
 
 /// A function: its name, and where its tokens are.
 struct Function {
