@@ -47,8 +47,20 @@ impl Bench {
 
     /// `dcos_install.sh` as an operator runs it. The build carries no activator, so it ends where pkgpanda would activate.
     fn run_the_installer(&self, role: &str) {
-        self.node
-            .shell(&format!("curl -fsSO --output-dir /tmp {}/dcos_install.sh && bash /tmp/dcos_install.sh -d {role}", self.server.url()));
+        self.run_the_installer_as(role, "");
+    }
+
+    /// The same, killed in front of the line that enables its units.
+    fn run_the_installer_until_it_enables(&self, role: &str) {
+        self.run_the_installer_as(
+            role,
+            "grep -q '^systemctl enable' /tmp/dcos_install.sh && sed -i 's/^systemctl enable/kill -KILL $$ #/' /tmp/dcos_install.sh &&",
+        );
+    }
+
+    fn run_the_installer_as(&self, role: &str, change: &str) {
+        let url = self.server.url();
+        self.node.shell(&format!("curl -fsSO --output-dir /tmp {url}/dcos_install.sh && {change} bash /tmp/dcos_install.sh -d {role}"));
         self.node.shell("rm -f /tmp/dcos_install.sh");
     }
 
@@ -88,6 +100,11 @@ fn a_node_where_the_classic_installer_stopped_half_way_is_made_clean() {
         return;
     }
     let bench = Bench::new("classic-half");
+    bench.run_the_installer_until_it_enables("slave");
+    assert!(bench.node.has("/etc/systemd/system/dcos-setup.service") && bench.node.has("/etc/mesosphere/roles/slave"));
+    assert!(!bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"), "it was not stopped in time");
+    bench.node.run(&["dcos-node", "status"]).exits_with(11);
+    bench.uninstalls();
     bench.run_the_installer("master");
     assert!(bench.node.has("/opt/mesosphere/active") && bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"));
     bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("its setup has not ended");

@@ -51,7 +51,7 @@ mod tests {
         let path = directory.path().join("lock");
         remove(&path, Duration::ZERO).unwrap();
         std::fs::write(&path, "").unwrap();
-        let program = "use Fcntl; open(my $f, '+<', $ARGV[0]) or die; fcntl($f, F_SETLK, pack('s s l! l! l i', F_WRLCK, 0, 0, 0, 0, 0)) or die $!; \
+        let program = "use Fcntl; open(my $f, '+<', $ARGV[0]) or die; my $l = pack('s s x4 l! l! i x4', F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die $!; \
             $| = 1; print qq(held\\n); sleep 600";
         let mut holder = Command::new("perl").args(["-e", program]).arg(&path).stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut said = [0; 5];
