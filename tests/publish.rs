@@ -476,11 +476,13 @@ fn a_publish_that_is_killed_anywhere_leaves_the_old_build_or_the_new_one() {
     let wanted = tree(&copy.path().join("recorded"));
     let effects = fs::read_to_string(&record).unwrap();
     let recorded = copy.path().join("recorded").display().to_string();
-    assert!(effects.lines().count() > 20, "{effects}");
-    for (index, effect) in effects.lines().enumerate() {
+    // What is told besides tells where in the source a point is.
+    let effects: Vec<&str> = effects.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(effects.len() > 20, "{effects:?}");
+    for (index, effect) in effects.iter().enumerate() {
         let directory = copy.path().join(format!("case-{index}"));
         copied(&directory);
-        let nth = effects.lines().take(index + 1).filter(|line| *line == effect).count();
+        let nth = effects.iter().take(index + 1).filter(|line| *line == effect).count();
         let (effect, object) = effect.split_once(' ').unwrap();
         let object = object.replace(&recorded, &directory.display().to_string());
         let action = ["kill", "ENOSPC"][index % 2];
