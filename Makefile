@@ -56,8 +56,8 @@ static:
 # dist/: a tarball and a Debian package of that file, with the manual, completions and documents. They are packed twice, and must be the same.
 dist: static
 	@rm -rf dist/*.tar.gz dist/*.deb target/dist-again
-	packaging/dist.sh dist/dcos-node dist
-	@packaging/dist.sh dist/dcos-node target/dist-again >/dev/null
+	.packaging/dist.sh dist/dcos-node dist
+	@.packaging/dist.sh dist/dcos-node target/dist-again >/dev/null
 	@for file in dist/*.tar.gz dist/*.deb; do cmp "$$file" "target/dist-again/$$(basename "$$file")"; done
 	@echo "dist/: packed twice, the same bytes"
 

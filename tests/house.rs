@@ -133,7 +133,7 @@ const MOST_LINES: usize = 450;
 /// Names for whatever had no place.
 const DRAWERS: [&str; 9] = ["util", "utils", "common", "helper", "helpers", "manager", "handler", "handlers", "misc"];
 
-/// The functions of `std::fs`, which `clippy.toml` refuses outside `system/`.
+/// The functions of `std::fs`, which `.clippy.toml` refuses outside `system/`.
 const FS_FUNCTIONS: [&str; 19] = [
     "canonicalize",
     "copy",
@@ -409,7 +409,7 @@ fn clippy_refuses(manifest: &str, lists: &str, sources: &Sources) -> Vec<String>
     let functions = FS_FUNCTIONS.iter().map(|name| format!("std::fs::{name}"));
     for name in functions.chain(HANDS_AS_TYPES.iter().map(|name| (*name).to_owned())) {
         if !lists.contains(&format!("{{ path = \"{name}\",")) {
-            complaints.push(format!("clippy.toml: {name} is not disallowed"));
+            complaints.push(format!(".clippy.toml: {name} is not disallowed"));
         }
     }
     for file in sources.files.iter().filter(|file| file.path != "system/mod.rs") {
@@ -421,7 +421,7 @@ fn clippy_refuses(manifest: &str, lists: &str, sources: &Sources) -> Vec<String>
 
 #[test]
 fn clippy_refuses_files_and_programs_outside_system() {
-    holds(&clippy_refuses(&manifest("Cargo.toml"), &manifest("clippy.toml"), &src()));
+    holds(&clippy_refuses(&manifest("Cargo.toml"), &manifest(".clippy.toml"), &src()));
 }
 
 #[test]
@@ -430,9 +430,37 @@ fn a_lint_that_is_lifted_is_found() {
         ("action/run.rs", "\n#[allow(clippy::disallowed_types)]\nfn a() {}\n"),
         ("system/mod.rs", "#![allow(clippy::disallowed_types)]\n"),
     ]);
-    let lists = manifest("clippy.toml").replace("std::fs::copy", "std::fs::other");
+    let lists = manifest(".clippy.toml").replace("std::fs::copy", "std::fs::other");
     let lints = manifest("Cargo.toml").replace("disallowed_types = \"deny\"", "disallowed_types = \"warn\"");
     finds(&clippy_refuses(&lints, &lists, &planted), &["Cargo.toml", "std::fs::copy", "action/run.rs:2"]);
+}
+
+/// What may stand at the top, beside dotfiles and what building leaves there (`target`, `dist`).
+const TOP: [&str; 16] = [
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "benches",
+    "build.rs",
+    "deny.toml",
+    "docs",
+    "examples",
+    "fixtures",
+    "fuzz",
+    "src",
+    "tests",
+    "units",
+];
+
+#[test]
+fn nothing_else_stands_at_the_top() {
+    let listed = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let names = listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let found: BTreeSet<String> = names.filter(|name| !name.starts_with('.') && name != "target" && name != "dist").collect();
+    assert_eq!(found, TOP.map(str::to_owned).into());
 }
 
 /// What panics is refused in the whole program, so that no input can end it.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Packs a built dcos-node: a plain tarball and a Debian package, the same bytes from the same program, source and commit.
 #
-# packaging/dist.sh PROGRAM DIRECTORY: reads PROGRAM and this source tree, writes both files and their SHA-256 into DIRECTORY.
+# .packaging/dist.sh PROGRAM DIRECTORY: reads PROGRAM and this source tree, writes both files and their SHA-256 into DIRECTORY.
 # Every time in them is SOURCE_DATE_EPOCH; without it, that of the last commit. It takes dpkg-deb, GNU tar and gzip, as each Debian has them.
 set -eu
 
