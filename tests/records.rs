@@ -46,6 +46,21 @@ fn records_of_every_schema_stay_readable() {
 }
 
 #[test]
+fn last_traces_go_even_if_what_removes_them_was_killed_with_a_new_journal() {
+    let image = tempfile::tempdir().expect("a directory");
+    let at = |path: &str| image.path().join(path);
+    std::fs::create_dir_all(at("opt/dcos-node/bin")).expect("make it");
+    std::fs::write(at("opt/dcos-node/bin/dcos-node"), "").expect("write");
+    for directory in ["etc", "var"] {
+        std::fs::create_dir_all(at(directory)).expect("make it");
+    }
+    drop(Journal::open(&Root::new(image.path())).expect("open it"));
+    let output = Command::new(env!("CARGO_BIN_EXE_dcos-node")).arg("recover").arg("--root").arg(image.path()).output().expect("run");
+    assert!(output.status.success(), "{output:?}");
+    assert!(!at("opt/dcos-node").exists() && !at("var/lib").exists(), "{output:?}");
+}
+
+#[test]
 fn a_journal_torn_at_any_byte_of_its_last_record_goes_on_without_that_record() {
     let text = read(&records(1).join("journal-of-an-install"));
     let last = text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("more than one line") + 1;

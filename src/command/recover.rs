@@ -61,7 +61,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = world.node().await?;
     match node.story.intent.clone() {
         None if uninstall::is_remnant(&node) => {
-            uninstall::remove_remnant(&world.site(None, &Fetching::default())?).await?;
+            uninstall::remove_remnant(&node, &world.site(None, &Fetching::default())?).await?;
             Ok(Outcome::Uninstalled)
         }
         None => Ok(swapped.map_or(Outcome::Nothing, |packages| Outcome::Swapped { packages })),

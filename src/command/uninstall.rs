@@ -3,7 +3,7 @@
 mod parting;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -345,15 +345,20 @@ fn failed(source: anyhow::Error) -> action::Error {
     action::Error::Failed { what: "cannot look at the node".into(), source }
 }
 
-/// Nothing is left but our own last traces: an uninstall was killed while it removed them.
+/// Nothing is left but our own last traces: an uninstall was killed while it removed them. What removes them may itself have been killed, with a journal
+/// that only knows the directories that were made for it.
 pub(super) fn is_remnant(node: &Node) -> bool {
-    node.story.intent.is_none() && node.receipt.is_none() && node.inventory().is_empty() && !node.traces.is_empty()
+    let is_of_journal = |object: &Object| matches!(object, Object::Directory { path } if Path::new(layout::OUR_STATE).starts_with(path));
+    node.story.intent.is_none() && node.receipt.is_none() && node.inventory().iter().all(is_of_journal) && !node.traces.is_empty()
 }
 
 /// Removes our own last traces.
-pub(super) async fn remove_remnant(site: &Site) -> Result<(), Failure> {
+pub(super) async fn remove_remnant(node: &Node, site: &Site) -> Result<(), Failure> {
     let journal = Journal::open(&site.root)?;
-    let rest = [vec![Action::RemoveOurselves { directories: Vec::new() }]];
+    let known = node.inventory().into_iter().chain(journal.story().objects);
+    let directories: BTreeSet<PathBuf> =
+        known.filter_map(|object| if let Object::Directory { path } = object { Some(path) } else { None }).collect();
+    let rest = [vec![Action::RemoveOurselves { directories: directories.into_iter().collect() }]];
     run_actions(&rest, site, &journal, 1).await.map_err(|e| Failure::new(Exit::Failed, e).cured_by("dcos-node uninstall goes on"))
 }
 
