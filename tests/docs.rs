@@ -29,7 +29,8 @@ fn document(name: &str) -> PathBuf {
 fn checks() -> String {
     let mut text = "# The checks\n\n\
         What `dcos-node preflight` and `dcos-node install` check. Generated from the table in `src/preflight/`: change it there, then run\n\
-        `DCOS_NODE_BLESS=1 cargo test --test docs`. `dcos-node explain CHECK` tells why a check matters and what to do.\n\n\
+        `DCOS_NODE_BLESS=1 cargo test --test docs`. Below the table each check has a paragraph: why it matters, and what to do. `dcos-node explain CHECK` prints\n\
+        the same on a node.\n\n\
         *If not*: `fail` stops an install, `warn` does not. A check that could not look is unknown, which stops an install if the check\n\
         cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for it.\n\n\
         | check | if not | skippable | expected | source |\n|---|---|---|---|---|\n"
@@ -44,6 +45,20 @@ fn checks() -> String {
             check.source.to_owned(),
         ];
         text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    text.push_str("\n## Each check\n");
+    for rule in preflight::table() {
+        let check = rule.explained(None);
+        text.push_str(&format!("\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n", check.id, check.expected, check.why));
+        if !check.cure.is_empty() {
+            text.push_str(&format!("\n**Cure:** {}.\n", check.cure));
+        }
+        if !check.exceptions.is_empty() {
+            text.push_str(&format!("\n**Exceptions:** {}.\n", check.exceptions.join("; ")));
+        }
+        if check.skippable {
+            text.push_str(&format!("\n**To skip it:** `--skip {}='your reason'`\n", check.id));
+        }
     }
     text
 }
