@@ -121,6 +121,19 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
 }
 
 #[test]
+fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle() {
+    let text = std::fs::read_to_string(document("recovery.md")).expect("docs/recovery.md");
+    for exit in Exit::ALL.iter().filter(|exit| **exit != Exit::Done) {
+        let section = text.split(&format!("\n### Exit {}: ", exit.code())).nth(1).and_then(|rest| rest.split("\n#").next());
+        let section = section.unwrap_or_else(|| panic!("docs/recovery.md has no section for exit code {}", exit.code()));
+        for part in ["**You see**", "**Look", "**Cure:**"] {
+            assert!(section.contains(part), "exit code {}: no {part}", exit.code());
+        }
+    }
+    assert!(text.trim_end().ends_with("```\nsudo dcos-node bundle\n```"));
+}
+
+#[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
     assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report())));
