@@ -5,6 +5,9 @@
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+#[allow(dead_code, reason = "whole nodes of the classic installer are enough here")]
+#[path = "support/classic.rs"]
+mod classic;
 mod support;
 
 use std::fs;
@@ -12,7 +15,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::Value;
 use support::build::Build;
-use support::image::{Image, Serve};
+use support::image::{Image, Said, Serve};
+use support::tree::Snapshot;
 
 /// An image with a build installed in it.
 struct Installed {
@@ -165,4 +169,35 @@ fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
     fs::remove_dir_all(image.serve.path()).expect("remove");
     let offered = &image.json(&["status", "--online"], 0)["drift"]["offered"];
     assert!(offered["same"].is_null() && offered["unknown"].is_string(), "{offered:#}");
+}
+
+/// Packages that are not active any more are of the inventory; what pkgpanda had not come to the end of is not.
+#[test]
+fn an_adopted_node_is_as_it_was_adopted_and_nothing_but_records_was_written() {
+    if !support::is_root() {
+        return;
+    }
+    let image = classic::Image::golden("master", "master");
+    let inactive = "opt/mesosphere/packages/python--half_tmp";
+    image.write(&format!("{inactive}/bin/half"), "#!/bin/sh\n");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        Said::of(command.args(arguments).arg("--root").arg(image.root()).output().expect("run dcos-node"))
+    };
+    let before = Snapshot::of(image.root());
+    run(&["adopt"]).ends(0, &[&["is adopted as master"]]);
+    let changed = Snapshot::of(image.root()).changes_since(&before);
+    assert!(changed.iter().all(|change| change.contains("/var/lib/dcos-node")), "{changed:#?}");
+    run(&["verify"]).ends(0, &[&["as installed"]]);
+    let directory = tempfile::tempdir().expect("a directory");
+    run(&["bundle", directory.path().join("b.tar.gz").to_str().expect("UTF-8")]).ends(0, &[]);
+
+    let names = |place: &str| fs::read_dir(image.at(place)).expect("list").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let active: Vec<_> = names("opt/mesosphere/active").iter().map(|link| fs::read_link(link).expect("a link")).collect();
+    let is_active = |package: &std::path::Path| active.iter().any(|target| target.file_name() == package.file_name());
+    let packages = names("opt/mesosphere/packages").into_iter().filter(|package| package.join("pkginfo.json").is_file());
+    let inactive: Vec<_> = packages.filter(|package| !is_active(package)).collect();
+    assert_eq!(inactive.len(), 1, "{inactive:?}");
+    fs::write(inactive[0].join("pkginfo.json"), "{}").expect("write");
+    run(&["verify"]).ends(6, &[&["pkginfo.json"]]);
 }
