@@ -16,6 +16,17 @@ pub type Entry = BTreeMap<String, Value>;
 /// Where an install leaves traces.
 const AREAS: [&str; 5] = ["/etc", "/opt", "/run/dcos", "/usr", "/var/lib"];
 
+/// What is no file of a running node, or what it goes on writing by itself, whether or not DC/OS comes and goes. Each with what writes it.
+const OF_THE_NODE: &[(&str, &str)] = &[
+    ("/proc", "the kernel"),
+    ("/sys", "the kernel"),
+    ("/dev", "the kernel"),
+    ("/run/log/journal", "journald"),
+    ("/run/systemd/journal/streams", "journald, for each unit that runs"),
+    ("/run/systemd/units", "systemd: which run of a unit its journal entries are of"),
+    ("/var/log/journal", "journald"),
+];
+
 /// All paths below the areas at one moment.
 pub struct Snapshot {
     /// By path as the node names it. Bytes that are not UTF-8 are replaced: no build has such names.
@@ -35,9 +46,15 @@ impl Snapshot {
         Snapshot::of_areas(root, &AREAS)
     }
 
+    /// All that stands below the root of a running node now, but what the node itself writes.
+    pub fn of_running(root: &Path) -> Snapshot {
+        let own: Vec<&str> = OF_THE_NODE.iter().map(|(path, _)| *path).collect();
+        Snapshot::walk(root, &[""], &own)
+    }
+
     /// The same without one file, which need not be read then.
     pub fn of_all_but(root: &Path, left_out: &str) -> Snapshot {
-        Snapshot::walk(root, &AREAS, left_out)
+        Snapshot::walk(root, &AREAS, &[left_out])
     }
 
     /// What is there, gone or different since an earlier snapshot, one line each.
@@ -50,16 +67,16 @@ impl Snapshot {
 
     /// What stands below these directories of `root` now.
     pub fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
-        Snapshot::walk(root, areas, "")
+        Snapshot::walk(root, areas, &[])
     }
 
-    fn walk(root: &Path, areas: &[impl AsRef<str>], left_out: &str) -> Snapshot {
+    fn walk(root: &Path, areas: &[impl AsRef<str>], left_out: &[&str]) -> Snapshot {
         let owners = [numbers(root, "/etc/passwd"), numbers(root, "/etc/group")];
         let mut paths = BTreeMap::new();
         let mut twins: HashMap<(u64, u64), Vec<String>> = HashMap::new();
         let mut todo: Vec<String> = areas.iter().map(|area| area.as_ref().to_owned()).collect();
         while let Some(name) = todo.pop() {
-            if name == left_out {
+            if left_out.contains(&name.as_str()) {
                 continue;
             }
             // On a running node files come and go while we look; what is gone is not there.
