@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::pattern;
+
 /// What is known of one path, account or unit, by field.
 pub type Entry = BTreeMap<String, Value>;
 
@@ -23,8 +25,13 @@ const OF_THE_NODE: &[(&str, &str)] = &[
     ("/dev", "the kernel"),
     ("/run/log/journal", "journald"),
     ("/run/systemd/journal/streams", "journald, for each unit that runs"),
+    ("/run/systemd/transient", "systemd, for units without a file (systemd-run)"),
     ("/run/systemd/units", "systemd: which run of a unit its journal entries are of"),
+    ("/run/utmp", "systemd, at each boot"),
+    ("/tmp/systemd-private-*", "systemd, for units with a /tmp of their own"),
     ("/var/log/journal", "journald"),
+    ("/var/log/wtmp", "systemd, at each boot"),
+    ("/var/tmp/systemd-private-*", "systemd, for units with a /tmp of their own"),
 ];
 
 /// All paths below the areas at one moment.
@@ -76,7 +83,7 @@ impl Snapshot {
         let mut twins: HashMap<(u64, u64), Vec<String>> = HashMap::new();
         let mut todo: Vec<String> = areas.iter().map(|area| area.as_ref().to_owned()).collect();
         while let Some(name) = todo.pop() {
-            if left_out.contains(&name.as_str()) {
+            if left_out.iter().any(|pattern| pattern::matches(pattern, &name)) {
                 continue;
             }
             // On a running node files come and go while we look; what is gone is not there.
