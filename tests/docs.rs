@@ -327,7 +327,7 @@ fn full_uninstall() -> Value {
     json!(uninstall::Outcome {
         changed: true,
         cluster: Some(cluster),
-        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", effect: Some("") }],
+        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", mounted: true, effect: Some("") }],
         foreign: vec![String::new()],
         report: Some(report),
         plan,

@@ -82,13 +82,41 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         }
         Object::Package { id } => residue(stands(&layout::package(id)) || stands(&layout::staging(id))),
         Object::ActiveName { name, .. } => residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name))),
-        Object::StateDirectory { path, .. } | Object::Scratch { path } => residue(stands(path)),
+        Object::StateDirectory { path, made } => match files::standing(&root.at(path))? {
+            None => None,
+            Some(Standing::Directory { .. }) if is_emptied(root, path) => {
+                Some(("a file system is mounted there, and it is empty now", true))
+            }
+            Some(Standing::Directory { .. }) if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) => {
+                Some(("it was there before the install, and is empty as it was", true))
+            }
+            Some(_) => Some(("it is still there", false)),
+        },
+        Object::Scratch { path } => residue(stands(path)),
         Object::ResolvConf { .. } => {
             let generated = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?.is_some_and(|now| is_generated(&now));
             generated.then_some(("DC/OS' resolvers are still in it", false))
         }
         _ => None,
     })
+}
+
+/// Whether all that is left of a place are directories that lead to mount points, and nothing is in those.
+fn is_emptied(root: &Root, path: &std::path::Path) -> bool {
+    let Ok(points) = mount_points::all_at_or_below(&root.at(path)) else { return false };
+    let mut open = vec![root.at(path)];
+    let mut met = false;
+    while let Some(directory) = open.pop() {
+        let is_point = mount_points::real(&directory).is_some_and(|real| points.contains(&real));
+        met |= is_point;
+        let Ok(Some(names)) = files::names(&directory) else { return false };
+        let names: Vec<_> = names.into_iter().filter(|name| !(is_point && name == "lost+found")).collect();
+        if names.is_empty() && !is_point {
+            return false;
+        }
+        open.extend(names.iter().map(|name| directory.join(name)));
+    }
+    met
 }
 
 /// Whether a file system is mounted at the path itself; a table that cannot be read tells of none.
