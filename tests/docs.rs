@@ -312,6 +312,7 @@ fn full_uninstall() -> Value {
         foreign: item.clone(),
         residue: item.clone(),
         unknown: item,
+        searched: vec![String::new()],
     };
     let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];

@@ -155,3 +155,79 @@ fn data_that_is_a_file_system_of_its_own_is_listed_with_its_size_and_emptied_in_
     assert!(Path::new(&image.at("var/lib/mesos/slave/meta/x")).exists() && image.has("var/lib/mesos/slave/volume/x"));
     drop(volume);
 }
+
+fn add(image: &Image, file: &str, text: &str) {
+    let old = std::fs::read_to_string(image.at(file)).expect(file);
+    write(image, file, &(old + text));
+}
+
+/// One of the numbers of a line in `/etc/passwd` or `/etc/group`.
+fn number(image: &Image, file: &str, name: &str) -> u32 {
+    let text = std::fs::read_to_string(image.at(file)).expect(file);
+    let line = text.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap_or_else(|| panic!("{name} is not in {text}"));
+    line.split(':').nth(2).expect("a number").parse().expect("digits")
+}
+
+#[test]
+fn a_group_that_others_are_in_stays_and_what_who_goes_still_owns_is_told() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    add(&image, "etc/passwd", "ann:x:1000:100::/home/ann:/bin/sh\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    // One is in it, and it is another's first group.
+    let group = number(&image, "etc/group", "dcos_tiny_files");
+    let text = std::fs::read_to_string(image.at("etc/group")).expect("groups");
+    let line = text.lines().find(|line| line.starts_with("dcos_tiny_files:")).expect("the group");
+    write(&image, "etc/group", &text.replace(line, &format!("{line}ann")));
+    add(&image, "etc/passwd", &format!("bob:x:1001:{group}::/home/bob:/bin/sh\n"));
+    std::fs::create_dir_all(image.at("srv/disk")).expect("a mount point");
+    let disk = Mounted::memory(&image.at("srv/disk"), 1 << 20);
+    let user = number(&image, "etc/passwd", "dcos_tiny_files");
+    for (path, uid, gid) in [("srv/disk/theirs", user, 0), ("srv/disk/more", user, 0), ("home/ann/file", 1000, group)] {
+        write(&image, path, "x");
+        std::os::unix::fs::chown(image.at(path), Some(uid), Some(gid)).expect("give it away");
+    }
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    let report = json(&said);
+    tells(&list(&report, "kept"), "dcos_tiny_files", "its group stays: ann, bob is in it");
+    tells(
+        &list(&report, "foreign"),
+        "/srv/disk/more",
+        &format!("owned by dcos_tiny_files (number {user}), who goes, and 1 more below /srv"),
+    );
+    assert!(!list(&report, "foreign").iter().any(|(what, _)| what == "/home/ann/file"), "the group stays");
+    assert_eq!(report["report"]["searched"].as_array().map(|all| all.contains(&"/home".into())), Some(true), "{report}");
+    let [users, groups] = ["etc/passwd", "etc/group"].map(|file| std::fs::read_to_string(image.at(file)).expect(file));
+    assert!(!users.contains("dcos_") && groups.contains(&format!("{line}ann")), "{users}{groups}");
+    image.run(&["uninstall"]).ends(0, &[&["nothing was changed"]]);
+    drop(disk);
+}
+
+#[test]
+fn a_group_that_was_there_before_outlives_its_user_and_one_that_was_not_is_told_by_its_files() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    add(&image, "etc/group", "dcos_tiny_files:x:777:\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    tells(&list(&json(&said), "kept"), "dcos_tiny_files", "its group was there before");
+    let groups = std::fs::read_to_string(image.at("etc/group")).expect("groups");
+    assert!(groups.ends_with("dcos_tiny_files:x:777:\n"), "{groups}");
+    let image = Image::new();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "home/x", "x");
+    let group = number(&image, "etc/group", "dcos_tiny_files");
+    std::os::unix::fs::chown(image.at("home/x"), None, Some(group)).expect("give it away");
+    let said = image.run(&["uninstall", "--json"]);
+    tells(&list(&json(&said), "foreign"), "/home/x", &format!("owned by the group dcos_tiny_files (number {group}), which goes"));
+}

@@ -168,7 +168,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         journal.abandon();
         without_journal(error)
     })?;
-    let ended = carry_out(&site, &journal, wish, &foreign).await.map_err(|error| match error {
+    let found = Found { foreign, ..found };
+    let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
         action::Error::Interrupted => {
             Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
         }
@@ -237,13 +238,13 @@ pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String, keep_
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
-    let foreign = look(site).await?.foreign;
-    carry_out(site, journal, wish, &foreign).await
+    let found = Found { foreign: look(site).await?.foreign, ..Found::default() };
+    carry_out(site, journal, wish, &found).await
 }
 
 /// Undoes everything in the journal's inventory and what else stands of DC/OS, and looks whether it is gone. Our own traces go last, and only
 /// if nothing is left that should be gone: a retry needs them.
-pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreign: &[Foreign]) -> action::Result<Ended> {
+pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: &Found) -> action::Result<Ended> {
     let before = journal.story().snapshot;
     if wish.keep_packages {
         // What is kept is whole: a package that was only begun goes.
@@ -268,7 +269,7 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     let (plan, ourselves) = plan::without_ourselves(plan);
     run_actions(&plan.batches, site, journal, 1).await?;
     let now = snapshot::look(&site.root, machine).await;
-    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, foreign, wish).await?;
+    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, told, wish).await?;
     let kept = journal.story().objects;
     if !report.residue.is_empty() {
         journal.begin("residue", once_more).map_err(failed)?;
@@ -290,7 +291,7 @@ async fn prove(
     before: Option<&Snapshot>,
     now: &Snapshot,
     undone: &[Object],
-    foreign: &[Foreign],
+    found: &Found,
     wish: Wish,
 ) -> action::Result<(Leftovers, Vec<Object>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
@@ -303,7 +304,7 @@ async fn prove(
     };
     let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
     let data = data::judge(&site.root, before, true);
-    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, foreign, data: &data, keeps_packages: has_packages };
+    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, found, data: &data, keeps_packages: has_packages };
     Ok(proof::judge(&evidence))
 }
 
@@ -369,7 +370,8 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else { return Ok(()) };
     let journal = Journal::open(&site.root).map_err(Failure::from)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
-    match carry_out(site, &journal, wish, &node.foreign).await {
+    let found = Found { foreign: node.foreign.clone(), ..Found::default() };
+    match carry_out(site, &journal, wish, &found).await {
         Ok(ended) if ended.report.residue.is_empty() => Ok(()),
         Ok(ended) => {
             let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();

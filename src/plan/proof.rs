@@ -9,7 +9,7 @@ use crate::dcos::proof::{Item, Leftovers};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::data::{self, Judged};
-use crate::observe::node::Foreign;
+use crate::observe::leftovers::Found;
 use crate::observe::residue::Remnant;
 
 /// What was seen and done.
@@ -24,8 +24,8 @@ pub struct Evidence<'a> {
     pub remnants: &'a [Remnant],
     /// Units without files that systemd still runs or remembers; none if it does not answer.
     pub units: &'a Result<Vec<String>, String>,
-    /// What stood in DC/OS' places and was never ours.
-    pub foreign: &'a [Foreign],
+    /// What was found before anything was undone: what stands in DC/OS' places and was never ours, and where was looked.
+    pub found: &'a Found,
     /// Places with data that stand, and whose they are.
     pub data: &'a [Judged],
     /// Packages are kept for another try.
@@ -60,7 +60,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
-    report.unknown.extend(now.unknown.iter().map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    let unknown = now.unknown.iter().chain(&evidence.found.unknown);
+    report.unknown.extend(unknown.map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
         let why = "no snapshot of it was taken: what is new since then is told by its names only";
         report.unknown.push(Item::new("snapshot", "the machine before the install", why));
@@ -102,9 +104,9 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
 
 fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let Evidence { before, now, .. } = *evidence;
-    report.foreign.extend(evidence.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
+    report.foreign.extend(evidence.found.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
     let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
-    report.foreign.extend(theirs.filter(|item| !evidence.foreign.iter().any(|f| f.path == Path::new(&item.what))));
+    report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
     if now.live {
         report.foreign.extend(network::foreign(now, before));
     }
