@@ -98,6 +98,7 @@ fn full_status() -> status::Outcome {
         bootstrap_url: None,
         bootstrap_id: None,
         package_list_id: None,
+        index_sha256: None,
         config_package: None,
         installed_at: None,
         installed_by: None,
@@ -121,6 +122,7 @@ fn full_status() -> status::Outcome {
         drift: Some(drift),
         adopted: false,
         activated_since: Vec::new(),
+        swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
         partial: false,
     }
 }

@@ -116,7 +116,7 @@ impl Exit {
                 "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again; after `verify`: uninstall and install",
             ),
             Exit::NotReady => (
-                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install is unfinished",
+                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install or a swap of pkgpanda is unfinished",
                 "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
                 "the first cause is named; `dcos-node status --wait` waits again",
             ),

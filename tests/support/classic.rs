@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,6 +70,7 @@ impl Image {
             }
         }
         image.add_accounts(&golden["accounts"]);
+        image.give_to_accounts(created.iter().filter_map(|(path, entry)| Some((path.as_str(), entry["owner"].as_str()?))));
         image
     }
 
@@ -208,6 +209,16 @@ impl Image {
             .flat_map(|top| wants.iter().map(move |wants| top.join(wants).join(name)))
             .find(|file| file.symlink_metadata().is_ok())?;
         fs::read_to_string(found).ok()
+    }
+
+    /// State directories and their like have accounts of DC/OS; for who is not root everything is his.
+    fn give_to_accounts<'a>(&self, owned: impl Iterator<Item = (&'a str, &'a str)>) {
+        let passwd = self.read("etc/passwd");
+        let numbers = passwd.lines().filter_map(|line| Some((line.split(':').next()?, line.split(':').nth(2)?.parse().ok()?)));
+        let numbers: BTreeMap<&str, u32> = numbers.collect();
+        for (path, owner) in owned.filter(|(_, owner)| owner.starts_with("dcos_") && nix::unistd::geteuid().is_root()) {
+            lchown(self.at(path), numbers.get(owner).copied(), None).expect("give it away");
+        }
     }
 
     fn add_accounts(&self, accounts: &Value) {
