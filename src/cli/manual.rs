@@ -216,7 +216,10 @@ const TOLD: [Told; 15] = [
             (Exit::Done, "Installed, and no unit is on its way. A unit may have failed: it is named."),
             FAILED,
             USAGE,
-            (Exit::NotReady, "Units are still starting, an install or a swap of pkgpanda is unfinished, or --wait took too long. The first cause is named."),
+            (
+                Exit::NotReady,
+                "Units are still starting, an install or a swap of pkgpanda is unfinished, or --wait took too long. The first cause is named.",
+            ),
             (Exit::Interrupted, "Interrupted while it waited. The node goes on by itself."),
             (Exit::NotInstalled, "DC/OS is not installed here."),
         ],
