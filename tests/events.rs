@@ -70,9 +70,15 @@ fn full(kind: Kind) -> Event {
         })),
         Kind::Note => Event::Note { text: text() },
         Kind::Warning => Event::Warning { text: text() },
-        Kind::Ended => {
-            Event::Ended { exit: Exit::Failed, code: 1, error: Some(text()), state: Some(text()), cure: Some(text()), seconds: 1 }
-        }
+        Kind::Ended => Event::Ended {
+            exit: Exit::Failed,
+            code: 1,
+            error: Some(text()),
+            state: Some(text()),
+            cure: Some(text()),
+            help: Some(text()),
+            seconds: 1,
+        },
     }
 }
 
