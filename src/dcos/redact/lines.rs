@@ -14,6 +14,11 @@ const MOST_QUOTED: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
 const NO_VARIABLES: [&str; 10] = [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
 
+/// Words before "pass" where that is no name.
+const VERBS: [&str; 10] = ["can", "cannot", "each", "must", "not", "one", "should", "to", "will", "would"];
+/// Where accounts are looked up (`nsswitch.conf(5)`).
+const LOOKUPS: [&str; 9] = ["altfiles", "cache", "compat", "db", "files", "ldap", "nis", "sss", "systemd"];
+
 /// The rules, made once for many texts.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -213,10 +218,20 @@ fn column(line: &str) -> usize {
     line.len() - rest.len()
 }
 
-/// A unit, a source file or an error that has something to say, in a log; the working directory of a shell; an option, whose value is known by its shape.
+/// What has the form of a secret and is none: a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
+/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); an option, whose value is known by its shape.
 fn is_no_variable(before: &str, value: &str) -> bool {
-    let name = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
-    let name = name.rsplit(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-')).next().unwrap_or(name);
+    let before_value = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
+    let begins = before_value.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
+    let (before_name, name) = begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
+    let name = name.trim_start_matches(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
     let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=');
-    is_option || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix)) || matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
+    let word_before = before_name.rsplit(' ').next().unwrap_or_default();
+    let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
+    let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
+    is_option
+        || is_verb
+        || is_lookup
+        || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix))
+        || matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
 }

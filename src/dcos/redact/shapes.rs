@@ -117,7 +117,7 @@ impl Shapes {
             (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?=))({VALUE})"), Judged(user)),
             (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?)(?:{BETWEEN}))({VALUE})"), Judged(user)),
             (format!(r"(\b(?:sshpass\s|(?:docker|podman)\s+login\b[^\r\n|;]*?\s)\s*-p\s*)(?:{VALUE})"), Text(AFTER)),
-            (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?\s-p)(?:{VALUE})"), Text(AFTER)),
+            (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?[\s\x22\x27]-p)(?:{VALUE})"), Text(AFTER)),
             (format!(r"(\bredis-cli\b[^\r\n|;]*?\s-a\s+)(?:{VALUE})"), Text(AFTER)),
             (r"(?i)(\blogin\s+\S+\s+password\s+)\S+".into(), Text(AFTER)),
             // What ZooKeeper knows a client by.
