@@ -241,6 +241,25 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     offers(&["preflight", "master", "--bootstrap-url", "/nowhere"], 1);
     offers(&["uninstall", "--skip", "x"], 2);
     assert!(!image.run(&["publish", "/nowhere"]).err.contains("help:"));
+
+    // For programs the same: what, why, how the node stands, what to do, and who could help.
+    let document = |words: &[&str]| -> Value { serde_json::from_str(&image.run(words).out).expect("JSON") };
+    let offer = format!("dcos-node bundle --root {}", image.path().display());
+    let failure = document(&["uninstall", "--json"]);
+    assert_eq!((failure["code"].as_u64(), &failure["exit"], failure["help"].as_str()), (Some(1), &"failed".into(), Some(&*offer)));
+    assert!(failure["error"].as_str().is_some_and(|error| error.contains("cannot be followed")), "{failure:#}");
+    assert!(failure["causes"][0].as_str().is_some_and(|cause| cause.starts_with("line 1 of the journal")), "{failure:#}");
+    assert_eq!(failure["state"], "nothing was changed");
+    fs::remove_file(image.at("var/lib/dcos-node/journal")).expect("remove");
+    let usage = document(&["install", "master", "--json"]);
+    assert_eq!((usage["code"].as_u64(), &usage["help"], usage["log"].as_array()), (Some(2), &Value::Null, None));
+    assert!(usage["cure"].as_str().is_some_and(|cure| cure.contains("--bootstrap-url")), "{usage:#}");
+    // A result that is not what was hoped for; and none that could be better.
+    let refused = image.run(&["preflight", "master"]);
+    assert!(
+        refused.code() != Some(3) || refused.err.ends_with(&format!("  help:   {offer} collects what support needs, without secrets\n"))
+    );
+    assert!(!image.run(&["status"]).ends(11, &[]).err.contains("help:"));
     image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
     let precious = image.at("etc/passwd");
     image.run(&["bundle", precious.to_str().expect("UTF-8")]).ends(2, &[&["no bundle was written"]]);
