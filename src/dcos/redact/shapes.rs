@@ -229,7 +229,8 @@ fn user(found: &Captures<'_>) -> Option<String> {
     let value = bare(group(found, 2));
     let (user, password) = value.split_once(':')?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    (!user.starts_with('-') && !(is_number(user) && is_number(password))).then(|| format!("{}{REDACTED}", group(found, 1)))
+    let is_other = user.starts_with('-') || is_number(user) && is_number(password);
+    (!is_other).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// `digest:USER:PASSWORD`, and not the digest of an image.
