@@ -142,6 +142,17 @@ fn secrets_go_by_names_and_shapes_of_other_programs() {
 }
 
 #[test]
+fn a_text_of_many_lines_is_known_in_a_log() {
+    let entries = |text: &str| text.lines().map(|line| format!("2026-11-22T16:03:59Z cat | {line}\n")).collect::<String>();
+    let text = entries("first: 1\nlicense: |\n  Secret1\n\n  Secret2\nzk_keys:\n- Secret3\nenv:\n- name: DB_PW\n  value: Secret4\nnext: 1");
+    let clean = clean(&text);
+    assert!(!clean.contains("Secret"), "{clean}");
+    assert!(clean.contains("cat | first: 1\n") && clean.ends_with("cat | next: 1\n") && clean.contains("cat |   [redacted]\n"), "{clean}");
+    // A message of more than one line.
+    goes("2026-11-22T16:03:59Z cat | token:\n      hunter2\n2026-11-22T16:03:59Z cat | next\n", "hunter2", "cat | next");
+}
+
+#[test]
 fn names_in_json_are_texts_too() {
     let clean = clean(r#"{"http://ann:hunter2@mirror/": {"port": 5}, "http://bob:hunter3@mirror/": 6}"#);
     assert!(!clean.contains("hunter") && clean.contains(r#""port": 5"#), "{clean}");
@@ -189,6 +200,8 @@ fn what_is_no_secret_stays_word_for_word() {
         "java.security.auth.LoginException: no such realm\n    at org.apache.zookeeper.ClientCnxn.run(ClientCnxn.java:1045)\n",
         "the token is expired, the password is required, basic authentication failed\n",
         "the check mesos_agent does not pass: no answer from 10.0.0.1:5051\ncannot make the mounts private: Operation not permitted\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: done\nstate /var/lib/dcos/dcos-secrets: done\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: failed: no answer\naccount dcos_oauth: failed: no such group\n",
         "passwd:         files systemd\n",
         "passed: 3\npass_count is 4, bypass: no\n",
         "[Unit]\nDescription=Mesos Master\n[Service]\nRestart=always\nEnvironmentFile=/opt/mesosphere/etc/proxy.env\nEnvironment=LANG=C\n",
