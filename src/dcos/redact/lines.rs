@@ -228,7 +228,7 @@ fn column(line: &str) -> usize {
     line.len() - rest.len()
 }
 
-/// What has the form of a secret and is none: a package, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
+/// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
 /// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); an option, whose value is known by its shape.
 fn is_no_variable(before: &str, value: &str) -> bool {
     let before_value = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
@@ -240,8 +240,10 @@ fn is_no_variable(before: &str, value: &str) -> bool {
     let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
     let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
     let is_package = name.find("--").is_some_and(|at| at > 0);
+    let is_class = name.matches('.').count() > 1 && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
     is_option
         || is_package
+        || is_class
         || is_verb
         || is_lookup
         || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix))

@@ -202,6 +202,7 @@ fn what_is_no_secret_stays_word_for_word() {
         "the check mesos_agent does not pass: no answer from 10.0.0.1:5051\ncannot make the mounts private: Operation not permitted\n",
         "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: done\nstate /var/lib/dcos/dcos-secrets: done\n",
         "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: failed: no answer\naccount dcos_oauth: failed: no such group\n",
+        "org.apache.zookeeper.server.auth.ProviderRegistry: 2 were loaded\n",
         "passwd:         files systemd\n",
         "passed: 3\npass_count is 4, bypass: no\n",
         "[Unit]\nDescription=Mesos Master\n[Service]\nRestart=always\nEnvironmentFile=/opt/mesosphere/etc/proxy.env\nEnvironment=LANG=C\n",
