@@ -88,7 +88,8 @@ fn exit_codes() -> String {
     text.push_str(
         "\n## A failure\n\n\
         On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
-        the node stands now, and `cure:` with the command or deed that cures it. With `--json` the same on standard output:\n\n\
+        the node stands now, `cure:` with the command or deed that cures it, and `help:` with the command that collects what support needs; that line stands\n\
+        beside results too that are not what was hoped for (degraded, not ready, damage, residue, checks that failed). With `--json` the same on standard output:\n\n\
         | field | type | what |\n|---|---|---|\n\
         | `error` | string | what went wrong |\n\
         | `causes` | array of strings | its causes, outermost first |\n\
@@ -96,6 +97,7 @@ fn exit_codes() -> String {
         | `code` | number | the exit code |\n\
         | `state` | string or null | how the node stands now |\n\
         | `cure` | string or null | what to do |\n\
+        | `help` | string or null | the command that collects what support needs ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, another dcos-node at work, no DC/OS here, the bootstrap server |\n\
         | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
         | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
     );
@@ -136,7 +138,7 @@ fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle
 #[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
-    assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report())));
+    assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report(Some("")))));
 }
 
 /// Every name of ours in the sources of these files: literals that hold `dcos-node`, `dcos-build` or `dcos-publish` and lead somewhere.

@@ -83,6 +83,7 @@ impl Installed {
     fn lines(&self, code: i32) -> Vec<String> {
         let said = self.image.run(&["verify"]);
         said.ends(code, &[]);
+        assert_eq!(said.err.contains("  help:   dcos-node bundle"), code == 6, "{}", said.err);
         let (lines, _) = said.out.split_once("\n\n").unwrap_or_default();
         lines.lines().map(str::to_owned).collect()
     }

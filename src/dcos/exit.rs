@@ -83,6 +83,12 @@ impl Exit {
         }
     }
 
+    /// Whether support could be asked about it: not where all is well or nothing stands, nor about what was mistyped or came too early, nor about what only
+    /// `--strict` or a missing privilege makes of a run.
+    pub fn is_for_support(self) -> bool {
+        !matches!(self, Exit::Done | Exit::Usage | Exit::Warnings | Exit::Busy | Exit::NotInstalled)
+    }
+
     /// What it tells an operator.
     pub fn explained(self) -> Explained {
         let (meaning, node, remedy) = match self {

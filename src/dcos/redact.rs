@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use lines::Lines;
 use names::Names;
-use shapes::Shapes;
+use shapes::{Shapes, says_nothing};
 
 pub use shapes::REDACTED;
 
@@ -87,10 +87,11 @@ impl Redactor {
     /// A list, which may be a command line: then the word before a word may tell that it is a secret.
     fn list(&self, list: &mut [Value]) -> usize {
         let words: Vec<String> = list.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
+        let is_option = |word: &String| word.starts_with('-') && !word.contains('=');
         let follows_its_option = |index: usize| {
             let before = words.get(index.saturating_sub(3)..index).unwrap_or_default();
-            let may =
-                before.last().is_some_and(|word| word.starts_with('-') && !word.contains('=')) || before.iter().any(|w| w == "addauth");
+            let may = before.last().is_some_and(is_option) || before.iter().any(|word| word == "addauth");
+            let may = may || words.get(index).is_some_and(is_option);
             let word = words.get(index).filter(|word| may && !word.is_empty()).map(|word| Value::from(word.as_str()).to_string());
             word.is_some_and(|word| !self.shapes.take(&format!("{} {word}", before.join(" "))).0.ends_with(&word))
         };
@@ -126,7 +127,7 @@ impl Redactor {
 
 /// Takes a whole value, whatever it is; what says only whether there is a secret stays.
 fn take(value: &mut Value) -> usize {
-    if matches!(value, Value::Null | Value::Bool(_)) || value.as_str().is_some_and(|text| text.is_empty() || text == REDACTED) {
+    if matches!(value, Value::Null | Value::Bool(_)) || value.as_str().is_some_and(says_nothing) {
         return 0;
     }
     *value = Value::from(REDACTED);

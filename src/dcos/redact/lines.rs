@@ -11,8 +11,15 @@ use super::shapes::{REDACTED, says_nothing};
 const MOST_VALUES: usize = 200;
 /// A quote that is not closed in so many lines is a stray one.
 const MOST_QUOTED: usize = 40;
+/// Lines of one item of a list.
+const MOST_BESIDE: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
 const NO_VARIABLES: [&str; 10] = [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
+
+/// Words before "pass" where that is no name.
+const VERBS: [&str; 10] = ["can", "cannot", "each", "must", "not", "one", "should", "to", "will", "would"];
+/// Where accounts are looked up (`nsswitch.conf(5)`).
+const LOOKUPS: [&str; 9] = ["altfiles", "cache", "compat", "db", "files", "ldap", "nis", "sss", "systemd"];
 
 /// The rules, made once for many texts.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ impl Lines {
         Ok(Lines {
             assigned: Regex::new(&assigned)?,
             head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[])\s*(?:#.*)?$")?,
-            named: Regex::new(r#"(?mi)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
+            named: Regex::new(r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
             value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
         })
     }
@@ -54,23 +61,20 @@ impl Lines {
     /// What is indented more deeply than a secret's name belongs to it, and so do the items of a list that is not indented. That a value stands on the
     /// line of its name already does not matter: it may go on below.
     pub(super) fn take(&self, text: &str, names: &Names) -> (String, usize) {
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
+        let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
         let listed = self.listed(text, &lines, names);
         let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
         let mut block: Option<Block> = None;
-        for (index, whole) in lines.iter().enumerate() {
-            let (line, end) = whole.strip_suffix('\n').map_or((*whole, ""), |line| (line, "\n"));
-            if line.trim().is_empty() {
-                clean.push_str(whole);
-                continue;
-            }
-            if let Some(open) = block.as_mut().filter(|open| open.has(index, line)) {
+        for (index, (who, line)) in all.into_iter().enumerate() {
+            if let Some(open) = block.as_mut().filter(|open| !line.trim().is_empty() && open.has(index, line)) {
                 if !open.told {
                     (open.told, taken) = (true, taken + 1);
-                    clean.push_str(&format!("{}{REDACTED}{end}", " ".repeat(indent(line))));
+                    clean.push_str(&format!("{who}{}{REDACTED}\n", " ".repeat(indent(line))));
                 }
                 continue;
             }
+            clean.push_str(who);
             let value = self.value.captures(line).filter(|_| listed.contains(&index));
             let found = match value.and_then(|found| Some((found.get(1)?.as_str(), found.get(2)?.as_str()))) {
                 Some((before, value)) => {
@@ -79,12 +83,14 @@ impl Lines {
                 }
                 None => self.line(line, &mut clean, &mut taken),
             };
-            clean.push_str(end);
-            // A comment may stand anywhere in a block, and ends none.
-            if !line.trim_start().starts_with('#') || found != Found::Nothing {
+            clean.push('\n');
+            // A comment and an empty line may stand anywhere in a block, and end none.
+            if !line.trim().is_empty() && !line.trim_start().starts_with('#') || found != Found::Nothing {
                 block = opened(found, index, &lines);
             }
         }
+        // The text ends as it did: behind its last line there is none.
+        clean.pop();
         (clean, taken)
     }
 
@@ -120,7 +126,8 @@ impl Lines {
             clean.push_str(trimmed.split('#').next().unwrap_or_default().trim_end());
             return Found::Below;
         }
-        if says_nothing(trimmed.trim_end_matches(',')) {
+        // What becomes of an action is no secret, whatever it is about.
+        if says_nothing(trimmed.trim_end_matches(',')) || trimmed == "done" {
             clean.push_str(value);
             return if trimmed.contains(REDACTED) { Found::Here(value) } else { Found::Nothing };
         }
@@ -132,7 +139,7 @@ impl Lines {
     /// The lines with the values of variables that are listed by secret names.
     fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeSet<usize> {
         let mut listed = BTreeSet::new();
-        if !self.named.is_match(text) {
+        if !text.contains("alue") {
             return listed;
         }
         for (index, line) in lines.iter().enumerate() {
@@ -143,11 +150,12 @@ impl Lines {
             let place = column(line);
             // The item that it is part of begins with the first line above that has a dash, and ends before the first that is less indented.
             let begins = |line: &str| indent(line) < column(line);
-            let above = (0..index).rev().take_while(|above| {
+            let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
                 let (line, below) = (lines.get(*above).unwrap_or(&""), lines.get(above + 1).unwrap_or(&""));
                 column(line) >= place && !begins(below)
             });
-            let below = (index + 1..lines.len()).take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
+            let below =
+                (index + 1..lines.len()).take(MOST_BESIDE).take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
             listed.extend(
                 above
                     .chain(below)
@@ -200,6 +208,13 @@ impl Block {
     }
 }
 
+/// A line of a log, as a bundle has it, without when it came and from whom: what is written there may be a text of many lines.
+fn told(line: &str) -> (&str, &str) {
+    let is_of_a_log = line.as_bytes().get(4) == Some(&b'-') && line.as_bytes().get(10) == Some(&b'T');
+    let bar = line.find(" | ").filter(|_| is_of_a_log);
+    bar.and_then(|bar| line.split_at_checked(bar + " | ".len())).unwrap_or(("", line))
+}
+
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
@@ -213,10 +228,24 @@ fn column(line: &str) -> usize {
     line.len() - rest.len()
 }
 
-/// A unit, a source file or an error that has something to say, in a log; the working directory of a shell; an option, whose value is known by its shape.
+/// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
+/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); an option, whose value is known by its shape.
 fn is_no_variable(before: &str, value: &str) -> bool {
-    let name = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
-    let name = name.rsplit(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-')).next().unwrap_or(name);
+    let before_value = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
+    let begins = before_value.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
+    let (before_name, name) = begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
+    let name = name.trim_start_matches(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
     let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=');
-    is_option || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix)) || matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
+    let word_before = before_name.rsplit(' ').next().unwrap_or_default();
+    let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
+    let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
+    let is_package = name.find("--").is_some_and(|at| at > 0);
+    let is_class = name.matches('.').count() > 1 && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
+    is_option
+        || is_package
+        || is_class
+        || is_verb
+        || is_lookup
+        || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix))
+        || matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
 }

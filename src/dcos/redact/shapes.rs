@@ -117,7 +117,7 @@ impl Shapes {
             (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?=))({VALUE})"), Judged(user)),
             (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?)(?:{BETWEEN}))({VALUE})"), Judged(user)),
             (format!(r"(\b(?:sshpass\s|(?:docker|podman)\s+login\b[^\r\n|;]*?\s)\s*-p\s*)(?:{VALUE})"), Text(AFTER)),
-            (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?\s-p)(?:{VALUE})"), Text(AFTER)),
+            (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?[\s\x22\x27]-p)(?:{VALUE})"), Text(AFTER)),
             (format!(r"(\bredis-cli\b[^\r\n|;]*?\s-a\s+)(?:{VALUE})"), Text(AFTER)),
             (r"(?i)(\blogin\s+\S+\s+password\s+)\S+".into(), Text(AFTER)),
             // What ZooKeeper knows a client by.
@@ -229,7 +229,8 @@ fn user(found: &Captures<'_>) -> Option<String> {
     let value = bare(group(found, 2));
     let (user, password) = value.split_once(':')?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    (!user.starts_with('-') && !(is_number(user) && is_number(password))).then(|| format!("{}{REDACTED}", group(found, 1)))
+    let is_other = user.starts_with('-') || is_number(user) && is_number(password);
+    (!is_other).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// `digest:USER:PASSWORD`, and not the digest of an image.

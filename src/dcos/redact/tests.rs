@@ -81,6 +81,8 @@ fn secrets_go_by_names_and_shapes_of_other_programs() {
         ("Server=db;uid=sa;pwd=Secret1\n", "uid=sa"),
         ("KEY=Secret1\nX=1\n", "X=1"),
         ("pass: Secret1\nx: 1\n", "x: 1"),
+        ("passwd:\n  Secret1\nx: 1\n", "x: 1"),
+        ("private: Secret1\nx: 1\n", "x: 1"),
         ("java -Dzookeeper.DigestAuthenticationProvider.superDigest=super:Secret1 -Xmx1g\n", "-Xmx1g"),
         ("java -Djavax.net.ssl.keyStorePassword=Secret1 -Xmx1g\n", "-Xmx1g"),
         ("curl -u admin:Secret1 http://h/\n", "http://h/"),
@@ -126,8 +128,7 @@ fn secrets_go_by_names_and_shapes_of_other_programs() {
         ("{\"m\": \"got -----BEGIN PRIVATE KEY-----\\nSecret1\\n-----END PRIVATE KEY-----\\n and on\"}", "and on"),
         ("got \"-----BEGIN PRIVATE KEY-----\\\\nSecret1\\\\n-----END PRIVATE KEY-----\\\\n\" and on", "and on"),
         (r#"{"HttpHeaders": {"X-Meta": "Secret1"}, "psFormat": "x"}"#, "psFormat"),
-        (r#"{"credsStore": "Secret1", "auths": {"r": {"auth": "Secret2"}}, "x": 5}"#, "x"),
-        (r#"{"http://ann:Secret1@mirror/": {"port": 5}, "http://bob:Secret2@mirror/": 6}"#, "5"),
+        (r#"{"credsStore": "pass", "auths": {"r": {"auth": "Secret1"}}}"#, "credsStore"),
         (r#"["x", "--password", "Secret1", "--port", "5"]"#, "--port"),
         (r#"{"argv": ["curl", "-u", "ann:Secret1", "http://h/"]}"#, "http://h/"),
         (r#"{"argv": ["zkCli.sh", "addauth", "digest", "super:Secret1"]}"#, "zkCli.sh"),
@@ -138,6 +139,25 @@ fn secrets_go_by_names_and_shapes_of_other_programs() {
         assert!(!clean.contains("Secret") && !clean.contains("c2VjcmV0"), "of\n{text}\nthere is still\n{clean}");
         assert!(clean.contains(stays), "{stays} is gone from\n{clean}");
     }
+}
+
+#[test]
+fn a_text_of_many_lines_is_known_in_a_log() {
+    let entries = |text: &str| text.lines().map(|line| format!("2026-11-22T16:03:59Z cat | {line}\n")).collect::<String>();
+    let text = entries("first: 1\nlicense: |\n  Secret1\n\n  Secret2\nzk_keys:\n- Secret3\nenv:\n- name: DB_PW\n  value: Secret4\nnext: 1");
+    let clean = clean(&text);
+    assert!(!clean.contains("Secret"), "{clean}");
+    assert!(clean.contains("cat | first: 1\n") && clean.ends_with("cat | next: 1\n") && clean.contains("cat |   [redacted]\n"), "{clean}");
+    // A message of more than one line.
+    goes("2026-11-22T16:03:59Z cat | token:\n      hunter2\n2026-11-22T16:03:59Z cat | next\n", "hunter2", "cat | next");
+}
+
+#[test]
+fn names_in_json_are_texts_too() {
+    let clean = clean(r#"{"http://ann:hunter2@mirror/": {"port": 5}, "http://bob:hunter3@mirror/": 6}"#);
+    assert!(!clean.contains("hunter") && clean.contains(r#""port": 5"#), "{clean}");
+    // Neither takes the place of the other.
+    assert!(clean.matches("[redacted]@mirror/").count() == 2 && clean.contains('6'), "{clean}");
 }
 
 #[test]
@@ -164,6 +184,7 @@ fn what_is_no_secret_stays_word_for_word() {
         "ExecStartPre=/opt/mesosphere/bin/bootstrap dcos-exhibitor\n",
         "systemd | dcos-secrets.service: Failed with result 'exit-code'.\n",
         "systemd: dcos-net@1.service: Failed with result 'exit-code'.\n",
+        "{\"exhibitor_auth\": \"false\", \"superuser_password_hash\": \"\"}",
         "{\"record\":\"begin\",\"key\":\"file /etc/x\",\"objects\":[]}\n",
         "http://bootstrap.example.com:8080/ answered\n",
         // Ids, digests and addresses that support asks for.
@@ -178,6 +199,11 @@ fn what_is_no_secret_stays_word_for_word() {
         "PWD=/root\nOLDPWD=/opt/mesosphere\n",
         "java.security.auth.LoginException: no such realm\n    at org.apache.zookeeper.ClientCnxn.run(ClientCnxn.java:1045)\n",
         "the token is expired, the password is required, basic authentication failed\n",
+        "the check mesos_agent does not pass: no answer from 10.0.0.1:5051\ncannot make the mounts private: Operation not permitted\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: done\nstate /var/lib/dcos/dcos-secrets: done\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: failed: no answer\naccount dcos_oauth: failed: no such group\n",
+        "org.apache.zookeeper.server.auth.ProviderRegistry: 2 were loaded\n",
+        "passwd:         files systemd\n",
         "passed: 3\npass_count is 4, bypass: no\n",
         "[Unit]\nDescription=Mesos Master\n[Service]\nRestart=always\nEnvironmentFile=/opt/mesosphere/etc/proxy.env\nEnvironment=LANG=C\n",
         "Out of memory: Killed process 4242 (mesos-agent) total-vm:10240kB, anon-rss:9000kB\n",
