@@ -71,7 +71,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let made = SystemTime::now();
     records(&mut parts, world);
     machine::collect(&mut parts, world).await;
-    match world.node().await {
+    match world.node_as_it_stands().await {
         Ok(node) => of_node(&mut parts, node, world).await,
         Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
     }

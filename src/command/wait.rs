@@ -55,7 +55,7 @@ pub struct Arrived {
 pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure> {
     let began = Instant::now();
     loop {
-        let node = world.node().await?;
+        let node = world.node_as_it_stands().await?;
         let seen = look(&node, world, wish.level).await?;
         let seconds = began.elapsed().as_secs();
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));

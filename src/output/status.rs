@@ -75,6 +75,10 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     if status.partial {
         text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
     }
+    for damaged in &status.damaged {
+        let path = damaged.path.display();
+        text.push_str(&format!("damaged: {path} ({}); dcos-node uninstall makes the node clean without it\n", damaged.why));
+    }
     for problem in &status.unfinished {
         text.push_str(&format!("unfinished: {problem}\n"));
     }
@@ -99,7 +103,7 @@ fn build_digest(status: &Outcome) -> Option<String> {
     let is_ours = matches!(status.state, State::Installed | State::Installing | State::Prepared);
     match &status.index_sha256 {
         Some(digest) => Some(format!("SHA-256 {digest}")),
-        None if !is_ours || status.partial || !status.activated_since.is_empty() => None,
+        None if !is_ours || status.partial || !status.damaged.is_empty() || !status.activated_since.is_empty() => None,
         None if status.adopted => Some("none: the classic installer knows no digests".into()),
         None => Some("none: the build was not published, so there was none to verify".into()),
     }
