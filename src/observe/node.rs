@@ -128,7 +128,9 @@ impl Node {
             story,
             receipt,
         };
-        node.foreign = foreign(root, &node)?;
+        // Without our records nobody knows what of a whole node is not ours.
+        let has_records = !node.unreadable && node.damaged.is_empty();
+        node.foreign = if has_records || !node.is_whole() { foreign(root, &node)? } else { Vec::new() };
         Ok(node)
     }
 
