@@ -136,7 +136,6 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
             }
             tried += 1;
             let case = format!("{came:?} {how:?}");
-            eprintln!("=== {case}");
             let status = image.run(&["status"]);
             assert!(matches!(status.code(), Some(0 | 7 | 11)), "{case}");
             status.ends(status.code().unwrap_or_default(), &[&["damaged: /var/lib/dcos-node/", "dcos-node uninstall"]]);

@@ -160,7 +160,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
     let (units, units_unknown) = units(&node, world).await;
     let origin = classic::origin(&world.root);
     let unfinished = match node.state() {
-        State::Foreign => classic::problems(&world.root, &node).map_err(Failure::from)?,
+        State::Foreign => classic::problems(&world.root, &node).map_err(|e| Failure::from(e).leaving("nothing was changed"))?,
         _ => Vec::new(),
     };
     let since = activated_since(&node);

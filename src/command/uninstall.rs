@@ -367,7 +367,9 @@ pub(super) async fn remove_remnant(node: &Node, site: &Site) -> Result<(), Failu
     let directories: BTreeSet<PathBuf> =
         known.filter_map(|object| if let Object::Directory { path } = object { Some(path) } else { None }).collect();
     let rest = [vec![Action::RemoveOurselves { directories: directories.into_iter().collect() }]];
-    run_actions(&rest, site, &journal, 1).await.map_err(|e| Failure::new(Exit::Failed, e).cured_by("dcos-node uninstall goes on"))
+    run_actions(&rest, site, &journal, 1).await.map_err(|e| {
+        Failure::new(Exit::Failed, e).leaving("the last traces of dcos-node are half removed").cured_by("dcos-node uninstall goes on")
+    })
 }
 
 /// Finishes an uninstall that was interrupted.

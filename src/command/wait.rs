@@ -96,6 +96,8 @@ pub(super) async fn look(node: &Node, world: &World, wanted: Level) -> Result<Se
 
 fn untold(why: String) -> Failure {
     Failure::new(Exit::Failed, anyhow::anyhow!("how far the node is cannot be told: {why}"))
+        .leaving("nothing was changed by the wait")
+        .cured_by("dcos-node status tells what is known; systemctl status, whether systemd answers")
 }
 
 /// As check-time judges it, which a build can switch off.

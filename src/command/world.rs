@@ -148,10 +148,12 @@ impl World {
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
         let options =
             http::Options { ca_file: self.ca_file.clone(), bytes_per_second: fetching.bytes_per_second, ..http::Options::default() };
-        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
+        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
         let parsed = |option: &str, place: &str| {
             Source::parse(place, &client).map_err(|e| {
-                Failure::new(Exit::Usage, e).cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
+                Failure::new(Exit::Usage, e)
+                    .leaving("nothing was changed")
+                    .cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
             })
         };
         let others: Vec<Source> = fetching.mirrors.iter().map(|place| parsed("--mirror", place)).collect::<Result<_, _>>()?;
@@ -161,7 +163,9 @@ impl World {
     /// Where actions work.
     pub(super) fn site(&self, source: Option<Mirrors>, fetching: &Fetching) -> Result<Site, Failure> {
         let systemd = self.systemd.clone().transpose().map_err(|why| {
-            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
+            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}"))
+                .leaving("nothing was changed")
+                .cured_by("see that systemctl status answers, then run the same command again")
         })?;
         Ok(Site {
             root: self.root.clone(),
@@ -199,6 +203,7 @@ impl World {
             Err(error) => format!("cannot be used: {error:#}"),
         };
         Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display()))
+            .leaving("nothing was changed")
             .cured_by("name the root directory of an image by its absolute path"))
     }
 }

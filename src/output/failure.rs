@@ -33,9 +33,7 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
     if let Some(state) = &failure.state {
         text.push_str(&format!("  state:  {state}\n"));
     }
-    if let Some(cure) = &failure.cure {
-        text.push_str(&format!("  cure:   {cure}\n"));
-    }
+    text.push_str(&format!("  cure:   {}\n", failure.cure));
     // Who mistyped, or came too early, needs no support.
     if let Some(command) = bundle.filter(|_| !matches!(failure.exit, Exit::Usage | Exit::Busy)) {
         text.push_str(&format!("  help:   {command} collects what support needs, without secrets\n"));
