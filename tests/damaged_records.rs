@@ -68,12 +68,13 @@ impl Bench {
         ["install", "master", "--bootstrap-url", self.serve.url()]
     }
 
-    /// Places of an undisturbed run, as an image has them at `{root}`.
-    fn points(&self, arguments: &[&str], installed: bool) -> Vec<Point> {
+    /// Places of an undisturbed run, as an image has them at `{root}`; of an uninstall, of a node that this happened to.
+    fn points(&self, arguments: &[&str], happened: Option<&dyn Fn(&Image)>) -> Vec<Point> {
         let record = tempfile::NamedTempFile::new().expect("a file");
         let image = Image::new().with("DCOS_NODE_FAULTS_RECORD", record.path().to_str().expect("UTF-8"));
-        if installed {
+        if let Some(happened) = happened {
             image.run(&self.install()).ends(0, &[]);
+            happened(&image);
             fs::write(record.path(), "").expect("empty the record");
         }
         image.run(arguments).ends(0, &[]);
@@ -121,8 +122,8 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
         return;
     }
     let bench = Bench::new();
-    let begun = bench.points(&bench.install(), false);
-    let undone = bench.points(&["uninstall"], true);
+    let begun = bench.points(&bench.install(), None);
+    let undone = bench.points(&["uninstall"], Some(&|_| ()));
     let killed = spread(&begun, 4, seed()).into_iter().map(Came::Install);
     let all = [Came::Installed].into_iter().chain(killed).chain(spread(&undone, 4, seed()).into_iter().map(Came::Uninstall));
     let mut tried = 0;
@@ -156,4 +157,30 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
         }
     }
     assert!(tried > 8, "only {tried} cases");
+}
+
+/// The new journal knows everything from the moment that it stands in the place of the damaged one.
+#[test]
+fn an_uninstall_that_sets_a_journal_aside_can_be_killed_anywhere_and_goes_on() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    let lost = |image: &Image| assert!(damage(image, Damage::Journal) && fs::remove_file(image.at(RECEIPT)).is_ok());
+    let points = bench.points(&["uninstall"], Some(&lost));
+    let (first, rest) = points.split_at(10);
+    assert!(first.iter().any(|point| point.object.ends_with("journal.damaged")), "{first:?}");
+    for point in first.iter().cloned().chain(spread(rest, 8, seed())) {
+        let image = bench.node(&Came::Installed);
+        lost(&image);
+        let fault = point.kill().replace("{root}", image.path().to_str().expect("UTF-8"));
+        let image = image.with("DCOS_NODE_FAULT", fault);
+        assert_eq!(image.run(&["uninstall"]).code(), None, "{point:?} was not hit");
+        let image = image.with("DCOS_NODE_FAULT", "");
+        image.run(&["uninstall"]).ends(0, &[]);
+        let left: Vec<String> =
+            image.tree().changes_since(&bench.before).into_iter().filter(|change| !stays(change, Damage::Journal)).collect();
+        assert_eq!(left, [] as [&str; 0], "{point:?}");
+        assert!(!image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"), "{point:?}: something of ours is left");
+    }
 }
