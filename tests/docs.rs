@@ -312,6 +312,7 @@ fn full_uninstall() -> Value {
         foreign: item.clone(),
         residue: item.clone(),
         unknown: item,
+        searched: vec![String::new()],
     };
     let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];
@@ -327,7 +328,7 @@ fn full_uninstall() -> Value {
     json!(uninstall::Outcome {
         changed: true,
         cluster: Some(cluster),
-        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", effect: Some("") }],
+        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", mounted: true, effect: Some("") }],
         foreign: vec![String::new()],
         report: Some(report),
         plan,

@@ -12,32 +12,11 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
-use support::tree::Snapshot;
+use support::tree::Whole;
 use tempfile::TempDir;
-
-/// How to ask for the state of the machine beyond its files. Addresses of a link by itself come and go with the link.
-const STATE: &[(&str, &str)] = &[
-    ("interfaces", "ip -o link | cut -d: -f2 | sort"),
-    ("addresses", "ip -o address | awk '{print $2, $4}' | grep -v fe80: | sort"),
-    ("rules", "ip rule; ip -6 rule"),
-    ("routes", "ip -4 route show table all | sort; ip -6 route show table 42"),
-    ("firewall", "for p in iptables ip6tables; do for t in filter nat; do echo $p $t; $p -w -t $t -S; done; done"),
-    ("sets", "ipset list -name"),
-    ("environment", "systemctl show-environment | grep -v ^PATH="),
-    ("units", "systemctl list-unit-files --no-legend 'dcos*'; systemctl list-units --all --no-legend 'dcos*'"),
-    ("failed", "systemctl list-units --failed --no-legend"),
-    ("users", "cut -d: -f1,3,4 /etc/passwd; cut -d: -f1,3 /etc/group"),
-    (
-        "settings",
-        "cat /proc/sys/vm/swappiness /proc/sys/vm/max_map_count; for i in all default eth0 lo; do cat /proc/sys/net/ipv4/conf/$i/rp_filter; done",
-    ),
-    ("mounts", "findmnt -rno TARGET | sort"),
-];
 
 /// What an operator has before anything of DC/OS comes, some of it much like DC/OS'.
 const OPERATOR: &str = "
@@ -75,6 +54,12 @@ const DCOS: &str = "
     echo 1 > /proc/sys/vm/swappiness && echo 262144 > /proc/sys/vm/max_map_count
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
 
+/// What DC/OS' services keep.
+const DATA: &str = "
+    for directory in dcos/exhibitor dcos/navstar mesos/slave/meta; do mkdir -p /var/lib/$directory; done
+    echo 10.77.0.2 > /var/lib/dcos/navstar/ip && head -c 100000 /dev/zero > /var/lib/dcos/exhibitor/log
+    echo agent > /var/lib/mesos/slave/meta/state && mkdir -p /var/log/mesos && echo started > /var/log/mesos/log";
+
 /// The stand-in for the program that small Debians lack.
 const IPSET: &str = "#!/bin/sh
 mkdir -p /run/ipset
@@ -89,7 +74,7 @@ esac
 struct Bench {
     node: Node,
     server: Server,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Bench {
@@ -97,10 +82,15 @@ impl Bench {
         let directory = tempfile::tempdir().expect("a directory for the build");
         Build::tiny().pack(directory.path());
         let server = Server::serving(directory.path());
-        let node = Node::boot(name).knowing(&server);
+        let node = Node::switched_off(name).knowing(&server);
+        // The journal grows whatever happens: not on the disk that is measured.
+        node.write("/usr/lib/systemd/journald.conf.d/memory.conf", "[Journal]\nStorage=volatile\n");
+        // Its own name, so that nobody has to be asked for it.
+        node.write("/etc/hosts", &format!("{}10.77.0.2\t{name}\n", node.read("/etc/hosts")));
+        let node = node.booted();
         node.install_binary();
         node.write_script("/usr/local/sbin/ipset", IPSET);
-        Bench { node, server, _directory: directory }
+        Bench { node, server, directory }
     }
 
     /// A node of an operator.
@@ -128,15 +118,14 @@ impl Bench {
         self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes", "--json"])
     }
 
-    /// The whole tree, but what the node itself goes on writing.
-    fn files(&self) -> Snapshot {
-        let mut files = Snapshot::of(&self.node.root());
-        files.paths.retain(|path, _| !["/var/lib/systemd", "/var/lib/private"].iter().any(|own| path.starts_with(own)));
-        files
+    /// What of the node is not as it was.
+    fn changes_since(&self, before: &Whole) -> Vec<String> {
+        Whole::of(&self.node).changes_since(before)
     }
 
-    fn state(&self) -> BTreeMap<&'static str, String> {
-        STATE.iter().map(|(name, command)| (*name, self.node.shell(command).stdout().to_owned())).collect()
+    /// The same for what is no file.
+    fn state_since(&self, before: &Whole) -> Vec<String> {
+        self.node.state().changes_since(&before.state)
     }
 }
 
@@ -162,13 +151,28 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         return;
     }
     let bench = Bench::with_operator("network");
-    let (before, files) = (bench.state(), bench.files());
+    let before = Whole::of(&bench.node);
     bench.install();
     bench.all(DCOS);
 
     let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
     dry.succeeds().stdout_has("remove the interface spartan").stdout_has("set vm/swappiness back to 60");
-    assert_ne!(bench.state(), before);
+    let made = bench.state_since(&before);
+    for begin in [
+        "new unit file: dcos-tiny",
+        "new unit: dcos.target loaded active",
+        "new environment: NODENAME",
+        "new user: dcos_tiny",
+        "new link: spartan",
+        "new address: lo inet 198.51.100.2",
+        "new rule: 32765:",
+        "new route: 9.1.0.0/16",
+        "new firewall: iptables nat -N UCR",
+        "new set of addresses: dcos-l4lb",
+        "new setting: vm.swappiness = 1",
+    ] {
+        assert!(made.iter().any(|change| change.starts_with(begin)), "{begin} is not among {made:#?}");
+    }
 
     let outcome = bench.uninstall();
     outcome.succeeds();
@@ -196,18 +200,53 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
 
     // It cannot be told from an operator's, so the report tells of it and the operator decides.
     bench.all("iptables -w -D FORWARD -j ACCEPT");
-    assert_eq!(bench.state(), before);
-    assert_eq!(bench.files().changes_since(&files), Vec::<String>::new());
+    assert_eq!(bench.changes_since(&before), Vec::<String>::new());
     assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
+}
 
-    // Again and again, in the other roles too.
-    for role in ["master", "slave_public"] {
-        bench.install_as(role);
+/// Which build a round installs, and for how long: the tiny one for a moment, or the one whose stand-ins work until they took over `resolv.conf`.
+fn build_of(round: usize) -> &'static str {
+    if [5, 10, 15].contains(&round) { "fixture" } else { "tiny" }
+}
+
+#[test]
+fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::with_operator("rounds");
+    let server = bench.server.url();
+    for (name, build) in [("tiny", Build::tiny()), ("fixture", Build::fixture())] {
+        let url = format!("{server}/{name}");
+        build.with_bootstrap_url(&url).pack(&bench.directory.path().join(name));
+    }
+    let before = Whole::of(&bench.node);
+    for (round, role) in (0..20).zip(["master", "slave", "slave_public"].into_iter().cycle()) {
+        let install = ["dcos-node", "install", role, "--json", "--bootstrap-url", &format!("{server}/{}", build_of(round))];
+        bench.node.run(&[&install, node::LACKS].concat()).succeeds();
         bench.all(DCOS);
-        assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new());
-        bench.all("iptables -w -D FORWARD -j ACCEPT");
-        assert_eq!(bench.state(), before);
-        assert_eq!(bench.files().changes_since(&files), Vec::<String>::new());
+        bench.all(DATA);
+        if build_of(round) == "fixture" {
+            bench.node.shell("for i in $(seq 600); do grep -q gen_resolvconf /etc/resolv.conf && exit; sleep 0.1; done; exit 1").succeeds();
+        }
+        if round % 4 == 3 {
+            // Data outlives the uninstall, and can be purged long after it.
+            let outcome = bench.node.run(&["dcos-node", "uninstall", "--json"]);
+            assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new(), "round {round}");
+            bench.all("iptables -w -D FORWARD -j ACCEPT");
+            let kept: Vec<String> = outcome.json()["kept"].as_array().expect("a list").iter().map(|data| text(data, "path")).collect();
+            let is_kept = |change: &String| kept.iter().any(|path| change.contains(&format!(" {path}")));
+            let changes: Vec<String> = bench.changes_since(&before).into_iter().filter(|change| !is_kept(change)).collect();
+            assert_eq!(changes, Vec::<String>::new(), "round {round}, {role}, with its data kept");
+            assert!(bench.node.has("/var/lib/dcos/exhibitor/log") && bench.node.has("/var/lib/mesos/slave/meta/state"), "{kept:?}");
+            bench.uninstall().succeeds();
+        } else {
+            assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new(), "round {round}");
+            bench.all("iptables -w -D FORWARD -j ACCEPT");
+        }
+        let after = Whole::of(&bench.node);
+        assert_eq!(after.changes_since(&before), Vec::<String>::new(), "round {round}, {role}");
+        assert_eq!(after.growth_since(&before), Vec::<String>::new(), "round {round}, {role}");
     }
 }
 
@@ -217,7 +256,7 @@ fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_sin
         return;
     }
     let bench = Bench::with_operator("netkill");
-    let before = bench.state();
+    let before = Whole::of(&bench.node);
     bench.install();
     bench.all(DCOS);
     let faults = [
@@ -240,7 +279,7 @@ fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_sin
     outcome.succeeds();
     has(&things(&outcome, "removed"), "interface the interface vtep2048");
     bench.all("iptables -w -D FORWARD -j ACCEPT");
-    assert_eq!(bench.state(), before);
+    assert_eq!(bench.state_since(&before), Vec::<String>::new());
 }
 
 #[test]
@@ -249,7 +288,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
         return;
     }
     let bench = Bench::with_operator("residue");
-    let before = bench.state();
+    let before = Whole::of(&bench.node);
     bench.install();
     // Something that DC/OS' uninstall does not know of makes the interface again and again.
     bench.node.write_script("/opt/again", "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n");
@@ -267,7 +306,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     outcome.succeeds();
     has(&things(&outcome, "removed"), "interface the interface spartan");
     assert!(!bench.node.has("/var/lib/dcos-node"));
-    assert_eq!(bench.state(), before);
+    assert_eq!(bench.state_since(&before), Vec::<String>::new());
 
     // A receipt of a dcos-node that took no snapshots: names tell what is DC/OS', and what a setting was is not guessed.
     bench.install();

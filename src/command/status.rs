@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::drift::{self, Drift};
 use super::{Failure, World, preflight, wait};
-use crate::dcos::data;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -15,6 +14,7 @@ use crate::dcos::level::Level;
 use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::data;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
@@ -222,10 +222,11 @@ fn swap(root: &Root, live: bool) -> Option<Swap> {
     }
 }
 
-/// What only DC/OS has by these names, and is not empty.
+/// Places that are not empty and that a purge would remove.
 fn kept_data(world: &World) -> Vec<PathBuf> {
     let is_filled = |path: &str| matches!(files::names(&world.root.at(path)), Ok(Some(names)) if !names.is_empty());
-    data::whole().filter(|place| !place.shared_name && is_filled(place.path)).map(|place| place.path.into()).collect()
+    let purged = data::judge(&world.root, None, false).into_iter().map(|judged| judged.place.path);
+    purged.filter(|path| is_filled(path)).map(PathBuf::from).collect()
 }
 
 /// Of a node that was waited for, what was found then.

@@ -19,6 +19,7 @@ mod network;
 mod outcome;
 mod place;
 mod server;
+mod state;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -36,6 +37,7 @@ pub use outcome::{Outcome, Running};
 use place::{Place, Turn};
 pub use place::{cache, clear_leftovers};
 pub use server::Server;
+pub use state::State;
 
 /// How long a command may take when the test does not say otherwise.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -355,11 +357,18 @@ impl Node {
         self.inside(directory).join(name).symlink_metadata().is_ok()
     }
 
+    /// Its units and processes, its network, settings and mounts as they are now.
+    #[track_caller]
+    pub fn state(&self) -> State {
+        State::of(self)
+    }
+
     /// Copies a file or a tree of this machine into the node, with owners, modes, links and times.
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str) {
         let to = self.made(to);
-        outcome::must(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
+        // Without holes: to run a program fills those that it has, and the node would have less room than before.
+        outcome::must(Command::new("cp").args(["-a", "-T", "--sparse=never"]).arg(from).arg(to));
     }
 
     /// What the node wrote on its console since it was first switched on.

@@ -14,6 +14,7 @@ mod golden;
 mod pattern;
 mod snapshot;
 mod units;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use golden::{Golden, Recorded};
 pub use snapshot::{Entry, Snapshot};
 pub use units::{Seen, Units};
+pub use whole::Whole;
 
 /// In which way something differs from the golden record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

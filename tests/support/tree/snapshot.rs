@@ -10,11 +10,29 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::pattern;
+
 /// What is known of one path, account or unit, by field.
 pub type Entry = BTreeMap<String, Value>;
 
 /// Where an install leaves traces.
 const AREAS: [&str; 5] = ["/etc", "/opt", "/run/dcos", "/usr", "/var/lib"];
+
+/// What is no file of a running node, or what it goes on writing by itself, whether or not DC/OS comes and goes. Each with what writes it.
+const OF_THE_NODE: &[(&str, &str)] = &[
+    ("/proc", "the kernel"),
+    ("/sys", "the kernel"),
+    ("/dev", "the kernel"),
+    ("/run/log/journal", "journald"),
+    ("/run/systemd/journal/streams", "journald, for each unit that runs"),
+    ("/run/systemd/transient", "systemd, for units without a file (systemd-run)"),
+    ("/run/systemd/units", "systemd: which run of a unit its journal entries are of"),
+    ("/run/utmp", "systemd, at each boot"),
+    ("/tmp/systemd-private-*", "systemd, for units with a /tmp of their own"),
+    ("/var/log/journal", "journald"),
+    ("/var/log/wtmp", "systemd, at each boot"),
+    ("/var/tmp/systemd-private-*", "systemd, for units with a /tmp of their own"),
+];
 
 /// All paths below the areas at one moment.
 pub struct Snapshot {
@@ -35,9 +53,15 @@ impl Snapshot {
         Snapshot::of_areas(root, &AREAS)
     }
 
+    /// All that stands below the root of a running node now, but what the node itself writes.
+    pub fn of_running(root: &Path) -> Snapshot {
+        let own: Vec<&str> = OF_THE_NODE.iter().map(|(path, _)| *path).collect();
+        Snapshot::walk(root, &[""], &own)
+    }
+
     /// The same without one file, which need not be read then.
     pub fn of_all_but(root: &Path, left_out: &str) -> Snapshot {
-        Snapshot::walk(root, &AREAS, left_out)
+        Snapshot::walk(root, &AREAS, &[left_out])
     }
 
     /// What is there, gone or different since an earlier snapshot, one line each.
@@ -50,16 +74,16 @@ impl Snapshot {
 
     /// What stands below these directories of `root` now.
     pub fn of_areas(root: &Path, areas: &[impl AsRef<str>]) -> Snapshot {
-        Snapshot::walk(root, areas, "")
+        Snapshot::walk(root, areas, &[])
     }
 
-    fn walk(root: &Path, areas: &[impl AsRef<str>], left_out: &str) -> Snapshot {
+    fn walk(root: &Path, areas: &[impl AsRef<str>], left_out: &[&str]) -> Snapshot {
         let owners = [numbers(root, "/etc/passwd"), numbers(root, "/etc/group")];
         let mut paths = BTreeMap::new();
         let mut twins: HashMap<(u64, u64), Vec<String>> = HashMap::new();
         let mut todo: Vec<String> = areas.iter().map(|area| area.as_ref().to_owned()).collect();
         while let Some(name) = todo.pop() {
-            if name == left_out {
+            if left_out.iter().any(|pattern| pattern::matches(pattern, &name)) {
                 continue;
             }
             // On a running node files come and go while we look; what is gone is not there.

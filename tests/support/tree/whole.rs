@@ -1,0 +1,48 @@
+//! All of a running node that an uninstall has to give back: every file, the state beyond files, and the room on its disk.
+
+use super::super::node::{Node, State};
+use super::snapshot::Snapshot;
+
+/// What is there after an uninstall and was not before, and why. Nothing else is.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    (
+        "/run/dcos-node.lock",
+        "the lock of the next dcos-node: to remove it would let two run at once, each with a file of its own; no boot finds it",
+    ),
+    ("/run/docker", "docker's, which makes it where it runs; on an agent without docker dcos-rexray.service does"),
+    ("/run/docker/plugins", "the same"),
+];
+
+/// A node at one moment.
+pub struct Whole {
+    /// Every file, but what a running node goes on writing by itself.
+    pub files: Snapshot,
+    /// Units, processes, accounts, network, settings, mounts.
+    pub state: State,
+    /// Blocks and inodes of the file system at `/` that are in use.
+    used: [u64; 2],
+}
+
+impl Whole {
+    /// As it is now.
+    #[track_caller]
+    pub fn of(node: &Node) -> Whole {
+        let room = rustix::fs::statvfs(&node.root().join("")).expect("ask the file system of the node");
+        let used = [room.f_blocks - room.f_bfree, room.f_files - room.f_ffree];
+        Whole { files: Snapshot::of_running(&node.root()), state: node.state(), used }
+    }
+
+    /// What differs from an earlier moment and is not meant, one line each.
+    pub fn changes_since(&self, before: &Whole) -> Vec<String> {
+        let files = self.files.changes_since(&before.files).into_iter();
+        let files = files.filter(|change| !EXCEPTIONS.iter().any(|(path, _)| *change == format!("new {path}")));
+        files.chain(self.state.changes_since(&before.state)).collect()
+    }
+
+    /// What more of the disk is in use than at an earlier moment. A node whose journal is on its disk uses more whatever happens.
+    pub fn growth_since(&self, before: &Whole) -> Vec<String> {
+        let both = self.used.into_iter().zip(before.used);
+        let grown = ["blocks", "inodes"].into_iter().zip(both).filter(|(_, (now, was))| now > was);
+        grown.map(|(what, (now, was))| format!("{what}: {now} in use, {was} before")).collect()
+    }
+}
