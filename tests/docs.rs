@@ -29,7 +29,8 @@ fn document(name: &str) -> PathBuf {
 fn checks() -> String {
     let mut text = "# The checks\n\n\
         What `dcos-node preflight` and `dcos-node install` check. Generated from the table in `src/preflight/`: change it there, then run\n\
-        `DCOS_NODE_BLESS=1 cargo test --test docs`. `dcos-node explain CHECK` tells why a check matters and what to do.\n\n\
+        `DCOS_NODE_BLESS=1 cargo test --test docs`. Below the table each check has a paragraph: why it matters, and what to do. `dcos-node explain CHECK` prints\n\
+        the same on a node.\n\n\
         *If not*: `fail` stops an install, `warn` does not. A check that could not look is unknown, which stops an install if the check\n\
         cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for it.\n\n\
         | check | if not | skippable | expected | source |\n|---|---|---|---|---|\n"
@@ -44,6 +45,20 @@ fn checks() -> String {
             check.source.to_owned(),
         ];
         text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    text.push_str("\n## Each check\n");
+    for rule in preflight::table() {
+        let check = rule.explained(None);
+        text.push_str(&format!("\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n", check.id, check.expected, check.why));
+        if !check.cure.is_empty() {
+            text.push_str(&format!("\n**Cure:** {}.\n", check.cure));
+        }
+        if !check.exceptions.is_empty() {
+            text.push_str(&format!("\n**Exceptions:** {}.\n", check.exceptions.join("; ")));
+        }
+        if check.skippable {
+            text.push_str(&format!("\n**To skip it:** `--skip {}='your reason'`\n", check.id));
+        }
     }
     text
 }
@@ -103,6 +118,19 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
         assert_eq!(json!(exit), exit.word());
         assert!(readme.contains(&format!("\n| {} | ", exit.code())), "README.md does not have exit code {}", exit.code());
     }
+}
+
+#[test]
+fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle() {
+    let text = std::fs::read_to_string(document("recovery.md")).expect("docs/recovery.md");
+    for exit in Exit::ALL.iter().filter(|exit| **exit != Exit::Done) {
+        let section = text.split(&format!("\n### Exit {}: ", exit.code())).nth(1).and_then(|rest| rest.split("\n#").next());
+        let section = section.unwrap_or_else(|| panic!("docs/recovery.md has no section for exit code {}", exit.code()));
+        for part in ["**You see**", "**Look", "**Cure:**"] {
+            assert!(section.contains(part), "exit code {}: no {part}", exit.code());
+        }
+    }
+    assert!(text.trim_end().ends_with("```\nsudo dcos-node bundle\n```"));
 }
 
 #[test]

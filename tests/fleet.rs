@@ -238,7 +238,8 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
 
     let (installed, running) = (fleet.stand(), fleet.processes());
     assert!(running.values().all(|processes| processes.len() > 3), "{running:#?}");
-    for more in [&["--check"][..], &[]] {
+    // The second time the agents come one after another.
+    for more in [&["--check"][..], &["-e", "dcos_node_serial=1", "-e", "dcos_node_max_fail_percentage=10"]] {
         let recap = fleet.plays("install.yml", more);
         assert!(recap.values().all(|host| host.changed == 0), "{more:?}: {recap:?}");
     }
@@ -268,16 +269,28 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     let recap = fleet.plays("uninstall.yml", &[&["--check"][..], &purge].concat());
     assert!(recap.values().all(|host| host.changed >= 1), "{recap:?}");
     same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
-    // The program in place does it: another build is published meanwhile, and then the bootstrap server is away.
+    // An agent that cannot go holds up the masters.
+    let (agent, public) = (NODES[3].0, NODES[4].0);
+    let mount = "mkdir /var/lib/mesos/ours && mount -t tmpfs tmpfs /var/lib/mesos/ours";
+    fleet.nodes[agent].shell(mount).succeeds();
+    let (recap, held) = fleet.play("uninstall.yml", &purge);
+    held.exits_with(2).stdout_has("a file system is mounted at /var/lib/mesos/ours").stdout_has("umount");
+    let untouched = Recap { changed: 0, failed: 0 };
+    assert!(MASTERS.iter().all(|address| recap.get(*address).is_none_or(|host| *host == untouched)), "{recap:?}");
+    assert!(MASTERS.iter().all(|address| fleet.nodes[*address].has("/opt/mesosphere/bin")) && recap[agent].failed == 1, "{recap:?}");
+    fleet.nodes[agent].shell("umount /var/lib/mesos/ours && rmdir /var/lib/mesos/ours").succeeds();
+
+    // The program in place does it, whatever is published now. The other agent is gone already, but for the program.
     let another = ["-e", "dcos_node_sha256=0000"];
     let recap = fleet.plays("uninstall.yml", &[&purge[..], &another, &["-e", "dcos_node_drain=1m"]].concat());
-    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+    assert!(recap.iter().all(|(address, host)| host.changed == if address == public { 1 } else { 2 }), "{recap:?}");
     same(&fleet.stand(), &fresh, &COPIES);
     for (address, node) in &fleet.nodes {
         for path in ["/opt/mesosphere", "/etc/mesosphere", "/var/lib/dcos", "/var/lib/mesos", "/var/lib/dcos-node", "/opt/dcos-node"] {
             assert!(!node.has(path), "{address}: {path}");
         }
     }
+    // Nothing is left to do, and the bootstrap server is not missed.
     fleet.server.stop();
     let recap = fleet.plays("uninstall.yml", &purge);
     assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
