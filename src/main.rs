@@ -73,8 +73,11 @@ fn main() -> ExitCode {
             follower.finish();
             conclude(&invocation, ended)
         }
-        (Err(error), _) => conclude(&invocation, Err(Failure::new(Exit::Usage, error).cured_by("--events takes a file, fd:N or -"))),
-        (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error))),
+        (Err(error), _) => conclude(
+            &invocation,
+            Err(Failure::new(Exit::Usage, error).leaving("nothing was changed").cured_by("--events takes a file, fd:N or -")),
+        ),
+        (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error).leaving("nothing was changed"))),
     };
     if let (Some(notify), Exit::Done) = (&notify, exit) {
         notify.ready();
@@ -268,7 +271,7 @@ fn end(invocation: &Invocation, ended: &Result<Value, Failure>, began: Instant) 
             code: failure.exit.code(),
             error: Some(format!("{:#}", failure.error)),
             state: failure.state.clone(),
-            cure: failure.cure.clone(),
+            cure: Some(failure.cure.clone()),
             help,
             seconds,
         },

@@ -13,10 +13,11 @@ use support::tree::Snapshot;
 use tempfile::TempDir;
 
 /// What the node itself goes on writing, what account programs write beside the accounts, and data, which is kept.
-const UNCOMPARED: [&str; 10] = [
+const UNCOMPARED: [&str; 11] = [
     "/var/lib/systemd",
     "/var/lib/private",
     "/var/lib/dcos",
+    "/var/lib/mesos",
     "/etc/passwd-",
     "/etc/group-",
     "/etc/shadow",

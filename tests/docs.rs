@@ -96,7 +96,7 @@ fn exit_codes() -> String {
         | `exit` | string | the word of the exit code |\n\
         | `code` | number | the exit code |\n\
         | `state` | string or null | how the node stands now |\n\
-        | `cure` | string or null | what to do |\n\
+        | `cure` | string | what to do |\n\
         | `help` | string or null | the command that collects what support needs ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, another dcos-node at work, no DC/OS here, the bootstrap server |\n\
         | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
         | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",

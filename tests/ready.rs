@@ -56,6 +56,9 @@ fn a_master_is_waited_for_and_the_first_broken_link_is_named() {
     assert!(outcome["ready"]["urls"][0].as_str().is_some_and(|url| url.starts_with("http://")), "{outcome:#}");
     assert_eq!(node.run(&["dcos-node", "status", "--json"]).succeeds().json()["readiness"]["level"], "cluster-ready");
 
+    let waited = node.run(&["dcos-node", "status", "--wait=cluster-ready"]);
+    waited.succeeds().stdout_has("level:          cluster-ready\nat:             http://").stdout_has("/exhibitor/\n");
+
     // A master alone is missed by its agents only.
     assert_eq!(leaving(&node, &["--json"]).succeeds().json()["cluster"]["masters"][0]["serving"], "serving");
     let register = "exec 3<>/dev/tcp/127.0.0.1/5050; printf 'GET /fixture/register?address=10.77.0.9 HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";

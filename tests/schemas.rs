@@ -17,6 +17,7 @@ use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
 use dcos_node::observe::node::{Foreign, State};
 use dcos_node::observe::readiness::{Link, Obstacle, Readiness};
+use dcos_node::observe::records::Damaged;
 use dcos_node::observe::services::{Condition, UnitReport};
 use dcos_node::preflight::report::{Protection, Sealed, Verdict};
 use serde_json::{Value, json};
@@ -123,6 +124,7 @@ fn full_status() -> status::Outcome {
         adopted: false,
         activated_since: Vec::new(),
         swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
+        damaged: vec![Damaged { path: "/".into(), why: String::new() }],
         partial: false,
     }
 }

@@ -10,6 +10,8 @@
 #[allow(dead_code, reason = "two states of the classic installer are enough here")]
 #[path = "support/classic.rs"]
 mod classic;
+#[path = "status_text/running.rs"]
+mod running;
 mod support;
 
 use std::fs;
@@ -35,14 +37,13 @@ use support::image::{Image, Serve};
 /// Nobody, on every system.
 const NOBODY: u32 = 65534;
 
-/// What is another at every run or on every machine, in words; of the level only how far it is, and no skipped check, since those are judged anew.
+/// What is another at every run or on every machine, in words.
 fn steady(text: &str, serve: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("skipped:")).map(|line| {
+    let lines = text.lines().map(|line| {
         let line = line.replace(serve, "BUILD");
-        let line = line.split(" yet: ").next().unwrap_or_default().to_owned();
-        let words = line.split_inclusive([' ', ',', '/', '_']).map(|word| {
-            let bare = word.trim_end_matches([' ', ',', '/', '_', ';']);
-            let is_id = bare.len() == 40 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let words = line.split_inclusive([' ', ',', '/', '_', '(']).map(|word| {
+            let bare = word.trim_end_matches([' ', ',', '/', '_', ';', ')']);
+            let is_id = [40, 64].contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
             let is_moment = bare.len() == 20 && bare.ends_with('Z') && bare.starts_with("20");
             if is_id {
                 word.replace(bare, "ID")
@@ -55,6 +56,13 @@ fn steady(text: &str, serve: &str) -> String {
         words.collect::<String>() + "\n"
     });
     lines.collect()
+}
+
+/// The same; of the level only how far it is, and no skipped check: both are judged by what the machine of the tests has.
+fn of_any_machine(text: &str, serve: &str) -> String {
+    let lines = steady(text, serve);
+    let lines = lines.lines().filter(|line| !line.starts_with("skipped:")).map(|line| line.split(" yet: ").next().unwrap_or_default());
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Compares with the text that is recorded.
@@ -70,7 +78,7 @@ fn says(state: &str, text: &str) {
 
 #[track_caller]
 fn of_image(state: &str, image: &Image, serve: &Serve) {
-    says(state, &steady(&image.run(&["status"]).out, serve.url()));
+    says(state, &of_any_machine(&image.run(&["status"]).out, serve.url()));
 }
 
 /// A fresh image in which the fixture build can be installed.
@@ -78,6 +86,21 @@ fn image() -> Image {
     let image = Image::new();
     fs::write(image.at("etc/group"), "root:x:0:\nsystemd-journal:x:101:\ndocker:x:102:\n").expect("write");
     image
+}
+
+/// What a command on this image works with.
+fn world(image: &Image, systemd: Option<Result<Arc<dyn Systemd>, String>>) -> World {
+    World {
+        root: Root::new(image.path()),
+        systemd,
+        patience: Duration::from_secs(1),
+        clock: Arc::new(KernelClock),
+        events: Events::to(std::sync::mpsc::channel().0),
+        stop: Stop::default(),
+        command_line: "a test".to_owned(),
+        ca_file: None,
+        stamp: None,
+    }
 }
 
 #[test]
@@ -137,7 +160,7 @@ fn an_image_that_was_filled_without_privileges_has_its_words() {
         command.args(arguments).arg("--root").arg(directory.path()).uid(NOBODY).gid(NOBODY).output().expect("run dcos-node")
     };
     assert!(run(&["install", "master", "--bootstrap-url", serve.url()]).status.success());
-    says("prepared", &steady(&String::from_utf8_lossy(&run(&["status"]).stdout), serve.url()));
+    says("prepared", &of_any_machine(&String::from_utf8_lossy(&run(&["status"]).stdout), serve.url()));
 }
 
 #[test]
@@ -145,10 +168,96 @@ fn a_node_of_the_classic_installer_has_its_words_whole_and_half() {
     let status = |image: &classic::Image| {
         let output =
             Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["status", "--root"]).arg(image.root()).output().expect("run dcos-node");
-        steady(&String::from_utf8_lossy(&output.stdout), "/nowhere")
+        of_any_machine(&String::from_utf8_lossy(&output.stdout), "/nowhere")
     };
-    says("classic", &status(&classic::Image::golden("master", "master")));
+    let image = classic::Image::golden("master", "master");
+    says("classic", &status(&image));
+    if support::is_root() {
+        let adopt = Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["adopt", "--root"]).arg(image.root()).status();
+        assert!(adopt.expect("run dcos-node").success());
+        says("adopted", &status(&image));
+    }
+    let image = classic::Image::golden("master", "master");
+    image.with_new_names();
+    image.write("/opt/mesosphere/install_progress", r#"{"stage": "archive", "extension": ".new"}"#);
+    image.set_aside(&["bin", "lib"]);
+    says("classic-half-swapped", &status(&image));
     says("classic-half", &status(&classic::Image::node_files_only("master").with_bootstrap()));
+}
+
+/// What pkgpanda did behind us, or did not come to the end of.
+#[test]
+fn what_pkgpanda_did_has_its_words() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, serve) = (image(), Serve::of(&Build::fixture()));
+    image.install(serve.url(), &["-d"]).ends(0, &[]);
+    let (java, link) = (image.at("opt/mesosphere/packages").join(serve.packed.id("java")), image.at("opt/mesosphere/active/java"));
+    fs::rename(java, image.at("opt/mesosphere/packages/java--other")).expect("rename");
+    let was = fs::read_link(&link).expect("a link");
+    let activate = |target: &Path| fs::remove_file(&link).and_then(|()| std::os::unix::fs::symlink(target, &link)).expect("link");
+    activate("/opt/mesosphere/packages/java--other".as_ref());
+    let status = steady(&image.run(&["status"]).out, serve.url());
+    says("activated-since", &status.lines().filter(|line| !line.starts_with("drift:")).map(|line| format!("{line}\n")).collect::<String>());
+    activate(&was);
+    fs::rename(image.at("opt/mesosphere/packages/java--other"), image.at("opt/mesosphere/packages").join(serve.packed.id("java")))
+        .expect("rename");
+
+    fs::write(image.at("opt/mesosphere/install_progress"), r#"{"stage": "archive", "extension": ".new"}"#).expect("write");
+    of_image("half-swapped", &image, &serve);
+    fs::remove_dir_all(image.at("opt/mesosphere/lib")).expect("remove");
+    of_image("half-swapped-for-ever", &image, &serve);
+}
+
+/// Another build on the server, the same, and none.
+#[test]
+fn what_the_server_has_has_its_words() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, serve) = (image(), Serve::of(&Build::fixture()));
+    image.install(serve.url(), &["-d"]).ends(0, &[]);
+    let online = |state: &str| says(state, &of_any_machine(&image.run(&["status", "--online"]).out, serve.url()));
+    online("online-same");
+    Build::fixture().with_config("dns_search", "other.example").pack(serve.path());
+    online("online-other-configuration");
+    Build::fixture().with_file("java", "share/notes", 0o644, "another release").pack(serve.path());
+    online("online-other-release");
+    fs::remove_dir_all(serve.path()).expect("remove");
+    online("online-silent");
+}
+
+#[test]
+fn records_that_cannot_be_read_or_are_garbage_have_their_words() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, serve) = (image(), Serve::of(&Build::fixture()));
+    image.install(serve.url(), &["-d"]).ends(0, &[]);
+    fs::set_permissions(image.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open it");
+    let nobody =
+        Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["status", "--root"]).arg(image.path()).uid(NOBODY).gid(NOBODY).output();
+    says("unprivileged", &of_any_machine(&String::from_utf8_lossy(&nobody.expect("run dcos-node").stdout), serve.url()));
+    fs::write(image.at("var/lib/dcos-node/journal"), "garbage\n").expect("write");
+    of_image("journal-damaged", &image, &serve);
+    fs::write(image.at("var/lib/dcos-node/receipt.json"), "{}\n").expect("write");
+    of_image("both-records-damaged", &image, &serve);
+}
+
+#[test]
+fn a_published_build_has_its_digest() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, serve) = (image(), Serve::of(&Build::tiny()));
+    let publish = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
+        .args(["publish", "--bootstrap-url", "http://bootstrap.example"])
+        .arg(serve.path())
+        .output();
+    assert!(publish.expect("run dcos-node").status.success());
+    image.install(serve.url(), &["-d"]).ends(0, &[]);
+    of_image("installed-published", &image, &serve);
 }
 
 #[tokio::test]
@@ -162,17 +271,7 @@ async fn a_node_whose_unit_failed_has_its_words() {
     fake.behave("dcos-tiny.service", Behaviour::Fails);
     fake.reload().await.expect("reload");
     fake.start("dcos.target").await.expect("start");
-    let world = World {
-        root: Root::new(image.path()),
-        systemd: Some(Ok(Arc::new(fake))),
-        patience: Duration::from_secs(1),
-        clock: Arc::new(KernelClock),
-        events: Events::to(std::sync::mpsc::channel().0),
-        stop: Stop::default(),
-        command_line: "a test".to_owned(),
-        ca_file: None,
-        stamp: None,
-    };
+    let world = world(&image, Some(Ok(Arc::new(fake))));
     let outcome = status::run(status::Request::default(), &world).await.expect("status");
-    says("degraded", &steady(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));
+    says("degraded", &of_any_machine(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));
 }

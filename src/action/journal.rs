@@ -9,6 +9,7 @@ use super::place;
 use crate::dcos::journal::{Outcome, Record, SCHEMA, Story};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
+use crate::dcos::snapshot::Snapshot;
 use crate::system::append::Growing;
 use crate::system::files;
 use crate::system::root::Root;
@@ -64,6 +65,23 @@ impl Journal {
         }
         let made = is_new.then(|| made.to_vec());
         Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story, made }))))
+    }
+
+    /// Puts a new journal in the place of one that cannot be followed, with everything there is to undo. The old one is kept beside it for whoever wants
+    /// to know what was in it; it goes with all else of ours.
+    ///
+    /// # Errors
+    /// The disk refuses: the old one stands then.
+    pub fn set_aside(root: &Root, inventory: &[Object], snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
+        let path = root.at(layout::JOURNAL);
+        let damaged = files::read(&path, 1 << 30)?.unwrap_or_default();
+        files::place(&root.at(layout::DAMAGED_JOURNAL), &damaged, 0o600, None)?;
+        let mut text = line(&opened())?;
+        text.push_str(&line(&Record::Begin { key: "inventory".into(), objects: inventory.to_vec() })?);
+        if let Some(snapshot) = snapshot {
+            text.push_str(&line(&Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?);
+        }
+        Ok(files::place(&path, text.as_bytes(), 0o600, None)?)
     }
 
     /// Nothing has been done: removes a journal that was not there before, so that no trace is left.

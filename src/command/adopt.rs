@@ -153,7 +153,7 @@ fn refused(problems: &[String]) -> Failure {
 }
 
 fn unchanged(error: anyhow::Error) -> Failure {
-    Failure::from(error).leaving("DC/OS was not touched")
+    Failure::from(error).leaving("DC/OS was not touched").cured_by("see to what is named, then adopt again; dcos-node uninstall works too")
 }
 
 fn outcome(changed: bool, receipt: &Receipt) -> Outcome {

@@ -67,12 +67,12 @@ const PATIENCE_FOR_PACKAGES: Duration = Duration::from_secs(300);
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     refuse_to_replace(&request.file)?;
-    let redactor = Redactor::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let redactor = Redactor::new().map_err(|error| Failure::new(Exit::Failed, error).leaving("no bundle was written"))?;
     let mut parts = Parts::new(&redactor);
     let made = SystemTime::now();
     records(&mut parts, world);
     machine::collect(&mut parts, world).await;
-    match world.node().await {
+    match world.node_as_it_stands().await {
         Ok(node) => of_node(&mut parts, node, world).await,
         Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
     }

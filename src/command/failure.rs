@@ -14,8 +14,8 @@ pub struct Failure {
     pub error: anyhow::Error,
     /// How the node stands now.
     pub state: Option<String>,
-    /// The command or deed that cures it.
-    pub cure: Option<String>,
+    /// The command or deed that cures it: every failure has one.
+    pub cure: String,
     /// The last journal lines of the unit at fault.
     pub log: Vec<String>,
     /// The report, if checks stopped the command.
@@ -23,9 +23,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with this exit code.
+    /// A failure with this exit code, and its usual cure.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into(), state: None, cure: None, log: Vec::new(), report: None }
+        Failure { exit, error: error.into(), state: None, cure: exit.usual_cure().to_owned(), log: Vec::new(), report: None }
     }
 
     /// How the node stands now.
@@ -40,7 +40,7 @@ impl Failure {
 
     /// The command or deed that cures it.
     pub fn cured_by(self, cure: impl Into<String>) -> Failure {
-        Failure { cure: Some(cure.into()), ..self }
+        Failure { cure: cure.into(), ..self }
     }
 }
 
@@ -65,7 +65,7 @@ pub struct FailureReport<'a> {
     /// How the node stands now.
     pub state: Option<&'a str>,
     /// What to do.
-    pub cure: Option<&'a str>,
+    pub cure: &'a str,
     /// The command that collects what support needs; none where that could tell nothing.
     pub help: Option<&'a str>,
     /// The last journal lines of the unit at fault.
@@ -84,7 +84,7 @@ impl Failure {
             exit: self.exit,
             code: self.exit.code(),
             state: self.state.as_deref(),
-            cure: self.cure.as_deref(),
+            cure: &self.cure,
             help,
             log: &self.log,
             preflight: self.report.as_deref(),

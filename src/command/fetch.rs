@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::preflight::{self, protection};
-use super::{Failure, World, fetching};
+use super::{Failure, World, fetching, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Site};
@@ -90,7 +90,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Ok(Outcome { plan, ..outcome(&build, 0, 0) });
     }
     fetching::warn_of_digests(&build, world);
-    let journal = Journal::open(&world.root).map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
+    let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
     let fetched = carry_out(&build, &site, &journal).await;
     // What is whole is kept and known as ours, also after a failure.
     let objects = journal.story().objects;

@@ -85,7 +85,9 @@ pub(super) async fn lengths(site: &Site, build: &Build) -> Lengths {
 pub(super) fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
     match offered {
         Some((_, Ok(read))) => Ok(read),
-        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error)
+            .leaving("nothing was changed")
+            .cured_by("dcos-node preflight tells more of the bootstrap server; then run the same command again")),
         None => Err(no_url()),
     }
 }

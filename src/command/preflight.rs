@@ -105,7 +105,9 @@ pub(super) async fn check(
         time_sync::wait(limit, world).await?;
     }
     let script = match &request.ip_detect {
-        Some(path) => files::read(path, 1 << 20).map_err(|e| Failure::new(Exit::Usage, e))?,
+        Some(path) => files::read(path, 1 << 20).map_err(|e| {
+            Failure::new(Exit::Usage, e).leaving("nothing was changed").cured_by("--ip-detect takes a script that can be read")
+        })?,
         None => None,
     };
     let mut server = offered.as_ref().map(|(server, _)| server.clone());
@@ -160,5 +162,9 @@ pub(super) fn stopped_by(report: Report) -> Failure {
         None => anyhow::anyhow!(text),
     };
     let failure = Failure::new(Exit::Preflight, error).leaving("nothing was changed");
-    Failure { cure, report: Some(Box::new(report)), ..failure }
+    let failure = Failure { report: Some(Box::new(report)), ..failure };
+    match cure {
+        Some(cure) => failure.cured_by(cure),
+        None => failure,
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::world::sound;
 use super::{Failure, World, install, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::{self, Site};
@@ -58,7 +59,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Some(unfinished) => Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len()),
         None => None,
     };
-    let node = world.node().await?;
+    let node = match world.node_as_it_stands().await? {
+        // Its journal alone is enough to go on.
+        node if matches!(node.story.intent, Some(Intent::Uninstall { .. })) => node,
+        node => sound(node)?,
+    };
     match node.story.intent.clone() {
         None if uninstall::is_remnant(&node) => {
             uninstall::remove_remnant(&node, &world.site(None, &Fetching::default())?).await?;
@@ -71,7 +76,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         }
         Some(Intent::Install(intent)) => {
             let site = world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
-            let journal = Journal::open(&world.root)?;
+            let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
             go_on(*intent, &site, &journal, *request, world).await
         }
     }

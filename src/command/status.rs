@@ -17,6 +17,7 @@ use crate::dcos::settings::Version;
 use crate::observe::data;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
+use crate::observe::records::Damaged;
 use crate::observe::services::{self, Condition, UnitReport};
 use crate::observe::{classic, pkgpanda_swap};
 use crate::preflight::report::{Report, Verdict};
@@ -97,6 +98,9 @@ pub struct Outcome {
     /// A swap that pkgpanda left half done; none on most nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<Swap>,
+    /// Records of ours that are damaged: what stands was judged without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
 }
@@ -152,11 +156,11 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         Some(wish) => Some(wait::until(wish, world).await?),
         None => None,
     };
-    let node = world.node().await?;
+    let node = world.node_as_it_stands().await?;
     let (units, units_unknown) = units(&node, world).await;
     let origin = classic::origin(&world.root);
     let unfinished = match node.state() {
-        State::Foreign => classic::problems(&world.root, &node).map_err(Failure::from)?,
+        State::Foreign => classic::problems(&world.root, &node).map_err(|e| Failure::from(e).leaving("nothing was changed"))?,
         _ => Vec::new(),
     };
     let since = activated_since(&node);
@@ -202,6 +206,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
         activated_since: since,
         swap,
+        damaged: node.damaged.clone(),
         partial: node.unreadable,
     })
 }

@@ -103,7 +103,7 @@ pub(super) struct Ended {
 /// # Errors
 /// Our own records on the node cannot be read.
 pub async fn data(world: &World) -> Result<Vec<Data>, Failure> {
-    let node = world.node().await?;
+    let node = world.node_as_it_stands().await?;
     Ok(data::look(&world.root, &node, node.snapshot()))
 }
 
@@ -130,8 +130,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .cured_by("say --yes too, or run it on a terminal, where it asks"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
-    let node = world.node().await?;
+    let node = world.node_as_it_stands().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
+    for damaged in &node.damaged {
+        world.events.warn(format!("{} is damaged: this goes by what stands, and by what else is recorded", damaged.path.display()));
+    }
     let found = found(world, &node).await?;
     let data = data::judge(&world.root, node.snapshot(), data::dcos_was_here(&world.root, &node));
     let inventory = inventory(&node, &found, wish, &data);
@@ -161,6 +164,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview()).collect());
     }
     let site = world.site(None, &Fetching::default())?;
+    if node.damaged.iter().any(|damaged| damaged.path == Path::new(layout::JOURNAL)) {
+        Journal::set_aside(&world.root, &inventory, node.snapshot()).map_err(without_journal)?;
+    }
     let journal = Journal::open(&world.root).map_err(without_journal)?;
     // On a full disk too: what is removed makes room.
     let _ = journal.reserve();
@@ -177,7 +183,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .leaving("the uninstall is half done")
             .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
-    let after = world.node().await?;
+    let after = world.node_as_it_stands().await?;
     let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
     let kept = data::look(&world.root, &after, None);
     Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
@@ -352,23 +358,27 @@ fn failed(source: anyhow::Error) -> action::Error {
 /// that only knows the directories that were made for it.
 pub(super) fn is_remnant(node: &Node) -> bool {
     let is_of_journal = |object: &Object| matches!(object, Object::Directory { path } if Path::new(layout::OUR_STATE).starts_with(path));
-    node.story.intent.is_none() && node.receipt.is_none() && node.inventory().iter().all(is_of_journal) && !node.traces.is_empty()
+    let knows_nothing = node.story.intent.is_none() && node.receipt.is_none() && node.inventory().iter().all(is_of_journal);
+    // A node that only lost its receipt is none: what stands there may be all that it has of DC/OS.
+    knows_nothing && node.active.is_empty() && !node.committed && !node.traces.is_empty()
 }
 
 /// Removes our own last traces.
 pub(super) async fn remove_remnant(node: &Node, site: &Site) -> Result<(), Failure> {
-    let journal = Journal::open(&site.root)?;
+    let journal = Journal::open(&site.root).map_err(without_journal)?;
     let known = node.inventory().into_iter().chain(journal.story().objects);
     let directories: BTreeSet<PathBuf> =
         known.filter_map(|object| if let Object::Directory { path } = object { Some(path) } else { None }).collect();
     let rest = [vec![Action::RemoveOurselves { directories: directories.into_iter().collect() }]];
-    run_actions(&rest, site, &journal, 1).await.map_err(|e| Failure::new(Exit::Failed, e).cured_by("dcos-node uninstall goes on"))
+    run_actions(&rest, site, &journal, 1).await.map_err(|e| {
+        Failure::new(Exit::Failed, e).leaving("the last traces of dcos-node are half removed").cured_by("dcos-node uninstall goes on")
+    })
 }
 
 /// Finishes an uninstall that was interrupted.
 pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else { return Ok(()) };
-    let journal = Journal::open(&site.root).map_err(Failure::from)?;
+    let journal = Journal::open(&site.root).map_err(without_journal)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
     let found = Found { foreign: node.foreign.clone(), ..Found::default() };
     match carry_out(site, &journal, wish, &found).await {

@@ -55,7 +55,7 @@ pub struct Arrived {
 pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure> {
     let began = Instant::now();
     loop {
-        let node = world.node().await?;
+        let node = world.node_as_it_stands().await?;
         let seen = look(&node, world, wish.level).await?;
         let seconds = began.elapsed().as_secs();
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
@@ -96,6 +96,8 @@ pub(super) async fn look(node: &Node, world: &World, wanted: Level) -> Result<Se
 
 fn untold(why: String) -> Failure {
     Failure::new(Exit::Failed, anyhow::anyhow!("how far the node is cannot be told: {why}"))
+        .leaving("nothing was changed by the wait")
+        .cured_by("dcos-node status tells what is known; systemctl status, whether systemd answers")
 }
 
 /// As check-time judges it, which a build can switch off.

@@ -17,6 +17,7 @@ use crate::dcos::journal::Intent;
 use crate::dcos::stamp::Stamp;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
+use crate::observe::records::{self, Damaged};
 use crate::system::clock::Clock;
 use crate::system::http::{self, Client};
 use crate::system::lock::{self, Holder, Lock};
@@ -65,11 +66,21 @@ impl World {
         nix::unistd::geteuid().is_root()
     }
 
-    /// Looks at what of DC/OS stands on the node.
+    /// Looks at what of DC/OS stands on the node, and refuses to go on without records that are there and damaged.
     pub(super) async fn node(&self) -> Result<Node, Failure> {
+        sound(self.node_as_it_stands().await?)
+    }
+
+    /// The same, for who goes by what stands where records are damaged.
+    pub(super) async fn node_as_it_stands(&self) -> Result<Node, Failure> {
         let root = self.root.clone();
         let looked = tokio::task::spawn_blocking(move || Node::look(&root)).await;
-        looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(|e| Failure::from(e).leaving("nothing was changed"))
+        looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(|error| {
+            let cure = error
+                .downcast_ref::<records::Error>()
+                .map_or_else(|| "see that the file system can be read, then run the same command again".to_owned(), records::Error::cure);
+            Failure::from(error).leaving("nothing was changed").cured_by(cure)
+        })
     }
 
     /// Takes the lock, so that this is the only dcos-node that changes the node.
@@ -137,10 +148,12 @@ impl World {
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
         let options =
             http::Options { ca_file: self.ca_file.clone(), bytes_per_second: fetching.bytes_per_second, ..http::Options::default() };
-        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e))?;
+        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
         let parsed = |option: &str, place: &str| {
             Source::parse(place, &client).map_err(|e| {
-                Failure::new(Exit::Usage, e).cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
+                Failure::new(Exit::Usage, e)
+                    .leaving("nothing was changed")
+                    .cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
             })
         };
         let others: Vec<Source> = fetching.mirrors.iter().map(|place| parsed("--mirror", place)).collect::<Result<_, _>>()?;
@@ -150,7 +163,9 @@ impl World {
     /// Where actions work.
     pub(super) fn site(&self, source: Option<Mirrors>, fetching: &Fetching) -> Result<Site, Failure> {
         let systemd = self.systemd.clone().transpose().map_err(|why| {
-            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}")).leaving("nothing was changed")
+            Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}"))
+                .leaving("nothing was changed")
+                .cured_by("see that systemctl status answers, then run the same command again")
         })?;
         Ok(Site {
             root: self.root.clone(),
@@ -188,6 +203,17 @@ impl World {
             Err(error) => format!("cannot be used: {error:#}"),
         };
         Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display()))
+            .leaving("nothing was changed")
             .cured_by("name the root directory of an image by its absolute path"))
+    }
+}
+
+/// Refuses to go on without records that are there and damaged.
+pub(super) fn sound(node: Node) -> Result<Node, Failure> {
+    match node.damaged.first() {
+        None => Ok(node),
+        Some(Damaged { path, why }) => Err(Failure::new(Exit::Failed, anyhow::anyhow!("{} is damaged: {why}", path.display()))
+            .leaving("nothing was changed")
+            .cured_by("dcos-node uninstall makes the node clean without it; dcos-node status tells how the node stands")),
     }
 }

@@ -89,6 +89,22 @@ impl Exit {
         !matches!(self, Exit::Done | Exit::Usage | Exit::Warnings | Exit::Busy | Exit::NotInstalled)
     }
 
+    /// What to do where a failure says nothing better.
+    pub fn usual_cure(self) -> &'static str {
+        match self {
+            Exit::Done => "nothing is to be done",
+            Exit::Failed | Exit::Preflight | Exit::Warnings => "see to what is named, then run the same command again",
+            Exit::Usage => "dcos-node COMMAND --help tells what it takes",
+            Exit::Conflict => "move what is in the way, then run the same command again",
+            Exit::Integrity => "dcos-node publish --check DIR, on the bootstrap server, tells what is damaged there",
+            Exit::NotReady => "dcos-node status --wait waits again",
+            Exit::Busy => "wait until the other one has ended, then run the same command again",
+            Exit::Residue => "the same command tries again what is left",
+            Exit::Interrupted => "the same command goes on",
+            Exit::NotInstalled => "dcos-node install ROLE",
+        }
+    }
+
     /// What it tells an operator.
     pub fn explained(self) -> Explained {
         let (meaning, node, remedy) = match self {

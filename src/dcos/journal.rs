@@ -139,18 +139,24 @@ impl Story {
         let whole = text.iter().rposition(|b| *b == b'\n').and_then(|end| text.get(..end)).unwrap_or_default();
         let mut story = Story::default();
         for (index, line) in whole.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-            let record = serde_json::from_slice(line).map_err(|e| InvalidJournal { line: index + 1, reason: e.to_string() })?;
+            let invalid = |reason, is_newer| InvalidJournal { line: index + 1, reason, is_newer };
+            let record = serde_json::from_slice(line).map_err(|e| invalid(e.to_string(), false))?;
             if let Record::Opened { schema, .. } = record
                 && schema > SCHEMA
             {
-                return Err(InvalidJournal {
-                    line: index + 1,
-                    reason: format!("schema {schema} is newer than this dcos-node; use the one in /opt/dcos-node/bin"),
-                });
+                return Err(invalid(format!("schema {schema} is newer than this dcos-node"), true));
             }
             story.add(record);
         }
         Ok(story)
+    }
+
+    /// What a journal that cannot be followed still tells of the inventory and of the node before: every line of it that is a record counts. What was
+    /// asked is not known any more, and nothing counts as done.
+    pub fn salvage(text: &[u8]) -> Story {
+        let mut story = Story::default();
+        text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).for_each(|record| story.add(record));
+        Story { objects: story.objects, snapshot: story.snapshot, ..Story::default() }
     }
 
     /// Adds one record.
@@ -229,6 +235,8 @@ pub struct InvalidJournal {
     pub line: usize,
     /// What is wrong with it.
     pub reason: String,
+    /// Whether a newer dcos-node wrote it, who can follow it.
+    pub is_newer: bool,
 }
 
 #[cfg(test)]
@@ -250,7 +258,19 @@ mod tests {
             + &line(&Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         let torn = whole.clone() + &line(&Record::Done { key: "a".into() })[..9];
         assert_eq!(Story::read(torn.as_bytes()).unwrap(), Story::read(whole.as_bytes()).unwrap());
-        assert!(Story::read(b"garbage\n{}\n").is_err());
+        assert!(Story::read(b"garbage\n{}\n").is_err_and(|error| error.line == 1 && !error.is_newer));
+        let newer = Story::read(line(&Record::Opened { schema: SCHEMA + 1, dcos_node: "9".into() }).as_bytes());
+        assert!(newer.is_err_and(|error| error.is_newer));
+    }
+
+    #[test]
+    fn what_can_be_read_of_a_damaged_journal_is_its_inventory_and_no_wish() {
+        let asked = Record::Asked { at: String::new(), intent: Intent::Uninstall { purge_data: true, keep_packages: false } };
+        let begun = |path: &str| Record::Begin { key: "a".into(), objects: vec![Object::Directory { path: path.into() }] };
+        let text =
+            ["{\"record\":\"op\0\0\n".to_owned(), line(&asked), line(&begun("/a")), "garbage\n".to_owned(), line(&begun("/b"))].concat();
+        let story = Story { objects: ["/a", "/b"].map(|path| Object::Directory { path: path.into() }).into(), ..Story::default() };
+        assert_eq!(Story::salvage(text.as_bytes()), story);
     }
 
     #[test]

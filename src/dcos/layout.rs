@@ -51,6 +51,8 @@ pub const OUR_BINARY: &str = "/opt/dcos-node/bin/dcos-node";
 pub const OUR_STATE: &str = "/var/lib/dcos-node";
 /// What was begun and what is done.
 pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
+/// A journal that could not be followed, while an uninstall goes on without it.
+pub const DAMAGED_JOURNAL: &str = "/var/lib/dcos-node/journal.damaged";
 /// What this node owes to us.
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
 /// One file a package: what each file of it was when it was unpacked.

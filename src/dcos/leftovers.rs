@@ -127,7 +127,7 @@ pub fn inside(name: &str) -> Inside<'_> {
         Some(active) => Inside::Active(active),
         None if layout::ACTIVE_NAMES.into_iter().any(|active| name.strip_suffix(layout::OLD) == Some(active)) => Inside::Scratch,
         // The bootstrap archive of some builds links its units here, too.
-        None if layout::TARGET_WANTS_NAMES.contains(&name) || name.ends_with(".dcos-node.tmp") => Inside::Scratch,
+        None if layout::TARGET_WANTS_NAMES.contains(&name) || is_staging(name) => Inside::Scratch,
         None if LEFTOVERS.iter().any(|l| path == std::path::Path::new(l.path)) => Inside::Known,
         // A fresh file system that is mounted there has this.
         None if name == "lost+found" => Inside::Known,
@@ -138,6 +138,11 @@ pub fn inside(name: &str) -> Inside<'_> {
 /// Whether a name in the repository is a package of pkgpanda's, whole or not (`<id>_tmp`).
 pub fn is_package(name: &str) -> bool {
     name.parse::<super::id::PackageId>().is_ok()
+}
+
+/// Whether a name is that of a file of ours that was about to get another one (`system::files`).
+pub fn is_staging(name: &str) -> bool {
+    name.ends_with(".dcos-node.tmp")
 }
 
 /// Whether the name of a unit is one that only DC/OS gives.

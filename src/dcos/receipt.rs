@@ -387,21 +387,25 @@ impl Receipt {
     /// # Errors
     /// Text that is no receipt, or one of a newer dcos-node.
     pub fn parse(text: &[u8]) -> Result<Receipt, InvalidReceipt> {
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| InvalidReceipt(format!("is not JSON: {e}")))?;
+        let invalid = |what: String, is_newer| InvalidReceipt { what, is_newer };
+        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| invalid(format!("is not JSON: {e}"), false))?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(schema) if schema <= u64::from(SCHEMA) => serde_json::from_value(value).map_err(|e| InvalidReceipt(e.to_string())),
-            Some(schema) => Err(InvalidReceipt(format!(
-                "has schema {schema}; this dcos-node knows schemas up to {SCHEMA}, use the newer one in /opt/dcos-node/bin"
-            ))),
-            None => Err(InvalidReceipt("has no schema number".into())),
+            Some(schema) if schema <= u64::from(SCHEMA) => serde_json::from_value(value).map_err(|e| invalid(e.to_string(), false)),
+            Some(schema) => Err(invalid(format!("has schema {schema}; this dcos-node knows schemas up to {SCHEMA}"), true)),
+            None => Err(invalid("has no schema number".into(), false)),
         }
     }
 }
 
 /// Why a receipt cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the receipt {0}")]
-pub struct InvalidReceipt(String);
+#[error("the receipt {what}")]
+pub struct InvalidReceipt {
+    /// What is wrong with it.
+    what: String,
+    /// Whether a newer dcos-node wrote it, who can use it.
+    pub is_newer: bool,
+}
 
 #[cfg(test)]
 mod tests {
@@ -430,6 +434,8 @@ mod tests {
 
     #[test]
     fn a_receipt_of_a_newer_program_is_refused_by_name() {
-        assert!(Receipt::parse(br#"{"schema":99}"#).unwrap_err().to_string().contains("schema 99"));
+        let newer = Receipt::parse(br#"{"schema":99}"#).unwrap_err();
+        assert!(newer.is_newer && newer.to_string().contains("schema 99"));
+        assert!(Receipt::parse(b"{").is_err_and(|error| !error.is_newer));
     }
 }

@@ -10,7 +10,7 @@ use super::left_accounts;
 use super::left_units;
 use super::node::Node;
 use crate::dcos::leftovers::{self, Fate, Inside, LEFTOVERS, Leftover};
-use crate::dcos::receipt::{Before, Blob, Object};
+use crate::dcos::receipt::{self, Before, Blob, Object};
 use crate::dcos::{layout, resolv_conf, settings};
 use crate::system::files::{self, Standing};
 use crate::system::root::Root;
@@ -52,11 +52,28 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         resolvers(root, node, &mut found)?;
     }
     if !found.is_sure {
-        // Empty directories, and what others may have made, are no trace of DC/OS.
-        found.objects.clear();
+        // Empty directories, and what others may have made, are no trace of DC/OS; where a record of ours was lost, those that only DC/OS has are.
+        let tops = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::STATE];
+        let is_lost = |object: &Object| matches!(object, Object::Directory { path } if tops.iter().any(|top| path.starts_with(top)));
+        found.objects.retain(|object| !node.damaged.is_empty() && is_lost(object));
         found.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE) || foreign.path.starts_with(layout::ETC_MESOSPHERE));
     }
+    if knows_nothing {
+        stagings(root, &mut found)?;
+    }
     Ok(found)
+}
+
+/// What a kill of ours left of files that were about to get their names, where the record of them is lost. Nobody else gives such names.
+fn stagings(root: &Root, found: &mut Found) -> anyhow::Result<()> {
+    let parents = LEFTOVERS.iter().filter_map(|leftover| Path::new(leftover.path).parent());
+    let units = [layout::SYSTEM_UNITS, layout::TARGET_WANTS].map(Path::new).into_iter().chain(Path::new(layout::COMMIT_LINK).parent());
+    let places: BTreeSet<&Path> = parents.chain(units).filter(|place| *place != Path::new(layout::TMP)).collect();
+    for place in places {
+        let left = names(root, place)?.into_iter().filter(|name| leftovers::is_staging(name)).map(|name| place.join(name));
+        receipt::merge(&mut found.objects, left.map(|path| Object::Scratch { path }));
+    }
+    Ok(())
 }
 
 /// Everything directly in `/opt/mesosphere`, and in the repository.

@@ -23,6 +23,7 @@ pub mod pkgpanda_swap;
 pub mod ports;
 pub mod programs;
 pub mod readiness;
+pub mod records;
 pub mod residue;
 pub mod server;
 pub mod services;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::dcos::accounts::Accounts;
@@ -16,6 +15,7 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::pkgpanda_swap;
+use crate::observe::records::{self, Damaged, Records};
 use crate::system::files;
 use crate::system::root::Root;
 
@@ -48,6 +48,8 @@ pub struct Node {
     pub accounts: Accounts,
     /// Journal and receipt are there, but only root may read them.
     pub unreadable: bool,
+    /// Which of them are there and are not what a dcos-node writes: then what stands counts, and the other one.
+    pub damaged: Vec<Damaged>,
     /// Whether `dcos-setup.service` is ours, or is not there: the classic installer has another one of that name.
     pub setup_is_ours: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
@@ -87,12 +89,11 @@ impl Node {
     /// Looks at the node below a root. Works without privileges as far as files can be read.
     ///
     /// # Errors
-    /// Our own journal or receipt cannot be read.
+    /// Our own journal or receipt cannot be read, or is of a newer dcos-node; one that is damaged is told by the value.
     pub fn look(root: &Root) -> anyhow::Result<Node> {
         let unreadable = files::exists(&root.at(layout::OUR_STATE))
             && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
-        let story = if unreadable { Story::default() } else { story(root)? };
-        let receipt = if unreadable { None } else { receipt(root)? };
+        let Records { story, receipt, damaged } = if unreadable { Records::default() } else { records::look(root)? };
         let text = |path: &str| {
             files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
         };
@@ -120,13 +121,16 @@ impl Node {
             version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
             unreadable,
+            damaged,
             setup_is_ours,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
             kept_identity: layout::IDENTITY.iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
             story,
             receipt,
         };
-        node.foreign = foreign(root, &node)?;
+        // Without our records nobody knows what of a whole node is not ours.
+        let has_records = !node.unreadable && node.damaged.is_empty();
+        node.foreign = if has_records || !node.is_whole() { foreign(root, &node)? } else { Vec::new() };
         Ok(node)
     }
 
@@ -137,7 +141,7 @@ impl Node {
             (Some(Intent::Install(_)), _) => State::Installing,
             (Some(Intent::Uninstall { .. }), _) => State::Uninstalling,
             (None, Some(_)) => State::Installed,
-            (None, None) if self.unreadable && self.is_whole() => State::Installed,
+            (None, None) if (self.unreadable || !self.damaged.is_empty()) && self.is_whole() => State::Installed,
             (None, None) if self.foreign.is_empty() => State::Clean,
             (None, None) => State::Foreign,
         }
@@ -197,16 +201,6 @@ impl Node {
     }
 }
 
-fn story(root: &Root) -> anyhow::Result<Story> {
-    let text = files::read(&root.at(layout::JOURNAL), 1 << 30)?.unwrap_or_default();
-    Story::read(&text).with_context(|| format!("{} cannot be followed", layout::JOURNAL))
-}
-
-fn receipt(root: &Root) -> anyhow::Result<Option<Receipt>> {
-    let text = files::read(&root.at(layout::RECEIPT), 256 << 20)?;
-    text.map(|text| Receipt::parse(&text).with_context(|| format!("{} cannot be used", layout::RECEIPT))).transpose()
-}
-
 fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
     let manifests = names(root, layout::MANIFESTS)?;
     let ids = manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
@@ -225,7 +219,7 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     let knows_name = |name: &str| match leftovers::inside(name) {
         Inside::Active(name) => inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours)),
         // On a node of ours, pkgpanda has set these aside.
-        Inside::Scratch => node.receipt.is_some() || name.ends_with(".dcos-node.tmp"),
+        Inside::Scratch => node.receipt.is_some() || leftovers::is_staging(name),
         Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
         Inside::Unknown => false,
     };

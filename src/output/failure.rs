@@ -32,9 +32,7 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
     if let Some(state) = &failure.state {
         text.push_str(&format!("  state:  {state}\n"));
     }
-    if let Some(cure) = &failure.cure {
-        text.push_str(&format!("  cure:   {cure}\n"));
-    }
+    text.push_str(&format!("  cure:   {}\n", failure.cure));
     if let Some(command) = bundle {
         text.push_str(&help(command));
     }

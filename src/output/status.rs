@@ -20,7 +20,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
         State::Installing => "an install was interrupted; it goes on at the next boot, or with dcos-node recover",
         State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
-        State::Foreign if status.swap.as_ref().is_some_and(|swap| swap.packages.is_some()) => "installed, not by dcos-node",
+        State::Foreign if is_to_be_finished(status) => "installed, not by dcos-node",
         State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt or uninstall",
         State::Foreign => "a part of DC/OS, not installed by dcos-node: uninstall",
     };
@@ -75,14 +75,21 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     if status.partial {
         text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
     }
+    for damaged in &status.damaged {
+        let path = damaged.path.display();
+        text.push_str(&format!("damaged: {path} ({}); dcos-node uninstall makes the node clean without it\n", damaged.why));
+    }
     for problem in &status.unfinished {
         text.push_str(&format!("unfinished: {problem}\n"));
     }
     if let Some(first) = status.activated_since.first() {
-        text.push_str(&format!("activated since by pkgpanda: {} packages, such as {first}\n", status.activated_since.len()));
+        let more = status.activated_since.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text.push_str(&format!("activated since by pkgpanda: {first}{more}\n"));
     }
-    // Of a whole node of another installer, every path would be named.
-    for foreign in status.foreign.iter().take(if status.is_whole() && status.state == State::Foreign { 0 } else { 10 }) {
+    // Of a whole node of another installer, or one that pkgpanda will make whole, every path would be named.
+    let is_another = status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
+    for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
         text.push_str(&format!("not ours: {} ({})\n", foreign.path.display(), foreign.what));
     }
     let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well).cloned().collect();
@@ -99,17 +106,21 @@ fn build_digest(status: &Outcome) -> Option<String> {
     let is_ours = matches!(status.state, State::Installed | State::Installing | State::Prepared);
     match &status.index_sha256 {
         Some(digest) => Some(format!("SHA-256 {digest}")),
-        None if !is_ours || status.partial || !status.activated_since.is_empty() => None,
+        None if !is_ours || status.partial || !status.damaged.is_empty() || !status.activated_since.is_empty() => None,
         None if status.adopted => Some("none: the classic installer knows no digests".into()),
         None => Some("none: the build was not published, so there was none to verify".into()),
     }
+}
+
+fn is_to_be_finished(status: &Outcome) -> bool {
+    status.swap.as_ref().is_some_and(|swap| swap.packages.is_some())
 }
 
 fn half_swapped(swap: &Swap) -> String {
     match (swap.process, &swap.not_to_be_finished_because) {
         (Some(process), _) => format!("pkgpanda swaps its packages now (process {process})"),
         (None, None) => "a swap by pkgpanda is half done: dcos-node recover finishes it".to_owned(),
-        (None, Some(why)) => format!("a swap by pkgpanda is half done and cannot be finished: {why}"),
+        (None, Some(why)) => format!("a swap by pkgpanda cannot be finished ({why}); dcos-node uninstall makes the node clean"),
     }
 }
 
@@ -134,7 +145,7 @@ fn drift(drift: &Drift, role: Option<Role>) -> Vec<String> {
     }
     if let Some(Offered { same: Some(false), difference: Some(difference), bootstrap_id, config_package, .. }) = &drift.offered {
         let ids = [bootstrap_id.clone(), config_package.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        lines.push(format!("the server has another build: {difference} differ ({ids})"));
+        lines.push(format!("the server has another build; {difference} changed ({ids})"));
     }
     lines
 }
