@@ -1,130 +1,19 @@
-//! Real nodes of the classic installer: run to several points, adopted, and uninstalled.
+//! Real nodes of the classic installer: run to each point that it reaches, or as pkgpanda left them once; told, refused, adopted, and uninstalled.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+#[allow(dead_code, reason = "each test needs other states of the classic installer")]
+#[path = "support/classic.rs"]
+mod classic;
 mod support;
 
-use support::build::Build;
+use classic::Image;
 use support::node::{self, Node, Outcome, Server};
-use support::tree::{Snapshot, Whole};
+use support::tree::{Golden, Seen, Snapshot, Whole, differences};
 use tempfile::TempDir;
-
-/// Data, which an uninstall keeps.
-const KEPT: &str = "/var/lib/dcos";
-
-struct Bench {
-    node: Node,
-    before: Whole,
-    server: Server,
-    _directory: TempDir,
-}
-
-impl Bench {
-    fn new(name: &str) -> Bench {
-        let directory = tempfile::tempdir().expect("a directory");
-        Build::fixture().pack(directory.path());
-        let server = Server::serving(directory.path());
-        let node = Node::boot(name).knowing(&server);
-        node.install_binary();
-        node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
-        let before = Whole::of(&node);
-        Bench { node, before, server, _directory: directory }
-    }
-
-    /// `dcos_install.sh` as an operator runs it. The build carries no activator, so it ends where pkgpanda would activate.
-    fn run_the_installer(&self, role: &str) {
-        self.run_the_installer_as(role, "");
-    }
-
-    /// The same, killed in front of the line that enables its units.
-    fn run_the_installer_until_it_enables(&self, role: &str) {
-        self.run_the_installer_as(
-            role,
-            "grep -q '^systemctl enable' /tmp/dcos_install.sh && sed -i 's/^systemctl enable/kill -KILL $$ #/' /tmp/dcos_install.sh &&",
-        );
-    }
-
-    fn run_the_installer_as(&self, role: &str, change: &str) {
-        let url = self.server.url();
-        self.node.shell(&format!("curl -fsSO --output-dir /tmp {url}/dcos_install.sh && {change} bash /tmp/dcos_install.sh -d {role}"));
-        self.node.shell("rm -f /tmp/dcos_install.sh");
-    }
-
-    /// A whole node as the classic installer leaves it: what dcos-node makes of the same build, which tests/parity.rs compares with it, with the
-    /// installer's own units and without our traces.
-    fn whole(&self, role: &str) {
-        self.run_the_installer(role);
-        self.node
-            .shell("mkdir /tmp/units && cp /etc/systemd/system/dcos-setup.service /etc/systemd/system/dcos-download.service /tmp/units")
-            .succeeds();
-        self.node.run(&["dcos-node", "uninstall"]).succeeds();
-        self.node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
-        let install = ["dcos-node", "install", role, "--bootstrap-url", self.server.url()];
-        self.node.run(&[&install, node::LACKS].concat()).succeeds();
-        self.node.shell("rm -r /var/lib/dcos-node /opt/dcos-node && mv /tmp/units/* /etc/systemd/system/ && rmdir /tmp/units && systemctl daemon-reload").succeeds();
-    }
-
-    fn uninstalls(&self) {
-        self.node.run(&["dcos-node", "uninstall"]).succeeds();
-        let mut changed = Whole::of(&self.node).changes_since(&self.before);
-        // What stood in resolv.conf is not known where DC/OS wrote the file and no record tells: it names the resolvers that DC/OS asked.
-        changed.retain(|change| !change.contains(KEPT) && change != "changed /etc/resolv.conf");
-        assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
-        assert!(
-            !self.node.read("/etc/resolv.conf").contains("gen_resolvconf") && self.node.read("/etc/resolv.conf").contains("nameserver")
-        );
-        assert!(!self.node.has("/run/dcos"));
-        self.node.run(&["systemctl", "list-units", "--all", "--no-legend", "dcos*"]).stdout_lacks("dcos");
-        self.node.run(&["dcos-node", "status"]).exits_with(11);
-    }
-}
-
-#[test]
-fn a_node_where_the_classic_installer_stopped_half_way_is_made_clean() {
-    if !node::available() {
-        return;
-    }
-    let bench = Bench::new("classic-half");
-    bench.run_the_installer_until_it_enables("slave");
-    assert!(bench.node.has("/etc/systemd/system/dcos-setup.service") && bench.node.has("/etc/mesosphere/roles/slave"));
-    assert!(!bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"), "it was not stopped in time");
-    bench.node.run(&["dcos-node", "status"]).exits_with(11);
-    bench.uninstalls();
-    bench.run_the_installer("master");
-    assert!(bench.node.has("/opt/mesosphere/active") && bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"));
-    bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("its setup has not ended");
-    bench.uninstalls();
-    bench.node.reboot();
-    assert!(!bench.node.has("/opt/mesosphere"), "it was installed again at boot");
-}
-
-#[test]
-fn a_whole_classic_node_is_told_adopted_and_uninstalled_and_one_killed_in_a_swap_too() {
-    if !node::available() {
-        return;
-    }
-    let bench = Bench::new("classic-whole");
-    bench.whole("slave");
-    let install = ["dcos-node", "install", "slave", "--bootstrap-url", bench.server.url(), "--json"];
-    bench.node.run(&["dcos-node", "status"]).stdout_has("installed, not by dcos-node: adopt or uninstall").stdout_has("1.12-fixture");
-    bench.node.run(&install).exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
-    bench
-        .node
-        .shell("mv /opt/mesosphere/bin /opt/mesosphere/bin.old && echo '{\"stage\": \"archive\"}' >/opt/mesosphere/install_progress")
-        .succeeds();
-    bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("a swap of pkgpanda has not ended");
-    bench.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("unfinished: a swap of pkgpanda has not ended");
-    bench.uninstalls();
-
-    bench.whole("slave");
-    bench.node.run(&["dcos-node", "adopt"]).succeeds().stdout_has("is adopted as slave");
-    assert_eq!(bench.node.run(&install).succeeds().json()["changed"], false);
-    bench.node.run(&["dcos-node", "status"]).stdout_has("adopted:");
-    bench.uninstalls();
-}
 
 /// Runs the installer up to its command number `$STOP`, counted as bash comes to them, and then nothing of it is left.
 const STOPPED: &str = r#"at=0; trap '[ $((++at)) -lt $STOP ] || kill -KILL $$' DEBUG; . /opt/dcos_install.sh "$@""#;
@@ -176,25 +65,20 @@ impl Reference {
         self.run_the_installer(&[], 1000).exits_with(1);
     }
 
-    /// What stands here is told, refused, and undone. True if it was a trace of DC/OS at all.
+    /// What stands here is told, refused, and undone.
     #[track_caller]
-    fn is_undone(&self, point: &str) -> bool {
+    fn is_undone(&self, point: &str) {
         let status = self.node.run(&["dcos-node", "status"]);
-        status.exits_with(11);
-        let is_a_part = status.stdout().contains("a part of DC/OS, not installed by dcos-node: uninstall");
-        if is_a_part {
-            let areas = ["/etc", "/opt", "/tmp", "/var/lib"];
-            let standing = || Snapshot::of_areas(&self.node.root(), &areas);
-            let here = standing();
-            let install = ["dcos-node", "install", "master", "--bootstrap-url", self.server.url()];
-            self.node.run(&[&install, node::LACKS].concat()).exits_with(5).stderr_has("dcos-node uninstall");
-            assert_eq!(standing().changes_since(&here), Vec::<String>::new(), "{point}: a refused install changed something");
-            self.node.run(&["dcos-node", "uninstall"]).succeeds();
-            self.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("DC/OS is not installed");
-        }
+        status.exits_with(11).stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
+        let standing = || Snapshot::of_areas(&self.node.root(), &["/etc", "/opt", "/tmp", "/var/lib"]);
+        let here = standing();
+        let install = ["dcos-node", "install", "master", "--bootstrap-url", self.server.url()];
+        self.node.run(&[&install, node::LACKS].concat()).exits_with(5).stderr_has("dcos-node uninstall");
+        assert_eq!(standing().changes_since(&here), Vec::<String>::new(), "{point}: a refused install changed something");
+        self.node.run(&["dcos-node", "uninstall"]).succeeds();
+        self.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("DC/OS is not installed");
         let changes = Whole::of(&self.node).changes_since(&self.before);
         assert_eq!(changes, Vec::<String>::new(), "{point}: the node is not as it was; its status was {status}");
-        is_a_part
     }
 }
 
@@ -208,7 +92,7 @@ fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and
     while bench.run_the_installer(&[], stop).was_killed() {
         // Up to here it only thinks, and makes two empty directories, which nothing tells from an operator's.
         if bench.node.has("/etc/mesosphere/roles/master") {
-            assert!(bench.is_undone(&format!("killed before its command {stop}")));
+            bench.is_undone(&format!("killed before its command {stop}"));
             points += 1;
         } else {
             bench.node.shell("rmdir /etc/mesosphere/* /etc/mesosphere");
@@ -216,7 +100,12 @@ fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and
         stop += 1;
     }
     assert!(points > 30, "the installer was stopped at {points} points only");
-    assert!(bench.is_undone("its end"));
+    // The build has no activator: this is its end.
+    assert!(bench.node.has("/opt/mesosphere/active") && bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"));
+    bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("its setup has not ended");
+    bench.is_undone("its end");
+    bench.node.reboot();
+    assert!(!bench.node.has("/opt/mesosphere"), "it was installed again at boot");
 }
 
 #[test]
@@ -232,16 +121,18 @@ fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_
     bench.server.stop();
     bench.run_to_its_end();
     bench.server.start();
-    assert!(!node.has("/opt/mesosphere/active") && bench.is_undone("the server was down"));
+    assert!(!node.has("/opt/mesosphere/active"));
+    bench.is_undone("the server was down");
 
     std::fs::remove_file(&archive).expect("remove the archive");
     bench.run_to_its_end();
-    assert!(!node.has("/opt/mesosphere/active") && bench.is_undone("404"));
+    assert!(!node.has("/opt/mesosphere/active"));
+    bench.is_undone("404");
 
     for thousandths in [500, 970, 997] {
         std::fs::write(&archive, &whole[..whole.len() * thousandths / 1000]).expect("write the archive");
         bench.run_to_its_end();
-        assert!(bench.is_undone(&format!("an archive of which {thousandths}/1000 are there")));
+        bench.is_undone(&format!("an archive of which {thousandths}/1000 are there"));
     }
     std::fs::write(&archive, &whole).expect("write the archive");
 
@@ -253,11 +144,178 @@ fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_
     };
     stalls();
     node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
-    assert!(node.has("/tmp/bootstrap.tar.xz") && bench.is_undone("a download that stalls"));
+    assert!(node.has("/tmp/bootstrap.tar.xz"));
+    bench.is_undone("a download that stalls");
     node.run(&["touch", "/run/stall"]).succeeds();
     stalls();
     assert!(node.kill("sleep"));
     node.shell("for i in $(seq 300); do systemctl is-failed -q dcos-download && exit; sleep 0.1; done; exit 1").succeeds();
     node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
-    assert!(bench.is_undone("a download that was killed"));
+    bench.is_undone("a download that was killed");
+}
+
+/// The copies that programs for accounts keep of what they change. Of an account that they made themselves nobody knows what was there before.
+const BACKUPS: [&str; 4] = ["changed /etc/group-", "changed /etc/gshadow-", "changed /etc/passwd-", "changed /etc/shadow-"];
+
+/// What DC/OS puts there.
+const RESOLV_CONF: &str = "# Generated by gen_resolvconf.py. Do not edit.\nsearch mesos\nnameserver 198.51.100.1\n";
+
+/// A node on which pkgpanda itself once activated: a golden record, laid over a node that is switched off.
+struct Laid {
+    node: Node,
+    before: Whole,
+    server: Server,
+}
+
+impl Laid {
+    fn new(name: &str) -> Laid {
+        let server = Server::serving(format!("{}/fixtures/reference/serve", env!("CARGO_MANIFEST_DIR")));
+        let node = Node::switched_off(name).knowing(&server);
+        // Stands for `pkgpanda setup`, which leaves a whole node as it is.
+        node.write("/etc/systemd/system.conf.d/activator.conf", "[Manager]\nDefaultEnvironment=REFERENCE_ACTIVATOR=/bin/true\n");
+        let node = node.booted();
+        node.install_binary();
+        // As most machines have it; the unit that downloads wants it.
+        node.run(&["systemctl", "add-wants", "multi-user.target", "network-online.target"]).succeeds();
+        node.reboot();
+        let before = Whole::of(&node);
+        Laid { node, before, server }
+    }
+
+    /// Boots what a record says, byte for byte, with this done to it.
+    fn boots(&self, name: &str, role: &str, done: impl Fn(&Image)) {
+        self.node.power_off();
+        let root = self.node.root();
+        let (before, image) = (Snapshot::of(&root), Image::of_node(&root));
+        image.lay(name, role);
+        let found = differences(&Golden::read(format!("fixtures/reference/golden/{name}.json")), &Seen::in_directory(&root), Some(&before));
+        // What the last boot left in /run, which is no part of a node that is off.
+        let found: Vec<String> = found.iter().filter(|it| !it.what.starts_with("/run/")).map(ToString::to_string).collect();
+        assert_eq!(found, Vec::<String>::new(), "{name} is not what was recorded");
+        done(&image);
+        self.node.power_on();
+        self.node.wait_until_booted();
+    }
+
+    fn install(&self, role: &str) -> Outcome {
+        let install = ["dcos-node", "install", role, "--json", "--bootstrap-url", self.server.url()];
+        self.node.run(&[&install, node::LACKS].concat())
+    }
+
+    /// What every unit of DC/OS' runs as, when none of them polls any more.
+    fn processes(&self) -> String {
+        self.node.run(&["systemctl", "show", "-p", "Id,MainPID,ActiveState,InvocationID", "dcos*"]).stdout().to_owned()
+    }
+
+    /// Uninstalled, and its data purged long after it.
+    #[track_caller]
+    fn is_undone(&self, what: &str) {
+        self.node.run(&["dcos-node", "uninstall"]).succeeds();
+        assert!(self.node.has("/var/lib/dcos"), "{what}: its data was not kept");
+        self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        self.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("DC/OS is not installed");
+        let mut changes = Whole::of(&self.node).changes_since(&self.before);
+        changes.retain(|change| !BACKUPS.contains(&change.as_str()));
+        assert_eq!(changes, Vec::<String>::new(), "{what}: the node is not as it was");
+    }
+}
+
+#[test]
+fn what_pkgpanda_left_is_told_adopted_used_and_uninstalled() {
+    if !node::available() {
+        return;
+    }
+    let bench = Laid::new("golden");
+    let node = &bench.node;
+    for (name, role) in [("master", "master"), ("slave", "slave"), ("master-swap", "master")] {
+        bench.boots(name, role, |_| {});
+        // Nothing waits any more, so that whatever changes from here on was changed by somebody.
+        node.shell("mkdir -p /run/dcos && touch /run/dcos/metronome-may-start").succeeds();
+        if role == "master" {
+            // It would try again in an hour.
+            node.shell("systemctl stop dcos-metronome && systemctl start dcos-metronome").succeeds();
+        }
+        node.shell("for i in $(seq 300); do systemctl list-units --all 'dcos*' | grep -q activating || exit 0; sleep 0.1; done; exit 1")
+            .succeeds();
+
+        let whole = "installed, not by dcos-node: adopt or uninstall";
+        node.run(&["dcos-node", "status"]).stdout_has(whole).stdout_has("1.12-reference").stdout_has(role);
+        bench
+            .install(role)
+            .exits_with(5)
+            .stderr_has("dcos-node uninstall removes DC/OS")
+            .stderr_has("dcos-node adopt takes a whole node over");
+
+        let (before, processes) = (Whole::of(node), bench.processes());
+        node.run(&["dcos-node", "adopt"]).succeeds().stdout_has(&format!("is adopted as {role}"));
+        let mut changes = Whole::of(node).changes_since(&before);
+        changes.retain(|change| !change.starts_with("new /var/lib/dcos-node"));
+        assert_eq!(changes, Vec::<String>::new(), "{name}: adopt changed more than its own records");
+        assert_eq!(bench.processes(), processes, "{name}: adopt restarted something");
+
+        node.run(&["dcos-node", "status"]).stdout_has("adopted:").stdout_has(role);
+        // What it cannot know is a package that is not active and that it has not unpacked.
+        node.run(&["dcos-node", "verify"]).exits_with(4).stdout_has("as installed as far as it can be read");
+        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        if name != "master-swap" {
+            assert_eq!(bench.install(role).succeeds().json()["changed"], false);
+        } else {
+            bench.install(role).exits_with(5).stderr_has("another build");
+        }
+        assert_eq!(bench.processes(), processes, "{name}: something was restarted");
+        bench.is_undone(name);
+    }
+
+    // DC/OS took over the resolvers, and no record tells what was there: its upstream resolvers are put back.
+    bench.boots("master", "master", |image| image.write("/etc/resolv.conf", RESOLV_CONF));
+    node.run(&["dcos-node", "uninstall"]).succeeds().stderr_has("what stood there before is not known");
+    let rebuilt = node.read("/etc/resolv.conf");
+    assert!(rebuilt.contains("nameserver ") && !rebuilt.contains("198.51.100"), "{rebuilt}");
+}
+
+#[test]
+fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean() {
+    if !node::available() {
+        return;
+    }
+    let bench = Laid::new("bricks");
+    let node = &bench.node;
+    let is_told = || {
+        node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
+        node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
+    };
+    let is_refused = || {
+        bench.install("master").exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
+    };
+
+    bench.boots("master", "master", Image::emptied);
+    node.run(&["systemctl", "is-enabled", "dcos-setup.service"]).stdout_has("masked");
+    is_told();
+    is_refused();
+    bench.is_undone("a power cut emptied every file");
+
+    let killed_in_the_first_half_of_a_swap = |image: &Image| {
+        image.with_new_names();
+        image.set_aside(&["bin", "lib"]);
+        image.write("/opt/mesosphere/install_progress", "{\"stage\": \"archive\", \"extension\": \".new\"}");
+    };
+    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+    node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("failed");
+    is_told();
+    bench.is_undone("a swap was killed in its first half");
+    // An install of the same build, too, does what pkgpanda cannot.
+    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+    is_told();
+    assert_eq!(bench.install("master").succeeds().json()["changed"], true);
+    node.run(&["dcos-node", "adopt"]).succeeds();
+    bench.is_undone("a swap was killed in its first half, and finished");
+
+    // Its setup is still enabled: the boot downloads DC/OS again.
+    bench.boots("master-after-pkgpanda-uninstall", "master", |_| {});
+    node.shell("for i in $(seq 300); do [ -e /opt/mesosphere/bin/pkgpanda ] && exit; sleep 0.1; done; exit 1").succeeds();
+    is_told();
+    is_refused();
+    bench.is_undone("pkgpanda uninstall, and a boot");
+    node.reboot();
+    assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
 }

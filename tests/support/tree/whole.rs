@@ -27,7 +27,7 @@ impl Whole {
     /// As it is now.
     #[track_caller]
     pub fn of(node: &Node) -> Whole {
-        let room = rustix::fs::statvfs(&node.root().join("")).expect("ask the file system of the node");
+        let room = rustix::fs::statvfs(node.root().join("")).expect("ask the file system of the node");
         let used = [room.f_blocks - room.f_bfree, room.f_files - room.f_ffree];
         Whole { files: Snapshot::of_running(&node.root()), state: node.state(), used }
     }
