@@ -11,6 +11,7 @@ mod classic;
 mod support;
 
 use classic::Image;
+use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
 use support::tree::{Golden, Seen, Snapshot, Whole, differences};
 use tempfile::TempDir;
@@ -318,4 +319,73 @@ fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean(
     bench.is_undone("pkgpanda uninstall, and a boot");
     node.reboot();
     assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
+}
+
+/// What `pkgpanda activate` does to a node of ours: the set of another build is fetched and made live, its units take the place of those before.
+fn activates(node: &Node, build: &std::path::Path, role: &str) {
+    let image = Image::clean();
+    let filled = std::process::Command::new(node::binary())
+        .args(["install", role, "--root"])
+        .arg(image.root())
+        .arg("--bootstrap-url")
+        .arg(build)
+        .output()
+        .expect("run dcos-node");
+    assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    node.copy_in(&image.at("opt/mesosphere"), "/opt/second/mesosphere");
+    node.copy_in(&image.at("etc/systemd/system"), "/opt/second/units");
+    node.shell(
+        "set -e; cd /opt/mesosphere; units=/etc/systemd/system
+        cp -an /opt/second/mesosphere/packages/. packages
+        (cd $units/dcos.target.wants && systemctl stop *)
+        for unit in $(ls $units/dcos.target.wants); do rm $units/$unit; done
+        for name in bin etc include lib environment environment.export active active.buildinfo.full.json; do
+            mv $name $name.old; cp -aT /opt/second/mesosphere/$name $name
+        done
+        mv $units/dcos.target.wants $units/dcos.target.wants.old; cp -a /opt/second/units/dcos.target.wants $units
+        for unit in $(ls $units/dcos.target.wants); do cp -a /opt/second/units/$unit $units; done
+        rm -r /opt/second; systemctl daemon-reload; systemctl start dcos.target",
+    )
+    .succeeds();
+}
+
+#[test]
+fn after_pkgpanda_activated_other_units_what_stands_counts() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::serving(directory.path());
+    let [first, second] = ["first", "second"].map(|name| (format!("{}/{name}", server.url()), directory.path().join(name)));
+    Build::tiny().with_bootstrap_url(&first.0).pack(&first.1);
+    let added = "[Unit]\nDescription=tiny: is new\n\n[Service]\nExecStart=/opt/mesosphere/bin/tiny-wait\n";
+    let build = Build::tiny().without_file("units", "dcos.target.wants/dcos-tiny-knock.socket").with_bootstrap_url(&second.0);
+    build.with_file("units", "dcos.target.wants/dcos-tiny-added.service", 0o644, added).pack(&second.1);
+    let node = Node::boot("activated").knowing(&server);
+    node.install_binary();
+    let before = Whole::of(&node);
+    let install = |url: &str| {
+        let install = ["dcos-node", "install", "slave", "--json", "--bootstrap-url", url];
+        node.run(&[&install, node::LACKS].concat())
+    };
+    for is_refreshed in [true, false] {
+        install(&first.0).succeeds();
+        activates(&node, &second.1, "slave");
+        node.run(&["systemctl", "is-active", "dcos-tiny-added.service"]).succeeds();
+        node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
+        let status = node.run(&["dcos-node", "status"]);
+        status.succeeds().stdout_has("activated since by pkgpanda");
+        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        install(&first.0).exits_with(5).stderr_has("another build");
+        if is_refreshed {
+            assert_eq!(install(&second.0).succeeds().json()["changed"], false);
+            let status = node.run(&["dcos-node", "status", "--json"]);
+            assert_eq!(status.json()["activated_since"], serde_json::json!([]), "{status}");
+            // The receipt is of the set that stands: what pkgpanda took away is not missing, what it replaced is not changed.
+            node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
+            assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
+        }
+        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        assert_eq!(Whole::of(&node).changes_since(&before), Vec::<String>::new(), "refreshed: {is_refreshed}");
+    }
 }

@@ -77,6 +77,7 @@ pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(),
     let mut receipt = Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
     let found = leftovers::look(&world.root, node).map_err(unchanged)?;
     receipt::merge(&mut receipt.objects, found.objects);
+    classic::bring_up(&world.root, node, receipt.role, &mut receipt.objects).map_err(unchanged)?;
     record(&world.site(None, &Fetching::default())?, node, &receipt, world)
 }
 
