@@ -13,7 +13,7 @@ MUSL = x86_64-unknown-linux-musl
 
 .PHONY: test demo static dist dist-check crash-matrix crash-real bench fuzz clean setup
 
-# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side. The fleet is among the others, which
+# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side. The fleet and the packages are among the others, which
 # end sooner.
 NODES = classic_nodes clock crash_real interrupted lifecycle names_and_addresses node_library parity publish_node ready sealed uninstall_network
 OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))

@@ -2,6 +2,7 @@
 
 mod fetching;
 mod looking;
+mod manual;
 mod publish;
 mod quantity;
 mod record;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::command::{bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall, wait};
 use crate::dcos::role::Role;
@@ -23,7 +24,7 @@ use fetching::TypedFetching;
 use quantity::duration;
 use removal::TypedUninstall;
 use skips::{Skips, skips};
-use texts::completions;
+use texts::{GLOBAL, completions};
 use waiting::TypedWaiting;
 
 pub use texts::Page;
@@ -154,6 +155,7 @@ struct Typed {
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DCOS_NODE_COMMIT"), ", ", env!("DCOS_NODE_TARGET"), ")");
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = GLOBAL)]
 struct Global {
     /// Print the result as one JSON document
     #[arg(long, global = true, env = "DCOS_NODE_JSON")]
@@ -204,7 +206,7 @@ enum TypedCommand {
     /// Compare every byte with what was installed; change nothing
     #[command(after_help = looking::LEGEND)]
     Verify,
-    /// Collect what support needs in one file, without secrets
+    /// Write one file for support, with known secrets taken out
     Bundle(looking::TypedBundle),
     /// Go on with what was interrupted
     Recover {
@@ -243,6 +245,9 @@ struct Source {
     wait_time_sync: Option<Duration>,
 }
 
+/// Options that that script has too, so that automation changes one word.
+const CLASSIC: &str = "As dcos_install.sh";
+
 #[derive(Debug, Args)]
 struct TypedInstall {
     /// What the node will be: master, slave or slave_public
@@ -272,14 +277,14 @@ struct TypedInstall {
     /// Refuse a build that has no digests
     #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
     require_digests: bool,
-    /// Skip every check that fails and can be (as dcos_install.sh -d)
-    #[arg(short = 'd', long, env = "DCOS_NODE_DISABLE_PREFLIGHT")]
+    /// Skip every check that fails and can be
+    #[arg(short = 'd', long, help_heading = CLASSIC, env = "DCOS_NODE_DISABLE_PREFLIGHT")]
     disable_preflight: bool,
-    /// Only run the checks (as dcos_install.sh -p)
-    #[arg(short = 'p', long, conflicts_with = "disable_preflight", env = "DCOS_NODE_PREFLIGHT_ONLY")]
+    /// Only run the checks
+    #[arg(short = 'p', long, help_heading = CLASSIC, conflicts_with = "disable_preflight", env = "DCOS_NODE_PREFLIGHT_ONLY")]
     preflight_only: bool,
-    /// Do not wait for the jobs of the start (as dcos_install.sh)
-    #[arg(long, env = "DCOS_NODE_NO_BLOCK_DCOS_SETUP")]
+    /// Do not wait for the jobs of the start
+    #[arg(long, help_heading = CLASSIC, env = "DCOS_NODE_NO_BLOCK_DCOS_SETUP")]
     no_block_dcos_setup: bool,
 }
 
@@ -341,7 +346,8 @@ pub struct Refused {
 /// # Errors
 /// Help and version texts, and everything that is wrong with the command line.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refused> {
-    let typed = Typed::try_parse_from(arguments).map_err(|e| Refused { text: e.to_string(), is_error: e.use_stderr() })?;
+    let matched = definition().try_get_matches_from(arguments).and_then(|matches| Typed::from_arg_matches(&matches));
+    let typed = matched.map_err(|e| Refused { text: e.to_string(), is_error: e.use_stderr() })?;
     let global = typed.global;
     if global.json && global.events.as_deref() == Some("-") {
         return Err(Refused { text: "error: --json and --events - both want standard output\n".into(), is_error: true });
@@ -418,14 +424,19 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),
-        TypedCommand::Completions { shell } => Command::Print(completions(Typed::command(), shell)),
+        TypedCommand::Completions { shell } => Command::Print(completions(definition(), shell)),
         TypedCommand::Man => Command::Print(manual().into_iter().map(|page| page.text).collect()),
     }
 }
 
+/// The command line as it is understood and told.
+fn definition() -> clap::Command {
+    texts::with_examples(Typed::command())
+}
+
 /// The manual: a page for the program and one for every subcommand.
 pub fn manual() -> Vec<Page> {
-    texts::manual(Typed::command())
+    texts::manual(definition())
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn main() -> ExitCode {
             let ended = runtime.block_on(run(&invocation, events.clone()));
             // Everything that could still tell news ends before the result is printed.
             runtime.shutdown_timeout(Duration::from_secs(10));
-            started.into_iter().for_each(|_| events.send(end(&ended, began)));
+            started.into_iter().for_each(|_| events.send(end(&invocation, &ended, began)));
             drop(events);
             follower.finish();
             conclude(&invocation, ended)
@@ -211,16 +211,18 @@ async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
 /// Prints what came of it and says how to exit.
 fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
     let printing = &invocation.printing;
+    let help = help(invocation, &ended);
     match ended {
         Ok(value) => {
             show(&value, printing.json, Paint::stdout(printing.no_color));
+            help.into_iter().for_each(|command| output::complaint(&output::failure::help(&command)));
             value.exit()
         }
         Err(failure) => {
             if printing.json {
-                output::json(&failure.report());
+                output::json(&failure.report(help.as_deref()));
             }
-            output::complaint(&output::failure::text(&failure, bundle_command(invocation).as_deref(), Paint::stderr(printing.no_color)));
+            output::complaint(&output::failure::text(&failure, help.as_deref(), Paint::stderr(printing.no_color)));
             if is_at_boot(invocation) { Exit::Done } else { failure.exit }
         }
     }
@@ -242,15 +244,24 @@ impl Value {
             _ => Exit::Done,
         }
     }
+
+    /// Whether units failed although all was done.
+    fn is_degraded(&self) -> bool {
+        match self {
+            Value::Install(outcome) => outcome.degraded,
+            Value::Recover(recover::Outcome::Installed(outcome)) => outcome.degraded,
+            _ => false,
+        }
+    }
 }
 
 /// The last event of a run.
-fn end(ended: &Result<Value, Failure>, began: Instant) -> Event {
-    let seconds = began.elapsed().as_secs();
+fn end(invocation: &Invocation, ended: &Result<Value, Failure>, began: Instant) -> Event {
+    let (seconds, help) = (began.elapsed().as_secs(), help(invocation, ended));
     match ended {
         Ok(value) => {
             let exit = value.exit();
-            Event::Ended { exit, code: exit.code(), error: None, state: None, cure: None, seconds }
+            Event::Ended { exit, code: exit.code(), error: None, state: None, cure: None, help, seconds }
         }
         Err(failure) => Event::Ended {
             exit: failure.exit,
@@ -258,20 +269,25 @@ fn end(ended: &Result<Value, Failure>, began: Instant) -> Event {
             error: Some(format!("{:#}", failure.error)),
             state: failure.state.clone(),
             cure: failure.cure.clone(),
+            help,
             seconds,
         },
     }
 }
 
-/// The command that collects what support needs, offered where a command that changes a node or waits for one has failed.
-fn bundle_command(invocation: &Invocation) -> Option<String> {
-    let is_offered = match &invocation.command {
-        Command::Install(..) | Command::Uninstall(_) | Command::Recover(_) => true,
-        Command::Status(request) => request.wait.is_some(),
-        _ => false,
+/// The command that collects what support needs, offered wherever a command on a node ended otherwise than hoped for, by a failure or with a result. The
+/// bootstrap server has nothing to collect, and what keeps a bundle from being written keeps the next one too.
+fn help(invocation: &Invocation, ended: &Result<Value, Failure>) -> Option<String> {
+    let is_on_a_node = !matches!(
+        invocation.command,
+        Command::Publish(_) | Command::Serve(_) | Command::Bundle(_) | Command::Explain(_) | Command::List(_) | Command::Print(_)
+    );
+    let is_for_support = match ended {
+        Ok(value) => value.exit().is_for_support() || value.is_degraded(),
+        Err(failure) => failure.exit.is_for_support(),
     };
     let root = if Root::new(&invocation.root).is_live() { String::new() } else { format!(" --root {}", invocation.root.display()) };
-    is_offered.then(|| format!("dcos-node bundle{root}"))
+    (is_on_a_node && is_for_support).then(|| format!("dcos-node bundle{root}"))
 }
 
 fn show(value: &Value, json: bool, paint: Paint) {

@@ -65,7 +65,76 @@ fn enterprise() -> Build {
         "mesos": format!("{{\"credentials\":[{{\"principal\":\"p\",\"secret\":\"{mesos}\"}}]}}"), "master_list": "[\"10.0.0.1\"]",
     });
     let build = config(build, "etc/expanded.config.json", 0o644, expanded.to_string());
+    let build = config(build, "etc/adminrouter.env", 0o644, VARIABLES.to_owned());
+    let build = config(build, "etc/dns_search_config", 0o644, COMMAND_LINES.to_owned());
+    let build = config(build, "etc/telegraf.env", 0o644, YAML.to_owned());
     config(build, "etc/mesos-master", 0o644, format!("MESOS_CREDENTIALS=file\nX=got {jwt} from iam\nMESOS_QUORUM=1\n"))
+}
+
+/// Values in every form that YAML has for them; all that is secret has the word "planted" in it.
+const YAML: &str = "\
+ca_certificate_key: |2\n    planted\n   planted\n\
+license_key_contents: | # planted\n  planted\n\n  planted\n\
+superuser_password_hash: >+\n  planted\n\
+bootstrap_token: &a |\n  planted\n\
+iam_secret: !!str |\n  planted\n\
+superuser_password: \"planted\n  planted\"\n\
+exhibitor_admin_password: planted\n  planted\n\
+zk_keys:\n- planted\n- planted\n\
+env:\n- name: DB_PASSWORD\n  value: planted\n- name: DB_PORT\n  value: 5432\n\
+docker: {HttpHeaders: {X-Meta: planted}}\n\
+pass: planted\n\
+node_checks: 7\n";
+
+/// Variables of other programs.
+const VARIABLES: &str = "DB_PASS=planted\nMYSQL_PWD=planted\nKEY=planted\nPROXY=ann:planted/planted@proxy:3128\n\
+    SMTP=smtp://ann:it's-planted@mail.example:25/\nCALLBACK=http://h/cb?code=planted&state=on\nTOKEN=\"planted \\\n  planted\"\nADMINROUTER_PORT=80\n";
+
+/// Command lines and sentences.
+const COMMAND_LINES: &str = "A=java -Dzookeeper.DigestAuthenticationProvider.superDigest=super:planted -Xmx1g\nB=curl -u admin:planted http://h/\n\
+    C=curl --user ann:planted http://h/\nD=x --password \"planted planted\" --port 5\nE=x --token 'planted' --port 6\nF=addauth digest super:planted\n\
+    G=-H 'x-auth: bearer planted' --port 7\nH=the password is planted, and that is it\nI=acl digest:super:planted:cdrwa\n";
+
+/// The parts of a bundle in which something is planted.
+const TOUCHED: [&str; 14] = [
+    "receipt.json",
+    "machine/hosts",
+    "machine/docker-daemon.json",
+    "units/dcos-mesos-master.service.d/local.conf",
+    "units/docker.service.d/http-proxy.conf",
+    "etc/adminrouter.env",
+    "etc/dns_search_config",
+    "etc/exhibitor",
+    "etc/expanded.config.json",
+    "etc/mesos-master",
+    "etc/proxy.env",
+    "etc/telegraf.env",
+    "etc/user.config.yaml",
+    "node/mesos-slave-common-override",
+];
+
+/// What operators and other programs leave beside DC/OS.
+fn plant_beside(image: &Image) {
+    for (path, text) in [
+        (
+            "etc/systemd/system/docker.service.d/http-proxy.conf",
+            "[Service]\nEnvironment=\"HTTP_PROXY=http://ann:planted@proxy.example:3128/\" \"NO_PROXY=localhost\"\nEnvironment='DB_PASS=planted'\n",
+        ),
+        (
+            "etc/systemd/system/dcos-mesos-master.service.d/local.conf",
+            "[Service]\nExecStartPre=/opt/check --password planted \\\n  --port 5\nSetCredential=db:planted\n",
+        ),
+        (
+            "etc/docker/daemon.json",
+            r#"{"log-level": "warn", "HttpHeaders": {"X": "planted"}, "proxies": {"http-proxy": "http://ann:planted@proxy.example:3128"},
+                "auths": {"http://ann:planted@r.example": {"auth": "cGxhbnRlZDpkb2NrZXJhdXRo"}}, "exec-opts": ["--token", "planted"]}"#,
+        ),
+        ("etc/hosts", "127.0.0.1 localhost\n# the password is planted\n"),
+    ] {
+        let path = image.at(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("make a directory");
+        fs::write(path, text).expect("write");
+    }
 }
 
 /// The files of a bundle by name.
@@ -90,6 +159,7 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
     fs::create_dir_all(image.at("var/lib/dcos")).expect("make a directory");
     fs::write(image.at("var/lib/dcos/mesos-slave-common"), format!("MESOS_ATTRIBUTES=rack:1\nMY_PASSWORD={}\n", SECRETS[13]))
         .expect("write");
+    plant_beside(&image);
     let receipt = fs::read_to_string(image.at("var/lib/dcos-node/receipt.json")).expect("the receipt");
     assert!(receipt.contains(SECRETS[4]), "the receipt holds the node file, so the test plants something there");
 
@@ -107,6 +177,7 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
         for secret in SECRETS {
             assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
         }
+        assert!(!text.to_lowercase().contains("planted"), "something that was planted is in {name}:\n{text}");
     }
     for name in [
         "contents.json",
@@ -127,8 +198,28 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
     assert!(files["etc/proxy.env"].contains("proxy.example:3128") && files["etc/mesos-master"].contains("MESOS_QUORUM=1"));
     assert!(files["node/mesos-slave-common-override"].contains("MESOS_ATTRIBUTES=rack:1"));
     assert!(files["receipt.json"].contains("/etc/mesosphere/docker_credentials"));
+    for (name, stays) in [
+        ("etc/telegraf.env", "node_checks: 7"),
+        ("etc/telegraf.env", "value: 5432"),
+        ("etc/adminrouter.env", "ADMINROUTER_PORT=80"),
+        ("etc/dns_search_config", "--port 5"),
+        ("units/docker.service.d/http-proxy.conf", "proxy.example:3128"),
+        ("units/dcos-mesos-master.service.d/local.conf", "--port 5"),
+        ("units/dcos-setup.service", "recover"),
+        ("units/dcos-mesos-master.service", "[Service]"),
+        ("machine/docker-daemon.json", "proxy.example:3128"),
+    ] {
+        assert!(files.get(name).is_some_and(|text| text.contains(stays)), "{stays} is not in {name}:\n{:?}", files.get(name));
+    }
+    // What names a build stays in every part that has it.
+    let id = serve.packed.id("mesos");
+    assert!(files["receipt.json"].contains(id) && files["status.json"].contains(serve.packed.id("dcos-config")), "{id} is gone");
     let contents: Value = serde_json::from_str(&files["contents.json"]).expect("JSON");
-    let units = contents["parts"].as_array().expect("parts").iter().find(|part| part["name"] == "units.json").expect("units.json");
+    // What has no secret in it stays whole: our own documents, the texts of units, the rest of the configuration.
+    let parts = contents["parts"].as_array().expect("parts");
+    let touched: Vec<&str> = parts.iter().filter(|part| part["redacted"] != 0).filter_map(|part| part["name"].as_str()).collect();
+    assert_eq!(touched, TOUCHED);
+    let units = parts.iter().find(|part| part["name"] == "units.json").expect("units.json");
     assert_eq!(units["missing_because"], "the node is a directory");
 }
 
@@ -158,6 +249,37 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     image.run(&["bundle", file.to_str().expect("UTF-8")]).ends(0, &[&["missing:", "node.json"]]);
     assert_eq!(unpacked(&file)["journal"], "garbage token=[redacted]\n{}\n");
 
+    // Every command on a node offers one where it ends otherwise than hoped for, and not where a bundle could tell nothing.
+    let offers = |words: &[&str], code: i32| {
+        let said = image.run(words);
+        said.ends(code, &[]);
+        assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code == 1), "{}", said.err);
+    };
+    offers(&["status"], 1);
+    offers(&["verify"], 1);
+    offers(&["adopt"], 1);
+    offers(&["recover"], 1);
+    offers(&["fetch", "--bootstrap-url", "/nowhere"], 1);
+    offers(&["preflight", "master", "--bootstrap-url", "/nowhere"], 1);
+    offers(&["uninstall", "--skip", "x"], 2);
+    assert!(!image.run(&["publish", "/nowhere"]).err.contains("help:"));
+
+    // For programs the same: what, why, how the node stands, what to do, and who could help.
+    let document = |words: &[&str]| -> Value { serde_json::from_str(&image.run(words).out).expect("JSON") };
+    let offer = format!("dcos-node bundle --root {}", image.path().display());
+    let failure = document(&["uninstall", "--json"]);
+    assert_eq!((failure["code"].as_u64(), &failure["exit"], failure["help"].as_str()), (Some(1), &"failed".into(), Some(&*offer)));
+    assert!(failure["error"].as_str().is_some_and(|error| error.contains("cannot be followed")), "{failure:#}");
+    assert!(failure["causes"][0].as_str().is_some_and(|cause| cause.starts_with("line 1 of the journal")), "{failure:#}");
+    assert_eq!(failure["state"], "nothing was changed");
+    fs::remove_file(image.at("var/lib/dcos-node/journal")).expect("remove");
+    let usage = document(&["install", "master", "--json"]);
+    assert_eq!((usage["code"].as_u64(), &usage["help"], usage["log"].as_array()), (Some(2), &Value::Null, None));
+    assert!(usage["cure"].as_str().is_some_and(|cure| cure.contains("--bootstrap-url")), "{usage:#}");
+    // A result that is not what was hoped for; and none that could be better.
+    let refused = image.run(&["preflight", "master"]);
+    assert_eq!(refused.code() == Some(3), refused.err.contains(&format!("  help:   {offer} collects")), "{}", refused.err);
+    assert!(!image.run(&["status"]).ends(11, &[]).err.contains("help:"));
     image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
     let precious = image.at("etc/passwd");
     image.run(&["bundle", precious.to_str().expect("UTF-8")]).ends(2, &[&["no bundle was written"]]);

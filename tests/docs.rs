@@ -29,7 +29,8 @@ fn document(name: &str) -> PathBuf {
 fn checks() -> String {
     let mut text = "# The checks\n\n\
         What `dcos-node preflight` and `dcos-node install` check. Generated from the table in `src/preflight/`: change it there, then run\n\
-        `DCOS_NODE_BLESS=1 cargo test --test docs`. `dcos-node explain CHECK` tells why a check matters and what to do.\n\n\
+        `DCOS_NODE_BLESS=1 cargo test --test docs`. Below the table each check has a paragraph: why it matters, and what to do. `dcos-node explain CHECK` prints\n\
+        the same on a node.\n\n\
         *If not*: `fail` stops an install, `warn` does not. A check that could not look is unknown, which stops an install if the check\n\
         cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for it.\n\n\
         | check | if not | skippable | expected | source |\n|---|---|---|---|---|\n"
@@ -44,6 +45,20 @@ fn checks() -> String {
             check.source.to_owned(),
         ];
         text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    text.push_str("\n## Each check\n");
+    for rule in preflight::table() {
+        let check = rule.explained(None);
+        text.push_str(&format!("\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n", check.id, check.expected, check.why));
+        if !check.cure.is_empty() {
+            text.push_str(&format!("\n**Cure:** {}.\n", check.cure));
+        }
+        if !check.exceptions.is_empty() {
+            text.push_str(&format!("\n**Exceptions:** {}.\n", check.exceptions.join("; ")));
+        }
+        if check.skippable {
+            text.push_str(&format!("\n**To skip it:** `--skip {}='your reason'`\n", check.id));
+        }
     }
     text
 }
@@ -73,7 +88,8 @@ fn exit_codes() -> String {
     text.push_str(
         "\n## A failure\n\n\
         On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
-        the node stands now, and `cure:` with the command or deed that cures it. With `--json` the same on standard output:\n\n\
+        the node stands now, `cure:` with the command or deed that cures it, and `help:` with the command that collects what support needs; that line stands\n\
+        beside results too that are not what was hoped for (degraded, not ready, damage, residue, checks that failed). With `--json` the same on standard output:\n\n\
         | field | type | what |\n|---|---|---|\n\
         | `error` | string | what went wrong |\n\
         | `causes` | array of strings | its causes, outermost first |\n\
@@ -81,6 +97,7 @@ fn exit_codes() -> String {
         | `code` | number | the exit code |\n\
         | `state` | string or null | how the node stands now |\n\
         | `cure` | string or null | what to do |\n\
+        | `help` | string or null | the command that collects what support needs ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, another dcos-node at work, no DC/OS here, the bootstrap server |\n\
         | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
         | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
     );
@@ -106,9 +123,22 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
 }
 
 #[test]
+fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle() {
+    let text = std::fs::read_to_string(document("recovery.md")).expect("docs/recovery.md");
+    for exit in Exit::ALL.iter().filter(|exit| **exit != Exit::Done) {
+        let section = text.split(&format!("\n### Exit {}: ", exit.code())).nth(1).and_then(|rest| rest.split("\n#").next());
+        let section = section.unwrap_or_else(|| panic!("docs/recovery.md has no section for exit code {}", exit.code()));
+        for part in ["**You see**", "**Look", "**Cure:**"] {
+            assert!(section.contains(part), "exit code {}: no {part}", exit.code());
+        }
+    }
+    assert!(text.trim_end().ends_with("```\nsudo dcos-node bundle\n```"));
+}
+
+#[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
-    assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report())));
+    assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report(Some("")))));
 }
 
 /// Every name of ours in the sources of these files: literals that hold `dcos-node`, `dcos-build` or `dcos-publish` and lead somewhere.
@@ -312,6 +342,7 @@ fn full_uninstall() -> Value {
         foreign: item.clone(),
         residue: item.clone(),
         unknown: item,
+        searched: vec![String::new()],
     };
     let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];
@@ -327,7 +358,7 @@ fn full_uninstall() -> Value {
     json!(uninstall::Outcome {
         changed: true,
         cluster: Some(cluster),
-        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", effect: Some("") }],
+        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", mounted: true, effect: Some("") }],
         foreign: vec![String::new()],
         report: Some(report),
         plan,

@@ -22,6 +22,7 @@ use dcos_node::output::follow::{self, Wish};
 use dcos_node::output::record::Record;
 use serde_json::{Value, json};
 use support::build::{Build, Damage};
+use support::http_server::Server;
 
 /// Who is nobody.
 const NOBODY: u32 = 65534;
@@ -70,9 +71,15 @@ fn full(kind: Kind) -> Event {
         })),
         Kind::Note => Event::Note { text: text() },
         Kind::Warning => Event::Warning { text: text() },
-        Kind::Ended => {
-            Event::Ended { exit: Exit::Failed, code: 1, error: Some(text()), state: Some(text()), cure: Some(text()), seconds: 1 }
-        }
+        Kind::Ended => Event::Ended {
+            exit: Exit::Failed,
+            code: 1,
+            error: Some(text()),
+            state: Some(text()),
+            cure: Some(text()),
+            help: Some(text()),
+            seconds: 1,
+        },
     }
 }
 
@@ -177,16 +184,25 @@ fn lines_of(events: &[Event]) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// An install without privileges, whatever this test runs as: an image needs no accounts then.
-fn install(root: &Path, build: &Path, events: &Path) -> Output {
+/// A command on a directory, with its events in a file, without privileges whatever this test runs as: an image needs no accounts then.
+fn command(words: &[&str], root: &Path, events: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-    command.args(["install", "master", "-d", "--bootstrap-url"]).arg(build).arg("--root").arg(root).arg("--events").arg(events);
+    command.args(words).arg("--root").arg(root).arg("--events").arg(events).stdin(Stdio::null());
+    as_nobody(&mut command, &[root, events]);
+    command
+}
+
+fn as_nobody(command: &mut Command, owned: &[&Path]) {
     if nix::unistd::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
-        [root, events].iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
-        fs::set_permissions(build, fs::Permissions::from_mode(0o755)).unwrap();
+        owned.iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
     }
-    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// An install from this build.
+fn install(root: &Path, build: &Path, events: &Path) -> Output {
+    fs::set_permissions(build, fs::Permissions::from_mode(0o755)).unwrap();
+    command(&["install", "master", "-d", "--bootstrap-url", build.to_str().unwrap()], root, events).output().unwrap()
 }
 
 #[test]
@@ -225,11 +241,19 @@ fn the_events_of_a_failure_say_what_people_are_told() {
     let key = format!("package {}", packed.id("units"));
     assert!(events.iter().any(|event| matches!(event, Event::Failed { key: failed, .. } if *failed == key)), "{events:?}");
     assert!(events.iter().any(|event| matches!(event, Event::Undone { .. })), "{events:?}");
-    let Some(Event::Ended { exit: Exit::Integrity, code: 6, error: Some(error), state: Some(state), cure: Some(cure), .. }) = events.last()
+    let Some(Event::Ended {
+        exit: Exit::Integrity,
+        code: 6,
+        error: Some(error),
+        state: Some(state),
+        cure: Some(cure),
+        help: Some(help),
+        ..
+    }) = events.last()
     else {
         panic!("{:?}", events.last())
     };
-    assert!(failure.contains(state) && failure.contains(cure), "{state}, {cure}: {failure}");
+    assert!(failure.contains(state) && failure.contains(cure) && failure.contains(help), "{state}, {cure}, {help}: {failure}");
     assert!(failure.contains(error.split(": ").next().unwrap()), "{error}: {failure}");
 }
 
@@ -241,4 +265,108 @@ fn a_file_of_events_has_the_failure_even_if_nothing_was_done() {
     let Some(Event::Ended { code, .. }) = events.last() else { panic!("{events:?}") };
     assert_eq!(output.status.code(), Some(i32::from(*code)));
     assert_ne!(*code, 0);
+}
+
+/// A run whose events, told to people, are what it said; what it said besides is returned.
+#[track_caller]
+fn agrees(command: &mut Command, events: &Path, code: i32) -> (Vec<Event>, String) {
+    fs::write(events, "").unwrap();
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let events = told(events);
+    let lines = lines_of(&events);
+    let rest = said.strip_prefix(&lines).unwrap_or_else(|| panic!("{lines}\n is not how this begins:\n{said}"));
+    assert!(matches!(events.first(), Some(Event::Started { .. })), "{events:?}");
+    assert!(matches!(events.last(), Some(Event::Ended { code: told, .. }) if i32::from(*told) == code), "{events:?}");
+    (events, rest.to_owned())
+}
+
+#[test]
+fn the_events_of_a_recovery_a_wait_and_an_uninstall_replayed_give_the_same_lines() {
+    let (root, build, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    Build::tiny().pack(build.path());
+    fs::set_permissions(build.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (root, file, url) = (root.path(), file.path(), build.path().to_str().unwrap());
+    let mut killed = command(&["install", "master", "-d", "--bootstrap-url", url], root, file);
+    let etc = root.join("opt/mesosphere/etc").display().to_string();
+    killed.env("DCOS_NODE_FAULT", format!("kill Rename 1 {etc}.new -> {etc}")).env("DCOS_NODE_FAULT_WORKERS", "1");
+    assert_eq!(killed.output().unwrap().status.code(), None, "it was not killed");
+    // Whole lines, however it ended.
+    assert!(told(file).iter().any(|event| matches!(event, Event::Done { .. })));
+
+    let (events, rest) = agrees(&mut command(&["recover"], root, file), file, 0);
+    assert!(rest.is_empty(), "{rest}");
+    assert!(events.iter().any(|event| matches!(event, Event::Begun { .. })), "{events:?}");
+
+    let mut wait = command(&["status", "--wait=started", "--wait-timeout=1s"], root, file);
+    let (events, rest) = agrees(wait.env("DCOS_NODE_FAULT_SYSTEMD", "1"), file, 7);
+    assert!(events.iter().any(|event| matches!(event, Event::Watched(watched) if watched.waits_for.is_some())), "{events:?}");
+    assert!(rest.contains("not started after 1 s") && rest.contains("help:"), "{rest}");
+
+    let (events, rest) = agrees(&mut command(&["uninstall"], root, file), file, 0);
+    assert!(rest.is_empty(), "{rest}");
+    assert!(events.iter().any(|event| matches!(event, Event::Undone { .. })), "{events:?}");
+}
+
+#[test]
+fn events_go_to_a_new_file_to_a_descriptor_and_to_standard_output_alike() {
+    let root = tempfile::tempdir().unwrap();
+    let line = "umask 0; cd \"$1\" && \"$0\" status --root . --events new; \"$0\" status --root . --events fd:7 7>by-number >/dev/null; \
+        \"$0\" status --root . --events - >by-output; \"$0\" status --root . --events fd:8; echo $? >refused";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_dcos-node")]).arg(root.path()).stdin(Stdio::null());
+    let output = shell.output().unwrap();
+    let kinds = |name: &str| -> Vec<Kind> { told(&root.path().join(name)).iter().map(Event::kind).collect() };
+    assert_eq!(kinds("new"), [Kind::Started, Kind::Ended], "{output:?}");
+    assert_eq!((kinds("by-number"), kinds("by-output")), (kinds("new"), kinds("new")));
+    assert_eq!(fs::metadata(root.path().join("new")).unwrap().permissions().mode() & 0o777, 0o600, "events quote what others said");
+    assert_eq!(fs::read_to_string(root.path().join("refused")).unwrap(), "2\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bars_on_a_terminal_follow_the_same_events() {
+    let (root, build, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let noise: Vec<u8> = (0..400_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let packed = Build::tiny().with_file("units", "noise", 0o644, &noise).pack(build.path());
+    let server = Server::start(build.path()).await;
+    let archive = packed.archive("units");
+    let path = format!("/{}", archive.strip_prefix(build.path()).unwrap().display());
+    let bytes = fs::metadata(&archive).unwrap().len();
+    // Some ten pieces, each long enough to be drawn.
+    server.slow(&path, usize::try_from(bytes / 10).unwrap(), std::time::Duration::from_millis(150));
+    let words = ["install", "master", "-d", "--bootstrap-url", server.url(), "--root", root.path().to_str().unwrap()];
+    let line = format!("{} {} --events {}", env!("CARGO_BIN_EXE_dcos-node"), words.join(" "), file.path().display());
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+    as_nobody(&mut terminal, &[root.path(), file.path()]);
+    let output = tokio::task::spawn_blocking(move || terminal.output().unwrap()).await.unwrap();
+    let drawn = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{drawn}");
+
+    let events = told(file.path());
+    let key = format!("package {}", packed.id("units"));
+    let steps: Vec<(u64, Option<u64>)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Progress { key: of, bytes, total } if *of == key => Some((*bytes, *total)),
+            _ => None,
+        })
+        .collect();
+    assert!(steps.len() > 3 && steps.windows(2).all(|two| two[0].0 <= two[1].0), "{steps:?}");
+    let total = steps.iter().find_map(|(_, total)| *total).expect("a total");
+    assert_eq!((total, steps.last().map(|(last, _)| *last)), (bytes, Some(bytes)));
+    let size = r"([0-9.]+ [KM]?i?B)";
+    let bar = regex::Regex::new(&format!(r"package units--[0-9a-f]+ +{size}/{size} +{size}/s")).unwrap();
+    let bars: Vec<(&str, &str)> =
+        bar.captures_iter(&drawn).map(|bar| bar.extract::<3>().1).map(|[bytes, total, _]| (bytes, total)).collect();
+    let whole = indicatif::HumanBytes(total).to_string();
+    // What is drawn was told: each bar stands where an event put it, with a rate.
+    let told: BTreeSet<String> = steps.iter().map(|(bytes, _)| indicatif::HumanBytes(*bytes).to_string()).collect();
+    assert!(bars.iter().collect::<BTreeSet<_>>().len() > 1, "{bars:?}\n{drawn}");
+    assert!(bars.iter().all(|(bytes, total)| told.contains(*bytes) && *total == whole), "{told:?}, {whole}: {bars:?}");
+    // Lines stand between the bars: all that people are told elsewhere but the beginnings of the fetches, which the bars are.
+    for line in lines_of(&events).lines().filter(|line| !line.starts_with("fetch and unpack")) {
+        assert!(drawn.contains(line), "{line} is not in:\n{drawn}");
+    }
 }

@@ -56,6 +56,9 @@ struct Recap {
     failed: u32,
 }
 
+/// The units that run on a node, each with its process.
+type Processes = BTreeMap<String, String>;
+
 impl Fleet {
     fn new() -> Fleet {
         let (build, desk) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
@@ -76,6 +79,7 @@ impl Fleet {
             "dcos_node_sha256": digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             "dcos_node_skips": skips,
             "dcos_node_wait_timeout": "10m",
+            "dcos_node_ca_file": "/etc/ssl/certs/ca-certificates.crt",
             "ansible_user": "root",
             "ansible_become": false,
             "ansible_ssh_private_key_file": desk.path().join("key"),
@@ -91,11 +95,12 @@ impl Fleet {
         fleet
     }
 
-    /// A fresh node that lets Ansible in. It is switched on, and not waited for.
+    /// A fresh node that lets Ansible in, and greets it in front of whatever it is asked. It is switched on, and not waited for.
     fn add(&mut self, address: &'static str, name: &str) {
         let node = Node::switched_off(name).knowing_as(&self.server, address);
         let key = fs::read_to_string(self.desk.path().join("key.pub")).expect("the public key");
         node.write("/root/.ssh/authorized_keys", &key);
+        node.write("/root/.bashrc", "echo 'Welcome. {This machine is watched.}'\n");
         node.power_on();
         node.run(&["systemctl", "start", "ssh.service"]).succeeds();
         self.nodes.insert(address, node);
@@ -108,8 +113,10 @@ impl Fleet {
         let (directory, program) = (examples().display().to_string(), ansible().display().to_string());
         let (home, controls) = (format!("ANSIBLE_HOME={desk}/ansible"), format!("ANSIBLE_SSH_CONTROL_PATH_DIR={desk}/cp"));
         let (inventory, variables) = (format!("{desk}/inventory.yml"), format!("@{desk}/variables.json"));
+        let inventory = if more.contains(&"-i") { Vec::new() } else { vec!["-i", &inventory] };
         let mut command = vec!["env", "-C", &directory, &home, &controls, "ANSIBLE_NOCOLOR=1", "ANSIBLE_CONFIG=ansible.cfg"];
-        command.extend([program.as_str(), playbook, "-i", &inventory, "-e", &variables]);
+        command.extend([program.as_str(), playbook, "-e", &variables]);
+        command.extend(inventory);
         command.extend(more);
         let outcome = self.server.run_within(PATIENCE, &command);
         (recap(outcome.stdout()), outcome)
@@ -124,6 +131,30 @@ impl Fleet {
         recap
     }
 
+    /// Writes an inventory of a node that nobody answers for, besides those of the fleet.
+    fn with_one_that_is_away(&self) -> String {
+        let inventory = fs::read_to_string(self.desk.path().join("inventory.yml")).expect("the inventory");
+        let path = self.desk.path().join("away.yml");
+        fs::write(&path, inventory.replace("        10.77.0.21:\n", "        10.77.0.21:\n        10.77.0.99:\n"))
+            .expect("write the inventory");
+        path.display().to_string()
+    }
+
+    /// What runs on each node and stays.
+    fn processes(&self) -> BTreeMap<&'static str, Processes> {
+        self.nodes.iter().map(|(address, node)| (*address, processes(node))).collect()
+    }
+
+    /// Asserts that every master calls all three masters serving.
+    #[track_caller]
+    fn has_three_masters(&self) {
+        for address in MASTERS {
+            let status = self.nodes[address].run(&["dcos-node", "status", "--json"]).json();
+            let masters = status["readiness"]["masters"].as_array().expect("masters");
+            assert!(masters.len() == 3 && masters.iter().all(|master| master["serving"] == "serving"), "{address}: {masters:#?}");
+        }
+    }
+
     /// What stands on each node.
     fn stand(&self) -> Vec<Snapshot> {
         std::thread::scope(|scope| {
@@ -136,6 +167,17 @@ impl Fleet {
 /// What an install makes; not what DC/OS and systemd go on writing while they run.
 fn stands_on(node: &Node) -> Snapshot {
     Snapshot::of_areas(&node.root(), &["/etc", "/opt", "/usr/local", "/var/lib/dcos-node"])
+}
+
+/// The services that are well and stay up, each with its process.
+fn processes(node: &Node) -> Processes {
+    let status = node.run(&["dcos-node", "status", "--json"]).json();
+    let well = status["units"].as_array().expect("units").iter().filter(|unit| unit["steady"] == true && unit["sub"] == "running");
+    let names: Vec<&str> = well.map(|unit| unit["name"].as_str().expect("a name")).collect();
+    let shown = node.run(&[&["systemctl", "show", "--property=Id,MainPID"][..], &names].concat());
+    let blocks = shown.succeeds().stdout().split("\n\n");
+    let of = |block: &str, name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    blocks.map(|block| (of(block, "Id="), of(block, "MainPID="))).filter(|(_, process)| !process.is_empty() && process != "0").collect()
 }
 
 /// The lines under `PLAY RECAP`: `10.77.0.11 : ok=5 changed=0 unreachable=0 failed=0 ...`.
@@ -183,19 +225,33 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     assert!(recap.values().all(|host| *host == Recap { changed: 0, failed: 1 }), "{recap:?}");
     let recap = fleet.plays("install.yml", &["--check"]);
     assert!(recap.values().all(|host| host.changed == 1), "{recap:?}");
+    // Nor as long as one cannot be reached: none of the others gets as much as the program.
+    let (recap, away) = fleet.play("install.yml", &["-i", &fleet.with_one_that_is_away()]);
+    away.exits_with(4).stdout_has("10.77.0.99");
+    assert!(recap.len() == NODES.len() + 1 && recap.values().all(|host| host.changed == 0), "{recap:?}");
     same(&fleet.stand(), &fresh, &[]);
 
     // The program and the install.
     let recap = fleet.plays("install.yml", &[]);
     assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
-    let status = fleet.nodes[MASTERS[1]].run(&["dcos-node", "status", "--json"]).json();
-    let masters = status["readiness"]["masters"].as_array().expect("masters");
-    assert!(masters.len() == 3 && masters.iter().all(|master| master["serving"] == "serving"), "{masters:#?}");
+    fleet.has_three_masters();
 
-    let installed = fleet.stand();
-    let recap = fleet.plays("install.yml", &[]);
-    assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
+    let (installed, running) = (fleet.stand(), fleet.processes());
+    assert!(running.values().all(|processes| processes.len() > 3), "{running:#?}");
+    // The second time the agents come one after another.
+    for more in [&["--check"][..], &["-e", "dcos_node_serial=1", "-e", "dcos_node_max_fail_percentage=10"]] {
+        let recap = fleet.plays("install.yml", more);
+        assert!(recap.values().all(|host| host.changed == 0), "{more:?}: {recap:?}");
+    }
     same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
+    let still = fleet.processes();
+    for (address, before) in &running {
+        assert!(
+            before.iter().all(|(unit, process)| still[address].get(unit) == Some(process)),
+            "{address}: {before:#?} {:#?}",
+            still[address]
+        );
+    }
 
     // The master that leads is destroyed, and another machine has its address now.
     drop(fleet.nodes.remove(MASTERS[0]));
@@ -206,10 +262,38 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     let changed: Vec<(&str, u32)> =
         recap.iter().filter(|(_, host)| host.changed > 0).map(|(name, host)| (name.as_str(), host.changed)).collect();
     assert_eq!(changed, [(MASTERS[0], 2)], "only the new one is changed");
+    fleet.has_three_masters();
 
-    let recap = fleet.plays("uninstall.yml", &["-e", "dcos_node_purge_data=true"]);
-    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+    let installed = fleet.stand();
+    let purge = ["-e", "dcos_node_purge_data=true"];
+    let recap = fleet.plays("uninstall.yml", &[&["--check"][..], &purge].concat());
+    assert!(recap.values().all(|host| host.changed >= 1), "{recap:?}");
+    same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
+    // An agent that cannot go holds up the masters.
+    let (agent, public) = (NODES[3].0, NODES[4].0);
+    let mount = "mkdir /var/lib/mesos/ours && mount -t tmpfs tmpfs /var/lib/mesos/ours";
+    fleet.nodes[agent].shell(mount).succeeds();
+    let (recap, held) = fleet.play("uninstall.yml", &purge);
+    held.exits_with(2).stdout_has("a file system is mounted at /var/lib/mesos/ours").stdout_has("umount");
+    let untouched = Recap { changed: 0, failed: 0 };
+    assert!(MASTERS.iter().all(|address| recap.get(*address).is_none_or(|host| *host == untouched)), "{recap:?}");
+    assert!(MASTERS.iter().all(|address| fleet.nodes[*address].has("/opt/mesosphere/bin")) && recap[agent].failed == 1, "{recap:?}");
+    fleet.nodes[agent].shell("umount /var/lib/mesos/ours && rmdir /var/lib/mesos/ours").succeeds();
+
+    // The program in place does it, whatever is published now. The other agent is gone already, but for the program.
+    let another = ["-e", "dcos_node_sha256=0000"];
+    let recap = fleet.plays("uninstall.yml", &[&purge[..], &another, &["-e", "dcos_node_drain=1m"]].concat());
+    assert!(recap.iter().all(|(address, host)| host.changed == if address == public { 1 } else { 2 }), "{recap:?}");
     same(&fleet.stand(), &fresh, &COPIES);
+    for (address, node) in &fleet.nodes {
+        for path in ["/opt/mesosphere", "/etc/mesosphere", "/var/lib/dcos", "/var/lib/mesos", "/var/lib/dcos-node", "/opt/dcos-node"] {
+            assert!(!node.has(path), "{address}: {path}");
+        }
+    }
+    // Nothing is left to do, and the bootstrap server is not missed.
+    fleet.server.stop();
+    let recap = fleet.plays("uninstall.yml", &purge);
+    assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
 }
 
 /// The names of variables at the beginning of lines, after what `before` says.

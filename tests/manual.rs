@@ -64,7 +64,25 @@ fn every_page_renders_without_a_warning() {
         let text = String::from_utf8(output.stdout).unwrap();
         let plain: String =
             text.chars().zip(text.chars().skip(1)).filter(|two| two.0 != '\u{8}' && two.1 != '\u{8}').map(|two| two.0).collect();
-        assert!(plain.contains("NAME") && plain.contains("SYNOPSIS") && plain.contains("SEE ALSO"), "{plain}");
+        let sections = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "SEE ALSO"];
+        for section in sections {
+            assert!(plain.lines().any(|line| line == section), "{}: no {section}\n{plain}", page.name);
+        }
+        assert!(plain.lines().all(|line| line.chars().count() <= 80), "{}: {plain}", page.name);
+        // A section for those that have to do with files; a synopsis that tells which options take a value.
+        if page.name == "dcos-node-install.8" {
+            let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+            for part in [
+                "FILES /opt/mesosphere/packages",
+                "[--bootstrap-url URL]",
+                "[--skip CHECK=REASON]...",
+                "[--wait[=LEVEL]]",
+                "[-p|--preflight-only]",
+            ] {
+                assert!(words.contains(part), "{part}: {plain}");
+            }
+            assert!(plain.contains("   Fetching\n") && plain.contains("   Waiting\n"), "groups are parts of OPTIONS: {plain}");
+        }
         if page.name == "dcos-node.8" {
             assert!(plain.contains(Exit::NotInstalled.explained().meaning.split('`').next_back().unwrap()), "{plain}");
         }
@@ -102,10 +120,23 @@ fn bash_completes_subcommands_options_and_roles() {
     assert!(offered("dcos-node ''").iter().any(|word| word == "uninstall"));
 }
 
+/// What a zsh on a terminal of its own makes of these keys, once the completions are loaded.
+fn typed_into_zsh(keys: &str) -> String {
+    let script = "zmodload zsh/zpty; zpty ours 'PS1=; PS2=; stty -echo; exec zsh -f -i'
+        zpty -w ours 'PS1=; autoload -U compinit; compinit -D -u; source COMPLETIONS; dcos-node() print -r -- \"<$*>\"; print re''ady'
+        zpty -r ours said '*ready*'
+        zpty -w ours $'KEYS'
+        zpty -r ours said '*<*>*'
+        print -r -- $said; zpty -d ours";
+    ask("zsh", &script.replace("KEYS", keys))
+}
+
 #[test]
-fn zsh_understands_its_completions() {
+fn zsh_completes_subcommands_options_and_roles() {
     if is_here("zsh") {
         assert_eq!(ask("zsh", "autoload -U compinit; compinit -D -u; source COMPLETIONS; print $_comps[dcos-node]"), "_dcos-node\n");
+        let said = typed_into_zsh("dcos-node inst\\tslave_p\\t--boots\\thttp://x");
+        assert!(said.contains("<install slave_public --bootstrap-url=http://x>"), "{said:?}");
     }
 }
 

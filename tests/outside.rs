@@ -548,6 +548,7 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
     outcome.succeeds();
     reexecs.finish_within(Duration::from_secs(180)).succeeds();
     outcome.succeeds().stdout_has("degraded:").stdout_has("dcos-tiny-relative.service").stdout_has("dcos-tiny-ending.service");
+    outcome.stderr_has("help:   dcos-node bundle");
     // Why, in systemd's words and the unit's own.
     outcome.stdout_has("absolute path").stdout_has("no good").stdout_has("exited with status 1").stdout_lacks("dcos-tiny-slow.service");
     node.run(&["systemctl", "is-active", "dcos.target", "dcos-tiny-slow.service"]).succeeds();

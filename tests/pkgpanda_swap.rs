@@ -232,6 +232,10 @@ fn an_install_of_the_same_build_finishes_a_swap_and_one_of_another_build_refuses
             let other = run(node.path(), &["install", "master", "--bootstrap-url", text(bench.first.path())], &[]);
             assert_eq!(other.status.code(), Some(5), "{}", said(&other));
             assert!(said(&other).contains("dcos-node recover finishes it"), "{}", said(&other));
+            for look in ["status", "verify"] {
+                let told = run(node.path(), &[look], &[]);
+                assert!(told.status.code() == Some(7) && said(&told).contains("dcos-node recover finishes it"), "{}", said(&told));
+            }
             assert_eq!(seen(node.path()).changes_since(&before), Vec::<String>::new(), "a refusal changed something");
             let same = run(node.path(), &["install", "master", "--json", "--bootstrap-url", text(bench.second.path())], &[]);
             succeeds(&same);
@@ -276,6 +280,8 @@ fn a_swap_that_cannot_be_finished_is_named_and_nothing_is_touched() {
     let before = seen(node.path());
     let output = run(node.path(), &["recover"], &[]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("/opt/mesosphere/bin"), "{}", said(&output));
+    assert!(said(&output).contains("/opt/mesosphere/bin") && said(&output).contains("cure: "), "{}", said(&output));
+    let status = run(node.path(), &["status"], &[]);
+    assert!(said(&status).contains("cannot be finished: pkgpanda left a swap unfinished"), "{}", said(&status));
     assert_eq!(seen(node.path()).changes_since(&before), Vec::<String>::new());
 }

@@ -87,7 +87,8 @@ fn a_master_is_waited_for_and_the_first_broken_link_is_named() {
     node.run(&["systemctl", "kill", "--signal=CONT", "dcos-exhibitor"]).succeeds();
     node.shell("echo -n 192.0.2.77 >/var/lib/dcos/navstar/ip && systemctl restart --no-block dcos-net").succeeds();
     too_late(&node, "node-ready").stderr_has("dcos-net.service: ").stderr_has("dcos-node install master --reset-identity");
-    node.run(&["dcos-node", "status"]).stdout_has("was 192.0.2.77: it must not change; uninstall and install again");
+    node.run(&["dcos-node", "status"])
+        .stdout_has("was 192.0.2.77: it must not change; dcos-node uninstall, then dcos-node install master --reset-identity");
     break_program(&node, "/opt/mesosphere/bin/check-time", "dcos-net.service");
     too_late(&node, "node-ready").stderr_has("check-time");
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
-use dcos_node::command::{bundle, status, verify};
+use dcos_node::command::{adopt, bundle, fetch, install, publish, recover, status, verify, wait};
 use dcos_node::dcos::build;
 use dcos_node::dcos::bundle::{Part, left_out};
 use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
 use dcos_node::dcos::level::Level;
+use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::receipt::Skip;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
@@ -97,6 +98,7 @@ fn full_status() -> status::Outcome {
         bootstrap_url: None,
         bootstrap_id: None,
         package_list_id: None,
+        index_sha256: None,
         config_package: None,
         installed_at: None,
         installed_by: None,
@@ -120,6 +122,7 @@ fn full_status() -> status::Outcome {
         drift: Some(drift),
         adopted: false,
         activated_since: Vec::new(),
+        swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
         partial: false,
     }
 }
@@ -185,4 +188,106 @@ fn every_field_of_a_bundle_is_documented_and_no_other() {
     let text = document("bundle.md");
     assert_eq!(documented(&text), fields(&json!(outcome)));
     assert!(text.contains(&format!("This is schema {};", dcos_node::dcos::bundle::SCHEMA)));
+}
+
+/// How a dry run was kept from writing.
+fn protection() -> Protection {
+    Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) }
+}
+
+fn plan() -> Vec<Preview> {
+    vec![Preview { key: String::new(), text: String::new() }]
+}
+
+/// An install with every field there is; what a status has too is documented there.
+fn full_install() -> install::Outcome {
+    let status = full_status();
+    install::Outcome {
+        changed: true,
+        degraded: true,
+        role: Role::Master,
+        version: status.version,
+        bootstrap_url: String::new(),
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        packages: 0,
+        units: Vec::new(),
+        ready: status.readiness.map(|readiness| wait::Arrived { readiness, waited_seconds: 0, urls: vec![String::new()] }),
+        left: Vec::new(),
+        plan: plan(),
+        protection: protection(),
+    }
+}
+
+/// A part of a document, up to the next heading.
+fn section(text: &str, heading: &str) -> String {
+    let part = text.split(&format!("\n## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
+    part.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_field_of_what_commands_print_is_documented_and_no_other() {
+    let text = document("json.md");
+    let mut install = fields(&json!(full_install()));
+    let readiness = full_status().readiness.expect("a readiness");
+    let elsewhere: BTreeSet<String> = [json!(readiness.obstacles), json!(readiness.masters)].iter().flat_map(fields).collect();
+    install.retain(|field| !elsewhere.contains(field) || ["level", "text"].contains(&field.as_str()));
+    assert_eq!(documented(&section(&text, "install")), install);
+
+    let fetch = fetch::Outcome {
+        changed: true,
+        bootstrap_url: String::new(),
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        packages: 0,
+        fetched_bytes: 0,
+        plan: plan(),
+        protection: protection(),
+    };
+    assert_eq!(documented(&section(&text, "fetch")), fields(&json!(fetch)));
+
+    let recovered =
+        [recover::Outcome::Nothing, recover::Outcome::Swapped { packages: 0 }, recover::Outcome::Uninstalled].map(|outcome| json!(outcome));
+    assert_eq!(documented(&section(&text, "recover")), recovered.iter().flat_map(fields).collect());
+    tells(&text, &recovered.map(|outcome| outcome["did"].clone()));
+    let installed = json!(recover::Outcome::Installed(Box::new(full_install())));
+    tells(&text, &[installed["did"].clone()]);
+    assert!(fields(&json!(full_install())).is_subset(&fields(&installed)));
+
+    let version = full_status().version;
+    let adopt = adopt::Outcome { changed: true, role: Role::Master, version: version.clone(), packages: 0, left: Vec::new() };
+    assert_eq!(documented(&section(&text, "adopt")), fields(&json!(adopt)));
+
+    let publish = publish::Outcome {
+        changed: true,
+        directory: "/".into(),
+        bootstrap_url: String::new(),
+        version,
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        index_sha256: String::new(),
+        program_sha256: String::new(),
+        program_bytes: 0,
+        archives: 0,
+        archive_bytes: 0,
+        unpacked_bytes: 0,
+        read: Vec::new(),
+        reused: 0,
+        recompressed: Some(publish::Saving::default()),
+        install: String::new(),
+    };
+    assert_eq!(documented(&section(&text, "publish")), fields(&json!(publish)));
+}
+
+/// Every document that a command prints is in the table of files.md, with the page that describes it.
+#[test]
+fn everything_that_is_printed_is_listed_with_its_page() {
+    let text = section(&document("files.md"), "What is printed");
+    for command in ["preflight", "explain", "install", "fetch", "recover", "adopt", "status", "verify", "bundle", "uninstall", "publish"] {
+        let row = text.lines().find(|line| line.contains(&format!("`{command}")));
+        assert!(
+            row.is_some_and(|row| row.contains(".md)")),
+            "docs/files.md does not say where the JSON of {command} is described: {row:?}"
+        );
+    }
 }

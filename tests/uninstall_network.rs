@@ -300,7 +300,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     let again = bench.node.start(&["/opt/again"]);
     bench.all("for i in $(seq 300); do ip link show spartan 2>/dev/null && exit 0; sleep 0.1; done; exit 1");
     let outcome = bench.uninstall();
-    outcome.exits_with(9);
+    outcome.exits_with(9).stderr_has("help:   dcos-node bundle");
     assert_eq!(things(&outcome, "residue"), ["interface the interface spartan"]);
     assert!(bench.node.has("/var/lib/dcos-node/journal") && bench.node.has("/opt/dcos-node/bin/dcos-node"));
     bench.node.run(&["dcos-node", "status"]).stdout_has("uninstall was interrupted");

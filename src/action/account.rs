@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Site;
+use crate::dcos::accounts::Accounts;
 use crate::dcos::active_set::Account;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
@@ -16,6 +17,9 @@ use crate::system::process::{self, Command};
 const LIMIT: Duration = Duration::from_secs(60);
 /// Where the programs are, whatever the caller's own PATH.
 const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Groups that own nothing, for a user that is about to go.
+const HARMLESS: [&str; 2] = ["nogroup", "nobody"];
 
 pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Object>> {
     let names = site.names()?;
@@ -40,15 +44,30 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
     run(site, "useradd", &arguments).await
 }
 
-/// Removes what was made of the account. Its home is `/opt/mesosphere` and is not touched.
+/// Removes what was made of the account, but not a group that others are in. Its home is `/opt/mesosphere` and is not touched.
 pub(crate) async fn remove(site: &Site, account: &Account, user_made: bool, group_made: bool) -> anyhow::Result<()> {
-    if user_made && site.names()?.user(&account.user).is_some() {
-        run(site, "userdel", &[&account.user]).await?;
+    let user = account.user.as_str();
+    let now = accounts(site)?;
+    if user_made && now.has_user(user) {
+        if !group_made && now.primary_group(user) == Some(user) {
+            // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
+            let elsewhere = HARMLESS.into_iter().find(|group| now.has_group(group)).unwrap_or("0");
+            run(site, "usermod", &["--gid", elsewhere, user]).await?;
+        }
+        run(site, "userdel", &[user]).await?;
     }
-    if group_made && site.names()?.group(&account.user).is_some() {
-        run(site, "groupdel", &[&account.user]).await?;
+    let now = accounts(site)?;
+    if group_made && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
+        run(site, "groupdel", &[user]).await?;
     }
     Ok(())
+}
+
+fn accounts(site: &Site) -> anyhow::Result<Accounts> {
+    let text = |path: &str| -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&files::read(&site.root.resolved(path), 16 << 20)?.unwrap_or_default()).into_owned())
+    };
+    Ok(Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
 }
 
 async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<()> {

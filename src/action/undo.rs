@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{Site, account, account_files, aside, firewall, network, network_files, resolv_conf, sysctl};
-use crate::dcos::layout;
 use crate::dcos::receipt::Object;
+use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
+use crate::system::mount_points;
 
 /// Its `ExecStartPre` runs `systemctl set-environment` with this variable (2.1 and 2.2).
 const CALICO: &str = "dcos-calico-confd.service";
@@ -81,7 +82,16 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
                 files::remove_staging(&site.root.at(&path))?;
             }
         }
-        Object::StateDirectory { path, .. } | Object::Scratch { path } => files::remove_tree(&site.root.at(path))?,
+        Object::StateDirectory { path, made } => {
+            // A place of data, or a part of one, may be a file system of its own, and one that was there before us is no more than emptied.
+            let mounted = mount_points::all_at_or_below(&site.root.at(path))?;
+            let places = data::PLACES.iter().map(|place| site.root.at(place.path));
+            let mut staying: Vec<_> =
+                places.filter(|place| mount_points::real(place).is_some_and(|real| mounted.contains(&real))).collect();
+            staying.extend((!made).then(|| site.root.at(path)));
+            files::purge(&site.root.at(path), &staying)?;
+        }
+        Object::Scratch { path } => files::remove_tree(&site.root.at(path))?,
         Object::Aside { path, aside } => aside::put_back(site, path, aside)?,
         Object::ResolvConf { before } => resolv_conf::restore(site, before)?,
         // Of the running machine, above.

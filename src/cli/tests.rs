@@ -8,7 +8,7 @@ fn parsed(line: &str) -> Result<Invocation, Refused> {
 
 #[test]
 fn the_definition_is_sound() {
-    Typed::command().debug_assert();
+    definition().debug_assert();
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn skips_are_one_a_line() {
 
 #[test]
 fn every_help_text_fits_80_columns() {
-    let mut command = Typed::command();
+    let mut command = definition();
     command.build();
     let texts = std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
     for text in texts {
@@ -95,5 +95,46 @@ fn a_drain_has_a_limit_also_if_none_is_given() {
             panic!("{line} is not understood");
         };
         assert_eq!(request.drain, minutes.map(|minutes| Duration::from_secs(minutes * 60)), "{line}");
+    }
+}
+
+#[test]
+fn every_command_has_examples_that_are_understood_and_exit_codes_in_order() {
+    let command = Typed::command();
+    let names = command.get_subcommands().map(|subcommand| subcommand.get_name()).chain([""]);
+    for name in names {
+        let told = manual::told(name).unwrap_or_else(|| panic!("nothing is told of {name}"));
+        assert!(!told.description.is_empty() && !told.examples.is_empty(), "{name}");
+        let codes: Vec<u8> = told.exits.iter().map(|(exit, _)| exit.code()).collect();
+        assert!(codes.is_sorted() && (name.is_empty() || codes.starts_with(&[0]) && codes.contains(&2)), "{name}: {codes:?}");
+        let ours = told.examples.iter().filter_map(|(_, line)| line.trim_start_matches("sudo ").strip_prefix("dcos-node "));
+        for line in ours {
+            // As a shell has it: without what goes elsewhere, and a quoted word in one piece.
+            let typed = line.split(['|', '>']).next().unwrap_or_default();
+            let quoted = |(index, part): (usize, &str)| if index % 2 == 1 { part.replace(' ', "_") } else { part.to_owned() };
+            let words: String = typed.split('\'').enumerate().map(quoted).collect();
+            let parsed = parse(std::iter::once("dcos-node").chain(words.split_whitespace()).map(OsString::from));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+            assert!(name.is_empty() || line.starts_with(name) || name == "explain", "{name} has an example of another command: {line}");
+        }
+    }
+}
+
+#[test]
+fn options_stand_under_their_own_headings() {
+    let mut command = definition();
+    command.build();
+    let install = command.find_subcommand("install").expect("install");
+    let heading =
+        |name: &str| install.get_arguments().find(|argument| argument.get_long() == Some(name)).and_then(|a| a.get_help_heading());
+    for (name, is) in [
+        ("dry-run", None),
+        ("restart-docker", None),
+        ("splay", Some("Fetching")),
+        ("wait", Some("Waiting")),
+        ("disable-preflight", Some(CLASSIC)),
+        ("json", Some(GLOBAL)),
+    ] {
+        assert_eq!(heading(name), is, "{name}");
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{Failure, World};
-use crate::action::ourselves;
+use crate::action::{Site, ourselves};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
-use crate::dcos::receipt::{self, Receipt, SCHEMA};
+use crate::dcos::receipt::{self, Object, Receipt, SCHEMA};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::node::{Node, State};
@@ -51,7 +51,9 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         (State::Installed, Some(receipt)) => return Ok(outcome(false, receipt)),
         (State::Foreign, None) => {}
         (State::Clean, _) => {
-            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here")).leaving("nothing was changed"));
+            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here"))
+                .leaving("nothing was changed")
+                .cured_by("dcos-node install ROLE"));
         }
         _ => {
             return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("an install or uninstall of dcos-node is unfinished on this node"))
@@ -67,7 +69,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     };
     let receipt = receipt_of(&node, role, world)?;
     let site = world.site(None, &Fetching::default())?;
-    record(&site, &node, &receipt, world)?;
+    record(&site, &receipt, world)?;
     Ok(outcome(true, &receipt))
 }
 
@@ -75,16 +77,23 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
 pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(), Failure> {
     let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else { return Ok(()) };
     let mut receipt = Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
-    let found = leftovers::look(&world.root, node).map_err(unchanged)?;
-    receipt::merge(&mut receipt.objects, found.objects);
+    receipt::merge(&mut receipt.objects, standing(node, world)?);
     classic::bring_up(&world.root, node, receipt.role, &mut receipt.objects).map_err(unchanged)?;
-    record(&world.site(None, &Fetching::default())?, node, &receipt, world)
+    record(&world.site(None, &Fetching::default())?, &receipt, world)
 }
 
-/// Manifests first: the receipt makes it true.
-fn record(site: &crate::action::Site, node: &Node, receipt: &Receipt, world: &World) -> Result<(), Failure> {
-    for id in &node.active {
-        if files::exists(&world.root.at(layout::manifest(id))) {
+/// What stands of DC/OS, without packages that pkgpanda did not come to the end of: nobody knows what they should be, and an uninstall finds them.
+fn standing(node: &Node, world: &World) -> Result<Vec<Object>, Failure> {
+    let found = leftovers::look(&world.root, node).map_err(unchanged)?;
+    let is_half = |object: &Object| matches!(object, Object::Package { id } if !classic::is_whole(&world.root, id));
+    Ok(found.objects.into_iter().filter(|object| !is_half(object)).collect())
+}
+
+/// Manifests first: the receipt makes it true. Packages that are not active get theirs too: they are of the inventory like the others.
+fn record(site: &Site, receipt: &Receipt, world: &World) -> Result<(), Failure> {
+    for object in &receipt.objects {
+        let Object::Package { id } = object else { continue };
+        if files::exists(&world.root.at(layout::manifest(id))) || !classic::is_whole(&world.root, id) {
             continue;
         }
         let manifest = classic::manifest(&world.root, id).map_err(unchanged)?;
@@ -95,7 +104,7 @@ fn record(site: &crate::action::Site, node: &Node, receipt: &Receipt, world: &Wo
 
 fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure> {
     let origin = classic::origin(&world.root);
-    let found = leftovers::look(&world.root, node).map_err(unchanged)?;
+    let objects = standing(node, world)?;
     let known: BTreeSet<PackageId> = node.active.clone();
     Ok(Receipt {
         schema: SCHEMA,
@@ -116,7 +125,7 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
         version: node.version.clone(),
         skips: Vec::new(),
         snapshot: None,
-        objects: found.objects.into_iter().filter(|object| !matches!(object, receipt::Object::ResolvConf { .. })).collect(),
+        objects: objects.into_iter().filter(|object| !matches!(object, Object::ResolvConf { .. })).collect(),
     })
 }
 

@@ -3,6 +3,7 @@
 mod logs;
 mod machine;
 mod parts;
+mod units;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -75,6 +76,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Ok(node) => of_node(&mut parts, node, world).await,
         Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
     }
+    units::collect(&mut parts, &world.root);
     configuration(&mut parts, world);
     let path = path(&request.file, &parts.host(), made);
     let contents = Contents {
@@ -84,6 +86,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         parts: parts.list(),
         left_out: left_out(),
     };
+    // What could not be collected says why in words of others, so this is redacted as everything is.
+    let mut contents = serde_json::to_value(&contents).unwrap_or_default();
+    redactor.value(&mut contents);
     let contents = serde_json::to_vec_pretty(&contents).unwrap_or_default();
     let (list, mut packed) = parts.into_files();
     packed.insert(0, ("contents.json".to_owned(), contents));

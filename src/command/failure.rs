@@ -66,6 +66,8 @@ pub struct FailureReport<'a> {
     pub state: Option<&'a str>,
     /// What to do.
     pub cure: Option<&'a str>,
+    /// The command that collects what support needs; none where that could tell nothing.
+    pub help: Option<&'a str>,
     /// The last journal lines of the unit at fault.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub log: &'a [String],
@@ -74,8 +76,8 @@ pub struct FailureReport<'a> {
 }
 
 impl Failure {
-    /// The JSON form.
-    pub fn report(&self) -> FailureReport<'_> {
+    /// The JSON form; `help` is the command that collects what support needs, where it is offered.
+    pub fn report<'a>(&'a self, help: Option<&'a str>) -> FailureReport<'a> {
         FailureReport {
             error: self.error.to_string(),
             causes: self.error.chain().skip(1).map(ToString::to_string).collect(),
@@ -83,6 +85,7 @@ impl Failure {
             code: self.exit.code(),
             state: self.state.as_deref(),
             cure: self.cure.as_deref(),
+            help,
             log: &self.log,
             preflight: self.report.as_deref(),
         }

@@ -4,20 +4,23 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, World};
 use crate::dcos::exit::Exit;
-use crate::dcos::layout;
 use crate::dcos::receipt::Object;
+use crate::dcos::{data, layout};
 use crate::system::holders::{self, Holder};
 use crate::system::mount_points;
 
-/// Refuses if a file system is mounted in what these objects remove.
+/// Refuses if a file system is mounted in what these objects remove. A place of data that is one loses its content, and the mount point stays.
 pub(super) fn refuse_mounts(world: &World, inventory: &[Object]) -> Result<(), Failure> {
-    for tree in &trees(world, inventory) {
-        let point = mount_points::at_or_below(tree).map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
-        if let Some(point) = point {
+    let emptied: Vec<PathBuf> = data::PLACES.iter().filter_map(|place| mount_points::real(&world.root.at(place.path))).collect();
+    for object in inventory {
+        let Some(tree) = tree(object).map(|path| world.root.at(path)) else { continue };
+        let points = mount_points::all_at_or_below(&tree);
+        let points = points.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
+        let is_data = matches!(object, Object::StateDirectory { .. });
+        if let Some(point) = points.into_iter().find(|point| !(is_data && emptied.contains(point))) {
             let text = format!("a file system is mounted at {}, which would be removed", point.display());
-            return Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text))
-                .leaving("nothing was changed")
-                .cured_by(format!("umount {}, then run the same command again", point.display())));
+            let cure = format!("umount {}, then run the same command again; what is on that file system stays on it", point.display());
+            return Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by(cure));
         }
     }
     Ok(())
@@ -44,7 +47,7 @@ fn tree(object: &Object) -> Option<PathBuf> {
         Object::Package { id } => Some(layout::package(id)),
         Object::ActiveName { name, .. } => Some(layout::active_name(name)),
         Object::Scratch { path } if !path.starts_with(layout::RUN) => Some(path.clone()),
-        Object::StateDirectory { path, made: true } if path.parent() != Some(Path::new(layout::STATE)) => Some(path.clone()),
+        Object::StateDirectory { path, .. } if data::whole().any(|place| path == Path::new(place.path)) => Some(path.clone()),
         _ => None,
     }
 }

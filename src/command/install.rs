@@ -18,11 +18,11 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
-use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Skip};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
+use crate::dcos::{identity, layout};
 use crate::observe::node::{Node, State};
 use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
@@ -320,7 +320,7 @@ fn set_aside(request: &Request, node: &Node, world: &World) -> Vec<(PathBuf, Pat
 fn goes_by_its_identity(role: Role) -> Failure {
     Failure::new(Exit::Conflict, anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"))
         .leaving("nothing was changed")
-        .cured_by(format!("dcos-node uninstall, then dcos-node install {role} --reset-identity"))
+        .cured_by(identity::renewal(Some(role)))
 }
 
 fn check_request(request: &Request) -> preflight::Request {

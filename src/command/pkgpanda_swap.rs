@@ -26,7 +26,9 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
             .leaving("nothing was changed")
             .cured_by("wait until it has ended")),
         Ok((unfinished, None)) => Ok(unfinished),
-        Err(error) => Err(Failure::from(error).leaving("nothing was changed")),
+        Err(error) => Err(Failure::from(error)
+            .leaving("nothing was changed")
+            .cured_by("put back what is named; or dcos-node uninstall makes the node clean from here too")),
     }
 }
 

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::drift::{self, Drift};
 use super::{Failure, World, preflight, wait};
-use crate::dcos::data;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -15,12 +14,14 @@ use crate::dcos::level::Level;
 use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
-use crate::observe::classic;
+use crate::observe::data;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::services::{self, Condition, UnitReport};
+use crate::observe::{classic, pkgpanda_swap};
 use crate::preflight::report::{Report, Verdict};
 use crate::system::files;
+use crate::system::root::Root;
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -51,6 +52,8 @@ pub struct Outcome {
     pub bootstrap_id: Option<String>,
     /// The package list of the build.
     pub package_list_id: Option<String>,
+    /// SHA-256 of the build index that everything was verified against; none of a build that had none.
+    pub index_sha256: Option<String>,
     /// The package with the cluster's configuration, as it is active.
     pub config_package: Option<String>,
     /// When it was installed, in UTC.
@@ -91,8 +94,24 @@ pub struct Outcome {
     pub drift: Option<Drift>,
     /// Packages that are active and not in the receipt: pkgpanda activated them behind it.
     pub activated_since: Vec<String>,
+    /// A swap that pkgpanda left half done; none on most nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Swap>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
+}
+
+/// A swap of active sets that pkgpanda began and has not come to the end of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swap {
+    /// The process that is still at it; none if it is left half done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// How many packages will be active; none if it cannot be finished.
+    pub packages: Option<usize>,
+    /// Why it cannot be finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_to_be_finished_because: Option<String>,
 }
 
 /// A check that an operator took responsibility for, and how it would come out now.
@@ -141,13 +160,17 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         _ => Vec::new(),
     };
     let since = activated_since(&node);
+    let swap = swap(&world.root, world.is_live());
     let build = match (&node.story.intent, &node.receipt) {
         (Some(Intent::Install(intent)), _) => Some(&intent.build),
         (_, receipt) => receipt.as_ref().map(|r| &r.build),
     };
     let bootstrap_url = build.map(|b| b.url.clone()).or(origin.url);
     let drift = match node.state() {
-        State::Installed => Some(drift::look(&node, &units, bootstrap_url.as_deref().filter(|_| request.online), world).await),
+        // In the middle of a swap nothing is where it belongs.
+        State::Installed if swap.is_none() => {
+            Some(drift::look(&node, &units, bootstrap_url.as_deref().filter(|_| request.online), world).await)
+        }
         _ => None,
     };
     Ok(Outcome {
@@ -159,6 +182,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its package list.
         bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_empty()).or(build.map(|b| b.bootstrap_id.clone())),
         package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_empty())),
+        index_sha256: build.and_then(|b| b.index_sha256.clone()).filter(|_| since.is_empty()),
         config_package: node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string),
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
@@ -177,14 +201,27 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         drift,
         adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
         activated_since: since,
+        swap,
         partial: node.unreadable,
     })
 }
 
-/// What only DC/OS has by these names, and is not empty.
+fn swap(root: &Root, live: bool) -> Option<Swap> {
+    match pkgpanda_swap::look(root) {
+        Ok(None) => None,
+        Ok(Some(unfinished)) => {
+            let process = if live { pkgpanda_swap::at_work(root) } else { None };
+            Some(Swap { process, packages: Some(unfinished.packages.len()), not_to_be_finished_because: None })
+        }
+        Err(why) => Some(Swap { not_to_be_finished_because: Some(format!("{why:#}")), ..Swap::default() }),
+    }
+}
+
+/// Places that are not empty and that a purge would remove.
 fn kept_data(world: &World) -> Vec<PathBuf> {
     let is_filled = |path: &str| matches!(files::names(&world.root.at(path)), Ok(Some(names)) if !names.is_empty());
-    data::whole().filter(|place| !place.shared_name && is_filled(place.path)).map(|place| place.path.into()).collect()
+    let purged = data::judge(&world.root, None, false).into_iter().map(|judged| judged.place.path);
+    purged.filter(|path| is_filled(path)).map(PathBuf::from).collect()
 }
 
 /// Of a node that was waited for, what was found then.
@@ -251,6 +288,7 @@ impl Outcome {
     /// What `status` exits with.
     pub fn exit(&self) -> Exit {
         match self.state {
+            State::Installed | State::Foreign if self.swap.as_ref().is_some_and(|swap| swap.packages.is_some()) => Exit::NotReady,
             State::Foreign if !self.is_whole() => Exit::NotInstalled,
             State::Clean | State::Uninstalling => Exit::NotInstalled,
             State::Installing | State::Prepared => Exit::NotReady,

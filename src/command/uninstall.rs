@@ -34,6 +34,7 @@ use crate::preflight::report::Protection;
 use crate::system::files;
 
 pub use crate::observe::data::Data;
+use crate::observe::data::Judged;
 pub use parting::{LIMIT as DRAIN_LIMIT, Ties};
 
 /// What was asked.
@@ -103,7 +104,7 @@ pub(super) struct Ended {
 /// Our own records on the node cannot be read.
 pub async fn data(world: &World) -> Result<Vec<Data>, Failure> {
     let node = world.node().await?;
-    Ok(data::look(&world.root, &node))
+    Ok(data::look(&world.root, &node, node.snapshot()))
 }
 
 /// The journal cannot be begun, so nothing is.
@@ -132,11 +133,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = world.node().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
     let found = found(world, &node).await?;
-    let inventory = inventory(&node, &found, wish, world);
-    let foreign = foreign(&node, &found, world);
+    let data = data::judge(&world.root, node.snapshot(), data::dcos_was_here(&world.root, &node));
+    let inventory = inventory(&node, &found, wish, &data);
+    let foreign = foreign(&found, &data);
     let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
     let nothing_changed = |cluster, plan| {
-        let (kept, foreign) = (data::look(&world.root, &node), foreign.iter().map(told).collect());
+        let (kept, foreign) = (data::look(&world.root, &node, node.snapshot()), foreign.iter().map(told).collect());
         Ok(Outcome { changed: false, cluster, kept, foreign, report: None, plan, protection: protection() })
     };
     if inventory.is_empty() && node.traces.is_empty() {
@@ -156,7 +158,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
         let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot(), wish)).collect();
         let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
-        return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish).preview()).collect());
+        return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview()).collect());
     }
     let site = world.site(None, &Fetching::default())?;
     let journal = Journal::open(&world.root).map_err(without_journal)?;
@@ -166,7 +168,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         journal.abandon();
         without_journal(error)
     })?;
-    let ended = carry_out(&site, &journal, wish, &foreign).await.map_err(|error| match error {
+    let found = Found { foreign, ..found };
+    let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
         action::Error::Interrupted => {
             Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
         }
@@ -176,7 +179,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     })?;
     let after = world.node().await?;
     let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
-    let kept = data::look(&world.root, &after);
+    let kept = data::look(&world.root, &after, None);
     Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
 }
 
@@ -205,12 +208,11 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
 }
 
 /// Everything there is to undo: what we recorded, then what stands besides, and what is purged.
-fn inventory(node: &Node, found: &Found, wish: Wish, world: &World) -> Vec<Object> {
+fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Object> {
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
     if wish.purge_data {
-        let places = data::to_purge(&world.root, node).into_iter();
-        receipt::merge(&mut objects, places.map(|path| Object::StateDirectory { path, made: true }));
+        receipt::merge(&mut objects, data::to_purge(data));
     }
     objects
 }
@@ -236,13 +238,13 @@ pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String, keep_
     let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
-    let foreign = look(site).await?.foreign;
-    carry_out(site, journal, wish, &foreign).await
+    let found = Found { foreign: look(site).await?.foreign, ..Found::default() };
+    carry_out(site, journal, wish, &found).await
 }
 
 /// Undoes everything in the journal's inventory and what else stands of DC/OS, and looks whether it is gone. Our own traces go last, and only
 /// if nothing is left that should be gone: a retry needs them.
-pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreign: &[Foreign]) -> action::Result<Ended> {
+pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: &Found) -> action::Result<Ended> {
     let before = journal.story().snapshot;
     if wish.keep_packages {
         // What is kept is whole: a package that was only begun goes.
@@ -261,13 +263,13 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     if !found.is_empty() {
         journal.begin("network", found).map_err(failed)?;
     }
-    let plan = plan::uninstall(&journal.story().objects, &units, wish);
+    let plan = plan::uninstall(&journal.story().objects, &units, wish, before.as_deref());
     let undone = [plan::undone(&plan::stop(&inventory, &units, wish)), plan::undone(&plan)].concat();
     let undone: Vec<Object> = distinct(undone).into_iter().filter(|o| inventory.contains(o) || stood(o, &now)).collect();
     let (plan, ourselves) = plan::without_ourselves(plan);
     run_actions(&plan.batches, site, journal, 1).await?;
     let now = snapshot::look(&site.root, machine).await;
-    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, foreign, wish).await?;
+    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, told, wish).await?;
     let kept = journal.story().objects;
     if !report.residue.is_empty() {
         journal.begin("residue", once_more).map_err(failed)?;
@@ -289,7 +291,7 @@ async fn prove(
     before: Option<&Snapshot>,
     now: &Snapshot,
     undone: &[Object],
-    foreign: &[Foreign],
+    found: &Found,
     wish: Wish,
 ) -> action::Result<(Leftovers, Vec<Object>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
@@ -301,7 +303,8 @@ async fn prove(
         _ => Ok(Vec::new()),
     };
     let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
-    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, foreign, keeps_packages: has_packages };
+    let data = data::judge(&site.root, before, true);
+    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, found, data: &data, keeps_packages: has_packages };
     Ok(proof::judge(&evidence))
 }
 
@@ -320,7 +323,7 @@ fn stood(object: &Object, now: &Snapshot) -> bool {
 
 /// What of the machine goes. A node that is a directory has none of it.
 fn standing(now: &Snapshot, before: Option<&Snapshot>, wish: Wish) -> Vec<Object> {
-    let files = if wish.live { network::files(now) } else { Vec::new() };
+    let files = if wish.live { network::files(now, before) } else { Vec::new() };
     let machine = if now.live { network::objects(now, before) } else { Vec::new() };
     [files, machine].concat()
 }
@@ -367,7 +370,8 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else { return Ok(()) };
     let journal = Journal::open(&site.root).map_err(Failure::from)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
-    match carry_out(site, &journal, wish, &node.foreign).await {
+    let found = Found { foreign: node.foreign.clone(), ..Found::default() };
+    match carry_out(site, &journal, wish, &found).await {
         Ok(ended) if ended.report.residue.is_empty() => Ok(()),
         Ok(ended) => {
             let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
@@ -393,10 +397,8 @@ fn units(inventory: &[Object]) -> Vec<String> {
 }
 
 /// What was found and stays, each path once.
-fn foreign(node: &Node, found: &Found, world: &World) -> Vec<Foreign> {
-    let link = |path: PathBuf| Foreign { path, what: "a link; what it leads to is not removed".into() };
-    let links = data::links(&world.root, node).into_iter().map(link);
+fn foreign(found: &Found, data: &[Judged]) -> Vec<Foreign> {
     let mut told = BTreeSet::new();
-    let all = found.foreign.iter().cloned().chain(links);
+    let all = found.foreign.iter().cloned().chain(data::foreign(data));
     all.filter(|f| told.insert((f.path.clone(), f.what.clone()))).collect()
 }

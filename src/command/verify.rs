@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::preflight::protection;
-use super::{Failure, World};
+use super::{Failure, World, pkgpanda_swap};
 use crate::dcos::difference::{Aspect, Detail, Difference, Mark};
 use crate::dcos::exit::Exit;
 use crate::dcos::layout;
@@ -58,19 +58,31 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     let node = world.node().await?;
     match node.state() {
-        State::Clean => return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here"))),
+        State::Clean => {
+            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here"))
+                .leaving("nothing was changed")
+                .cured_by("dcos-node install ROLE"));
+        }
         State::Installing | State::Uninstalling => {
             return Err(Failure::new(
                 Exit::NotReady,
                 anyhow::anyhow!("an install or uninstall is unfinished, so nothing can be compared yet"),
             )
+            .leaving("nothing was changed")
             .cured_by("dcos-node recover goes on with it; dcos-node status tells more"));
         }
         State::Installed | State::Prepared | State::Foreign => {}
     }
+    if pkgpanda_swap::unfinished(world).await?.is_some() {
+        return Err(Failure::new(Exit::NotReady, anyhow::anyhow!("pkgpanda left a swap half done, so nothing can be compared yet"))
+            .leaving("nothing was changed")
+            .cured_by("dcos-node recover finishes it"));
+    }
     let outcome = compare(node, None, world).await?;
     match world.stop.asked() {
-        true => Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted before everything was compared"))),
+        true => Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted before everything was compared"))
+            .leaving("nothing was changed")
+            .cured_by("dcos-node verify compares everything anew")),
         false => Ok(outcome),
     }
 }

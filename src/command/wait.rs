@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::{Failure, World, preflight};
 use crate::dcos::event::{Event, Watched};
 use crate::dcos::exit::Exit;
-use crate::dcos::layout;
 use crate::dcos::level::Level;
 use crate::dcos::role::Role;
 use crate::dcos::settings::variable;
+use crate::dcos::{identity, layout};
 use crate::observe::cluster;
 use crate::observe::node::Node;
 use crate::observe::readiness::{self, Link, Obstacle, Readiness};
@@ -155,8 +155,7 @@ async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Fai
 /// What a check knows, else where to look.
 async fn cure(first: &Obstacle, log: &[String], role: Option<Role>, node: &Node, world: &World) -> String {
     if log.iter().any(|line| ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))) {
-        let role = role.map_or_else(|| "ROLE".to_owned(), |role| role.to_string());
-        return format!("the address of this node changed: dcos-node uninstall, then dcos-node install {role} --reset-identity");
+        return format!("the address of this node changed: {}", identity::renewal(role));
     }
     let areas: &[&str] = match first.link {
         Link::Clock => &["time."],

@@ -87,11 +87,10 @@ pub const CONFIGURATION: [&str; 32] = [
 ];
 
 /// Files beside the active set that an install or an operator writes, each with its name in the bundle.
-pub const OF_NODE: [(&str, &str); 9] = [
+pub const OF_NODE: [(&str, &str); 8] = [
     ("repository-url", "/etc/mesosphere/setup-flags/repository-url"),
     ("cluster-package-list", "/etc/mesosphere/setup-flags/cluster-package-list"),
     ("journald-dcos.conf", "/etc/systemd/journald.conf.d/dcos.conf"),
-    ("dcos-setup.service", "/etc/systemd/system/dcos-setup.service"),
     ("environment", "/opt/mesosphere/environment"),
     ("agent.env", "/etc/mesosphere/mesos/agent.env"),
     ("mesos-slave-common-override", "/var/lib/dcos/mesos-slave-common"),
@@ -110,6 +109,10 @@ pub const OTHER_UNITS: [&str; 8] = [
     "NetworkManager.service",
     "chronyd.service",
 ];
+
+/// Logs of what is no unit, each with its name and with the field and value by which the journal has it: what dcos-node did and how it ended, and what
+/// killed or stalled a program (no memory, a disk that fails).
+pub const OTHER_LOGS: [(&str, &str, &str); 2] = [("dcos-node", "SYSLOG_IDENTIFIER", "dcos-node"), ("kernel", "_TRANSPORT", "kernel")];
 
 /// What never leaves the node, in words.
 pub const NEVER: [(&str, &str); 4] = [

@@ -118,6 +118,9 @@ pub enum Event {
         state: Option<String>,
         /// What to do about it.
         cure: Option<String>,
+        /// The command that collects what support needs, where it is offered.
+        #[serde(default)]
+        help: Option<String>,
         /// How long the run took.
         seconds: u64,
     },

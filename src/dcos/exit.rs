@@ -83,6 +83,12 @@ impl Exit {
         }
     }
 
+    /// Whether support could be asked about it: not where all is well or nothing stands, nor about what was mistyped or came too early, nor about what only
+    /// `--strict` or a missing privilege makes of a run.
+    pub fn is_for_support(self) -> bool {
+        !matches!(self, Exit::Done | Exit::Usage | Exit::Warnings | Exit::Busy | Exit::NotInstalled)
+    }
+
     /// What it tells an operator.
     pub fn explained(self) -> Explained {
         let (meaning, node, remedy) = match self {
@@ -116,7 +122,7 @@ impl Exit {
                 "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again; after `verify`: uninstall and install",
             ),
             Exit::NotReady => (
-                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install is unfinished",
+                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install or a swap of pkgpanda is unfinished",
                 "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
                 "the first cause is named; `dcos-node status --wait` waits again",
             ),

@@ -87,6 +87,8 @@ pub const TOP: &str = "/";
 pub const VAR: &str = "/var";
 /// Temporary files; ZooKeeper's JNA runs code from there.
 pub const TMP: &str = "/tmp";
+/// Where an operator keeps things, and an account of DC/OS' may own some.
+pub const OPERATORS: [&str; 7] = [ETC, VAR, TMP, "/home", "/srv", "/opt", "/root"];
 /// Held by the one dcos-node that may change this node.
 pub const LOCK: &str = "/run/dcos-node.lock";
 /// State of DC/OS' packages, kept by an uninstall unless data is purged.

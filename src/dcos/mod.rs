@@ -16,6 +16,7 @@ pub mod farm;
 pub mod fetching;
 pub mod firewall;
 pub mod id;
+pub mod identity;
 pub mod index;
 pub mod installer_script;
 pub mod journal;

@@ -22,6 +22,8 @@ pub struct Leftovers {
     pub residue: Vec<Item>,
     /// What could not be looked at.
     pub unknown: Vec<Item>,
+    /// Where files of users and groups that go were looked for; empty if none go.
+    pub searched: Vec<String>,
 }
 
 /// One thing.
@@ -38,8 +40,8 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, unknown) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, unknown }
+        let (removed, kept, foreign, residue, unknown, searched) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, unknown, searched }
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Snapshot {
     pub live: bool,
     /// Paths of `layout::WATCHED` that stand.
     pub paths: Vec<PathBuf>,
+    /// Those of `paths` with data, in a place whose name others use too, that an earlier DC/OS left.
+    pub left: Vec<PathBuf>,
+    /// Those of `paths` that are places for data and empty: what came into them is new.
+    pub empty: Vec<PathBuf>,
     /// Units of DC/OS by their names, in `/etc/systemd/system`.
     pub units: Vec<String>,
     /// Those that `multi-user.target` or `dcos.target` wants.

@@ -179,6 +179,12 @@ fn is_empty(root: &Root, path: &Path) -> bool {
     files::read(&root.resolved(path), LONGEST).is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
 }
 
+/// Whether a package has its final name, and what pkgpanda loads it by: it unpacks into `ID_tmp`, which could be the name of a package too.
+pub fn is_whole(root: &Root, id: &PackageId) -> bool {
+    let information = root.resolved(layout::package(id)).join("pkginfo.json");
+    !id.to_string().ends_with("_tmp") && matches!(files::standing(&information), Ok(Some(Standing::File { .. })))
+}
+
 /// A manifest of a package as it stands. Its archive is not known: neither its length nor its digest.
 ///
 /// # Errors

@@ -1,13 +1,17 @@
 //! Data that DC/OS keeps on a node, with sizes.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::node::Node;
-use crate::dcos::data::{self, PLACES, Place};
+use super::node::{Foreign, Node};
+use crate::dcos::data::{self, Mark, PLACES, Place, Whose};
 use crate::dcos::layout;
+use crate::dcos::receipt::Object;
+use crate::dcos::snapshot::Snapshot;
 use crate::system::files::{self, Standing};
+use crate::system::mount_points;
 use crate::system::root::Root;
 use crate::system::survey;
 
@@ -20,55 +24,109 @@ pub struct Data {
     pub bytes: u64,
     /// What it holds.
     pub holds: &'static str,
+    /// It is a file system of its own: a purge empties it, and the mount point stays.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mounted: bool,
     /// What it means to a later install, if it is a part of the node's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<&'static str>,
 }
 
-/// What there is, in the order of the table, and then the parts of the node's identity.
-pub fn look(root: &Root, node: &Node) -> Vec<Data> {
-    let places: Vec<&Place> = PLACES.iter().filter(|place| is_there(root, place.path) && counts(root, node, place)).collect();
+/// A place that stands, and what a purge would do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The place.
+    pub place: &'static Place,
+    /// Whose it is.
+    pub whose: Whose,
+    /// It was there before the install, and empty: the directory itself stays.
+    pub stays_empty: bool,
+    /// It is a link, and what it leads to is not touched.
+    pub is_link: bool,
+}
+
+/// Whose each place with data is: this alone decides what a purge removes, what is listed, and what a report says. A name that others use too is told
+/// only where DC/OS is or was.
+pub fn judge(root: &Root, before: Option<&Snapshot>, dcos_was_here: bool) -> Vec<Judged> {
+    let judged = data::whole().filter(|place| files::exists(&root.at(place.path))).map(|place| Judged {
+        place,
+        whose: place.whose(before, is_marked(root, place)),
+        stays_empty: before.is_some_and(|before| before.empty.iter().any(|path| path == Path::new(place.path))),
+        is_link: matches!(files::standing(&root.at(place.path)), Ok(Some(Standing::Link { .. }))),
+    });
+    judged.filter(|judged| dcos_was_here || judged.whose.is_purged()).collect()
+}
+
+/// Whether DC/OS stands on a node, or left something besides data.
+pub fn dcos_was_here(root: &Root, node: &Node) -> bool {
+    !node.active.is_empty() || !node.inventory().is_empty() || !node.foreign.is_empty() || files::exists(&root.at(layout::STATE))
+}
+
+/// Places that hold what only DC/OS makes there, though others use their names too; and those that are empty.
+pub fn left_and_empty(root: &Root) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let paths = |is: &dyn Fn(&&Place) -> bool| data::whole().filter(is).map(|place| PathBuf::from(place.path)).collect();
+    let left = |place: &&Place| !place.inside.is_empty() && is_marked(root, place);
+    (paths(&left), paths(&|place| entries(root, Path::new(place.path)).is_some_and(|names| names.is_empty())))
+}
+
+/// What there is of DC/OS, in the order of the table, and then the parts of the node's identity.
+pub fn look(root: &Root, node: &Node, before: Option<&Snapshot>) -> Vec<Data> {
+    let judged = judge(root, before, dcos_was_here(root, node));
+    let counts = |place: &Place| judged.iter().any(|j| j.whose.is_purged() && Path::new(place.path).starts_with(j.place.path));
     let mut found = Vec::new();
-    for place in places {
-        let mut bytes = survey::size_below(&root.at(place.path));
-        for part in data::parts(place) {
-            bytes = bytes.saturating_sub(survey::size_below(&root.at(part.path)));
-        }
-        found.push(Data { path: place.path.into(), bytes, holds: place.holds, effect: None });
+    for place in PLACES.iter().filter(|place| files::exists(&root.at(place.path)) && counts(place)) {
+        let parts: Vec<PathBuf> = data::parts(place).map(|part| root.at(part.path)).collect();
+        let bytes = survey::size_below(&root.at(place.path), &parts);
+        found.push(Data { path: place.path.into(), bytes, holds: place.holds, mounted: is_mounted(root, place.path), effect: None });
     }
     for path in &node.kept_identity {
-        let bytes = survey::size_below(&root.at(path));
+        let bytes = survey::size_below(&root.at(path), &[]);
         let effect = path.to_str().map(data::effect);
-        found.push(Data { path: path.clone(), bytes, holds: "a part of the node's identity", effect });
+        found.push(Data { path: path.clone(), bytes, holds: "a part of the node's identity", mounted: false, effect });
     }
     found
 }
 
 /// What a purge removes: whole places. A link is an operator's, and what it leads to is not touched.
-pub fn to_purge(root: &Root, node: &Node) -> Vec<PathBuf> {
-    let places = data::whole().filter(|place| is_there(root, place.path) && counts(root, node, place));
-    places.map(|place| PathBuf::from(place.path)).filter(|path| !is_link(root, path)).collect()
+pub fn to_purge(judged: &[Judged]) -> impl Iterator<Item = Object> {
+    let going = judged.iter().filter(|judged| judged.whose.is_purged() && !judged.is_link);
+    going.map(|judged| Object::StateDirectory { path: judged.place.path.into(), made: !judged.stays_empty })
 }
 
-/// Places that are links.
-pub fn links(root: &Root, node: &Node) -> Vec<PathBuf> {
-    let places = data::whole().filter(|place| counts(root, node, place)).map(|place| PathBuf::from(place.path));
-    places.filter(|path| is_link(root, path)).collect()
+/// What stays, and why.
+pub fn foreign(judged: &[Judged]) -> impl Iterator<Item = Foreign> {
+    let why = |judged: &Judged| match judged.whose {
+        _ if judged.is_link => Some("a link; what it leads to is not removed"),
+        Whose::Before => Some("it was there before the install"),
+        Whose::Untold => Some("others use this name too, and nothing in it shows that it is DC/OS'; remove it by hand if it is"),
+        Whose::Dcos | Whose::New => None,
+    };
+    judged.iter().filter_map(move |judged| Some(Foreign { path: judged.place.path.into(), what: why(judged)?.to_owned() }))
 }
 
-fn is_link(root: &Root, path: &Path) -> bool {
-    matches!(files::standing(&root.at(path)), Ok(Some(Standing::Link { .. })))
+/// Whether the place itself is a mount point; a table that cannot be read tells of none.
+fn is_mounted(root: &Root, path: &str) -> bool {
+    let real = mount_points::real(&root.at(path));
+    real.is_some_and(|real| mount_points::all_at_or_below(&real).is_ok_and(|points| points.contains(&real)))
 }
 
-fn is_there(root: &Root, path: &str) -> bool {
-    files::exists(&root.at(path))
+/// Whether there is something in a place, and all of it is what DC/OS makes there.
+fn is_marked(root: &Root, place: &Place) -> bool {
+    let (mut open, mut known) = (vec![PathBuf::new()], 0);
+    while let Some(below) = open.pop() {
+        for name in entries(root, &Path::new(place.path).join(&below)).unwrap_or_default() {
+            match place.mark(&below.join(&name)) {
+                Mark::Dcos => known += 1,
+                Mark::Below => open.push(below.join(name)),
+                Mark::Other => return false,
+            }
+        }
+    }
+    known > 0
 }
 
-/// A name that others use too counts only where DC/OS is, or left its state.
-fn counts(root: &Root, node: &Node, place: &Place) -> bool {
-    !place.shared_name
-        || is_there(root, layout::STATE)
-        || !node.active.is_empty()
-        || !node.inventory().is_empty()
-        || !node.foreign.is_empty()
+/// The names in a directory; none if it is no directory. A file system of its own may have `lost+found`.
+fn entries(root: &Root, path: &Path) -> Option<Vec<OsString>> {
+    let names = files::names(&root.at(path)).ok().flatten()?;
+    Some(names.into_iter().filter(|name| name != "lost+found").collect())
 }

@@ -15,6 +15,10 @@ pub struct Found {
     pub objects: Vec<Object>,
     /// What looks like DC/OS' and stays, with the reason.
     pub foreign: Vec<Foreign>,
+    /// Where files of users and groups that go were looked for.
+    pub searched: Vec<PathBuf>,
+    /// What could not be looked at, and why.
+    pub unknown: Vec<String>,
     /// Whether anything was found that only DC/OS makes.
     pub is_sure: bool,
 }

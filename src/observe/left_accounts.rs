@@ -11,21 +11,35 @@ use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout, leftovers};
 use crate::system::files;
 use crate::system::root::Root;
-use crate::system::survey::owned_below;
+use crate::system::{mounts, survey};
 
-/// Where an account of DC/OS' may own something besides its data; the rest of a node may be terabytes.
-const SEARCHED: [&str; 3] = [layout::ETC, layout::VAR, layout::TMP];
+/// So many paths are looked at in each place; an uninstall is to take minutes.
+const MOST: usize = 2_000_000;
+/// Kinds of file systems on the network or in a program, which may be endless or asleep.
+const REMOTE: [&str; 9] = ["nfs", "cifs", "smb", "fuse", "ceph", "gluster", "9p", "autofs", "afs"];
+
+/// Whose files are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    User(u32),
+    Group(u32),
+}
 
 /// Finds the accounts, those with a group of their own first. Where our receipt stands, only packages that came later ask for more.
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let asked_for = asked_for(root, node)?;
     let known = |user: &str| asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user));
     let accounts = &node.accounts;
-    let mut numbers = BTreeMap::new();
+    let mut going = BTreeMap::new();
+    let mut goes = |user: &str, user_made: bool, group_made: bool| {
+        let number = accounts.user_number(user).filter(|_| user_made).map(Owner::User);
+        let group = accounts.group_number(user).filter(|_| group_made).map(Owner::Group);
+        going.extend(number.into_iter().chain(group).map(|owner| (owner, user.to_owned())));
+    };
     let mut ours = Vec::new();
     for object in node.inventory() {
-        if let Object::Account { account, user_made: true, .. } = object {
-            numbers.extend(accounts.user_number(&account.user).map(|number| (number, account.user)));
+        if let Object::Account { account: Account { user, .. }, user_made, group_made } = object {
+            goes(&user, user_made, group_made && accounts.users_of(&user).into_iter().all(|member| member == user));
         }
     }
     for user in accounts.names().filter(|user| known(user) && !is_recorded(node, user)) {
@@ -42,14 +56,14 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
         let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
         if user_made || group_made {
             let group = accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
-            numbers.extend(accounts.user_number(user).filter(|_| user_made).map(|number| (number, user.to_owned())));
+            goes(user, user_made, group_made);
             ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made });
         }
     }
     // Undone from the last to the first: a group goes after the users that are in it.
     ours.sort_by_key(|object| matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. }));
     ours.into_iter().for_each(|object| found.add(object));
-    owned(root, &numbers, found);
+    owned(root, &going, found);
     Ok(())
 }
 
@@ -72,19 +86,32 @@ fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
 }
 
 /// Tells of files that go on to exist without an owner: a later account may get the same number.
-fn owned(root: &Root, numbers: &BTreeMap<u32, String>, found: &mut Found) {
-    if numbers.is_empty() {
+fn owned(root: &Root, going: &BTreeMap<Owner, String>, found: &mut Found) {
+    if going.is_empty() {
         return;
     }
+    let key = |user, group| [Owner::User(user), Owner::Group(group)].into_iter().find(|owner| going.contains_key(owner));
     let mut skipped: Vec<PathBuf> = data::whole().map(|place| root.at(place.path)).collect();
-    skipped.push(root.at(layout::DOCKER_STATE));
-    for top in SEARCHED {
-        let owned = owned_below(&root.resolved(top), &skipped, &|number| numbers.contains_key(&number));
-        for (number, (path, count)) in owned {
+    skipped.extend([layout::DOCKER_STATE, layout::MESOSPHERE].map(|path| root.at(path)));
+    match mounts::all(Path::new(layout::PROC)) {
+        Ok(all) => skipped.extend(all.into_iter().filter(|m| REMOTE.iter().any(|kind| m.kind.starts_with(kind))).map(|m| m.point)),
+        Err(error) => return found.unknown.push(format!("files of accounts that go were not looked for: {error}")),
+    }
+    for top in layout::OPERATORS {
+        let owned = survey::owned_below(&root.resolved(top), &skipped, MOST, &key);
+        found.searched.push(top.into());
+        if owned.stopped {
+            found.unknown.push(format!("files of accounts that go, in {top}: it holds more than {MOST} paths"));
+        }
+        for (owner, (path, count)) in owned.by {
             let path = path.strip_prefix(root.directory()).map(|below| Path::new(layout::TOP).join(below)).unwrap_or_else(|_| path.clone());
-            let user = numbers.get(&number).map_or("?", String::as_str);
+            let name = going.get(&owner).map_or("?", String::as_str);
             let more = if count > 1 { format!(", and {} more below {top}", count - 1) } else { String::new() };
-            found.leave(path, &format!("owned by {user} (number {number}), who goes{more}"));
+            let why = match owner {
+                Owner::User(number) => format!("owned by {name} (number {number}), who goes{more}"),
+                Owner::Group(number) => format!("owned by the group {name} (number {number}), which goes{more}"),
+            };
+            found.leave(path, &why);
         }
     }
 }

@@ -28,8 +28,10 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         return Ok(found);
     }
     let knows_nothing = node.receipt.is_none();
+    let stood = |path: &str| node.snapshot().is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
     let counts = |leftover: &&Leftover| {
-        let made_meanwhile = leftover.path.starts_with(layout::MESOSPHERE) || layout::MADE_BY_UNITS.contains(&leftover.path);
+        let made_by_units = layout::MADE_BY_UNITS.contains(&leftover.path) && !stood(leftover.path);
+        let made_meanwhile = leftover.path.starts_with(layout::MESOSPHERE) || made_by_units;
         knows_nothing || made_meanwhile || leftover.fate == Fate::Keep
     };
     if knows_nothing {

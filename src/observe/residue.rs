@@ -1,5 +1,6 @@
 //! What of an inventory still stands after it was undone.
 
+use crate::dcos::accounts::Accounts;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
@@ -25,24 +26,37 @@ pub struct Remnant {
 /// # Errors
 /// A file cannot be read.
 pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
-    let accounts = |file: &str| -> anyhow::Result<Vec<String>> {
-        let text = files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&text).lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect())
+    let text = |file: &str| -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default()).into_owned())
     };
-    let (users, groups) = (accounts(layout::PASSWD)?, accounts(layout::GROUP)?);
+    let accounts = Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?);
     let mut found = Vec::new();
     for object in objects {
         let remnant = match object {
-            Object::Account { account, user_made, group_made } => {
-                let stands = (*user_made && users.contains(&account.user)) || (*group_made && groups.contains(&account.user));
-                let before = !*user_made && users.contains(&account.user);
-                stands.then_some(("the account is still there", false)).or(before.then_some(("the account was there before", true)))
-            }
-            other => file(root, other)?,
+            Object::Account { account, user_made, group_made } => account_left(&accounts, &account.user, *user_made, *group_made),
+            other => file(root, other)?.map(|(why, on_purpose)| (why.to_owned(), on_purpose)),
         };
-        found.extend(remnant.map(|(why, on_purpose)| Remnant { object: object.clone(), why: why.to_owned(), on_purpose }));
+        found.extend(remnant.map(|(why, on_purpose)| Remnant { object: object.clone(), why, on_purpose }));
     }
     Ok(found)
+}
+
+/// What is left of an account, and whether it should be.
+fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bool) -> Option<(String, bool)> {
+    if accounts.has_user(user) {
+        return Some(if user_made {
+            ("the account is still there".to_owned(), false)
+        } else {
+            ("the account was there before".to_owned(), true)
+        });
+    }
+    let others: Vec<&str> = accounts.users_of(user).into_iter().collect();
+    match (accounts.has_group(user) && user_made, group_made) {
+        (false, _) if !accounts.has_group(user) || !group_made => None,
+        (true, false) => Some(("the user is gone; its group was there before".to_owned(), true)),
+        _ if others.is_empty() => Some(("its group is still there".to_owned(), false)),
+        _ => Some((format!("the user is gone, and its group stays: {} is in it", others.join(", ")), true)),
+    }
 }
 
 /// Whether an object that is a file still stands, and why that is.
@@ -82,13 +96,41 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         }
         Object::Package { id } => residue(stands(&layout::package(id)) || stands(&layout::staging(id))),
         Object::ActiveName { name, .. } => residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name))),
-        Object::StateDirectory { path, .. } | Object::Scratch { path } => residue(stands(path)),
+        Object::StateDirectory { path, made } => match files::standing(&root.at(path))? {
+            None => None,
+            Some(Standing::Directory { .. }) if is_emptied(root, path) => {
+                Some(("a file system is mounted there, and it is empty now", true))
+            }
+            Some(Standing::Directory { .. }) if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) => {
+                Some(("it was there before the install, and is empty as it was", true))
+            }
+            Some(_) => Some(("it is still there", false)),
+        },
+        Object::Scratch { path } => residue(stands(path)),
         Object::ResolvConf { .. } => {
             let generated = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?.is_some_and(|now| is_generated(&now));
             generated.then_some(("DC/OS' resolvers are still in it", false))
         }
         _ => None,
     })
+}
+
+/// Whether all that is left of a place are directories that lead to mount points, and nothing is in those.
+fn is_emptied(root: &Root, path: &std::path::Path) -> bool {
+    let Ok(points) = mount_points::all_at_or_below(&root.at(path)) else { return false };
+    let mut open = vec![root.at(path)];
+    let mut met = false;
+    while let Some(directory) = open.pop() {
+        let is_point = mount_points::real(&directory).is_some_and(|real| points.contains(&real));
+        met |= is_point;
+        let Ok(Some(names)) = files::names(&directory) else { return false };
+        let names: Vec<_> = names.into_iter().filter(|name| !(is_point && name == "lost+found")).collect();
+        if names.is_empty() && !is_point {
+            return false;
+        }
+        open.extend(names.iter().map(|name| directory.join(name)));
+    }
+    met
 }
 
 /// Whether a file system is mounted at the path itself; a table that cannot be read tells of none.

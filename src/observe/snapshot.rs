@@ -42,7 +42,10 @@ fn of_files(root: &Root) -> Snapshot {
         let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
         names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_unit(name)).collect()
     };
+    let (left, empty) = super::data::left_and_empty(root);
     Snapshot {
+        left,
+        empty,
         paths: layout::WATCHED.iter().map(PathBuf::from).filter(|path| files::exists(&root.at(path))).collect(),
         units: names(layout::SYSTEM_UNITS),
         enabled: [layout::BOOT_WANTS, layout::TARGET_WANTS].iter().flat_map(|directory| names(directory)).collect(),

@@ -41,7 +41,7 @@ pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> 
         }
         package::look(root, &id, &owners, depth, node.unreadable, &mut findings);
     }
-    links::look(root, node, &mut findings);
+    links::look(root, node, &owners, &mut findings);
     inventory::look(root, node, &owners, &mut findings);
     findings.differences.sort_by(|a, b| a.what.cmp(&b.what));
     findings

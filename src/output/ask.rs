@@ -23,7 +23,8 @@ pub fn purge(data: &[Data]) -> bool {
 /// Data with sizes and what it holds, one place a line.
 pub fn list(data: &[Data]) -> String {
     let row = |data: &Data| {
-        let holds = data.effect.map_or_else(|| data.holds.to_owned(), |effect| format!("{}: {effect}", data.holds));
+        let also = data.effect.or(data.mounted.then_some("a file system of its own, which a purge empties"));
+        let holds = also.map_or_else(|| data.holds.to_owned(), |also| format!("{}: {also}", data.holds));
         vec![plain(format!("  {}", data.path.display())), plain(HumanBytes(data.bytes).to_string()), plain(holds)]
     };
     aligned(&data.iter().map(row).collect::<Vec<_>>())

@@ -4,7 +4,6 @@ use std::io;
 
 use super::paint::Paint;
 use crate::command::Failure;
-use crate::dcos::exit::Exit;
 
 /// The failure for people; `bundle` is the command that collects what support needs, where it is offered.
 pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
@@ -36,9 +35,13 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
     if let Some(cure) = &failure.cure {
         text.push_str(&format!("  cure:   {cure}\n"));
     }
-    // Who mistyped, or came too early, needs no support.
-    if let Some(command) = bundle.filter(|_| !matches!(failure.exit, Exit::Usage | Exit::Busy)) {
-        text.push_str(&format!("  help:   {command} collects what support needs, without secrets\n"));
+    if let Some(command) = bundle {
+        text.push_str(&help(command));
     }
     text
+}
+
+/// The offer of a bundle, after a failure or beside a result that is not what was hoped for.
+pub fn help(command: &str) -> String {
+    format!("  help:   {command} collects what support needs, without secrets\n")
 }

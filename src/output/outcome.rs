@@ -119,6 +119,9 @@ fn leftovers(report: &Leftovers) -> String {
             ));
         }
     }
+    if !report.searched.is_empty() {
+        text.push_str(&format!("  files of the accounts that went were looked for in {}\n", report.searched.join(", ")));
+    }
     text
 }
 

@@ -82,13 +82,13 @@ fn details(event: &Event) -> Entry {
             entry.extend(watched.unit.clone().map(|unit| ("DCOS_NODE_UNIT", unit)));
             entry
         }
-        Event::Ended { exit, code, error, state, cure, seconds } => {
+        Event::Ended { exit, code, error, state, cure, help, seconds } => {
             let mut entry = vec![
                 ("DCOS_NODE_EXIT", exit.word().to_owned()),
                 ("DCOS_NODE_EXIT_CODE", code.to_string()),
                 ("DCOS_NODE_SECONDS", seconds.to_string()),
             ];
-            let texts = [("DCOS_NODE_ERROR", error), ("DCOS_NODE_STATE", state), ("DCOS_NODE_CURE", cure)];
+            let texts = [("DCOS_NODE_ERROR", error), ("DCOS_NODE_STATE", state), ("DCOS_NODE_CURE", cure), ("DCOS_NODE_HELP", help)];
             entry.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
             entry
         }
@@ -150,6 +150,7 @@ mod tests {
             error: error.map(str::to_owned),
             state: None,
             cure: None,
+            help: None,
             seconds: 3,
         };
         let done = Record::default().entry(&ended(Exit::Done, None)).unwrap();

@@ -3,7 +3,9 @@
 use super::paint::Paint;
 use super::table::{aligned, pairs, plain};
 use crate::command::drift::{Address, Drift, Offered, ResolvConf};
-use crate::command::status::{Outcome, SkippedCheck};
+use crate::command::status::{Outcome, SkippedCheck, Swap};
+use crate::dcos::identity::renewal;
+use crate::dcos::role::Role;
 use crate::observe::node::State;
 use crate::observe::readiness::Readiness;
 use crate::observe::services::{Condition, UnitReport};
@@ -18,10 +20,15 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
         State::Installing => "an install was interrupted; it goes on at the next boot, or with dcos-node recover",
         State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
+        State::Foreign if status.swap.as_ref().is_some_and(|swap| swap.packages.is_some()) => "installed, not by dcos-node",
         State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt or uninstall",
         State::Foreign => "a part of DC/OS, not installed by dcos-node: uninstall",
     };
-    let mut rows = vec![("state", state.to_owned())];
+    let state = match &status.swap {
+        Some(swap) => format!("{state}; {}", half_swapped(swap)),
+        None => state.to_owned(),
+    };
+    let mut rows = vec![("state", state)];
     let mut add = |name, value: Option<String>| rows.extend(value.map(|v| (name, v)));
     add("role", status.role.map(|r| r.to_string()));
     add(
@@ -32,6 +39,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     );
     add("bootstrap id", status.bootstrap_id.clone());
     add("package list", status.package_list_id.clone());
+    add("build digest", build_digest(status));
     add("configuration", status.config_package.clone());
     add("from", status.bootstrap_url.clone());
     let how = if status.adopted { "adopted" } else { "installed" };
@@ -59,7 +67,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         add("units", Some(counts(&status.units)));
     }
     add("units", status.units_unknown.as_ref().map(|why| format!("unknown: {why}")));
-    for drifted in status.drift.iter().flat_map(drift) {
+    for drifted in status.drift.iter().flat_map(|found| drift(found, status.role)) {
         add("drift", Some(drifted));
     }
     add("build", status.drift.as_ref().and_then(|drift| drift.offered.as_ref()).and_then(offered));
@@ -85,11 +93,31 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     text
 }
 
+/// What everything was verified against, or why there is nothing of the kind. Of a node of another installer, and of one that pkgpanda changed
+/// since, nobody asks.
+fn build_digest(status: &Outcome) -> Option<String> {
+    let is_ours = matches!(status.state, State::Installed | State::Installing | State::Prepared);
+    match &status.index_sha256 {
+        Some(digest) => Some(format!("SHA-256 {digest}")),
+        None if !is_ours || status.partial || !status.activated_since.is_empty() => None,
+        None if status.adopted => Some("none: the classic installer knows no digests".into()),
+        None => Some("none: the build was not published, so there was none to verify".into()),
+    }
+}
+
+fn half_swapped(swap: &Swap) -> String {
+    match (swap.process, &swap.not_to_be_finished_because) {
+        (Some(process), _) => format!("pkgpanda swaps its packages now (process {process})"),
+        (None, None) => "a swap by pkgpanda is half done: dcos-node recover finishes it".to_owned(),
+        (None, Some(why)) => format!("a swap by pkgpanda is half done and cannot be finished: {why}"),
+    }
+}
+
 /// What has drifted, one line for each kind of thing.
-fn drift(drift: &Drift) -> Vec<String> {
+fn drift(drift: &Drift, role: Option<Role>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(Address { recorded, now: Some(now), changed: true }) = &drift.address {
-        lines.push(format!("the address is {now}, and was {recorded}: it must not change; uninstall and install again"));
+        lines.push(format!("the address is {now}, and was {recorded}: it must not change; {}", renewal(role)));
     }
     if let Some(ResolvConf { generated: false, keeper }) = &drift.resolv_conf {
         lines.push(format!("DC/OS does not keep /etc/resolv.conf any more; {keeper} does"));

@@ -9,10 +9,11 @@ use crate::dcos::proof::Item;
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 
-/// The files by which DC/OS keeps others from its interfaces, if they stand.
-pub fn files(now: &Snapshot) -> Vec<Object> {
+/// The files by which DC/OS keeps others from its interfaces, if they stand and did not before.
+pub fn files(now: &Snapshot, before: Option<&Snapshot>) -> Vec<Object> {
     let files = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE].map(PathBuf::from);
-    files.into_iter().filter(|file| now.paths.contains(file)).map(|path| Object::Scratch { path }).collect()
+    let is_new = |file: &PathBuf| now.paths.contains(file) && before.is_none_or(|before| !before.paths.contains(file));
+    files.into_iter().filter(is_new).map(|path| Object::Scratch { path }).collect()
 }
 
 /// What is DC/OS' own and was not there before, in an order in which the last goes first: rules before the sets and chains that they use,
@@ -199,6 +200,14 @@ mod tests {
     fn what_was_there_before_is_nobody_elses_to_remove() {
         assert_eq!(words(&objects(&node(), Some(&node()))), Vec::<String>::new());
         assert!(kept(&node(), Some(&node())).is_empty());
+    }
+
+    #[test]
+    fn a_file_for_networkd_that_was_there_before_stays() {
+        let now = Snapshot { paths: vec![layout::NETWORKD_FILE.into(), layout::NETWORK_MANAGER_FILE.into()], ..Snapshot::default() };
+        let before = Snapshot { paths: vec![layout::NETWORKD_FILE.into()], ..Snapshot::default() };
+        assert_eq!(words(&files(&now, Some(&before))), [layout::NETWORK_MANAGER_FILE]);
+        assert_eq!(files(&now, None).len(), 2);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::network;
+use crate::dcos::data::{self as places, Whose};
+use crate::dcos::layout;
 use crate::dcos::proof::{Item, Leftovers};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
-use crate::dcos::{data, layout};
-use crate::observe::node::Foreign;
+use crate::observe::data::{self, Judged};
+use crate::observe::leftovers::Found;
 use crate::observe::residue::Remnant;
 
 /// What was seen and done.
@@ -22,8 +24,10 @@ pub struct Evidence<'a> {
     pub remnants: &'a [Remnant],
     /// Units without files that systemd still runs or remembers; none if it does not answer.
     pub units: &'a Result<Vec<String>, String>,
-    /// What stood in DC/OS' places and was never ours.
-    pub foreign: &'a [Foreign],
+    /// What was found before anything was undone: what stands in DC/OS' places and was never ours, and where was looked.
+    pub found: &'a Found,
+    /// Places with data that stand, and whose they are.
+    pub data: &'a [Judged],
     /// Packages are kept for another try.
     pub keeps_packages: bool,
 }
@@ -56,7 +60,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
-    report.unknown.extend(now.unknown.iter().map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    let unknown = now.unknown.iter().chain(&evidence.found.unknown);
+    report.unknown.extend(unknown.map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
         let why = "no snapshot of it was taken: what is new since then is told by its names only";
         report.unknown.push(Item::new("snapshot", "the machine before the install", why));
@@ -67,13 +73,25 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
 }
 
 fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
-    let purge = "data; dcos-node uninstall --purge-data removes it";
-    let stands = |path: &str| evidence.now.paths.iter().any(|p| p == Path::new(path));
-    let was = |path: &str| evidence.before.is_some_and(|b| b.paths.iter().any(|p| p == Path::new(path)));
-    for path in data::whole().filter(|place| !place.shared_name || !was(place.path)).map(|place| place.path) {
-        if stands(path) && report.residue.iter().all(|item| item.what != path) {
-            report.kept.retain(|item| item.what != path);
-            report.kept.push(Item::new("data", path, purge));
+    for Judged { place, whose, .. } in evidence.data.iter().filter(|judged| !judged.is_link) {
+        // Once: what a purge left of it is told already.
+        if [&report.kept, &report.residue].iter().any(|list| list.iter().any(|item| item.what == place.path && item.kind != "directory")) {
+            continue;
+        }
+        report.kept.retain(|item| item.what != place.path);
+        match whose {
+            Whose::Dcos => report.kept.push(Item::new("data", place.path, "data; dcos-node uninstall --purge-data removes it")),
+            Whose::New => {
+                let why =
+                    "data that came since the install; nothing in it shows that it is DC/OS', so a later --purge-data leaves it alone";
+                report.kept.push(Item::new("path", place.path, why));
+            }
+            Whose::Before | Whose::Untold => {}
+        }
+    }
+    for path in layout::MADE_BY_UNITS.iter().map(Path::new) {
+        if evidence.now.paths.iter().any(|p| p == path) && evidence.before.is_some_and(|before| before.paths.iter().any(|p| p == path)) {
+            report.kept.push(Item::new("path", path.display().to_string(), "it was there before the install"));
         }
     }
     if evidence.keeps_packages {
@@ -86,7 +104,9 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
 
 fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let Evidence { before, now, .. } = *evidence;
-    report.foreign.extend(evidence.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
+    report.foreign.extend(evidence.found.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
+    let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
+    report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
     if now.live {
         report.foreign.extend(network::foreign(now, before));
     }
@@ -96,7 +116,7 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let Some(before) = before else { return };
     let new = "it was not there before the install, and nobody recorded making it";
-    let is_data = |path: &Path| data::whole().map(|place| place.path).chain([layout::DOCKER_STATE]).any(|data| path == Path::new(data));
+    let is_data = |path: &Path| places::whole().map(|place| place.path).chain([layout::DOCKER_STATE]).any(|data| path == Path::new(data));
     let told = |what: &str, report: &Leftovers| {
         [&report.removed, &report.kept, &report.residue, &report.foreign].iter().any(|list| list.iter().any(|item| item.what == what))
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Plan;
 use crate::action::Action;
 use crate::dcos::receipt::{Before, Object};
+use crate::dcos::snapshot::Snapshot;
 use crate::dcos::{data, layout};
 
 /// What goes and what stays.
@@ -30,8 +31,8 @@ pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     plan
 }
 
-/// First what [`stop`] plans; then everything else goes, newest first.
-pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
+/// First what [`stop`] plans; then everything else goes, newest first. What DC/OS makes while it runs is not looked for where it stood `before` it.
+pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Option<&Snapshot>) -> Plan {
     let mut plan = stop(inventory, units, wish);
     if wish.keep_packages {
         // The last step of the install may have written it. While packages are kept the rest of our records stay, and it would say that the node is installed.
@@ -46,7 +47,8 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     if wish.live {
         // Those of the network are in the inventory if they stand: who read them is told.
         let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
-        let made = layout::MADE_BY_UNITS.iter().filter(|made| !told.contains(made));
+        let stood = |path: &str| before.is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
+        let made = layout::MADE_BY_UNITS.iter().filter(|made| !told.contains(made) && !stood(made));
         for path in made.filter(|made| !things.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
@@ -150,5 +152,20 @@ fn directory(object: &Object) -> Option<PathBuf> {
     match object {
         Object::Directory { path } => Some(path.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_units_make_is_removed_unless_it_stood_before() {
+        let wish = Wish { purge_data: false, keep_packages: false, live: true };
+        let before = Snapshot { paths: vec!["/run/mesos".into(), "/run/calico".into()], ..Snapshot::default() };
+        let removed = |before| -> Vec<String> { undone(&uninstall(&[], &[], wish, before)).iter().map(Object::words).collect() };
+        let (all, some) = (removed(None), removed(Some(&before)));
+        let stood: Vec<&String> = all.iter().filter(|path| !some.contains(path)).collect();
+        assert_eq!(stood, ["/run/mesos", "/run/calico"]);
     }
 }

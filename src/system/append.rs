@@ -28,12 +28,13 @@ impl Growing {
         Growing::with(OpenOptions::new().append(true), path)
     }
 
-    /// Opens a file, which is made if it is not there.
+    /// Opens a file, which is made if it is not there: for its owner only, since it quotes what scripts, servers and units said. One that is there keeps
+    /// its mode.
     ///
     /// # Errors
     /// It can neither be made nor written.
     pub fn make(path: &Path) -> Result<Growing, Error> {
-        Growing::with(OpenOptions::new().append(true).create(true).mode(0o644), path)
+        Growing::with(OpenOptions::new().append(true).create(true).mode(0o600), path)
     }
 
     /// Opens what the caller of this program left open under this number: by its name in `/proc`, so that the number stays the caller's.
@@ -129,6 +130,7 @@ mod tests {
         let path = directory.path().join("journal");
         assert_eq!(Growing::open(&path).unwrap_err().to_string(), format!("cannot open {}", path.display()));
         Growing::make(&path).unwrap().add_durably(b"one\ntw").unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap()) & 0o777, 0o600);
         let mut file = Growing::open(&path).unwrap();
         file.cut(4).unwrap();
         file.add_durably(b"two\n").unwrap();

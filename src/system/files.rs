@@ -1,20 +1,21 @@
-//! Files: read, replaced atomically, removed without crossing a mount point. What is written is durable when a function returns.
+//! Files: read, replaced atomically, removed. What is written is durable when a function returns.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
-use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::fcntl::AT_FDCWD;
 
 use super::fault::{self, Effect};
-use super::{kernel, mount_points};
+use super::kernel;
+
+mod removal;
+
+pub use removal::{purge, remove_tree};
 
 /// A file operation that failed: which, and on what.
 #[derive(Debug, thiserror::Error)]
@@ -321,61 +322,6 @@ pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
         Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy | ErrorKind::NotADirectory) => Ok(false),
         Err(e) => Err(e).naming("remove the directory", path),
     }
-}
-
-/// Removes a tree, deepest first; nothing there is fine. A symbolic link is removed, never followed, not even one that is put there meanwhile, and
-/// what another file system is mounted on stops it, also where that is a bind mount of the same one.
-///
-/// # Errors
-/// A mount point inside (named; nothing is touched), or the kernel refuses.
-pub fn remove_tree(path: &Path) -> Result<(), Error> {
-    let Some(device) = device_of(path)? else { return Ok(()) };
-    if let Some(point) = mount_points::at_or_below(path).naming("look for mounts in", path)? {
-        return Err(mounted(&point));
-    }
-    let directory = File::open(parent(path)).naming("open the directory", parent(path))?;
-    remove_below(directory.as_fd(), path, device)?;
-    sync_directory(parent(path))
-}
-
-fn mounted(path: &Path) -> Error {
-    Error {
-        operation: "remove",
-        path: path.to_owned(),
-        source: io::Error::new(ErrorKind::ResourceBusy, "another file system is mounted there"),
-    }
-}
-
-fn device_of(path: &Path) -> Result<Option<u64>, Error> {
-    passing(Effect::Mounts, "look at", path)?;
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.dev())),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(e).naming("look at", path),
-    }
-}
-
-/// By handles, so that a directory cannot become a link between the look and the deed.
-fn remove_below(directory: BorrowedFd<'_>, path: &Path, device: u64) -> Result<(), Error> {
-    let name = path.file_name().unwrap_or(OsStr::new("."));
-    let about = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(io::Error::from).naming("look at", path)?;
-    if about.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFDIR.bits() {
-        passing(Effect::Remove, "remove", path)?;
-        return unlinkat(directory, name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from).naming("remove", path);
-    }
-    if about.st_dev != device {
-        return Err(mounted(path));
-    }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut inside = Dir::openat(directory, name, flags, Mode::empty()).map_err(io::Error::from).naming("list", path)?;
-    let listed: Result<Vec<_>, _> = inside.iter().map(|entry| entry.map(|e| e.file_name().to_bytes().to_vec())).collect();
-    let mut names = listed.map_err(io::Error::from).naming("list", path)?;
-    names.sort();
-    for name in names.iter().filter(|name| *name != b"." && *name != b"..") {
-        remove_below(inside.as_fd(), &path.join(OsStr::from_bytes(name)), device)?;
-    }
-    passing(Effect::Remove, "remove the directory", path)?;
-    unlinkat(directory, name, UnlinkatFlags::RemoveDir).map_err(io::Error::from).naming("remove the directory", path)
 }
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown -R USER`).

@@ -85,10 +85,28 @@ pub enum Error {
 /// Meant for a screenful or a report: the limit of reads ends a file after some 30,000 lines. Blocks on files, so async code calls this on
 /// a blocking thread.
 pub fn last_lines(journal_dirs: &[PathBuf], unit: &str, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
+    last_entries(journal_dirs, Wanted::Unit(unit), count, since)
+}
+
+/// The last `count` entries, oldest first, that have this value in this field; otherwise as [`last_lines`].
+pub fn last_lines_with(journal_dirs: &[PathBuf], field: &str, value: &str, count: usize) -> Result<Vec<Line>, Error> {
+    last_entries(journal_dirs, Wanted::Field(field, value), count, None)
+}
+
+/// Which entries are looked for.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// Those of a unit, and systemd's about it.
+    Unit(&'a str),
+    /// Those with this value in this field.
+    Field(&'a str, &'a str),
+}
+
+fn last_entries(journal_dirs: &[PathBuf], wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
     const TRIES: usize = 5;
     let mut paths = journal_files(journal_dirs)?;
     for _ in 1..TRIES {
-        let lines = last_lines_of(&paths, unit, count, since);
+        let lines = last_lines_of(&paths, wanted, count, since);
         // journald renames its file when that is full: we may have missed it under both names, and with it the newest lines.
         let paths_now = journal_files(journal_dirs)?;
         if paths_now == paths {
@@ -96,10 +114,10 @@ pub fn last_lines(journal_dirs: &[PathBuf], unit: &str, count: usize, since: Opt
         }
         paths = paths_now;
     }
-    last_lines_of(&paths, unit, count, since)
+    last_lines_of(&paths, wanted, count, since)
 }
 
-fn last_lines_of(paths: &[PathBuf], unit: &str, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
+fn last_lines_of(paths: &[PathBuf], wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
     let (mut files, mut unreadable) = (Vec::new(), None);
     for path in paths {
         match JournalFile::open(path) {
@@ -111,7 +129,7 @@ fn last_lines_of(paths: &[PathBuf], unit: &str, count: usize, since: Option<Sinc
     }
     let mut logs: BTreeMap<[u8; 16], Vec<Found>> = BTreeMap::new();
     for file in &files {
-        logs.entry(file.seqnum_id()).or_default().extend(search(file, unit, count, since));
+        logs.entry(file.seqnum_id()).or_default().extend(search(file, wanted, count, since));
     }
     let lines = merge(logs.into_values().collect(), count);
     match unreadable {
@@ -155,8 +173,15 @@ fn is_machine_id(path: &Path) -> bool {
 }
 
 /// The last entries of one file, at least `count` if it has so many, in no order.
-fn search<'a>(file: &'a JournalFile, unit: &str, count: usize, since: Option<Since>) -> Vec<Found<'a>> {
+fn search<'a>(file: &'a JournalFile, wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Vec<Found<'a>> {
     let mut found = Vec::new();
+    let unit = match wanted {
+        Wanted::Unit(unit) => unit,
+        Wanted::Field(field, value) => {
+            let data = file.find_data(field, value);
+            return data.into_iter().flat_map(|data| newest_first(file, data, since).take(count)).collect();
+        }
+    };
     if let Some(data) = file.find_data("_SYSTEMD_UNIT", unit) {
         found.extend(newest_first(file, data, since).take(count));
     }

@@ -13,14 +13,22 @@ use super::mountinfo;
 /// # Errors
 /// The kernel's table cannot be read.
 pub fn at_or_below(path: &Path) -> io::Result<Option<PathBuf>> {
-    let Some(real) = real(path) else { return Ok(None) };
+    all_at_or_below(path).map(|points| points.into_iter().next())
+}
+
+/// All of them.
+///
+/// # Errors
+/// The kernel's table cannot be read.
+pub fn all_at_or_below(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let Some(real) = real(path) else { return Ok(Vec::new()) };
     fault::point(Effect::Mounts, "/proc/self/mountinfo")?;
     let table = fs::read("/proc/self/mountinfo")?;
-    Ok(mountinfo::parse(&table).map(|mount| mount.point).find(|point| point.starts_with(&real)))
+    Ok(mountinfo::parse(&table).map(|mount| mount.point).filter(|point| point.starts_with(&real)).collect())
 }
 
 /// The path with the links on its way resolved; none if its directory is not there.
-fn real(path: &Path) -> Option<PathBuf> {
+pub fn real(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = fs::canonicalize(parent).ok()?;
     Some(path.file_name().map_or_else(|| parent.clone(), |name| parent.join(name)))

@@ -1,23 +1,35 @@
 //! What lies below a directory: who owns it, and how much it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What users of interest own at or below a directory: by the user's number the first path and how many there are. Links are not followed, other file
-/// systems and what is skipped are left out, and what cannot be listed is passed over.
-pub fn owned_below(top: &Path, skipped: &[PathBuf], is_of_interest: &dyn Fn(u32) -> bool) -> BTreeMap<u32, (PathBuf, usize)> {
-    let mut owned: BTreeMap<u32, (PathBuf, usize)> = BTreeMap::new();
-    let Ok(device) = fs::symlink_metadata(top).map(|about| about.dev()) else { return owned };
-    let mut open = vec![top.to_owned()];
+/// What a search for owners came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owned<K> {
+    /// By the owner the first path and how many there are.
+    pub by: BTreeMap<K, (PathBuf, usize)>,
+    /// It ended before everything was seen.
+    pub stopped: bool,
+}
+
+/// What owners of interest own at or below a directory; `key` gets the numbers of the user and of the group. Links are not followed; what is skipped is
+/// left out, what cannot be listed is passed over, and after so many paths it ends. A directory that is seen again, through another mount, is not.
+pub fn owned_below<K: Ord>(top: &Path, skipped: &[PathBuf], most: usize, key: &dyn Fn(u32, u32) -> Option<K>) -> Owned<K> {
+    let (mut by, mut seen): (BTreeMap<K, (PathBuf, usize)>, _) = (BTreeMap::new(), HashSet::new());
+    let (mut open, mut looked_at) = (vec![top.to_owned()], 0);
     while let Some(path) = open.pop() {
-        let Ok(about) = fs::symlink_metadata(&path) else { continue };
-        if about.dev() != device || skipped.contains(&path) {
+        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path)) else { continue };
+        if about.is_dir() && !seen.insert((about.dev(), about.ino())) {
             continue;
         }
-        if is_of_interest(about.uid()) {
-            owned.entry(about.uid()).or_insert_with(|| (path.clone(), 0)).1 += 1;
+        looked_at += 1;
+        if looked_at > most {
+            return Owned { by, stopped: true };
+        }
+        if let Some(owner) = key(about.uid(), about.gid()) {
+            by.entry(owner).or_insert_with(|| (path.clone(), 0)).1 += 1;
         }
         if about.is_dir() {
             let mut names: Vec<PathBuf> = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -25,15 +37,16 @@ pub fn owned_below(top: &Path, skipped: &[PathBuf], is_of_interest: &dyn Fn(u32)
             open.extend(names);
         }
     }
-    owned
+    Owned { by, stopped: false }
 }
 
-/// Bytes of all files below a path, links not followed, other file systems left out; nothing there, or not to be listed by us, is nothing.
-pub fn size_below(path: &Path) -> u64 {
+/// Bytes of all files below a path, links not followed, other file systems and what is skipped left out; nothing there, or not to be listed by us, is
+/// nothing.
+pub fn size_below(path: &Path, skipped: &[PathBuf]) -> u64 {
     let Ok(device) = fs::symlink_metadata(path).map(|about| about.dev()) else { return 0 };
     let (mut open, mut size) = (vec![path.to_owned()], 0_u64);
     while let Some(path) = open.pop() {
-        let Ok(about) = fs::symlink_metadata(&path) else { continue };
+        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path)) else { continue };
         if about.is_file() {
             // A sparse file has any length.
             size = size.saturating_add(about.len());
@@ -56,13 +69,12 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "abc").unwrap();
         }
-        assert_eq!(
-            (size_below(directory.path()), size_below(&directory.path().join("a/one")), size_below(&directory.path().join("c"))),
-            (9, 3, 0)
-        );
+        assert_eq!(["", "a/one", "c"].map(|path| size_below(&directory.path().join(path), &[directory.path().join("b")])), [6, 3, 0]);
         let me = fs::metadata(directory.path()).unwrap().uid();
-        let owned = owned_below(directory.path(), &[directory.path().join("b")], &|number| number == me);
-        assert_eq!(owned, BTreeMap::from([(me, (directory.path().to_owned(), 4))]));
-        assert!(owned_below(directory.path(), &[], &|number| number != me).is_empty());
+        let skipped = [directory.path().join("b")];
+        let owned = |most, who| owned_below(directory.path(), &skipped, most, &move |user, _| (user == who).then_some(user));
+        assert_eq!(owned(4, me), Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 4))]), stopped: false });
+        assert_eq!(owned(3, me), Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 3))]), stopped: true });
+        assert!(owned(4, me + 1).by.is_empty());
     }
 }

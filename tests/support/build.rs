@@ -692,10 +692,14 @@ fn list(dir: &Path) -> Vec<OsString> {
     names
 }
 
+/// Whoever reads meanwhile, as a node that installs, sees the file as it was or as it is to be.
 fn write(path: &Path, mode: u32, content: &[u8]) {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     let result = std::fs::create_dir_all(path.parent().expect("below the serve directory"))
-        .and_then(|()| std::fs::write(path, content))
-        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)));
+        .and_then(|()| std::fs::write(&new, content))
+        .and_then(|()| std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode)))
+        .and_then(|()| std::fs::rename(&new, path));
     result.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 

@@ -1,7 +1,8 @@
 //! Trees as the classic installer leaves them: made from the golden records, the packages of the reference build, and a state of `faults.md`.
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -96,7 +97,10 @@ impl Image {
                 let name = entry[field].as_str().expect("an owner");
                 Some(numbers.get(name).copied().unwrap_or_else(|| name.parse().expect("a number")))
             };
-            std::os::unix::fs::lchown(&real, number(&users, "owner"), number(&groups, "group")).expect("set the owner");
+            // For who is not root everything is his.
+            if nix::unistd::geteuid().is_root() {
+                lchown(&real, number(&users, "owner"), number(&groups, "group")).expect("set the owner");
+            }
             if let (Some(mode), false) = (entry["mode"].as_str(), entry["type"] == "symlink") {
                 let mode = u32::from_str_radix(mode, 8).expect("a mode");
                 fs::set_permissions(&real, fs::Permissions::from_mode(mode)).expect("set the mode");

@@ -1,8 +1,9 @@
-//! The logs of units, from the journal itself, the newest of each.
+//! The logs of units, of the kernel and of dcos-node itself, from the journal itself, the newest of each.
 
 use std::path::PathBuf;
 
 use super::parts::Parts;
+use crate::dcos::bundle::OTHER_LOGS;
 use crate::dcos::{layout, moment};
 use crate::system::journald;
 use crate::system::root::Root;
@@ -18,17 +19,22 @@ pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root
     let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     let units = units.to_vec();
     let read = tokio::task::spawn_blocking(move || {
-        let logs = units.into_iter().map(|unit| {
+        let of_units = units.into_iter().map(|unit| {
             let lines = journald::last_lines(&directories, &unit, LINES, None);
-            (unit, lines.map(text).map_err(|error| error.to_string()))
+            (unit, lines)
         });
+        let others = OTHER_LOGS.iter().map(|(name, field, value)| {
+            let lines = journald::last_lines_with(&directories, field, value, LINES);
+            ((*name).to_owned(), lines)
+        });
+        let logs = others.chain(of_units).map(|(name, lines)| (name, lines.map(text).map_err(|error| error.to_string())));
         logs.collect::<Vec<_>>()
     });
     let mut failed: Option<String> = None;
-    for (unit, text) in read.await.unwrap_or_default() {
+    for (name, text) in read.await.unwrap_or_default() {
         match text {
             Ok(text) if text.is_empty() => {}
-            Ok(text) => parts.text(&format!("logs/{unit}.log"), &text),
+            Ok(text) => parts.text(&format!("logs/{name}.log"), &text),
             // What keeps one log from being read keeps all.
             Err(why) => failed = failed.or(Some(why)),
         }

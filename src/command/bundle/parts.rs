@@ -46,8 +46,9 @@ impl<'a> Parts<'a> {
 
     /// Notes what could not be collected.
     pub(super) fn missing(&mut self, name: &str, why: impl Into<String>) {
-        let missing_because = Some(why.into());
-        self.list.push(Part { name: name.to_owned(), bytes: None, redacted: 0, cut: false, missing_because });
+        // What others said may hold a secret too.
+        let why = self.redactor.clean(&why.into());
+        self.list.push(Part { name: name.to_owned(), bytes: None, redacted: why.taken, cut: false, missing_because: Some(why.text) });
     }
 
     /// A text, without its secrets.

@@ -1,7 +1,11 @@
+use std::sync::LazyLock;
+
 use super::*;
 
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new().unwrap());
+
 fn clean(text: &str) -> String {
-    Redactor::new().unwrap().clean(text).text
+    REDACTOR.clean(text).text
 }
 
 /// Every secret is gone, and what stands beside it is not.
@@ -34,6 +38,129 @@ fn what_belongs_to_a_name_goes_with_it() {
 }
 
 #[test]
+fn a_value_goes_with_all_its_lines_in_every_form_of_yaml() {
+    for (text, secrets) in [
+        ("license_key_contents: |2\n    Secret1\n   Secret2\n", 2),
+        ("license_key_contents: | # Secret3, as the shop sent it\n  Secret1\n\n  Secret2\n", 3),
+        ("license_key_contents: >+\n  Secret1\n  Secret2\n\n", 2),
+        ("license_key_contents: >-2\n  Secret1\n  Secret2\n", 2),
+        ("license_key_contents: &a |\n  Secret1\n  Secret2\n", 2),
+        ("license_key_contents: !!str |\n  Secret1\n  Secret2\n", 2),
+        ("license_key_contents: &a\n  Secret1\n  Secret2\n", 2),
+        ("superuser_password: \"Secret1\n  Secret2\"\n", 2),
+        ("superuser_password: \"Secret1\nSecret2\n\nSecret3\"\n", 3),
+        ("superuser_password: 'Secret1\n  Secret2'\n", 2),
+        ("superuser_password: Secret1\n  Secret2\n  Secret3\n", 3),
+        ("zk_keys:\n- Secret1\n- Secret2\n", 2),
+        ("zk_keys: # both\n- Secret1\n# one more\n-\n  Secret2\n", 2),
+        ("zk_keys:\n  - Secret1\n  - {a: Secret2}\n", 2),
+        ("zk_keys: [Secret1,\n  Secret2]\n", 2),
+        ("users:\n- password: Secret1\n    Secret2\n- password:\n    Secret3\n", 3),
+        ("env:\n- name: DB_PASSWORD\n  value: Secret1\n- name: PORT\n  value: 80\n", 1),
+        ("env:\n  - value: |\n      Secret1\n      Secret2\n    name: \"DB_PASSWORD\"\n", 2),
+        ("\"env\": [{\n  \"name\": \"DB_PASSWORD\",\n  \"value\": \"Secret1\"\n}, {\n", 1),
+        ("- {name: DB_PASSWORD, value: Secret1}\n", 1),
+        ("DB_PASSWORD=Secret1 \\\n  Secret2 \\\nSecret3\n", 3),
+    ] {
+        let text = format!("first: 1\n{text}next: 1\n");
+        let clean = clean(&text);
+        assert_eq!(text.matches("Secret").count(), secrets, "{text}");
+        assert!(!clean.contains("Secret"), "of\n{text}\nthere is still\n{clean}");
+        assert!(clean.contains("first: 1\n") && clean.contains("next: 1\n"), "{text}\nbecame\n{clean}");
+    }
+    assert!(clean("env:\n- name: DB_PASSWORD\n  value: Secret1\n- name: PORT\n  value: 80\n").contains("value: 80"));
+    assert!(clean("- password: Secret1\n  user: ann\n").contains("user: ann"));
+}
+
+#[test]
+fn secrets_go_by_names_and_shapes_of_other_programs() {
+    for (text, stays) in [
+        ("DB_PASS=Secret1\nX=1\n", "X=1"),
+        ("dbPass = Secret1\nX=1\n", "X=1"),
+        ("MYSQL_PWD=Secret1\nX=1\n", "X=1"),
+        ("Server=db;uid=sa;pwd=Secret1\n", "uid=sa"),
+        ("KEY=Secret1\nX=1\n", "X=1"),
+        ("pass: Secret1\nx: 1\n", "x: 1"),
+        ("passwd:\n  Secret1\nx: 1\n", "x: 1"),
+        ("private: Secret1\nx: 1\n", "x: 1"),
+        ("java -Dzookeeper.DigestAuthenticationProvider.superDigest=super:Secret1 -Xmx1g\n", "-Xmx1g"),
+        ("java -Djavax.net.ssl.keyStorePassword=Secret1 -Xmx1g\n", "-Xmx1g"),
+        ("curl -u admin:Secret1 http://h/\n", "http://h/"),
+        ("curl -uadmin:Secret1 http://h/\n", "http://h/"),
+        ("curl -u \"admin:Secret1 Secret2\" http://h/\n", "http://h/"),
+        ("curl --user admin:Secret1 http://h/\n", "http://h/"),
+        ("curl --proxy-user=admin:Secret1 http://h/\n", "http://h/"),
+        ("run --password \"Secret1 Secret2\" --port 5\n", "--port 5"),
+        ("run --password 'Secret1 Secret2' --port 5\n", "--port 5"),
+        ("run --token 'Secret1' --port 5\n", "--port 5"),
+        ("run --token=\"Secret1 Secret2\" --port 5\n", "--port 5"),
+        ("run --token \\\n  Secret1 --port 5\n", "--port 5"),
+        ("run ['x', '--password', 'Secret1', '--port', '5']\n", "'5'"),
+        ("run {\\\"argv\\\":[\\\"--password\\\",\\\"Secret1 Secret2\\\",\\\"--port\\\"]}\n", "--port"),
+        ("{dcos_net,[{password, \"Secret1\"},{<<\"token\">>,<<\"Secret2\">>},{port,80}]}\n", "{port,80}"),
+        ("docker login -u ann -p Secret1 registry:5000\n", "registry:5000"),
+        ("mysql -u root -pSecret1 mysql\n", "-u root"),
+        ("sshpass -p Secret1 ssh node\n", "ssh node"),
+        ("addauth digest super:Secret1\nls /\n", "ls /"),
+        ("acl is [digest:super:Secret1:cdrwa] here\n", "here"),
+        ("auth_data=[('digest', 'super:Secret1')] here\n", "auth_data"),
+        ("> x-auth: bearer Secret1\n> Host: x\n", "Host: x"),
+        ("sent bearer Secret1, got 401\n", "got 401"),
+        ("sent Basic c2VjcmV0OlNlY3JldDE= and got 401\n", "got 401"),
+        ("the password is Secret1.\nnext\n", "next"),
+        ("password for ann: Secret1\nnext\n", "next"),
+        ("password was set to 'Secret1 Secret2' by ann\n", "by ann"),
+        ("proxy is http://ann:it's@Secret1@proxy:3128/ now\n", "proxy:3128"),
+        ("proxy is ann:Secret1/Secret2@proxy:3128 now\n", "proxy:3128 now"),
+        ("GET /cb?code=Secret1&state=1 HTTP/1.1\n", "state=1"),
+        ("GET /x?a=1&access_token=Secret1 HTTP/1.1\n", "a=1"),
+        ("<password>Secret1</password><port>5</port>\n", "<port>5"),
+        ("<name>fs.s3.access.key</name><value>Secret1</value><x>5</x>\n", "<x>5"),
+        ("machine h login ann password Secret1\n", "login ann"),
+        ("token ghp_Secret1Secret2Secret3Secret4 used\n", "used"),
+        ("com.netflix.exhibitor.s3.access-key-id=Secret1\ncom.netflix.exhibitor.s3.access-secret-key=Secret2\nregion=eu\n", "region=eu"),
+        ("[Service]\nEnvironment=\"DB_PASS=Secret1 Secret2\"\nUser=ann\n", "User=ann"),
+        ("[Service]\nEnvironment=HTTP_PROXY=http://ann:Secret1@proxy:3128/\nUser=ann\n", "User=ann"),
+        ("[Service]\nExecStart=/opt/x --password Secret1 \\\n  --port 5\n", "--port 5"),
+        ("/Secret1K7MDENGbPxRfiCY9zEXAMPLEKEY3pQ8sVw2/x7Y+b1N0mKlQzT is odd\n", "is odd"),
+        ("wJalrSecret1/K7MDENG/bPxRfiCYEXAMPLEKEY7x0y is odd\n", "is odd"),
+        ("12:00 | MIISecret1\n12:00 | Secret2==\n12:00 | -----END RSA PRIVATE KEY-----\n12:01 | next\n", "12:01 | next"),
+        ("{\"m\": \"got -----BEGIN PRIVATE KEY-----\\nSecret1\\n-----END PRIVATE KEY-----\\n and on\"}", "and on"),
+        ("got \"-----BEGIN PRIVATE KEY-----\\\\nSecret1\\\\n-----END PRIVATE KEY-----\\\\n\" and on", "and on"),
+        (r#"{"HttpHeaders": {"X-Meta": "Secret1"}, "psFormat": "x"}"#, "psFormat"),
+        (r#"{"credsStore": "pass", "auths": {"r": {"auth": "Secret1"}}}"#, "credsStore"),
+        (r#"["x", "--password", "Secret1", "--port", "5"]"#, "--port"),
+        (r#"{"argv": ["curl", "-u", "ann:Secret1", "http://h/"]}"#, "http://h/"),
+        (r#"{"argv": ["zkCli.sh", "addauth", "digest", "super:Secret1"]}"#, "zkCli.sh"),
+        (r#"{"argv": ["mysql", "-pSecret1 Secret2"], "Env": ["DB_PASS=Secret3", "PORT=5"]}"#, "PORT=5"),
+        (r#"{"labels": [{"key": "DB_TOKEN", "value": "Secret1"}, {"Value": "Secret2", "Name": "DB_PW"}], "x": 5}"#, "5"),
+    ] {
+        let clean = clean(text);
+        assert!(!clean.contains("Secret") && !clean.contains("c2VjcmV0"), "of\n{text}\nthere is still\n{clean}");
+        assert!(clean.contains(stays), "{stays} is gone from\n{clean}");
+    }
+}
+
+#[test]
+fn a_text_of_many_lines_is_known_in_a_log() {
+    let entries = |text: &str| text.lines().map(|line| format!("2026-11-22T16:03:59Z cat | {line}\n")).collect::<String>();
+    let text = entries("first: 1\nlicense: |\n  Secret1\n\n  Secret2\nzk_keys:\n- Secret3\nenv:\n- name: DB_PW\n  value: Secret4\nnext: 1");
+    let clean = clean(&text);
+    assert!(!clean.contains("Secret"), "{clean}");
+    assert!(clean.contains("cat | first: 1\n") && clean.ends_with("cat | next: 1\n") && clean.contains("cat |   [redacted]\n"), "{clean}");
+    // A message of more than one line.
+    goes("2026-11-22T16:03:59Z cat | token:\n      hunter2\n2026-11-22T16:03:59Z cat | next\n", "hunter2", "cat | next");
+}
+
+#[test]
+fn names_in_json_are_texts_too() {
+    let clean = clean(r#"{"http://ann:hunter2@mirror/": {"port": 5}, "http://bob:hunter3@mirror/": 6}"#);
+    assert!(!clean.contains("hunter") && clean.contains(r#""port": 5"#), "{clean}");
+    // Neither takes the place of the other.
+    assert!(clean.matches("[redacted]@mirror/").count() == 2 && clean.contains('6'), "{clean}");
+}
+
+#[test]
 fn secrets_go_by_their_shapes() {
     goes("proxy is http://ann:p@ss/word@proxy.example:3128/ now", "p@ss", "proxy.example:3128");
     goes("http_proxy=ann:hunter2@proxy:3128\n", "hunter2", "proxy:3128");
@@ -57,8 +184,31 @@ fn what_is_no_secret_stays_word_for_word() {
         "ExecStartPre=/opt/mesosphere/bin/bootstrap dcos-exhibitor\n",
         "systemd | dcos-secrets.service: Failed with result 'exit-code'.\n",
         "systemd: dcos-net@1.service: Failed with result 'exit-code'.\n",
+        "{\"exhibitor_auth\": \"false\", \"superuser_password_hash\": \"\"}",
         "{\"record\":\"begin\",\"key\":\"file /etc/x\",\"objects\":[]}\n",
         "http://bootstrap.example.com:8080/ answered\n",
+        // Ids, digests and addresses that support asks for.
+        "mesos--d96df2e5a1fb41b75d9b6a2d0ce0cbb4b2b4b1b5 and bootstrap id 5df43052907c021eeb5de145419a3da1898c58a5\n",
+        "repository: http://10.0.0.5:8080/packages/mesos/mesos--d96df2e5a1fb41b75d9b6a2d0ce0cbb4b2b4b1b5.tar.xz\n",
+        "agent 0f6c5b3a-7f1d-4c5e-9d3a-1b2c3d4e5f60-S1234 of framework 0f6c5b3a-7f1d-4c5e-9d3a-1b2c3d4e5f60-0001\n",
+        "/var/lib/mesos/slave/slaves/0f6c5b3a-7f1d-4c5e-9d3a-1b2c3d4e5f60-S12/frameworks/0f6c5b3a-7f1d-4c5e-9d3a-1b2c3d4e5f60-0001/executors/x\n",
+        "image nginx:1.13@sha256:3a7837c65aacc6f3be9cf00f9d0e693074c248753a7837c65aacc6f3be9cf00f\n",
+        "docker run -u 1000:1000 --user 0:0 nginx\n",
+        "journalctl -u dcos-net.service; systemctl status dcos-net@1.service\n",
+        "node navstar@10.0.0.1 sees 'navstar@10.0.0.2', fe80::5054:ff:fe12:3456 and 198.51.100.1:53\n",
+        "PWD=/root\nOLDPWD=/opt/mesosphere\n",
+        "java.security.auth.LoginException: no such realm\n    at org.apache.zookeeper.ClientCnxn.run(ClientCnxn.java:1045)\n",
+        "the token is expired, the password is required, basic authentication failed\n",
+        "the check mesos_agent does not pass: no answer from 10.0.0.1:5051\ncannot make the mounts private: Operation not permitted\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: done\nstate /var/lib/dcos/dcos-secrets: done\n",
+        "package dcos-secrets--c178106d10f1190144a8479bec9816dc7d1f46a6: failed: no answer\naccount dcos_oauth: failed: no such group\n",
+        "org.apache.zookeeper.server.auth.ProviderRegistry: 2 were loaded\n",
+        "passwd:         files systemd\n",
+        "passed: 3\npass_count is 4, bypass: no\n",
+        "[Unit]\nDescription=Mesos Master\n[Service]\nRestart=always\nEnvironmentFile=/opt/mesosphere/etc/proxy.env\nEnvironment=LANG=C\n",
+        "Out of memory: Killed process 4242 (mesos-agent) total-vm:10240kB, anon-rss:9000kB\n",
+        "{\"argv\":[\"/opt/mesosphere/bin/mesos-master\",\"--port\",\"5050\",\"-u\",\"x\"],\"status\":0}",
+        "a1b2c3d4-0000-1111-2222-333344445555 boot id; machine id 0123456789abcdef0123456789abcdef\n",
     ] {
         assert_eq!(clean(text), text);
     }

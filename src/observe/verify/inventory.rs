@@ -11,19 +11,25 @@ use crate::dcos::receipt::Object;
 use crate::observe::node::Node;
 use crate::system::digest;
 use crate::system::root::Root;
-use crate::system::stat::{self, Kind};
+use crate::system::stat::{self, Kind, Stat};
 
 /// What they are of.
 const NODE: &str = "node files";
 
 /// Compares each.
 pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Findings) {
+    let is_adopted = node.receipt.as_ref().is_some_and(|receipt| receipt.adopted);
     for object in node.inventory() {
         let (path, compared) = match &object {
             Object::File { path, sha256, .. } => (path, file(root, node, owners, path, sha256)),
-            Object::Link { path, target, .. } => (path, link(root, path, target)),
-            Object::Directory { path } => (path, directory(root, path)),
-            Object::StateDirectory { path, .. } => (path, directory(root, path)),
+            Object::Link { path, target, .. } => (path, link(root, owners, path, target)),
+            Object::Directory { path } => {
+                // What the classic installer made, it made under whatever umask root had.
+                let mode = (!is_adopted).then(|| directory_mode(path));
+                (path, directory(root, path, |stands| if is_adopted { Vec::new() } else { owners.of_root(mode, stands) }))
+            }
+            // Whose it is, the active packages say.
+            Object::StateDirectory { path, .. } => (path, directory(root, path, |_| Vec::new())),
             _ => continue,
         };
         findings.looked_at(1);
@@ -42,28 +48,29 @@ fn file(root: &Root, node: &Node, owners: &Owners, path: &Path, sha256: &str) ->
     let Some(stands) = stat::look(&real).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, NODE)));
     };
+    let mode = mode(node, path);
     // Of what another made nobody knows how it was.
-    if sha256.is_empty() {
+    if sha256.is_empty() && mode.is_none() {
         return Ok(None);
     }
     if stands.kind != Kind::File {
         let detail = Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
         return Ok(Difference::changed(path, NODE, vec![detail]));
     }
-    let is = digest::sha256_of_file(&real).map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
-    let mut details: Vec<Detail> = Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone).into_iter().collect();
-    if let Some(mode) = mode(node, path) {
-        details.extend(Detail::of(Aspect::Mode, mode, stands.mode, |mode| format!("{mode:04o}")));
+    let mut details = Vec::new();
+    if !sha256.is_empty() {
+        let is = digest::sha256_of_file(&real).map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
+        details.extend(Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone));
     }
-    if owners.set {
-        details.extend(Detail::of(Aspect::User, 0, stands.uid, u32::to_string));
-        details.extend(Detail::of(Aspect::Group, 0, stands.gid, u32::to_string));
-    }
+    details.extend(owners.of_root(mode, &stands));
     Ok(Difference::changed(path, NODE, details))
 }
 
-/// The mode that a node file was placed with, as far as the build says it.
+/// The mode that a file was placed with, as far as it is known: of our binary, and of node files as the build says it.
 fn mode(node: &Node, path: &Path) -> Option<u32> {
+    if path == Path::new(layout::OUR_BINARY) {
+        return Some(0o755);
+    }
     let build = match (&node.story.intent, &node.receipt) {
         (Some(Intent::Install(intent)), _) => &intent.build,
         (_, receipt) => &receipt.as_ref()?.build,
@@ -72,21 +79,33 @@ fn mode(node: &Node, path: &Path) -> Option<u32> {
     build.node_files.iter().find(|file| file.path == path).map(|file| file.mode)
 }
 
-fn link(root: &Root, path: &Path, target: &Path) -> Compared {
-    let detail = match stat::look(&root.at(path)).map_err(|error| told(path, &error))?.map(|stands| stands.kind) {
-        None => return Ok(Some(Difference::missing(path, NODE))),
-        Some(Kind::Link(is)) => Detail::of(Aspect::Link, target.to_owned(), is, |path| path.display().to_string()),
-        Some(kind) => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(&kind).into() }),
+fn link(root: &Root, owners: &Owners, path: &Path, target: &Path) -> Compared {
+    let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
+        return Ok(Some(Difference::missing(path, NODE)));
     };
-    Ok(Difference::changed(path, NODE, detail.into_iter().collect()))
+    let mut details: Vec<Detail> = match &stands.kind {
+        Kind::Link(is) => Detail::of(Aspect::Link, target.to_owned(), is.clone(), |path| path.display().to_string()),
+        kind => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
+    }
+    .into_iter()
+    .collect();
+    details.extend(owners.of_root(None, &stands));
+    Ok(Difference::changed(path, NODE, details))
 }
 
 /// Also a link to one: `/opt/mesosphere` may lie elsewhere.
-fn directory(root: &Root, path: &Path) -> Compared {
-    let detail = match stat::look(&root.resolved(path)).map_err(|error| told(path, &error))?.map(|stands| stands.kind) {
-        None => return Ok(Some(Difference::missing(path, NODE))),
-        Some(Kind::Directory) => None,
-        Some(kind) => Some(Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(&kind).into() }),
+fn directory(root: &Root, path: &Path, properties: impl Fn(&Stat) -> Vec<Detail>) -> Compared {
+    let Some(stands) = stat::look(&root.resolved(path)).map_err(|error| told(path, &error))? else {
+        return Ok(Some(Difference::missing(path, NODE)));
     };
-    Ok(Difference::changed(path, NODE, detail.into_iter().collect()))
+    let details = match &stands.kind {
+        Kind::Directory => properties(&stands),
+        kind => vec![Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }],
+    };
+    Ok(Difference::changed(path, NODE, details))
+}
+
+/// What is ours is root's alone; everything else everybody may look into.
+fn directory_mode(path: &Path) -> u32 {
+    if path.starts_with(layout::OUR_STATE) { 0o700 } else { 0o755 }
 }

@@ -1,14 +1,15 @@
-//! The active set and its units against what the active packages ask for.
+//! The active set, its units, accounts and state directories against what the active packages ask for.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::findings::{Findings, told};
-use super::package::word;
+use super::package::{Owners, mode_word, word};
 use crate::dcos::active_set::ActiveSet;
 use crate::dcos::difference::{Aspect, Detail, Difference, Kind};
 use crate::dcos::farm::Entry;
 use crate::dcos::layout;
+use crate::dcos::receipt::Object;
 use crate::observe::node::{Node, State};
 use crate::observe::packages;
 use crate::system::digest;
@@ -22,13 +23,18 @@ const ACTIVE_SET: &str = "active set";
 const UNITS: &str = "units";
 /// What a user is of.
 const ACCOUNTS: &str = "accounts";
+/// What a state directory is of.
+const STATE: &str = "state directories";
 /// The directories that are linked from packages.
 const LINKED: [&str; 4] = ["bin", "etc", "include", "lib"];
 /// Longest text that is compared.
 const LONGEST: u64 = 64 << 20;
+/// The modes of what activation makes: directories, and texts.
+const DIRECTORY: u32 = 0o755;
+const TEXT: u32 = 0o644;
 
-/// Compares every link of the active set, every unit and every account.
-pub(super) fn look(root: &Root, node: &Node, findings: &mut Findings) {
+/// Compares every link of the active set, every unit, every account and every state directory.
+pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Findings) {
     let Some(role) = node.role() else { return findings.unknown(layout::ROLES, "the node has no role, so its links cannot be judged") };
     if node.active.is_empty() {
         return findings.differs(Difference::missing(layout::ACTIVE, ACTIVE_SET));
@@ -46,15 +52,16 @@ pub(super) fn look(root: &Root, node: &Node, findings: &mut Findings) {
         Ok(set) => set,
         Err(why) => return findings.unknown("links of the active set", why),
     };
-    farm(root, &set, findings);
-    texts(root, node, &set, findings);
-    units(root, &set, findings);
+    farm(root, &set, owners, findings);
+    texts(root, node, &set, owners, findings);
+    units(root, &set, owners, findings);
     if node.state() != State::Prepared {
         accounts(node, &set, findings);
     }
+    state_directories(root, node, &set, owners, findings);
 }
 
-fn farm(root: &Root, set: &ActiveSet, findings: &mut Findings) {
+fn farm(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
     let mut known: BTreeSet<PathBuf> = BTreeSet::from([layout::active_name("etc").join("dcos-service-configuration.json")]);
     let linked = set.farm.entries.iter().filter(|(path, _)| LINKED.iter().any(|name| path.starts_with(name)));
     let of_packages = set.packages.iter().map(|package| {
@@ -65,18 +72,23 @@ fn farm(root: &Root, set: &ActiveSet, findings: &mut Findings) {
         linked.map(|(path, entry)| (Path::new(layout::MESOSPHERE).join(path), entry.clone())).chain(of_packages).collect();
     findings.looked_at(all.len());
     for (path, entry) in all {
-        match compared(root, &path, &entry) {
+        match compared(root, &path, &entry, owners) {
             Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d)),
             Err((path, why)) => findings.unknown(path, why),
         }
         known.insert(path);
     }
-    for top in LINKED.into_iter().chain(["active"]).map(layout::active_name) {
+    let tops = LINKED.into_iter().chain(["active"]).map(layout::active_name);
+    for top in tops {
+        match compared(root, &top, &Entry::Directory, owners) {
+            Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d)),
+            Err((path, why)) => findings.unknown(path, why),
+        }
         extras(root, top, &known, findings);
     }
 }
 
-fn compared(root: &Root, path: &Path, entry: &Entry) -> Result<Option<Difference>, (String, String)> {
+fn compared(root: &Root, path: &Path, entry: &Entry, owners: &Owners) -> Result<Option<Difference>, (String, String)> {
     let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, ACTIVE_SET)));
     };
@@ -86,7 +98,11 @@ fn compared(root: &Root, path: &Path, entry: &Entry) -> Result<Option<Difference
         (Entry::Directory, kind) => Some(Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }),
         (Entry::Link { .. }, kind) => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
     };
-    Ok(Difference::changed(path, ACTIVE_SET, detail.into_iter().collect()))
+    let mut details: Vec<Detail> = detail.into_iter().collect();
+    // Of another kind of thing the mode says nothing.
+    let mode = if details.is_empty() { Some(DIRECTORY) } else { None };
+    details.extend(owners.of_root(mode, &stands));
+    Ok(Difference::changed(path, ACTIVE_SET, details))
 }
 
 fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut Findings) {
@@ -114,7 +130,7 @@ fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut F
 }
 
 /// What activation writes itself. pkgpanda has the same in another order, so that of an adopted node only its presence counts.
-fn texts(root: &Root, node: &Node, set: &ActiveSet, findings: &mut Findings) {
+fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
     let is_ours = node.receipt.as_ref().is_none_or(|receipt| !receipt.adopted && receipt.build.active() == node.active);
     let is_ours = is_ours && (node.receipt.is_some() || node.story.intent.is_some());
     for (path, text) in [
@@ -125,28 +141,39 @@ fn texts(root: &Root, node: &Node, set: &ActiveSet, findings: &mut Findings) {
     ] {
         findings.looked_at(1);
         let was = is_ours.then(|| text.into_bytes());
-        content(root, path, was, ACTIVE_SET, findings);
+        content(root, path, was, TEXT, owners, ACTIVE_SET, findings);
     }
 }
 
-/// Compares a text; without one only its presence.
-fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, of: &str, findings: &mut Findings) {
-    match files::read(&root.at(&path), LONGEST) {
-        Ok(None) => findings.differs(Difference::missing(path, of)),
-        Ok(Some(is)) => {
-            findings.bytes += is.len() as u64;
-            let Some(was) = was else { return };
-            let size = Detail::of(Aspect::Size, was.len(), is.len(), usize::to_string);
-            let digest = |text: &Vec<u8>| digest::hex(&digest::sha256(text));
-            let details = size.into_iter().chain(Detail::of(Aspect::Digest, was, is, digest)).collect();
-            Difference::changed(path, of, details).into_iter().for_each(|d| findings.differs(d));
-        }
-        Err(error) => findings.unknown(path.display().to_string(), error.source.to_string()),
+/// Compares a file that root wrote; without a text only its kind, mode and owners.
+fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, mode: u32, owners: &Owners, of: &str, findings: &mut Findings) {
+    let stands = match stat::look(&root.at(&path)) {
+        Ok(None) => return findings.differs(Difference::missing(path, of)),
+        Ok(Some(stands)) => stands,
+        Err(error) => return findings.unknown(path.display().to_string(), error.to_string()),
+    };
+    if stands.kind != Standing::File {
+        let detail = Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
+        return Difference::changed(path, of, vec![detail]).into_iter().for_each(|d| findings.differs(d));
     }
+    let mut details = Vec::new();
+    if let Some(was) = was {
+        match files::read(&root.at(&path), LONGEST) {
+            Ok(is) => {
+                let is = is.unwrap_or_default();
+                findings.bytes += is.len() as u64;
+                details.extend(Detail::of(Aspect::Size, was.len(), is.len(), usize::to_string));
+                details.extend(Detail::of(Aspect::Digest, was, is, |text| digest::hex(&digest::sha256(text))));
+            }
+            Err(error) => findings.unknown(path.display().to_string(), error.source.to_string()),
+        }
+    }
+    details.extend(owners.of_root(Some(mode), &stands));
+    Difference::changed(path, of, details).into_iter().for_each(|d| findings.differs(d));
 }
 
 /// Copies of units, the links that make the target want them, what else it wants, and settings that were put beside units.
-fn units(root: &Root, set: &ActiveSet, findings: &mut Findings) {
+fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
     let units = set.units();
     let names: BTreeSet<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
     for (name, source) in &units {
@@ -156,7 +183,11 @@ fn units(root: &Root, set: &ActiveSet, findings: &mut Findings) {
             // The loss of the source is told already, and the unit itself may be well.
             Ok(None) | Err(_) if files::exists(&root.at(layout::unit(name))) => {}
             Ok(None) | Err(_) => findings.differs(missing),
-            Ok(text) => content(root, layout::unit(name), text, UNITS, findings),
+            // It is copied with its mode.
+            Ok(text) => {
+                let mode = stat::look(&root.resolved(source)).ok().flatten().map_or(TEXT, |source| source.mode);
+                content(root, layout::unit(name), text, mode, owners, UNITS, findings);
+            }
         }
         let target = match stat::look(&root.at(layout::wants(name))) {
             Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => target,
@@ -197,5 +228,29 @@ fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
             }
             (true, None) => {}
         }
+    }
+}
+
+/// State directories have their account, and root's group. Of one that was there before us, or that the classic installer made, only the account is
+/// known; what lies in them is data.
+fn state_directories(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
+    let ours = node.receipt.as_ref().filter(|receipt| !receipt.adopted);
+    let is_made = |wanted: &Path| {
+        ours.is_some_and(|receipt| {
+            receipt.objects.iter().any(|o| matches!(o, Object::StateDirectory { path, made: true } if path == wanted))
+        })
+    };
+    for directory in set.state_directories() {
+        let Ok(Some(stands)) = stat::look(&root.at(&directory.path)) else { continue };
+        if stands.kind != Standing::Directory {
+            continue;
+        }
+        let made = is_made(&directory.path);
+        let mode = Detail::of(Aspect::Mode, DIRECTORY, stands.mode, mode_word).filter(|_| made);
+        let uid = directory.owner.as_deref().map_or(made.then_some(0), |owner| node.accounts.user_number(owner));
+        let user = uid.filter(|_| owners.set).and_then(|uid| Detail::of(Aspect::User, uid, stands.uid, u32::to_string));
+        let group = Detail::of(Aspect::Group, 0, stands.gid, u32::to_string).filter(|_| made && owners.set);
+        let details = mode.into_iter().chain(user).chain(group).collect();
+        Difference::changed(&directory.path, STATE, details).into_iter().for_each(|d| findings.differs(d));
     }
 }

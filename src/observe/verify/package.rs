@@ -45,6 +45,22 @@ impl Owners<'_> {
     }
 }
 
+impl Owners<'_> {
+    /// What is another than root made it: the mode, where one is known, and the owners.
+    pub(super) fn of_root(&self, mode: Option<u32>, stands: &Stat) -> Vec<Detail> {
+        let mode = mode.filter(|_| !matches!(stands.kind, Kind::Link(_)));
+        let mode = mode.and_then(|mode| Detail::of(Aspect::Mode, mode, stands.mode, mode_word));
+        let user = Detail::of(Aspect::User, 0, stands.uid, u32::to_string).filter(|_| self.set);
+        let group = Detail::of(Aspect::Group, 0, stands.gid, u32::to_string).filter(|_| self.set);
+        mode.into_iter().chain(user).chain(group).collect()
+    }
+}
+
+/// Permission bits as `chmod` has them.
+pub(super) fn mode_word(mode: &u32) -> String {
+    format!("{mode:04o}")
+}
+
 /// What all files of one package are compared with.
 struct Comparison<'a> {
     root: &'a Root,
@@ -115,7 +131,7 @@ impl Comparison<'_> {
         let mut details = self.content(entry, &stands, &real);
         if self.depth == Depth::Full {
             if !matches!(stands.kind, Kind::Link(_)) {
-                details.extend(Detail::of(Aspect::Mode, entry.mode, stands.mode, |mode| format!("{mode:04o}")));
+                details.extend(Detail::of(Aspect::Mode, entry.mode, stands.mode, mode_word));
             }
             details.extend(self.owners.compare(entry, &stands));
             if stands.kind == Kind::File && stat::has_capabilities(&real) {

@@ -51,6 +51,31 @@ fn a_mount_of_the_same_file_system_stops_a_removal_before_it_begins() {
 }
 
 #[test]
+fn a_purge_empties_what_stays_and_removes_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    let point = tree.join("a/point");
+    for directory in [&point.join("deep"), &tree.join("z")] {
+        make_directories(directory, 0o755).unwrap();
+    }
+    let flags = nix::mount::MsFlags::empty();
+    let mounts = nix::mount::mount(Some("tmpfs"), &point, Some("tmpfs"), flags, Some("size=64k")).is_ok();
+    for file in ["a/point/lost+found", "a/point/x", "z/y"] {
+        place(&tree.join(file), b"x", 0o644, None).unwrap();
+    }
+    let refused = remove_tree(&tree);
+    let purged = purge(&tree, std::slice::from_ref(&point));
+    let left: Vec<_> = names(&point).unwrap().unwrap();
+    if mounts {
+        nix::mount::umount(&point).unwrap();
+        assert!(refused.unwrap_err().path.ends_with("a/point"));
+        assert_eq!(left, ["lost+found"]);
+        purged.unwrap();
+        assert_eq!((names(&tree).unwrap().unwrap(), exists(&point)), (vec!["a".into()], true));
+    }
+}
+
+#[test]
 fn an_error_names_the_operation_and_the_object() {
     let error = place(Path::new("/nonexistent/x"), b"", 0o644, None).unwrap_err();
     assert_eq!(error.to_string(), "cannot create /nonexistent/.x.dcos-node.tmp");

@@ -67,6 +67,21 @@ fn reads_what_journalctl_reads() {
 }
 
 #[test]
+fn entries_are_found_by_a_field_too() {
+    for name in FIXTURES {
+        let (_root, directories) = journal_dir(&[(&format!("{MACHINE}/system.journal"), &journal(name))]);
+        let of_unit = expected_lines(&expected(name)["demo.service"]);
+        let identifier = of_unit.iter().map(|line| line.identifier.as_str()).find(|word| *word != "systemd").unwrap();
+        let found = last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, usize::MAX).unwrap();
+        assert!(found.iter().all(|line| line.identifier == identifier), "{name}: {found:?}");
+        let theirs: Vec<&Line> = of_unit.iter().filter(|line| line.identifier == identifier).collect();
+        assert!(!theirs.is_empty() && theirs.iter().all(|line| found.contains(line)), "{name}: {theirs:?} are not all in {found:?}");
+        assert_eq!(last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, 1).unwrap(), found[found.len() - 1..]);
+        assert_eq!(last_lines_with(&directories, "SYSLOG_IDENTIFIER", "dcos-node", 9).unwrap(), []);
+    }
+}
+
+#[test]
 fn the_long_line_of_a_fixture_is_compressed() {
     for name in FIXTURES {
         let long = expected_lines(&expected(name)["demo.service"]).into_iter().map(|line| line.message).max_by_key(String::len).unwrap();

@@ -1,0 +1,251 @@
+//! Values by their names, line by line: `NAME=value`, `name: value`, with all that belongs to a value in the lines below it.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+
+use super::names::{NAMES, Names};
+use super::shapes::{REDACTED, says_nothing};
+
+/// A line with more values than these is no line that somebody wrote, and its rest goes.
+const MOST_VALUES: usize = 200;
+/// A quote that is not closed in so many lines is a stray one.
+const MOST_QUOTED: usize = 40;
+/// Lines of one item of a list.
+const MOST_BESIDE: usize = 40;
+/// What looks like a name and is none, before a colon in a log: units, source files, errors.
+const NO_VARIABLES: [&str; 10] = [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
+
+/// Words before "pass" where that is no name.
+const VERBS: [&str; 10] = ["can", "cannot", "each", "must", "not", "one", "should", "to", "will", "would"];
+/// Where accounts are looked up (`nsswitch.conf(5)`).
+const LOOKUPS: [&str; 9] = ["altfiles", "cache", "compat", "db", "files", "ldap", "nis", "sss", "systemd"];
+
+/// The rules, made once for many texts.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// What comes before a value, and the value.
+    assigned: Regex,
+    /// The head of a block of YAML: `|`, `>+`, `|2 # why`, `&a |`, `!!str |`; or what opens a list or an object.
+    head: Regex,
+    /// A variable that is listed by its name, its value in a line beside it.
+    named: Regex,
+    value: Regex,
+}
+
+/// The value whose lines are being passed over.
+struct Block {
+    /// Where its name stands.
+    column: usize,
+    /// Whether something stands in its place already.
+    told: bool,
+    /// Its last line, if its own form tells: an open quote, a backslash at the end.
+    until: usize,
+}
+
+impl Lines {
+    pub(super) fn new() -> Result<Lines, regex::Error> {
+        let assigned = format!(
+            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*["'\\]*[^\S\r\n]*(?:=>|[:=])[^\S\r\n]*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
+        );
+        Ok(Lines {
+            assigned: Regex::new(&assigned)?,
+            head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[])\s*(?:#.*)?$")?,
+            named: Regex::new(r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
+            value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
+        })
+    }
+
+    /// The text without them, and how many there were.
+    ///
+    /// What is indented more deeply than a secret's name belongs to it, and so do the items of a list that is not indented. That a value stands on the
+    /// line of its name already does not matter: it may go on below.
+    pub(super) fn take(&self, text: &str, names: &Names) -> (String, usize) {
+        let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
+        let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
+        let listed = self.listed(text, &lines, names);
+        let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
+        let mut block: Option<Block> = None;
+        for (index, (who, line)) in all.into_iter().enumerate() {
+            if let Some(open) = block.as_mut().filter(|open| !line.trim().is_empty() && open.has(index, line)) {
+                if !open.told {
+                    (open.told, taken) = (true, taken + 1);
+                    clean.push_str(&format!("{who}{}{REDACTED}\n", " ".repeat(indent(line))));
+                }
+                continue;
+            }
+            clean.push_str(who);
+            let value = self.value.captures(line).filter(|_| listed.contains(&index));
+            let found = match value.and_then(|found| Some((found.get(1)?.as_str(), found.get(2)?.as_str()))) {
+                Some((before, value)) => {
+                    clean.push_str(before);
+                    self.one(value, &mut clean, &mut taken)
+                }
+                None => self.line(line, &mut clean, &mut taken),
+            };
+            clean.push('\n');
+            // A comment and an empty line may stand anywhere in a block, and end none.
+            if !line.trim().is_empty() && !line.trim_start().starts_with('#') || found != Found::Nothing {
+                block = opened(found, index, &lines);
+            }
+        }
+        // The text ends as it did: behind its last line there is none.
+        clean.pop();
+        (clean, taken)
+    }
+
+    /// One line, value by value.
+    fn line<'t>(&self, line: &'t str, clean: &mut String, taken: &mut usize) -> Found<'t> {
+        let (mut rest, mut last) = (line, Found::Nothing);
+        for _ in 0..MOST_VALUES {
+            let Some(found) = self.assigned.captures(rest) else {
+                clean.push_str(rest);
+                return last;
+            };
+            let (before, value) = (found.get(1).map_or("", |m| m.as_str()), found.get(2).map_or("", |m| m.as_str()));
+            clean.push_str(before);
+            rest = rest.get(before.len()..).unwrap_or_default();
+            if is_no_variable(before, value) {
+                continue;
+            }
+            rest = rest.get(value.len()..).unwrap_or_default();
+            last = self.one(value, clean, taken);
+        }
+        clean.push_str(REDACTED);
+        last
+    }
+
+    /// One value.
+    fn one<'t>(&self, value: &'t str, clean: &mut String, taken: &mut usize) -> Found<'t> {
+        let trimmed = value.trim();
+        if trimmed.is_empty() {
+            clean.push_str(value);
+            return Found::Below;
+        }
+        if self.head.is_match(trimmed) {
+            clean.push_str(trimmed.split('#').next().unwrap_or_default().trim_end());
+            return Found::Below;
+        }
+        // What becomes of an action is no secret, whatever it is about.
+        if says_nothing(trimmed.trim_end_matches(',')) || trimmed == "done" {
+            clean.push_str(value);
+            return if trimmed.contains(REDACTED) { Found::Here(value) } else { Found::Nothing };
+        }
+        *taken += 1;
+        clean.push_str(REDACTED);
+        Found::Here(value)
+    }
+
+    /// The lines with the values of variables that are listed by secret names.
+    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeSet<usize> {
+        let mut listed = BTreeSet::new();
+        if !text.contains("alue") {
+            return listed;
+        }
+        for (index, line) in lines.iter().enumerate() {
+            let name = self.named.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
+            if !name.is_some_and(|name| names.has(name)) {
+                continue;
+            }
+            let place = column(line);
+            // The item that it is part of begins with the first line above that has a dash, and ends before the first that is less indented.
+            let begins = |line: &str| indent(line) < column(line);
+            let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
+                let (line, below) = (lines.get(*above).unwrap_or(&""), lines.get(above + 1).unwrap_or(&""));
+                column(line) >= place && !begins(below)
+            });
+            let below =
+                (index + 1..lines.len()).take(MOST_BESIDE).take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
+            listed.extend(
+                above
+                    .chain(below)
+                    .filter(|beside| lines.get(*beside).is_some_and(|line| column(line) == place && self.value.is_match(line.trim_end()))),
+            );
+        }
+        listed
+    }
+}
+
+/// What a line told of a secret.
+#[derive(Clone, Copy, PartialEq)]
+enum Found<'t> {
+    Nothing,
+    /// Its value stands in the lines below.
+    Below,
+    /// This was its value, which may go on below.
+    Here(&'t str),
+}
+
+/// What begins with what a line told.
+fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
+    let line = lines.get(index)?;
+    let told = match found {
+        Found::Nothing => return None,
+        Found::Below => false,
+        Found::Here(_) => true,
+    };
+    let after =
+        |ends: &dyn Fn(&str) -> bool, most: usize| (index + 1..lines.len()).take(most).find(|at| lines.get(*at).is_some_and(|l| ends(l)));
+    let quote = match found {
+        Found::Here(value) => value.chars().next().filter(|first| matches!(first, '"' | '\'')),
+        _ => None,
+    };
+    let is_open = |value: &str, quote: char| value.len() < 2 || !value.trim_end().ends_with(quote) || value.trim_end().ends_with("\\\"");
+    let goes_on = |line: &str| line.trim_end().ends_with('\\');
+    let until = match (found, quote) {
+        (Found::Here(value), Some(quote)) if is_open(value, quote) => after(&|line| line.contains(quote), MOST_QUOTED),
+        _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX),
+        _ => None,
+    };
+    Some(Block { column: column(line), told, until: until.unwrap_or(index) })
+}
+
+impl Block {
+    /// Whether this line is part of it.
+    fn has(&self, index: usize, line: &str) -> bool {
+        let is_item = line.trim_start().starts_with("- ") || line.trim() == "-";
+        index <= self.until || indent(line) > self.column || indent(line) == self.column && is_item
+    }
+}
+
+/// A line of a log, as a bundle has it, without when it came and from whom: what is written there may be a text of many lines.
+fn told(line: &str) -> (&str, &str) {
+    let is_of_a_log = line.as_bytes().get(4) == Some(&b'-') && line.as_bytes().get(10) == Some(&b'T');
+    let bar = line.find(" | ").filter(|_| is_of_a_log);
+    bar.and_then(|bar| line.split_at_checked(bar + " | ".len())).unwrap_or(("", line))
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Where the name stands that a line of YAML begins with, after the dashes of lists.
+fn column(line: &str) -> usize {
+    let mut rest = line.trim_start();
+    while let Some(item) = rest.strip_prefix("- ") {
+        rest = item.trim_start();
+    }
+    line.len() - rest.len()
+}
+
+/// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
+/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); an option, whose value is known by its shape.
+fn is_no_variable(before: &str, value: &str) -> bool {
+    let before_value = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
+    let begins = before_value.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
+    let (before_name, name) = begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
+    let name = name.trim_start_matches(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
+    let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=');
+    let word_before = before_name.rsplit(' ').next().unwrap_or_default();
+    let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
+    let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
+    let is_package = name.find("--").is_some_and(|at| at > 0);
+    let is_class = name.matches('.').count() > 1 && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
+    is_option
+        || is_package
+        || is_class
+        || is_verb
+        || is_lookup
+        || NO_VARIABLES.iter().any(|suffix| name.ends_with(suffix))
+        || matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
+}

@@ -1,0 +1,37 @@
+//! Names whose values are secrets.
+
+use regex::Regex;
+
+/// Parts of names whose values are secrets: those of DC/OS' configuration (`superuser_password_hash`, `zk_super_credentials`,
+/// `exhibitor_azure_account_key`, `aws_secret_access_key`, `license_key_contents`), of ZooKeeper's (`superDigest`), of docker's (`HttpHeaders`),
+/// and of programs in general.
+pub(super) const NAMES: &str = "passw(?:or)?d|passphrase|(?:\\b|[_.-])(?:pass|pswd|pwd|pw)(?:[_.-]?\\d+)?\\b|(?-i:[a-z](?:Pass|Pw|Pwd|Auth)\\b)|\
+    secret|token|credential|(?:\\b|[_.-])creds?\\b|licen[sc]e|api[_-]?key|access[_-]?key|account[_-]?key|private|\
+    (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|superdigest|userpass|(?:bind|root)pw|cookie|psk|shared[_-]?key|signature|[_.-]keys?\\b|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
+    htpasswd|realm\\b|pgp|jwt|otp\\b";
+/// Names of files whose whole content is a secret.
+const FILES: &str = "docker_credentials|dockercfg|licen[sc]e|realm|\\.full\\.|exhibitor\\.properties|\\.(?:key|pem|psk|jks|p12|keytab)$|\
+    secret|passw|credential|netrc$|^id_(?:rsa|dsa|ecdsa|ed25519)$";
+
+/// Knows them.
+#[derive(Debug)]
+pub(super) struct Names {
+    name: Regex,
+    file: Regex,
+}
+
+impl Names {
+    pub(super) fn new() -> Result<Names, regex::Error> {
+        Ok(Names { name: Regex::new(&format!("(?i)(?:{NAMES})"))?, file: Regex::new(&format!("(?i)(?:{FILES})"))? })
+    }
+
+    /// Whether the value of this name is a secret.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.name.is_match(name)
+    }
+
+    /// Whether a file of this name has nothing but a secret in it.
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.file.is_match(path.rsplit('/').next().unwrap_or(path))
+    }
+}

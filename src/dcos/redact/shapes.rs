@@ -1,0 +1,262 @@
+//! Secrets that are known by what they look like, or by what stands before them on a command line or in a sentence.
+
+use regex::{Captures, Regex};
+
+use super::names::NAMES;
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// A word as shells and programs write it: in quotes, in escaped quotes, in quotes whose end is cut off, or bare.
+const VALUE: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|"[^\r\n]*|[^\s"]+"#;
+/// The same in a list or an object.
+const ITEM: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|[^\s",}\]]+"#;
+/// What stands between the words of a command line, on one line or more, or in a list.
+const BETWEEN: &str = r#"(?:\s|\\\r?\n)+|\\*["'],?\s*"#;
+/// What a word of a command line begins after.
+const BEGIN: &str = r#"(?:^|[\s"'`\[({,;])"#;
+
+/// Words after "the password is" that are none.
+const NO_PASSWORDS: [&str; 40] = [
+    "a",
+    "absent",
+    "already",
+    "an",
+    "being",
+    "blank",
+    "correct",
+    "denied",
+    "empty",
+    "expired",
+    "for",
+    "from",
+    "given",
+    "in",
+    "incorrect",
+    "invalid",
+    "malformed",
+    "missing",
+    "needed",
+    "never",
+    "nil",
+    "no",
+    "none",
+    "not",
+    "null",
+    "of",
+    "only",
+    "provided",
+    "read",
+    "rejected",
+    "required",
+    "set",
+    "still",
+    "stored",
+    "the",
+    "too",
+    "undefined",
+    "unknown",
+    "unset",
+    "wrong",
+];
+
+/// What comes in place of a shape.
+#[derive(Debug)]
+enum Instead {
+    /// This, with its groups.
+    Text(&'static str),
+    /// What this makes of it; nothing if it is no secret after all.
+    Judged(fn(&Captures<'_>) -> Option<String>),
+}
+
+/// All shapes, made once for many texts.
+#[derive(Debug)]
+pub(super) struct Shapes {
+    shapes: Vec<(Regex, Instead)>,
+    opaque: Regex,
+    /// Ids of Mesos: agents, frameworks, operations; with the bars of other ids in one path they would look like chance.
+    id: Regex,
+}
+
+impl Shapes {
+    pub(super) fn new() -> Result<Shapes, regex::Error> {
+        use Instead::{Judged, Text};
+        const AFTER: &str = "${1}[redacted]";
+        let shapes = [
+            // A key goes even if its end is cut off, or its beginning.
+            (
+                r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)".into(),
+                Text(REDACTED),
+            ),
+            (r"(?:[^\n]*[A-Za-z0-9+/=]{1,80}\r?\n){0,80}[^\n]*-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----".into(), Text(REDACTED)),
+            // A password may hold an @, a slash and a quote although it should not.
+            (r#"([A-Za-z][A-Za-z0-9+.-]*://)[^\s"'<>]*@"#.into(), Text("${1}[redacted]@")),
+            (r#"([A-Za-z][A-Za-z0-9+.-]*://)[^\s"'<>/@:\[]+:[^\s"]*@"#.into(), Text("${1}[redacted]@")),
+            (r#"(^|[\s"'=(,])([^\s"'/:@=(,]+:(?:[^\s"@/]|/[^\s"@/])[^\s"@]*)@([A-Za-z0-9\[][A-Za-z0-9]*:?)"#.into(), Judged(login)),
+            (r#"(?i)\b(bearer)\s+[^\s"',]+"#.into(), Text("${1} [redacted]")),
+            // In base64 there is a capital or a digit; in "basic authentication" there is none.
+            (r"(?i)\b(basic)\s+(?-i:[a-z+/._~-]*[A-Z0-9=][A-Za-z0-9+/=._~-]*)".into(), Text("${1} [redacted]")),
+            (r"(?i)(authorization[^\S\r\n]*[:=])[^\r\n]+".into(), Text("${1} [redacted]")),
+            (r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?".into(), Text(REDACTED)),
+            // crypt(5), and the forms of passlib, which DC/OS Enterprise takes its superuser's hash in.
+            (
+                r#"\\?\$(?:1|2[abxy]?|5|6|7|y|gy|md5|apr1|sha1|argon2[a-z]*|pbkdf2[a-z0-9-]*|scrypt)\\?\$[^\s"',;]{8,}"#.into(),
+                Text(REDACTED),
+            ),
+            // Keys that carry the name of who gave them.
+            (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b".into(), Text(REDACTED)),
+            (
+                r"\b(?:AIza[\w-]{30,}|gh[opsur]_\w{20,}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{10,}|dckr_pat_[\w-]{10,}|hvs\.[\w-]{20,})".into(),
+                Text(REDACTED),
+            ),
+            (
+                r#"(?i)([?&;](?:code|[\w.-]*(?:sig|token|key|secret|pass|pwd|auth|cred|jwt|session|assertion)[\w.-]*)=)[^&\s"'#]+"#.into(),
+                Text(AFTER),
+            ),
+            (format!(r"(?i)({BEGIN}--?[\w.-]*(?:{NAMES})[\w.-]*(?:=|{BETWEEN}))({VALUE})"), Judged(option)),
+            (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?=))({VALUE})"), Judged(user)),
+            (format!(r"({BEGIN}(?:-[uU]|--(?:proxy-)?user(?:name|pwd)?)(?:{BETWEEN}))({VALUE})"), Judged(user)),
+            (format!(r"(\b(?:sshpass\s|(?:docker|podman)\s+login\b[^\r\n|;]*?\s)\s*-p\s*)(?:{VALUE})"), Text(AFTER)),
+            (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?[\s\x22\x27]-p)(?:{VALUE})"), Text(AFTER)),
+            (format!(r"(\bredis-cli\b[^\r\n|;]*?\s-a\s+)(?:{VALUE})"), Text(AFTER)),
+            (r"(?i)(\blogin\s+\S+\s+password\s+)\S+".into(), Text(AFTER)),
+            // What ZooKeeper knows a client by.
+            (format!(r#"(?i)(\baddauth["']?[\s,]+["']?\w+["']?[\s,]+)(?:{VALUE})"#), Text(AFTER)),
+            (r#"(?i)(\bdigest["']?(?:\s+|[:,]\s*)\(?["']?)([^\s"':,]+[:,][^\s"']+)"#.into(), Judged(digest)),
+            (
+                format!(
+                    r"(?i)(\b(?:password|passwd|passphrase|passcode|secret|token|api[ _-]?key|pwd?)\s+(?:(?:for|of)\s+[^\s:=]+\s*)?(?:(?:(?:is|was)(?:\s+(?:(?:re)?set|changed)\s+to)?|(?:(?:re)?set|changed)\s+to)\b\s*:?|[:=])\s*)({VALUE})"
+                ),
+                Judged(sentence),
+            ),
+            (r#"(?i)(\b(?:password|passwd|passphrase)\s+)("[^"\r\n]+"|'[^'\r\n]+')"#.into(), Text(AFTER)),
+            // Erlang's, of which dcos-net is made.
+            (format!(r#"(?i)(\{{\s*(?:<<)?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*["'\\]*(?:>>)?\s*,\s*(?:<<)?)({ITEM})"#), Judged(option)),
+            // A variable as docker, Marathon and Hadoop list them.
+            (
+                format!(
+                    r#"(?i)(\b(?:name|key)["'\\]*\s*[:=]\s*["'\\]*[\w.-]*(?:{NAMES})[\w.-]*["'\\]*[\s,]+["'\\]*value["'\\]*[^\S\n]*[:=][^\S\n]*)(?:{ITEM})"#
+                ),
+                Text(AFTER),
+            ),
+            (
+                format!(r#"(?i)(\bvalue["'\\]*\s*[:=]\s*)(?:{ITEM})([\s,]+["'\\]*(?:name|key)["'\\]*\s*[:=]\s*["'\\]*[\w.-]*(?:{NAMES}))"#),
+                Text("${1}[redacted]${2}"),
+            ),
+            (format!(r"(?i)(<name>\s*[\w.-]*(?:{NAMES})[\w.-]*\s*</name>\s*<value>)[^<]+"), Text(AFTER)),
+            (format!(r"(?i)(<[\w.-]*(?:{NAMES})[\w.-]*(?:\s[^<>]*)?>)[^<>]+(</)"), Text("${1}[redacted]${2}")),
+        ];
+        let made = |(shape, instead): (String, Instead)| Ok((Regex::new(&shape)?, instead));
+        Ok(Shapes {
+            shapes: shapes.into_iter().map(made).collect::<Result<_, regex::Error>>()?,
+            opaque: Regex::new(r"[A-Za-z0-9+/_-]{40,}={0,2}")?,
+            id: Regex::new(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[SO]?\d+)?")?,
+        })
+    }
+
+    /// The text without them, and how many there were.
+    pub(super) fn take(&self, text: &str) -> (String, usize) {
+        let (mut clean, mut taken) = (text.to_owned(), 0);
+        for (shape, instead) in &self.shapes {
+            // Most shapes are in no text, and what has none is not copied.
+            if !shape.is_match(&clean) {
+                continue;
+            }
+            clean = match instead {
+                Instead::Text(text) => {
+                    taken += shape.find_iter(&clean).count();
+                    shape.replace_all(&clean, *text).into_owned()
+                }
+                Instead::Judged(judge) => {
+                    let judged = |found: &Captures<'_>| match judge(found) {
+                        Some(instead) => {
+                            taken += 1;
+                            instead
+                        }
+                        None => group(found, 0).to_owned(),
+                    };
+                    shape.replace_all(&clean, judged).into_owned()
+                }
+            };
+        }
+        (clean, taken)
+    }
+
+    /// The text without long words that look like chance, and how many there were.
+    pub(super) fn take_opaque(&self, text: &str) -> (String, usize) {
+        let mut taken = 0;
+        let clean = self.opaque.replace_all(text, |found: &Captures<'_>| {
+            let word = group(found, 0);
+            if !is_chance(&self.id.replace_all(word, "")) {
+                return word.to_owned();
+            }
+            taken += 1;
+            REDACTED.to_owned()
+        });
+        (clean.into_owned(), taken)
+    }
+}
+
+fn group<'t>(found: &Captures<'t>, index: usize) -> &'t str {
+    found.get(index).map_or("", |found| found.as_str())
+}
+
+/// The value without its quotes.
+fn bare(value: &str) -> &str {
+    value.trim_matches(['\\', '"', '\''])
+}
+
+/// What says only whether there is something, or where the next word stands that was redacted already.
+pub(super) fn says_nothing(value: &str) -> bool {
+    matches!(bare(value), "" | "true" | "false" | "null" | "~" | REDACTED)
+}
+
+/// `NAME:PASSWORD@HOST`, which the names of images with their digests look like.
+fn login(found: &Captures<'_>) -> Option<String> {
+    let host = group(found, 3);
+    (!host.starts_with("sha") || !host.ends_with(':')).then(|| format!("{}{REDACTED}@{host}", group(found, 1)))
+}
+
+/// The value of an option, if it is none itself.
+fn option(found: &Captures<'_>) -> Option<String> {
+    let (before, value) = (group(found, 1), group(found, 2));
+    let is_option = value.trim_start_matches(['\\', '"', '\'']).starts_with("--") || value.len() == 2 && value.starts_with('-');
+    (!says_nothing(value) && (before.ends_with('=') || !is_option)).then(|| format!("{before}{REDACTED}"))
+}
+
+/// `USER:PASSWORD`, which the numbers of a user and a group look like.
+fn user(found: &Captures<'_>) -> Option<String> {
+    let value = bare(group(found, 2));
+    let (user, password) = value.split_once(':')?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_other = user.starts_with('-') || is_number(user) && is_number(password);
+    (!is_other).then(|| format!("{}{REDACTED}", group(found, 1)))
+}
+
+/// `digest:USER:PASSWORD`, and not the digest of an image.
+fn digest(found: &Captures<'_>) -> Option<String> {
+    let value = group(found, 2).to_ascii_lowercase();
+    (!value.starts_with("sha") && !value.starts_with("md5")).then(|| format!("{}{REDACTED}", group(found, 1)))
+}
+
+/// The password that a sentence tells.
+fn sentence(found: &Captures<'_>) -> Option<String> {
+    let value = group(found, 2);
+    let word = bare(value).trim_end_matches(['.', ',', ';', '!', ')', '\'', '"']).to_ascii_lowercase();
+    (!says_nothing(value) && !NO_PASSWORDS.contains(&word.as_str())).then(|| format!("{}{REDACTED}", group(found, 1)))
+}
+
+/// Whether a long word looks like chance. Ids and digests have no capitals; paths have few words in which capitals, small letters and digits are mixed.
+fn is_chance(word: &str) -> bool {
+    let has = |text: &str, is: fn(&char) -> bool| text.chars().any(|letter| is(&letter));
+    let is_mixed = |text: &str| has(text, char::is_ascii_uppercase) && has(text, char::is_ascii_lowercase);
+    if word.len() < 40 || !is_mixed(word) || !has(word, char::is_ascii_digit) {
+        return false;
+    }
+    let is_like_a_path = word.starts_with('/') || word.matches('/').count() >= 3;
+    let digits_inside = |run: &str| run.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
+    let runs = word.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let inside: usize =
+        runs.map(|run| run.trim_end_matches(|l: char| l.is_ascii_digit())).filter(|run| is_mixed(run)).map(digits_inside).sum();
+    !is_like_a_path || inside >= 2
+}

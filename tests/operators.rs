@@ -1,0 +1,233 @@
+//! What an operator had before DC/OS, or made beside it, outlives an uninstall, and is told.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use support::build::Build;
+use support::image::{Image, Mounted, Said, Serve};
+
+const PURGE: [&str; 4] = ["uninstall", "--purge-data", "--yes", "--json"];
+
+fn write(image: &Image, path: &str, text: &str) {
+    std::fs::create_dir_all(image.at(path).parent().expect("a parent")).expect("make a directory");
+    std::fs::write(image.at(path), text).expect(path);
+}
+
+fn json(said: &Said) -> serde_json::Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err))
+}
+
+/// The things in one list of a report, with the reasons.
+fn list(report: &serde_json::Value, name: &str) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    report["report"][name].as_array().expect("a list").iter().map(|item| (text(&item["what"]), text(&item["why"]))).collect()
+}
+
+#[track_caller]
+fn tells(items: &[(String, String)], what: &str, why: &str) {
+    assert!(items.iter().any(|(w, y)| w == what && y.contains(why)), "{what} ({why}) is not in {items:#?}");
+}
+
+#[test]
+fn what_stood_before_the_install_is_never_purged() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    let theirs = [
+        "var/lib/zookeeper/version-2/log.1",
+        "var/lib/cni/networks/podman/10.88.0.2",
+        "var/lib/mesos/meta/slaves/latest",
+        "etc/systemd/network/dcos.network",
+        "etc/calico/calicoctl.cfg",
+    ];
+    theirs.iter().for_each(|path| write(&image, path, "theirs"));
+    std::fs::create_dir_all(image.at("var/log/mesos")).expect("an empty directory");
+    let before = image.tree();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    // What DC/OS adds to it is in among it, and nobody can take it out again.
+    ["var/lib/mesos/slave/meta/x", "var/lib/zookeeper/snapshot/x"].iter().for_each(|path| write(&image, path, "DC/OS'"));
+    ["var/log/mesos/mesos-master.log", "var/lib/dcos/exhibitor/x"].iter().for_each(|path| write(&image, path, "DC/OS'"));
+    let said = image.run(&PURGE);
+    said.ends(0, &[]);
+    let report = json(&said);
+    for place in ["/var/lib/zookeeper", "/var/lib/cni", "/var/lib/mesos", "/etc/calico"] {
+        tells(&list(&report, "foreign"), place, "there before the install");
+    }
+    tells(&list(&report, "kept"), "/etc/systemd/network/dcos.network", "there before the install");
+    tells(&list(&report, "kept"), "/var/log/mesos", "empty as it was");
+    let added = |change: &String| change.contains("/var/lib/mesos/slave") || change.contains("/var/lib/zookeeper/snapshot");
+    let wrong: Vec<String> = image.tree().changes_since(&before).into_iter().filter(|change| !added(change)).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    // Long after, when no snapshot tells of it any more.
+    image.run(&PURGE).ends(0, &[]);
+    theirs.iter().for_each(|path| assert!(image.has(path), "{path}"));
+}
+
+#[test]
+fn what_is_said_of_a_later_purge_is_true_long_after_the_uninstall() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    let before = image.tree();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let dcos = [
+        "var/lib/dcos/exhibitor/x",
+        "var/lib/zookeeper/snapshot/x",
+        "var/lib/cni/networks/dcos/9.0.0.1",
+        "var/lib/mesos/slave/meta/x",
+        "var/log/mesos/archive/x",
+        "etc/calico/confd/config/bird.cfg",
+        "var/lib/mesosphere/x",
+    ];
+    dcos.iter().for_each(|path| write(&image, path, "data"));
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    let report = json(&said);
+    for path in
+        ["/var/lib/dcos", "/var/lib/zookeeper", "/var/lib/cni", "/var/lib/mesos", "/var/log/mesos", "/etc/calico", "/var/lib/mesosphere"]
+    {
+        tells(&list(&report, "kept"), path, "--purge-data removes it");
+        assert!(report["kept"].as_array().expect("a list").iter().any(|data| data["path"] == path), "{path}: {report}");
+    }
+    // A second install takes over what the first one left, and may purge it.
+    image.install(serve.url(), &[]).ends(0, &[]);
+    image.run(&["uninstall"]).ends(0, &[]);
+    std::fs::remove_dir_all(image.at("var/lib/dcos")).expect("remove it");
+    image.run(&PURGE).ends(0, &[]);
+    assert_eq!(image.tree().changes_since(&before), Vec::<String>::new());
+    // A name that others use too, and nothing in it that only DC/OS makes: told, with and without a word to purge.
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "var/lib/cni/cache/results", "whose?");
+    let said = image.run(&["uninstall", "--json"]);
+    tells(&list(&json(&said), "kept"), "/var/lib/cni", "a later --purge-data leaves it alone");
+    let said = image.run(&PURGE);
+    assert!(json(&said)["foreign"].to_string().contains("/var/lib/cni (others use this name too"), "{}", said.out);
+    assert!(image.has("var/lib/cni/cache/results"));
+}
+
+#[test]
+fn data_that_is_a_file_system_of_its_own_is_listed_with_its_size_and_emptied_in_place() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    for point in ["var/lib/mesos", "var/lib/dcos/exhibitor"] {
+        std::fs::create_dir_all(image.at(point)).expect("a mount point");
+    }
+    let mesos = Mounted::memory(&image.at("var/lib/mesos"), 1 << 20);
+    let exhibitor = Mounted::memory(&image.at("var/lib/dcos/exhibitor"), 1 << 20);
+    let before = image.tree();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "var/lib/mesos/slave/meta/x", "12345");
+    write(&image, "var/lib/dcos/exhibitor/x", "1234567");
+    write(&image, "var/lib/dcos/other/x", "123");
+    let kept = json(&image.run(&["uninstall", "--json"]));
+    let size =
+        |path: &str| kept["kept"].as_array().expect("a list").iter().find(|data| data["path"] == path).map(|data| data["bytes"].clone());
+    assert_eq!(
+        ["/var/lib/mesos", "/var/lib/dcos/exhibitor", "/var/lib/dcos"].map(|path| size(path)),
+        [Some(5.into()), Some(7.into()), Some(3.into())],
+        "{kept}"
+    );
+    assert!(kept["kept"].as_array().expect("a list").iter().any(|data| data["path"] == "/var/lib/mesos" && data["mounted"] == true));
+    let said = image.run(&PURGE);
+    said.ends(0, &[]);
+    tells(&list(&json(&said), "kept"), "/var/lib/mesos", "a file system is mounted there");
+    assert_eq!(image.tree().changes_since(&before), Vec::<String>::new());
+    drop((mesos, exhibitor));
+    // What is mounted where nobody would look for it is a refusal.
+    write(&image, "var/lib/mesos/slave/meta/x", "12345");
+    std::fs::create_dir_all(image.at("var/lib/mesos/slave/volume")).expect("a mount point");
+    let volume = Mounted::memory(&image.at("var/lib/mesos/slave/volume"), 1 << 20);
+    write(&image, "var/lib/mesos/slave/volume/x", "theirs");
+    image.run(&PURGE).ends(5, &[&["a file system is mounted at"]]);
+    assert!(Path::new(&image.at("var/lib/mesos/slave/meta/x")).exists() && image.has("var/lib/mesos/slave/volume/x"));
+    drop(volume);
+}
+
+fn add(image: &Image, file: &str, text: &str) {
+    let old = std::fs::read_to_string(image.at(file)).expect(file);
+    write(image, file, &(old + text));
+}
+
+/// One of the numbers of a line in `/etc/passwd` or `/etc/group`.
+fn number(image: &Image, file: &str, name: &str) -> u32 {
+    let text = std::fs::read_to_string(image.at(file)).expect(file);
+    let line = text.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap_or_else(|| panic!("{name} is not in {text}"));
+    line.split(':').nth(2).expect("a number").parse().expect("digits")
+}
+
+#[test]
+fn a_group_that_others_are_in_stays_and_what_who_goes_still_owns_is_told() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    add(&image, "etc/passwd", "ann:x:1000:100::/home/ann:/bin/sh\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    // One is in it, and it is another's first group.
+    let group = number(&image, "etc/group", "dcos_tiny_files");
+    let text = std::fs::read_to_string(image.at("etc/group")).expect("groups");
+    let line = text.lines().find(|line| line.starts_with("dcos_tiny_files:")).expect("the group");
+    write(&image, "etc/group", &text.replace(line, &format!("{line}ann")));
+    add(&image, "etc/passwd", &format!("bob:x:1001:{group}::/home/bob:/bin/sh\n"));
+    std::fs::create_dir_all(image.at("srv/disk")).expect("a mount point");
+    let disk = Mounted::memory(&image.at("srv/disk"), 1 << 20);
+    let user = number(&image, "etc/passwd", "dcos_tiny_files");
+    for (path, uid, gid) in [("srv/disk/theirs", user, 0), ("srv/disk/more", user, 0), ("home/ann/file", 1000, group)] {
+        write(&image, path, "x");
+        std::os::unix::fs::chown(image.at(path), Some(uid), Some(gid)).expect("give it away");
+    }
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    let report = json(&said);
+    tells(&list(&report, "kept"), "dcos_tiny_files", "its group stays: ann, bob is in it");
+    tells(
+        &list(&report, "foreign"),
+        "/srv/disk/more",
+        &format!("owned by dcos_tiny_files (number {user}), who goes, and 1 more below /srv"),
+    );
+    assert!(!list(&report, "foreign").iter().any(|(what, _)| what == "/home/ann/file"), "the group stays");
+    assert_eq!(report["report"]["searched"].as_array().map(|all| all.contains(&"/home".into())), Some(true), "{report}");
+    let [users, groups] = ["etc/passwd", "etc/group"].map(|file| std::fs::read_to_string(image.at(file)).expect(file));
+    assert!(!users.contains("dcos_") && groups.contains(&format!("{line}ann")), "{users}{groups}");
+    image.run(&["uninstall"]).ends(0, &[&["nothing was changed"]]);
+    drop(disk);
+}
+
+#[test]
+fn a_group_that_was_there_before_outlives_its_user_and_one_that_was_not_is_told_by_its_files() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    add(&image, "etc/group", "dcos_tiny_files:x:777:\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    tells(&list(&json(&said), "kept"), "dcos_tiny_files", "its group was there before");
+    let groups = std::fs::read_to_string(image.at("etc/group")).expect("groups");
+    assert!(groups.ends_with("dcos_tiny_files:x:777:\n"), "{groups}");
+    let image = Image::new();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "home/x", "x");
+    let group = number(&image, "etc/group", "dcos_tiny_files");
+    std::os::unix::fs::chown(image.at("home/x"), None, Some(group)).expect("give it away");
+    let said = image.run(&["uninstall", "--json"]);
+    tells(&list(&json(&said), "foreign"), "/home/x", &format!("owned by the group dcos_tiny_files (number {group}), which goes"));
+}
