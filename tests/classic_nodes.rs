@@ -1,140 +1,390 @@
-//! Real nodes of the classic installer: run to several points, adopted, and uninstalled.
+//! Real nodes of the classic installer: run to each point that it reaches, or as pkgpanda left them once; told, refused, adopted, and uninstalled.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+#[allow(dead_code, reason = "each test needs other states of the classic installer")]
+#[path = "support/classic.rs"]
+mod classic;
 mod support;
 
+use classic::Image;
 use support::build::Build;
-use support::node::{self, Node, Server};
-use support::tree::Snapshot;
+use support::node::{self, Node, Outcome, Server};
+use support::tree::{Golden, Seen, Snapshot, Whole, differences};
 use tempfile::TempDir;
 
-/// What the node itself goes on writing, what account programs write beside the accounts, and data, which is kept.
-const UNCOMPARED: [&str; 11] = [
-    "/var/lib/systemd",
-    "/var/lib/private",
-    "/var/lib/dcos",
-    "/var/lib/mesos",
-    "/etc/passwd-",
-    "/etc/group-",
-    "/etc/shadow",
-    "/etc/gshadow",
-    "/etc/subuid",
-    "/etc/subgid",
-    "/etc/.pwd.lock",
-];
+/// Runs the installer up to its command number `$STOP`, counted as bash comes to them, and then nothing of it is left.
+const STOPPED: &str = r#"at=0; trap '[ $((++at)) -lt $STOP ] || kill -KILL $$' DEBUG; . /opt/dcos_install.sh "$@""#;
 
-struct Bench {
+/// While this is asked for, a download comes to a half and no further.
+const CURL: &str = r#"#!/bin/sh
+[ -e /run/stall ] || exec /usr/bin/curl.real "$@"
+/usr/bin/curl.real "$@"
+while [ $# -gt 0 ]; do [ "$1" != -o ] || file=$2; shift; done
+truncate -s 6000 "$file"
+touch /run/stalled
+exec sleep 1000
+"#;
+
+/// The installer of the reference build, on a node on which it is run again and again.
+struct Reference {
     node: Node,
-    before: Snapshot,
+    before: Whole,
     server: Server,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
-impl Bench {
-    fn new(name: &str) -> Bench {
+impl Reference {
+    fn new(name: &str) -> Reference {
         let directory = tempfile::tempdir().expect("a directory");
-        Build::fixture().pack(directory.path());
+        let serve = format!("{}/fixtures/reference/serve/.", env!("CARGO_MANIFEST_DIR"));
+        let copied = std::process::Command::new("cp").args(["-r", &serve]).arg(directory.path()).status().expect("cp");
+        assert!(copied.success());
         let server = Server::serving(directory.path());
         let node = Node::boot(name).knowing(&server);
         node.install_binary();
-        node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
-        let before = Snapshot::of(&node.root());
-        Bench { node, before, server, _directory: directory }
+        node.run(&["curl", "-fsSo", "/opt/dcos_install.sh", &format!("{}/dcos_install.sh", server.url())]).succeeds();
+        // What it downloads is named as by DC/OS' own, whose name only an uninstall can know.
+        node.shell("sed -i s/reference-bootstrap/bootstrap/ /opt/dcos_install.sh; mv /usr/bin/curl /usr/bin/curl.real").succeeds();
+        node.write_script("/usr/bin/curl", CURL);
+        // systemd's own, which most machines reach at boot, and which the unit that downloads wants.
+        node.run(&["systemctl", "start", "network-online.target"]).succeeds();
+        let before = Whole::of(&node);
+        Reference { node, before, server, directory }
     }
 
-    /// `dcos_install.sh` as an operator runs it. The build carries no activator, so it ends where pkgpanda would activate.
-    fn run_the_installer(&self, role: &str) {
-        self.run_the_installer_as(role, "");
+    fn run_the_installer(&self, more: &[&str], stop: usize) -> Outcome {
+        let (stop, installer) = (format!("STOP={stop}"), ["bash", "-T", "-c", STOPPED, "dcos_install.sh", "-d", "master"]);
+        self.node.run(&[&["env", &stop], &installer[..], more].concat())
     }
 
-    /// The same, killed in front of the line that enables its units.
-    fn run_the_installer_until_it_enables(&self, role: &str) {
-        self.run_the_installer_as(
-            role,
-            "grep -q '^systemctl enable' /tmp/dcos_install.sh && sed -i 's/^systemctl enable/kill -KILL $$ #/' /tmp/dcos_install.sh &&",
-        );
+    /// To its end, which is that the build has no activator.
+    fn run_to_its_end(&self) {
+        self.run_the_installer(&[], 1000).exits_with(1);
     }
 
-    fn run_the_installer_as(&self, role: &str, change: &str) {
-        let url = self.server.url();
-        self.node.shell(&format!("curl -fsSO --output-dir /tmp {url}/dcos_install.sh && {change} bash /tmp/dcos_install.sh -d {role}"));
-        self.node.shell("rm -f /tmp/dcos_install.sh");
-    }
-
-    /// A whole node as the classic installer leaves it: what dcos-node makes of the same build, which tests/parity.rs compares with it, with the
-    /// installer's own units and without our traces.
-    fn whole(&self, role: &str) {
-        self.run_the_installer(role);
-        self.node
-            .shell("mkdir /tmp/units && cp /etc/systemd/system/dcos-setup.service /etc/systemd/system/dcos-download.service /tmp/units")
-            .succeeds();
+    /// What stands here is told, refused, and undone.
+    #[track_caller]
+    fn is_undone(&self, point: &str) {
+        let status = self.node.run(&["dcos-node", "status"]);
+        status.exits_with(11).stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
+        let standing = || Snapshot::of_areas(&self.node.root(), &["/etc", "/opt", "/tmp", "/var/lib"]);
+        let here = standing();
+        let install = ["dcos-node", "install", "master", "--bootstrap-url", self.server.url()];
+        self.node.run(&[&install, node::LACKS].concat()).exits_with(5).stderr_has("dcos-node uninstall");
+        assert_eq!(standing().changes_since(&here), Vec::<String>::new(), "{point}: a refused install changed something");
         self.node.run(&["dcos-node", "uninstall"]).succeeds();
-        self.node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
-        let install = ["dcos-node", "install", role, "--bootstrap-url", self.server.url()];
-        self.node.run(&[&install, node::LACKS].concat()).succeeds();
-        self.node.shell("rm -r /var/lib/dcos-node /opt/dcos-node && mv /tmp/units/* /etc/systemd/system/ && rmdir /tmp/units && systemctl daemon-reload").succeeds();
-    }
-
-    fn uninstalls(&self) {
-        self.node.run(&["dcos-node", "uninstall"]).succeeds();
-        let changed = Snapshot::of(&self.node.root()).changes_since(&self.before);
-        let changed: Vec<String> = changed.into_iter().filter(|c| !UNCOMPARED.iter().any(|u| c.contains(u))).collect();
-        // What stood there before is not known where DC/OS wrote the file and no record tells: it names the resolvers that DC/OS asked.
-        let changed: Vec<String> = changed.into_iter().filter(|c| c != "changed /etc/resolv.conf").collect();
-        assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
-        assert!(
-            !self.node.read("/etc/resolv.conf").contains("gen_resolvconf") && self.node.read("/etc/resolv.conf").contains("nameserver")
-        );
-        assert!(!self.node.has("/run/dcos"));
-        self.node.run(&["systemctl", "list-units", "--all", "--no-legend", "dcos*"]).stdout_lacks("dcos");
-        self.node.run(&["dcos-node", "status"]).exits_with(11);
+        self.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("DC/OS is not installed");
+        let changes = Whole::of(&self.node).changes_since(&self.before);
+        assert_eq!(changes, Vec::<String>::new(), "{point}: the node is not as it was; its status was {status}");
     }
 }
 
 #[test]
-fn a_node_where_the_classic_installer_stopped_half_way_is_made_clean() {
+fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and_made_clean() {
     if !node::available() {
         return;
     }
-    let bench = Bench::new("classic-half");
-    bench.run_the_installer_until_it_enables("slave");
-    assert!(bench.node.has("/etc/systemd/system/dcos-setup.service") && bench.node.has("/etc/mesosphere/roles/slave"));
-    assert!(!bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"), "it was not stopped in time");
-    bench.node.run(&["dcos-node", "status"]).exits_with(11);
-    bench.uninstalls();
-    bench.run_the_installer("master");
+    let bench = Reference::new("classic-points");
+    let (mut points, mut stop) = (0, 1);
+    while bench.run_the_installer(&[], stop).was_killed() {
+        // Up to here it only thinks, and makes two empty directories, which nothing tells from an operator's.
+        if bench.node.has("/etc/mesosphere/roles/master") {
+            bench.is_undone(&format!("killed before its command {stop}"));
+            points += 1;
+        } else {
+            bench.node.shell("rmdir /etc/mesosphere/* /etc/mesosphere");
+        }
+        stop += 1;
+    }
+    assert!(points > 30, "the installer was stopped at {points} points only");
+    // The build has no activator: this is its end.
     assert!(bench.node.has("/opt/mesosphere/active") && bench.node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service"));
     bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("its setup has not ended");
-    bench.uninstalls();
+    bench.is_undone("its end");
     bench.node.reboot();
     assert!(!bench.node.has("/opt/mesosphere"), "it was installed again at boot");
 }
 
 #[test]
-fn a_whole_classic_node_is_told_adopted_and_uninstalled_and_one_killed_in_a_swap_too() {
+fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_and_made_clean() {
     if !node::available() {
         return;
     }
-    let bench = Bench::new("classic-whole");
-    bench.whole("slave");
-    let install = ["dcos-node", "install", "slave", "--bootstrap-url", bench.server.url(), "--json"];
-    bench.node.run(&["dcos-node", "status"]).stdout_has("installed, not by dcos-node: adopt or uninstall").stdout_has("1.12-fixture");
-    bench.node.run(&install).exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
-    bench
-        .node
-        .shell("mv /opt/mesosphere/bin /opt/mesosphere/bin.old && echo '{\"stage\": \"archive\"}' >/opt/mesosphere/install_progress")
-        .succeeds();
-    bench.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("a swap of pkgpanda has not ended");
-    bench.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("unfinished: a swap of pkgpanda has not ended");
-    bench.uninstalls();
+    let bench = Reference::new("classic-download");
+    let node = &bench.node;
+    let archive = bench.directory.path().join("bootstrap/e9eb4006b24211dc180dccf95c2b8f572f76b3e4.bootstrap.tar.xz");
+    let whole = std::fs::read(&archive).expect("the archive");
 
-    bench.whole("slave");
-    bench.node.run(&["dcos-node", "adopt"]).succeeds().stdout_has("is adopted as slave");
-    assert_eq!(bench.node.run(&install).succeeds().json()["changed"], false);
-    bench.node.run(&["dcos-node", "status"]).stdout_has("adopted:");
-    bench.uninstalls();
+    bench.server.stop();
+    bench.run_to_its_end();
+    bench.server.start();
+    assert!(!node.has("/opt/mesosphere/active"));
+    bench.is_undone("the server was down");
+
+    std::fs::remove_file(&archive).expect("remove the archive");
+    bench.run_to_its_end();
+    assert!(!node.has("/opt/mesosphere/active"));
+    bench.is_undone("404");
+
+    for thousandths in [500, 970, 997] {
+        std::fs::write(&archive, &whole[..whole.len() * thousandths / 1000]).expect("write the archive");
+        bench.run_to_its_end();
+        bench.is_undone(&format!("an archive of which {thousandths}/1000 are there"));
+    }
+    std::fs::write(&archive, &whole).expect("write the archive");
+
+    // Stalled: curl and the start of two units are under way while all is undone.
+    node.run(&["touch", "/run/stall"]).succeeds();
+    let stalls = || {
+        bench.run_the_installer(&["--no-block-dcos-setup"], 1000).succeeds();
+        node.shell("for i in $(seq 300); do [ -e /run/stalled ] && exit; sleep 0.1; done; exit 1").succeeds();
+    };
+    stalls();
+    node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
+    assert!(node.has("/tmp/bootstrap.tar.xz"));
+    bench.is_undone("a download that stalls");
+    node.run(&["touch", "/run/stall"]).succeeds();
+    stalls();
+    assert!(node.kill("sleep"));
+    node.shell("for i in $(seq 300); do systemctl is-failed -q dcos-download && exit; sleep 0.1; done; exit 1").succeeds();
+    node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
+    bench.is_undone("a download that was killed");
+}
+
+/// The copies that programs for accounts keep of what they change. Of an account that they made themselves nobody knows what was there before.
+const BACKUPS: [&str; 4] = ["changed /etc/group-", "changed /etc/gshadow-", "changed /etc/passwd-", "changed /etc/shadow-"];
+
+/// What DC/OS puts there.
+const RESOLV_CONF: &str = "# Generated by gen_resolvconf.py. Do not edit.\nsearch mesos\nnameserver 198.51.100.1\n";
+
+/// A node on which pkgpanda itself once activated: a golden record, laid over a node that is switched off.
+struct Laid {
+    node: Node,
+    before: Whole,
+    server: Server,
+}
+
+impl Laid {
+    fn new(name: &str) -> Laid {
+        let server = Server::serving(format!("{}/fixtures/reference/serve", env!("CARGO_MANIFEST_DIR")));
+        let node = Node::switched_off(name).knowing(&server);
+        // Stands for `pkgpanda setup`, which leaves a whole node as it is.
+        node.write("/etc/systemd/system.conf.d/activator.conf", "[Manager]\nDefaultEnvironment=REFERENCE_ACTIVATOR=/bin/true\n");
+        let node = node.booted();
+        node.install_binary();
+        // As most machines have it; the unit that downloads wants it.
+        node.run(&["systemctl", "add-wants", "multi-user.target", "network-online.target"]).succeeds();
+        node.reboot();
+        let before = Whole::of(&node);
+        Laid { node, before, server }
+    }
+
+    /// Boots what a record says, byte for byte, with this done to it.
+    fn boots(&self, name: &str, role: &str, done: impl Fn(&Image)) {
+        self.node.power_off();
+        let root = self.node.root();
+        let (before, image) = (Snapshot::of(&root), Image::of_node(&root));
+        image.lay(name, role);
+        let found = differences(&Golden::read(format!("fixtures/reference/golden/{name}.json")), &Seen::in_directory(&root), Some(&before));
+        // What the last boot left in /run, which is no part of a node that is off.
+        let found: Vec<String> = found.iter().filter(|it| !it.what.starts_with("/run/")).map(ToString::to_string).collect();
+        assert_eq!(found, Vec::<String>::new(), "{name} is not what was recorded");
+        done(&image);
+        self.node.power_on();
+        self.node.wait_until_booted();
+    }
+
+    fn install(&self, role: &str) -> Outcome {
+        let install = ["dcos-node", "install", role, "--json", "--bootstrap-url", self.server.url()];
+        self.node.run(&[&install, node::LACKS].concat())
+    }
+
+    /// What every unit of DC/OS' runs as, when none of them polls any more.
+    fn processes(&self) -> String {
+        self.node.run(&["systemctl", "show", "-p", "Id,MainPID,ActiveState,InvocationID", "dcos*"]).stdout().to_owned()
+    }
+
+    /// Uninstalled, and its data purged long after it.
+    #[track_caller]
+    fn is_undone(&self, what: &str) {
+        self.node.run(&["dcos-node", "uninstall"]).succeeds();
+        assert!(self.node.has("/var/lib/dcos"), "{what}: its data was not kept");
+        self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        self.node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("DC/OS is not installed");
+        let mut changes = Whole::of(&self.node).changes_since(&self.before);
+        changes.retain(|change| !BACKUPS.contains(&change.as_str()));
+        assert_eq!(changes, Vec::<String>::new(), "{what}: the node is not as it was");
+    }
+}
+
+#[test]
+fn what_pkgpanda_left_is_told_adopted_used_and_uninstalled() {
+    if !node::available() {
+        return;
+    }
+    let bench = Laid::new("golden");
+    let node = &bench.node;
+    for (name, role) in [("master", "master"), ("slave", "slave"), ("master-swap", "master")] {
+        bench.boots(name, role, |_| {});
+        // Nothing waits any more, so that whatever changes from here on was changed by somebody.
+        node.shell("mkdir -p /run/dcos && touch /run/dcos/metronome-may-start").succeeds();
+        if role == "master" {
+            // It would try again in an hour.
+            node.shell("systemctl stop dcos-metronome && systemctl start dcos-metronome").succeeds();
+        }
+        node.shell("for i in $(seq 300); do systemctl list-units --all 'dcos*' | grep -q activating || exit 0; sleep 0.1; done; exit 1")
+            .succeeds();
+
+        let whole = "installed, not by dcos-node: adopt or uninstall";
+        node.run(&["dcos-node", "status"]).stdout_has(whole).stdout_has("1.12-reference").stdout_has(role);
+        bench
+            .install(role)
+            .exits_with(5)
+            .stderr_has("dcos-node uninstall removes DC/OS")
+            .stderr_has("dcos-node adopt takes a whole node over");
+
+        let (before, processes) = (Whole::of(node), bench.processes());
+        node.run(&["dcos-node", "adopt"]).succeeds().stdout_has(&format!("is adopted as {role}"));
+        let mut changes = Whole::of(node).changes_since(&before);
+        changes.retain(|change| !change.starts_with("new /var/lib/dcos-node"));
+        assert_eq!(changes, Vec::<String>::new(), "{name}: adopt changed more than its own records");
+        assert_eq!(bench.processes(), processes, "{name}: adopt restarted something");
+
+        node.run(&["dcos-node", "status"]).stdout_has("adopted:").stdout_has(role);
+        node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
+        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        if name != "master-swap" {
+            assert_eq!(bench.install(role).succeeds().json()["changed"], false);
+        } else {
+            bench.install(role).exits_with(5).stderr_has("another build");
+        }
+        assert_eq!(bench.processes(), processes, "{name}: something was restarted");
+        bench.is_undone(name);
+    }
+
+    // DC/OS took over the resolvers, and no record tells what was there: its upstream resolvers are put back.
+    bench.boots("master", "master", |image| image.write("/etc/resolv.conf", RESOLV_CONF));
+    node.run(&["dcos-node", "uninstall"]).succeeds().stderr_has("what stood there before is not known");
+    let rebuilt = node.read("/etc/resolv.conf");
+    assert!(rebuilt.contains("nameserver ") && !rebuilt.contains("198.51.100"), "{rebuilt}");
+}
+
+#[test]
+fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean() {
+    if !node::available() {
+        return;
+    }
+    let bench = Laid::new("bricks");
+    let node = &bench.node;
+    let is_told = || {
+        node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
+        node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
+    };
+    let is_refused = || {
+        bench.install("master").exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
+    };
+
+    bench.boots("master", "master", Image::emptied);
+    node.run(&["systemctl", "is-enabled", "dcos-setup.service"]).stdout_has("masked");
+    is_told();
+    is_refused();
+    bench.is_undone("a power cut emptied every file");
+
+    let killed_in_the_first_half_of_a_swap = |image: &Image| {
+        image.with_new_names();
+        image.set_aside(&["bin", "lib"]);
+        image.write("/opt/mesosphere/install_progress", "{\"stage\": \"archive\", \"extension\": \".new\"}");
+    };
+    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+    node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("failed");
+    is_told();
+    bench.is_undone("a swap was killed in its first half");
+    // An install of the same build, too, does what pkgpanda cannot.
+    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+    is_told();
+    assert_eq!(bench.install("master").succeeds().json()["changed"], true);
+    node.run(&["dcos-node", "adopt"]).succeeds();
+    bench.is_undone("a swap was killed in its first half, and finished");
+
+    // Its setup is still enabled: the boot downloads DC/OS again.
+    bench.boots("master-after-pkgpanda-uninstall", "master", |_| {});
+    node.shell("for i in $(seq 300); do [ -e /opt/mesosphere/bin/pkgpanda ] && exit; sleep 0.1; done; exit 1").succeeds();
+    is_told();
+    is_refused();
+    bench.is_undone("pkgpanda uninstall, and a boot");
+    node.reboot();
+    assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
+}
+
+/// What `pkgpanda activate` does to a node of ours: the set of another build is fetched and made live, its units take the place of those before.
+fn activates(node: &Node, build: &std::path::Path, role: &str) {
+    let image = Image::clean();
+    let filled = std::process::Command::new(node::binary())
+        .args(["install", role, "--root"])
+        .arg(image.root())
+        .arg("--bootstrap-url")
+        .arg(build)
+        .output()
+        .expect("run dcos-node");
+    assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    node.copy_in(&image.at("opt/mesosphere"), "/opt/second/mesosphere");
+    node.copy_in(&image.at("etc/systemd/system"), "/opt/second/units");
+    node.shell(
+        "set -e; cd /opt/mesosphere; units=/etc/systemd/system
+        cp -an /opt/second/mesosphere/packages/. packages
+        (cd $units/dcos.target.wants && systemctl stop *)
+        for unit in $(ls $units/dcos.target.wants); do rm $units/$unit; done
+        for name in bin etc include lib environment environment.export active active.buildinfo.full.json; do
+            mv $name $name.old; cp -aT /opt/second/mesosphere/$name $name
+        done
+        mv $units/dcos.target.wants $units/dcos.target.wants.old; cp -a /opt/second/units/dcos.target.wants $units
+        for unit in $(ls $units/dcos.target.wants); do cp -a /opt/second/units/$unit $units; done
+        rm -r /opt/second; systemctl daemon-reload; systemctl start dcos.target",
+    )
+    .succeeds();
+}
+
+#[test]
+fn after_pkgpanda_activated_other_units_what_stands_counts() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::serving(directory.path());
+    let [first, second] = ["first", "second"].map(|name| (format!("{}/{name}", server.url()), directory.path().join(name)));
+    Build::tiny().with_bootstrap_url(&first.0).pack(&first.1);
+    let added = "[Unit]\nDescription=tiny: is new\n\n[Service]\nExecStart=/opt/mesosphere/bin/tiny-wait\n";
+    let build = Build::tiny().without_file("units", "dcos.target.wants/dcos-tiny-knock.socket").with_bootstrap_url(&second.0);
+    build.with_file("units", "dcos.target.wants/dcos-tiny-added.service", 0o644, added).pack(&second.1);
+    let node = Node::boot("activated").knowing(&server);
+    node.install_binary();
+    let before = Whole::of(&node);
+    let install = |url: &str| {
+        let install = ["dcos-node", "install", "slave", "--json", "--bootstrap-url", url];
+        node.run(&[&install, node::LACKS].concat())
+    };
+    for is_refreshed in [true, false] {
+        install(&first.0).succeeds();
+        activates(&node, &second.1, "slave");
+        node.run(&["systemctl", "is-active", "dcos-tiny-added.service"]).succeeds();
+        node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
+        let status = node.run(&["dcos-node", "status"]);
+        status.succeeds().stdout_has("activated since by pkgpanda");
+        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        install(&first.0).exits_with(5).stderr_has("another build");
+        if is_refreshed {
+            assert_eq!(install(&second.0).succeeds().json()["changed"], false);
+            let status = node.run(&["dcos-node", "status", "--json"]);
+            assert_eq!(status.json()["activated_since"], serde_json::json!([]), "{status}");
+            // The receipt is of the set that stands: what pkgpanda took away is not missing, what it replaced is not changed.
+            node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
+            assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
+        }
+        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        assert_eq!(Whole::of(&node).changes_since(&before), Vec::<String>::new(), "refreshed: {is_refreshed}");
+    }
 }

@@ -5,6 +5,7 @@
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+#[allow(dead_code, reason = "each test needs other states of the classic installer")]
 #[path = "support/classic.rs"]
 mod classic;
 mod support;

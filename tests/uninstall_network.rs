@@ -79,10 +79,14 @@ struct Bench {
 
 impl Bench {
     fn new(name: &str) -> Bench {
+        Bench::on(Node::switched_off(name), name)
+    }
+
+    fn on(node: Node, name: &str) -> Bench {
         let directory = tempfile::tempdir().expect("a directory for the build");
         Build::tiny().pack(directory.path());
         let server = Server::serving(directory.path());
-        let node = Node::switched_off(name).knowing(&server);
+        let node = node.knowing(&server);
         // The journal grows whatever happens: not on the disk that is measured.
         node.write("/usr/lib/systemd/journald.conf.d/memory.conf", "[Journal]\nStorage=volatile\n");
         // Its own name, so that nobody has to be asked for it.
@@ -319,4 +323,46 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     has(&things(&outcome, "removed"), "interface the interface spartan");
     has(&things(&outcome, "kept"), "sysctl vm/swappiness");
     assert_eq!(bench.node.read("/proc/sys/vm/swappiness"), "1\n");
+}
+
+/// What `dcos-net-setup.py` writes for networkd.
+const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
+
+#[test]
+fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_restarted() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::on(Node::switched_off("networkd").unfenced(), "networkd");
+    let node = &bench.node;
+    // An interface of the operator's, which DC/OS' file keeps from networkd as long as it is there.
+    let theirs = "/etc/systemd/network/z-operator.network";
+    node.write(theirs, "[Match]\nName=dcos-op\n\n[Network]\nLinkLocalAddressing=no\n");
+    bench.all("ip link add dcos-op type bridge; systemctl enable --now systemd-networkd.service");
+    let pid = || node.run(&["systemctl", "show", "-p", "MainPID,ActiveState", "systemd-networkd.service"]).stdout().to_owned();
+    let goes_by = |file: &str| {
+        let line = format!("networkctl status dcos-op | grep -q 'Network File: {file}'");
+        node.shell(&format!("for i in $(seq 100); do {line} && exit; sleep 0.1; done; networkctl status dcos-op; exit 1")).succeeds();
+    };
+    let installed = || {
+        goes_by(theirs);
+        bench.install();
+        node.write(NETWORKD_FILE, "[Match]\nName=dcos-op\n\n[Link]\nUnmanaged=yes\n");
+        bench.all("systemctl restart systemd-networkd.service");
+        goes_by("n/a");
+    };
+
+    installed();
+    let running = pid();
+    has(&things(bench.uninstall().succeeds(), "removed"), &format!("file {NETWORKD_FILE}"));
+    goes_by(theirs);
+    assert_eq!(pid(), running, "networkd was restarted, although it could be told");
+
+    installed();
+    bench.all("systemctl stop dbus.socket dbus.service");
+    let running = pid();
+    bench.uninstall().succeeds();
+    assert!(pid() != running && pid().contains("ActiveState=active"), "networkd was not restarted: {}", pid());
+    bench.all("systemctl start dbus.socket dbus.service");
+    goes_by(theirs);
 }

@@ -8,17 +8,27 @@ use std::process::Command;
 
 use dcos_node::dcos::installer_script;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// An image of a node.
-pub struct Image(TempDir);
+/// An image of a node, or a node that is switched off.
+pub struct Image {
+    root: PathBuf,
+    _directory: Option<TempDir>,
+}
 
 const ACTIVE: [&str; 8] = ["bin", "etc", "include", "lib", "environment", "environment.export", "active", "active.buildinfo.full.json"];
+
+/// What pkgpanda, and a service of the reference build, write; all other files without a source are empty.
+const WRITTEN: [(&str, &str); 2] = [
+    ("/etc/systemd/system/dcos.target", "[Install]\nWantedBy=multi-user.target\n"),
+    ("/var/lib/dcos/dcos-history/series", "kept by the service\n"),
+];
 
 impl Image {
     /// A node before anything of DC/OS.
     pub fn clean() -> Image {
-        let image = Image(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory"));
+        let image = Image::empty();
         for directory in [
             "etc/systemd/system/multi-user.target.wants",
             "etc/profile.d",
@@ -46,32 +56,56 @@ impl Image {
     /// What the installer and pkgpanda leave, by a golden record.
     pub fn golden(name: &str, role: &str) -> Image {
         let image = Image::clean();
+        image.lay(name, role);
+        image
+    }
+
+    /// A node that is switched off, whose files these are.
+    pub fn of_node(root: &Path) -> Image {
+        Image { root: root.to_owned(), _directory: None }
+    }
+
+    /// Puts everything of a golden record here.
+    pub fn lay(&self, name: &str, role: &str) {
+        let image = self;
         let text = fs::read_to_string(reference(&format!("golden/{name}.json"))).expect("the record");
         let golden: Value = serde_json::from_str(&text).expect("JSON");
         let created = golden["created"].as_object().expect("what was created");
         if created.keys().any(|path| path.starts_with("/opt/mesosphere/packages/")) {
             image.unpack_repository(created.keys().map(String::as_str));
         }
-        let node_files = node_files();
-        for (path, entry) in created.iter().filter(|(path, _)| !path.starts_with("/opt/mesosphere/packages/")) {
+        let (node_files, texts) = (node_files(), texts(&golden["texts"]));
+        image.add_accounts(&golden["accounts"]);
+        let [users, groups] = ["etc/passwd", "etc/group"].map(|file| image.numbers(file));
+        // A node makes its /run when it boots.
+        let left_out = if image._directory.is_some() { "/none" } else { "/run/" };
+        for (path, entry) in
+            created.iter().filter(|(path, _)| !path.starts_with("/opt/mesosphere/packages/") && !path.starts_with(left_out))
+        {
             let real = image.at(path);
             match entry["type"].as_str() {
                 Some("directory") => fs::create_dir_all(&real).expect("make a directory"),
                 Some("symlink") => symlink(entry["target"].as_str().expect("a target"), &real).expect("link"),
                 _ => {
-                    let unit = image.packaged_unit(path, role);
-                    let text = node_files.get(Path::new(path)).cloned().or(unit).unwrap_or_else(|| "# stands for the original\n".into());
-                    image.write(path, &text);
+                    let unit = image.packaged_unit(path, role, &entry["sha256"]);
+                    let text = texts.get(path).or(node_files.get(Path::new(path))).cloned().or(unit);
+                    let written = WRITTEN.iter().find(|(written, _)| path == written).map_or("", |(_, text)| text);
+                    image.write(path, &text.unwrap_or_else(|| written.into()));
                 }
+            }
+            let number = |numbers: &BTreeMap<String, u32>, field: &str| {
+                let name = entry[field].as_str().expect("an owner");
+                Some(numbers.get(name).copied().unwrap_or_else(|| name.parse().expect("a number")))
+            };
+            // For who is not root everything is his.
+            if nix::unistd::geteuid().is_root() {
+                lchown(&real, number(&users, "owner"), number(&groups, "group")).expect("set the owner");
             }
             if let (Some(mode), false) = (entry["mode"].as_str(), entry["type"] == "symlink") {
                 let mode = u32::from_str_radix(mode, 8).expect("a mode");
                 fs::set_permissions(&real, fs::Permissions::from_mode(mode)).expect("set the mode");
             }
         }
-        image.add_accounts(&golden["accounts"]);
-        image.give_to_accounts(created.iter().filter_map(|(path, entry)| Some((path.as_str(), entry["owner"].as_str()?))));
-        image
     }
 
     /// Only what `dcos_install.sh` writes itself.
@@ -104,14 +138,19 @@ impl Image {
 
     /// Another image with the same content.
     pub fn copy(&self) -> Image {
-        let copy = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
-        let status = Command::new("cp").args(["-a", "-T"]).arg(self.root()).arg(copy.path()).status().expect("cp");
+        let copy = Image::empty();
+        let status = Command::new("cp").args(["-a", "-T"]).arg(self.root()).arg(copy.root()).status().expect("cp");
         assert!(status.success());
-        Image(copy)
+        copy
+    }
+
+    fn empty() -> Image {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
+        Image { root: directory.path().to_owned(), _directory: Some(directory) }
     }
 
     pub fn root(&self) -> &Path {
-        self.0.path()
+        &self.root
     }
 
     pub fn at(&self, path: &str) -> PathBuf {
@@ -198,31 +237,19 @@ impl Image {
         }
     }
 
-    /// The text of a unit that is copied from a package.
-    fn packaged_unit(&self, path: &str, role: &str) -> Option<String> {
+    /// The text of a unit that is copied from a package, that version of it which has this digest.
+    fn packaged_unit(&self, path: &str, role: &str, sha256: &Value) -> Option<String> {
         let name = path.strip_prefix("/etc/systemd/system/").filter(|name| !name.contains('/'))?;
         let packages = fs::read_dir(self.at("opt/mesosphere/packages")).ok()?;
         let tops: Vec<PathBuf> = packages.map(|entry| entry.expect("an entry").path()).collect();
         let wants = [format!("dcos.target.wants_{role}"), "dcos.target.wants".to_owned()];
-        let found = tops
-            .iter()
-            .flat_map(|top| wants.iter().map(move |wants| top.join(wants).join(name)))
-            .find(|file| file.symlink_metadata().is_ok())?;
-        fs::read_to_string(found).ok()
-    }
-
-    /// State directories and their like have accounts of DC/OS; for who is not root everything is his.
-    fn give_to_accounts<'a>(&self, owned: impl Iterator<Item = (&'a str, &'a str)>) {
-        let passwd = self.read("etc/passwd");
-        let numbers = passwd.lines().filter_map(|line| Some((line.split(':').next()?, line.split(':').nth(2)?.parse().ok()?)));
-        let numbers: BTreeMap<&str, u32> = numbers.collect();
-        for (path, owner) in owned.filter(|(_, owner)| owner.starts_with("dcos_") && nix::unistd::geteuid().is_root()) {
-            lchown(self.at(path), numbers.get(owner).copied(), None).expect("give it away");
-        }
+        let files = tops.iter().flat_map(|top| wants.iter().map(move |wants| top.join(wants).join(name)));
+        let is_recorded = |text: &String| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *sha256;
+        files.filter_map(|file| fs::read_to_string(file).ok()).find(is_recorded)
     }
 
     fn add_accounts(&self, accounts: &Value) {
-        let mut groups = BTreeMap::from([("systemd-journal".to_owned(), 101)]);
+        let mut groups = self.numbers("etc/group");
         let (mut passwd, mut group) = (self.read("etc/passwd"), self.read("etc/group"));
         for (number, name) in (900..).zip(accounts["groups"].as_object().expect("groups").keys()) {
             groups.insert(name.clone(), number);
@@ -234,6 +261,18 @@ impl Image {
         }
         self.write("etc/passwd", &passwd);
         self.write("etc/group", &group);
+        for (file, names, fields) in [("etc/shadow", "users", ":!:20000::::::\n"), ("etc/gshadow", "groups", ":!::\n")] {
+            if self.has(file) {
+                let added = accounts[names].as_object().expect("accounts").keys().map(|name| format!("{name}{fields}"));
+                self.write(file, &format!("{}{}", self.read(file), added.collect::<String>()));
+            }
+        }
+    }
+
+    /// The numbers of users or groups.
+    fn numbers(&self, file: &str) -> BTreeMap<String, u32> {
+        let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+        self.read(file).lines().map(fields).map(|line| (line[0].clone(), line[2].parse().expect("a number"))).collect()
     }
 }
 
@@ -244,6 +283,20 @@ fn reference(path: &str) -> PathBuf {
 fn node_files() -> BTreeMap<PathBuf, String> {
     let script = fs::read_to_string(reference("serve/dcos_install.sh")).expect("the script");
     installer_script::node_files(&script).expect("node files").into_iter().map(|file| (file.path, file.content)).collect()
+}
+
+/// The texts that a record has in full, those by package put together again.
+fn texts(recorded: &Value) -> BTreeMap<String, String> {
+    let paragraph = |(package, lines): (&String, &Value)| {
+        let head = if package.is_empty() { String::new() } else { format!("\n# package: {package}\n") };
+        let lines = lines.as_array().expect("lines").iter().map(|line| format!("{}\n", line.as_str().expect("a line")));
+        format!("{head}{}", lines.collect::<String>())
+    };
+    let text = |text: &Value| match text.as_object() {
+        Some(packages) => packages.iter().map(paragraph).collect(),
+        None => text.as_str().expect("a text").to_owned(),
+    };
+    recorded.as_object().into_iter().flatten().map(|(path, recorded)| (path.clone(), text(recorded))).collect()
 }
 
 fn archives() -> Vec<(String, PathBuf)> {

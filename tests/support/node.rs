@@ -140,9 +140,13 @@ impl Node {
     /// root may on a real machine, set the clock and make control groups and devices. The clock is this machine's.
     #[track_caller]
     pub fn equipped(name: &str) -> Node {
-        let mut node = Node::made_of(debian::EQUIPPED, name);
-        node.traits.is_unfenced = true;
-        node
+        Node::made_of(debian::EQUIPPED, name).unfenced()
+    }
+
+    /// From its next boot on without the fences of a container: its units may do what root may on a real machine.
+    pub fn unfenced(mut self) -> Node {
+        self.traits.is_unfenced = true;
+        self
     }
 
     #[track_caller]
