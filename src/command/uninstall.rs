@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::in_use::{self, Removal};
 use super::preflight::protection;
-use super::{Failure, World, in_use};
+use super::{Failure, World};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site, fetch};
@@ -143,14 +144,16 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return nothing_changed(None, Vec::new());
     }
     let units = units(&inventory);
-    in_use::refuse_mounts(world, &inventory)?;
+    let mut removal = Removal { inventory: &inventory, stopped: &units, drained: false };
+    in_use::refuse_mounts(world, &removal, true)?;
     let mut cluster = parting::ask(request.consent(), &node, world).await?;
     if let (Some(limit), false) = (request.drain, request.dry_run) {
         let seconds = parting::drain(limit, world).await?;
         cluster = cluster.map(|ties| Ties { drained_seconds: seconds, ..ties });
     }
-    let drained = cluster.as_ref().is_some_and(|ties| ties.drained_seconds.is_some());
-    in_use::refuse_holders(world, &inventory, &units, drained)?;
+    removal.drained = cluster.as_ref().is_some_and(|ties| ties.drained_seconds.is_some());
+    in_use::refuse_mounts(world, &removal, request.drain.is_some() && request.dry_run)?;
+    in_use::refuse_holders(world, &removal)?;
     if request.dry_run {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;

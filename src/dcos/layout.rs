@@ -77,6 +77,8 @@ pub const PROGRAMS_OF_UNITS: [&str; 3] = ["/bin/bash", "/bin/ping", "/usr/bin/mk
 pub const PROGRAMS_OF_CLASSIC_UNITS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/ln", "/usr/bin/rm", "/usr/bin/tar"];
 /// The working directory of Mesos agents (`MESOS_WORK_DIR`).
 pub const MESOS_WORK: &str = "/var/lib/mesos/slave";
+/// Where Mesos mounts for containers: their volumes in their sandboxes, and the layers of their images.
+pub const MESOS_CONTAINERS: [&str; 2] = ["/var/lib/mesos/slave/slaves", "/var/lib/mesos/slave/provisioner"];
 /// Where docker keeps images and containers unless it is told otherwise.
 pub const DOCKER_STATE: &str = "/var/lib/docker";
 /// How the names of loop devices begin.
@@ -105,10 +107,14 @@ pub const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
 pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf";
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
-pub const MADE_BY_UNITS: [&str; 7] =
-    ["/run/dcos", "/run/dcos_exhibitor", "/run/mesos", "/run/calico", NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+pub const MADE_BY_UNITS: [&str; 8] =
+    ["/run/dcos", "/run/dcos_exhibitor", MESOS_RUN, "/run/calico", EXECUTORS_SLICE, NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+/// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their executors.
+pub const MESOS_RUN: &str = "/run/mesos";
+/// Made by Mesos' agent for its executors, which outlive it there (Mesos, `systemd.cpp`).
+pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
-pub const WATCHED: [&str; 20] = [
+pub const WATCHED: [&str; 21] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
     "/etc/rexray",
@@ -126,9 +132,10 @@ pub const WATCHED: [&str; 20] = [
     DOCKER_STATE,
     "/var/log/mesos",
     "/run/dcos",
-    "/run/mesos",
+    MESOS_RUN,
     "/run/dcos_exhibitor",
     "/run/calico",
+    EXECUTORS_SLICE,
 ];
 /// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.
 pub const REXRAY_SETTINGS: &str = "/etc/rexray/config.yml";

@@ -23,6 +23,9 @@ pub fn objects(now: &Snapshot, before: Option<&Snapshot>) -> Vec<Object> {
     if now.environment.iter().any(is_new) {
         objects.push(Object::Environment { name: NODENAME.to_owned() });
     }
+    // Outer ones before those in them.
+    let is_new = |point: &&PathBuf| before.is_none_or(|b| !b.mesos_mounts.contains(point));
+    objects.extend(now.mesos_mounts.iter().filter(is_new).map(|path| Object::Mount { path: path.clone() }));
     let (network, was) = (&now.network, before.map(|b| b.network.clone()).unwrap_or_default());
     let had = |interface: &str| was.interfaces.iter().any(|i| i.name == interface);
     objects.extend(network.interfaces.iter().filter(|i| is_own(i) && !had(&i.name)).map(|i| Object::Interface { name: i.name.clone() }));
