@@ -12,7 +12,7 @@ use super::in_use::{self, Removal};
 use super::preflight::protection;
 use super::{Failure, World};
 use crate::action::journal::Journal;
-use crate::action::run::run as run_actions;
+use crate::action::run::{run as run_actions, undo as undo_all};
 use crate::action::{self, Action, Site, fetch};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
@@ -27,7 +27,7 @@ use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
 use crate::observe::residue::{self, Remnant};
 use crate::observe::{data, snapshot};
-use crate::plan::network;
+use crate::plan::network::{self, Signs};
 use crate::plan::parting::Consent;
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
@@ -157,7 +157,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if request.dry_run {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
-        let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot(), wish)).collect();
+        let signs = Signs::of(&inventory, &now, node.snapshot());
+        let standing = standing(&now, node.snapshot(), &signs, wish);
+        let all: Vec<Object> = inventory.into_iter().chain(standing).collect();
         let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
         return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish).preview()).collect());
     }
@@ -260,7 +262,8 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
     let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
     let now = snapshot::look(&site.root, machine).await;
-    let found = standing(&now, before.as_deref(), wish);
+    let signs = Signs::of(&inventory, &now, before.as_deref());
+    let found = standing(&now, before.as_deref(), &signs, wish);
     if !found.is_empty() {
         journal.begin("network", found).map_err(failed)?;
     }
@@ -268,9 +271,22 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     let undone = [plan::undone(&plan::stop(&inventory, &units, wish)), plan::undone(&plan)].concat();
     let undone: Vec<Object> = distinct(undone).into_iter().filter(|o| inventory.contains(o) || stood(o, &now)).collect();
     let (plan, ourselves) = plan::without_ourselves(plan);
-    run_actions(&plan.batches, site, journal, 1).await?;
+    let refused = undo_all(&plan.batches, site, journal).await?;
     let now = snapshot::look(&site.root, machine).await;
-    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, foreign, wish).await?;
+    let (remnants, units) = &residue_of(site, &now, &undone).await?;
+    let keeps_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
+    let evidence = Evidence {
+        before: before.as_deref(),
+        now: &now,
+        signs: &signs,
+        undone: &undone,
+        refused: &refused,
+        remnants,
+        units,
+        foreign,
+        keeps_packages,
+    };
+    let (report, once_more) = proof::judge(&evidence);
     let kept = journal.story().objects;
     if !report.residue.is_empty() {
         journal.begin("residue", once_more).map_err(failed)?;
@@ -286,15 +302,8 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, foreig
     Ok(Ended { kept, report })
 }
 
-/// Looks whether everything is gone. Also returns what has to be undone once more.
-async fn prove(
-    site: &Site,
-    before: Option<&Snapshot>,
-    now: &Snapshot,
-    undone: &[Object],
-    foreign: &[Foreign],
-    wish: Wish,
-) -> action::Result<(Leftovers, Vec<Object>)> {
+/// What stands all the same of files and accounts, and of units in systemd's memory.
+async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<String>, String>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
     let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
     let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
@@ -303,9 +312,7 @@ async fn prove(
         Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
         _ => Ok(Vec::new()),
     };
-    let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
-    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, foreign, keeps_packages: has_packages };
-    Ok(proof::judge(&evidence))
+    Ok((remnants, units))
 }
 
 /// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'.
@@ -322,9 +329,9 @@ fn stood(object: &Object, now: &Snapshot) -> bool {
 }
 
 /// What of the machine goes. A node that is a directory has none of it.
-fn standing(now: &Snapshot, before: Option<&Snapshot>, wish: Wish) -> Vec<Object> {
+fn standing(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs, wish: Wish) -> Vec<Object> {
     let files = if wish.live { network::files(now) } else { Vec::new() };
-    let machine = if now.live { network::objects(now, before) } else { Vec::new() };
+    let machine = if now.live { network::objects(now, before, signs) } else { Vec::new() };
     [files, machine].concat()
 }
 

@@ -139,6 +139,10 @@ pub const WATCHED: [&str; 21] = [
 ];
 /// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.
 pub const REXRAY_SETTINGS: &str = "/etc/rexray/config.yml";
+/// The overlay networks, on masters.
+pub const OVERLAYS: &str = "/opt/mesosphere/etc/overlay/config/master.json";
+/// Where CNI keeps the addresses of containers, a directory for each network.
+pub const CNI_NETWORKS: [&str; 2] = ["/run/dcos/cni/networks", "/var/lib/cni/networks"];
 /// The links by which units start at boot.
 pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 /// The resolver configuration that DC/OS takes over.

@@ -24,7 +24,7 @@ pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
     .unwrap_or_default();
     if let Some(systemd) = systemd.filter(|_| root.is_live()) {
         snapshot.live = true;
-        let (network, unknown) = super::network::look(&root.at(layout::PROC)).await;
+        let (network, unknown) = super::network::look(root).await;
         snapshot.network = network;
         snapshot.unknown.extend(unknown);
         match systemd.environment().await {
