@@ -123,6 +123,8 @@ fn an_agent_leaves_in_order_and_nothing_that_mesos_mounted_or_started_stays() {
         let drained = bench.uninstall(&["--strict", "--drain", "--purge-data", "--yes"]);
         drained.succeeds().stderr_has("waiting for the agent to leave its cluster: it still runs 2 tasks");
         assert!(drained.json()["cluster"]["drained_seconds"].as_u64() >= Some(3), "{drained}");
+        let afterwards = drained.json()["cluster"]["afterwards"][0].clone();
+        assert!(afterwards.as_str().is_some_and(|deed| deed.starts_with("dcos node decommission ") && !deed.contains("ID (")), "{drained}");
         let removed = things(&drained, "removed");
         for point in MOUNTS {
             assert!(removed.contains(&format!("mount the mount at {point}")), "{removed:#?}");
@@ -155,8 +157,15 @@ fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_moun
         bench.node.shell(&format!("rm -f {TASKS}")).succeeds();
     }
 
-    // What an operator mounted there is no concern of Mesos'.
+    // What an operator mounted there is no concern of Mesos', and what pkgpanda is about to do none of ours.
     bench.install("slave");
+    bench.node.write_script("/opt/pkgpanda", "#!/bin/sh\nsleep 600\n");
+    let pkgpanda = bench.node.start(&["/opt/pkgpanda"]);
+    bench.until("pgrep -x pkgpanda");
+    bench.uninstall(&[]).exits_with(8).stderr_has("pkgpanda is at work on this node: process ").stderr_has("nothing was changed");
+    assert!(bench.node.kill("pkgpanda"));
+    drop(pkgpanda);
+    bench.node.shell("rm /opt/pkgpanda").succeeds();
     bench.until("[ -e /run/mesos/isolators/network/cni/stand-in/ns ]");
     bench.node.shell("mkdir -p /run/mesos/operator && mount -t tmpfs operator /run/mesos/operator").succeeds();
     bench.uninstall(&[]).exits_with(5).stderr_has("mounted at /run/mesos/operator").stderr_has("nothing was changed");
@@ -164,4 +173,24 @@ fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_moun
     bench.node.shell("umount /run/mesos/operator").succeeds();
     bench.uninstall(&["--purge-data", "--yes"]).succeeds();
     bench.is_free_of_mesos();
+}
+
+#[test]
+fn a_master_that_its_cluster_needs_stays_until_it_is_forced_to_go() {
+    if !node::available() {
+        return;
+    }
+    let bench = Bench::new("quorum");
+    bench.install("master");
+    // The second one of three is this node under another name, so that two of three serve.
+    let masters = r#"["127.0.0.1", "10.77.0.50", "192.0.2.10"]"#;
+    let list = format!("p=$(readlink -f /opt/mesosphere/etc/master_list) && echo '{masters}' >$p && systemctl restart dcos-exhibitor");
+    bench.node.shell(&format!("ip address add 10.77.0.50/32 dev lo && {list}")).succeeds();
+    bench.until("dcos-node uninstall --dry-run; [ $? = 5 ]");
+    let refused = bench.uninstall(&["--purge-data", "--yes"]);
+    refused.exits_with(5).stderr_has("1 of 3 would serve without it").stderr_has("state:  nothing was changed");
+    bench.node.run(&["systemctl", "is-active", "dcos.target", "dcos-exhibitor.service"]).succeeds();
+    let forced = bench.uninstall(&["--purge-data", "--yes", "--force"]);
+    forced.succeeds().stderr_has("1 of 3 would serve without it").stdout_has("put another master in the place of 127.0.0.1");
+    assert!(!bench.node.has("/opt/mesosphere") && !bench.node.has("/var/lib/dcos"));
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::in_use::{self, Removal};
 use super::preflight::protection;
-use super::{Failure, World};
+use super::{Failure, World, pkgpanda_swap};
 use crate::action::journal::Journal;
 use crate::action::run::{run as run_actions, undo as undo_all};
 use crate::action::{self, Action, Site, fetch};
@@ -130,6 +130,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .cured_by("say --yes too, or run it on a terminal, where it asks"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
+    if !request.dry_run {
+        pkgpanda_swap::refuse_at_work(world)?;
+    }
     let node = world.node().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
     let found = found(world, &node).await?;

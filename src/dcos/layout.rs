@@ -99,6 +99,8 @@ pub const MESOS_STATE: &str = "/var/lib/mesos";
 pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
 /// The id of the cluster that the node belongs to.
 pub const CLUSTER_ID: &str = "/var/lib/dcos/cluster-id";
+/// Leads to what the agent keeps under the id that it has with the Mesos masters.
+pub const LATEST_AGENT: &str = "/var/lib/mesos/slave/meta/slaves/latest";
 /// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
 pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, CLUSTER_ID, "/var/lib/mesos/slave/meta"];
 /// Tells networkd that DC/OS' interfaces are none of its business.

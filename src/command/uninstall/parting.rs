@@ -53,9 +53,17 @@ pub struct Ties {
 pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<Option<Ties>, Failure> {
     let Some(systemd) = systemd(world) else { return Ok(None) };
     let (ties, verdict) = if running_agent(systemd).await?.is_some() {
-        of_agent(&agent::look(&world.root).await, consent)
+        let agent = agent::look(&world.root).await;
+        let verdict = parting::agent(&agent, consent);
+        (of_agent(&agent), verdict)
     } else if runs(systemd, units::EXHIBITOR, &["inactive"]).await? {
         of_master(&Masters::look(&world.root, node.version.as_ref()).await, consent)
+    } else if let Some(agent) = agent::look_for_stopped(&world.root).await {
+        let verdict = parting::stopped_agent(&agent, consent);
+        if verdict == Verdict::default() {
+            return Ok(None);
+        }
+        (of_agent(&agent), verdict)
     } else {
         return Ok(None);
     };
@@ -67,11 +75,10 @@ pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<
     Ok(Some(Ties { warnings: verdict.warnings, afterwards: verdict.afterwards, ..ties }))
 }
 
-fn of_agent(agent: &Agent, consent: Consent) -> (Ties, Verdict) {
+fn of_agent(agent: &Agent) -> Ties {
     let work = agent.work.told();
     let frameworks = work.map(|work| work.frameworks.clone()).unwrap_or_default();
-    let ties = Ties { registered: agent.registered, tasks: work.map(|work| work.tasks), frameworks, ..Ties::default() };
-    (ties, parting::agent(agent, consent))
+    Ties { registered: agent.registered, tasks: work.map(|work| work.tasks), frameworks, ..Ties::default() }
 }
 
 fn of_master(masters: &Masters, consent: Consent) -> (Ties, Verdict) {
