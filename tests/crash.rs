@@ -199,17 +199,18 @@ fn an_uninstall_that_systemd_fails_or_leaves_without_an_answer_ends_clean_or_ins
 }
 
 /// Fault points that no run of these tests passes: the file, the effect, and what passes them.
-const ELSEWHERE: [(&str, &str, &str); 17] = [
+const ELSEWHERE: [(&str, &str, &str); 18] = [
     ("system/compress.rs", "Open", "`publish`, which works on no node: tests/publish.rs"),
     ("system/compress.rs", "Attributes", "the same"),
     ("system/compress.rs", "Write", "the same"),
     ("system/compress.rs", "Sync", "the same"),
     ("system/files.rs", "Attributes", "a umask that takes bits, and owners of a place below an image: tests/offline.rs"),
     ("system/http/neighbour.rs", "Receive", "checks and `status`, which change nothing"),
-    ("system/mounts.rs", "Mounts", "checks, which change nothing"),
+    ("system/mounts.rs", "Mounts", "checks, which change nothing; Mesos' mounts on a real node: tests/parting.rs"),
     ("system/immutable.rs", "Attributes", "an /etc/resolv.conf that nobody may change: its own tests"),
     ("system/overwrite.rs", "Write", "an /etc/resolv.conf that is a mount point: tests/outside.rs"),
     ("system/overwrite.rs", "Sync", "the same"),
+    ("system/control_groups.rs", "Call", "tasks of a real node: tests/parting.rs"),
     ("system/netlink.rs", "Call", "the kernel of a real node: tests/uninstall_network.rs"),
     ("system/sysctl.rs", "Write", "the same"),
     ("system/systemd/bus.rs", "Call", "systemd itself: tests/crash_real.rs"),

@@ -242,34 +242,8 @@ fn a_killed_install_is_turned_round_by_uninstall_and_gone_on_with_by_install() {
     drop(running);
     assert_eq!(install(&node, &served, "slave").succeeds().json()["changed"], true);
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
-    leaves_its_cluster_in_order(&node);
+    node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
-}
-
-/// An agent that runs tasks is told about, refused with `--strict`, and with `--drain` waited for.
-fn leaves_its_cluster_in_order(node: &Node) {
-    let uninstall = |more: &[&str]| node.run(&[&["dcos-node", "uninstall", "--json"], more].concat());
-    let run_tasks = || {
-        node.shell(
-            "for i in $(seq 90); do dcos-node uninstall --dry-run --json | grep -q 'registered.: true' && exit 0; sleep 1; done; exit 1",
-        )
-        .succeeds();
-        node.write("/var/lib/mesos/slave/stand-in-tasks", "marathon\nmarathon\nmetronome\n");
-    };
-    run_tasks();
-    let what = "this agent is registered with the masters and runs 3 tasks (marathon: 2, metronome: 1)";
-    uninstall(&["--strict"]).exits_with(5).stderr_has(what).stderr_has("--drain lets the agent leave the cluster in order first");
-    let told = uninstall(&["--dry-run"]);
-    assert_eq!(told.succeeds().stderr_has(what).json()["cluster"]["frameworks"][0]["name"], "marathon");
-    assert!(told.json()["cluster"]["afterwards"][0].as_str().is_some_and(|deed| deed.starts_with("dcos node decommission ")));
-    uninstall(&["--drain=1s"]).exits_with(7).stderr_has("still runs 3 tasks").stderr_has("nothing was stopped or removed");
-    node.shell("for i in $(seq 60); do [ -e /var/lib/mesos/slave/stand-in-tasks ] || exit 0; sleep 1; done; exit 1").succeeds();
-
-    run_tasks();
-    let drained = uninstall(&["--strict", "--drain"]);
-    drained.succeeds().stderr_has("waiting for the agent to leave its cluster: it still runs 3 tasks");
-    assert!(drained.json()["cluster"]["drained_seconds"].as_u64() >= Some(3), "{drained}");
-    assert!(!node.has("/var/lib/mesos/slave/stand-in-tasks"), "the uninstall did not wait for the tasks");
 }
 
 #[test]

@@ -5,9 +5,11 @@ pub mod account_files;
 pub mod active_set;
 pub mod aside;
 pub mod capacity;
+pub mod executors;
 pub mod fetch;
 pub mod firewall;
 pub mod journal;
+pub mod mesos_mounts;
 pub mod network;
 pub mod network_files;
 pub mod ourselves;
@@ -325,6 +327,7 @@ impl Object {
             Object::AccountFile { path, .. } => layout::account_backup(path).display().to_string(),
             Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
             Object::Units { .. } => "units".into(),
+            Object::Mount { path } => format!("the mount at {}", path.display()),
             Object::Interface { name } => format!("the interface {name}"),
             Object::Address { interface, address } => format!("the address {address} of {interface}"),
             Object::RoutingRule { rule } => format!("the routing rule {rule}"),
@@ -349,6 +352,7 @@ impl Object {
             Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
             Object::Units { names } => format!("forget the state of {} units", names.len()),
             Object::Sysctl { name, before } => format!("set {name} back to {before}"),
+            Object::Mount { path } => format!("unmount {}", path.display()),
             other => format!("remove {}", other.words()),
         }
     }

@@ -1,6 +1,7 @@
 //! Runs a list of actions: `begin` is durable before an action touches anything, `done` after its last fsync.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
@@ -9,18 +10,45 @@ use super::journal::Journal;
 use super::{Action, Error, Result, Site};
 use crate::dcos::event::Event;
 use crate::dcos::journal::Record;
+use crate::dcos::receipt::Object;
 
 /// Runs batches one after another; the actions of one batch at most `parallel` at a time. What the journal says is done is not done again.
 ///
 /// # Errors
 /// The first action that failed. Those that ran beside it have ended, none is dropped midway.
 pub async fn run(batches: &[Vec<Action>], site: &Site, journal: &Journal, parallel: usize) -> Result<()> {
-    let done = journal.story().done;
     let halted = AtomicBool::new(false);
+    all(batches, journal, parallel, |action| one(action, site, journal, &halted)).await
+}
+
+/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, keeps
+/// nothing else from going: it is returned with the reason.
+///
+/// # Errors
+/// The first other action that failed.
+pub async fn undo(batches: &[Vec<Action>], site: &Site, journal: &Journal) -> Result<Vec<(Object, String)>> {
+    let (halted, refused) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let step = async |action| match (one(action, site, journal, &halted).await, action) {
+        (Err(Error::Failed { source, .. }), Action::Undo { object }) if object.is_of_machine() => {
+            halted.store(false, Ordering::SeqCst);
+            refused.lock().unwrap_or_else(PoisonError::into_inner).push((object.clone(), format!("{source:#}")));
+            Ok(())
+        }
+        (ended, _) => ended,
+    };
+    all(batches, journal, 1, step).await?;
+    Ok(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+async fn all<'a, F>(batches: &'a [Vec<Action>], journal: &Journal, parallel: usize, one: impl Fn(&'a Action) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let done = journal.story().done;
     for batch in batches {
         let open = batch.iter().filter(|action| matches!(action, Action::Undo { .. }) || !done.contains(&action.key()));
         let mut failed = None;
-        let mut running = stream::iter(open.map(|action| one(action, site, journal, &halted))).buffer_unordered(parallel.max(1));
+        let mut running = stream::iter(open.map(&one)).buffer_unordered(parallel.max(1));
         while let Some(result) = running.next().await {
             if let Err(error) = result
                 && failed.is_none()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Site, account, account_files, aside, firewall, network, network_files, resolv_conf, sysctl};
+use super::{Site, account, account_files, aside, executors, firewall, mesos_mounts, network, network_files, resolv_conf, sysctl};
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
@@ -36,6 +36,8 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
             None => Ok(()),
         },
         Object::Scratch { path } if network_files::is_one(&path) => network_files::remove(site, &path).await,
+        Object::Scratch { path } if path == Path::new(layout::EXECUTORS_SLICE) => executors::remove(site, &path).await,
+        Object::Mount { path } => site.blocking(move |site| mesos_mounts::unmount(site, &path)).await,
         Object::IpSet { name } => firewall::remove_set(site, &name).await,
         Object::FirewallChain { program, table, chain } => firewall::remove_chain(site, &program, &table, &chain).await,
         Object::FirewallRule { program, table, rule } => firewall::remove_rule(site, &program, &table, &rule).await,

@@ -22,14 +22,27 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
     };
     let looked = tokio::task::spawn_blocking(look).await.map_err(anyhow::Error::from).and_then(|looked| looked);
     match looked {
-        Ok((_, Some(process))) => Err(Failure::new(Exit::Busy, anyhow::anyhow!("pkgpanda is at work on this node: process {process}"))
-            .leaving("nothing was changed")
-            .cured_by("wait until it has ended")),
+        Ok((_, Some(process))) => Err(busy(process)),
         Ok((unfinished, None)) => Ok(unfinished),
         Err(error) => Err(Failure::from(error)
             .leaving("nothing was changed")
             .cured_by("put back what is named; or dcos-node uninstall makes the node clean from here too")),
     }
+}
+
+/// Refuses to work on a node that pkgpanda or an upgrade works on, whether or not a swap of theirs has begun: packages come before that.
+///
+/// # Errors
+/// One is at work.
+pub(super) fn refuse_at_work(world: &World) -> Result<(), Failure> {
+    let at_work = if world.is_live() { pkgpanda_swap::at_work(&world.root) } else { None };
+    at_work.map_or(Ok(()), |process| Err(busy(process)))
+}
+
+fn busy(process: u32) -> Failure {
+    Failure::new(Exit::Busy, anyhow::anyhow!("pkgpanda is at work on this node: process {process}"))
+        .leaving("nothing was changed")
+        .cured_by("wait until it has ended")
 }
 
 /// Finishes it and tells so. Returns the packages that are active now.

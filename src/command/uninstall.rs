@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::in_use::{self, Removal};
 use super::preflight::protection;
-use super::{Failure, World, in_use};
+use super::{Failure, World, pkgpanda_swap};
 use crate::action::journal::Journal;
-use crate::action::run::run as run_actions;
+use crate::action::run::{run as run_actions, undo as undo_all};
 use crate::action::{self, Action, Site, fetch};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
@@ -26,7 +27,7 @@ use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
 use crate::observe::residue::{self, Remnant};
 use crate::observe::{data, snapshot};
-use crate::plan::network;
+use crate::plan::network::{self, Signs};
 use crate::plan::parting::Consent;
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
@@ -130,6 +131,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .cured_by("say --yes too, or run it on a terminal, where it asks"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
+    if !request.dry_run {
+        pkgpanda_swap::refuse_at_work(world)?;
+    }
     let node = world.node_as_it_stands().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
     for damaged in &node.damaged {
@@ -148,18 +152,22 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return nothing_changed(None, Vec::new());
     }
     let units = units(&inventory);
-    in_use::refuse_mounts(world, &inventory)?;
+    let mut removal = Removal { inventory: &inventory, stopped: &units, drained: false };
+    in_use::refuse_mounts(world, &removal, true)?;
     let mut cluster = parting::ask(request.consent(), &node, world).await?;
     if let (Some(limit), false) = (request.drain, request.dry_run) {
         let seconds = parting::drain(limit, world).await?;
         cluster = cluster.map(|ties| Ties { drained_seconds: seconds, ..ties });
     }
-    let drained = cluster.as_ref().is_some_and(|ties| ties.drained_seconds.is_some());
-    in_use::refuse_holders(world, &inventory, &units, drained)?;
+    removal.drained = cluster.as_ref().is_some_and(|ties| ties.drained_seconds.is_some());
+    in_use::refuse_mounts(world, &removal, request.drain.is_some() && request.dry_run)?;
+    in_use::refuse_holders(world, &removal)?;
     if request.dry_run {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
-        let all: Vec<Object> = inventory.into_iter().chain(standing(&now, node.snapshot(), wish)).collect();
+        let signs = Signs::of(&inventory, &now, node.snapshot());
+        let standing = standing(&now, node.snapshot(), &signs, wish);
+        let all: Vec<Object> = inventory.into_iter().chain(standing).collect();
         let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
         return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview()).collect());
     }
@@ -265,7 +273,8 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: 
     // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
     let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
     let now = snapshot::look(&site.root, machine).await;
-    let found = standing(&now, before.as_deref(), wish);
+    let signs = Signs::of(&inventory, &now, before.as_deref());
+    let found = standing(&now, before.as_deref(), &signs, wish);
     if !found.is_empty() {
         journal.begin("network", found).map_err(failed)?;
     }
@@ -273,9 +282,23 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: 
     let undone = [plan::undone(&plan::stop(&inventory, &units, wish)), plan::undone(&plan)].concat();
     let undone: Vec<Object> = distinct(undone).into_iter().filter(|o| inventory.contains(o) || stood(o, &now)).collect();
     let (plan, ourselves) = plan::without_ourselves(plan);
-    run_actions(&plan.batches, site, journal, 1).await?;
+    let refused = undo_all(&plan.batches, site, journal).await?;
     let now = snapshot::look(&site.root, machine).await;
-    let (report, once_more) = prove(site, before.as_deref(), &now, &undone, told, wish).await?;
+    let (remnants, units) = &residue_of(site, &now, &undone).await?;
+    let keeps_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
+    let evidence = Evidence {
+        before: before.as_deref(),
+        now: &now,
+        signs: &signs,
+        undone: &undone,
+        refused: &refused,
+        remnants,
+        units,
+        found: told,
+        data: &data::judge(&site.root, before.as_deref(), true),
+        keeps_packages,
+    };
+    let (report, once_more) = proof::judge(&evidence);
     let kept = journal.story().objects;
     if !report.residue.is_empty() {
         journal.begin("residue", once_more).map_err(failed)?;
@@ -291,15 +314,8 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: 
     Ok(Ended { kept, report })
 }
 
-/// Looks whether everything is gone. Also returns what has to be undone once more.
-async fn prove(
-    site: &Site,
-    before: Option<&Snapshot>,
-    now: &Snapshot,
-    undone: &[Object],
-    found: &Found,
-    wish: Wish,
-) -> action::Result<(Leftovers, Vec<Object>)> {
+/// What stands all the same of files and accounts, and of units in systemd's memory.
+async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<String>, String>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
     let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
     let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
@@ -308,10 +324,7 @@ async fn prove(
         Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
         _ => Ok(Vec::new()),
     };
-    let has_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
-    let data = data::judge(&site.root, before, true);
-    let evidence = Evidence { before, now, undone, remnants: &remnants, units: &units, found, data: &data, keeps_packages: has_packages };
-    Ok(proof::judge(&evidence))
+    Ok((remnants, units))
 }
 
 /// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'.
@@ -328,9 +341,9 @@ fn stood(object: &Object, now: &Snapshot) -> bool {
 }
 
 /// What of the machine goes. A node that is a directory has none of it.
-fn standing(now: &Snapshot, before: Option<&Snapshot>, wish: Wish) -> Vec<Object> {
+fn standing(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs, wish: Wish) -> Vec<Object> {
     let files = if wish.live { network::files(now, before) } else { Vec::new() };
-    let machine = if now.live { network::objects(now, before) } else { Vec::new() };
+    let machine = if now.live { network::objects(now, before, signs) } else { Vec::new() };
     [files, machine].concat()
 }
 

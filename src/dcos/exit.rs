@@ -142,7 +142,11 @@ impl Exit {
                 "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
                 "the first cause is named; `dcos-node status --wait` waits again",
             ),
-            Exit::Busy => ("another dcos-node is at work on this node", "nothing was changed by this run", "wait until that one has ended"),
+            Exit::Busy => (
+                "another dcos-node, or pkgpanda, is at work on this node",
+                "nothing was changed by this run",
+                "wait until that one has ended",
+            ),
             Exit::Residue => (
                 "`uninstall`: something is left that should be gone",
                 "DC/OS is removed but for what is listed",

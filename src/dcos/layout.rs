@@ -79,6 +79,8 @@ pub const PROGRAMS_OF_UNITS: [&str; 3] = ["/bin/bash", "/bin/ping", "/usr/bin/mk
 pub const PROGRAMS_OF_CLASSIC_UNITS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/ln", "/usr/bin/rm", "/usr/bin/tar"];
 /// The working directory of Mesos agents (`MESOS_WORK_DIR`).
 pub const MESOS_WORK: &str = "/var/lib/mesos/slave";
+/// Where Mesos mounts for containers: their volumes in their sandboxes, and the layers of their images.
+pub const MESOS_CONTAINERS: [&str; 2] = ["/var/lib/mesos/slave/slaves", "/var/lib/mesos/slave/provisioner"];
 /// Where docker keeps images and containers unless it is told otherwise.
 pub const DOCKER_STATE: &str = "/var/lib/docker";
 /// How the names of loop devices begin.
@@ -101,6 +103,8 @@ pub const MESOS_STATE: &str = "/var/lib/mesos";
 pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
 /// The id of the cluster that the node belongs to.
 pub const CLUSTER_ID: &str = "/var/lib/dcos/cluster-id";
+/// Leads to what the agent keeps under the id that it has with the Mesos masters.
+pub const LATEST_AGENT: &str = "/var/lib/mesos/slave/meta/slaves/latest";
 /// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
 pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, CLUSTER_ID, "/var/lib/mesos/slave/meta"];
 /// Tells networkd that DC/OS' interfaces are none of its business.
@@ -109,10 +113,14 @@ pub const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
 pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf";
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
-pub const MADE_BY_UNITS: [&str; 7] =
-    ["/run/dcos", "/run/dcos_exhibitor", "/run/mesos", "/run/calico", NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+pub const MADE_BY_UNITS: [&str; 8] =
+    ["/run/dcos", "/run/dcos_exhibitor", MESOS_RUN, "/run/calico", EXECUTORS_SLICE, NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+/// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their executors.
+pub const MESOS_RUN: &str = "/run/mesos";
+/// Made by Mesos' agent for its executors, which outlive it there (Mesos, `systemd.cpp`).
+pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
-pub const WATCHED: [&str; 20] = [
+pub const WATCHED: [&str; 21] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
     "/etc/rexray",
@@ -130,12 +138,17 @@ pub const WATCHED: [&str; 20] = [
     DOCKER_STATE,
     "/var/log/mesos",
     "/run/dcos",
-    "/run/mesos",
+    MESOS_RUN,
     "/run/dcos_exhibitor",
     "/run/calico",
+    EXECUTORS_SLICE,
 ];
 /// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.
 pub const REXRAY_SETTINGS: &str = "/etc/rexray/config.yml";
+/// The overlay networks, on masters.
+pub const OVERLAYS: &str = "/opt/mesosphere/etc/overlay/config/master.json";
+/// Where CNI keeps the addresses of containers, a directory for each network.
+pub const CNI_NETWORKS: [&str; 2] = ["/run/dcos/cni/networks", "/var/lib/cni/networks"];
 /// The links by which units start at boot.
 pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 /// The resolver configuration that DC/OS takes over.

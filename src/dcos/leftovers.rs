@@ -42,7 +42,7 @@ const OPERATOR: &str = "an operator";
 const AUTOMATION: &str = "automation around the installer";
 
 /// Fixed paths, outer directories first.
-pub const LEFTOVERS: [Leftover; 27] = [
+pub const LEFTOVERS: [Leftover; 28] = [
     leftover(layout::MESOSPHERE, "dcos-download.service", Fate::RemoveIfEmpty),
     leftover(layout::REPOSITORY, PKGPANDA, Fate::RemoveIfEmpty),
     leftover(layout::INSTALL_PROGRESS, PKGPANDA, Fate::Remove),
@@ -62,7 +62,8 @@ pub const LEFTOVERS: [Leftover; 27] = [
     leftover(layout::RESOLV_CONF_TMP, "gen_resolvconf.py, killed", Fate::RemoveBesideDcos),
     leftover("/run/dcos", "sockets and RuntimeDirectory= of DC/OS' units", Fate::Remove),
     leftover("/run/dcos_exhibitor", "dcos-exhibitor.service", Fate::Remove),
-    leftover("/run/mesos", "dcos-mesos-slave.socket", Fate::RemoveBesideDcos),
+    leftover(layout::MESOS_RUN, "dcos-mesos-slave.socket", Fate::RemoveBesideDcos),
+    leftover(layout::EXECUTORS_SLICE, "Mesos' agent", Fate::RemoveBesideDcos),
     leftover("/run/calico", "dcos-calico-bird.service", Fate::RemoveBesideDcos),
     leftover("/tmp/bootstrap.tar.xz", "dcos-download.service, killed", Fate::RemoveBesideDcos),
     leftover("/tmp/root-cert.pem", INSTALLER, Fate::RemoveBesideDcos),

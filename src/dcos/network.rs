@@ -33,6 +33,19 @@ pub struct Network {
     pub sets: Vec<String>,
     /// What the packet filter has that is, or may be, of DC/OS.
     pub firewall: Vec<Line>,
+    /// Overlay networks that this node knows of besides the default ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<Overlay>,
+}
+
+/// An overlay network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overlay {
+    /// Its name, after which docker's and Mesos' bridges of it are named.
+    pub name: String,
+    /// Where its containers have their addresses, if that is known.
+    pub subnets: Vec<String>,
 }
 
 /// An interface.
@@ -40,6 +53,9 @@ pub struct Network {
 pub struct Interface {
     /// Its name.
     pub name: String,
+    /// What the kernel calls its kind: `bridge`, `vxlan`; none for a physical one, and in snapshots of a dcos-node that did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The interfaces that are its ports, if it is a bridge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
@@ -70,21 +86,65 @@ pub enum Maker {
     Dcos,
     /// docker, for a network that DC/OS asked it for: a container may still be on it.
     Docker,
+    /// calico, which DC/OS brings (2.1 and 2.2) and others too.
+    Calico,
 }
 
 /// Who makes interfaces of this name, if DC/OS has a part in it.
 pub fn maker(name: &str) -> Option<Maker> {
-    let numbered = |begin: &str| name.strip_prefix(begin).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()));
+    let numbered = |begin: &str| name.strip_prefix(begin).is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()));
     match name {
-        "spartan" | MINUTEMAN | "ucr-br0" | "vxlan.calico" => Some(Maker::Dcos),
-        _ if numbered("m-dcos") || (numbered("vtep") && name != "vtep") => Some(Maker::Dcos),
-        _ if numbered("d-dcos") => Some(Maker::Docker),
+        "spartan" | MINUTEMAN | "ucr-br0" => Some(Maker::Dcos),
+        _ if name.starts_with("m-dcos") || numbered("vtep") => Some(Maker::Dcos),
+        _ if name.starts_with("d-dcos") => Some(Maker::Docker),
+        "vxlan.calico" => Some(Maker::Calico),
         // calico names an interface by a digest of its container.
         _ if name.strip_prefix("cali").is_some_and(|rest| rest.len() == 11 && rest.chars().all(|c| c.is_ascii_hexdigit())) => {
-            Some(Maker::Dcos)
+            Some(Maker::Calico)
         }
         _ => None,
     }
+}
+
+/// The same, where overlay networks have other names than the default ones (`dcos_overlay`, `bridge` of its two networks).
+pub fn maker_among(name: &str, overlays: &[Overlay]) -> Option<Maker> {
+    let is_of = |begin: &str| name.strip_prefix(begin).is_some_and(|rest| overlays.iter().any(|overlay| overlay.name == rest));
+    maker(name).or(is_of("m-").then_some(Maker::Dcos)).or(is_of("d-").then_some(Maker::Docker))
+}
+
+/// Reads the overlay networks in the configuration of a master (`etc/overlay/config/master.json`); none in anything else.
+pub fn overlays(text: &[u8]) -> Vec<Overlay> {
+    let config: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
+    let all = config.get("network").and_then(|network| network.get("overlays")?.as_array()).cloned().unwrap_or_default();
+    let overlay = |one: &serde_json::Value| Overlay {
+        name: one.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned(),
+        subnets: ["subnet", "subnet6"].iter().filter_map(|key| one.get(*key)?.as_str().map(str::to_owned)).collect(),
+    };
+    all.iter().map(overlay).filter(|overlay| !overlay.name.is_empty()).collect()
+}
+
+/// Where the default overlay networks have their addresses (`dcos_overlay_network`, 1.10 to 2.2).
+pub const SUBNETS: [&str; 2] = ["9.0.0.0/8", "fd01:b::/64"];
+
+/// Whether a network, as `9.1.0.0/16`, is the same as another or lies in it.
+pub fn is_within(network: &str, other: &str) -> bool {
+    let bits = |text: &str| -> Option<(u128, u32, bool)> {
+        let (address, length) = text.split_once('/')?;
+        let length: u32 = length.parse().ok()?;
+        match address.parse().ok()? {
+            // In the first bits, so that both kinds are compared in one way.
+            IpAddr::V4(address) => Some((u128::from(u32::from(address)) << 96, length.min(32), true)),
+            IpAddr::V6(address) => Some((u128::from(address), length.min(128), false)),
+        }
+    };
+    let (Some((inner, inner_length, inner_is_v4)), Some((outer, length, is_v4))) = (bits(network), bits(other)) else { return false };
+    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+    inner_is_v4 == is_v4 && inner_length >= length && inner & mask == outer & mask
+}
+
+/// The word that follows another one in what a rule or route is told in: `dev` of a route, `from` of a rule.
+pub fn word_after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    text.split(' ').skip_while(|w| *w != word).nth(1)
 }
 
 /// Whether DC/OS' load balancer gives such an address to a service with a name (`dcos_l4lb`, `min_named_ip` to `max_named_ip6`).
@@ -127,13 +187,42 @@ mod tests {
 
     #[test]
     fn only_names_of_dcos_are_its_interfaces() {
-        for ours in ["spartan", "minuteman", "vtep1024", "m-dcos", "m-dcos6", "ucr-br0", "vxlan.calico", "cali0a1b2c3d4e5"] {
+        for ours in ["spartan", "minuteman", "vtep1024", "m-dcos", "m-dcos6", "m-dcos-east", "ucr-br0"] {
             assert_eq!(maker(ours), Some(Maker::Dcos), "{ours}");
         }
         assert_eq!((maker("d-dcos"), maker("d-dcos6")), (Some(Maker::Docker), Some(Maker::Docker)));
-        for other in ["eth0", "vtep", "vtep0x", "spartan0", "d-dcosx", "docker0", "tunl0", "calibration0", "cali", "br-0a1b2c", ""] {
+        assert_eq!((maker("vxlan.calico"), maker("cali0a1b2c3d4e5")), (Some(Maker::Calico), Some(Maker::Calico)));
+        for other in ["eth0", "vtep", "vtep0x", "spartan0", "d-prod", "docker0", "tunl0", "calibration0", "cali", "br-0a1b2c", ""] {
             assert_eq!(maker(other), None, "{other}");
         }
+        let config = br#"{"network": {"overlays": [{"name": "prod", "subnet": "12.0.0.0/8", "prefix": 24}, {"subnet": "13.0.0.0/8"}]}}"#;
+        let overlays = overlays(config);
+        assert_eq!((overlays.len(), overlays[0].subnets[0].as_str()), (1, "12.0.0.0/8"));
+        assert_eq!(
+            ["m-prod", "d-prod", "m-pro", "x-prod"].map(|name| maker_among(name, &overlays)),
+            [Some(Maker::Dcos), Some(Maker::Docker), None, None]
+        );
+        assert!(super::overlays(b"{\"master\": \"leader.mesos:5050\"}").is_empty() && super::overlays(b"<html>").is_empty());
+    }
+
+    #[test]
+    fn a_network_lies_in_another_by_its_first_bits() {
+        for (inner, outer) in
+            [("9.1.0.0/16", "9.0.0.0/8"), ("9.0.0.0/8", "9.0.0.0/8"), ("fd01:b::/64", "fd01:b::/64"), ("10.0.0.0/8", "0.0.0.0/0")]
+        {
+            assert!(is_within(inner, outer), "{inner} {outer}");
+        }
+        for (inner, outer) in [
+            ("10.9.0.0/16", "9.0.0.0/8"),
+            ("8.0.0.0/7", "9.0.0.0/8"),
+            ("fd01:b:1::/80", "fd01:b::/64"),
+            ("900::/8", "9.0.0.0/8"),
+            ("all", "9.0.0.0/8"),
+        ] {
+            assert!(!is_within(inner, outer), "{inner} {outer}");
+        }
+        assert_eq!(word_after("ipv4 32764: from 9.0.0.0/8 lookup 42", "from"), Some("9.0.0.0/8"));
+        assert_eq!(word_after("ipv4 default table 42", "dev"), None);
     }
 
     #[test]

@@ -138,6 +138,11 @@ pub enum Object {
         /// Their names.
         names: Vec<String>,
     },
+    /// What Mesos mounted: a directory on itself, which hides nothing, or something for a container, whose task has ended.
+    Mount {
+        /// Where, as the node sees it.
+        path: PathBuf,
+    },
     /// A network interface that DC/OS made.
     Interface {
         /// Its name.
@@ -269,6 +274,7 @@ impl Object {
             Object::Aside { .. } => "aside",
             Object::ResolvConf { .. } => "resolv-conf",
             Object::Units { .. } => "units",
+            Object::Mount { .. } => "mount",
             Object::Interface { .. } => "interface",
             Object::Address { .. } => "address",
             Object::RoutingRule { .. } => "routing-rule",
@@ -286,7 +292,8 @@ impl Object {
     pub fn is_of_machine(&self) -> bool {
         matches!(
             self,
-            Object::Interface { .. }
+            Object::Mount { .. }
+                | Object::Interface { .. }
                 | Object::Address { .. }
                 | Object::RoutingRule { .. }
                 | Object::Route { .. }

@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub environment: Vec<String>,
     /// Where something is mounted at or below what DC/OS uses.
     pub mounts: Vec<PathBuf>,
+    /// What Mesos' agent mounted for itself and for containers. In `mounts` they are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mesos_mounts: Vec<PathBuf>,
     /// Modules of `network::MODULES` that are loaded.
     pub modules: Vec<String>,
     /// What could not be looked at, and why.

@@ -12,6 +12,20 @@ pub const TARGET: &str = include_str!("../../units/dcos.target");
 /// What runs Mesos' agent, by role.
 pub const AGENTS: [&str; 2] = ["dcos-mesos-slave.service", "dcos-mesos-slave-public.service"];
 
+/// Where executors of tasks run: outside of the agent's unit, so that they outlive a restart of it.
+pub const EXECUTORS: &str = "mesos_executors.slice";
+
+/// Whether a control group of systemd's hierarchy is one that Mesos made for a task: in its slice, or a container of its own launcher (`cgroups_root`).
+pub fn is_of_task(group: &str) -> bool {
+    let mut parts = group.split('/').skip_while(|part| *part != EXECUTORS && *part != "mesos");
+    let is_container = |part: &str| part.len() >= 36 && part.bytes().take(36).all(|b| b == b'-' || b.is_ascii_hexdigit());
+    match parts.next() {
+        Some(EXECUTORS) => true,
+        Some(_) => parts.next().is_some_and(is_container),
+        None => false,
+    }
+}
+
 /// What runs ZooKeeper on a master.
 pub const EXHIBITOR: &str = "dcos-exhibitor.service";
 
@@ -25,9 +39,29 @@ pub fn is_unit_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 255 && name.bytes().all(good) && SUFFIXES.contains(&suffix)
 }
 
+/// The socket that systemd listens on for an agent (2.1 and 2.2).
+pub fn socket_of(agent: &str) -> String {
+    agent.replace(".service", ".socket")
+}
+
 /// Units that tell others about this node but are not needed by it: their failure does not degrade it (`dcos-docs#62`; DC/OS' own
 /// components check leaves out the poststart checks, `gen/calc.py` 1.12).
 pub fn is_auxiliary(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
     matches!(stem, "dcos-signal" | "dcos-checks-poststart")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_known_by_the_group_that_mesos_puts_it_in() {
+        for group in ["/mesos_executors.slice", "/mesos_executors.slice/x", "/mesos/0a1b2c3d-0000-4000-8000-0123456789ab/mesos/x"] {
+            assert!(is_of_task(group), "{group}");
+        }
+        for group in ["/system.slice/dcos-mesos-slave.service", "/mesos", "/mesos/notes", "/user.slice/mesos_executors.service", "/"] {
+            assert!(!is_of_task(group), "{group}");
+        }
+    }
 }

@@ -105,6 +105,12 @@ pub fn is_registered(text: &[u8], id: Option<&str>, address: &str) -> Option<boo
     Some(agents.slaves.iter().any(|agent| agent.active && (Some(agent.id.as_str()) == id || at(&agent.pid))))
 }
 
+/// Reads the same for an agent that does not run: whether the masters have not given it up. None for anything else.
+pub fn is_listed(text: &[u8], id: &str) -> Option<bool> {
+    let agents: Agents = serde_json::from_slice(text).ok()?;
+    Some(agents.slaves.iter().any(|agent| agent.id == id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +137,6 @@ mod tests {
         assert_eq!(is_registered(answer, Some("a-S2"), "10.0.0.6"), Some(false));
         assert_eq!(is_registered(answer, None, "10.0.0"), Some(false));
         assert_eq!(is_registered(b"[]", None, "10.0.0.5"), None);
+        assert_eq!((is_listed(answer, "a-S2"), is_listed(answer, "a-S3"), is_listed(b"[]", "a-S2")), (Some(true), Some(false), None));
     }
 }

@@ -11,6 +11,7 @@ use crate::dcos::cluster::{self, Ensemble, Member, Metrics, Mode, Serving};
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::system::http::Kind;
 use crate::system::http::neighbour::{self, Credentials};
 use crate::system::netlink::route::Routing;
 use crate::system::root::Root;
@@ -18,6 +19,8 @@ use crate::system::{files, process, resolver, words};
 
 /// How long each part has for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Where a master's own ZooKeeper answers.
+const LOCALHOST: &str = "127.0.0.1";
 /// Longest answer that is read: Mesos counts some hundred things.
 const LONGEST: u64 = 1 << 20;
 
@@ -104,22 +107,48 @@ pub struct Masters {
     pub ensemble: Answer<Ensemble>,
     /// The addresses of this one.
     pub addresses: Vec<IpAddr>,
-    /// Agents that are connected, as this master's Mesos counts them; none if it does not tell, or does not lead.
-    pub agents: Option<u64>,
+    /// Agents that are connected, as this master's Mesos counts them if it leads.
+    pub agents: Answer<u64>,
 }
 
 impl Masters {
     /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot be had.
     pub async fn look(root: &Root, version: Option<&Version>) -> Masters {
         let address = address(root);
-        let (exhibitor, mesos) = tokio::join!(exhibitor(root), mesos(address, true));
-        let hosts = exhibitor.told().map(|e| e.members.iter().map(|m| m.host.clone()).collect()).or_else(|| master_list(root));
+        let (exhibitor, mesos) = tokio::join!(exhibitor(root), mesos_either(address, true));
+        let hosts: Option<Vec<String>> =
+            exhibitor.told().map(|e| e.members.iter().map(|m| m.host.clone()).collect()).or_else(|| master_list(root));
         let asks = exhibitor.told().is_none() || exhibitor_may_lie(version);
-        let keepers = if asks { zookeepers(hosts.unwrap_or_default()).await } else { Vec::new() };
-        let ensemble = if keepers.iter().any(|keeper| keeper.mode.is_some()) { Answer::Told(ensemble(keepers)) } else { exhibitor };
-        let agents = mesos.told().filter(|metrics| metrics.is("master/elected")).map(|metrics| metrics.count(&["master/slaves_active"]));
+        let ensemble = match hosts {
+            Some(hosts) if asks => by_keepers(zookeepers(hosts).await, exhibitor),
+            None => alone(zookeepers(vec![LOCALHOST.to_owned()]).await, master_count(root), exhibitor),
+            Some(_) => exhibitor,
+        };
+        let agents = match mesos {
+            Answer::Told(metrics) if metrics.is("master/elected") => Answer::Told(metrics.count(&["master/slaves_active"])),
+            Answer::Told(_) => Answer::Silent("its Mesos does not lead".to_owned()),
+            Answer::Locked => Answer::Locked,
+            Answer::Silent(why) => Answer::Silent(why),
+        };
         let own = Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
         Masters { ensemble, addresses: own.into_iter().map(|own| own.address).chain([address]).collect(), agents }
+    }
+}
+
+/// The masters by their ZooKeepers if any of them answers, else by what Exhibitor said.
+fn by_keepers(keepers: Vec<Keeper>, exhibitor: Answer<Ensemble>) -> Answer<Ensemble> {
+    if keepers.iter().any(|keeper| keeper.mode.is_some()) { Answer::Told(ensemble(keepers)) } else { exhibitor }
+}
+
+/// The same where only this master's own ZooKeeper can be asked: that tells all there is of a master alone, and of others nothing.
+fn alone(own: Vec<Keeper>, masters: Option<usize>, exhibitor: Answer<Ensemble>) -> Answer<Ensemble> {
+    match own.iter().find_map(|keeper| keeper.mode) {
+        Some(mode) if mode == Mode::Standalone || masters == Some(1) => Answer::Told(ensemble(own)),
+        Some(_) => {
+            let all = masters.map_or_else(|| "a number of masters that is not known".to_owned(), |masters| format!("{masters} masters"));
+            Answer::Silent(format!("its ZooKeeper serves, with {all}, and Exhibitor does not tell how the others are"))
+        }
+        None => exhibitor,
     }
 }
 
@@ -191,6 +220,27 @@ pub(super) async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
     ask(&url, &Credentials::default(), LONGEST, Metrics::parse).await
 }
 
+/// The same over whichever of HTTP and HTTPS it speaks.
+pub(super) async fn mesos_either(address: IpAddr, master: bool) -> Answer<Metrics> {
+    let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
+    ask_either(&format!("{}{}", SocketAddr::new(address, port), cluster::MESOS_METRICS), LONGEST, Metrics::parse).await
+}
+
+/// Asks by HTTP, and one that speaks something else by HTTPS. One whose certificate says nothing to us lives all the same.
+pub(super) async fn ask_either<T>(place: &str, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    let open = Credentials::default();
+    let answer = ask(&format!("http://{place}"), &open, longest, &read).await;
+    if answer.silence().is_none() {
+        return answer;
+    }
+    match neighbour::ask(&format!("https://{place}"), &open, longest, PATIENCE).await {
+        Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
+        Ok(reply) if reply.status == 200 => read(&reply.body).map_or(answer, Answer::Told),
+        Err(error) if error.kind() == Kind::Tls => Answer::Locked,
+        Ok(_) | Err(_) => answer,
+    }
+}
+
 async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
     // Of a master the port for people, of an agent the one for the cluster.
     let port = if master { 80 } else { 61001 };
@@ -249,7 +299,7 @@ pub(super) fn address(root: &Root) -> IpAddr {
     text(root, layout::KEPT_ADDRESS).and_then(|kept| kept.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
 
-fn master_list(root: &Root) -> Option<Vec<String>> {
+pub(super) fn master_list(root: &Root) -> Option<Vec<String>> {
     serde_json::from_str(&text(root, layout::MASTER_LIST)?).ok()
 }
 
@@ -260,6 +310,52 @@ fn master_count(root: &Root) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zookeepers_tell_of_the_masters_where_exhibitor_does_not() {
+        let keeper = |host: &str, mode| Keeper { host: host.to_owned(), mode };
+        let silent = || Answer::Silent("refused".to_owned());
+        let three = || [Some(Mode::Follower), Some(Mode::Leader), None].into_iter().enumerate();
+        let keepers: Vec<Keeper> = three().map(|(n, mode)| keeper(&format!("10.0.0.{n}"), mode)).collect();
+        let told = by_keepers(keepers, silent());
+        let ensemble = told.told().unwrap();
+        assert_eq!((ensemble.serving(), ensemble.leaders(), ensemble.missing()), (2, 1, vec!["10.0.0.2".to_owned()]));
+        assert!(ensemble.would_lose_quorum_without("10.0.0.0"));
+        assert_eq!(by_keepers(vec![keeper("10.0.0.1", None)], silent()), silent());
+
+        let own = |mode| vec![keeper(LOCALHOST, mode)];
+        for (mode, masters) in [(Some(Mode::Standalone), None), (Some(Mode::Leader), Some(1))] {
+            assert_eq!(alone(own(mode), masters, silent()).told().map(|e| (e.members.len(), e.serving())), Some((1, 1)));
+        }
+        let of_three = alone(own(Some(Mode::Follower)), Some(3), silent());
+        assert!(of_three.silence().is_some_and(|why| why.contains("serves, with 3 masters")), "{of_three:?}");
+        assert_eq!(alone(own(None), Some(1), silent()), silent());
+    }
+
+    /// A server that says these bytes to whoever says something; its address.
+    async fn saying(answer: &'static [u8]) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let _ = client.read(&mut [0; 4096]).await;
+                let _ = client.write_all(answer).await;
+            }
+        });
+        place
+    }
+
+    #[tokio::test]
+    async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
+        let asked = |place: String| async move { ask_either(&format!("{place}/x"), LONGEST, |text| Some(text.to_vec())).await };
+        // An alert: the handshake failed.
+        assert_eq!(asked(saying(&[0x15, 3, 3, 0, 2, 2, 40]).await).await, Answer::Locked);
+        let plain = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await;
+        assert_eq!(asked(plain).await, Answer::Told(b"{}".to_vec()));
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        assert!(asked(nobody).await.silence().is_some());
+    }
 
     #[test]
     fn exhibitors_word_counts_until_2_1() {

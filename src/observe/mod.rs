@@ -15,6 +15,7 @@ mod left_accounts;
 mod left_units;
 pub mod leftovers;
 pub mod machine;
+pub mod mesos_mounts;
 pub mod neighbours;
 pub mod network;
 pub mod node;

@@ -66,13 +66,17 @@ fn names(root: &Root, path: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
 }
 
-/// The number of a process that is pkgpanda, not its web interface: what it does is not unfinished yet.
+/// What changes the packages of a node of the classic installer.
+const CHANGING: [&[u8]; 2] = [b"pkgpanda", b"dcos_node_upgrade.sh"];
+
+/// The number of a process that is pkgpanda, not its web interface, or the upgrade that runs it: what it does is not unfinished yet.
 pub fn at_work(root: &Root) -> Option<u32> {
     let proc = root.resolved(layout::PROC);
     let numbers = files::names(&proc).ok().flatten()?;
     numbers.iter().filter_map(|name| name.to_str()?.parse().ok()).find(|number: &u32| {
         let words = files::read(&proc.join(number.to_string()).join("cmdline"), 1 << 20).ok().flatten().unwrap_or_default();
-        words.split(|byte| *byte == 0).take(3).any(|word| word.rsplit(|byte| *byte == b'/').next() == Some(b"pkgpanda"))
+        let is_one = |word: &[u8]| word.rsplit(|byte| *byte == b'/').next().is_some_and(|name| CHANGING.contains(&name));
+        words.split(|byte| *byte == 0).take(3).any(is_one)
     })
 }
 
@@ -95,5 +99,8 @@ mod tests {
         assert_eq!(at_work(&root), None);
         runs("42", "python3 /opt/mesosphere/bin/pkgpanda activate mesos--1");
         assert_eq!(at_work(&root), Some(42));
+        std::fs::remove_dir_all(directory.path().join("proc/42")).unwrap();
+        runs("43", "bash /tmp/dcos_node_upgrade.sh");
+        assert_eq!(at_work(&root), Some(43));
     }
 }

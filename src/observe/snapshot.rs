@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::dcos::layout;
 use crate::dcos::network::{CONF, MODULES, NODENAME, RP_FILTER, SETTINGS};
 use crate::dcos::snapshot::Snapshot;
+use crate::observe::mesos_mounts;
 use crate::system::root::Root;
 use crate::system::systemd::Systemd;
 use crate::system::{files, mounts, sysctl};
@@ -23,7 +24,7 @@ pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
     .unwrap_or_default();
     if let Some(systemd) = systemd.filter(|_| root.is_live()) {
         snapshot.live = true;
-        let (network, unknown) = super::network::look(&root.at(layout::PROC)).await;
+        let (network, unknown) = super::network::look(root).await;
         snapshot.network = network;
         snapshot.unknown.extend(unknown);
         match systemd.environment().await {
@@ -80,7 +81,9 @@ fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {
             // docker mounts and unmounts all the time.
             let places = || layout::WATCHED.iter().filter(|place| **place != layout::DOCKER_STATE);
             let ours = |point: &Path| places().any(|place| point.starts_with(place));
-            snapshot.mounts = all.into_iter().map(|mount| mount.point).filter(|point| ours(point)).collect();
+            snapshot.mesos_mounts = mesos_mounts::points(&all);
+            let own = &snapshot.mesos_mounts;
+            snapshot.mounts = all.into_iter().map(|mount| mount.point).filter(|point| ours(point) && !own.contains(point)).collect();
         }
         Err(error) => snapshot.unknown.push(super::told(&error)),
     }

@@ -73,7 +73,7 @@ pub fn agent(agent: &Agent, consent: Consent) -> Verdict {
     };
     if consent.drain {
         // It is told to leave, and that it has left is looked at then.
-        return Verdict::default();
+        return Verdict::default().then(agent.id.as_ref().map(|_| decommission(agent)));
     }
     if consent.strict {
         return Verdict::refused(what, "dcos-node uninstall --drain lets the agent leave the cluster in order first");
@@ -81,10 +81,22 @@ pub fn agent(agent: &Agent, consent: Consent) -> Verdict {
     Verdict::warning(format!("{what}; --drain would let it leave in order first")).then(Some(decommission(agent)))
 }
 
+/// Judges an agent that does not run: the masters may still wait for it.
+pub fn stopped_agent(agent: &Agent, consent: Consent) -> Verdict {
+    match agent.registered {
+        Some(false) => Verdict::default(),
+        None => Verdict::default().then(Some(decommission(agent))),
+        Some(true) if consent.strict => {
+            Verdict::refused("this agent does not run, and the masters still wait for it".into(), decommission(agent))
+        }
+        Some(true) => Verdict::warning("this agent does not run, and the masters still wait for it".into()).then(Some(decommission(agent))),
+    }
+}
+
 /// Nobody else tells the masters that an agent does not come back; they call only one agent in 20 minutes unreachable
 /// (`MESOS_AGENT_REMOVAL_RATE_LIMIT`).
 fn decommission(agent: &Agent) -> String {
-    let id = agent.work.told().and_then(|work| work.id.as_deref()).unwrap_or("ID (dcos node list tells it)");
+    let id = agent.id.as_deref().unwrap_or("ID (dcos node list tells it)");
     format!("dcos node decommission {id}, where the DC/OS CLI is: the masters then stop waiting for this agent")
 }
 
@@ -104,8 +116,9 @@ pub fn master(masters: &Masters, consent: Consent) -> Verdict {
     if !ensemble.has_quorum() {
         return Verdict::warning(format!("the masters have no quorum now: {} of {all} serve", ensemble.serving()));
     }
-    let loss = loss(ensemble, own, masters.agents);
+    let loss = loss(ensemble, own, &masters.agents);
     match (loss, consent.force) {
+        (None, _) if all == 1 => Verdict::warning(alone(&masters.agents)),
         (None, _) => Verdict::default().then(successor(ensemble, own)),
         (Some((what, cure)), false) => Verdict::refused(what, format!("{cure}; --force uninstalls all the same")),
         (Some((what, _)), true) => Verdict::warning(what).then(successor(ensemble, own)),
@@ -118,7 +131,7 @@ fn own<'a>(ensemble: &'a Ensemble, addresses: &[IpAddr]) -> Option<&'a Member> {
 }
 
 /// What the cluster loses with a master that others need, and what to do first.
-fn loss(ensemble: &Ensemble, own: &Member, agents: Option<u64>) -> Option<(String, &'static str)> {
+fn loss(ensemble: &Ensemble, own: &Member, agents: &Answer<u64>) -> Option<(String, &'static str)> {
     let (all, serving) = (ensemble.members.len(), ensemble.serving());
     if ensemble.would_lose_quorum_without(&own.host) {
         let down = ensemble.missing().join(", ");
@@ -127,13 +140,21 @@ fn loss(ensemble: &Ensemble, own: &Member, agents: Option<u64>) -> Option<(Strin
             format!("the cluster needs this master: {left} of {all} would serve without it, which is no quorum (not serving now: {down})");
         return Some((what, "bring another master up first"));
     }
-    // A master alone is the whole cluster; without an agent nobody but itself loses it.
-    let agents = agents.filter(|agents| all == 1 && *agents > 0)?;
-    let what = format!(
-        "the cluster ends with this master: it is the only one, and {agents} {} connected to it",
-        if agents == 1 { "agent is" } else { "agents are" }
-    );
-    Some((what, "uninstall the agents first"))
+    // A master alone is the whole cluster; without an agent nobody but itself loses it. One that lives and does not tell may have many.
+    let counts = matches!(agents, Answer::Told(1..) | Answer::Locked);
+    (all == 1 && counts).then(|| (alone(agents), "uninstall the agents first"))
+}
+
+/// What ends with the only master.
+fn alone(agents: &Answer<u64>) -> String {
+    let whose = match agents {
+        Answer::Told(0) => "no agent is connected to it".to_owned(),
+        Answer::Told(1) => "1 agent is connected to it".to_owned(),
+        Answer::Told(agents) => format!("{agents} agents are connected to it"),
+        Answer::Locked => "how many agents are connected to it is told only to those who log in".to_owned(),
+        Answer::Silent(why) => format!("whether agents are connected to it is not known: {why}"),
+    };
+    format!("the cluster ends with this master: it is the only one, and {whose}")
 }
 
 /// The others go on waiting for a master at this address. With one that was alone the cluster is gone.
@@ -151,7 +172,7 @@ mod tests {
         let state = |(n, code): (usize, &u8)| format!(r#"{{"code":{code},"hostname":"10.0.0.{n}","isLeader":{}}}"#, n == 0);
         let states: Vec<String> = codes.iter().enumerate().map(state).collect();
         let ensemble = Ensemble::parse(format!("[{}]", states.join(",")).as_bytes()).unwrap();
-        Masters { ensemble: Answer::Told(ensemble), addresses: vec![[10, 0, 0, own].into()], agents: Some(agents) }
+        Masters { ensemble: Answer::Told(ensemble), addresses: vec![[10, 0, 0, own].into()], agents: Answer::Told(agents) }
     }
 
     #[test]
@@ -182,7 +203,7 @@ mod tests {
 
     #[test]
     fn masters_that_do_not_answer_or_have_no_quorum_are_a_warning() {
-        let silent = Masters { ensemble: Answer::Silent("refused".into()), addresses: Vec::new(), agents: None };
+        let silent = Masters { ensemble: Answer::Silent("refused".into()), addresses: Vec::new(), agents: Answer::Locked };
         for masters in [silent, masters(&[3, 1, 1], 0, 0), masters(&[0, 0, 0], 1, 0), masters(&[3, 3, 3], 9, 0)] {
             let verdict = master(&masters, Consent { strict: true, ..Consent::default() });
             assert_eq!((verdict.refusal, verdict.warnings.len()), (None, 1), "{masters:?}");
@@ -207,13 +228,40 @@ mod tests {
         for (registered, work) in
             [(Some(true), work(0)), (Some(true), work(2)), (None, work(0)), (Some(false), work(1)), (None, Answer::Locked)]
         {
-            let busy = Agent { registered, work };
+            let id = work.told().and_then(|work| work.id.clone());
+            let busy = Agent { id, registered, work };
             let verdict = agent(&busy, Consent::default());
             assert!(verdict.refusal.is_none() && verdict.warnings.len() == 1, "{busy:?}");
             assert!(verdict.afterwards[0].starts_with("dcos node decommission "), "{verdict:?}");
             assert!(agent(&busy, strict).refusal.is_some_and(|refusal| refusal.cure().contains("--drain")), "{busy:?}");
-            assert_eq!(agent(&busy, drained), Verdict::default());
+            // Where the id is known, who drains is told too.
+            let verdict = agent(&busy, drained);
+            assert_eq!((verdict.refusal, verdict.warnings, verdict.afterwards.len()), (None, Vec::new(), usize::from(busy.id.is_some())));
         }
-        assert_eq!(agent(&Agent { registered: Some(false), work: work(0) }, strict), Verdict::default());
+        assert_eq!(agent(&Agent { id: None, registered: Some(false), work: work(0) }, strict), Verdict::default());
+    }
+
+    #[test]
+    fn an_agent_that_does_not_run_may_still_be_waited_for() {
+        let stopped = |registered| Agent { id: Some("a-S1".into()), registered, work: Answer::Silent("it does not run".into()) };
+        let told = |registered, strict| stopped_agent(&stopped(registered), Consent { strict, ..Consent::default() });
+        assert_eq!(told(Some(false), true), Verdict::default());
+        assert_eq!((told(None, true).refusal, told(None, true).afterwards.len()), (None, 1));
+        assert_eq!((told(Some(true), false).warnings.len(), told(Some(true), false).afterwards.len()), (1, 1));
+        assert!(told(Some(true), true).refusal.is_some_and(|refusal| refusal.cure().contains("dcos node decommission a-S1")));
+    }
+
+    #[test]
+    fn a_master_alone_goes_with_a_word_and_not_while_it_may_have_agents() {
+        for (agents, refused, word) in [
+            (Answer::Told(0), false, "no agent is connected"),
+            (Answer::Told(1), true, "1 agent is connected"),
+            (Answer::Locked, true, "those who log in"),
+            (Answer::Silent("refused".into()), false, "not known: refused"),
+        ] {
+            let verdict = master(&Masters { agents, ..masters(&[3], 0, 0) }, Consent::default());
+            let said = verdict.refusal.as_ref().map_or_else(|| verdict.warnings.concat(), ToString::to_string);
+            assert!(verdict.refusal.is_some() == refused && said.contains(word), "{word}: {verdict:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::network;
+use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
 use crate::dcos::proof::{Item, Leftovers};
@@ -18,8 +18,12 @@ pub struct Evidence<'a> {
     pub before: Option<&'a Snapshot>,
     /// The node now.
     pub now: &'a Snapshot,
+    /// What tells DC/OS' own things of the network from others.
+    pub signs: &'a Signs,
     /// What was undone.
     pub undone: &'a [Object],
+    /// What of the machine refused to go, and why.
+    pub refused: &'a [(Object, String)],
     /// What of it stands all the same.
     pub remnants: &'a [Remnant],
     /// Units without files that systemd still runs or remembers; none if it does not answer.
@@ -39,7 +43,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let compared = before.is_some_and(|before| before.live || !now.live);
     let mut report = Leftovers::new(compared);
     let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
-    let again: Vec<Object> = if now.live { network::objects(now, before) } else { Vec::new() };
+    let again: Vec<Object> = if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
             Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
@@ -51,7 +55,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             None => report.removed.push(item(object, undone_because(object))),
         }
     }
-    report.residue.extend(again.iter().filter(|o| !matches!(o, Object::Sysctl { .. })).map(|o| item(o, "it is there again")));
+    let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
+    let there = again.iter().filter(|o| !matches!(o, Object::Sysctl { .. }));
+    report.residue.extend(there.map(|o| item(o, why(o).unwrap_or("it is there again"))));
     match evidence.units {
         Ok(units) => {
             report.residue.extend(units.iter().map(|unit| Item::new("unit", unit.clone(), "systemd still has it without its file")))
@@ -98,7 +104,7 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
         report.kept.push(Item::new("directory", layout::REPOSITORY, "verified packages, for the next try"));
     }
     if evidence.now.live {
-        report.kept.extend(network::kept(evidence.now, evidence.before));
+        report.kept.extend(network::kept(evidence.now, evidence.before, evidence.signs));
     }
 }
 
@@ -108,7 +114,7 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
     report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
     if now.live {
-        report.foreign.extend(network::foreign(now, before));
+        report.foreign.extend(network::foreign(now, before, evidence.signs));
     }
     if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
         let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";

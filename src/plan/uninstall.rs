@@ -19,7 +19,8 @@ pub struct Wish {
     pub live: bool,
 }
 
-/// The commit link goes first, so that a boot in between starts nothing; then units stop. Only then is it certain what they made.
+/// The commit link goes first, so that a boot in between starts nothing; then units stop, and what an agent left running. Only then is it certain
+/// what they made.
 pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     let mut plan = Plan::default();
     for object in inventory.iter().filter(|o| starts_at_boot(o)) {
@@ -27,6 +28,9 @@ pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     }
     if wish.live && !units.is_empty() {
         plan.then(Action::Stop { units: units.to_vec() });
+    }
+    for object in inventory.iter().filter(|o| is_scratch(o, layout::EXECUTORS_SLICE)) {
+        plan.then(Action::Undo { object: object.clone() });
     }
     plan
 }
@@ -39,7 +43,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         let receipt = Object::File { path: layout::RECEIPT.into(), sha256: String::new(), before: Before::Absent };
         plan.then(Action::Undo { object: receipt });
     }
-    let rest: Vec<&Object> = inventory.iter().filter(|o| !starts_at_boot(o)).collect();
+    let rest: Vec<&Object> = inventory.iter().filter(|o| !starts_at_boot(o) && !is_scratch(o, layout::EXECUTORS_SLICE)).collect();
     let (directories, things): (Vec<&Object>, Vec<&Object>) = rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
     for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {
         plan.then(Action::Undo { object: (*object).clone() });
@@ -49,7 +53,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
         let stood = |path: &str| before.is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
         let made = layout::MADE_BY_UNITS.iter().filter(|made| !told.contains(made) && !stood(made));
-        for path in made.filter(|made| !things.iter().any(|o| is_scratch(o, made))) {
+        for path in made.filter(|made| !inventory.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::control_groups::of_systemd;
 use super::sockets::unit_of;
 
 /// A process that uses something below a path.
@@ -15,6 +16,8 @@ pub struct Holder {
     pub command: String,
     /// The systemd unit that it belongs to; none outside of units.
     pub unit: Option<String>,
+    /// Its control group in systemd's hierarchy.
+    pub group: String,
     /// What it uses, as this machine sees it.
     pub path: PathBuf,
     /// How: the working directory, the root, the program, an open file, a mapped one.
@@ -38,7 +41,9 @@ fn holder(proc: &Path, pid: u32, below: &[PathBuf]) -> Option<Holder> {
     let directory = proc.join(pid.to_string());
     let (path, how) = used(&directory, below)?;
     let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-    Some(Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit_of(&text("cgroup")), path, how })
+    let cgroup = text("cgroup");
+    let group = of_systemd(&cgroup).unwrap_or_default().to_owned();
+    Some(Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit_of(&cgroup), group, path, how })
 }
 
 fn used(directory: &Path, below: &[PathBuf]) -> Option<(PathBuf, &'static str)> {

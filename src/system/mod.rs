@@ -7,6 +7,7 @@ pub mod append;
 pub mod archive;
 pub mod clock;
 pub mod compress;
+pub mod control_groups;
 pub mod cores;
 pub mod digest;
 pub mod dns;

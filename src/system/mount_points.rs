@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fault::{self, Effect};
-use super::mountinfo;
+use super::mountinfo::{self, Mount};
 
 /// The first mount point at or below a path of this machine; none if nothing is there. Links on the way to the path are followed, the path itself not.
 ///
@@ -25,6 +25,12 @@ pub fn all_at_or_below(path: &Path) -> io::Result<Vec<PathBuf>> {
     fault::point(Effect::Mounts, "/proc/self/mountinfo")?;
     let table = fs::read("/proc/self/mountinfo")?;
     Ok(mountinfo::parse(&table).map(|mount| mount.point).filter(|point| point.starts_with(&real)).collect())
+}
+
+/// Those of these mounts that are at or below a path of this machine, as [`at_or_below`] takes it.
+pub fn among<'a>(mounts: &'a [Mount], path: &Path) -> Vec<&'a Mount> {
+    let Some(real) = real(path) else { return Vec::new() };
+    mounts.iter().filter(|mount| mount.point.starts_with(&real)).collect()
 }
 
 /// The path with the links on its way resolved; none if its directory is not there.

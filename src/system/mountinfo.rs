@@ -7,6 +7,14 @@ use std::path::PathBuf;
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// Its number.
+    pub id: u32,
+    /// The number of the mount that it lies on.
+    pub parent: u32,
+    /// The numbers of the device that it shows, as `major:minor`.
+    pub device: String,
+    /// Which directory of that file system it shows.
+    pub root: PathBuf,
     /// Where it is mounted.
     pub point: PathBuf,
     /// Its kind, for example `xfs`.
@@ -24,6 +32,28 @@ impl Mount {
     pub fn has(&self, option: &str) -> bool {
         self.options.iter().any(|o| o == option)
     }
+
+    /// Whether it hides no file: a directory that is mounted on itself, what was copied with it, or a namespace that is kept by a name. What is below
+    /// is the same without it.
+    pub fn hides_nothing(&self, all: &[Mount]) -> bool {
+        // Before Linux 3.19 namespaces were files of proc.
+        let old_namespace = || self.kind == "proc" && self.point.file_name().is_some_and(|name| name == "ns");
+        self.kind == "nsfs" || old_namespace() || self.is_on_itself(all) || self.is_copy(all)
+    }
+
+    /// Whether it came with a directory that was mounted on itself with all that is below: the same is mounted there without that.
+    fn is_copy(&self, all: &[Mount]) -> bool {
+        let is_on_copy = all.iter().any(|below| below.id == self.parent && below.is_on_itself(all));
+        let is_same = |other: &Mount| other.id != self.id && other.parent != self.parent && other.point == self.point;
+        is_on_copy && all.iter().any(|other| is_same(other) && (&other.device, &other.root) == (&self.device, &self.root))
+    }
+
+    fn is_on_itself(&self, all: &[Mount]) -> bool {
+        let Some(below) = all.iter().find(|mount| mount.id == self.parent && mount.id != self.id) else { return false };
+        let shows = self.point.strip_prefix(&below.point).map(|inside| below.root.join(inside));
+        // A path that ends in nothing is the same with a slash.
+        self.device == below.device && shows.is_ok_and(|shows| shows.components().eq(self.root.components()))
+    }
 }
 
 /// All lines of the table that are whole, in their order.
@@ -37,8 +67,13 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let dash = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
     let text = |at: usize| Some(String::from_utf8_lossy(fields.get(at)?).into_owned());
     let list = |at: usize| Some(text(at)?.split(',').map(str::to_owned).collect());
+    let path = |at: usize| Some(PathBuf::from(OsString::from_vec(unescaped(fields.get(at)?))));
     Some(Mount {
-        point: PathBuf::from(OsString::from_vec(unescaped(fields.get(4)?))),
+        id: text(0)?.parse().ok()?,
+        parent: text(1)?.parse().ok()?,
+        device: text(2)?,
+        root: path(3)?,
+        point: path(4)?,
         kind: text(dash + 1)?,
         source: text(dash + 2)?,
         options: list(5)?,
@@ -81,5 +116,25 @@ mod tests {
         assert_eq!(mounts.len(), 2, "{mounts:?}");
         assert!(mounts[0].has("noexec") && !mounts[0].has("size=16k") && mounts[0].super_options[1] == "size=16k");
         assert_eq!((mounts[1].point.as_path(), mounts[1].source.as_str()), (Path::new("/mnt/with blank\\"), "server:/export"));
+    }
+
+    #[test]
+    fn a_directory_on_itself_and_a_namespace_hide_nothing_and_everything_else_may() {
+        let text = b"22 1 253:0 / / rw - xfs /dev/vda1 rw\n\
+            30 22 253:1 /@var /var rw - btrfs /dev/vdb rw\n\
+            31 30 253:1 /@var/lib/mesos/slave /var/lib/mesos/slave rw shared:9 - btrfs /dev/vdb rw\n\
+            32 31 253:1 /@var/lib/mesos/slave /var/lib/mesos/slave rw shared:10 - btrfs /dev/vdb rw\n\
+            33 32 253:1 /@var/lib/mesos/slave/volumes/x /var/lib/mesos/slave/slaves/s/volume rw - btrfs /dev/vdb rw\n\
+            34 32 253:2 /lib/mesos/slave/slaves/t /var/lib/mesos/slave/slaves/t rw - ext4 /dev/vdc rw\n\
+            35 22 0:21 / /run rw - tmpfs tmpfs rw\n\
+            36 35 0:21 /mesos/isolators/network/cni /run/mesos/isolators/network/cni rw shared:3 - tmpfs tmpfs rw\n\
+            37 36 0:4 net:[4026532281] /run/mesos/isolators/network/cni/c/ns rw - nsfs nsfs rw\n\
+            38 36 0:5 / /run/mesos/isolators/network/cni/d/ns rw - proc proc rw\n\
+            39 35 0:5 / /run/mesos/proc rw - proc proc rw\n\
+            40 30 253:3 / /var/lib/mesos/slave/volumes rw - ext4 /dev/vdd rw\n\
+            41 31 253:3 / /var/lib/mesos/slave/volumes rw - ext4 /dev/vdd rw\n";
+        let mounts: Vec<Mount> = parse(text).collect();
+        let hiding_nothing: Vec<u32> = mounts.iter().filter(|mount| mount.hides_nothing(&mounts)).map(|mount| mount.id).collect();
+        assert_eq!(hiding_nothing, [31, 32, 36, 37, 38, 41]);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, umount2};
 use nix::sys::statvfs::statvfs;
 
 use super::fault::{self, Effect};
@@ -32,6 +33,23 @@ pub fn all(proc: &Path) -> Result<Vec<Mount>, files::Error> {
         Some(text) => Ok(mountinfo::parse(&text).collect()),
         None => Err(failed(io::ErrorKind::NotFound.into())),
     }
+}
+
+/// All mounts of this machine, whatever node it works on.
+///
+/// # Errors
+/// The table cannot be read.
+pub fn of_this_machine() -> Result<Vec<Mount>, files::Error> {
+    all(Path::new("/proc"))
+}
+
+/// Unmounts what is mounted at a path last, and follows no link to get there.
+///
+/// # Errors
+/// It is in use, or nothing is mounted there.
+pub fn unmount(point: &Path) -> Result<(), files::Error> {
+    let unmounted = fault::point(Effect::Mounts, point).and_then(|()| Ok(umount2(point, MntFlags::UMOUNT_NOFOLLOW)?));
+    unmounted.map_err(|source| files::Error { operation: "unmount", path: point.to_owned(), source })
 }
 
 /// The mount that holds an existing path whose links are resolved: of those at the longest prefix, the one that was made last.

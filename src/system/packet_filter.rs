@@ -59,13 +59,29 @@ pub async fn rules(place: Place<'_>, program: &str, table: &str) -> Result<Vec<S
 
 /// To list a table of the older flavour would make it, so only those that the kernel has are asked for. The newer one makes none.
 async fn has_table(place: Place<'_>, program: &str, table: &str) -> Result<bool, Error> {
-    let version = run(place, program, &["--version"]).await?;
-    if String::from_utf8_lossy(&version.stdout.bytes).contains("nf_tables") {
-        return Ok(true);
+    Ok(is_newer(place, program).await? || older_tables(place, program)?.iter().any(|name| name == table))
+}
+
+/// Tables of the older flavour that the kernel has, if the program is of the newer one and does not show them; none without the program.
+///
+/// # Errors
+/// The program does not tell its version, or the kernel's list cannot be read.
+pub async fn tables_of_older_flavour(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
+    if process::find(program, place.path).is_none() || !is_newer(place, program).await? {
+        return Ok(Vec::new());
     }
+    older_tables(place, program)
+}
+
+async fn is_newer(place: Place<'_>, program: &str) -> Result<bool, Error> {
+    let version = run(place, program, &["--version"]).await?;
+    Ok(String::from_utf8_lossy(&version.stdout.bytes).contains("nf_tables"))
+}
+
+fn older_tables(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
     let names = if program == "ip6tables" { "net/ip6_tables_names" } else { "net/ip_tables_names" };
     let names = files::read(&place.proc.join(names), 64 << 10)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&names).lines().any(|name| name == table))
+    Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
 }
 
 /// Removes one rule, given as a line of [`rules`] that begins with `-A`.
@@ -215,10 +231,14 @@ mod tests {
             (older, Some("filter\nnat\n"), 2),
             ("iptables v1.4.21", None, 0),
             (newer, None, 2),
+            (newer, Some("nat\nfilter\n"), 2),
         ] {
             let machine = machine(version, prints, tables);
             assert_eq!(nat(&machine).await.unwrap().len(), expected, "{version} {tables:?}");
             assert_eq!(machine.path().join("asked").exists(), expected > 0, "{version} {tables:?}");
+            let path = format!("{}:/usr/bin:/bin", machine.path().display());
+            let hidden = tables_of_older_flavour(Place { path: &path, proc: machine.path() }, "iptables").await.unwrap();
+            assert_eq!(hidden.is_empty(), version != newer || tables.is_none(), "{version} {tables:?}");
         }
     }
 

@@ -53,9 +53,17 @@ pub struct Ties {
 pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<Option<Ties>, Failure> {
     let Some(systemd) = systemd(world) else { return Ok(None) };
     let (ties, verdict) = if running_agent(systemd).await?.is_some() {
-        of_agent(&agent::look(&world.root).await, consent)
+        let agent = agent::look(&world.root).await;
+        let verdict = parting::agent(&agent, consent);
+        (of_agent(&agent), verdict)
     } else if runs(systemd, units::EXHIBITOR, &["inactive"]).await? {
         of_master(&Masters::look(&world.root, node.version.as_ref()).await, consent)
+    } else if let Some(agent) = agent::look_for_stopped(&world.root).await {
+        let verdict = parting::stopped_agent(&agent, consent);
+        if verdict == Verdict::default() {
+            return Ok(None);
+        }
+        (of_agent(&agent), verdict)
     } else {
         return Ok(None);
     };
@@ -67,11 +75,10 @@ pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<
     Ok(Some(Ties { warnings: verdict.warnings, afterwards: verdict.afterwards, ..ties }))
 }
 
-fn of_agent(agent: &Agent, consent: Consent) -> (Ties, Verdict) {
+fn of_agent(agent: &Agent) -> Ties {
     let work = agent.work.told();
     let frameworks = work.map(|work| work.frameworks.clone()).unwrap_or_default();
-    let ties = Ties { registered: agent.registered, tasks: work.map(|work| work.tasks), frameworks, ..Ties::default() };
-    (ties, parting::agent(agent, consent))
+    Ties { registered: agent.registered, tasks: work.map(|work| work.tasks), frameworks, ..Ties::default() }
 }
 
 fn of_master(masters: &Masters, consent: Consent) -> (Ties, Verdict) {
@@ -79,7 +86,8 @@ fn of_master(masters: &Masters, consent: Consent) -> (Ties, Verdict) {
     (Ties { masters: members, ..Ties::default() }, parting::master(masters, consent))
 }
 
-/// Lets the agent leave its cluster in order: it tells the masters and its tasks, and ends when they have ended. None if no agent runs here.
+/// Lets the agent leave its cluster in order: it tells the masters at once and then its tasks, and ends when they have ended. systemd would start it
+/// again, under a new id, so it is stopped then. None if no agent runs here.
 ///
 /// # Errors
 /// It has not left in time, or systemd does not answer; nothing was stopped then.
@@ -96,18 +104,30 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
     let leaving = systemd.service(unit).await.map_err(unanswered)?.main_pid;
     match systemd.kill_main(unit, libc::SIGUSR1).await {
         // It ended by itself, and systemd has not started it again yet.
-        Err(systemd::Error::NoSuchProcess { .. }) => return Ok(Some(0)),
+        Err(systemd::Error::NoSuchProcess { .. }) => return stopped(systemd, unit, world.patience).await.map(|()| Some(0)),
         sent => sent.map_err(unanswered)?,
     }
-    let mut told = None;
+    let (mut told, mut agent) = (None, None);
+    let mut looking = Box::pin(agent::look(&world.root));
     loop {
-        tokio::time::sleep(STEP.min(limit)).await;
-        let agent = agent::look(&world.root).await;
+        let step = tokio::time::sleep(STEP.min(limit));
+        tokio::pin!(step);
+        // An agent that has ended is back in a few seconds: nobody's silence keeps us from seeing that.
+        tokio::select! {
+            looked = &mut looking => {
+                agent = Some(looked);
+                looking = Box::pin(agent::look(&world.root));
+                step.await;
+            }
+            () = &mut step => {}
+        }
         let ended = systemd.service(unit).await.map_err(unanswered)?.main_pid != leaving;
-        if ended || has_left(&agent) {
+        if ended || agent.as_ref().is_some_and(has_left) {
+            stopped(systemd, unit, world.patience).await?;
             return Ok(Some(began.elapsed().as_secs()));
         }
-        let rest = agent.work.told().map_or_else(|| "its tasks".to_owned(), Work::words);
+        let work = agent.as_ref().and_then(|agent| agent.work.told());
+        let rest = work.map_or_else(|| "its tasks".to_owned(), Work::words);
         if began.elapsed() >= limit {
             return Err(not_left(&rest, limit));
         }
@@ -123,9 +143,21 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
     }
 }
 
-/// The masters let it go, or it has nothing left to end.
+/// The masters let it go, which they do before its tasks have ended, and it has nothing left to end.
 fn has_left(agent: &Agent) -> bool {
-    agent.registered == Some(false) || agent.work.told().is_some_and(|work| work.tasks == 0)
+    agent.registered == Some(false) && agent.work.told().is_some_and(|work| work.tasks == 0)
+}
+
+/// Stops an agent that has left, and the socket that its executors come to.
+async fn stopped(systemd: &dyn Systemd, unit: &str, patience: Duration) -> Result<(), Failure> {
+    for name in [units::socket_of(unit), unit.to_owned()] {
+        match systemd.stop(&name).await {
+            Ok(job) => drop(systemd.wait(&job, patience).await.map_err(unanswered)?),
+            Err(systemd::Error::NoSuchUnit { .. }) => {}
+            Err(error) => return Err(unanswered(error)),
+        }
+    }
+    Ok(())
 }
 
 fn not_left(rest: &str, limit: Duration) -> Failure {

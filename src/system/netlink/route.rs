@@ -62,8 +62,8 @@ pub struct Route {
     pub table: u32,
     /// Where it leads; none for all.
     pub destination: Option<IpAddr>,
-    /// The number of the interface that it leads out of.
-    pub output: Option<u32>,
+    /// The interface that it leads out of.
+    pub output: Option<String>,
     /// The route much as `ip route` writes it, with its family; the same for the same route.
     pub text: String,
     raw: Vec<u8>,
@@ -117,7 +117,8 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// See [`Conversation::list`].
     pub fn routes(&mut self) -> Result<Vec<Route>, Error> {
-        Ok(self.0.list(libc::RTM_GETROUTE, &[0; ROUTE], "list routes")?.iter().filter_map(route).collect())
+        let links = self.links()?;
+        Ok(self.0.list(libc::RTM_GETROUTE, &[0; ROUTE], "list routes")?.iter().filter_map(|message| route(message, &links)).collect())
     }
 
     /// Removes an interface; one that is gone is none to remove.
@@ -205,19 +206,21 @@ fn rule(message: &Message) -> Option<Rule> {
     Some(Rule { table, text: words, raw: message.payload.clone() })
 }
 
-fn route(message: &Message) -> Option<Route> {
+/// Interfaces are told by their names: their numbers are others after each boot.
+fn route(message: &Message, links: &[Link]) -> Option<Route> {
     let tail = message.payload.get(ROUTE..).filter(|_| message.kind == libc::RTM_NEWROUTE)?;
     let family = family(&message.payload)?;
     let table = find(tail, libc::RTA_TABLE).and_then(|v| u32_at(v, 0)).or_else(|| message.payload.get(4).copied().map(u32::from))?;
     let destination = find(tail, libc::RTA_DST).and_then(ip);
-    let output = find(tail, libc::RTA_OIF).and_then(|v| u32_at(v, 0));
+    let name = |index: u32| links.iter().find(|link| link.index == index).map_or_else(|| format!("#{index}"), |link| link.name.clone());
+    let output = find(tail, libc::RTA_OIF).and_then(|v| u32_at(v, 0)).map(name);
     let mut words = match (destination, message.payload.get(1)?) {
         (Some(net), length) => format!("{family} {net}/{length}"),
         (None, _) => format!("{family} default"),
     };
     let gateway = find(tail, libc::RTA_GATEWAY).and_then(ip).map(|gateway| format!(" via {gateway}"));
     words.push_str(&gateway.unwrap_or_default());
-    words.push_str(&output.map(|index| format!(" out of interface {index}")).unwrap_or_default());
+    words.push_str(&output.as_ref().map(|name| format!(" dev {name}")).unwrap_or_default());
     words.push_str(&format!(" table {table}"));
     Some(Route { table, destination, output, text: words, raw: message.payload.clone() })
 }
@@ -271,7 +274,7 @@ mod tests {
         let whole = rule_of_table_42();
         for cut in 0..ROUTE {
             let message = |kind| Message { kind, flags: 0, sequence: 0, payload: whole[..cut].to_vec() };
-            assert!(rule(&message(libc::RTM_NEWRULE)).is_none() && route(&message(libc::RTM_NEWROUTE)).is_none());
+            assert!(rule(&message(libc::RTM_NEWRULE)).is_none() && route(&message(libc::RTM_NEWROUTE), &[]).is_none());
             assert!(link(&message(libc::RTM_NEWLINK)).is_none() && address(&message(libc::RTM_NEWADDR)).is_none());
         }
         let unnamed = [vec![0; LINK], attribute(libc::IFLA_IFNAME, &[0xff, 0xfe, 0])].concat();
