@@ -58,7 +58,9 @@ fn states() -> Vec<(&'static str, Image)> {
         image
     };
     let all = ["bin", "etc", "include", "lib", "environment", "environment.export", "active.buildinfo.full.json", "active"];
-    let progress = |image: &Image, stage: &str| image.write("opt/mesosphere/install_progress", &format!("{{\"stage\": \"{stage}\"}}"));
+    let progress = |image: &Image, stage: &str| {
+        image.write("opt/mesosphere/install_progress", &format!("{{\"stage\": \"{stage}\", \"extension\": \".new\"}}"))
+    };
     let stray_units = |image: &Image| {
         for name in image.units() {
             if !["dcos-setup.service", "dcos-download.service", "dcos-link-env.service"].contains(&name.as_str()) {
@@ -152,6 +154,19 @@ fn states() -> Vec<(&'static str, Image)> {
                 progress(i, "archive");
             }),
         ),
+        ("killed while it wrote its progress", of(&|i| i.write("opt/mesosphere/install_progress.new", "{"))),
+        (
+            "a power cut that emptied the progress of a swap",
+            of(&|i| {
+                i.with_new_names();
+                i.write("opt/mesosphere/install_progress", "");
+            }),
+        ),
+        ("nothing but progress that was not written", {
+            let image = Image::clean();
+            image.write("opt/mesosphere/install_progress.new", "{");
+            image
+        }),
         ("killed before the marker was removed", of(&|i| i.write("opt/mesosphere/bootstrap", ""))),
         ("a power cut that emptied every file", of(&Image::emptied)),
         (
@@ -169,6 +184,45 @@ fn states() -> Vec<(&'static str, Image)> {
             "an operator's rm -rf of everything but units and accounts",
             of(&|i| ["opt/mesosphere", "etc/mesosphere", "run/dcos"].iter().for_each(|n| i.remove(n))),
         ),
+        ("nothing but units to come", {
+            let image = Image::clean();
+            image.write("etc/systemd/system/dcos-net.service.unit.new", "");
+            image
+        }),
+        ("nothing but the target's links, set aside", {
+            let image = Image::clean();
+            image.link("etc/systemd/system/dcos.target.wants.old/dcos-net.service", "/etc/systemd/system/dcos-net.service");
+            image
+        }),
+        ("nothing but setup flags", {
+            let image = Image::clean();
+            image.write("etc/mesosphere/setup-flags/repository-url", "http://192.0.2.9\n\n");
+            image
+        }),
+        ("nothing but journald's file", {
+            let image = Image::clean();
+            image.write("etc/systemd/journald.conf.d/dcos.conf", "[Journal]\n");
+            image
+        }),
+        ("nothing but the link that starts the target", {
+            let image = Image::clean();
+            image.link("etc/systemd/system/multi-user.target.wants/dcos.target", "/etc/systemd/system/dcos.target");
+            image
+        }),
+        (
+            "nothing but unit files",
+            of(&|i| {
+                [
+                    "opt/mesosphere",
+                    "etc/mesosphere",
+                    "run/dcos",
+                    "etc/systemd/system/dcos.target.wants",
+                    "etc/systemd/system/multi-user.target.wants/dcos.target",
+                ]
+                .iter()
+                .for_each(|n| i.remove(n));
+            }),
+        ),
     ]
 }
 
@@ -180,7 +234,9 @@ fn every_state_that_the_classic_installer_leaves_is_uninstalled() {
     let clean = Image::clean();
     let before = seen(&clean);
     let mut wrong = Vec::new();
+    let serve = format!("{}/fixtures/reference/serve", env!("CARGO_MANIFEST_DIR"));
     for (name, image) in states() {
+        wrong.extend(leads_to_an_uninstall(&image, &serve).err().map(|why| format!("{name}: {why}")));
         let output = run(&image, &["uninstall", "--json"]);
         let mut changes = seen(&image).changes_since(&before);
         changes.extend(["tmp/bootstrap.tar.xz", "run/dcos"].iter().filter(|path| image.has(path)).map(|path| format!("new /{path}")));
@@ -191,8 +247,35 @@ fn every_state_that_the_classic_installer_leaves_is_uninstalled() {
         }
         ends(&run(&image, &["uninstall"]), 0, &["nothing was changed"]);
         ends(&run(&image, &["status"]), 11, &["not installed"]);
+        let install = run(&image, &["install", "master", "--dry-run", "--bootstrap-url", &serve]);
+        if !install.status.success() {
+            wrong.push(format!("{name}: no install afterwards: {}", String::from_utf8_lossy(&install.stderr)));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `status` never says that there is no DC/OS, and `install` changes nothing and names `uninstall`.
+fn leads_to_an_uninstall(image: &Image, serve: &str) -> Result<(), String> {
+    let before = Snapshot::of(image.root());
+    let status = run(image, &["status"]);
+    let said = format!("{}{}", String::from_utf8_lossy(&status.stdout), String::from_utf8_lossy(&status.stderr));
+    if said.lines().any(|line| line.starts_with("state:") && line.ends_with("not installed"))
+        || !matches!(status.status.code(), Some(0 | 11))
+    {
+        return Err(format!("status says {:?} {said}", status.status.code()));
+    }
+    // A swap that pkgpanda left unfinished on the way to this very build is finished by it, which is another test's.
+    if image.has("opt/mesosphere/install_progress") && image.read("opt/mesosphere/install_progress").contains("extension") {
+        return Ok(());
+    }
+    let install = run(image, &["install", "master", "--bootstrap-url", serve]);
+    let said = String::from_utf8_lossy(&install.stderr).into_owned();
+    let changes = Snapshot::of(image.root()).changes_since(&before);
+    if install.status.code() != Some(5) || !said.contains("dcos-node uninstall") || !changes.is_empty() {
+        return Err(format!("install says {:?} {said} {changes:?}", install.status.code()));
+    }
+    Ok(())
 }
 
 #[test]
@@ -306,6 +389,27 @@ fn what_an_operator_made_is_kept_and_told() {
     assert_eq!(image.read("data/volume"), "theirs");
     assert!(image.has("etc/systemd/system/dcos.target.wants/operators.service") && image.has("etc/systemd/system/operators.service"));
     assert!(!image.has("var/lib/dcos") && !image.has("opt/mesosphere/packages") && !image.has("etc/systemd/system/dcos-net.service"));
+}
+
+#[test]
+fn a_unit_that_is_only_named_like_those_of_dcos_is_an_operators() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::golden("master", "master");
+    let unit = "etc/systemd/system/dcos-custom.service";
+    let wants = "etc/systemd/system/dcos.target.wants/dcos-custom.service";
+    image.write(unit, "[Service]\nExecStart=/opt/mesosphere/bin/python /home/ann/custom\n");
+    image.link(wants, "/etc/systemd/system/dcos-custom.service");
+    image.write("etc/systemd/system/dcos-custom.socket", "[Socket]\nListenStream=1\n");
+    let theirs = Snapshot::of(&image.at("etc/systemd/system"));
+    let told = ["dcos-custom.service (named like a unit of DC/OS, but no package", "dcos-custom.socket", "which DC/OS' target wants"];
+    ends(&run(&image, &["uninstall"]), 0, &told);
+    assert!(image.has(unit) && image.has(wants));
+    // Now that no package is there to tell.
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &told);
+    let left = Snapshot::of(&image.at("etc/systemd/system")).changes_since(&theirs);
+    assert!(!left.iter().any(|change| change.contains("custom")), "{left:#?}");
 }
 
 #[test]

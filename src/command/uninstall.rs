@@ -17,7 +17,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
-use crate::dcos::leftovers::is_dcos_unit;
+use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
 use crate::dcos::receipt::{self, Object};
@@ -186,13 +186,18 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 /// What stands without a record of ours. What could not be made known of the resolvers is told at once.
 async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
     let (root, looked_at) = (world.root.clone(), node.clone());
-    let found = tokio::task::spawn_blocking(move || leftovers::look(&root, &looked_at)).await;
+    let found = tokio::task::spawn_blocking(move || {
+        let mut found = leftovers::look(&root, &looked_at)?;
+        leftovers::owned(&root, &looked_at, &mut found);
+        Ok(found)
+    });
+    let found = found.await;
     let found = found.map_err(anyhow::Error::from).and_then(|found| found);
     let mut found = found.map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if let Some(Ok(systemd)) = &world.systemd {
         let loaded = systemd.loaded_units().await.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
         // Their files were removed behind systemd's back: they run on, or are listed as failed.
-        let left = loaded.into_iter().filter(|unit| is_dcos_unit(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
+        let left = loaded.into_iter().filter(|unit| is_unit_of_dcos(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
         let names: Vec<String> = left.map(|unit| unit.name).collect();
         if !names.is_empty() {
             receipt::merge(&mut found.objects, [Object::Units { names }]);

@@ -194,6 +194,8 @@ pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 pub const DCOS_VERSION: &str = "/opt/mesosphere/etc/dcos-version.json";
 /// Left by pkgpanda while a swap is under way.
 pub const INSTALL_PROGRESS: &str = "/opt/mesosphere/install_progress";
+/// What becomes [`INSTALL_PROGRESS`] by a rename.
+pub const INSTALL_PROGRESS_NEW: &str = "/opt/mesosphere/install_progress.new";
 /// In the bootstrap archive; removed by `pkgpanda setup` when it is done.
 pub const BOOTSTRAP_MARKER: &str = "/opt/mesosphere/bootstrap";
 /// What puts DC/OS on the path of login shells.

@@ -16,6 +16,7 @@ use crate::system::files::{self, Standing};
 use crate::system::root::Root;
 
 pub use super::found::Found;
+pub use super::left_accounts::owned;
 
 /// Looks for what no record of ours tells of. Where our receipt stands, only what pkgpanda and the units make counts: all else is known by the
 /// receipt, or was there before us. A half-done install or uninstall of ours is told by its journal alone.
@@ -45,16 +46,17 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
     for leftover in LEFTOVERS.iter().filter(counts) {
         settle(root, *leftover, &mut found)?;
     }
-    if found.is_sure || !knows_nothing {
+    if found.is_sure() || !knows_nothing {
         for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
             found.objects.extend(object_at(root, leftover.path)?);
         }
         resolvers(root, node, &mut found)?;
     }
-    if !found.is_sure {
+    if !found.is_sure() {
         // Empty directories, and what others may have made, are no trace of DC/OS.
         found.objects.clear();
-        found.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE) || foreign.path.starts_with(layout::ETC_MESOSPHERE));
+        let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS];
+        found.foreign.retain(|foreign| places.iter().any(|place| foreign.path.starts_with(place)));
     }
     Ok(found)
 }
