@@ -67,6 +67,10 @@ impl Node {
         node.has_dcos = !signs.is_empty();
         if node.foreign.is_empty() {
             node.foreign = signs;
+        } else if signs.is_empty() && node.story.intent.is_none() && node.receipt.is_none() {
+            // Nothing of DC/OS: what lies in its place is somebody's, and a unit that the target wants is in nobody's way.
+            node.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE));
+            node.foreign.iter_mut().for_each(|foreign| foreign.what = "not DC/OS'".to_owned());
         }
         Ok(node)
     }
