@@ -311,6 +311,7 @@ fn full_uninstall() -> Value {
         kept: item.clone(),
         foreign: item.clone(),
         residue: item.clone(),
+        gone: item.clone(),
         unknown: item,
         searched: vec![String::new()],
     };

@@ -380,8 +380,10 @@ fn what_an_operator_made_is_kept_and_told() {
     image.link("etc/systemd/system/dcos.target.wants/operators.service", "/etc/systemd/system/operators.service");
     image.link("var/lib/mesos", "/data");
     image.write("data/volume", "theirs");
+    image.rename("opt/mesosphere", "disk");
+    image.link("opt/mesosphere", "../disk");
     let output = run(&image, &["uninstall", "--purge-data", "--yes"]);
-    ends(&output, 0, &["which DC/OS' target wants", "what it leads to is not removed"]);
+    ends(&output, 0, &["which DC/OS' target wants", "what it leads to is not removed", "a link that was there before"]);
     for (path, why) in kept {
         ends(&output, 0, &[why]);
         assert_eq!(image.read(path), "theirs");

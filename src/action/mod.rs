@@ -5,6 +5,7 @@ pub mod account_files;
 pub mod active_set;
 pub mod aside;
 pub mod capacity;
+pub mod edited;
 pub mod fetch;
 pub mod firewall;
 pub mod journal;

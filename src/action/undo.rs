@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Site, account, account_files, aside, firewall, network, network_files, resolv_conf, sysctl};
+use super::{Site, account, account_files, aside, edited, firewall, network, network_files, resolv_conf, sysctl};
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
@@ -59,7 +59,10 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         }
         Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => account_files::remove_lock(site)?,
         Object::AccountFile { path, sha256, had_backup } => account_files::restore(site, path, sha256, *had_backup)?,
-        Object::File { path, before, .. } => resolv_conf::restore_path(site, path, before)?,
+        Object::File { path, sha256, before } => {
+            edited::keep(site, path, sha256, before)?;
+            resolv_conf::restore_path(site, path, before)?;
+        }
         Object::Link { path, target, before } => {
             files::remove_staging(&site.root.at(path))?;
             let ours = matches!(files::standing(&site.root.at(path))?, Some(Standing::Link { target: now }) if now == *target);

@@ -258,6 +258,18 @@ pub fn account_backup(file: &std::path::Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Where an uninstall keeps a file that somebody changed since the install.
+pub fn saved(path: &std::path::Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".dcos-node-save");
+    PathBuf::from(name)
+}
+
+/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an upgrade the settings of the setup, `dcos-rexray.service` its own.
+pub fn is_rewritten(path: &std::path::Path) -> bool {
+    [SYSTEM_UNITS, SETUP_FLAGS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE].iter().any(|place| path.starts_with(place))
+}
+
 /// Where a unit is copied to.
 pub fn unit(name: &str) -> PathBuf {
     PathBuf::from(format!("{SYSTEM_UNITS}/{name}"))

@@ -20,6 +20,8 @@ pub struct Leftovers {
     pub foreign: Vec<Item>,
     /// What should be gone and is not.
     pub residue: Vec<Item>,
+    /// What stood before the install, is gone, and was not ours to remove.
+    pub gone: Vec<Item>,
     /// What could not be looked at.
     pub unknown: Vec<Item>,
     /// Where files of users and groups that go were looked for; empty if none go.
@@ -40,8 +42,8 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, unknown, searched) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, unknown, searched }
+        let (removed, kept, foreign, residue, gone, unknown, searched) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched }
     }
 }
 

@@ -108,7 +108,13 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
 /// What a person has to know of it: what is gone is counted, the rest is told one by one.
 fn leftovers(report: &Leftovers) -> String {
     let mut text = format!("  removed: {} things, each of them looked for afterwards (--json lists them)\n", report.removed.len());
-    let lists = [("kept", &report.kept), ("left alone", &report.foreign), ("not known", &report.unknown), ("still there", &report.residue)];
+    let lists = [
+        ("kept", &report.kept),
+        ("left alone", &report.foreign),
+        ("gone", &report.gone),
+        ("not known", &report.unknown),
+        ("still there", &report.residue),
+    ];
     for (word, list) in lists {
         // Data has a list of its own, with sizes.
         for item in list.iter().filter(|item| item.kind != "data") {

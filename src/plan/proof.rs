@@ -60,6 +60,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
+    gone(&mut report, evidence);
     let unknown = now.unknown.iter().chain(&evidence.found.unknown);
     report.unknown.extend(unknown.map(|what| Item::new("look", what.clone(), "it could not be looked at")));
     report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
@@ -133,6 +134,16 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
             report.foreign.push(Item::new("unit", unit.clone(), new));
         }
     }
+    for unit in now.enabled.iter().filter(|u| !before.enabled.contains(u) && setup != u.as_str()) {
+        let links = [layout::BOOT_WANTS, layout::TARGET_WANTS].map(|wants| Path::new(wants).join(unit).display().to_string());
+        if !links.iter().any(|link| told(link, report)) {
+            report.foreign.push(Item::new(
+                "enabled",
+                unit.clone(),
+                "it starts at boot, or with DC/OS' target, and did not before the install",
+            ));
+        }
+    }
     let names = [("user", &now.users, &before.users), ("group", &now.groups, &before.groups)];
     for (kind, now, before) in names {
         for name in now.iter().filter(|name| !before.contains(name)) {
@@ -143,6 +154,29 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let mounted: Vec<&PathBuf> = now.mounts.iter().filter(|m| !before.mounts.contains(m)).collect();
     report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
+}
+
+/// What was there before the install and is not any more. Of what lies in `/run` no boot leaves anything.
+fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let (Some(before), now) = (evidence.before, evidence.now) else { return };
+    let lasts = |path: &&PathBuf| !path.starts_with(layout::RUN) && *path != Path::new(layout::RESOLV_CONF_TMP);
+    let text = |path: &PathBuf| path.display().to_string();
+    let mounts =
+        |snapshot: &Snapshot| if before.live && now.live { snapshot.mounts.iter().filter(lasts).map(text).collect() } else { Vec::new() };
+    let lists = [
+        ("path", before.paths.iter().filter(lasts).map(text).collect(), now.paths.iter().map(text).collect()),
+        ("unit", before.units.clone(), now.units.clone()),
+        ("enabled", before.enabled.clone(), now.enabled.clone()),
+        ("user", before.users.clone(), now.users.clone()),
+        ("group", before.groups.clone(), now.groups.clone()),
+        ("mount", mounts(before), mounts(now)),
+    ];
+    for (kind, was, is) in lists {
+        let missing = was.into_iter().filter(|what: &String| !is.contains(what));
+        // A purge was asked for.
+        let missing = missing.filter(|what| !report.removed.iter().any(|item| item.what == *what)).collect::<Vec<_>>();
+        report.gone.extend(missing.into_iter().map(|what| Item::new(kind, what, "it was there before the install")));
+    }
 }
 
 fn undone_because(object: &Object) -> &'static str {
