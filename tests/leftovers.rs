@@ -491,6 +491,16 @@ fn the_resolver_configuration_is_what_it_was_or_what_dcos_asked() {
     ends(&run(&image, &["uninstall"]), 0, &["what stood there before is not known"]);
     let text = image.read("etc/resolv.conf");
     assert!(text.contains("\nsearch ") && text.contains("\nnameserver ") && !text.contains("198.51.100"), "{text}");
+    // Nothing else is left of DC/OS: its header is enough.
+    let image = Image::clean();
+    image.write("etc/resolv.conf", &format!("{WRITTEN}nameserver 192.0.2.53\n"));
+    ends(&run(&image, &["status"]), 11, &["a part of DC/OS"]);
+    ends(&run(&image, &["uninstall"]), 0, &["it gets the resolvers that DC/OS asked"]);
+    let text = image.read("etc/resolv.conf");
+    assert!(text.ends_with("search x.example\nnameserver 192.0.2.53\n") && !text.contains("gen_resolvconf"), "{text}");
+    // Nobody knows what to write: told, and left.
+    image.write("etc/resolv.conf", WRITTEN);
+    ends(&run(&image, &["uninstall"]), 0, &["nothing was changed", "name some by hand"]);
 }
 
 #[test]
@@ -557,6 +567,11 @@ fn an_immutable_file_is_changed_only_if_dcos_wrote_it(install: &[&str], written:
     ends(&run(&image, install), 0, &[]);
     image.write("etc/resolv.conf", written);
     flag("+i");
+    // Killed where it is about to get its flag again.
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+    killed.args(["uninstall", "--root"]).arg(image.root()).env("DCOS_NODE_FAULT", format!("kill Attributes 2 {}", file.display()));
+    assert_eq!(killed.output().expect("run").status.code(), None);
+    assert!(!is_immutable());
     ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
     assert!(is_immutable());
     assert_eq!(image.read("etc/resolv.conf"), operators);

@@ -53,6 +53,8 @@ pub const OUR_STATE: &str = "/var/lib/dcos-node";
 pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
 /// What this node owes to us.
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
+/// There while `/etc/resolv.conf`, which nobody might change, may be changed: it is to be made so again.
+pub const IMMUTABLE_MARK: &str = "/var/lib/dcos-node/resolv-conf-immutable";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
 /// The kernel's tables of processes, sockets and mounts.

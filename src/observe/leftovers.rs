@@ -46,16 +46,16 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
     for leftover in LEFTOVERS.iter().filter(counts) {
         settle(root, *leftover, &mut found)?;
     }
+    resolvers(root, node, &mut found)?;
     if found.is_sure() || !knows_nothing {
         for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
             found.objects.extend(object_at(root, leftover.path)?);
         }
-        resolvers(root, node, &mut found)?;
     }
     if !found.is_sure() {
         // Empty directories, and what others may have made, are no trace of DC/OS.
         found.objects.clear();
-        let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS];
+        let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
         found.foreign.retain(|foreign| places.iter().any(|place| foreign.path.starts_with(place)));
     }
     Ok(found)
@@ -139,7 +139,8 @@ fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> 
     match resolv_conf::rebuilt(&written, &upstream, &search) {
         Some(text) => {
             let content = Blob::new(text.into_bytes());
-            found.objects.push(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
+            // Its header is a sign of DC/OS: names do not resolve as long as it stands.
+            found.add(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
         }
         None => found.leave(layout::RESOLV_CONF, "written by DC/OS; which resolvers it asked is not known, so name some by hand"),
     }
