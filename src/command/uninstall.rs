@@ -84,9 +84,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What `uninstall` exits with: residue has a code of its own.
+    /// What `uninstall` exits with: residue has a code of its own, and so has what could not be looked at.
     pub fn exit(&self) -> Exit {
-        if self.report.as_ref().is_some_and(|report| !report.residue.is_empty()) { Exit::Residue } else { Exit::Done }
+        if self.report.as_ref().is_some_and(|report| report.open().next().is_some()) { Exit::Residue } else { Exit::Done }
     }
 }
 
@@ -276,7 +276,7 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: 
     let now = snapshot::look(&site.root, machine).await;
     let (report, once_more) = prove(site, before.as_deref(), &now, &undone, told, wish).await?;
     let kept = journal.story().objects;
-    if !report.residue.is_empty() {
+    if report.open().next().is_some() {
         journal.begin("residue", once_more).map_err(failed)?;
         return Ok(Ended { kept, report });
     }
@@ -377,9 +377,9 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
     let found = Found { foreign: node.foreign.clone(), ..Found::default() };
     match carry_out(site, &journal, wish, &found).await {
-        Ok(ended) if ended.report.residue.is_empty() => Ok(()),
+        Ok(ended) if ended.report.open().next().is_none() => Ok(()),
         Ok(ended) => {
-            let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
+            let left: Vec<String> = ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
             Err(Failure::new(Exit::Residue, anyhow::anyhow!("the uninstall left {}", left.join(", ")))
                 .leaving("an uninstall is half done")
                 .cured_by("remove the cause, then dcos-node uninstall goes on"))

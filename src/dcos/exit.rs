@@ -122,7 +122,7 @@ impl Exit {
             ),
             Exit::Busy => ("another dcos-node is at work on this node", "nothing was changed by this run", "wait until that one has ended"),
             Exit::Residue => (
-                "`uninstall`: something is left that should be gone",
+                "`uninstall`: something is left that should be gone, or could not be looked at",
                 "DC/OS is removed but for what is listed",
                 "the same command again; it tries what is left",
             ),

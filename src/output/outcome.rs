@@ -76,8 +76,12 @@ pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
 }
 
 fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
-    let residue = outcome.report.as_ref().is_some_and(|report| !report.residue.is_empty());
+    let residue = outcome.report.as_ref().is_some_and(|report| report.open().next().is_some());
+    let unseen = outcome.report.as_ref().is_some_and(|report| report.residue.is_empty());
     let mut text = match (outcome.changed, residue) {
+        (true, true) if unseen => {
+            format!("{} DC/OS is removed as far as could be seen, but not all could be looked at\n", paint.bad("residue:"))
+        }
         (true, false) => format!("{} DC/OS is removed\n", paint.good("done:")),
         (true, true) => format!("{} DC/OS is removed, but not all of it\n", paint.bad("residue:")),
         (false, _) => "DC/OS is not installed here; nothing was changed\n".to_owned(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::network;
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
-use crate::dcos::proof::{Item, Leftovers};
+use crate::dcos::proof::{Item, LOOK, Leftovers, UNIT};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::data::{self, Judged};
@@ -56,13 +56,19 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         Ok(units) => {
             report.residue.extend(units.iter().map(|unit| Item::new("unit", unit.clone(), "systemd still has it without its file")))
         }
-        Err(why) => report.unknown.push(Item::new("unit", "the units in systemd's memory", why.clone())),
+        Err(why) => report.unknown.push(Item::new(UNIT, "the units in systemd's memory", why.clone())),
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
     gone(&mut report, evidence);
-    let unknown = now.unknown.iter().chain(&evidence.found.unknown);
-    report.unknown.extend(unknown.map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    for what in &now.unknown {
+        // What nobody could look at before DC/OS was here either, DC/OS will hardly have changed.
+        let never = before.is_some_and(|before| before.unknown.contains(what));
+        let (kind, why) =
+            if never { ("snapshot", "it could not be looked at before the install either") } else { (LOOK, "it could not be looked at") };
+        report.unknown.push(Item::new(kind, what.clone(), why));
+    }
+    report.unknown.extend(evidence.found.unknown.iter().map(|what| Item::new("search", what.clone(), "not all was looked at")));
     report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
         let why = "no snapshot of it was taken: what is new since then is told by its names only";
@@ -193,4 +199,36 @@ fn undone_because(object: &Object) -> &'static str {
 
 fn item(object: &Object, why: &str) -> Item {
     Item::new(object.kind(), object.words(), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
+        let now = Snapshot {
+            live: true,
+            unknown: vec!["the rules: iptables failed".into(), "the sets: ipset failed".into()],
+            ..Snapshot::default()
+        };
+        let before = Snapshot { live: true, unknown: vec!["the sets: ipset failed".into()], ..Snapshot::default() };
+        let judged = |now: &Snapshot, units: Result<Vec<String>, String>| {
+            let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
+            let evidence = Evidence {
+                before: Some(&before),
+                now,
+                undone: &[],
+                remnants: &[],
+                units: &units,
+                found: &found,
+                data: &[],
+                keeps_packages: false,
+            };
+            judge(&evidence).0.open().map(|item| item.what.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(judged(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
+        assert_eq!(judged(&before, Err("no answer".into())), ["the units in systemd's memory"]);
+        assert_eq!(judged(&before, Ok(Vec::new())), Vec::<String>::new());
+    }
 }
