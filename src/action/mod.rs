@@ -335,7 +335,7 @@ impl Object {
             Object::FirewallChain { program, table, chain } => format!("the chain {chain} ({program} -t {table})"),
             Object::FirewallRule { program, table, rule } => format!("the rule {rule} ({program} -t {table})"),
             Object::Sysctl { name, .. } => format!("the setting {name}"),
-            Object::Environment { name } => format!("{name} in systemd's environment"),
+            Object::Environment { name, .. } => format!("{name} in systemd's environment"),
         }
     }
 

@@ -8,10 +8,6 @@ use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
 use crate::system::mount_points;
 
-/// Its `ExecStartPre` runs `systemctl set-environment` with this variable (2.1 and 2.2).
-const CALICO: &str = "dcos-calico-confd.service";
-const CALICO_VARIABLE: &str = "NODENAME";
-
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     // A directory has no network; this machine's is another node's.
     if object.is_of_machine() && !site.root.is_live() {
@@ -25,15 +21,13 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
                 for name in names.iter().map(String::as_str).chain([layout::TARGET]) {
                     systemd.reset_failed(name).await?;
                 }
-                if names.iter().any(|name| name == CALICO) {
-                    systemd.unset_environment(&[CALICO_VARIABLE.to_owned()]).await?;
-                }
             }
             Ok(())
         }
-        Object::Environment { name } => match &site.systemd {
-            Some(systemd) => Ok(systemd.unset_environment(&[name]).await?),
-            None => Ok(()),
+        Object::Environment { name, before } => match (&site.systemd, before) {
+            (Some(systemd), Some(value)) => Ok(systemd.set_environment(&[format!("{name}={value}")]).await?),
+            (Some(systemd), None) => Ok(systemd.unset_environment(&[name]).await?),
+            (None, _) => Ok(()),
         },
         Object::Scratch { path } if network_files::is_one(&path) => network_files::remove(site, &path).await,
         Object::IpSet { name } => firewall::remove_set(site, &name).await,
