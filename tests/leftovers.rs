@@ -68,7 +68,90 @@ fn states() -> Vec<(&'static str, Image)> {
             }
         }
     };
+    // As they stand when an activation fails before its swap: the bootstrap archive's set is active, and no unit is placed.
+    let before_units = |image: &Image| {
+        let kept = ["dcos-setup.service", "dcos-download.service", "dcos-link-env.service"];
+        let placed = image.units().into_iter().filter(|name| !kept.contains(&name.as_str())).collect::<Vec<_>>();
+        placed.iter().for_each(|name| image.remove(&format!("etc/systemd/system/{name}")));
+        ["dcos.target.wants", "multi-user.target.wants/dcos.target"].iter().for_each(|n| image.remove(&format!("etc/systemd/system/{n}")));
+    };
+    let some_new = |image: &Image| {
+        image.with_new_names();
+        before_units(image);
+        ["opt/mesosphere/active.new", "opt/mesosphere/environment.export.new", "opt/mesosphere/lib.new"]
+            .iter()
+            .for_each(|n| image.remove(n));
+    };
+    let marathon = "opt/mesosphere/packages/marathon--5daef719ec4a68fbd3b89f8ac419b637dea6df5c";
+    let pkginfo = |text: Option<&str>| {
+        of(&|i| {
+            before_units(i);
+            match text {
+                Some(text) => i.write(&format!("{marathon}/pkginfo.json"), text),
+                None => i.remove(&format!("{marathon}/pkginfo.json")),
+            }
+        })
+    };
     vec![
+        ("wrong content that is a valid archive", of(&|i| i.write(&format!("{marathon}/bin/marathon-run"), "#!/bin/sh\nexit 0\n"))),
+        (
+            "another package's archive under this name",
+            of(&|i| {
+                some_new(i);
+                i.remove(marathon);
+                i.write(&format!("{marathon}/bin/mesos-dns"), "");
+                i.write(&format!("{marathon}/pkginfo.json"), "{\"username\": \"dcos_mesos_dns\"}");
+            }),
+        ),
+        ("no package list", Image::node_files_only("master").with_bootstrap()),
+        (
+            "two packages with the same file",
+            of(&|i| {
+                some_new(i);
+                i.write(&format!("{marathon}/bin/mesos-dns"), "");
+            }),
+        ),
+        (
+            "master and slave at once",
+            of(&|i| {
+                some_new(i);
+                i.write("etc/mesosphere/roles/slave", "");
+            }),
+        ),
+        ("a pkginfo.json of a half node that is no JSON", pkginfo(Some("["))),
+        ("a pkginfo.json that is a list", pkginfo(Some("[]"))),
+        ("a package without pkginfo.json", pkginfo(None)),
+        ("a pkginfo.json that is empty", pkginfo(Some(""))),
+        ("a package that requires what is not there", pkginfo(Some("{\"requires\": [\"nothing\"]}"))),
+        ("a username that is none", pkginfo(Some("{\"username\": \"root; reboot\"}"))),
+        (
+            "a unit with a reserved name",
+            of(&|i| {
+                some_new(i);
+                i.write(&format!("{marathon}/dcos.target.wants_master/dcos-setup.service"), "[Service]\nExecStart=/bin/true\n");
+            }),
+        ),
+        (
+            "killed late in move_new",
+            of(&|i| {
+                i.with_new_names();
+                i.set_aside(&all);
+                ["bin", "etc", "include", "lib", "environment"]
+                    .iter()
+                    .for_each(|n| i.rename(&format!("opt/mesosphere/{n}.new"), &format!("opt/mesosphere/{n}")));
+                i.rename("etc/systemd/system/dcos.target.wants", "etc/systemd/system/dcos.target.wants.old");
+                stray_units(i);
+                progress(i, "move_new");
+            }),
+        ),
+        (
+            "a power cut that emptied files and lost all packages",
+            of(&|i| {
+                i.emptied();
+                ["etc/systemd/system/dcos.target", "etc/systemd/journald.conf.d/dcos.conf"].iter().for_each(|n| i.write(n, ""));
+                i.remove("opt/mesosphere/packages");
+            }),
+        ),
         ("a whole master", master.copy()),
         ("a whole slave", Image::golden("slave", "slave")),
         ("a master after an upgrade", Image::golden("master-swap", "master")),
@@ -391,6 +474,22 @@ fn what_an_operator_made_is_kept_and_told() {
     assert_eq!(image.read("data/volume"), "theirs");
     assert!(image.has("etc/systemd/system/dcos.target.wants/operators.service") && image.has("etc/systemd/system/operators.service"));
     assert!(!image.has("var/lib/dcos") && !image.has("opt/mesosphere/packages") && !image.has("etc/systemd/system/dcos-net.service"));
+}
+
+#[test]
+fn an_archive_that_was_being_downloaded_goes_or_is_told() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::node_files_only("master").with_bootstrap();
+    // Where dcos-download.service of this build writes.
+    image.write("tmp/reference-bootstrap.tar.xz", "half");
+    image.write("tmp/tmpab12_d3f.tar.xz", "half a package");
+    image.write("tmp/tmp-of-ann.tar.xz", "theirs");
+    ends(&run(&image, &["uninstall"]), 0, &["/tmp/tmpab12_d3f.tar.xz (perhaps a package that pkgpanda was downloading"]);
+    let left = ["reference-bootstrap.tar.xz", "tmpab12_d3f.tar.xz", "tmp-of-ann.tar.xz"].map(|name| image.has(&format!("tmp/{name}")));
+    assert_eq!(left, [false, true, true]);
+    assert!(!image.has("opt/mesosphere") && !image.has("etc/mesosphere"));
 }
 
 #[test]

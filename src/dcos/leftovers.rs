@@ -208,6 +208,22 @@ pub fn inside(name: &str) -> Inside<'_> {
     }
 }
 
+/// Downloads the bootstrap archive (`gen/dcos-services.yaml`).
+pub const DOWNLOAD: &str = "dcos-download.service";
+
+/// Where the text of [`DOWNLOAD`] has `curl` write the archive.
+pub fn download_of(unit: &str) -> Option<&str> {
+    let mut words = unit.lines().find(|line| line.contains("curl"))?.split_ascii_whitespace();
+    words.find(|word| ["-o", "--output"].contains(word))?;
+    words.next().filter(|path| path.starts_with('/') && !path.split('/').any(|part| part == ".."))
+}
+
+/// Whether a name is one that Python's `tempfile` gives, as pkgpanda has it for an archive (`pkgpanda/util.py`, download).
+pub fn is_temporary_archive(name: &str) -> bool {
+    let random = name.strip_prefix("tmp").and_then(|rest| rest.strip_suffix(".tar.xz"));
+    random.is_some_and(|random| random.len() == 8 && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+}
+
 /// Whether a name in the repository is a package of pkgpanda's, whole or not (`<id>_tmp`).
 pub fn is_package(name: &str) -> bool {
     name.parse::<super::id::PackageId>().is_ok()
@@ -253,6 +269,12 @@ mod tests {
         assert_eq!(started_by("dcos-a.socket", "[Socket]\nService=dcos-b.service\n"), ["dcos-b.service"]);
         assert_eq!((started_by("dcos-a.timer", ""), started_by("dcos-a.service", "")), (vec!["dcos-a.service".to_owned()], vec![]));
         assert!(is_unit_of_dcos("dcos-signal.timer") && !is_unit_of_dcos("dcos-custom.service") && looks_like_dcos("dcos-custom.service"));
+        assert_eq!(
+            download_of("[Service]\nExecStart=/usr/bin/curl -fLsSv --retry 20 -o /srv/x.tar.xz http://b/x\n"),
+            Some("/srv/x.tar.xz")
+        );
+        assert_eq!(download_of("ExecStart=/usr/bin/curl -o ../x http://b/x\n").or(download_of("")), None);
+        assert!(is_temporary_archive("tmpab12_d3f.tar.xz") && !is_temporary_archive("tmp-of-ann.tar.xz"));
         assert!(is_package("mesos--0f_tmp") && !is_package("mesos.tar.xz"));
     }
 }

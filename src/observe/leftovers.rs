@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::found::{names, object_at};
 use super::left_accounts;
+use super::left_downloads;
 use super::left_units;
 use super::node::Node;
 use crate::dcos::leftovers::{self, Fate, Inside, LEFTOVERS, Leftover};
@@ -51,6 +52,7 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
             found.objects.extend(object_at(root, leftover.path)?);
         }
+        left_downloads::look(root, &mut found)?;
     }
     if !found.is_sure() {
         // Empty directories, and what others may have made, are no trace of DC/OS.
