@@ -171,16 +171,22 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let found = Found { foreign, ..found };
     let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
         action::Error::Interrupted => {
-            Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
+            Failure::new(Exit::Interrupted, error).leaving(half_done(&node)).cured_by("dcos-node uninstall goes on")
         }
-        error => Failure::new(Exit::Failed, error)
-            .leaving("the uninstall is half done")
-            .cured_by("remove the cause, then dcos-node uninstall goes on"),
+        error => Failure::new(Exit::Failed, error).leaving(half_done(&node)).cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
     let after = world.node().await?;
     let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
     let kept = data::look(&world.root, &after, None);
     Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
+}
+
+/// A node that the classic installer made has no unit of ours, whose boot would go on.
+fn half_done(node: &Node) -> &'static str {
+    match node.setup_is_ours && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT)) {
+        true => "the uninstall is half done; the next boot goes on with it",
+        false => "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on with it",
+    }
 }
 
 /// What stands without a record of ours. What could not be made known of the resolvers is told at once.

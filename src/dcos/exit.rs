@@ -128,7 +128,7 @@ impl Exit {
             ),
             Exit::Interrupted => (
                 "interrupted by a signal at a safe point",
-                "as far as it had come; the next boot goes on too",
+                "as far as it had come; the next boot goes on too, but with no uninstall of a node of `dcos_install.sh`",
                 "the same command goes on; `dcos-node uninstall` turns it round",
             ),
             Exit::NotInstalled => ("`status`, `verify`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),
