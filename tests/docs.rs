@@ -341,6 +341,7 @@ fn full_uninstall() -> Value {
         kept: item.clone(),
         foreign: item.clone(),
         residue: item.clone(),
+        gone: item.clone(),
         unknown: item,
         searched: vec![String::new()],
     };
@@ -379,7 +380,7 @@ fn every_field_of_an_uninstall_is_documented_and_no_other() {
         Object::Scratch { path: "/".into() },
         Object::ResolvConf { before: Before::Absent },
         Object::RoutingRule { rule: String::new() },
-        Object::Environment { name: String::new() },
+        Object::Environment { name: String::new(), before: None },
     ] {
         assert!(text.contains(&format!("`{}`", object.kind())), "{} is not documented", object.kind());
     }

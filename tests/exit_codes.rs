@@ -165,5 +165,5 @@ fn every_failure_of_a_node_command_says_how_the_node_stands_and_what_cures_it() 
     fs::create_dir_all(strange.at("opt/mesosphere/packages/strange")).expect("make a directory");
     fails(&run(&strange, &["install", "master"], tiny.url()), 5);
     fails(&run(&strange, &["fetch"], tiny.url()), 5);
-    fails(&json(&strange, &["adopt"]), 5);
+    fails(&json(&strange, &["adopt"]), 11);
 }

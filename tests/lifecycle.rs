@@ -167,7 +167,7 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
     is_as_before(&node, &before);
 
     node.write("/opt/mesosphere/notes.txt", "the operator's");
-    install(&node, &served, "master").exits_with(5).stderr_has("/opt/mesosphere/notes.txt");
+    install(&node, &served, "master").exits_with(5).stderr_has("/opt/mesosphere/notes.txt").stderr_has("move that somewhere else");
     node.shell("rm -r /opt/mesosphere").succeeds();
 
     node.shell("mkdir -p /opt/mesosphere && mount -t tmpfs -o size=16k tmpfs /opt/mesosphere").succeeds();

@@ -231,3 +231,45 @@ fn a_group_that_was_there_before_outlives_its_user_and_one_that_was_not_is_told_
     let said = image.run(&["uninstall", "--json"]);
     tells(&list(&json(&said), "foreign"), "/home/x", &format!("owned by the group dcos_tiny_files (number {group}), which goes"));
 }
+
+#[test]
+fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/systemd/system/dcos-old.service", "theirs");
+    add(&image, "etc/group", "dcos_old:x:700:\n");
+    std::os::unix::fs::symlink("../dcos-old.service", image.at("etc/systemd/system/multi-user.target.wants/dcos-old.service"))
+        .expect("a link");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let conf = "etc/systemd/journald.conf.d/dcos.conf";
+    add(&image, conf, "Storage=volatile\n");
+    let edited = std::fs::read_to_string(image.at(conf)).expect("the file");
+    write(&image, "etc/resolv.conf", "nameserver 192.0.2.7\n");
+    std::fs::remove_file(image.at("etc/profile.d/dcos.sh")).expect("remove the link");
+    write(&image, "etc/profile.d/dcos.sh", "theirs");
+    // What DC/OS writes again is not the operator's.
+    add(&image, "etc/rexray/config.yml", "x\n");
+    add(&image, "etc/mesosphere/setup-flags/repository-url", "x\n");
+    std::fs::remove_file(image.at("etc/systemd/system/dcos-old.service")).expect("remove the unit");
+    let group = std::fs::read_to_string(image.at("etc/group")).expect("groups").replace("dcos_old:x:700:\n", "");
+    write(&image, "etc/group", &group);
+    std::os::unix::fs::symlink("/dev/null", image.at("etc/systemd/system/multi-user.target.wants/dcos-new.service")).expect("a link");
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[&["was changed since the install"]]);
+    let report = json(&said);
+    let kept = list(&report, "kept");
+    tells(&kept, &format!("/{conf}"), "it was changed since the install");
+    assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"), edited);
+    tells(&kept, "/etc/resolv.conf", "written by another since the install");
+    tells(&kept, "/etc/profile.d/dcos.sh", "something else stands there now");
+    tells(&list(&report, "gone"), "dcos-old.service", "it was there before");
+    tells(&list(&report, "gone"), "dcos_old", "it was there before");
+    tells(&list(&report, "foreign"), "dcos-new.service", "it starts at boot");
+    for what in kept.iter().map(|(what, _)| what) {
+        assert!(!list(&report, "removed").iter().any(|(removed, _)| removed == what), "{what} is told twice");
+    }
+    assert!(!image.has("etc/rexray/config.yml.dcos-node-save") && !image.has("etc/mesosphere"));
+}

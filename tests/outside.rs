@@ -130,6 +130,10 @@ impl Systemd for Unwilling {
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
         self.fake.unset_environment(names).await
     }
+
+    async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
+        dcos_node::system::systemd::Systemd::set_environment(&self.fake, assignments).await
+    }
     async fn environment(&self) -> Result<Vec<String>, Error> {
         self.fake.environment().await
     }

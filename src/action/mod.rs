@@ -5,6 +5,7 @@ pub mod account_files;
 pub mod active_set;
 pub mod aside;
 pub mod capacity;
+pub mod edited;
 pub mod executors;
 pub mod fetch;
 pub mod firewall;
@@ -337,7 +338,7 @@ impl Object {
             Object::FirewallChain { program, table, chain } => format!("the chain {chain} ({program} -t {table})"),
             Object::FirewallRule { program, table, rule } => format!("the rule {rule} ({program} -t {table})"),
             Object::Sysctl { name, .. } => format!("the setting {name}"),
-            Object::Environment { name } => format!("{name} in systemd's environment"),
+            Object::Environment { name, .. } => format!("{name} in systemd's environment"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Site, place};
-use crate::dcos::layout::{RESOLV_CONF, RESOLV_CONF_TMP};
+use crate::dcos::layout::{IMMUTABLE_MARK, OUR_STATE, RESOLV_CONF, RESOLV_CONF_TMP};
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
 use crate::system::overwrite::overwrite;
@@ -19,29 +19,33 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
     };
     if generated {
         site.events.warn(format!(
-            "{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, an uninstall will leave it alone"
+            "{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, and an uninstall can only give it the resolvers that DC/OS asks"
         ));
     }
     Ok(if generated { Vec::new() } else { vec![Object::ResolvConf { before }] })
 }
 
-/// Puts the old one back, only if what stands there now is DC/OS' own. A file that nobody may change is made one again, and one that is a mount
-/// point is written in place.
+/// Puts the old one back, only if what stands there now is DC/OS' own. A file that nobody may change is made one again, also by the next run if this one
+/// is killed in between, and one that is a mount point is written in place.
 pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
     let path = Path::new(RESOLV_CONF);
     files::remove_file(&site.root.at(RESOLV_CONF_TMP))?;
     let now = files::read(&site.root.resolved(path), 1 << 20)?;
-    if !now.as_deref().is_some_and(is_generated) {
-        return Ok(());
+    let (real, mark) = (site.root.at(path), site.root.at(IMMUTABLE_MARK));
+    if now.as_deref().is_some_and(is_generated) {
+        if immutable::is_set(&real)? {
+            files::make_directories(&site.root.at(OUR_STATE), 0o700)?;
+            files::place(&mark, b"", 0o600, None)?;
+            immutable::lift(&real)?;
+        }
+        match mount_points::at_or_below(&real)? {
+            Some(_) => write_in_place(site, &real, before)?,
+            None => restore_path(site, path, before)?,
+        }
     }
-    let real = site.root.at(path);
-    if mount_points::at_or_below(&real)?.is_some() {
-        return write_in_place(site, &real, before);
-    }
-    let was_immutable = immutable::lift(&real)?;
-    restore_path(site, path, before)?;
-    if was_immutable {
+    if files::exists(&mark) {
         immutable::set(&real)?;
+        files::remove_file(&mark)?;
     }
     Ok(())
 }

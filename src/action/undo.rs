@@ -2,15 +2,11 @@
 
 use std::path::Path;
 
-use super::{Site, account, account_files, aside, executors, firewall, mesos_mounts, network, network_files, resolv_conf, sysctl};
+use super::{Site, account, account_files, aside, edited, executors, firewall, mesos_mounts, network, network_files, resolv_conf, sysctl};
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
 use crate::system::mount_points;
-
-/// Its `ExecStartPre` runs `systemctl set-environment` with this variable (2.1 and 2.2).
-const CALICO: &str = "dcos-calico-confd.service";
-const CALICO_VARIABLE: &str = "NODENAME";
 
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     // A directory has no network; this machine's is another node's.
@@ -25,15 +21,13 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
                 for name in names.iter().map(String::as_str).chain([layout::TARGET]) {
                     systemd.reset_failed(name).await?;
                 }
-                if names.iter().any(|name| name == CALICO) {
-                    systemd.unset_environment(&[CALICO_VARIABLE.to_owned()]).await?;
-                }
             }
             Ok(())
         }
-        Object::Environment { name } => match &site.systemd {
-            Some(systemd) => Ok(systemd.unset_environment(&[name]).await?),
-            None => Ok(()),
+        Object::Environment { name, before } => match (&site.systemd, before) {
+            (Some(systemd), Some(value)) => Ok(systemd.set_environment(&[format!("{name}={value}")]).await?),
+            (Some(systemd), None) => Ok(systemd.unset_environment(&[name]).await?),
+            (None, _) => Ok(()),
         },
         Object::Scratch { path } if network_files::is_one(&path) => network_files::remove(site, &path).await,
         Object::Scratch { path } if path == Path::new(layout::EXECUTORS_SLICE) => executors::remove(site, &path).await,
@@ -61,7 +55,10 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         }
         Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => account_files::remove_lock(site)?,
         Object::AccountFile { path, sha256, had_backup } => account_files::restore(site, path, sha256, *had_backup)?,
-        Object::File { path, before, .. } => resolv_conf::restore_path(site, path, before)?,
+        Object::File { path, sha256, before } => {
+            edited::keep(site, path, sha256, before)?;
+            resolv_conf::restore_path(site, path, before)?;
+        }
         Object::Link { path, target, before } => {
             files::remove_staging(&site.root.at(path))?;
             let ours = matches!(files::standing(&site.root.at(path))?, Some(Standing::Link { target: now }) if now == *target);

@@ -127,9 +127,10 @@ fn stands_already(node: &Node, build: &Build) -> Result<bool, Failure> {
     let refuse =
         |text: String, cure: &str| Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by(cure));
     match node.state() {
-        State::Clean => Ok(false),
-        State::Foreign => {
-            let refusal = Refusal::Foreign(node.foreign.clone());
+        State::Clean if node.foreign.is_empty() => Ok(false),
+        state @ (State::Clean | State::Foreign) => {
+            let foreign = node.foreign.clone();
+            let refusal = if state == State::Clean { Refusal::Strange(foreign) } else { Refusal::Foreign(foreign) };
             let cure = refusal.cure();
             refuse(refusal.to_string(), &cure)
         }

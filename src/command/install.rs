@@ -214,10 +214,10 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
     match uninstall::turn_round(site, journal, world.now(), keep_packages).await {
-        Ok(ended) if !ended.report.residue.is_empty() => {
-            let left: Vec<&str> = ended.report.residue.iter().map(|item| item.what.as_str()).collect();
+        Ok(ended) if ended.report.open().next().is_some() => {
+            let left: Vec<String> = ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
             Failure::new(exit, error)
-                .leaving(format!("the node is not as it was: {} should be gone", left.join(", ")))
+                .leaving(format!("the node is not as it was, as far as is known: {}", left.join(", ")))
                 .cured_by("dcos-node uninstall makes it clean")
         }
         Ok(uninstall::Ended { kept, .. }) => {

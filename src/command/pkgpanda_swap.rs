@@ -26,7 +26,7 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
         Ok((unfinished, None)) => Ok(unfinished),
         Err(error) => Err(Failure::from(error)
             .leaving("nothing was changed")
-            .cured_by("put back what is named; or dcos-node uninstall makes the node clean from here too")),
+            .cured_by("dcos-node uninstall removes DC/OS with what is half done; then dcos-node install begins anew")),
     }
 }
 
@@ -65,7 +65,9 @@ pub(super) async fn finish(unfinished: Unfinished, world: &World, wait: bool) ->
 /// # Errors
 /// It leads to other packages, or cannot be finished.
 pub(super) async fn finish_same(world: &World, wanted: &BTreeSet<PackageId>, wait: bool) -> Result<bool, Failure> {
-    let Some(unfinished) = unfinished(world).await? else { return Ok(false) };
+    // One that cannot be finished is in the way, as other things of DC/OS are.
+    let conflict = |failure: Failure| Failure { exit: if failure.exit == Exit::Failed { Exit::Conflict } else { failure.exit }, ..failure };
+    let Some(unfinished) = unfinished(world).await.map_err(conflict)? else { return Ok(false) };
     if *wanted != unfinished.packages {
         return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("pkgpanda left a swap to another build unfinished on this node"))
             .leaving("nothing was changed")

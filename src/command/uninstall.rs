@@ -18,7 +18,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
-use crate::dcos::leftovers::is_dcos_unit;
+use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
 use crate::dcos::receipt::{self, Object};
@@ -85,9 +85,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What `uninstall` exits with: residue has a code of its own.
+    /// What `uninstall` exits with: residue has a code of its own, and so has what could not be looked at.
     pub fn exit(&self) -> Exit {
-        if self.report.as_ref().is_some_and(|report| !report.residue.is_empty()) { Exit::Residue } else { Exit::Done }
+        if self.report.as_ref().is_some_and(|report| report.open().next().is_some()) { Exit::Residue } else { Exit::Done }
     }
 }
 
@@ -185,11 +185,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let found = Found { foreign, ..found };
     let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
         action::Error::Interrupted => {
-            Failure::new(Exit::Interrupted, error).leaving("the uninstall is half done").cured_by("dcos-node uninstall goes on")
+            Failure::new(Exit::Interrupted, error).leaving(half_done(&node)).cured_by("dcos-node uninstall goes on")
         }
-        error => Failure::new(Exit::Failed, error)
-            .leaving("the uninstall is half done")
-            .cured_by("remove the cause, then dcos-node uninstall goes on"),
+        error => Failure::new(Exit::Failed, error).leaving(half_done(&node)).cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
     let after = world.node_as_it_stands().await?;
     let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
@@ -197,16 +195,29 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
 }
 
+/// A node that the classic installer made has no unit of ours, whose boot would go on.
+fn half_done(node: &Node) -> &'static str {
+    match node.setup_is_ours && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT)) {
+        true => "the uninstall is half done; the next boot goes on with it",
+        false => "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on with it",
+    }
+}
+
 /// What stands without a record of ours. What could not be made known of the resolvers is told at once.
 async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
     let (root, looked_at) = (world.root.clone(), node.clone());
-    let found = tokio::task::spawn_blocking(move || leftovers::look(&root, &looked_at)).await;
+    let found = tokio::task::spawn_blocking(move || {
+        let mut found = leftovers::look(&root, &looked_at)?;
+        leftovers::owned(&root, &looked_at, &mut found);
+        Ok(found)
+    });
+    let found = found.await;
     let found = found.map_err(anyhow::Error::from).and_then(|found| found);
     let mut found = found.map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if let Some(Ok(systemd)) = &world.systemd {
         let loaded = systemd.loaded_units().await.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
         // Their files were removed behind systemd's back: they run on, or are listed as failed.
-        let left = loaded.into_iter().filter(|unit| is_dcos_unit(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
+        let left = loaded.into_iter().filter(|unit| is_unit_of_dcos(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
         let names: Vec<String> = left.map(|unit| unit.name).collect();
         if !names.is_empty() {
             receipt::merge(&mut found.objects, [Object::Units { names }]);
@@ -300,7 +311,7 @@ pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: 
     };
     let (report, once_more) = proof::judge(&evidence);
     let kept = journal.story().objects;
-    if !report.residue.is_empty() {
+    if report.open().next().is_some() {
         journal.begin("residue", once_more).map_err(failed)?;
         return Ok(Ended { kept, report });
     }
@@ -395,9 +406,9 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
     let found = Found { foreign: node.foreign.clone(), ..Found::default() };
     match carry_out(site, &journal, wish, &found).await {
-        Ok(ended) if ended.report.residue.is_empty() => Ok(()),
+        Ok(ended) if ended.report.open().next().is_none() => Ok(()),
         Ok(ended) => {
-            let left: Vec<String> = ended.report.residue.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
+            let left: Vec<String> = ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
             Err(Failure::new(Exit::Residue, anyhow::anyhow!("the uninstall left {}", left.join(", ")))
                 .leaving("an uninstall is half done")
                 .cured_by("remove the cause, then dcos-node uninstall goes on"))

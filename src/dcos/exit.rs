@@ -148,13 +148,13 @@ impl Exit {
                 "wait until that one has ended",
             ),
             Exit::Residue => (
-                "`uninstall`: something is left that should be gone",
+                "`uninstall`: something is left that should be gone, or could not be looked at",
                 "DC/OS is removed but for what is listed",
                 "the same command again; it tries what is left",
             ),
             Exit::Interrupted => (
                 "interrupted by a signal at a safe point",
-                "as far as it had come; the next boot goes on too",
+                "as far as it had come; the next boot goes on too, but with no uninstall of a node of `dcos_install.sh`",
                 "the same command goes on; `dcos-node uninstall` turns it round",
             ),
             Exit::NotInstalled => ("`status`, `verify`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),

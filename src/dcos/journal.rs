@@ -220,7 +220,7 @@ impl Object {
             (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
             (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
             (Object::Sysctl { name: a, .. }, Object::Sysctl { name: b, .. }) => a == b,
-            (Object::Environment { name: a }, Object::Environment { name: b }) => a == b,
+            (Object::Environment { name: a, .. }, Object::Environment { name: b, .. }) => a == b,
             // Those of the network have nothing beside what they are.
             (one, other) => one.is_of_machine() && one == other,
         }

@@ -55,6 +55,8 @@ pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
 pub const DAMAGED_JOURNAL: &str = "/var/lib/dcos-node/journal.damaged";
 /// What this node owes to us.
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
+/// There while `/etc/resolv.conf`, which nobody might change, may be changed: it is to be made so again.
+pub const IMMUTABLE_MARK: &str = "/var/lib/dcos-node/resolv-conf-immutable";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
 /// The kernel's tables of processes, sockets and mounts.
@@ -209,6 +211,8 @@ pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 pub const DCOS_VERSION: &str = "/opt/mesosphere/etc/dcos-version.json";
 /// Left by pkgpanda while a swap is under way.
 pub const INSTALL_PROGRESS: &str = "/opt/mesosphere/install_progress";
+/// What becomes [`INSTALL_PROGRESS`] by a rename.
+pub const INSTALL_PROGRESS_NEW: &str = "/opt/mesosphere/install_progress.new";
 /// In the bootstrap archive; removed by `pkgpanda setup` when it is done.
 pub const BOOTSTRAP_MARKER: &str = "/opt/mesosphere/bootstrap";
 /// What puts DC/OS on the path of login shells.
@@ -269,6 +273,18 @@ pub fn account_backup(file: &std::path::Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push("-");
     PathBuf::from(name)
+}
+
+/// Where an uninstall keeps a file that somebody changed since the install.
+pub fn saved(path: &std::path::Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".dcos-node-save");
+    PathBuf::from(name)
+}
+
+/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an upgrade the settings of the setup, `dcos-rexray.service` its own.
+pub fn is_rewritten(path: &std::path::Path) -> bool {
+    [SYSTEM_UNITS, SETUP_FLAGS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE].iter().any(|place| path.starts_with(place))
 }
 
 /// Where a unit is copied to.

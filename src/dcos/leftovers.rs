@@ -76,6 +76,77 @@ pub const LEFTOVERS: [Leftover; 28] = [
 /// Units of the classic installer itself, and pkgpanda's target.
 pub const CLASSIC_UNITS: [&str; 4] = ["dcos-setup.service", "dcos-download.service", "dcos-link-env.service", layout::TARGET];
 
+/// Units of DC/OS 1.10 to 2.2, of all roles: for nodes whose packages are gone.
+pub const UNITS: [&str; 67] = [
+    "dcos-adminrouter-agent.service",
+    "dcos-adminrouter.service",
+    "dcos-bouncer-migrate-users.service",
+    "dcos-bouncer.service",
+    "dcos-calico-bird.service",
+    "dcos-calico-confd.service",
+    "dcos-calico-felix.service",
+    "dcos-calico-libnetwork-plugin.service",
+    "dcos-checks-api.service",
+    "dcos-checks-api.socket",
+    "dcos-checks-poststart.service",
+    "dcos-checks-poststart.timer",
+    "dcos-cockroach.service",
+    "dcos-cockroachdb-config-change.service",
+    "dcos-cockroachdb-config-change.timer",
+    "dcos-cosmos.service",
+    "dcos-diagnostics-mesos-state.service",
+    "dcos-diagnostics-mesos-state.timer",
+    "dcos-diagnostics.service",
+    "dcos-diagnostics.socket",
+    "dcos-docker-gc.service",
+    "dcos-docker-gc.timer",
+    "dcos-epmd.service",
+    "dcos-etcd.service",
+    "dcos-exhibitor.service",
+    "dcos-fluent-bit.service",
+    "dcos-gen-resolvconf.service",
+    "dcos-gen-resolvconf.timer",
+    "dcos-history.service",
+    "dcos-log-agent.service",
+    "dcos-log-agent.socket",
+    "dcos-log-master.service",
+    "dcos-log-master.socket",
+    "dcos-logrotate-agent.service",
+    "dcos-logrotate-agent.timer",
+    "dcos-logrotate-master.service",
+    "dcos-logrotate-master.timer",
+    "dcos-marathon.service",
+    "dcos-mesos-dns.service",
+    "dcos-mesos-master.service",
+    "dcos-mesos-slave-public.service",
+    "dcos-mesos-slave-public.socket",
+    "dcos-mesos-slave.service",
+    "dcos-mesos-slave.socket",
+    "dcos-metrics-agent.service",
+    "dcos-metrics-agent.socket",
+    "dcos-metrics-master.service",
+    "dcos-metrics-master.socket",
+    "dcos-metronome.service",
+    "dcos-navstar.service",
+    "dcos-net-watchdog.service",
+    "dcos-net.service",
+    "dcos-oauth.service",
+    "dcos-pkgpanda-api.service",
+    "dcos-pkgpanda-api.socket",
+    "dcos-rexray.service",
+    "dcos-signal.service",
+    "dcos-signal.timer",
+    "dcos-spartan-watchdog.service",
+    "dcos-spartan-watchdog.timer",
+    "dcos-spartan.service",
+    "dcos-telegraf-http.socket",
+    "dcos-telegraf.service",
+    "dcos-telegraf.socket",
+    "dcos-ui-update-service.service",
+    "dcos-ui-update-service.socket",
+    "dcos-ui-update.service",
+];
+
 /// How the names of DC/OS' units begin.
 pub const UNIT_PREFIX: &str = "dcos-";
 
@@ -129,11 +200,29 @@ pub fn inside(name: &str) -> Inside<'_> {
         None if layout::ACTIVE_NAMES.into_iter().any(|active| name.strip_suffix(layout::OLD) == Some(active)) => Inside::Scratch,
         // The bootstrap archive of some builds links its units here, too.
         None if layout::TARGET_WANTS_NAMES.contains(&name) || is_staging(name) => Inside::Scratch,
+        // pkgpanda writes its progress here, and then renames it.
+        None if path == std::path::Path::new(layout::INSTALL_PROGRESS_NEW) => Inside::Scratch,
         None if LEFTOVERS.iter().any(|l| path == std::path::Path::new(l.path)) => Inside::Known,
         // A fresh file system that is mounted there has this.
         None if name == "lost+found" => Inside::Known,
         None => Inside::Unknown,
     }
+}
+
+/// Downloads the bootstrap archive (`gen/dcos-services.yaml`).
+pub const DOWNLOAD: &str = "dcos-download.service";
+
+/// Where the text of [`DOWNLOAD`] has `curl` write the archive.
+pub fn download_of(unit: &str) -> Option<&str> {
+    let mut words = unit.lines().find(|line| line.contains("curl"))?.split_ascii_whitespace();
+    words.find(|word| ["-o", "--output"].contains(word))?;
+    words.next().filter(|path| path.starts_with('/') && !path.split('/').any(|part| part == ".."))
+}
+
+/// Whether a name is one that Python's `tempfile` gives, as pkgpanda has it for an archive (`pkgpanda/util.py`, download).
+pub fn is_temporary_archive(name: &str) -> bool {
+    let random = name.strip_prefix("tmp").and_then(|rest| rest.strip_suffix(".tar.xz"));
+    random.is_some_and(|random| random.len() == 8 && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
 }
 
 /// Whether a name in the repository is a package of pkgpanda's, whole or not (`<id>_tmp`).
@@ -146,9 +235,22 @@ pub fn is_staging(name: &str) -> bool {
     name.ends_with(".dcos-node.tmp")
 }
 
-/// Whether the name of a unit is one that only DC/OS gives.
-pub fn is_dcos_unit(name: &str) -> bool {
+/// Whether a unit of a release, or of its installer, has this name.
+pub fn is_unit_of_dcos(name: &str) -> bool {
+    CLASSIC_UNITS.contains(&name) || UNITS.contains(&name)
+}
+
+/// Whether a unit is named as those of DC/OS are: an operator's may be, too.
+pub fn looks_like_dcos(name: &str) -> bool {
     CLASSIC_UNITS.contains(&name) || name.starts_with(UNIT_PREFIX)
+}
+
+/// The units that a socket, timer or path of its own starts: by its text, else the service of its name (`systemd.socket(5)`, `systemd.timer(5)`).
+pub fn started_by(name: &str, text: &str) -> Vec<String> {
+    let Some((stem, "socket" | "timer" | "path")) = name.rsplit_once('.') else { return Vec::new() };
+    let named = |line: &str| line.trim().strip_prefix("Service=").or(line.trim().strip_prefix("Unit=")).map(|unit| unit.trim().to_owned());
+    let all: Vec<String> = text.lines().filter_map(named).collect();
+    if all.is_empty() { vec![format!("{stem}.service")] } else { all }
 }
 
 #[cfg(test)]
@@ -163,12 +265,22 @@ mod tests {
             ("active.buildinfo.full.json.old", Inside::Scratch),
             ("dcos.target.wants.old", Inside::Scratch),
             ("install_progress", Inside::Known),
+            ("install_progress.new", Inside::Scratch),
             ("packages", Inside::Known),
             ("bin.bak", Inside::Unknown),
             (".old", Inside::Unknown),
         ] {
             assert_eq!(inside(name), what, "{name}");
         }
+        assert_eq!(started_by("dcos-a.socket", "[Socket]\nService=dcos-b.service\n"), ["dcos-b.service"]);
+        assert_eq!((started_by("dcos-a.timer", ""), started_by("dcos-a.service", "")), (vec!["dcos-a.service".to_owned()], vec![]));
+        assert!(is_unit_of_dcos("dcos-signal.timer") && !is_unit_of_dcos("dcos-custom.service") && looks_like_dcos("dcos-custom.service"));
+        assert_eq!(
+            download_of("[Service]\nExecStart=/usr/bin/curl -fLsSv --retry 20 -o /srv/x.tar.xz http://b/x\n"),
+            Some("/srv/x.tar.xz")
+        );
+        assert_eq!(download_of("ExecStart=/usr/bin/curl -o ../x http://b/x\n").or(download_of("")), None);
+        assert!(is_temporary_archive("tmpab12_d3f.tar.xz") && !is_temporary_archive("tmp-of-ann.tar.xz"));
         assert!(is_package("mesos--0f_tmp") && !is_package("mesos.tar.xz"));
     }
 }

@@ -5,6 +5,11 @@ use serde::Serialize;
 /// The schema of the report; fields may be added without a new number.
 pub const SCHEMA: u32 = 1;
 
+/// The kind of a unit.
+pub const UNIT: &str = "unit";
+/// The kind of a look at the machine that failed.
+pub const LOOK: &str = "look";
+
 /// Everything that an uninstall removed, kept, left alone or failed to remove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftovers {
@@ -20,6 +25,8 @@ pub struct Leftovers {
     pub foreign: Vec<Item>,
     /// What should be gone and is not.
     pub residue: Vec<Item>,
+    /// What stood before the install, is gone, and was not ours to remove.
+    pub gone: Vec<Item>,
     /// What could not be looked at.
     pub unknown: Vec<Item>,
     /// Where files of users and groups that go were looked for; empty if none go.
@@ -40,8 +47,14 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, unknown, searched) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, unknown, searched }
+        let (removed, kept, foreign, residue, gone, unknown, searched) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched }
+    }
+
+    /// What keeps the node from being proved clean: what should be gone and is not, and what could be looked at before the install and cannot be now. A retry needs
+    /// our own traces then.
+    pub fn open(&self) -> impl Iterator<Item = &Item> {
+        self.residue.iter().chain(self.unknown.iter().filter(|item| [UNIT, LOOK].contains(&item.kind)))
     }
 }
 

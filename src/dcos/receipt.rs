@@ -204,6 +204,9 @@ pub enum Object {
     Environment {
         /// Its name.
         name: String,
+        /// Its value before the install; none if it was not set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
     },
 }
 

@@ -19,15 +19,20 @@ pub struct Found {
     pub searched: Vec<PathBuf>,
     /// What could not be looked at, and why.
     pub unknown: Vec<String>,
-    /// Whether anything was found that only DC/OS makes.
-    pub is_sure: bool,
+    /// Those of the objects that only DC/OS makes.
+    pub signs: Vec<Object>,
 }
 
 impl Found {
     /// Adds something that only DC/OS makes.
     pub(super) fn add(&mut self, object: Object) {
-        self.is_sure = true;
+        self.signs.push(object.clone());
         self.objects.push(object);
+    }
+
+    /// Whether anything was found that only DC/OS makes.
+    pub fn is_sure(&self) -> bool {
+        !self.signs.is_empty()
     }
 
     /// Adds something that stays.

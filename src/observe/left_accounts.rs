@@ -30,18 +30,7 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
     let asked_for = asked_for(root, node)?;
     let known = |user: &str| asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user));
     let accounts = &node.accounts;
-    let mut going = BTreeMap::new();
-    let mut goes = |user: &str, user_made: bool, group_made: bool| {
-        let number = accounts.user_number(user).filter(|_| user_made).map(Owner::User);
-        let group = accounts.group_number(user).filter(|_| group_made).map(Owner::Group);
-        going.extend(number.into_iter().chain(group).map(|owner| (owner, user.to_owned())));
-    };
     let mut ours = Vec::new();
-    for object in node.inventory() {
-        if let Object::Account { account: Account { user, .. }, user_made, group_made } = object {
-            goes(&user, user_made, group_made && accounts.users_of(&user).into_iter().all(|member| member == user));
-        }
-    }
     for user in accounts.names().filter(|user| known(user) && !is_recorded(node, user)) {
         let user_made = accounts.is_of_system(user) && !node.manual_accounts;
         if accounts.has_user(user) && !user_made {
@@ -56,14 +45,12 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
         let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
         if user_made || group_made {
             let group = accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
-            goes(user, user_made, group_made);
             ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made });
         }
     }
     // Undone from the last to the first: a group goes after the users that are in it.
     ours.sort_by_key(|object| matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. }));
     ours.into_iter().for_each(|object| found.add(object));
-    owned(root, &going, found);
     Ok(())
 }
 
@@ -85,8 +72,24 @@ fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
     Ok(users)
 }
 
+/// The users and groups that an uninstall removes, by their numbers.
+fn going(node: &Node, found: &Found) -> BTreeMap<Owner, String> {
+    let accounts = &node.accounts;
+    let mut going = BTreeMap::new();
+    for object in node.inventory().into_iter().chain(found.objects.iter().cloned()) {
+        if let Object::Account { account: Account { user, .. }, user_made, group_made } = object {
+            let others = accounts.users_of(&user).into_iter().any(|member| member != user);
+            let number = accounts.user_number(&user).filter(|_| user_made).map(Owner::User);
+            let group = accounts.group_number(&user).filter(|_| group_made && !others).map(Owner::Group);
+            going.extend(number.into_iter().chain(group).map(|owner| (owner, user.clone())));
+        }
+    }
+    going
+}
+
 /// Tells of files that go on to exist without an owner: a later account may get the same number.
-fn owned(root: &Root, going: &BTreeMap<Owner, String>, found: &mut Found) {
+pub fn owned(root: &Root, node: &Node, found: &mut Found) {
+    let going = going(node, found);
     if going.is_empty() {
         return;
     }

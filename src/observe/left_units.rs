@@ -18,14 +18,7 @@ const LONGEST: u64 = 4 << 20;
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let packaged = packaged(root)?;
     let all = names(root, layout::SYSTEM_UNITS)?;
-    let mut ours = BTreeSet::new();
-    for name in &all {
-        if is_ours(root, node, name, &packaged)? {
-            ours.insert(name.clone());
-        } else if is_masked(root, name)? && packaged.contains_key(name) {
-            found.leave(layout::unit(name), "masked by an operator");
-        }
-    }
+    let mut ours = ours(root, node, &all, &packaged, found)?;
     for name in all.iter().filter(|name| ours.contains(*name) || name.ends_with(UNIT_NEW)) {
         // The unit and the link that run at boot go before anything else, and are no objects of our own install.
         let is_setup = layout::unit(name) == Path::new(layout::SETUP_UNIT);
@@ -34,13 +27,17 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
     }
     for name in &all {
         match name.rsplit_once('.') {
-            Some((unit, "d")) if ours.contains(unit) || leftovers::is_dcos_unit(unit) => drop_ins(root, name, found)?,
+            Some((unit, "d")) if ours.contains(unit) || leftovers::is_unit_of_dcos(unit) => drop_ins(root, name, found)?,
             _ if layout::TARGET_WANTS_NAMES.contains(&name.as_str()) => {
-                // The live one is known by our receipt, if there is one: it may have stood there before.
+                let known = found.signs.len();
+                let directory = Object::Directory { path: layout::unit(name) };
+                let at = found.objects.len();
+                let is_empty = wants(root, name, &packaged, &mut ours, found)?;
+                // The live one is known by our receipt, if there is one: it may have stood there before. With nothing but an operator's links it is no sign.
                 if node.receipt.is_none() || layout::unit(name) != Path::new(layout::TARGET_WANTS) {
-                    found.add(Object::Directory { path: layout::unit(name) });
+                    found.objects.insert(at, directory.clone());
+                    found.signs.extend((is_empty || found.signs.len() > known).then_some(directory));
                 }
-                wants(root, name, &packaged, &mut ours, found)?;
             }
             Some((_, "wants" | "requires")) => links(root, node, name, &ours, found)?,
             _ => {}
@@ -67,30 +64,63 @@ fn packaged(root: &Root) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
     Ok(units)
 }
 
-/// A unit is DC/OS' if it leads into `/opt/mesosphere` or if a package has it. Where the packages are gone, a name that only DC/OS gives and a text
-/// that speaks of `/opt/mesosphere`, or has no byte (what a power cut leaves), must do, or that the target wants it.
+/// The units that are DC/OS'. What is only named like them, or is masked, is an operator's and told.
+fn ours(
+    root: &Root,
+    node: &Node,
+    all: &[String],
+    packaged: &BTreeMap<String, Vec<PathBuf>>,
+    found: &mut Found,
+) -> anyhow::Result<BTreeSet<String>> {
+    let mut ours = BTreeSet::new();
+    for name in all {
+        if is_ours(root, node, name, packaged)? {
+            ours.insert(name.clone());
+        }
+    }
+    let inventory = node.inventory();
+    let is_recorded =
+        |path: &Path| inventory.iter().any(|o| matches!(o, Object::File { path: p, .. } | Object::Link { path: p, .. } if p == path));
+    for name in all.iter().filter(|name| !ours.contains(*name) && units::is_unit_name(name)).cloned().collect::<Vec<_>>() {
+        let path = layout::unit(&name);
+        let (is_file, is_setup) = (files::read(&root.at(&path), LONGEST), path == Path::new(layout::SETUP_UNIT));
+        let text = String::from_utf8_lossy(&is_file.ok().flatten().unwrap_or_default()).into_owned();
+        if is_masked(root, &name)? {
+            if packaged.contains_key(&name) || leftovers::is_unit_of_dcos(&name) {
+                found.leave(path, "masked by an operator");
+            }
+        } else if leftovers::looks_like_dcos(&name) && !is_setup && !is_recorded(&path) {
+            // A socket or timer of a unit of DC/OS' goes with it, whatever its own name is.
+            if leftovers::started_by(&name, &text).iter().any(|started| ours.contains(started)) {
+                ours.insert(name);
+            } else {
+                found.leave(path, "named like a unit of DC/OS, but no package and no release has it");
+            }
+        }
+    }
+    Ok(ours)
+}
+
+/// A unit is DC/OS' if it leads into `/opt/mesosphere`, if a package has it, or if it has a name of DC/OS' own and the packages are gone.
 fn is_ours(root: &Root, node: &Node, name: &str, packaged: &BTreeMap<String, Vec<PathBuf>>) -> anyhow::Result<bool> {
     let path = layout::unit(name);
     if !units::is_unit_name(name) || (path == Path::new(layout::SETUP_UNIT) && node.setup_is_ours) {
         return Ok(false);
     }
-    let target = match files::standing(&root.at(&path))? {
-        Some(Standing::File { .. }) => None,
-        Some(Standing::Link { target }) => Some(target),
+    match files::standing(&root.at(&path))? {
+        Some(Standing::File { .. }) => {}
+        Some(Standing::Link { target }) => return Ok(target.starts_with(layout::MESOSPHERE)),
         _ => return Ok(false),
-    };
-    if let Some(target) = target {
-        return Ok(target.starts_with(layout::MESOSPHERE));
     }
-    if CLASSIC_UNITS.contains(&name) {
-        return Ok(true);
+    // It stood there before an install of ours, which put none of its own in its place.
+    let stood = node.snapshot().is_some_and(|before| before.units.iter().any(|unit| unit == name));
+    if leftovers::is_unit_of_dcos(name) {
+        return Ok(!stood || packaged.contains_key(name));
+    }
+    if leftovers::looks_like_dcos(name) {
+        return Ok(packaged.contains_key(name));
     }
     let text = files::read(&root.at(&path), LONGEST)?.unwrap_or_default();
-    if leftovers::is_dcos_unit(name) {
-        let speaks = text.is_empty() || String::from_utf8_lossy(&text).contains(layout::MESOSPHERE);
-        let is_wanted = node.wanted_units.iter().any(|wanted| wanted == name);
-        return Ok(packaged.contains_key(name) || (packaged.is_empty() && (speaks || is_wanted)));
-    }
     for copied in packaged.get(name).into_iter().flatten() {
         if files::read(&root.resolved(copied), LONGEST)?.is_some_and(|original| original == text) {
             return Ok(true);
@@ -103,21 +133,24 @@ fn is_masked(root: &Root, name: &str) -> anyhow::Result<bool> {
     Ok(matches!(files::standing(&root.at(layout::unit(name)))?, Some(Standing::Link { target }) if target.ends_with("dev/null")))
 }
 
-/// The links by which the target wants units: live, to come, or set aside. A unit that no package has is an operator's.
+/// The links by which the target wants units: live, to come, or set aside. A unit that no package has is an operator's. Says whether there is none.
 fn wants(
     root: &Root,
     directory: &str,
     packaged: &BTreeMap<String, Vec<PathBuf>>,
     ours: &mut BTreeSet<String>,
     found: &mut Found,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let top = layout::unit(directory);
-    for name in names(root, &top)? {
+    let all = names(root, &top)?;
+    let is_empty = all.is_empty();
+    for name in all {
         let path = top.join(&name);
         let leads_inside = |target: &Path| target.starts_with(layout::MESOSPHERE);
+        let is_gone = |name: &str| leftovers::is_unit_of_dcos(name) && !files::exists(&root.at(layout::unit(name)));
         match files::standing(&root.at(&path))? {
             Some(Standing::Link { target })
-                if leads_inside(&target) || packaged.contains_key(&name) || ours.contains(&name) || leftovers::is_dcos_unit(&name) =>
+                if leads_inside(&target) || packaged.contains_key(&name) || ours.contains(&name) || is_gone(&name) =>
             {
                 found.add(Object::Link { path, target, before: Before::Absent });
                 ours.insert(name);
@@ -125,7 +158,7 @@ fn wants(
             _ => found.leave(path, "a unit of an operator, which DC/OS' target wants"),
         }
     }
-    Ok(())
+    Ok(is_empty)
 }
 
 /// Links elsewhere by which a unit of DC/OS' is enabled.

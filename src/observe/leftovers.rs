@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::found::{names, object_at};
 use super::left_accounts;
+use super::left_downloads;
 use super::left_units;
 use super::node::Node;
 use crate::dcos::leftovers::{self, Fate, Inside, LEFTOVERS, Leftover};
@@ -16,6 +17,7 @@ use crate::system::files::{self, Standing};
 use crate::system::root::Root;
 
 pub use super::found::Found;
+pub use super::left_accounts::owned;
 
 /// Looks for what no record of ours tells of. Where our receipt stands, only what pkgpanda and the units make counts: all else is known by the
 /// receipt, or was there before us. A half-done install or uninstall of ours is told by its journal alone.
@@ -45,18 +47,20 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
     for leftover in LEFTOVERS.iter().filter(counts) {
         settle(root, *leftover, &mut found)?;
     }
-    if found.is_sure || !knows_nothing {
+    resolvers(root, node, &mut found)?;
+    if found.is_sure() || !knows_nothing {
         for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
             found.objects.extend(object_at(root, leftover.path)?);
         }
-        resolvers(root, node, &mut found)?;
+        left_downloads::look(root, &mut found)?;
     }
-    if !found.is_sure {
+    if !found.is_sure() {
         // Empty directories, and what others may have made, are no trace of DC/OS; where a record of ours was lost, those that only DC/OS has are.
         let tops = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::STATE];
         let is_lost = |object: &Object| matches!(object, Object::Directory { path } if tops.iter().any(|top| path.starts_with(top)));
         found.objects.retain(|object| !node.damaged.is_empty() && is_lost(object));
-        found.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE) || foreign.path.starts_with(layout::ETC_MESOSPHERE));
+        let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
+        found.foreign.retain(|foreign| places.iter().any(|place| foreign.path.starts_with(place)));
     }
     if knows_nothing {
         stagings(root, &mut found)?;
@@ -154,7 +158,8 @@ fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> 
     match resolv_conf::rebuilt(&written, &upstream, &search) {
         Some(text) => {
             let content = Blob::new(text.into_bytes());
-            found.objects.push(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
+            // Its header is a sign of DC/OS: names do not resolve as long as it stands.
+            found.add(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
         }
         None => found.leave(layout::RESOLV_CONF, "written by DC/OS; which resolvers it asked is not known, so name some by hand"),
     }

@@ -12,6 +12,7 @@ mod found;
 pub mod host;
 pub mod ip_detect;
 mod left_accounts;
+mod left_downloads;
 mod left_units;
 pub mod leftovers;
 pub mod machine;

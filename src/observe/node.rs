@@ -1,7 +1,7 @@
 //! What of DC/OS stands on a node.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -9,15 +9,13 @@ use crate::dcos::accounts::Accounts;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{Intent, Story};
 use crate::dcos::layout;
-use crate::dcos::leftovers::{self, CLASSIC_UNITS, Inside};
 use crate::dcos::receipt::{Object, Receipt};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::snapshot::Snapshot;
-use crate::observe::pkgpanda_swap;
-use crate::observe::records::{self, Damaged, Records};
-use crate::system::files;
-use crate::system::root::Root;
+use crate::observe::records::Damaged;
+
+mod look;
 
 /// A node, looked at once.
 #[derive(Clone, Debug)]
@@ -42,6 +40,8 @@ pub struct Node {
     pub traces: Vec<PathBuf>,
     /// What stands where DC/OS belongs and is not ours.
     pub foreign: Vec<Foreign>,
+    /// Whether something stands that only DC/OS makes and that is not ours, accounts left out: what an uninstall would remove.
+    pub has_dcos: bool,
     /// Which DC/OS the active set is.
     pub version: Option<Version>,
     /// Accounts and groups.
@@ -86,54 +86,6 @@ pub enum State {
 }
 
 impl Node {
-    /// Looks at the node below a root. Works without privileges as far as files can be read.
-    ///
-    /// # Errors
-    /// Our own journal or receipt cannot be read, or is of a newer dcos-node; one that is damaged is told by the value.
-    pub fn look(root: &Root) -> anyhow::Result<Node> {
-        let unreadable = files::exists(&root.at(layout::OUR_STATE))
-            && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
-        let Records { story, receipt, damaged } = if unreadable { Records::default() } else { records::look(root)? };
-        let text = |path: &str| {
-            files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
-        };
-        let setup_is_ours = !files::exists(&root.at(layout::SETUP_UNIT)) && !files::exists(&root.at(layout::SETUP_LINK))
-            || text(layout::SETUP_UNIT).contains(layout::OUR_BINARY);
-        let ours = |path: &&&str| setup_is_ours || ![layout::SETUP_UNIT, layout::SETUP_LINK].contains(*path);
-        let mut node = Node {
-            active: pkgpanda_swap::packages(root, Path::new(layout::ACTIVE))?,
-            whole: if unreadable { BTreeSet::new() } else { whole(root)? },
-            active_names: layout::ACTIVE_NAMES
-                .iter()
-                .filter(|n| files::exists(&root.at(layout::active_name(n))))
-                .map(|n| (*n).to_owned())
-                .collect(),
-            roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
-            wanted_units: names(root, layout::TARGET_WANTS)?,
-            committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE, layout::OUR_OPT]
-                .iter()
-                .filter(ours)
-                .map(PathBuf::from)
-                .filter(|p| files::exists(&root.at(p)))
-                .collect(),
-            foreign: Vec::new(),
-            version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
-            accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
-            unreadable,
-            damaged,
-            setup_is_ours,
-            manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
-            kept_identity: layout::IDENTITY.iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
-            story,
-            receipt,
-        };
-        // Without our records nobody knows what of a whole node is not ours.
-        let has_records = !node.unreadable && node.damaged.is_empty();
-        node.foreign = if has_records || !node.is_whole() { foreign(root, &node)? } else { Vec::new() };
-        Ok(node)
-    }
-
     /// How it stands.
     pub fn state(&self) -> State {
         match (&self.story.intent, &self.receipt) {
@@ -142,7 +94,7 @@ impl Node {
             (Some(Intent::Uninstall { .. }), _) => State::Uninstalling,
             (None, Some(_)) => State::Installed,
             (None, None) if (self.unreadable || !self.damaged.is_empty()) && self.is_whole() => State::Installed,
-            (None, None) if self.foreign.is_empty() => State::Clean,
+            (None, None) if !self.has_dcos => State::Clean,
             (None, None) => State::Foreign,
         }
     }
@@ -199,62 +151,4 @@ impl Node {
     fn is_linked(&self) -> bool {
         self.active_names.len() == layout::ACTIVE_NAMES.len() && !self.wanted_units.is_empty() && !self.active.is_empty()
     }
-}
-
-fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
-    let manifests = names(root, layout::MANIFESTS)?;
-    let ids = manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
-    Ok(ids.filter(|id| root.resolved(layout::package(id)).is_dir()).collect())
-}
-
-fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
-    Ok(files::names(&root.resolved(path))?.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
-}
-
-/// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
-fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
-    let inventory = node.known();
-    let mut found = Vec::new();
-    let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
-    let knows_name = |name: &str| match leftovers::inside(name) {
-        Inside::Active(name) => inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours)),
-        // On a node of ours, pkgpanda has set these aside.
-        Inside::Scratch => node.receipt.is_some() || leftovers::is_staging(name),
-        Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
-        Inside::Unknown => false,
-    };
-    for name in names(root, layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name)) {
-        add(layout::active_name(&name), "not ours");
-    }
-    for name in names(root, layout::REPOSITORY)? {
-        let id = name.parse::<PackageId>();
-        // On a node of ours, pkgpanda has fetched the others.
-        let is_ours = |id| node.receipt.is_some() || inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id));
-        let staging = name.starts_with('.') && name.ends_with(".tmp");
-        if !id.is_ok_and(is_ours) && !staging {
-            add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
-        }
-    }
-    let knows_path = |path: &Path| {
-        inventory
-            .iter()
-            .any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } | Object::Scratch { path: ours } if ours == path))
-    };
-    for role in names(root, layout::ROLES)? {
-        let path = PathBuf::from(layout::ROLES).join(role);
-        if !knows_path(&path) {
-            add(path, "a role that is not ours");
-        }
-    }
-    for unit in names(root, layout::TARGET_WANTS)? {
-        if !knows_path(&layout::wants(&unit)) && inventory.iter().all(|o| !matches!(o, Object::Units { .. })) {
-            add(layout::wants(&unit), "a unit that is not ours");
-        }
-    }
-    let classic =
-        CLASSIC_UNITS.iter().map(|u| layout::unit(u)).filter(|u| u != std::path::Path::new(layout::SETUP_UNIT) || !node.setup_is_ours);
-    for unit in classic.filter(|u| files::exists(&root.at(u)) && !knows_path(u)) {
-        add(unit, "of the classic installer");
-    }
-    Ok(found)
 }

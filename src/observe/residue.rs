@@ -59,6 +59,15 @@ fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bo
     }
 }
 
+/// What is not what the install placed, and not what it replaced.
+const ANOTHER: &str = "something else stands there now, which is left alone";
+
+/// What became of a file that somebody changed.
+fn saved(root: &Root, path: &std::path::Path) -> Option<(&'static str, bool)> {
+    let kept = files::exists(&root.at(layout::saved(path)));
+    kept.then_some(("it was changed since the install; the changed one is beside it, with .dcos-node-save at the end of its name", true))
+}
+
 /// Whether an object that is a file still stands, and why that is.
 fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bool)>> {
     let stands = |path: &std::path::Path| files::exists(&root.at(path));
@@ -71,21 +80,35 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             // The operator's, and empty as it was.
             Some(Standing::Directory { .. }) if is_mount_point(&root.at(path)) => Some(("a file system is mounted there", true)),
             Some(Standing::Directory { .. }) => Some(("it is empty and still there", false)),
-            _ => None,
+            Some(Standing::Link { .. }) => Some(("a link that was there before, which stays", true)),
+            Some(Standing::File { .. } | Standing::Other) => Some((ANOTHER, true)),
+            None => None,
         },
         Object::File { path, sha256, before } => {
-            let now = files::read(&root.at(path), 1 << 30)?;
+            let now = match files::standing(&root.at(path))? {
+                None => None,
+                Some(Standing::File { .. }) => files::read(&root.at(path), 1 << 30)?,
+                Some(_) if matches!(before, Before::Link { .. }) => None,
+                Some(_) => return Ok(Some((ANOTHER, true))),
+            };
             // What another made has no content that is known: there it is enough that it stands.
             let unknown = sha256.is_empty() && *before == Before::Absent;
-            let ours = now.is_some_and(|now| unknown || digest::hex(&digest::sha256(&now)) == *sha256);
-            let was_so = matches!(before, Before::File { content, .. } if digest::hex(&digest::sha256(&content.bytes())) == *sha256);
-            residue(ours && !was_so)
+            let ours = now.as_ref().is_some_and(|now| unknown || digest::hex(&digest::sha256(now)) == *sha256);
+            let was_so = matches!((before, &now), (Before::File { content, .. }, Some(now)) if content.bytes() == *now);
+            match now {
+                Some(_) if was_so => saved(root, path),
+                Some(_) if ours => Some(("it is still there", false)),
+                Some(_) => Some((ANOTHER, true)),
+                None => saved(root, path),
+            }
         }
-        Object::Link { path, target, before } => {
-            let ours = matches!(files::standing(&root.at(path))?, Some(Standing::Link { target: now }) if now == *target);
-            let was_so = matches!(before, Before::Link { target: was, .. } if was == target);
-            residue(ours && !was_so)
-        }
+        Object::Link { path, target, before } => match files::standing(&root.at(path))? {
+            Some(Standing::Link { target: now }) if matches!(before, Before::Link { target: was, .. } if *was == now) => None,
+            Some(Standing::Link { target: now }) if now == *target => Some(("it is still there", false)),
+            Some(Standing::File { .. }) if matches!(before, Before::File { .. }) => None,
+            Some(_) => Some((ANOTHER, true)),
+            None => None,
+        },
         Object::AccountFile { path, sha256, had_backup } => {
             let now = files::read(&root.resolved(path), 64 << 20)?;
             let changed = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) != *sha256);
@@ -107,9 +130,21 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             Some(_) => Some(("it is still there", false)),
         },
         Object::Scratch { path } => residue(stands(path)),
-        Object::ResolvConf { .. } => {
-            let generated = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?.is_some_and(|now| is_generated(&now));
-            generated.then_some(("DC/OS' resolvers are still in it", false))
+        Object::ResolvConf { before } => {
+            let now = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?;
+            let was_so = match (before, files::standing(&root.at(layout::RESOLV_CONF))?) {
+                (Before::Absent, standing) => standing.is_none() || now.as_ref().is_some_and(Vec::is_empty),
+                (Before::File { content, .. }, Some(Standing::File { .. })) => now.as_ref().is_some_and(|now| content.bytes() == *now),
+                (Before::Link { target, .. }, Some(Standing::Link { target: now })) => *target == now,
+                // Written in place, as it is a mount point.
+                (Before::Link { resolved: Some(content), .. }, Some(Standing::File { .. })) => now.as_ref() == Some(&content.bytes()),
+                _ => false,
+            };
+            match now.as_deref().is_some_and(is_generated) {
+                true => Some(("DC/OS' resolvers are still in it", false)),
+                false if was_so => None,
+                false => Some(("written by another since the install, and left alone", true)),
+            }
         }
         _ => None,
     })

@@ -76,8 +76,12 @@ pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
 }
 
 fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
-    let residue = outcome.report.as_ref().is_some_and(|report| !report.residue.is_empty());
+    let residue = outcome.report.as_ref().is_some_and(|report| report.open().next().is_some());
+    let unseen = outcome.report.as_ref().is_some_and(|report| report.residue.is_empty());
     let mut text = match (outcome.changed, residue) {
+        (true, true) if unseen => {
+            format!("{} DC/OS is removed as far as could be seen, but not all could be looked at\n", paint.bad("residue:"))
+        }
         (true, false) => format!("{} DC/OS is removed\n", paint.good("done:")),
         (true, true) => format!("{} DC/OS is removed, but not all of it\n", paint.bad("residue:")),
         (false, _) => "DC/OS is not installed here; nothing was changed\n".to_owned(),
@@ -108,7 +112,13 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
 /// What a person has to know of it: what is gone is counted, the rest is told one by one.
 fn leftovers(report: &Leftovers) -> String {
     let mut text = format!("  removed: {} things, each of them looked for afterwards (--json lists them)\n", report.removed.len());
-    let lists = [("kept", &report.kept), ("left alone", &report.foreign), ("not known", &report.unknown), ("still there", &report.residue)];
+    let lists = [
+        ("kept", &report.kept),
+        ("left alone", &report.foreign),
+        ("gone", &report.gone),
+        ("not known", &report.unknown),
+        ("still there", &report.residue),
+    ];
     for (word, list) in lists {
         // Data has a list of its own, with sizes.
         for item in list.iter().filter(|item| item.kind != "data") {

@@ -67,6 +67,9 @@ pub enum Refusal {
     /// Things that are not ours.
     #[error("{} stand(s) in the way", list(.0))]
     Foreign(Vec<Foreign>),
+    /// Things that are nobody's that we know, where DC/OS belongs.
+    #[error("{} stand(s) in the way", list(.0))]
+    Strange(Vec<Foreign>),
 }
 
 fn list(foreign: &[Foreign]) -> String {
@@ -85,6 +88,7 @@ impl Refusal {
             // Never an uninstall: the node is live, and its role in the cluster would be lost.
             Refusal::OtherBuild { .. } => "leave the node as it is, or bring it to the other build with DC/OS' own upgrade script (dcos_generate_config.sh --generate-node-upgrade-script)".into(),
             Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; dcos-node uninstall gives it up".into(),
+            Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it alone".into(),
             Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves alone; dcos-node adopt takes a whole node over".into(),
         }
     }
@@ -95,6 +99,9 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
     let state = node.state();
     if state == State::Foreign {
         return Decision::Refuse(Refusal::Foreign(node.foreign.clone()));
+    }
+    if state == State::Clean && !node.foreign.is_empty() {
+        return Decision::Refuse(Refusal::Strange(node.foreign.clone()));
     }
     if matches!(state, State::Installed | State::Installing | State::Prepared)
         && let Some(is) = node.role().filter(|is| *is != role)

@@ -86,7 +86,10 @@ pub fn objects(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<
     let mut objects = settings(now, before);
     let is_new = |variable: &String| before.is_none_or(|b| !b.environment.contains(variable));
     if now.environment.iter().any(is_new) {
-        objects.push(Object::Environment { name: NODENAME.to_owned() });
+        // `dcos-calico-confd.service` sets it (2.1 and 2.2); what an operator had set comes back.
+        let value = |variable: &String| variable.strip_prefix(NODENAME)?.strip_prefix('=').map(str::to_owned);
+        let before = before.and_then(|b| b.environment.iter().find_map(value));
+        objects.push(Object::Environment { name: NODENAME.to_owned(), before });
     }
     // Outer ones before those in them.
     let is_new = |point: &&PathBuf| before.is_none_or(|b| !b.mesos_mounts.contains(point));
@@ -340,6 +343,16 @@ mod tests {
         let before = Snapshot { paths: vec![layout::NETWORKD_FILE.into()], ..Snapshot::default() };
         assert_eq!(words(&files(&now, Some(&before))), [layout::NETWORK_MANAGER_FILE]);
         assert_eq!(files(&now, None).len(), 2);
+    }
+
+    #[test]
+    fn a_variable_that_an_operator_had_set_comes_back() {
+        let before = Snapshot { environment: vec!["NODENAME=theirs".into()], ..Snapshot::default() };
+        let now = Snapshot { environment: vec!["NODENAME=192.0.2.1".into()], ..Snapshot::default() };
+        let environment = |before: Option<&str>| Object::Environment { name: NODENAME.into(), before: before.map(str::to_owned) };
+        assert_eq!(objects(&now, Some(&before), &Signs::default()), [environment(Some("theirs"))]);
+        assert_eq!(objects(&now, None, &Signs::default()), [environment(None)]);
+        assert_eq!(objects(&before, Some(&before), &Signs::default()), []);
     }
 
     #[test]

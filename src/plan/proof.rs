@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
-use crate::dcos::proof::{Item, Leftovers};
+use crate::dcos::proof::{Item, LOOK, Leftovers, UNIT};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::data::{self, Judged};
@@ -62,12 +62,19 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         Ok(units) => {
             report.residue.extend(units.iter().map(|unit| Item::new("unit", unit.clone(), "systemd still has it without its file")))
         }
-        Err(why) => report.unknown.push(Item::new("unit", "the units in systemd's memory", why.clone())),
+        Err(why) => report.unknown.push(Item::new(UNIT, "the units in systemd's memory", why.clone())),
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
-    let unknown = now.unknown.iter().chain(&evidence.found.unknown);
-    report.unknown.extend(unknown.map(|what| Item::new("look", what.clone(), "it could not be looked at")));
+    gone(&mut report, evidence);
+    for what in &now.unknown {
+        // What nobody could look at before DC/OS was here either, DC/OS will hardly have changed.
+        let never = before.is_some_and(|before| before.unknown.contains(what));
+        let (kind, why) =
+            if never { ("snapshot", "it could not be looked at before the install either") } else { (LOOK, "it could not be looked at") };
+        report.unknown.push(Item::new(kind, what.clone(), why));
+    }
+    report.unknown.extend(evidence.found.unknown.iter().map(|what| Item::new("search", what.clone(), "not all was looked at")));
     report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
         let why = "no snapshot of it was taken: what is new since then is told by its names only";
@@ -139,6 +146,16 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
             report.foreign.push(Item::new("unit", unit.clone(), new));
         }
     }
+    for unit in now.enabled.iter().filter(|u| !before.enabled.contains(u) && setup != u.as_str()) {
+        let links = [layout::BOOT_WANTS, layout::TARGET_WANTS].map(|wants| Path::new(wants).join(unit).display().to_string());
+        if !links.iter().any(|link| told(link, report)) {
+            report.foreign.push(Item::new(
+                "enabled",
+                unit.clone(),
+                "it starts at boot, or with DC/OS' target, and did not before the install",
+            ));
+        }
+    }
     let names = [("user", &now.users, &before.users), ("group", &now.groups, &before.groups)];
     for (kind, now, before) in names {
         for name in now.iter().filter(|name| !before.contains(name)) {
@@ -149,6 +166,29 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let mounted: Vec<&PathBuf> = now.mounts.iter().filter(|m| !before.mounts.contains(m)).collect();
     report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
+}
+
+/// What was there before the install and is not any more. Of what lies in `/run` no boot leaves anything.
+fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let (Some(before), now) = (evidence.before, evidence.now) else { return };
+    let lasts = |path: &&PathBuf| !path.starts_with(layout::RUN) && *path != Path::new(layout::RESOLV_CONF_TMP);
+    let text = |path: &PathBuf| path.display().to_string();
+    let mounts =
+        |snapshot: &Snapshot| if before.live && now.live { snapshot.mounts.iter().filter(lasts).map(text).collect() } else { Vec::new() };
+    let lists = [
+        ("path", before.paths.iter().filter(lasts).map(text).collect(), now.paths.iter().map(text).collect()),
+        ("unit", before.units.clone(), now.units.clone()),
+        ("enabled", before.enabled.clone(), now.enabled.clone()),
+        ("user", before.users.clone(), now.users.clone()),
+        ("group", before.groups.clone(), now.groups.clone()),
+        ("mount", mounts(before), mounts(now)),
+    ];
+    for (kind, was, is) in lists {
+        let missing = was.into_iter().filter(|what: &String| !is.contains(what));
+        // A purge was asked for.
+        let missing = missing.filter(|what| !report.removed.iter().any(|item| item.what == *what)).collect::<Vec<_>>();
+        report.gone.extend(missing.into_iter().map(|what| Item::new(kind, what, "it was there before the install")));
+    }
 }
 
 fn undone_because(object: &Object) -> &'static str {
@@ -165,4 +205,38 @@ fn undone_because(object: &Object) -> &'static str {
 
 fn item(object: &Object, why: &str) -> Item {
     Item::new(object.kind(), object.words(), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
+        let now = Snapshot {
+            live: true,
+            unknown: vec!["the rules: iptables failed".into(), "the sets: ipset failed".into()],
+            ..Snapshot::default()
+        };
+        let before = Snapshot { live: true, unknown: vec!["the sets: ipset failed".into()], ..Snapshot::default() };
+        let judged = |now: &Snapshot, units: Result<Vec<String>, String>| {
+            let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
+            let evidence = Evidence {
+                before: Some(&before),
+                now,
+                signs: &Signs::default(),
+                undone: &[],
+                refused: &[],
+                remnants: &[],
+                units: &units,
+                found: &found,
+                data: &[],
+                keeps_packages: false,
+            };
+            judge(&evidence).0.open().map(|item| item.what.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(judged(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
+        assert_eq!(judged(&before, Err("no answer".into())), ["the units in systemd's memory"]);
+        assert_eq!(judged(&before, Ok(Vec::new())), Vec::<String>::new());
+    }
 }

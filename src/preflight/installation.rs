@@ -65,7 +65,7 @@ fn systemd(facts: &Facts<'_>) -> Finding {
 fn existing(facts: &Facts<'_>) -> Finding {
     let role = facts.node.role();
     match facts.node.state() {
-        State::Clean => Finding::good("none"),
+        State::Clean if facts.node.foreign.is_empty() => Finding::good("none"),
         State::Installing | State::Prepared | State::Installed if facts.role.is_some() && role.is_some() && role != facts.role => {
             let (is, asked) = (role.map_or("?", Role::word), facts.role.map_or("?", Role::word));
             Finding::bad(format!("this node is a {is}, not a {asked}")).cured_by("dcos-node uninstall")
@@ -73,11 +73,14 @@ fn existing(facts: &Facts<'_>) -> Finding {
         State::Installing | State::Prepared => Finding::good("an interrupted install, which goes on"),
         State::Uninstalling => Finding::good("an interrupted uninstall, which is finished first"),
         State::Installed => Finding::good("installed by dcos-node"),
-        State::Foreign => {
-            let list: Vec<String> = facts.node.foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
-            let more = facts.node.foreign.len().saturating_sub(5);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            Finding::bad(format!("{}{more}", list.join(", ")))
-        }
+        State::Clean => Finding::bad(in_the_way(facts)).cured_by("move that somewhere else"),
+        State::Foreign => Finding::bad(in_the_way(facts)),
     }
+}
+
+fn in_the_way(facts: &Facts<'_>) -> String {
+    let list: Vec<String> = facts.node.foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
+    let more = facts.node.foreign.len().saturating_sub(5);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", list.join(", "))
 }

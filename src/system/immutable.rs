@@ -10,23 +10,31 @@ use super::fault::{self, Effect};
 use super::files::Error;
 use super::kernel::{self, IMMUTABLE};
 
-/// Lifts the flag from a file, and says whether it was set. A link has none, and neither has a file system without such flags.
+/// Whether a file has the flag. A link has none, and neither has a file system without such flags.
 ///
 /// # Errors
-/// The file cannot be opened, or the kernel refuses: it takes `CAP_LINUX_IMMUTABLE`.
-pub fn lift(path: &Path) -> Result<bool, Error> {
+/// The file cannot be opened, or the kernel refuses.
+pub fn is_set(path: &Path) -> Result<bool, Error> {
     if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
         return Ok(false);
     }
-    let file = open(path)?;
-    let flags = match kernel::inode_flags(&file) {
-        Ok(flags) => flags,
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL)) => return Ok(false),
-        Err(error) => return Err(named("read the flags of", path, error)),
-    };
-    if flags & IMMUTABLE == 0 {
+    match kernel::inode_flags(&open(path)?) {
+        Ok(flags) => Ok(flags & IMMUTABLE != 0),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(named("read the flags of", path, error)),
+    }
+}
+
+/// Lifts the flag from a file that has it, and says whether it had.
+///
+/// # Errors
+/// As [`is_set`]; it takes `CAP_LINUX_IMMUTABLE`.
+pub fn lift(path: &Path) -> Result<bool, Error> {
+    if !is_set(path)? {
         return Ok(false);
     }
+    let file = open(path)?;
+    let flags = kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
     change(file, flags & !IMMUTABLE, path).map(|()| true)
 }
 

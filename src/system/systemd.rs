@@ -89,6 +89,9 @@ pub trait Systemd: Send + Sync {
     /// Removes variables from the environment that systemd gives to all services; absent ones are ignored.
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error>;
 
+    /// Sets variables of that environment, each as `NAME=value`.
+    async fn set_environment(&self, assignments: &[String]) -> Result<(), Error>;
+
     /// That environment, as `NAME=value`.
     async fn environment(&self) -> Result<Vec<String>, Error>;
 }

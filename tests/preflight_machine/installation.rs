@@ -1,6 +1,7 @@
 //! What stands on a node already: whatever of it blocks is named exactly.
 
 use std::fs;
+use std::path::Path;
 
 use dcos_node::dcos::journal::{InstallIntent, Intent};
 use dcos_node::observe::node::Node;
@@ -17,7 +18,10 @@ fn with(files: &[&str]) -> Recorded {
     for file in files {
         let path = directory.path().join(file.trim_start_matches('/'));
         fs::create_dir_all(path.parent().expect("a directory")).expect("make it");
-        fs::write(path, "").expect("write the file");
+        match path.file_name().filter(|_| file.contains(".wants/")) {
+            Some(unit) => std::os::unix::fs::symlink(Path::new("/etc/systemd/system").join(unit), &path).expect("make the link"),
+            None => fs::write(path, "").expect("write the file"),
+        }
     }
     Recorded { node: Node::look(&Root::new(directory.path())).expect("look at the node"), ..Recorded::nothing() }.of("master", "2.2.0")
 }
@@ -29,7 +33,8 @@ fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
         ("/opt/mesosphere/active.old", "not ours"),
         ("/opt/mesosphere/environment.new", "not ours"),
         ("/opt/mesosphere/install_progress", "not ours"),
-        ("/opt/mesosphere/notes-of-an-operator", "not ours"),
+        ("/etc/systemd/system/multi-user.target.wants/dcos.target", "of DC/OS"),
+        ("/etc/systemd/journald.conf.d/dcos.conf", "of DC/OS"),
         ("/opt/mesosphere/packages/mesos--0f", "a package that is not ours"),
         ("/etc/mesosphere/roles/slave", "a role that is not ours"),
         ("/etc/systemd/system/dcos.target.wants/dcos-net.service", "a unit that is not ours"),
@@ -40,6 +45,10 @@ fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
         assert_eq!((check.verdict, check.found), (Fail, format!("{path} ({what})")));
         assert!(!check.skippable && check.cure.as_deref() == Some("dcos-node uninstall"), "{path}: {:?}", check.cure);
     }
+    // An uninstall would leave it alone.
+    let check = with(&["/opt/mesosphere/notes-of-an-operator"]).check(ID);
+    assert_eq!((check.verdict, check.found.as_str()), (Fail, "/opt/mesosphere/notes-of-an-operator (not DC/OS')"));
+    assert_eq!(check.cure.as_deref(), Some("move that somewhere else"));
     // What an install may find without being hindered.
     for path in ["/opt/mesosphere/lost+found", "/var/lib/dcos/cluster-id", "/etc/mesosphere/mesos/agent.env"] {
         with(&[path]).says(ID, Pass, "none");
@@ -48,7 +57,8 @@ fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
 
 #[test]
 fn of_a_whole_foreign_installation_the_first_are_named_and_the_others_counted() {
-    let names = ["a", "b", "c", "d", "e", "f", "g"].map(|name| format!("/opt/mesosphere/{name}"));
+    let names =
+        ["active", "bin", "environment", "environment.export", "etc", "include", "lib"].map(|name| format!("/opt/mesosphere/{name}"));
     let found = with(&names.each_ref().map(String::as_str)).says(ID, Fail, " and 2 more").found;
     assert_eq!(names.iter().filter(|name| found.contains(name.as_str())).count(), 5, "{found}");
 }

@@ -418,6 +418,10 @@ impl Systemd for Bus {
         self.manager(self.ask("UnsetEnvironment", &names.join(", ")), &(names,)).await
     }
 
+    async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
+        self.manager(self.ask("SetEnvironment", &assignments.join(", ")), &(assignments,)).await
+    }
+
     async fn environment(&self) -> Result<Vec<String>, Error> {
         let ask = self.ask("Environment", "");
         let environment: OwnedVariant = self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Environment")).await?;

@@ -31,6 +31,7 @@ const IN_219: &[&str] = &[
     "Reload",
     "ResetFailedUnit",
     "RestartUnit",
+    "SetEnvironment",
     "StartUnit",
     "StopUnit",
     "UnsetEnvironment",
@@ -285,6 +286,14 @@ impl Systemd for Fake {
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
         let mut memory = self.record("UnsetEnvironment", &names.join(" "))?;
         memory.environment.retain(|entry| !names.iter().any(|name| entry.split('=').next() == Some(name)));
+        Ok(())
+    }
+
+    async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
+        let mut memory = self.record("SetEnvironment", &assignments.join(" "))?;
+        let is_set = |entry: &String| assignments.iter().any(|new| entry.split('=').next() == new.split('=').next());
+        memory.environment.retain(|entry| !is_set(entry));
+        memory.environment.extend(assignments.iter().cloned());
         Ok(())
     }
 

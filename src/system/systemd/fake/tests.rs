@@ -118,7 +118,8 @@ async fn version_219_has_what_we_use_and_no_more() {
     run(&fake, "a.target").await.unwrap();
     fake.restart("a.service").await.unwrap();
     fake.unset_environment(&names(&["A"])).await.unwrap();
-    assert_eq!(fake.environment().await.unwrap(), ["B=2"]);
+    Systemd::set_environment(&fake, &names(&["B=3"])).await.unwrap();
+    assert_eq!(fake.environment().await.unwrap(), ["B=3"]);
     assert_eq!(fake.service("a.service").await.unwrap().restarts, None);
     assert!(fake.record("RefUnit", "a.service").is_err());
     let calls: Vec<String> = fake.calls().iter().map(ToString::to_string).collect();

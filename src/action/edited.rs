@@ -1,0 +1,32 @@
+//! A file that the install placed and somebody changed since: what they wrote is kept beside it, as package managers do (`.rpmsave`).
+
+use std::path::Path;
+
+use super::Site;
+use crate::dcos::layout;
+use crate::dcos::receipt::Before;
+use crate::system::digest;
+use crate::system::files::{self, Standing};
+
+/// The longest file that is looked into; a longer one is no node file, and was changed.
+const LONGEST: u64 = 16 << 20;
+
+/// Sets a changed file aside before what was there takes its place. What DC/OS itself rewrites is none, nor is a file whose content nobody recorded.
+pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> anyhow::Result<()> {
+    let real = site.root.at(path);
+    if sha256.is_empty() || layout::is_rewritten(path) || !matches!(files::standing(&real)?, Some(Standing::File { .. })) {
+        return Ok(());
+    }
+    let was = match before {
+        Before::File { content, .. } => Some(content.bytes()),
+        Before::Link { .. } | Before::Absent => None,
+    };
+    let now = files::read(&real, LONGEST).ok().flatten();
+    let is_ours = now.as_ref().is_some_and(|now| digest::hex(&digest::sha256(now)) == sha256);
+    if is_ours || (now.is_some() && now == was) {
+        return Ok(());
+    }
+    let saved = layout::saved(path);
+    site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
+    Ok(files::rename(&real, &site.root.at(&saved))?)
+}
