@@ -8,6 +8,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::dcos::units;
 use crate::observe::mesos_mounts;
+use crate::plan::uninstall;
 use crate::system::holders::{self, Holder};
 use crate::system::mount_points;
 use crate::system::mounts::{self, Mount};
@@ -42,9 +43,8 @@ impl Removal<'_> {
 pub(super) fn refuse_mounts(world: &World, removal: &Removal<'_>, tasks_may_end: bool) -> Result<(), Failure> {
     let all = mounts::of_this_machine().map_err(|e| Failure::from(anyhow::Error::from(e)).leaving(removal.state()))?;
     // What the units made is removed where they run.
-    let of_units =
-        layout::MADE_BY_UNITS.iter().filter(|made| world.is_live() && made.starts_with(layout::RUN)).map(|made| world.root.at(made));
-    let trees: Vec<PathBuf> = removal.trees(world).into_iter().chain(of_units).collect();
+    let of_units = uninstall::made_by_units(removal.inventory).filter(|made| world.is_live() && made.starts_with(layout::RUN));
+    let trees: Vec<PathBuf> = removal.trees(world).into_iter().chain(of_units.map(|made| world.root.at(made))).collect();
     let in_them: Vec<&Mount> = trees.iter().flat_map(|tree| mount_points::all_at_or_below(&all, tree)).collect();
     let own = if world.root.is_live() { mesos_mounts::own(&all) } else { Vec::new() };
     let goes = |mount: &Mount| own.contains(&mount) || (tasks_may_end && mesos_mounts::is_place_of_tasks(&mount.point));

@@ -216,6 +216,9 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
 fn inventory(node: &Node, found: &Found, wish: Wish, world: &World) -> Vec<Object> {
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
+    if !network::brings_calico(&objects) {
+        objects.retain(|object| !matches!(object, Object::Scratch { path } if path == Path::new(layout::CALICO_RUN)));
+    }
     if wish.purge_data {
         let places = data::to_purge(&world.root, node).into_iter();
         receipt::merge(&mut objects, places.map(|path| Object::StateDirectory { path, made: true }));
