@@ -37,6 +37,7 @@ const SINCE: &str = "
     ip link add op0 type bridge && ip address add 192.0.2.9/24 dev op0 && ip link set op0 up
     ip route add 10.8.0.0/16 dev op0 table 42
     ip route add 10.11.0.0/16 dev op0 table 42 && ip rule add from 10.12.0.0/16 lookup 42
+    mkdir -p /run/calico/cgroup && mount -t tmpfs calico /run/calico/cgroup
     ip link add cali0a1b2c3d4e5 type bridge && ip link add vxlan.calico type vxlan id 4096 dstport 4789 dev eth0";
 
 const DCOS: &str = "
@@ -48,7 +49,7 @@ const DCOS: &str = "
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
 
 /// All of it that is the operator's.
-const THEIRS: &str = "ip -o link | cut -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42";
+const THEIRS: &str = "findmnt /run/calico/cgroup; ip -o link | cut -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42";
 
 fn things(outcome: &Outcome, list: &str) -> Vec<String> {
     let json = outcome.json();

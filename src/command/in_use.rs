@@ -7,6 +7,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout, units};
 use crate::observe::mesos_mounts;
+use crate::plan::uninstall;
 use crate::system::holders::{self, Holder};
 use crate::system::mount_points;
 use crate::system::mounts::{self, Mount};
@@ -41,8 +42,8 @@ impl Removal<'_> {
 pub(super) fn refuse_mounts(world: &World, removal: &Removal<'_>, tasks_may_end: bool) -> Result<(), Failure> {
     let all = mounts::of_this_machine().map_err(|e| Failure::from(anyhow::Error::from(e)).leaving(removal.state()))?;
     // What the units made is removed where they run.
-    let of_units =
-        layout::MADE_BY_UNITS.iter().filter(|made| world.is_live() && made.starts_with(layout::RUN)).map(|made| world.root.at(made));
+    let of_units = uninstall::made_by_units(removal.inventory).filter(|made| world.is_live() && made.starts_with(layout::RUN));
+    let of_units = of_units.map(|made| world.root.at(made));
     // A place of data that is a file system of its own loses its content, and the mount point stays.
     let emptied: Vec<PathBuf> = data::PLACES.iter().filter_map(|place| mount_points::real(&world.root.at(place.path))).collect();
     let is_data = |object: &Object| matches!(object, Object::StateDirectory { .. });

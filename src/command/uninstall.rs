@@ -236,6 +236,9 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
 fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Object> {
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
+    if !network::brings_calico(&objects) {
+        objects.retain(|object| !matches!(object, Object::Scratch { path } if path == Path::new(layout::CALICO_RUN)));
+    }
     if wish.purge_data {
         receipt::merge(&mut objects, data::to_purge(data));
     }

@@ -116,9 +116,11 @@ pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
 pub const MADE_BY_UNITS: [&str; 8] =
-    ["/run/dcos", "/run/dcos_exhibitor", MESOS_RUN, "/run/calico", EXECUTORS_SLICE, NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+    ["/run/dcos", "/run/dcos_exhibitor", MESOS_RUN, CALICO_RUN, EXECUTORS_SLICE, NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
 /// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their executors.
 pub const MESOS_RUN: &str = "/run/mesos";
+/// Sockets of calico, which others than DC/OS bring too.
+pub const CALICO_RUN: &str = "/run/calico";
 /// Made by Mesos' agent for its executors, which outlive it there (Mesos, `systemd.cpp`).
 pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
@@ -142,7 +144,7 @@ pub const WATCHED: [&str; 21] = [
     "/run/dcos",
     MESOS_RUN,
     "/run/dcos_exhibitor",
-    "/run/calico",
+    CALICO_RUN,
     EXECUTORS_SLICE,
 ];
 /// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.

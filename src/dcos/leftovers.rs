@@ -64,7 +64,7 @@ pub const LEFTOVERS: [Leftover; 28] = [
     leftover("/run/dcos_exhibitor", "dcos-exhibitor.service", Fate::Remove),
     leftover(layout::MESOS_RUN, "dcos-mesos-slave.socket", Fate::RemoveBesideDcos),
     leftover(layout::EXECUTORS_SLICE, "Mesos' agent", Fate::RemoveBesideDcos),
-    leftover("/run/calico", "dcos-calico-bird.service", Fate::RemoveBesideDcos),
+    leftover(layout::CALICO_RUN, "dcos-calico-bird.service", Fate::RemoveBesideDcos),
     leftover("/tmp/bootstrap.tar.xz", "dcos-download.service, killed", Fate::RemoveBesideDcos),
     leftover("/tmp/root-cert.pem", INSTALLER, Fate::RemoveBesideDcos),
     leftover("/tmp/dcos", AUTOMATION, Fate::Keep),

@@ -28,14 +28,9 @@ pub struct Signs {
 impl Signs {
     /// By what is removed, and what the node knows of its networks while that stands.
     pub fn of(inventory: &[Object], now: &Snapshot, before: Option<&Snapshot>) -> Signs {
-        let brings_calico = |object: &Object| match object {
-            Object::Units { names } => names.iter().any(|name| name.starts_with("dcos-calico-")),
-            Object::Package { id } => id.name() == "calico",
-            _ => false,
-        };
         let is_calicos = |interface: &Interface| network::maker(&interface.name) == Some(Maker::Calico);
         let had_calico = before.is_some_and(|before| before.network.interfaces.iter().any(is_calicos));
-        Signs { calico: inventory.iter().any(brings_calico) && !had_calico, overlays: now.network.overlays.clone() }
+        Signs { calico: brings_calico(inventory) && !had_calico, overlays: now.network.overlays.clone() }
     }
 
     fn maker(&self, interface: &str) -> Option<Maker> {
@@ -74,6 +69,15 @@ impl Signs {
         let known = self.overlays.iter().flat_map(|overlay| overlay.subnets.iter().map(String::as_str));
         network::SUBNETS.into_iter().chain(known).any(|subnet| network::is_within(network, subnet))
     }
+}
+
+/// Whether calico came with DC/OS (2.1 and 2.2): by its units or its package.
+pub fn brings_calico(inventory: &[Object]) -> bool {
+    inventory.iter().any(|object| match object {
+        Object::Units { names } => names.iter().any(|name| name.starts_with("dcos-calico-")),
+        Object::Package { id } => id.name() == "calico",
+        _ => false,
+    })
 }
 
 fn leads_to_table(rule: &str) -> bool {

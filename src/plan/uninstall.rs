@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Plan;
+use super::{Plan, network};
 use crate::action::Action;
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::snapshot::Snapshot;
@@ -52,7 +52,7 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         // Those of the network are in the inventory if they stand: who read them is told.
         let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
         let stood = |path: &str| before.is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
-        let made = layout::MADE_BY_UNITS.iter().filter(|made| !told.contains(made) && !stood(made));
+        let made = made_by_units(inventory).filter(|made| !told.contains(made) && !stood(made));
         for path in made.filter(|made| !inventory.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
@@ -97,6 +97,12 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         }
     }
     plan
+}
+
+/// What units made while they ran. calico's is another's where DC/OS did not bring it.
+pub fn made_by_units(inventory: &[Object]) -> impl Iterator<Item = &'static str> {
+    let calico = network::brings_calico(inventory);
+    layout::MADE_BY_UNITS.into_iter().filter(move |made| calico || *made != layout::CALICO_RUN)
 }
 
 /// Everything that a plan undoes.
