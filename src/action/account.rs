@@ -18,14 +18,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Where the programs are, whatever the caller's own PATH.
 const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Groups that own nothing, for a user that is about to go.
-const HARMLESS: [&str; 2] = ["nogroup", "nobody"];
-
 pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Object>> {
     let names = site.names()?;
     let user_made = names.user(&account.user).is_none();
     let group_made = user_made && account.group.is_none() && names.group(&account.user).is_none();
-    Ok(vec![Object::Account { account: account.clone(), user_made, group_made }])
+    let group_before = names.group(&account.user).filter(|_| user_made);
+    Ok(vec![Object::Account { account: account.clone(), user_made, group_made, group_before }])
 }
 
 /// Makes the account unless it is there. An account that is there must have the group that the package wants.
@@ -44,20 +42,29 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
     run(site, "useradd", &arguments).await
 }
 
+/// What was made of an account.
+#[derive(Clone, Copy)]
+pub(crate) struct Made {
+    /// The user.
+    pub(crate) user: bool,
+    /// The group of the same name.
+    pub(crate) group: bool,
+    /// The number of that group, if it was there before.
+    pub(crate) group_before: Option<u32>,
+}
+
 /// Removes what was made of the account, but not a group that others are in. Its home is `/opt/mesosphere` and is not touched.
-pub(crate) async fn remove(site: &Site, account: &Account, user_made: bool, group_made: bool) -> anyhow::Result<()> {
+pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow::Result<()> {
     let user = account.user.as_str();
-    let now = accounts(site)?;
-    if user_made && now.has_user(user) {
-        if !group_made && now.primary_group(user) == Some(user) {
-            // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
-            let elsewhere = HARMLESS.into_iter().find(|group| now.has_group(group)).unwrap_or("0");
-            run(site, "usermod", &["--gid", elsewhere, user]).await?;
-        }
+    if made.user && accounts(site)?.has_user(user) {
         run(site, "userdel", &[user]).await?;
     }
     let now = accounts(site)?;
-    if group_made && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
+    if let Some(number) = made.group_before.filter(|_| !now.has_group(user)) {
+        // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
+        run(site, "groupadd", &["--gid", &number.to_string(), user]).await?;
+    }
+    if made.group && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
         run(site, "groupdel", &[user]).await?;
     }
     Ok(())

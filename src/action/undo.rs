@@ -14,7 +14,9 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
         return Ok(());
     }
     match object.clone() {
-        Object::Account { account, user_made, group_made } => account::remove(site, &account, user_made, group_made).await,
+        Object::Account { account, user_made, group_made, group_before } => {
+            account::remove(site, &account, account::Made { user: user_made, group: group_made, group_before }).await
+        }
         Object::Units { names } => {
             if let Some(systemd) = &site.systemd {
                 systemd.reload().await?;

@@ -45,7 +45,7 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
         let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
         if user_made || group_made {
             let group = accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
-            ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made });
+            ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made, group_before: None });
         }
     }
     // Undone from the last to the first: a group goes after the users that are in it.
@@ -77,7 +77,7 @@ fn going(node: &Node, found: &Found) -> BTreeMap<Owner, String> {
     let accounts = &node.accounts;
     let mut going = BTreeMap::new();
     for object in node.inventory().into_iter().chain(found.objects.iter().cloned()) {
-        if let Object::Account { account: Account { user, .. }, user_made, group_made } = object {
+        if let Object::Account { account: Account { user, .. }, user_made, group_made, .. } = object {
             let others = accounts.users_of(&user).into_iter().any(|member| member != user);
             let number = accounts.user_number(&user).filter(|_| user_made).map(Owner::User);
             let group = accounts.group_number(&user).filter(|_| group_made && !others).map(Owner::Group);

@@ -33,7 +33,7 @@ pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
     let mut found = Vec::new();
     for object in objects {
         let remnant = match object {
-            Object::Account { account, user_made, group_made } => account_left(&accounts, &account.user, *user_made, *group_made),
+            Object::Account { account, user_made, group_made, .. } => account_left(&accounts, &account.user, *user_made, *group_made),
             other => file(root, other)?.map(|(why, on_purpose)| (why.to_owned(), on_purpose)),
         };
         found.extend(remnant.map(|(why, on_purpose)| Remnant { object: object.clone(), why, on_purpose }));
