@@ -58,7 +58,7 @@ const DCOS: &str = "
 const DATA: &str = "
     for directory in dcos/exhibitor dcos/navstar mesos/slave/meta; do mkdir -p /var/lib/$directory; done
     echo 10.77.0.2 > /var/lib/dcos/navstar/ip && head -c 100000 /dev/zero > /var/lib/dcos/exhibitor/log
-    echo agent > /var/lib/mesos/slave/meta/state && mkdir -p /var/log/mesos && echo started > /var/log/mesos/log";
+    echo agent > /var/lib/mesos/slave/meta/state && mkdir -p /var/log/mesos && echo started > /var/log/mesos/mesos-agent.log";
 
 /// The stand-in for the program that small Debians lack.
 const IPSET: &str = "#!/bin/sh

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Node;
 
-/// How each part is asked for; a line of an answer is one thing. systemd finds the mounts of credentials when it reloads. Addresses that a link gives itself come and go with the link.
+/// How each part is asked for; a line of an answer is one thing. systemd learns of mounts some time
+/// later, and they are asked for themselves. Addresses that a link gives itself come and go with the link.
 const PARTS: &[(&str, &str)] = &[
     ("unit file", "systemctl list-unit-files --no-legend --full"),
-    (
-        "unit",
-        "systemctl list-units --all --plain --no-legend --full | awk '{print $1, $2, $3, $4}' | grep -Ev '[.]device |^run-credentials-'",
-    ),
+    ("unit", "systemctl list-units --all --plain --no-legend --full | awk '{print $1, $2, $3, $4}' | grep -Ev '[.](device|mount) '"),
     ("job", "systemctl list-jobs --no-legend"),
     ("environment", "systemctl show-environment | grep -v ^PATH="),
     ("process", "ps -eo user:32,args | grep -Ev '[ /](sh|ps|grep)( |$)|systemd-executor|^USER '"),
