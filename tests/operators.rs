@@ -136,7 +136,7 @@ fn data_that_is_a_file_system_of_its_own_is_listed_with_its_size_and_emptied_in_
     let size =
         |path: &str| kept["kept"].as_array().expect("a list").iter().find(|data| data["path"] == path).map(|data| data["bytes"].clone());
     assert_eq!(
-        ["/var/lib/mesos", "/var/lib/dcos/exhibitor", "/var/lib/dcos"].map(|path| size(path)),
+        ["/var/lib/mesos", "/var/lib/dcos/exhibitor", "/var/lib/dcos"].map(size),
         [Some(5.into()), Some(7.into()), Some(3.into())],
         "{kept}"
     );
