@@ -11,10 +11,12 @@ use crate::system::files::{self, Standing};
 /// The longest file that is looked into; a longer one is no node file, and was changed.
 const LONGEST: u64 = 16 << 20;
 
-/// Sets a changed file aside before what was there takes its place. What DC/OS itself rewrites is none, nor is a file whose content nobody recorded.
+/// Sets a changed file aside before what was there takes its place. What DC/OS itself rewrites is none, nor is a file whose content nobody recorded. Of an install
+/// that did not come to its end, whose receipt is not there, nobody has changed a file: it may have stopped between two contents.
 pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> anyhow::Result<()> {
     let real = site.root.at(path);
-    if sha256.is_empty() || layout::is_rewritten(path) || !matches!(files::standing(&real)?, Some(Standing::File { .. })) {
+    let is_installed = files::exists(&site.root.at(layout::RECEIPT));
+    if !is_installed || sha256.is_empty() || layout::is_rewritten(path) || !matches!(files::standing(&real)?, Some(Standing::File { .. })) {
         return Ok(());
     }
     let was = match before {

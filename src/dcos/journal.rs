@@ -198,10 +198,12 @@ impl Story {
 
 impl Object {
     /// A second begin of the same action sees its own work: what was there before is what the first one saw. Only a set that is built anew
-    /// has another inode to switch to.
+    /// has another inode to switch to, and a file that is placed again may get another content.
     fn begin_again(&mut self, again: Object) {
-        if let (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) = (self, again) {
-            *incoming = now.and(incoming.or(now));
+        match (self, again) {
+            (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) => *incoming = now.and(incoming.or(now)),
+            (Object::File { sha256, .. }, Object::File { sha256: now, .. }) if !now.is_empty() => *sha256 = now,
+            _ => {}
         }
     }
 
@@ -279,6 +281,10 @@ mod tests {
         story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Link { target: "/ours".into(), resolved: None })] });
         assert_eq!(story.objects, [file(Before::Absent)]);
+        let other = |sha256: &str| Object::File { path: "/etc/x".into(), sha256: sha256.into(), before: Before::Absent };
+        story.add(Record::Begin { key: "b".into(), objects: vec![other("01")] });
+        story.add(Record::Begin { key: "inventory".into(), objects: vec![other("")] });
+        assert_eq!(story.objects, [other("01")]);
         story.add(Record::Undone { object: file(Before::Absent) });
         assert_eq!(story.objects, []);
     }
