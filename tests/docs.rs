@@ -82,6 +82,7 @@ fn exit_codes() -> String {
         | `state` | string or null | how the node stands now |\n\
         | `cure` | string or null | what to do |\n\
         | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
+        | `changed` | boolean | of an install whose wait failed: whether the install changed anything; else not there |\n\
         | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
     );
     text
@@ -108,6 +109,7 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
 #[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
+    let failure = failure.having_changed(true);
     assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report())));
 }
 

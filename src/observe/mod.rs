@@ -3,6 +3,8 @@
 pub mod agent;
 pub mod archive;
 pub mod build;
+pub mod chain;
+pub mod checks;
 pub mod classic;
 pub mod cluster;
 pub mod data;
@@ -14,6 +16,7 @@ pub mod ip_detect;
 mod left_accounts;
 mod left_units;
 pub mod leftovers;
+pub mod lives;
 pub mod machine;
 pub mod neighbours;
 pub mod network;
