@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::services::UnitReport;
 use crate::dcos::cluster::{LEADER, READY};
+use crate::dcos::level::Level;
 use crate::dcos::role::Role;
 use crate::dcos::units::STATSD_SOCKET;
 
@@ -25,6 +26,27 @@ pub enum Link {
     Dns,
     /// Everything that waits for these.
     Rest,
+}
+
+/// Something that holds the node up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Obstacle {
+    /// Where in the chain.
+    pub link: Link,
+    /// The level that is not reached because of it.
+    pub level: Level,
+    /// The unit, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// For people, in one line.
+    pub text: String,
+    /// What to do about it, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+}
+
+pub(super) fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {
+    Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into(), cure: None }
 }
 
 /// What Marathon's leader is called, which Admin Router waits for.

@@ -14,7 +14,10 @@ const LONGEST_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The services that were looked at before, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Lives(BTreeMap<String, Life>);
+pub struct Lives {
+    lives: BTreeMap<String, Life>,
+    reasons: BTreeMap<String, String>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Life {
@@ -30,7 +33,7 @@ struct Life {
 /// What a service has to show before it is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Proof {
-    /// Whether it was active before, and is no more or again.
+    /// Whether it was active before, and fell.
     pub(super) fell: bool,
     /// Whether it fell since it was looked at first.
     pub(super) falls: bool,
@@ -42,7 +45,7 @@ impl Lives {
     /// Takes note of a service, and tells what it has to show.
     pub(super) fn note(&mut self, name: &str, service: &Service) -> Proof {
         let (began, exited) = (service.active_enter_monotonic, service.active_exit_monotonic);
-        let life = self.0.entry(name.to_owned()).or_insert(Life { restarts: service.restarts, exited, began, longest: Duration::ZERO });
+        let life = self.lives.entry(name.to_owned()).or_insert(Life { restarts: service.restarts, exited, began, longest: Duration::ZERO });
         if exited > life.began && life.began > 0 {
             life.longest = life.longest.max(Duration::from_micros(exited - life.began));
         }
@@ -50,7 +53,9 @@ impl Lives {
         // A polling `ExecStartPre` counts as a restart without a life, and a restart by hand ends a life without counting. Before systemd 235 there
         // is no count.
         let falls = exited != life.exited && (service.restarts.is_none() || service.restarts != life.restarts);
-        let needed = match (exited > 0, falls) {
+        // Who was never started again by itself was stopped and started by somebody.
+        let fell = exited > 0 && service.restarts != Some(0);
+        let needed = match (fell, falls) {
             (false, _) => STEADY,
             (true, false) => STEADY_AFTER_A_FALL,
             (true, true) => {
@@ -58,7 +63,22 @@ impl Lives {
                 again.max(STEADY_AFTER_A_FALL)
             }
         };
-        Proof { fell: exited > 0, falls, needed }
+        Proof { fell, falls, needed }
+    }
+
+    /// Why a unit is not as it should be. While it is started again systemd knows no more why it had to be: then what was seen last is told.
+    pub(super) fn reason(&mut self, unit: &str, why: Option<String>, is_starting: bool) -> Option<String> {
+        match why {
+            Some(why) if is_starting => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
+            Some(why) => {
+                self.reasons.insert(unit.to_owned(), why.clone());
+                Some(why)
+            }
+            None => {
+                self.reasons.remove(unit);
+                None
+            }
+        }
     }
 }
 
@@ -98,10 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_is_started_again_has_the_reason_that_was_seen_last() {
+        let (mut lives, told) = (Lives::default(), |why: &str| Some(why.to_owned()));
+        assert_eq!(lives.reason("a.service", told("is starting"), true), told("is starting"));
+        assert_eq!(lives.reason("a.service", told("waits: x"), false), told("waits: x"));
+        assert_eq!(lives.reason("a.service", told("is starting"), true), told("waits: x"));
+        assert_eq!(lives.reason("a.service", None, false), None);
+        assert_eq!(lives.reason("a.service", told("is starting"), true), told("is starting"));
+    }
+
+    #[test]
     fn a_fall_before_the_watch_and_a_restart_by_hand_are_soon_forgiven() {
         let mut lives = Lives::default();
         assert_eq!(needs(&mut lives, &service(Some(3), 200, 190)), (false, 30));
         assert_eq!(needs(&mut lives, &service(Some(3), 300, 295)), (false, 30));
+        assert_eq!(needs(&mut Lives::default(), &service(Some(0), 300, 295)), (false, 10));
     }
 
     #[test]

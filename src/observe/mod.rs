@@ -21,6 +21,7 @@ pub mod machine;
 pub mod neighbours;
 pub mod network;
 pub mod node;
+mod others;
 pub mod packages;
 pub mod pkgpanda_swap;
 pub mod ports;

@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-use super::chain::{self, Link};
+use super::chain::{self, Link, Obstacle, obstacle};
 use super::checks::{self, Checks};
-use super::cluster::{self, Answer, Cluster};
+use super::cluster::{self, Cluster};
 use super::node::Node;
+use super::others;
 use super::services::{Condition, UnitReport};
-use crate::dcos::cluster::{FailedCheck, LEADER, Member};
+use crate::dcos::cluster::{FailedCheck, Member};
 use crate::dcos::layout;
 use crate::dcos::level::Level;
 use crate::dcos::role::Role;
-use crate::dcos::units;
 use crate::system::root::Root;
 
 /// What was seen; what was not looked at, because something before it does not hold, is none.
@@ -31,23 +31,6 @@ pub struct Facts {
     pub checks: Option<checks::Found>,
     /// The cluster.
     pub cluster: Option<Cluster>,
-}
-
-/// Something that holds the node up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Obstacle {
-    /// Where in the chain.
-    pub link: Link,
-    /// The level that is not reached because of it.
-    pub level: Level,
-    /// The unit, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    /// For people, in one line.
-    pub text: String,
-    /// What to do about it, if that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cure: Option<String>,
 }
 
 /// How far the node is.
@@ -95,7 +78,7 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
         obstacles.extend(node_ready(facts));
     }
     if looked >= Level::ClusterReady {
-        let above = facts.cluster.iter().flat_map(|cluster| cluster_ready(facts.role.unwrap_or(Role::Master), cluster));
+        let above = facts.cluster.iter().flat_map(|cluster| others::cluster_ready(facts.role.unwrap_or(Role::Master), cluster));
         let above: Vec<Obstacle> = above.filter(|o| obstacles.iter().all(|below| below.text != o.text)).collect();
         obstacles.extend(above);
         if facts.cluster.is_none() && obstacles.is_empty() {
@@ -103,7 +86,7 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
         }
     }
     // What is only young is no cause of anything, and who polls for another unit is none beside that one.
-    obstacles.sort_by_key(|o| (is_young(facts, o), o.link, is_borrowed(facts, o), o.level));
+    obstacles.sort_by_key(|o| (is_young(facts, o), o.link, is_borrowed(facts, o), is_active(facts, o), o.level));
     let reached = Level::ALL.into_iter().filter(|level| *level <= looked);
     let level = reached.take_while(|level| obstacles.iter().all(|o| o.level > *level)).last();
     let masters = facts.cluster.as_ref().and_then(Cluster::masters).map(|masters| masters.members.clone());
@@ -116,7 +99,12 @@ fn about<'a>(facts: &'a Facts, obstacle: &Obstacle) -> Option<&'a UnitReport> {
     (unwell(unit).as_ref() == Some(&obstacle.text)).then_some(unit)
 }
 
-/// Active for too short a time to be trusted, and not known to have fallen.
+/// Active for too short a time to be trusted.
+fn is_active(facts: &Facts, obstacle: &Obstacle) -> bool {
+    about(facts, obstacle).is_some_and(|unit| unit.condition == Condition::Well)
+}
+
+/// The same, and not known to have fallen.
 fn is_young(facts: &Facts, obstacle: &Obstacle) -> bool {
     about(facts, obstacle).is_some_and(|unit| unit.condition == Condition::Well && !unit.fell)
 }
@@ -125,10 +113,6 @@ fn is_young(facts: &Facts, obstacle: &Obstacle) -> bool {
 fn is_borrowed(facts: &Facts, obstacle: &Obstacle) -> bool {
     let awaited = |unit: &UnitReport| Link::awaited_by(unit).is_some_and(|link| link == Link::Rest || link != Link::of(&unit.name));
     about(facts, obstacle).is_some_and(awaited)
-}
-
-fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {
-    Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into(), cure: None }
 }
 
 fn started(facts: &Facts) -> Vec<Obstacle> {
@@ -165,7 +149,7 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
     }
     let role = facts.role.unwrap_or(Role::Master);
     if let Some(cluster) = facts.cluster.as_ref().filter(|_| !found.is_empty()) {
-        found.extend(awaited_of_the_cluster(facts, role, cluster));
+        found.extend(others::awaited(&facts.units, role, cluster));
     }
     match &facts.checks {
         Some(Ok(failed)) => found.extend(failed.iter().map(|check| failed_check(check, role))),
@@ -173,38 +157,6 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
         None => {}
     }
     found
-}
-
-/// What units of this node wait for, and other nodes have to bring: masters, and one that leads. Of a node whose units wait for nobody it is no
-/// part: what runs there is not held up by others.
-fn awaited_of_the_cluster(facts: &Facts, role: Role, cluster: &Cluster) -> Vec<Obstacle> {
-    let mut found = Vec::new();
-    let waits_for = |word: &str| facts.units.iter().any(|unit| unit.why.as_deref().is_some_and(|why| why.contains(word)));
-    let has_quorum = cluster.masters().is_some_and(|masters| masters.has_quorum());
-    if !has_quorum || waits_for(BOOTSTRAP) {
-        found.extend(disunion(cluster, Level::NodeReady));
-    }
-    if waits_for(LEADER) {
-        found.extend(leaderless(role, cluster, Level::NodeReady));
-    }
-    found
-}
-
-/// The program in `ExecStartPre` that waits for the masters (`packages/bootstrap`).
-const BOOTSTRAP: &str = "/bootstrap ";
-
-fn disunion(cluster: &Cluster, level: Level) -> Option<Obstacle> {
-    let text = cluster.disunion()?;
-    let is_missing = !cluster.masters().is_some_and(|masters| masters.missing().is_empty());
-    let told = "see to the masters that are missing; until most of them serve, no other part of DC/OS can start";
-    let cure = (is_missing && !text.starts_with("Exhibitor")).then(|| told.to_owned());
-    Some(Obstacle { cure, ..obstacle(Link::Exhibitor, level, Some(units::EXHIBITOR), text) })
-}
-
-fn leaderless(role: Role, cluster: &Cluster, level: Level) -> Option<Obstacle> {
-    let why = cluster.leader.as_ref().err()?;
-    let text = format!("no master leads, as far as this node can tell ({LEADER}): {why}");
-    Some(obstacle(Link::Dns, level, Some(chain::leader(role)), text))
 }
 
 fn failed_check(check: &FailedCheck, role: Role) -> Obstacle {
@@ -219,29 +171,6 @@ fn unwell(unit: &UnitReport) -> Option<String> {
     Some(unit.why.clone().unwrap_or_else(|| format!("is {} ({})", unit.active, unit.sub)))
 }
 
-fn cluster_ready(role: Role, cluster: &Cluster) -> Vec<Obstacle> {
-    let level = Level::ClusterReady;
-    let mesos = |text: String| {
-        let link = if role == Role::Master { Link::MesosMaster } else { Link::Rest };
-        obstacle(link, level, Some(chain::mesos(role)), text)
-    };
-    let joined = match role {
-        Role::Master => ("registrar/log/recovered", "the registry of the masters is not recovered yet"),
-        Role::Slave | Role::SlavePublic => ("slave/registered", "this agent is not registered with the masters yet"),
-    };
-    let mut found: Vec<Obstacle> = disunion(cluster, level).into_iter().collect();
-    match &cluster.mesos {
-        Answer::Silent(why) => found.push(mesos(why.clone())),
-        Answer::Told(metrics) if !metrics.is(joined.0) => found.push(mesos(joined.1.into())),
-        _ => {}
-    }
-    found.extend(leaderless(role, cluster, level));
-    if let Some(why) = cluster.admin_router.silence() {
-        found.push(obstacle(Link::Rest, level, Some(chain::admin_router(role)), format!("Admin Router does not answer: {why}")));
-    }
-    found
-}
-
 fn one_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing").trim();
     line.chars().take(200).collect()
@@ -251,6 +180,8 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::dcos::cluster::{Ensemble, Metrics};
+    use crate::dcos::units;
+    use crate::observe::cluster::Answer;
 
     fn unit(name: &str, condition: Condition, why: Option<&str>) -> UnitReport {
         UnitReport {

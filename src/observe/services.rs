@@ -27,7 +27,7 @@ pub struct UnitReport {
     pub condition: Condition,
     /// Whether it stays up: not only active now, but for long enough, and longer if it fell before. Units that rest or listen are steady.
     pub steady: bool,
-    /// Whether it was active before, and fell.
+    /// Whether it was active before, and fell by itself.
     pub fell: bool,
     /// Whether the node does without it.
     pub auxiliary: bool,
@@ -132,6 +132,11 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
     let verdict = judge(&unit, service, around);
     let too_young = active.zip(proof).filter(|(seconds, proof)| *seconds < proof.needed.as_secs());
     let steady = verdict.condition == Condition::Well && too_young.is_none();
+    let is_starting = verdict.why.as_deref() == Some(STARTING);
+    let why = match (verdict.why, too_young) {
+        (None, Some((seconds, proof))) => Some(young(seconds, proof, service)),
+        (why, _) => lives.reason(&unit.name, why, is_starting),
+    };
     UnitReport {
         steady,
         fell: proof.is_some_and(|proof| proof.fell),
@@ -143,17 +148,21 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
         active: unit.active,
         sub: unit.sub,
         condition: verdict.condition,
-        why: verdict.why.or_else(|| too_young.map(|(seconds, proof)| young(seconds, proof, service))),
+        why,
         cure: verdict.cure,
         log: Vec::new(),
     }
 }
 
-/// How long a service with a process is active, in seconds.
+/// How long a service that runs is active, in seconds; none for one that has done its work (`RemainAfterExit=`).
+///
+/// Its state and its times are two answers: one that died between them was active in the first, has no process in the second, and is as young as can be.
 fn active_seconds(unit: &Unit, service: Option<&Service>) -> Option<u64> {
-    let service = service.filter(|service| service.main_pid != 0)?;
-    let since = monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000;
-    (unit.active == "active" && service.active_enter_monotonic > 0).then_some(since)
+    let service = service.filter(|service| unit.active == "active" && unit.sub != "exited" && service.active_enter_monotonic > 0)?;
+    if service.active_exit_monotonic >= service.active_enter_monotonic {
+        return Some(0);
+    }
+    Some(monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000)
 }
 
 /// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the time.
@@ -205,6 +214,9 @@ pub fn of_role(wanted: &[String]) -> Vec<String> {
     wanted.iter().cloned().chain([layout::TARGET.to_owned()]).collect()
 }
 
+/// Of a unit on its way up of which no more is known.
+const STARTING: &str = "is starting";
+
 /// What the state of a unit comes to.
 struct Verdict {
     condition: Condition,
@@ -249,7 +261,7 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
             (Some(hangs), ..) => Verdict::converging(hangs),
             (None, _, Some(command), _) => Verdict::converging(format!("waits: {command} does not succeed yet")),
             (None, "auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
-            _ => Verdict::converging("is starting"),
+            _ => Verdict::converging(STARTING),
         },
         "deactivating" => Verdict::converging("is stopping"),
         _ => match (start_pre, service) {
@@ -286,6 +298,8 @@ fn failing_start_pre(service: &Service) -> Option<String> {
 fn how_it_ended(service: &Service) -> String {
     match service.result.as_str() {
         "start-limit" | "start-limit-hit" => "was started too often and is not tried again".into(),
+        // A daemon that failed before it had a main process (`Type=forking`).
+        "exit-code" if service.exec_main_status == 0 => "its program failed when it was started".into(),
         "exit-code" => format!("its program exited with status {}", service.exec_main_status),
         "signal" | "core-dump" => format!("its program was ended by signal {}", service.exec_main_status),
         "timeout" => "did not start or stop in time".into(),
@@ -325,6 +339,23 @@ mod tests {
         // The socket of an agent is for its executors, and starts nothing that the cluster could do without.
         let agent = judged("dcos-mesos-slave.service", ("inactive", "dead"), stopped, &["dcos-mesos-slave.socket"]);
         assert_eq!(agent.condition, Condition::Failed);
+    }
+
+    #[test]
+    fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
+        let unit = Unit {
+            name: "dcos-marathon.service".into(),
+            load: "loaded".into(),
+            active: "active".into(),
+            sub: "running".into(),
+            description: String::new(),
+            job_pending: false,
+        };
+        let around = Around { is_started: true, feeds_agent: false, names: &[] };
+        let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
+        assert!(report(unit.clone(), Some(&long_ago), &around, &mut Lives::default()).is_settled());
+        let died = Service { active_exit_monotonic: 2, main_pid: 0, ..long_ago };
+        assert!(!report(unit, Some(&died), &around, &mut Lives::default()).is_settled());
     }
 
     #[test]
