@@ -92,16 +92,15 @@ impl UnitReport {
 /// systemd does not answer.
 pub async fn look(systemd: &dyn Systemd, names: &[String], lives: &mut Lives) -> Result<Vec<UnitReport>, systemd::Error> {
     let mut found = Vec::new();
-    for unit in systemd.units(names).await? {
+    // The target too, whether or not it was asked for: what it wants should run only while it is active.
+    let asked: Vec<String> = names.iter().filter(|name| *name != layout::TARGET).cloned().chain([layout::TARGET.to_owned()]).collect();
+    let units = systemd.units(&asked).await?;
+    let is_started = units.iter().any(|unit| unit.name == layout::TARGET && unit.active == "active");
+    for unit in units.into_iter().filter(|unit| names.contains(&unit.name)) {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
         found.push((unit, service));
     }
-    let target = systemd.units(&[layout::TARGET.to_owned()]).await?;
-    let around = Around {
-        is_started: target.iter().any(|unit| unit.active == "active"),
-        feeds_agent: found.iter().filter_map(|(_, service)| service.as_ref()).any(waits_for_statsd),
-        names,
-    };
+    let around = Around { is_started, feeds_agent: found.iter().filter_map(|(_, service)| service.as_ref()).any(waits_for_statsd), names };
     Ok(found.into_iter().map(|(unit, service)| report(unit, service.as_ref(), &around, lives)).collect())
 }
 
