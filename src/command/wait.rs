@@ -202,21 +202,19 @@ async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Fai
     });
     let mut log: Vec<String> = with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
     if first.link == Link::Clock {
-        log = of_check_time(&world.root).await.map_or(log, |line| vec![line]);
+        log = of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
     }
     let cure = cure(&first, &log, wish, node, world).await;
     Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving("the node is installed and goes on by itself").cured_by(cure).quoting(log)
 }
 
-/// The last word of check-time, whichever unit ran it.
-async fn of_check_time(root: &Root) -> Option<String> {
-    let root = root.clone();
-    let look = move || [CHECKS_TIME, "dcos-exhibitor.service"].iter().find_map(|unit| services::last_of(&root, unit, "check-time"));
-    tokio::task::spawn_blocking(look).await.ok().flatten()
+/// The last word of check-time in the unit that the clock holds up. That all was well when the unit was started is no word of a clock that has gone
+/// wrong since.
+async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<String> {
+    let (root, unit) = (root.clone(), unit?.to_owned());
+    let look = move || services::last_of(&root, &unit, "check-time");
+    tokio::task::spawn_blocking(look).await.ok().flatten().filter(|line| !line.ends_with("Time is in sync!"))
 }
-
-/// The first unit that runs check-time.
-const CHECKS_TIME: &str = "dcos-net.service";
 
 /// What is known of this obstacle, what a check knows, else where to look.
 async fn cure(first: &Obstacle, log: &[String], wish: Wish, node: &Node, world: &World) -> String {

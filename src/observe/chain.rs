@@ -80,15 +80,22 @@ impl Link {
 }
 
 /// The unit that answers for this node's DNS, which everything waits for.
-pub(super) const NET: &str = "dcos-net.service";
+const NET: &str = "dcos-net.service";
+/// The same in 1.10.
+const SPARTAN: &str = "dcos-spartan.service";
 /// The unit that knows who leads, on a master.
 pub(super) const MESOS_DNS: &str = "dcos-mesos-dns.service";
 /// The unit that runs Mesos on a master.
 pub(super) const MESOS_MASTER: &str = "dcos-mesos-master.service";
 
-/// Who answers for `leader.mesos`: on an agent dcos-net, which asks the masters.
-pub(super) fn leader(role: Role) -> &'static str {
-    if role == Role::Master { MESOS_DNS } else { NET }
+/// Who answers for this node's DNS, of the units that it has.
+pub(super) fn net(units: &[UnitReport]) -> &'static str {
+    if units.iter().any(|unit| unit.name == SPARTAN) { SPARTAN } else { NET }
+}
+
+/// Who answers for `leader.mesos`: on an agent its own DNS, which asks the masters.
+pub(super) fn leader(role: Role, units: &[UnitReport]) -> &'static str {
+    if role == Role::Master { MESOS_DNS } else { net(units) }
 }
 
 /// The unit of Mesos.
@@ -106,9 +113,9 @@ pub(super) fn admin_router(role: Role) -> &'static str {
 }
 
 /// The link and the unit that a check of DC/OS' own is about, where it is about one (`gen/calc.py`).
-pub(super) fn of_check(name: &str, role: Role) -> (Link, Option<&'static str>) {
+pub(super) fn of_check(name: &str, role: Role, units: &[UnitReport]) -> (Link, Option<&'static str>) {
     match name {
-        "clock_sync" => (Link::Clock, Some(NET)),
+        "clock_sync" => (Link::Clock, Some(net(units))),
         "mesos_master_replog_synchronized" => (Link::MesosMaster, Some(MESOS_MASTER)),
         "mesos_agent_registered_with_masters" => (Link::Rest, Some(mesos(role))),
         "cockroachdb_replication" => (Link::Rest, Some("dcos-cockroach.service")),

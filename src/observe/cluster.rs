@@ -122,7 +122,7 @@ impl Cluster {
 }
 
 /// How the words for masters that are missing begin.
-const WAITING: &str = "waiting for masters";
+pub(super) const WAITING: &str = "waiting for masters";
 /// This node.
 const HERE: &str = "127.0.0.1";
 

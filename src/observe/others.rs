@@ -1,7 +1,7 @@
 //! What holds a node up that other nodes have to bring: the masters, one that leads, a place in the cluster.
 
 use super::chain::{self, Link, Obstacle, obstacle};
-use super::cluster::{Answer, Cluster};
+use super::cluster::{Answer, Cluster, WAITING};
 use super::services::UnitReport;
 use crate::dcos::cluster::LEADER;
 use crate::dcos::level::Level;
@@ -18,7 +18,7 @@ pub(super) fn awaited(units: &[UnitReport], role: Role, cluster: &Cluster) -> Ve
         found.extend(disunion(cluster, Level::NodeReady));
     }
     if waits_for(LEADER) {
-        found.extend(leaderless(role, cluster, Level::NodeReady));
+        found.extend(leaderless(units, role, cluster, Level::NodeReady));
     }
     found
 }
@@ -28,20 +28,20 @@ const BOOTSTRAP: &str = "/bootstrap ";
 
 fn disunion(cluster: &Cluster, level: Level) -> Option<Obstacle> {
     let text = cluster.disunion()?;
-    let is_missing = !cluster.masters().is_some_and(|masters| masters.missing().is_empty());
     let told = "see to the masters that are missing; until most of them serve, no other part of DC/OS can start";
-    let cure = (is_missing && !text.starts_with("Exhibitor")).then(|| told.to_owned());
+    // What this node's own Exhibitor lacks is in its own log.
+    let cure = text.starts_with(WAITING).then(|| told.to_owned());
     Some(Obstacle { cure, ..obstacle(Link::Exhibitor, level, Some(EXHIBITOR), text) })
 }
 
-fn leaderless(role: Role, cluster: &Cluster, level: Level) -> Option<Obstacle> {
+fn leaderless(units: &[UnitReport], role: Role, cluster: &Cluster, level: Level) -> Option<Obstacle> {
     let why = cluster.leader.as_ref().err()?;
     let text = format!("no master leads, as far as this node can tell ({LEADER}): {why}");
-    Some(obstacle(Link::Dns, level, Some(chain::leader(role)), text))
+    Some(obstacle(Link::Dns, level, Some(chain::leader(role, units)), text))
 }
 
 /// What keeps a node from being one of its cluster.
-pub(super) fn cluster_ready(role: Role, cluster: &Cluster) -> Vec<Obstacle> {
+pub(super) fn cluster_ready(units: &[UnitReport], role: Role, cluster: &Cluster) -> Vec<Obstacle> {
     let level = Level::ClusterReady;
     let mesos = |text: String| {
         let link = if role == Role::Master { Link::MesosMaster } else { Link::Rest };
@@ -57,7 +57,7 @@ pub(super) fn cluster_ready(role: Role, cluster: &Cluster) -> Vec<Obstacle> {
         Answer::Told(metrics) if !metrics.is(joined.0) => found.push(mesos(joined.1.into())),
         _ => {}
     }
-    found.extend(leaderless(role, cluster, level));
+    found.extend(leaderless(units, role, cluster, level));
     if let Some(why) = cluster.admin_router.silence() {
         found.push(obstacle(Link::Rest, level, Some(chain::admin_router(role)), format!("Admin Router does not answer: {why}")));
     }

@@ -78,7 +78,8 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
         obstacles.extend(node_ready(facts));
     }
     if looked >= Level::ClusterReady {
-        let above = facts.cluster.iter().flat_map(|cluster| others::cluster_ready(facts.role.unwrap_or(Role::Master), cluster));
+        let above =
+            facts.cluster.iter().flat_map(|cluster| others::cluster_ready(&facts.units, facts.role.unwrap_or(Role::Master), cluster));
         let above: Vec<Obstacle> = above.filter(|o| obstacles.iter().all(|below| below.text != o.text)).collect();
         obstacles.extend(above);
         if facts.cluster.is_none() && obstacles.is_empty() {
@@ -133,7 +134,7 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
     let level = Level::NodeReady;
     let mut found = Vec::new();
     if let Some(fault) = &facts.clock_fault {
-        found.push(obstacle(Link::Clock, level, Some(chain::NET), fault.clone()));
+        found.push(obstacle(Link::Clock, level, Some(chain::net(&facts.units)), fault.clone()));
     }
     let mut is_net_well = true;
     for unit in facts.units.iter().filter(|u| u.name != layout::TARGET && !u.auxiliary) {
@@ -145,22 +146,22 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
     }
     // Of a dcos-net that does not run it is no news that it does not answer.
     if let (Some(Err(why)), true) = (&facts.ready, is_net_well) {
-        found.push(obstacle(Link::Net, level, Some(chain::NET), why.clone()));
+        found.push(obstacle(Link::Net, level, Some(chain::net(&facts.units)), why.clone()));
     }
     let role = facts.role.unwrap_or(Role::Master);
     if let Some(cluster) = facts.cluster.as_ref().filter(|_| !found.is_empty()) {
         found.extend(others::awaited(&facts.units, role, cluster));
     }
     match &facts.checks {
-        Some(Ok(failed)) => found.extend(failed.iter().map(|check| failed_check(check, role))),
+        Some(Ok(failed)) => found.extend(failed.iter().map(|check| failed_check(check, role, &facts.units))),
         Some(Err(why)) => found.push(obstacle(Link::Rest, level, None, format!("the node's own checks could not run: {why}"))),
         None => {}
     }
     found
 }
 
-fn failed_check(check: &FailedCheck, role: Role) -> Obstacle {
-    let (link, unit) = chain::of_check(&check.name, role);
+fn failed_check(check: &FailedCheck, role: Role, units: &[UnitReport]) -> Obstacle {
+    let (link, unit) = chain::of_check(&check.name, role, units);
     obstacle(link, Level::NodeReady, unit, format!("the check {} does not pass: {}", check.name, one_line(&check.output)))
 }
 
