@@ -99,6 +99,7 @@ fn exit_codes() -> String {
         | `cure` | string | what to do |\n\
         | `help` | string or null | the command that collects what support needs ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, another dcos-node at work, no DC/OS here, the bootstrap server |\n\
         | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
+        | `changed` | boolean | of an install whose wait failed: whether the install changed anything; else not there |\n\
         | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
     );
     text
@@ -138,6 +139,7 @@ fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle
 #[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
+    let failure = failure.having_changed(true);
     assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report(Some("")))));
 }
 

@@ -123,7 +123,7 @@ fn every_failure_of_a_node_command_says_how_the_node_stands_and_what_cures_it() 
     let clean = Image::new();
     fails(&json(&clean, &["verify"]), 11);
     fails(&json(&clean, &["adopt"]), 11);
-    fails(&json(&clean, &["status", "--wait=started"]), 1);
+    fails(&json(&clean, &["status", "--wait=started"]), 2);
     fails(&json(&clean, &["install", "master"]), 2);
     fails(&json(&clean, &["uninstall", "--purge-data"]), 2);
     fails(&run(&clean, &["install", "master"], "ftp://nowhere"), 2);

@@ -100,6 +100,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/work", "/slaves", "a path of Mesos' HTTP interface"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
+    ("observe/others", "/bootstrap ", "in the middle of a command line"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),
     ("system/append", "/proc/self/fd/", "a descriptor of this process"),
     ("system/http", "/", "between a name and a version"),

@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dcos_node::action::site::Stop;
-use dcos_node::command::{Failure, World, install, status, uninstall};
+use dcos_node::command::{Failure, World, install, status, uninstall, wait};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
+use dcos_node::dcos::level::Level;
 use dcos_node::dcos::role::Role;
 use dcos_node::output::failure;
 use dcos_node::output::paint::Paint;
@@ -206,6 +207,29 @@ impl Bench {
         }
         ended
     }
+}
+
+#[tokio::test]
+async fn a_wait_outlives_a_systemd_that_does_not_answer() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.install().await.expect("install");
+    let wait = |seconds| status::Request {
+        wait: Some(wait::Wish { level: Level::Started, limit: Duration::from_secs(seconds) }),
+        ..status::Request::default()
+    };
+    bench.fails(Some(("ListUnits", Manner::Hangs)));
+    let failure = status::run(wait(1), &bench.world).await.expect_err("it never answers");
+    assert_eq!(failure.exit, Exit::NotReady);
+    assert!(failure.error.to_string().starts_with("not started after 1 s: systemd does not answer: "), "{failure:?}");
+    let recovers = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        bench.fails(None);
+    };
+    let (outcome, ()) = tokio::join!(status::run(wait(60), &bench.world), recovers);
+    assert_eq!(outcome.expect("it answers in the end").exit(), Exit::Done);
 }
 
 #[tokio::test]

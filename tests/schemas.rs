@@ -15,8 +15,9 @@ use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::receipt::Skip;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
+use dcos_node::observe::chain::{Link, Obstacle};
 use dcos_node::observe::node::{Foreign, State};
-use dcos_node::observe::readiness::{Link, Obstacle, Readiness};
+use dcos_node::observe::readiness::Readiness;
 use dcos_node::observe::records::Damaged;
 use dcos_node::observe::services::{Condition, UnitReport};
 use dcos_node::preflight::report::{Protection, Sealed, Verdict};
@@ -84,12 +85,16 @@ fn full_status() -> status::Outcome {
         sub: String::new(),
         condition: Condition::Well,
         steady: true,
+        fell: false,
+        auxiliary: false,
         active_seconds: Some(0),
         restarts: Some(0),
         why: Some(String::new()),
+        cure: Some(String::new()),
         log: vec![String::new()],
     };
-    let obstacle = Obstacle { link: Link::Net, level: Level::Started, unit: Some(String::new()), text: String::new() };
+    let obstacle =
+        Obstacle { link: Link::Net, level: Level::Started, unit: Some(String::new()), text: String::new(), cure: Some(String::new()) };
     let masters = vec![Member { host: String::new(), serving: Serving::Serving, leads: true }];
     status::Outcome {
         schema: status::SCHEMA,
@@ -111,6 +116,7 @@ fn full_status() -> status::Outcome {
         units: vec![unit],
         units_unknown: Some(String::new()),
         readiness: Some(Readiness { level: None, obstacles: vec![obstacle], masters }),
+        arrived: true,
         urls: vec![String::new()],
         skips: vec![status::SkippedCheck {
             skip: Skip { check: String::new(), reason: String::new() },

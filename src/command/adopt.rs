@@ -14,6 +14,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{self, Object, Receipt, SCHEMA};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::lives::Lives;
 use crate::observe::node::{Node, State};
 use crate::observe::services::{self, Condition};
 use crate::observe::{classic, leftovers};
@@ -140,7 +141,7 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
     if target.iter().any(|unit| unit.active != "active") {
         problems.push(format!("{} is not active", layout::TARGET));
     }
-    let reports = services::look(systemd.as_ref(), &node.wanted_units).await.map_err(|e| unchanged(e.into()))?;
+    let reports = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await.map_err(|e| unchanged(e.into()))?;
     // What systemd is about to start again may only wait for others.
     let failed = reports.into_iter().filter(|report| report.condition == Condition::Failed && report.active != "activating");
     problems.extend(failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())));

@@ -201,9 +201,12 @@ mod tests {
             sub: "running".into(),
             condition: Condition::Well,
             steady: true,
+            fell: false,
+            auxiliary: false,
             active_seconds,
             restarts: None,
             why: None,
+            cure: None,
             log: Vec::new(),
         }
     }

@@ -18,6 +18,8 @@ pub struct Failure {
     pub cure: String,
     /// The last journal lines of the unit at fault.
     pub log: Vec<String>,
+    /// Whether anything was changed, where that was done before what failed.
+    pub changed: Option<bool>,
     /// The report, if checks stopped the command.
     pub report: Option<Box<Report>>,
 }
@@ -25,7 +27,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with this exit code, and its usual cure.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into(), state: None, cure: exit.usual_cure().to_owned(), log: Vec::new(), report: None }
+        Failure { exit, error: error.into(), state: None, cure: exit.usual_cure().to_owned(), log: Vec::new(), changed: None, report: None }
     }
 
     /// How the node stands now.
@@ -36,6 +38,11 @@ impl Failure {
     /// What the unit at fault said last.
     pub fn quoting(self, log: Vec<String>) -> Failure {
         Failure { log, ..self }
+    }
+
+    /// What was to be changed was changed before, or stood already.
+    pub fn having_changed(self, changed: bool) -> Failure {
+        Failure { changed: Some(changed), ..self }
     }
 
     /// The command or deed that cures it.
@@ -71,6 +78,9 @@ pub struct FailureReport<'a> {
     /// The last journal lines of the unit at fault.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub log: &'a [String],
+    /// Whether anything was changed, where that was done before what failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<bool>,
     /// The report, if checks stopped the command.
     pub preflight: Option<&'a Report>,
 }
@@ -87,6 +97,7 @@ impl Failure {
             cure: &self.cure,
             help,
             log: &self.log,
+            changed: self.changed,
             preflight: self.report.as_deref(),
         }
     }

@@ -15,10 +15,11 @@ use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::data;
+use crate::observe::lives::Lives;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
-use crate::observe::services::{self, Condition, UnitReport};
+use crate::observe::services::{self, UnitReport};
 use crate::observe::{classic, pkgpanda_swap};
 use crate::preflight::report::{Report, Verdict};
 use crate::system::files;
@@ -79,6 +80,9 @@ pub struct Outcome {
     pub units_unknown: Option<String>,
     /// How far it has come, and what holds it up; none if systemd was not asked.
     pub readiness: Option<Readiness>,
+    /// The level that was waited for is reached.
+    #[serde(skip)]
+    pub arrived: bool,
     /// After a wait: where people find it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
@@ -152,6 +156,7 @@ const NO_SCRIPT: &str = "status judges no script of the build";
 /// Our own records on the node cannot be read; the level is not reached in time.
 pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
+    wait::check(request.wait, world)?;
     let arrived = match request.wait {
         Some(wish) => Some(wait::until(wish, world).await?),
         None => None,
@@ -198,6 +203,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         units,
         units_unknown,
         readiness: readiness(arrived.as_ref(), &node, world).await,
+        arrived: arrived.is_some(),
         urls: arrived.map(|a| a.urls).unwrap_or_default(),
         skips: skips(&node, world).await,
         foreign: node.foreign.clone(),
@@ -237,7 +243,7 @@ async fn readiness(arrived: Option<&wait::Arrived>, node: &Node, world: &World) 
     if node.wanted_units.is_empty() {
         return None;
     }
-    wait::look(node, world, Level::ClusterReady).await.ok().map(|seen| seen.readiness)
+    wait::look(node, world, Level::ClusterReady, &mut wait::Memory::default()).await.ok().map(|seen| seen.readiness)
 }
 
 fn activated_since(node: &Node) -> Vec<String> {
@@ -275,7 +281,7 @@ async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) 
         Some(Err(why)) => return (Vec::new(), Some(why.clone())),
         None => return (Vec::new(), Some("the node is a directory".into())),
     };
-    match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units)).await {
+    match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut Lives::default()).await {
         Ok(mut reports) => {
             reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
             let root = world.root.clone();
@@ -297,7 +303,8 @@ impl Outcome {
             State::Foreign if !self.is_whole() => Exit::NotInstalled,
             State::Clean | State::Uninstalling => Exit::NotInstalled,
             State::Installing | State::Prepared => Exit::NotReady,
-            State::Installed | State::Foreign if self.units.iter().any(|u| u.condition == Condition::Converging) => Exit::NotReady,
+            // Who waited has what was waited for; what is above that may still be on its way.
+            State::Installed | State::Foreign if !self.arrived && self.units.iter().any(UnitReport::is_converging) => Exit::NotReady,
             State::Installed | State::Foreign => Exit::Done,
         }
     }

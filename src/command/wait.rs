@@ -10,16 +10,19 @@ use super::{Failure, World, preflight};
 use crate::dcos::event::{Event, Watched};
 use crate::dcos::exit::Exit;
 use crate::dcos::level::Level;
-use crate::dcos::role::Role;
 use crate::dcos::settings::variable;
 use crate::dcos::{identity, layout};
+use crate::observe::chain::{Link, Obstacle};
+use crate::observe::checks::Checks;
 use crate::observe::cluster;
-use crate::observe::node::Node;
-use crate::observe::readiness::{self, Link, Obstacle, Readiness};
+use crate::observe::lives::Lives;
+use crate::observe::node::{Node, State};
+use crate::observe::readiness::{self, Facts, Readiness};
 use crate::observe::services::{self, Condition, UnitReport};
 use crate::preflight::clock;
 use crate::preflight::report::Verdict;
-use crate::system::files;
+use crate::system::root::Root;
+use crate::system::{files, systemd};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
@@ -48,15 +51,35 @@ pub struct Arrived {
     pub urls: Vec<String>,
 }
 
+/// Refuses before anything is done what nobody could wait for.
+///
+/// # Errors
+/// The node is a directory: nothing runs there.
+pub fn check(wish: Option<Wish>, world: &World) -> Result<(), Failure> {
+    if wish.is_none() || world.systemd.is_some() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!("an image cannot be waited for: nothing runs in it"))
+        .leaving("nothing was changed")
+        .cured_by("leave out --wait, or run it on the machine that was booted from the image"))
+}
+
 /// Looks until the level is reached.
 ///
 /// # Errors
-/// The time is up (exit code 7, with the first cause), a signal, or a node whose state cannot be told.
+/// The time is up (exit code 7, with the first cause), a signal, a node that has no DC/OS, or one whose state cannot be told.
 pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure> {
+    check(Some(wish), world)?;
     let began = Instant::now();
+    let mut memory = Memory::default();
     loop {
         let node = world.node_as_it_stands().await?;
-        let seen = look(&node, world, wish.level).await?;
+        if has_nothing(&node) {
+            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here: there is nothing to wait for"))
+                .leaving("nothing was changed")
+                .cured_by("dcos-node install ROLE installs it; dcos-node status tells what stands here"));
+        }
+        let seen = look(&node, world, wish.level, &mut memory).await?;
         let seconds = began.elapsed().as_secs();
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
         if seen.readiness.level >= Some(wish.level) {
@@ -65,13 +88,33 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
         if world.stop.asked() {
             return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted while waiting for {}", wish.level))
                 .leaving("the node goes on by itself")
-                .cured_by(format!("dcos-node status --wait={} waits again", wish.level)));
+                .cured_by(again(wish)));
         }
         if began.elapsed() >= wish.limit {
             return Err(too_late(wish, seen, &node, world).await);
         }
         tokio::time::sleep(STEP.min(wish.limit.saturating_sub(began.elapsed()))).await;
     }
+}
+
+/// Whether no DC/OS stands here that could come to any level, nor is on its way.
+fn has_nothing(node: &Node) -> bool {
+    match node.state() {
+        State::Clean | State::Uninstalling => true,
+        State::Foreign => node.wanted_units.is_empty(),
+        State::Installed | State::Prepared | State::Installing => false,
+    }
+}
+
+fn again(wish: Wish) -> String {
+    format!("dcos-node status --wait={} waits again", wish.level)
+}
+
+/// What is remembered from one look to the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    lives: Lives,
+    checks: Checks,
 }
 
 /// What one look saw.
@@ -82,16 +125,27 @@ pub(super) struct Seen {
     pub units: Vec<UnitReport>,
 }
 
-/// Looks once, as far up as `wanted`.
-pub(super) async fn look(node: &Node, world: &World, wanted: Level) -> Result<Seen, Failure> {
-    let units = match &world.systemd {
-        Some(Ok(systemd)) => services::look(systemd.as_ref(), &services::of_role(&node.wanted_units)).await,
+/// Looks once, as far up as `wanted`. A systemd that does not answer this time is an obstacle like any other: it may be reloading its units.
+pub(super) async fn look(node: &Node, world: &World, wanted: Level, memory: &mut Memory) -> Result<Seen, Failure> {
+    let systemd = match &world.systemd {
+        Some(Ok(systemd)) => systemd,
         Some(Err(why)) => return Err(untold(why.clone())),
         None => return Err(untold("the node is a directory".into())),
     };
-    let units = units.map_err(|e| untold(e.to_string()))?;
-    let facts = readiness::look(&world.root, node, units, clock_fault(world), wanted).await;
+    let units = match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut memory.lives).await {
+        Ok(units) => units,
+        Err(error) => return Ok(Seen { readiness: unanswered(node, &error), units: Vec::new() }),
+    };
+    let facts = readiness::look(&world.root, node, units, clock_fault(world), wanted, &mut memory.checks).await;
     Ok(Seen { readiness: readiness::judge(&facts, wanted), units: facts.units })
+}
+
+fn unanswered(node: &Node, error: &systemd::Error) -> Readiness {
+    let facts = Facts { role: node.role(), whole: node.is_whole(), ..Facts::default() };
+    let Readiness { level, masters, .. } = readiness::judge(&facts, Level::Unpacked);
+    let text = format!("systemd does not answer: {error}");
+    let obstacle = Obstacle { link: Link::Install, level: Level::Started, unit: None, text, cure: None };
+    Readiness { level, obstacles: vec![obstacle], masters }
 }
 
 fn untold(why: String) -> Failure {
@@ -110,10 +164,10 @@ fn clock_fault(world: &World) -> Option<String> {
 fn watched(seen: &Seen, wanted: Level, seconds: u64) -> Watched {
     let mut units = BTreeMap::new();
     for unit in seen.units.iter().filter(|u| u.name != layout::TARGET) {
-        let word = match (unit.condition, unit.steady) {
-            (Condition::Well, true) => "well",
-            (Condition::Well, false) | (Condition::Converging, _) => "converging",
-            (Condition::Failed | Condition::AuxiliaryFailed, _) => "failed",
+        let word = match unit.condition {
+            Condition::Failed | Condition::AuxiliaryFailed => "failed",
+            _ if unit.is_settled() => "well",
+            _ => "converging",
         };
         *units.entry(word.to_owned()).or_insert(0) += 1;
     }
@@ -134,7 +188,6 @@ fn words(obstacle: &Obstacle) -> String {
 
 /// The first cause in DC/OS' own chain, what its unit said last, and what cures it.
 async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Failure {
-    let role = node.role();
     let Some(first) = seen.readiness.obstacles.first().cloned() else {
         return untold("nothing holds it up".into());
     };
@@ -149,15 +202,29 @@ async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Fai
         services::add_logs(&root, &mut seen.units);
         seen.units
     });
-    let log: Vec<String> = with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
-    let cure = cure(&first, &log, role, node, world).await;
+    let mut log: Vec<String> = with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
+    if first.link == Link::Clock {
+        log = of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
+    }
+    let cure = cure(&first, &log, wish, node, world).await;
     Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving("the node is installed and goes on by itself").cured_by(cure).quoting(log)
 }
 
-/// What a check knows, else where to look.
-async fn cure(first: &Obstacle, log: &[String], role: Option<Role>, node: &Node, world: &World) -> String {
+/// The last word of check-time in the unit that the clock holds up. That all was well when the unit was started is no word of a clock that has gone
+/// wrong since.
+async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<String> {
+    let (root, unit) = (root.clone(), unit?.to_owned());
+    let look = move || services::last_of(&root, &unit, "check-time");
+    tokio::task::spawn_blocking(look).await.ok().flatten().filter(|line| !line.ends_with("Time is in sync!"))
+}
+
+/// What is known of this obstacle, what a check knows, else where to look.
+async fn cure(first: &Obstacle, log: &[String], wish: Wish, node: &Node, world: &World) -> String {
+    if let Some(cure) = &first.cure {
+        return cure.clone();
+    }
     if log.iter().any(|line| ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))) {
-        return format!("the address of this node changed: {}", identity::renewal(role));
+        return format!("the address of this node changed: {}", identity::renewal(node.role()));
     }
     let areas: &[&str] = match first.link {
         Link::Clock => &["time."],
@@ -173,9 +240,8 @@ async fn cure(first: &Obstacle, log: &[String], role: Option<Role>, node: &Node,
             return cure;
         }
     }
-    match (&first.unit, first.link) {
-        (_, Link::Exhibitor) => "see to the masters that are missing; until most of them serve, no other part of DC/OS can start".into(),
-        (Some(unit), _) => format!("journalctl -u {unit} has the whole story; dcos-node status --wait waits again"),
-        (None, _) => "dcos-node status tells how the units are; dcos-node status --wait waits again".into(),
+    match &first.unit {
+        Some(unit) => format!("journalctl -u {unit} has the whole story; {}", again(wish)),
+        None => format!("dcos-node status tells how the units are; {}", again(wish)),
     }
 }

@@ -189,13 +189,22 @@ pub fn failed_checks(text: &[u8]) -> Result<Vec<FailedCheck>, String> {
         return Err(format!("{error} {}", which.unwrap_or_default().join("; ")).trim().to_owned());
     }
     let Some(checks) = report.get("checks").and_then(|c| c.as_object()) else { return Err("it printed no list of checks".into()) };
+    // Names that it does not know are dropped without a word, and every DC/OS has poststart checks.
+    if checks.is_empty() {
+        return Err("it ran no checks at all".into());
+    }
+    // 0 good, 1 warning, 2 failure, 3 unknown.
+    let status_of = |of: &serde_json::Value| of.get("status").and_then(serde_json::Value::as_u64);
     let bad = checks.iter().filter_map(|(name, check)| {
-        // 0 good, 1 warning, 2 failure, 3 unknown.
-        let status = check.get("status").and_then(serde_json::Value::as_u64).unwrap_or(3);
+        let status = status_of(check).unwrap_or(3);
         let output = check.get("output").and_then(|o| o.as_str()).unwrap_or_default().trim().to_owned();
         (status > 1).then(|| FailedCheck { name: name.clone(), output })
     });
-    Ok(bad.collect())
+    let bad: Vec<FailedCheck> = bad.collect();
+    match status_of(&report) {
+        Some(status) if status > 1 && bad.is_empty() => Err(format!("its status is {status}, although no check of it failed")),
+        _ => Ok(bad),
+    }
 }
 
 /// The credentials in Exhibitor's realm file: `user: password[,role]` (`exhibitor_realm`, made of `exhibitor_admin_password`).
@@ -261,5 +270,7 @@ mod tests {
         assert_eq!(bad, [FailedCheck { name: "a".into(), output: "no".into() }]);
         assert!(failed_checks(br#"{"error":"failed to execute","checks":["xz: not there"]}"#).unwrap_err().contains("xz: not there"));
         assert!(failed_checks(b"").is_err());
+        assert!(failed_checks(br#"{"status":0,"checks":{}}"#).unwrap_err().contains("no checks at all"));
+        assert!(failed_checks(br#"{"status":3,"checks":{"a":{"status":0,"output":""}}}"#).unwrap_err().contains("its status is 3"));
     }
 }

@@ -137,7 +137,7 @@ pub struct Watched {
     pub seconds: u64,
     /// How many units are well, converging, failed.
     pub units: BTreeMap<String, usize>,
-    /// All masters, as this master's Exhibitor has them.
+    /// All masters, as this master's Exhibitor has them, or their ZooKeepers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub masters: Vec<Member>,
     /// The first cause, for people.

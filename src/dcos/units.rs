@@ -44,16 +44,47 @@ pub fn socket_of(agent: &str) -> String {
     agent.replace(".service", ".socket")
 }
 
-/// Units that tell others about this node but are not needed by it: their failure does not degrade it (`dcos-docs#62`; DC/OS' own
-/// components check leaves out the poststart checks, `gen/calc.py` 1.12).
-pub fn is_auxiliary(name: &str) -> bool {
+/// Units that a node does without: their failure neither degrades it nor keeps it from being ready (`dcos-docs#62`). By how their names begin
+/// (service, timer and socket alike), each with what is missed without it.
+pub const AUXILIARY: [(&str, &str); 11] = [
+    ("dcos-signal", "tells the vendor that the cluster lives"),
+    // DC/OS' own components check leaves them out too (`gen/calc.py` 1.12).
+    ("dcos-checks-poststart", "repeats the poststart checks for the journal, once a minute"),
+    ("dcos-telegraf", "metrics, unless a Mesos agent waits for its socket"),
+    ("dcos-metrics-agent", "metrics, 1.10 and 1.11"),
+    ("dcos-metrics-master", "metrics, 1.10 and 1.11"),
+    ("dcos-fluent-bit", "passes log lines of DC/OS' units on, 1.13 and later"),
+    ("dcos-diagnostics-mesos-state", "keeps what Mesos said of itself, once a day, for bundles of dcos-diagnostics"),
+    ("dcos-logrotate-agent", "cuts log files, every two minutes"),
+    ("dcos-logrotate-master", "cuts log files, every two minutes"),
+    ("dcos-docker-gc", "clears away what docker no longer uses, once an hour"),
+    ("dcos-ui-update-service", "takes newer versions of the web interface"),
+];
+
+/// What telegraf makes, and agents of 2.x test for before they start (`ExecStartPre` of `dcos-mesos-slave.service`).
+pub const STATSD_SOCKET: &str = "dcos_statsd.sock";
+
+/// Whether a node does without this unit; `feeds_agent`: a Mesos agent here waits for the socket of telegraf.
+pub fn is_auxiliary(name: &str, feeds_agent: bool) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
-    matches!(stem, "dcos-signal" | "dcos-checks-poststart")
+    AUXILIARY.iter().any(|(auxiliary, _)| *auxiliary == stem) && !(feeds_agent && stem == "dcos-telegraf")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_does_without_telemetry_and_housekeeping_and_without_nothing_else() {
+        for name in ["dcos-signal.timer", "dcos-checks-poststart.service", "dcos-fluent-bit.service", "dcos-docker-gc.timer"] {
+            assert!(is_auxiliary(name, true), "{name}");
+        }
+        for name in ["dcos-net.service", "dcos-diagnostics.service", "dcos-checks-api.service", "dcos-gen-resolvconf.timer", "dcos.target"]
+        {
+            assert!(!is_auxiliary(name, false), "{name}");
+        }
+        assert!(is_auxiliary("dcos-telegraf.service", false) && !is_auxiliary("dcos-telegraf.service", true));
+    }
 
     #[test]
     fn a_task_is_known_by_the_group_that_mesos_puts_it_in() {

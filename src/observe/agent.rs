@@ -28,7 +28,7 @@ pub async fn look(root: &Root) -> Agent {
     let address = cluster::address(root);
     let state = format!("{}{AGENT_STATE}", SocketAddr::new(address, MESOS_AGENT_PORT));
     let (state, metrics, leader) =
-        tokio::join!(cluster::ask_either(&state, LONGEST, Work::parse), cluster::mesos_either(address, false), cluster::leader());
+        tokio::join!(cluster::ask_either(&state, LONGEST, Work::parse), cluster::mesos(address, false), cluster::leader());
     let counted = || metrics.told().map(|metrics| Work { tasks: metrics.count(&TASK_COUNTS), ..Work::default() });
     let work = match (state, counted()) {
         (Answer::Told(work), _) | (_, Some(work)) => Answer::Told(work),

@@ -1,11 +1,10 @@
 //! How the cluster is, as far as this node can tell: asked over the network, each part for itself, none for long.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future;
-use serde::Serialize;
 
 use crate::dcos::cluster::{self, Ensemble, Member, Metrics, Mode, Serving};
 use crate::dcos::layout;
@@ -13,14 +12,11 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::system::http::Kind;
 use crate::system::http::neighbour::{self, Credentials};
-use crate::system::netlink::route::Routing;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
 /// How long each part has for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Where a master's own ZooKeeper answers.
-const LOCALHOST: &str = "127.0.0.1";
 /// Longest answer that is read: Mesos counts some hundred things.
 const LONGEST: u64 = 1 << 20;
 
@@ -59,11 +55,13 @@ pub struct Cluster {
     /// The address that this node goes by, as DC/OS recorded it; 127.0.0.1 before that.
     pub address: IpAddr,
     /// How many masters there should be, if the configuration says so.
-    pub masters: Option<usize>,
+    pub expected: Option<usize>,
     /// All masters, by this master's Exhibitor; none on an agent.
     pub exhibitor: Option<Answer<Ensemble>>,
-    /// All masters, by their ZooKeepers: asked only where Exhibitor's word is not worth much.
-    pub zookeepers: Vec<Keeper>,
+    /// Whether this version of Exhibitor is believed only where ZooKeeper cannot be asked.
+    pub exhibitor_may_lie: bool,
+    /// All masters, by their ZooKeepers: asked only where Exhibitor's word is not worth much, or cannot be had.
+    pub zookeepers: Option<Ensemble>,
     /// This node's Mesos, master or agent.
     pub mesos: Answer<Metrics>,
     /// The leading master.
@@ -72,94 +70,64 @@ pub struct Cluster {
     pub admin_router: Answer<()>,
 }
 
-/// The ZooKeeper of one master.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Keeper {
-    /// The master.
-    pub host: String,
-    /// What it does; none if it serves nobody.
-    pub mode: Option<Mode>,
-}
-
 impl Cluster {
     /// Asks everybody at once.
     pub async fn look(root: &Root, role: Role, version: Option<&Version>) -> Cluster {
         let (address, list) = (address(root), master_list(root));
         let master = role == Role::Master;
         let (exhibitor, mesos, leader, admin_router) = tokio::join!(
-            async { if master { Some(exhibitor(root).await) } else { None } },
+            async { if master { Some(exhibitor(root, cluster::EXHIBITOR_PORT).await) } else { None } },
             mesos(address, master),
             leader(),
             admin_router(address, master),
         );
+        let exhibitor_may_lie = exhibitor_may_lie(version);
         let told = exhibitor.as_ref().and_then(Answer::told);
-        let hosts = list.clone().or_else(|| told.map(|e| e.members.iter().map(|m| m.host.clone()).collect())).unwrap_or_default();
-        let zookeepers = if master && exhibitor_may_lie(version) { zookeepers(hosts).await } else { Vec::new() };
-        let masters = master_count(root).or(list.map(|l| l.len()));
-        Cluster { address, masters, exhibitor, zookeepers, mesos, leader, admin_router }
-    }
-}
-
-/// The masters as one of them sees them.
-#[derive(Clone, Debug)]
-pub struct Masters {
-    /// All of them.
-    pub ensemble: Answer<Ensemble>,
-    /// The addresses of this one.
-    pub addresses: Vec<IpAddr>,
-    /// Agents that are connected, as this master's Mesos counts them if it leads.
-    pub agents: Answer<u64>,
-}
-
-impl Masters {
-    /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot be had.
-    pub async fn look(root: &Root, version: Option<&Version>) -> Masters {
-        let address = address(root);
-        let (exhibitor, mesos) = tokio::join!(exhibitor(root), mesos_either(address, true));
-        let hosts: Option<Vec<String>> =
-            exhibitor.told().map(|e| e.members.iter().map(|m| m.host.clone()).collect()).or_else(|| master_list(root));
-        let asks = exhibitor.told().is_none() || exhibitor_may_lie(version);
-        let ensemble = match hosts {
-            Some(hosts) if asks => by_keepers(zookeepers(hosts).await, exhibitor),
-            None => alone(zookeepers(vec![LOCALHOST.to_owned()]).await, master_count(root), exhibitor),
-            Some(_) => exhibitor,
+        let zookeepers = if master && (exhibitor_may_lie || told.is_none()) {
+            // Where nobody names the masters, this one still knows how its own ZooKeeper is.
+            let hosts = list.clone().or_else(|| told.map(hosts)).unwrap_or_else(|| vec![HERE.to_owned()]);
+            Some(zookeepers(hosts).await)
+        } else {
+            None
         };
-        let agents = match mesos {
-            Answer::Told(metrics) if metrics.is("master/elected") => Answer::Told(metrics.count(&["master/slaves_active"])),
-            Answer::Told(_) => Answer::Silent("its Mesos does not lead".to_owned()),
-            Answer::Locked => Answer::Locked,
-            Answer::Silent(why) => Answer::Silent(why),
-        };
-        let own = Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
-        Masters { ensemble, addresses: own.into_iter().map(|own| own.address).chain([address]).collect(), agents }
+        let expected = master_count(root).or(list.map(|l| l.len()));
+        Cluster { address, expected, exhibitor, exhibitor_may_lie, zookeepers, mesos, leader, admin_router }
     }
-}
 
-/// The masters by their ZooKeepers if any of them answers, else by what Exhibitor said.
-fn by_keepers(keepers: Vec<Keeper>, exhibitor: Answer<Ensemble>) -> Answer<Ensemble> {
-    if keepers.iter().any(|keeper| keeper.mode.is_some()) { Answer::Told(ensemble(keepers)) } else { exhibitor }
-}
+    /// The masters by the word that counts.
+    pub fn masters(&self) -> Option<&Ensemble> {
+        self.zookeepers.as_ref().or_else(|| self.exhibitor.as_ref().and_then(Answer::told))
+    }
 
-/// The same where only this master's own ZooKeeper can be asked: that tells all there is of a master alone, and of others nothing.
-fn alone(own: Vec<Keeper>, masters: Option<usize>, exhibitor: Answer<Ensemble>) -> Answer<Ensemble> {
-    match own.iter().find_map(|keeper| keeper.mode) {
-        Some(mode) if mode == Mode::Standalone || masters == Some(1) => Answer::Told(ensemble(own)),
-        Some(_) => {
-            let all = masters.map_or_else(|| "a number of masters that is not known".to_owned(), |masters| format!("{masters} masters"));
-            Answer::Silent(format!("its ZooKeeper serves, with {all}, and Exhibitor does not tell how the others are"))
+    /// What keeps the masters from being one cluster; none on an agent.
+    pub fn disunion(&self) -> Option<String> {
+        let exhibitor = self.exhibitor.as_ref()?;
+        let who = if self.zookeepers.is_some() { "ZooKeeper" } else { "Exhibitor" };
+        let masters = self.masters()?;
+        let expected = self.expected.unwrap_or(masters.members.len());
+        let silence = exhibitor.silence().map(|why| format!("Exhibitor does not answer: {why}"));
+        if masters.is_converged(expected) {
+            // Up to 2.0 every service asks Exhibitor before it starts.
+            return silence.filter(|_| !self.exhibitor_may_lie);
         }
-        None => exhibitor,
+        let missing = masters.missing();
+        let own = [HERE.to_owned(), self.address.to_string()];
+        match silence {
+            Some(silence) if missing.iter().any(|host| own.contains(host)) => Some(silence),
+            _ if !missing.is_empty() => Some(format!("{WAITING}: {}", missing.join(", "))),
+            _ if masters.members.len() < expected => Some(format!("{WAITING}: {who} knows {} of {expected}", masters.members.len())),
+            _ => Some(format!("{} of the masters lead; it should be one", masters.leaders())),
+        }
     }
 }
 
-/// The masters by their ZooKeepers.
-fn ensemble(keepers: Vec<Keeper>) -> Ensemble {
-    let member = |keeper: Keeper| Member {
-        serving: if keeper.mode.is_some() { Serving::Serving } else { Serving::Down },
-        leads: matches!(keeper.mode, Some(Mode::Leader | Mode::Standalone)),
-        host: keeper.host,
-    };
-    Ensemble { members: keepers.into_iter().map(member).collect() }
+/// How the words for masters that are missing begin.
+pub(super) const WAITING: &str = "waiting for masters";
+/// This node.
+pub(super) const HERE: &str = "127.0.0.1";
+
+pub(super) fn hosts(ensemble: &Ensemble) -> Vec<String> {
+    ensemble.members.iter().map(|member| member.host.clone()).collect()
 }
 
 /// Where people find a master: the web interface at its public address, and Exhibitor.
@@ -169,7 +137,30 @@ pub async fn urls(root: &Root, role: Option<Role>) -> Vec<String> {
     }
     let address = address(root);
     let public = detected(root, layout::DETECT_IP_PUBLIC).await.unwrap_or_else(|| address.to_string());
-    vec![format!("http://{public}/"), format!("http://{public}/exhibitor/")]
+    let front = front(scheme(address).await, &public);
+    vec![format!("{front}/"), format!("{front}/exhibitor/")]
+}
+
+/// The beginning of a URL; an address of IPv6 stands in brackets there.
+fn front(scheme: &str, host: &str) -> String {
+    if host.parse::<Ipv6Addr>().is_ok() { format!("{scheme}://[{host}]") } else { format!("{scheme}://{host}") }
+}
+
+/// How the web interface of this master is spoken to.
+async fn scheme(address: IpAddr) -> &'static str {
+    let asked = |scheme: &'static str, port: u16| async move {
+        let url = format!("{scheme}://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
+        ask(&url, &Credentials::default(), LONGEST, |_| Some(())).await
+    };
+    match asked("http", 80).await.silence() {
+        None => "http",
+        // It sends people to https.
+        Some(why) if is_of_certificate(why) => "https",
+        Some(_) => match asked("https", 443).await.silence() {
+            Some(why) if !is_of_certificate(why) => "http",
+            _ => "https",
+        },
+    }
 }
 
 /// What an active detection script prints, if it is one word.
@@ -189,18 +180,19 @@ pub async fn ready() -> Result<(), String> {
 }
 
 /// From 2.1 on bootstrap asks ZooKeeper itself, since Exhibitor's status was found wrong (D2IQ-70393).
-fn exhibitor_may_lie(version: Option<&Version>) -> bool {
+pub(super) fn exhibitor_may_lie(version: Option<&Version>) -> bool {
     let parts: Vec<u32> = version.map(|v| v.version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()).unwrap_or_default();
     matches!(parts.as_slice(), [major, minor, ..] if (*major, *minor) >= (2, 1))
 }
 
-async fn exhibitor(root: &Root) -> Answer<Ensemble> {
+/// What the Exhibitor of this node says of the masters: with a password and certificates where the build has them.
+pub async fn exhibitor(root: &Root, port: u16) -> Answer<Ensemble> {
     let credentials = match credentials(root) {
         Ok(credentials) => credentials,
         Err(why) => return Answer::Silent(why),
     };
     let scheme = if credentials.identity.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://localhost:{}{}", cluster::EXHIBITOR_PORT, cluster::EXHIBITOR_STATUS);
+    let url = format!("{scheme}://localhost:{port}{}", cluster::EXHIBITOR_STATUS);
     ask(&url, &credentials, LONGEST, Ensemble::parse).await
 }
 
@@ -216,40 +208,44 @@ fn credentials(root: &Root) -> Result<Credentials, String> {
 
 pub(super) async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
     let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
-    let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::MESOS_METRICS);
-    ask(&url, &Credentials::default(), LONGEST, Metrics::parse).await
+    mesos_at(SocketAddr::new(address, port)).await
 }
 
-/// The same over whichever of HTTP and HTTPS it speaks.
-pub(super) async fn mesos_either(address: IpAddr, master: bool) -> Answer<Metrics> {
-    let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
-    ask_either(&format!("{}{}", SocketAddr::new(address, port), cluster::MESOS_METRICS), LONGEST, Metrics::parse).await
-}
-
-/// Asks by HTTP, and one that speaks something else by HTTPS. One whose certificate says nothing to us lives all the same.
-pub(super) async fn ask_either<T>(place: &str, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
-    let open = Credentials::default();
-    let answer = ask(&format!("http://{place}"), &open, longest, &read).await;
-    if answer.silence().is_none() {
-        return answer;
-    }
-    match neighbour::ask(&format!("https://{place}"), &open, longest, PATIENCE).await {
-        Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
-        Ok(reply) if reply.status == 200 => read(&reply.body).map_or(answer, Answer::Told),
-        Err(error) if error.kind() == Kind::Tls => Answer::Locked,
-        Ok(_) | Err(_) => answer,
-    }
+/// What a Mesos counts: over http, and over https where it speaks that only.
+pub async fn mesos_at(to: SocketAddr) -> Answer<Metrics> {
+    ask_anyhow(to, cluster::MESOS_METRICS, Metrics::parse).await
 }
 
 async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
     // Of a master the port for people, of an agent the one for the cluster.
     let port = if master { 80 } else { 61001 };
-    let url = format!("http://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
-    match ask(&url, &Credentials::default(), LONGEST, |_| Some(())).await {
-        // A security mode that has people use https sends them there: it lives.
-        Answer::Silent(why) if why.contains("certificate") => Answer::Locked,
-        answer => answer,
+    ask_anyhow(SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION, |_| Some(())).await
+}
+
+async fn ask_anyhow<T>(to: SocketAddr, path: &str, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    ask_either(&format!("{to}{path}"), LONGEST, read).await
+}
+
+/// Asks over http, then over https, without either before the place. Certificates of a cluster's own authority are not looked into: who shows one lives.
+pub(super) async fn ask_either<T>(place: &str, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    let open = Credentials::default();
+    let plain = ask(&format!("http://{place}"), &open, longest, &read).await;
+    match plain.silence() {
+        None => return plain,
+        // A security mode that has people use https sends them there.
+        Some(why) if is_of_certificate(why) => return Answer::Locked,
+        Some(_) => {}
     }
+    match neighbour::ask(&format!("https://{place}"), &open, longest, PATIENCE).await {
+        Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
+        Ok(reply) if reply.status == 200 => read(&reply.body).map_or(plain, Answer::Told),
+        Err(error) if error.kind() == Kind::Tls => Answer::Locked,
+        Ok(_) | Err(_) => plain,
+    }
+}
+
+fn is_of_certificate(why: &str) -> bool {
+    why.contains("certificate")
 }
 
 /// Asks one part, and takes what `read` cannot read for silence.
@@ -274,19 +270,26 @@ async fn named(name: &str) -> Result<IpAddr, String> {
     found.first().copied().ok_or_else(|| format!("{name} has no address"))
 }
 
-async fn zookeepers(hosts: Vec<String>) -> Vec<Keeper> {
-    future::join_all(hosts.into_iter().map(|host| async move {
-        let address = match host.parse() {
-            Ok(address) => Ok(address),
-            Err(_) => named(&host).await,
-        };
-        let mode = match address {
-            Ok(address) => words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, PATIENCE).await.ok(),
-            Err(_) => None,
-        };
-        Keeper { mode: mode.as_deref().and_then(Mode::parse), host }
-    }))
-    .await
+/// The masters by their ZooKeepers.
+pub(super) async fn zookeepers(hosts: Vec<String>) -> Ensemble {
+    let members = hosts.into_iter().map(|host| async move {
+        match keeper(&host).await {
+            Some(Some(mode)) => Member { host, serving: Serving::Serving, leads: mode != Mode::Follower },
+            Some(None) => Member { host, serving: Serving::NotServing, leads: false },
+            None => Member { host, serving: Serving::Down, leads: false },
+        }
+    });
+    Ensemble { members: future::join_all(members).await }
+}
+
+/// What a ZooKeeper does, by itself; none inside for one that does nothing now, none at all for one that does not answer.
+pub(super) async fn keeper(host: &str) -> Option<Option<Mode>> {
+    let address = match host.parse() {
+        Ok(address) => address,
+        Err(_) => named(host).await.ok()?,
+    };
+    let answer = words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, PATIENCE).await.ok()?;
+    Some(Mode::parse(&answer))
 }
 
 fn text(root: &Root, path: &str) -> Option<String> {
@@ -303,34 +306,13 @@ pub(super) fn master_list(root: &Root) -> Option<Vec<String>> {
     serde_json::from_str(&text(root, layout::MASTER_LIST)?).ok()
 }
 
-fn master_count(root: &Root) -> Option<usize> {
+pub(super) fn master_count(root: &Root) -> Option<usize> {
     text(root, layout::MASTER_COUNT)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zookeepers_tell_of_the_masters_where_exhibitor_does_not() {
-        let keeper = |host: &str, mode| Keeper { host: host.to_owned(), mode };
-        let silent = || Answer::Silent("refused".to_owned());
-        let three = || [Some(Mode::Follower), Some(Mode::Leader), None].into_iter().enumerate();
-        let keepers: Vec<Keeper> = three().map(|(n, mode)| keeper(&format!("10.0.0.{n}"), mode)).collect();
-        let told = by_keepers(keepers, silent());
-        let ensemble = told.told().unwrap();
-        assert_eq!((ensemble.serving(), ensemble.leaders(), ensemble.missing()), (2, 1, vec!["10.0.0.2".to_owned()]));
-        assert!(ensemble.would_lose_quorum_without("10.0.0.0"));
-        assert_eq!(by_keepers(vec![keeper("10.0.0.1", None)], silent()), silent());
-
-        let own = |mode| vec![keeper(LOCALHOST, mode)];
-        for (mode, masters) in [(Some(Mode::Standalone), None), (Some(Mode::Leader), Some(1))] {
-            assert_eq!(alone(own(mode), masters, silent()).told().map(|e| (e.members.len(), e.serving())), Some((1, 1)));
-        }
-        let of_three = alone(own(Some(Mode::Follower)), Some(3), silent());
-        assert!(of_three.silence().is_some_and(|why| why.contains("serves, with 3 masters")), "{of_three:?}");
-        assert_eq!(alone(own(None), Some(1), silent()), silent());
-    }
 
     /// A server that says these bytes to whoever says something; its address.
     async fn saying(answer: &'static [u8]) -> String {
@@ -364,5 +346,55 @@ mod tests {
             assert_eq!(exhibitor_may_lie(Some(&version(text))), lies, "{text}");
         }
         assert!(!exhibitor_may_lie(None));
+    }
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets() {
+        assert_eq!(front("http", "fd01:d::1"), "http://[fd01:d::1]");
+        assert_eq!(front("https", "192.0.2.7"), "https://192.0.2.7");
+        assert_eq!(front("https", "master.example.com"), "https://master.example.com");
+    }
+
+    const THREE: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+    fn members(states: &[(&str, Serving)]) -> Ensemble {
+        let member = |(n, (host, serving)): (usize, &(&str, Serving))| Member { host: (*host).into(), serving: *serving, leads: n == 0 };
+        Ensemble { members: states.iter().enumerate().map(member).collect() }
+    }
+
+    fn cluster(exhibitor: Answer<Ensemble>, zookeepers: Option<Ensemble>) -> Cluster {
+        Cluster {
+            address: [10, 0, 0, 1].into(),
+            expected: Some(3),
+            exhibitor: Some(exhibitor),
+            exhibitor_may_lie: true,
+            zookeepers,
+            mesos: Answer::Locked,
+            leader: Ok([10, 0, 0, 1].into()),
+            admin_router: Answer::Locked,
+        }
+    }
+
+    #[test]
+    fn zookeeper_is_believed_where_it_was_asked_and_every_master_counts() {
+        let (all, down) = (members(&THREE.map(|host| (host, Serving::Serving))), members(&THREE.map(|host| (host, Serving::Down))));
+        let liar = cluster(Answer::Told(down), Some(all.clone()));
+        assert_eq!((liar.disunion(), liar.masters()), (None, Some(&all)));
+        let two = members(&[("10.0.0.1", Serving::Serving), ("10.0.0.2", Serving::Serving)]);
+        let fewer = cluster(Answer::Locked, Some(two));
+        assert_eq!(fewer.disunion().as_deref(), Some("waiting for masters: ZooKeeper knows 2 of 3"));
+        let one_down = members(&[("10.0.0.1", Serving::Serving), ("10.0.0.2", Serving::Serving), ("10.0.0.3", Serving::Down)]);
+        assert_eq!(cluster(Answer::Told(all), Some(one_down)).disunion().as_deref(), Some("waiting for masters: 10.0.0.3"));
+    }
+
+    #[test]
+    fn an_exhibitor_that_says_nothing_is_the_cause_where_its_own_zookeeper_is_down_and_up_to_2_0_always() {
+        let silent = || Answer::Silent("refused".to_owned());
+        let here_down = members(&[("10.0.0.1", Serving::Down), ("10.0.0.2", Serving::Serving), ("10.0.0.3", Serving::Serving)]);
+        assert_eq!(cluster(silent(), Some(here_down)).disunion().as_deref(), Some("Exhibitor does not answer: refused"));
+        let all = members(&THREE.map(|host| (host, Serving::Serving)));
+        let new = cluster(silent(), Some(all.clone()));
+        assert_eq!(new.disunion(), None);
+        assert!(Cluster { exhibitor_may_lie: false, ..new }.disunion().is_some());
     }
 }

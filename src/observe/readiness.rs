@@ -1,25 +1,18 @@
 //! How far a node has come, and what holds it up: judged in the order of DC/OS' own chain, in which each link waits for the one before.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use serde::Serialize;
 
-use super::cluster::{self, Answer, Cluster};
+use super::chain::{self, Link, Obstacle, obstacle};
+use super::checks::{self, Checks};
+use super::cluster::{self, Cluster};
 use super::node::Node;
+use super::others;
 use super::services::{Condition, UnitReport};
-use crate::dcos::cluster::{FailedCheck, LEADER, Member, Mode, failed_checks};
+use crate::dcos::cluster::{FailedCheck, Member};
 use crate::dcos::layout;
 use crate::dcos::level::Level;
 use crate::dcos::role::Role;
-use crate::dcos::units;
-use crate::system::process;
 use crate::system::root::Root;
-
-/// The checks of a node with dozens of units take long on a busy one (`components`, 30 s).
-const CHECKS_LIMIT: Duration = Duration::from_secs(90);
 
 /// What was seen; what was not looked at, because something before it does not hold, is none.
 #[derive(Clone, Debug, Default)]
@@ -35,43 +28,9 @@ pub struct Facts {
     /// Whether the node's own DNS answers.
     pub ready: Option<Result<(), String>>,
     /// What DC/OS' own checks found; none where the build has none.
-    pub checks: Option<Result<Vec<FailedCheck>, String>>,
+    pub checks: Option<checks::Found>,
     /// The cluster.
     pub cluster: Option<Cluster>,
-}
-
-/// A link in the chain (`docs/systemd-rules.md` of dcos/dcos): what comes first is the cause of what comes later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Link {
-    /// Files and target.
-    Install,
-    /// check-time.
-    Clock,
-    /// dcos-net, which answers `ready.spartan`.
-    Net,
-    /// Exhibitor, and the masters that it waits for.
-    Exhibitor,
-    /// mesos-master.
-    MesosMaster,
-    /// mesos-dns, which knows `leader.mesos`.
-    Dns,
-    /// Everything that waits for these.
-    Rest,
-}
-
-/// Something that holds the node up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Obstacle {
-    /// Where in the chain.
-    pub link: Link,
-    /// The level that is not reached because of it.
-    pub level: Level,
-    /// The unit, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    /// For people, in one line.
-    pub text: String,
 }
 
 /// How far the node is.
@@ -81,46 +40,35 @@ pub struct Readiness {
     pub level: Option<Level>,
     /// What holds it up, the first cause first.
     pub obstacles: Vec<Obstacle>,
-    /// All masters, as this master's Exhibitor has them.
+    /// All masters, as this master's Exhibitor has them, or their ZooKeepers where Exhibitor's word is not worth much.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub masters: Vec<Member>,
 }
 
 /// Looks at what is above the units, as far as `wanted` asks for it and what is below holds.
-pub async fn look(root: &Root, node: &Node, units: Vec<UnitReport>, clock_fault: Option<String>, wanted: Level) -> Facts {
+pub async fn look(
+    root: &Root,
+    node: &Node,
+    units: Vec<UnitReport>,
+    clock_fault: Option<String>,
+    wanted: Level,
+    checks: &mut Checks,
+) -> Facts {
     let mut facts = Facts { role: node.role(), whole: node.is_whole(), clock_fault, units, ..Facts::default() };
     let Some(role) = facts.role.filter(|_| wanted >= Level::NodeReady && judge(&facts, Level::Started).level == Some(Level::Started))
     else {
         return facts;
     };
     facts.ready = Some(cluster::ready().await);
-    if judge(&facts, Level::NodeReady).level == Some(Level::NodeReady) {
-        facts.checks = checks(root).await;
+    let is_ready = judge(&facts, Level::NodeReady).level == Some(Level::NodeReady);
+    if is_ready {
+        facts.checks = checks.run(root).await;
     }
     // Also while the node is not ready: on the way up the masters are what everything waits for.
-    if wanted >= Level::ClusterReady || role == Role::Master {
+    if wanted >= Level::ClusterReady || !is_ready {
         facts.cluster = Some(Cluster::look(root, role, node.version.as_ref()).await);
     }
     facts
-}
-
-/// DC/OS' own poststart checks; none where there is no runner.
-async fn checks(root: &Root) -> Option<Result<Vec<FailedCheck>, String>> {
-    let program = layout::CHECK_RUNNERS.iter().map(|path| root.resolved(path)).find(|path| path.is_file())?;
-    let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-    let command = process::Command {
-        program: program.clone(),
-        args: ["check", "node-poststart"].map(OsString::from).to_vec(),
-        env: vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)],
-    };
-    Some(match process::run(&command, CHECKS_LIMIT).await {
-        Ok(output) => failed_checks(&output.stdout.bytes).map_err(|why| format!("{}: {why}", name_of(&program))),
-        Err(error) => Err(error.to_string()),
-    })
-}
-
-fn name_of(program: &Path) -> String {
-    program.file_name().map_or_else(|| PathBuf::from(program), PathBuf::from).display().to_string()
 }
 
 /// Judges; what `looked` did not ask for is not held against the node, nor counted for it.
@@ -130,28 +78,42 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
         obstacles.extend(node_ready(facts));
     }
     if looked >= Level::ClusterReady {
-        obstacles.extend(facts.cluster.iter().flat_map(|cluster| cluster_ready(facts, cluster)));
+        let above =
+            facts.cluster.iter().flat_map(|cluster| others::cluster_ready(&facts.units, facts.role.unwrap_or(Role::Master), cluster));
+        let above: Vec<Obstacle> = above.filter(|o| obstacles.iter().all(|below| below.text != o.text)).collect();
+        obstacles.extend(above);
         if facts.cluster.is_none() && obstacles.is_empty() {
             obstacles.push(obstacle(Link::Rest, Level::ClusterReady, None, "the cluster was not looked at"));
         }
     }
-    // A unit that is only young is no cause of anything: it is told if there is nothing else.
-    obstacles.sort_by_key(|o| (is_young(facts, o), o.link, o.level));
+    // What is only young is no cause of anything, and who polls for another unit is none beside that one.
+    obstacles.sort_by_key(|o| (is_young(facts, o), o.link, is_borrowed(facts, o), is_active(facts, o), o.level));
     let reached = Level::ALL.into_iter().filter(|level| *level <= looked);
     let level = reached.take_while(|level| obstacles.iter().all(|o| o.level > *level)).last();
-    let told = facts.cluster.as_ref().and_then(|c| c.exhibitor.as_ref()).and_then(Answer::told);
-    Readiness { level, obstacles, masters: told.map(|e| e.members.clone()).unwrap_or_default() }
+    let masters = facts.cluster.as_ref().and_then(Cluster::masters).map(|masters| masters.members.clone());
+    Readiness { level, obstacles, masters: masters.unwrap_or_default() }
 }
 
-/// Active for too short a time to be trusted, and not known to have fallen.
+/// The unit that an obstacle is about, where it is about how that unit is: it may stand there for another reason, as dcos-net for a name.
+fn about<'a>(facts: &'a Facts, obstacle: &Obstacle) -> Option<&'a UnitReport> {
+    let unit = facts.units.iter().find(|unit| Some(&unit.name) == obstacle.unit.as_ref())?;
+    (unwell(unit).as_ref() == Some(&obstacle.text)).then_some(unit)
+}
+
+/// Active for too short a time to be trusted.
+fn is_active(facts: &Facts, obstacle: &Obstacle) -> bool {
+    about(facts, obstacle).is_some_and(|unit| unit.condition == Condition::Well)
+}
+
+/// The same, and not known to have fallen.
 fn is_young(facts: &Facts, obstacle: &Obstacle) -> bool {
-    let unit = facts.units.iter().find(|unit| Some(&unit.name) == obstacle.unit.as_ref());
-    // The same unit may stand here for another reason: dcos-net, for a name that it does not answer.
-    unit.is_some_and(|u| u.condition == Condition::Well && u.restarts.unwrap_or(0) == 0 && unwell(u).as_ref() == Some(&obstacle.text))
+    about(facts, obstacle).is_some_and(|unit| unit.condition == Condition::Well && !unit.fell)
 }
 
-fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {
-    Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into() }
+/// Whether a unit stands at its place in the chain only because it waits for what belongs there.
+fn is_borrowed(facts: &Facts, obstacle: &Obstacle) -> bool {
+    let awaited = |unit: &UnitReport| Link::awaited_by(unit).is_some_and(|link| link == Link::Rest || link != Link::of(&unit.name));
+    about(facts, obstacle).is_some_and(awaited)
 }
 
 fn started(facts: &Facts) -> Vec<Obstacle> {
@@ -160,7 +122,10 @@ fn started(facts: &Facts) -> Vec<Obstacle> {
     }
     match facts.units.iter().find(|u| u.name == layout::TARGET) {
         Some(target) if target.active == "active" => Vec::new(),
-        Some(target) => vec![obstacle(Link::Install, Level::Started, Some(layout::TARGET), format!("the target is {}", target.active))],
+        Some(target) => vec![Obstacle {
+            cure: (target.active == "inactive").then(|| format!("systemctl start {}", layout::TARGET)),
+            ..obstacle(Link::Install, Level::Started, Some(layout::TARGET), format!("the target is {}", target.active))
+        }],
         None => vec![obstacle(Link::Install, Level::Started, Some(layout::TARGET), "the target was not looked at")],
     }
 }
@@ -169,115 +134,42 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
     let level = Level::NodeReady;
     let mut found = Vec::new();
     if let Some(fault) = &facts.clock_fault {
-        found.push(obstacle(Link::Clock, level, None, fault.clone()));
+        found.push(obstacle(Link::Clock, level, Some(chain::net(&facts.units)), fault.clone()));
     }
-    if let Some(Err(why)) = &facts.ready {
-        found.push(obstacle(Link::Net, level, Some("dcos-net.service"), why.clone()));
-    }
-    for unit in facts.units.iter().filter(|u| u.name != layout::TARGET && !units::is_auxiliary(&u.name)) {
+    let mut is_net_well = true;
+    for unit in facts.units.iter().filter(|u| u.name != layout::TARGET && !u.auxiliary) {
         if let Some(text) = unwell(unit) {
-            found.push(obstacle(link_of(unit), level, Some(&unit.name), text));
+            let link = Link::awaited_by(unit).unwrap_or(Link::of(&unit.name));
+            is_net_well &= Link::of(&unit.name) != Link::Net || unit.condition == Condition::Well;
+            found.push(Obstacle { cure: unit.cure.clone(), ..obstacle(link, level, Some(&unit.name), text) });
         }
+    }
+    // Of a dcos-net that does not run it is no news that it does not answer.
+    if let (Some(Err(why)), true) = (&facts.ready, is_net_well) {
+        found.push(obstacle(Link::Net, level, Some(chain::net(&facts.units)), why.clone()));
+    }
+    let role = facts.role.unwrap_or(Role::Master);
+    if let Some(cluster) = facts.cluster.as_ref().filter(|_| !found.is_empty()) {
+        found.extend(others::awaited(&facts.units, role, cluster));
     }
     match &facts.checks {
-        Some(Ok(failed)) => {
-            let text = |check: &FailedCheck| format!("the check {} does not pass: {}", check.name, one_line(&check.output));
-            found.extend(failed.iter().map(|check| obstacle(Link::Rest, level, None, text(check))));
-        }
+        Some(Ok(failed)) => found.extend(failed.iter().map(|check| failed_check(check, role, &facts.units))),
         Some(Err(why)) => found.push(obstacle(Link::Rest, level, None, format!("the node's own checks could not run: {why}"))),
         None => {}
     }
     found
 }
 
+fn failed_check(check: &FailedCheck, role: Role, units: &[UnitReport]) -> Obstacle {
+    let (link, unit) = chain::of_check(&check.name, role, units);
+    obstacle(link, Level::NodeReady, unit, format!("the check {} does not pass: {}", check.name, one_line(&check.output)))
+}
+
 fn unwell(unit: &UnitReport) -> Option<String> {
-    match (unit.condition, unit.steady) {
-        (Condition::Well, true) | (Condition::AuxiliaryFailed, _) => None,
-        (Condition::Well, false) => {
-            let seconds = unit.active_seconds.unwrap_or_default();
-            let again = unit.restarts.filter(|n| *n > 0).map(|n| format!(", and was restarted {n} times")).unwrap_or_default();
-            Some(format!("is active for only {seconds} s{again}"))
-        }
-        _ => Some(unit.why.clone().unwrap_or_else(|| format!("is {} ({})", unit.active, unit.sub))),
+    if unit.is_settled() || unit.condition == Condition::AuxiliaryFailed {
+        return None;
     }
-}
-
-/// By what a unit is, unless it fails in check-time itself.
-fn link_of(unit: &UnitReport) -> Link {
-    if unit.why.as_ref().is_some_and(|why| why.contains("check-time")) {
-        return Link::Clock;
-    }
-    match unit.name.split('.').next().unwrap_or_default() {
-        "dcos-net" | "dcos-net-watchdog" | "dcos-spartan" | "dcos-navstar" | "dcos-gen-resolvconf" => Link::Net,
-        "dcos-exhibitor" => Link::Exhibitor,
-        "dcos-mesos-master" => Link::MesosMaster,
-        "dcos-mesos-dns" => Link::Dns,
-        _ => Link::Rest,
-    }
-}
-
-fn cluster_ready(facts: &Facts, cluster: &Cluster) -> Vec<Obstacle> {
-    let level = Level::ClusterReady;
-    let mut found = Vec::new();
-    let mut add = |link, unit, text: String| found.push(obstacle(link, level, unit, text));
-    if facts.role == Some(Role::Master) {
-        if let Some(text) = ensemble(cluster) {
-            add(Link::Exhibitor, Some("dcos-exhibitor.service"), text);
-        }
-        match &cluster.mesos {
-            Answer::Silent(why) => add(Link::MesosMaster, Some("dcos-mesos-master.service"), why.clone()),
-            Answer::Told(metrics) if !metrics.is("registrar/log/recovered") => {
-                add(Link::MesosMaster, Some("dcos-mesos-master.service"), "the registry of the masters is not recovered yet".into());
-            }
-            _ => {}
-        }
-    } else {
-        match &cluster.mesos {
-            Answer::Silent(why) => add(Link::Rest, None, why.clone()),
-            Answer::Told(metrics) if !metrics.is("slave/registered") => {
-                add(Link::Rest, None, "this agent is not registered with the masters yet".into());
-            }
-            _ => {}
-        }
-    }
-    if let Err(why) = &cluster.leader {
-        add(Link::Dns, None, format!("no master leads, as far as this node can tell ({LEADER}): {why}"));
-    }
-    if let Some(why) = cluster.admin_router.silence() {
-        add(Link::Rest, None, format!("Admin Router does not answer: {why}"));
-    }
-    found
-}
-
-/// What keeps the masters from being one cluster. ZooKeeper's own word counts where it was asked for.
-fn ensemble(cluster: &Cluster) -> Option<String> {
-    if !cluster.zookeepers.is_empty() {
-        let missing: BTreeSet<&str> = cluster.zookeepers.iter().filter(|k| k.mode.is_none()).map(|k| k.host.as_str()).collect();
-        let leaders = cluster.zookeepers.iter().filter(|k| matches!(k.mode, Some(Mode::Leader | Mode::Standalone))).count();
-        return waiting_for(missing.iter().map(ToString::to_string).collect(), leaders);
-    }
-    match cluster.exhibitor.as_ref()? {
-        Answer::Locked => None,
-        Answer::Silent(why) => Some(why.clone()),
-        Answer::Told(ensemble) => {
-            let expected = cluster.masters.unwrap_or(ensemble.members.len());
-            if ensemble.is_converged(expected) {
-                return None;
-            }
-            if ensemble.missing().is_empty() && ensemble.members.len() < expected {
-                return Some(format!("waiting for masters: Exhibitor knows {} of {expected}", ensemble.members.len()));
-            }
-            waiting_for(ensemble.missing(), ensemble.leaders())
-        }
-    }
-}
-
-fn waiting_for(missing: Vec<String>, leaders: usize) -> Option<String> {
-    match (missing.is_empty(), leaders) {
-        (false, _) => Some(format!("waiting for masters: {}", missing.join(", "))),
-        (true, 1) => None,
-        (true, n) => Some(format!("{n} of the masters lead; it should be one")),
-    }
+    Some(unit.why.clone().unwrap_or_else(|| format!("is {} ({})", unit.active, unit.sub)))
 }
 
 fn one_line(text: &str) -> String {
@@ -289,7 +181,8 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::dcos::cluster::{Ensemble, Metrics};
-    use crate::observe::cluster::Keeper;
+    use crate::dcos::units;
+    use crate::observe::cluster::Answer;
 
     fn unit(name: &str, condition: Condition, why: Option<&str>) -> UnitReport {
         UnitReport {
@@ -299,11 +192,18 @@ mod tests {
             sub: "running".into(),
             condition,
             steady: condition == Condition::Well,
+            fell: false,
+            auxiliary: units::is_auxiliary(name, false),
             active_seconds: Some(60),
             restarts: None,
             why: why.map(str::to_owned),
+            cure: None,
             log: Vec::new(),
         }
+    }
+
+    fn waiting(name: &str, command: &str) -> UnitReport {
+        unit(name, Condition::Converging, Some(&format!("waits: /opt/mesosphere/bin/{command} does not succeed yet")))
     }
 
     fn facts(units: Vec<UnitReport>) -> Facts {
@@ -314,9 +214,10 @@ mod tests {
     fn cluster(states: &str) -> Cluster {
         Cluster {
             address: [10, 0, 0, 1].into(),
-            masters: Some(3),
+            expected: Some(3),
             exhibitor: Some(Answer::Told(Ensemble::parse(states.as_bytes()).unwrap())),
-            zookeepers: Vec::new(),
+            exhibitor_may_lie: false,
+            zookeepers: None,
             mesos: Answer::Told(Metrics::parse(br#"{"registrar/log/recovered":1.0}"#).unwrap()),
             leader: Ok([10, 0, 0, 1].into()),
             admin_router: Answer::Locked,
@@ -327,32 +228,107 @@ mod tests {
         {"code":3,"description":"serving","hostname":"10.0.0.2","isLeader":false},
         {"code":3,"description":"serving","hostname":"10.0.0.3","isLeader":false}]"#;
 
+    fn without_second() -> String {
+        THREE.replacen(r#"3,"description":"serving","hostname":"10.0.0.2"#, r#"1,"description":"down","hostname":"10.0.0.2"#, 1)
+    }
+
+    /// Link and unit of each obstacle, in order.
+    fn told(facts: &Facts, level: Level) -> Vec<(Link, String)> {
+        let name = |unit: Option<String>| unit.unwrap_or_default().trim_end_matches(".service").trim_start_matches("dcos-").to_owned();
+        judge(facts, level).obstacles.into_iter().map(|o| (o.link, name(o.unit))).collect()
+    }
+
     #[test]
     fn the_first_cause_is_the_first_link_that_does_not_hold() {
         let mut facts = facts(vec![
-            unit("dcos-marathon.service", Condition::Converging, Some("waits: /bin/ping -c1 leader.mesos does not succeed yet")),
-            unit("dcos-exhibitor.service", Condition::Converging, Some("waits: /opt/mesosphere/bin/check-time does not succeed yet")),
-            unit("dcos-net.service", Condition::Converging, Some("is starting")),
+            waiting("dcos-cosmos.service", "ping -c1 leader.mesos"),
+            waiting("dcos-exhibitor.service", "check-time"),
+            waiting("dcos-mesos-master.service", "ping -c1 ready.spartan"),
+            waiting("dcos-net.service", "dcos-net-setup modprobe ip_vs_wlc"),
+            unit("dcos-marathon.service", Condition::Failed, Some("its program exited with status 1")),
         ]);
         facts.ready = Some(Err("no".into()));
-        let links: Vec<Link> = judge(&facts, Level::NodeReady).obstacles.iter().map(|o| o.link).collect();
-        assert_eq!(links, [Link::Clock, Link::Net, Link::Net, Link::Rest]);
+        let expected =
+            [(Link::Clock, "exhibitor"), (Link::Net, "net"), (Link::Net, "mesos-master"), (Link::Dns, "cosmos"), (Link::Rest, "marathon")];
+        assert_eq!(told(&facts, Level::NodeReady), expected.map(|(link, unit)| (link, unit.to_owned())));
         assert_eq!(judge(&facts, Level::NodeReady).level, Some(Level::Started));
     }
 
     #[test]
+    fn a_silent_name_server_is_told_where_its_unit_is_well() {
+        let mut facts = facts(vec![UnitReport {
+            steady: false,
+            why: Some("is active for only 3 s".into()),
+            ..unit("dcos-net.service", Condition::Well, None)
+        }]);
+        facts.ready = Some(Err("cannot resolve ready.spartan".into()));
+        let texts: Vec<String> = judge(&facts, Level::NodeReady).obstacles.into_iter().map(|o| o.text).collect();
+        assert_eq!(texts, ["cannot resolve ready.spartan", "is active for only 3 s"]);
+    }
+
+    #[test]
+    fn before_a_quorum_a_master_waits_for_masters_and_a_ready_node_for_nobody() {
+        let none = THREE.replace("\"code\":3", "\"code\":1").replace("true", "false");
+        let mut seen = facts(vec![waiting("dcos-mesos-master.service", "bootstrap dcos-mesos-master")]);
+        seen.cluster = Some(cluster(&none));
+        let first = judge(&seen, Level::NodeReady).obstacles.remove(0);
+        assert_eq!((first.link, first.text.as_str()), (Link::Exhibitor, "waiting for masters: 10.0.0.1, 10.0.0.2, 10.0.0.3"));
+        assert!(first.cure.unwrap().starts_with("see to the masters that are missing"));
+        // Exhibitor of 1.12 has everything wait for all masters, quorum or not.
+        seen.cluster = Some(cluster(&without_second()));
+        assert_eq!(judge(&seen, Level::NodeReady).obstacles[0].text, "waiting for masters: 10.0.0.2");
+        // A program that fails by itself is the cause, whatever another master does.
+        let mut broken = facts(vec![unit("dcos-marathon.service", Condition::Failed, Some("its program exited with status 1"))]);
+        broken.cluster = Some(cluster(&without_second()));
+        assert_eq!(told(&broken, Level::NodeReady), [(Link::Rest, "marathon".to_owned())]);
+        let mut ready = facts(Vec::new());
+        ready.cluster = Some(cluster(&none));
+        assert_eq!(judge(&ready, Level::NodeReady).level, Some(Level::NodeReady));
+    }
+
+    #[test]
+    fn who_leads_is_asked_where_units_wait_for_a_leader() {
+        let mut seen = facts(vec![waiting("dcos-adminrouter-agent.service", "ping -c1 leader.mesos")]);
+        seen.role = Some(Role::Slave);
+        seen.cluster = Some(Cluster { exhibitor: None, leader: Err("no answer".into()), ..cluster(THREE) });
+        assert_eq!(told(&seen, Level::NodeReady), [(Link::Dns, "net".to_owned()), (Link::Dns, "adminrouter-agent".to_owned())]);
+    }
+
+    #[test]
     fn a_unit_that_keeps_falling_is_not_ready_although_it_is_active() {
-        let falling =
-            UnitReport { steady: false, active_seconds: Some(3), restarts: Some(14), ..unit("dcos-x.service", Condition::Well, None) };
-        let readiness = judge(&facts(vec![falling]), Level::NodeReady);
-        assert_eq!(readiness.level, Some(Level::Started));
-        assert_eq!(readiness.obstacles[0].text, "is active for only 3 s, and was restarted 14 times");
+        let young = |name: &str, fell: bool| UnitReport {
+            steady: false,
+            fell,
+            why: Some("is active for only 3 s".into()),
+            ..unit(name, Condition::Well, None)
+        };
+        let seen = facts(vec![young("dcos-a.service", false), young("dcos-b.service", true)]);
+        assert_eq!(judge(&seen, Level::NodeReady).level, Some(Level::Started));
+        // Also where systemd counts no restarts.
+        assert_eq!(told(&seen, Level::NodeReady), [(Link::Rest, "b".to_owned()), (Link::Rest, "a".to_owned())]);
     }
 
     #[test]
     fn a_failed_telemetry_unit_holds_nothing_up() {
-        let facts = facts(vec![unit("dcos-signal.service", Condition::AuxiliaryFailed, Some("its program exited with status 1"))]);
+        let facts = facts(vec![
+            unit("dcos-signal.service", Condition::AuxiliaryFailed, Some("its program exited with status 1")),
+            waiting("dcos-telegraf.service", "ping -c1 leader.mesos"),
+        ]);
         assert_eq!(judge(&facts, Level::NodeReady).level, Some(Level::NodeReady));
+    }
+
+    #[test]
+    fn the_agent_that_waits_for_telegraf_is_not_the_cause() {
+        let mut seen = facts(vec![
+            unit(
+                "dcos-mesos-slave.service",
+                Condition::Converging,
+                Some("waits: /bin/bash -c test -S /run/dcos/telegraf/dcos_statsd.sock does not succeed yet"),
+            ),
+            UnitReport { auxiliary: false, ..unit("dcos-telegraf.service", Condition::Failed, Some("its program exited with status 1")) },
+        ]);
+        seen.role = Some(Role::Slave);
+        assert_eq!(told(&seen, Level::NodeReady), [(Link::Rest, "telegraf".to_owned()), (Link::Rest, "mesos-slave".to_owned())]);
     }
 
     #[test]
@@ -360,26 +336,9 @@ mod tests {
         let mut seen = facts(Vec::new());
         seen.cluster = Some(cluster(THREE));
         assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));
-        seen.cluster = Some(cluster(&THREE.replacen(
-            r#"3,"description":"serving","hostname":"10.0.0.2"#,
-            r#"1,"description":"down","hostname":"10.0.0.2"#,
-            1,
-        )));
+        seen.cluster = Some(cluster(&without_second()));
         let readiness = judge(&seen, Level::ClusterReady);
         assert_eq!((readiness.level, readiness.obstacles[0].text.as_str()), (Some(Level::NodeReady), "waiting for masters: 10.0.0.2"));
-    }
-
-    #[test]
-    fn where_exhibitor_may_lie_zookeeper_is_believed() {
-        let mut seen = facts(Vec::new());
-        let keeper = |host: &str, mode| Keeper { host: host.into(), mode };
-        let mut liar = cluster(&THREE.replace("\"code\":3", "\"code\":1"));
-        liar.zookeepers = vec![keeper("10.0.0.1", Some(Mode::Leader)), keeper("10.0.0.2", Some(Mode::Follower))];
-        seen.cluster = Some(liar.clone());
-        assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));
-        liar.zookeepers[1].mode = None;
-        seen.cluster = Some(liar);
-        assert_eq!(judge(&seen, Level::ClusterReady).obstacles[0].text, "waiting for masters: 10.0.0.2");
     }
 
     #[test]
@@ -389,6 +348,7 @@ mod tests {
         here.mesos = Answer::Told(Metrics::parse(br#"{"slave/registered":0.0}"#).unwrap());
         seen.cluster = Some(here.clone());
         assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::NodeReady));
+        assert_eq!(told(&seen, Level::ClusterReady), [(Link::Rest, "mesos-slave".to_owned())]);
         here.mesos = Answer::Told(Metrics::parse(br#"{"slave/registered":1.0}"#).unwrap());
         seen.cluster = Some(here.clone());
         assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));

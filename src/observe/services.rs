@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::lives::{Lives, Proof};
 use crate::dcos::layout;
 use crate::dcos::units;
 use crate::system::clock::monotonic_micros;
@@ -26,6 +27,10 @@ pub struct UnitReport {
     pub condition: Condition,
     /// Whether it stays up: not only active now, but for long enough, and longer if it fell before. Units that rest or listen are steady.
     pub steady: bool,
+    /// Whether it was active before, and fell by itself.
+    pub fell: bool,
+    /// Whether the node does without it.
+    pub auxiliary: bool,
     /// How long it is active, in seconds; none for one that is not, or is no service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_seconds: Option<u64>,
@@ -35,6 +40,9 @@ pub struct UnitReport {
     /// Why it is not as it should be; none if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What to do about that, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
     /// Its last journal lines, if it is not as it should be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
@@ -54,62 +62,150 @@ pub enum Condition {
     AuxiliaryFailed,
 }
 
+/// An `ExecStartPre` command that runs for so many seconds is told of: those of DC/OS end at once, or ask a server that does not answer.
+const LONG: u64 = 5;
 /// Lines of a unit that are shown.
 const LINES: usize = 3;
 /// Lines of a unit that are looked at for its own words.
 const LOOKED_AT: usize = 20;
 
-/// Judges these units.
+impl UnitReport {
+    /// Well, and trusted to stay so.
+    pub fn is_settled(&self) -> bool {
+        self.condition == Condition::Well && self.steady
+    }
+
+    /// Active now, but it fell a short while ago.
+    pub fn flaps(&self) -> bool {
+        self.condition == Condition::Well && !self.steady && self.fell
+    }
+
+    /// On its way, and the node needs it.
+    pub fn is_converging(&self) -> bool {
+        !self.auxiliary && (self.condition == Condition::Converging || self.flaps())
+    }
+}
+
+/// Judges these units, with what is remembered of them.
 ///
 /// # Errors
 /// systemd does not answer.
-pub async fn look(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<UnitReport>, systemd::Error> {
-    let mut reports = Vec::new();
-    for unit in systemd.units(names).await? {
+pub async fn look(systemd: &dyn Systemd, names: &[String], lives: &mut Lives) -> Result<Vec<UnitReport>, systemd::Error> {
+    let mut found = Vec::new();
+    // The target too, whether or not it was asked for: what it wants should run only while it is active.
+    let asked: Vec<String> = names.iter().filter(|name| *name != layout::TARGET).cloned().chain([layout::TARGET.to_owned()]).collect();
+    let units = systemd.units(&asked).await?;
+    let is_started = units.iter().any(|unit| unit.name == layout::TARGET && unit.active == "active");
+    for unit in units.into_iter().filter(|unit| names.contains(&unit.name)) {
         let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
-        let by_timer = unit.name.strip_suffix(".service").is_some_and(|stem| names.contains(&format!("{stem}.timer")));
-        let (condition, why) = judge(&unit, service.as_ref(), by_timer);
-        let active_seconds = service.as_ref().filter(|s| s.main_pid != 0).and_then(|s| active_seconds(&unit, s));
-        reports.push(UnitReport {
-            steady: condition == Condition::Well && is_steady(active_seconds, service.as_ref()),
-            active_seconds,
-            restarts: service.as_ref().and_then(|s| s.restarts),
-            name: unit.name,
-            description: unit.description,
-            active: unit.active,
-            sub: unit.sub,
-            condition,
-            why,
-            log: Vec::new(),
-        });
+        found.push((unit, service));
     }
-    Ok(reports)
+    let around = Around { is_started, feeds_agent: found.iter().filter_map(|(_, service)| service.as_ref()).any(waits_for_statsd), names };
+    Ok(found.into_iter().map(|(unit, service)| report(unit, service.as_ref(), &around, lives)).collect())
 }
 
-/// A service that was down and came back is looked at for longer: DC/OS restarts what fails every 5 or 15 seconds (`RestartSec=`).
-const STEADY: u64 = 10;
-const STEADY_AFTER_A_FALL: u64 = 30;
+/// What a unit is judged by besides its own state.
+struct Around<'a> {
+    /// Whether the target is active, so that what it wants should run.
+    is_started: bool,
+    /// Whether a Mesos agent waits for telegraf.
+    feeds_agent: bool,
+    /// All units of the role.
+    names: &'a [String],
+}
 
-fn active_seconds(unit: &Unit, service: &Service) -> Option<u64> {
-    let since = monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000;
-    (unit.active == "active" && service.active_enter_monotonic > 0).then_some(since)
+impl Around<'_> {
+    /// Whether a unit of this kind starts the service.
+    fn has(&self, service: &str, kind: &str) -> bool {
+        service.strip_suffix("service").is_some_and(|stem| self.names.contains(&format!("{stem}{kind}")))
+    }
+}
+
+fn waits_for_statsd(service: &Service) -> bool {
+    service.start_pre.iter().flat_map(|command| &command.argv).any(|word| word.contains(units::STATSD_SOCKET))
+}
+
+fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Lives) -> UnitReport {
+    let proof = service.map(|service| lives.note(&unit.name, service));
+    let active = active_seconds(&unit, service);
+    let verdict = judge(&unit, service, around);
+    let too_young = active.zip(proof).filter(|(seconds, proof)| *seconds < proof.needed.as_secs());
+    let steady = verdict.condition == Condition::Well && too_young.is_none();
+    let is_starting = verdict.why.as_deref() == Some(STARTING);
+    let why = match (verdict.why, too_young) {
+        (None, Some((seconds, proof))) => Some(young(seconds, proof, service)),
+        (why, _) => lives.reason(&unit.name, why, is_starting),
+    };
+    UnitReport {
+        steady,
+        fell: proof.is_some_and(|proof| proof.fell),
+        auxiliary: units::is_auxiliary(&unit.name, around.feeds_agent),
+        active_seconds: active,
+        restarts: service.and_then(|s| s.restarts),
+        name: unit.name,
+        description: unit.description,
+        active: unit.active,
+        sub: unit.sub,
+        condition: verdict.condition,
+        why,
+        cure: verdict.cure,
+        log: Vec::new(),
+    }
+}
+
+/// How long a service that runs is active, in seconds; none for one that has done its work (`RemainAfterExit=`).
+///
+/// Its state and its times are two answers: one that died between them was active in the first, has no process in the second, and is as young as can be.
+fn active_seconds(unit: &Unit, service: Option<&Service>) -> Option<u64> {
+    let service = service.filter(|service| unit.active == "active" && unit.sub != "exited" && service.active_enter_monotonic > 0)?;
+    if service.active_exit_monotonic >= service.active_enter_monotonic {
+        return Some(0);
+    }
+    Some(monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000)
 }
 
 /// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the time.
-fn is_steady(active_seconds: Option<u64>, service: Option<&Service>) -> bool {
-    let (Some(seconds), Some(service)) = (active_seconds, service) else { return true };
-    // Older systemd has no count of restarts, but every systemd remembers when the service last left the state "active".
-    let fell = service.active_exit_monotonic > 0;
-    seconds >= if fell { STEADY_AFTER_A_FALL } else { STEADY }
+fn young(seconds: u64, proof: Proof, service: Option<&Service>) -> String {
+    let again = match service.and_then(|service| service.restarts) {
+        _ if !proof.fell => String::new(),
+        Some(times) if times > 0 => format!(", and was restarted {times} times"),
+        _ => ", and fell before".to_owned(),
+    };
+    let needed =
+        if proof.falls { format!("; it keeps falling, and has to stay up for {} s", proof.needed.as_secs()) } else { String::new() };
+    format!("is active for only {seconds} s{again}{needed}")
 }
 
 /// Adds the last journal lines to each report that is not well.
 pub fn add_logs(root: &Root, reports: &mut [UnitReport]) {
     let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
-    for report in reports.iter_mut().filter(|r| r.condition != Condition::Well) {
+    for report in reports.iter_mut().filter(|r| r.condition != Condition::Well || r.flaps()) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
         let lines = journald::last_lines(&directories, &report.name, LOOKED_AT, None).unwrap_or_default();
-        report.log = telling(lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect());
+        let mut lines = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
+        // What is active now has something to say now.
+        if report.active != "active" {
+            forget_the_next_try(&mut lines);
+        }
+        report.log = telling(lines);
+    }
+}
+
+/// The last line that one program of a unit wrote.
+pub fn last_of(root: &Root, unit: &str, program: &str) -> Option<String> {
+    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
+    let lines = journald::last_lines(&directories, unit, LOOKED_AT, None).unwrap_or_default();
+    lines.into_iter().rfind(|line| line.identifier == program).map(|line| format!("{program}: {}", line.message))
+}
+
+/// A unit that fell is soon started again, and what its first commands say then buries the words that it ended with.
+fn forget_the_next_try(lines: &mut Vec<String>) {
+    let says = |line: &String, words: &[&str]| line.starts_with("systemd: ") && words.iter().any(|word| line.contains(word));
+    let Some(end) = lines.iter().rposition(|line| says(line, &["process exited, code="])) else { return };
+    // Its last words may come after systemd's.
+    let next = lines.iter().skip(end).position(|line| says(line, &["Scheduled restart", "scheduling restart", ": Starting "]));
+    if let Some(next) = next {
+        lines.truncate(end + next);
     }
 }
 
@@ -133,9 +229,30 @@ pub fn of_role(wanted: &[String]) -> Vec<String> {
     wanted.iter().cloned().chain([layout::TARGET.to_owned()]).collect()
 }
 
-/// `by_timer`: whether a timer of the same name starts it, again and again.
-fn judge(unit: &Unit, service: Option<&Service>, by_timer: bool) -> (Condition, Option<String>) {
-    let failed = |why: String| (if units::is_auxiliary(&unit.name) { Condition::AuxiliaryFailed } else { Condition::Failed }, Some(why));
+/// Of a unit on its way up of which no more is known.
+const STARTING: &str = "is starting";
+
+/// What the state of a unit comes to.
+struct Verdict {
+    condition: Condition,
+    why: Option<String>,
+    cure: Option<String>,
+}
+
+impl Verdict {
+    fn well() -> Verdict {
+        Verdict { condition: Condition::Well, why: None, cure: None }
+    }
+
+    fn converging(why: impl Into<String>) -> Verdict {
+        Verdict { condition: Condition::Converging, why: Some(why.into()), cure: None }
+    }
+}
+
+fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
+    let auxiliary = units::is_auxiliary(&unit.name, around.feeds_agent);
+    let condition = if auxiliary { Condition::AuxiliaryFailed } else { Condition::Failed };
+    let failed = |why: String| Verdict { condition, why: Some(why), cure: None };
     match unit.load.as_str() {
         "loaded" => {}
         "not-found" => return failed("its unit file is not there".into()),
@@ -145,23 +262,45 @@ fn judge(unit: &Unit, service: Option<&Service>, by_timer: bool) -> (Condition, 
     }
     let start_pre = service.and_then(failing_start_pre);
     match unit.active.as_str() {
-        "active" | "reloading" => (Condition::Well, None),
-        // A service behind a timer or socket rests most of the time; one that never ran is judged by what starts it.
-        "inactive" if service.is_none_or(|s| s.result == "success") => (Condition::Well, None),
-        // Every few seconds, for a moment.
-        "activating" if by_timer && start_pre.is_none() && unit.sub.starts_with("start") => (Condition::Well, None),
-        "activating" => match (unit.sub.as_str(), start_pre, service) {
-            (_, Some(command), _) => (Condition::Converging, Some(format!("waits: {command} does not succeed yet"))),
-            ("auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
-            _ => (Condition::Converging, Some("is starting".into())),
+        "active" | "reloading" => Verdict::well(),
+        "inactive" if service.is_none_or(|s| s.result == "success") => match service {
+            _ if unit.job_pending => Verdict::converging("its start is queued"),
+            Some(service) if around.is_started && !rests(unit, service, around) => {
+                Verdict { cure: Some(format!("systemctl start {}", unit.name)), ..failed("is not running".into()) }
+            }
+            _ => Verdict::well(),
         },
-        "deactivating" => (Condition::Converging, Some("is stopping".into())),
+        // Every few seconds, for a moment.
+        "activating" if around.has(&unit.name, "timer") && start_pre.is_none() && unit.sub.starts_with("start") => Verdict::well(),
+        "activating" => match (service.and_then(hanging_start_pre), unit.sub.as_str(), start_pre, service) {
+            (Some(hangs), ..) => Verdict::converging(hangs),
+            (None, _, Some(command), _) => Verdict::converging(format!("waits: {command} does not succeed yet")),
+            (None, "auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
+            _ => Verdict::converging(STARTING),
+        },
+        "deactivating" => Verdict::converging("is stopping"),
         _ => match (start_pre, service) {
             (Some(command), _) => failed(format!("{command} failed")),
             (None, Some(service)) => failed(how_it_ended(service)),
             (None, None) => failed(format!("is {} ({})", unit.active, unit.sub)),
         },
     }
+}
+
+/// Whether a service that does not run is as it should be: something starts it when it is needed, a condition of it does not hold, or it is
+/// not meant to run for ever and has ended well.
+fn rests(unit: &Unit, service: &Service, around: &Around) -> bool {
+    // Agents of 2.1 and later have a socket too, for executors; the cluster needs them to run.
+    let by_socket = around.has(&unit.name, "socket") && !units::AGENTS.contains(&unit.name.as_str());
+    let ended_well = service.restart != "always" && service.exec_main_code == libc::CLD_EXITED && service.exec_main_status == 0;
+    by_socket || around.has(&unit.name, "timer") || service.condition_failed || ended_well
+}
+
+/// The `ExecStartPre` command that runs now, if it takes long.
+fn hanging_start_pre(service: &Service) -> Option<String> {
+    let running = service.start_pre.iter().find(|c| c.start_monotonic > 0 && c.exit_monotonic < c.start_monotonic)?;
+    let seconds = monotonic_micros().checked_sub(running.start_monotonic)? / 1_000_000;
+    (seconds >= LONG).then(|| format!("waits: {} runs for {seconds} s now", running.argv.join(" ")))
 }
 
 /// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
@@ -174,6 +313,8 @@ fn failing_start_pre(service: &Service) -> Option<String> {
 fn how_it_ended(service: &Service) -> String {
     match service.result.as_str() {
         "start-limit" | "start-limit-hit" => "was started too often and is not tried again".into(),
+        // A daemon that failed before it had a main process (`Type=forking`).
+        "exit-code" if service.exec_main_status == 0 => "its program failed when it was started".into(),
         "exit-code" => format!("its program exited with status {}", service.exec_main_status),
         "signal" | "core-dump" => format!("its program was ended by signal {}", service.exec_main_status),
         "timeout" => "did not start or stop in time".into(),
@@ -184,6 +325,83 @@ fn how_it_ended(service: &Service) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::systemd::Command;
+
+    fn judged(name: &str, active: (&str, &str), service: Service, others: &[&str]) -> Verdict {
+        let unit = Unit {
+            name: name.into(),
+            load: "loaded".into(),
+            active: active.0.into(),
+            sub: active.1.into(),
+            description: String::new(),
+            job_pending: false,
+        };
+        let names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        judge(&unit, Some(&service), &Around { is_started: true, feeds_agent: false, names: &names })
+    }
+
+    fn always() -> Service {
+        Service { result: "success".into(), restart: "always".into(), ..Service::default() }
+    }
+
+    #[test]
+    fn a_service_that_somebody_stopped_is_not_well() {
+        let stopped = Service { exec_main_code: libc::CLD_KILLED, exec_main_status: libc::SIGTERM, ..always() };
+        for service in [stopped.clone(), Service { exec_main_code: libc::CLD_EXITED, exec_main_status: 0, ..always() }] {
+            let verdict = judged("dcos-marathon.service", ("inactive", "dead"), service, &["dcos-marathon.service"]);
+            assert_eq!((verdict.condition, verdict.cure.as_deref()), (Condition::Failed, Some("systemctl start dcos-marathon.service")));
+        }
+        // The socket of an agent is for its executors, and starts nothing that the cluster could do without.
+        let agent = judged("dcos-mesos-slave.service", ("inactive", "dead"), stopped, &["dcos-mesos-slave.socket"]);
+        assert_eq!(agent.condition, Condition::Failed);
+    }
+
+    #[test]
+    fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
+        let unit = Unit {
+            name: "dcos-marathon.service".into(),
+            load: "loaded".into(),
+            active: "active".into(),
+            sub: "running".into(),
+            description: String::new(),
+            job_pending: false,
+        };
+        let around = Around { is_started: true, feeds_agent: false, names: &[] };
+        let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
+        assert!(report(unit.clone(), Some(&long_ago), &around, &mut Lives::default()).is_settled());
+        let died = Service { active_exit_monotonic: 2, main_pid: 0, ..long_ago };
+        assert!(!report(unit, Some(&died), &around, &mut Lives::default()).is_settled());
+    }
+
+    #[test]
+    fn what_something_else_starts_or_has_done_its_work_rests() {
+        let rests = |name, service, others: &[&str]| judged(name, ("inactive", "dead"), service, others).condition == Condition::Well;
+        assert!(rests("dcos-gen-resolvconf.service", always(), &["dcos-gen-resolvconf.timer"]));
+        assert!(rests("dcos-log-master.service", always(), &["dcos-log-master.socket"]));
+        let once = Service { restart: "on-failure".into(), exec_main_code: libc::CLD_EXITED, ..always() };
+        assert!(rests("dcos-bouncer-migrate-users.service", once.clone(), &[]));
+        assert!(!rests("dcos-bouncer-migrate-users.service", Service { exec_main_code: 0, ..once }, &[]));
+        // Calico and etcd of 2.1 and later, where the configuration switches them off.
+        assert!(rests("dcos-etcd.service", Service { condition_failed: true, ..always() }, &[]));
+    }
+
+    #[test]
+    fn a_start_that_is_queued_and_a_command_that_hangs_are_told() {
+        let hangs = Command { argv: vec!["/bin/ping".into(), "x".into()], start_monotonic: 1, ..Command::default() };
+        let service = Service { start_pre: vec![hangs], ..always() };
+        let why = judged("dcos-marathon.service", ("activating", "start-pre"), service, &[]).why.unwrap();
+        assert!(why.starts_with("waits: /bin/ping x runs for ") && why.ends_with(" s now"), "{why}");
+        let unit = Unit {
+            name: "dcos-x.service".into(),
+            load: "loaded".into(),
+            active: "inactive".into(),
+            sub: "dead".into(),
+            description: String::new(),
+            job_pending: true,
+        };
+        let verdict = judge(&unit, Some(&always()), &Around { is_started: false, feeds_agent: false, names: &[] });
+        assert_eq!((verdict.condition, verdict.why.as_deref()), (Condition::Converging, Some("its start is queued")));
+    }
 
     #[test]
     fn the_own_words_of_a_unit_are_among_the_lines_that_are_shown() {
@@ -192,5 +410,12 @@ mod tests {
         assert_eq!(telling(buried), ["sh: no good", "systemd: b", "systemd: c"]);
         assert_eq!(telling(lines(&["sh: one", "systemd: a", "sh: two", "systemd: b"])), ["systemd: a", "sh: two", "systemd: b"]);
         assert_eq!(telling(lines(&["systemd: a"])), ["systemd: a"]);
+        let ended = "systemd: dcos-x.service: Main process exited, code=exited, status=1/FAILURE";
+        let mut again = lines(&[ended, "x: no good", "systemd: Starting dcos-x.service", "ping: all is well", "x: hello"]);
+        forget_the_next_try(&mut again);
+        assert_eq!(again, [ended, "x: no good"]);
+        let mut first = lines(&["systemd: Starting dcos-x.service", "ping: all is well"]);
+        forget_the_next_try(&mut first);
+        assert_eq!(first.len(), 2);
     }
 }

@@ -92,7 +92,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
         text.push_str(&format!("not ours: {} ({})\n", foreign.path.display(), foreign.what));
     }
-    let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well).cloned().collect();
+    let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well || u.flaps()).cloned().collect();
     if !unwell.is_empty() {
         text.push('\n');
         text.push_str(&units(&unwell, paint));
@@ -181,20 +181,18 @@ fn skip(skipped: &SkippedCheck) -> Option<String> {
 }
 
 fn counts(reports: &[UnitReport]) -> String {
-    let count = |condition| reports.iter().filter(|r| r.condition == condition).count();
+    let is = |condition: Condition| move |r: &&UnitReport| r.condition == condition;
+    // What fell a moment ago is on its way, although it is active.
+    let is_well = |r: &&UnitReport| r.condition == Condition::Well && !r.flaps();
+    let is_converging = |r: &&UnitReport| r.condition == Condition::Converging || r.flaps();
     let named = [
-        (Condition::Well, "well"),
-        (Condition::Converging, "converging"),
-        (Condition::Failed, "failed"),
-        (Condition::AuxiliaryFailed, "failed that the node does not need"),
+        (reports.iter().filter(is_well).count(), "well"),
+        (reports.iter().filter(is_converging).count(), "converging"),
+        (reports.iter().filter(is(Condition::Failed)).count(), "failed"),
+        (reports.iter().filter(is(Condition::AuxiliaryFailed)).count(), "failed that the node does not need"),
     ];
-    named
-        .iter()
-        .map(|(condition, word)| (count(*condition), word))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let told = named.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Units that are not well, each with the reason and its last journal lines.
@@ -229,8 +227,8 @@ pub(super) fn shortened(line: &str) -> String {
 
 fn word(report: &UnitReport, paint: Paint) -> (String, String) {
     let (word, painted) = match report.condition {
-        Condition::Well => ("well", paint.good("well")),
-        Condition::Converging => ("converging", paint.doubtful("converging")),
+        Condition::Well if !report.flaps() => ("well", paint.good("well")),
+        Condition::Well | Condition::Converging => ("converging", paint.doubtful("converging")),
         Condition::Failed => ("failed", paint.bad("failed")),
         Condition::AuxiliaryFailed => ("failed", paint.doubtful("failed")),
     };

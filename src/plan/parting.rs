@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::dcos::cluster::{Ensemble, Member};
 use crate::observe::agent::Agent;
-use crate::observe::cluster::{Answer, Masters};
+use crate::observe::cluster::Answer;
+use crate::observe::masters::Masters;
 
 /// What the operator takes upon himself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

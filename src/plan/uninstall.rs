@@ -173,9 +173,11 @@ mod tests {
     fn what_units_make_is_removed_unless_it_stood_before() {
         let wish = Wish { purge_data: false, keep_packages: false, live: true };
         let before = Snapshot { paths: vec!["/run/mesos".into(), "/run/calico".into()], ..Snapshot::default() };
-        let removed = |before| -> Vec<String> { undone(&uninstall(&[], &[], wish, before)).iter().map(Object::words).collect() };
+        let calico = [Object::Units { names: vec!["dcos-calico-bird.service".into()] }];
+        let removed = |before| -> Vec<String> { undone(&uninstall(&calico, &[], wish, before)).iter().map(Object::words).collect() };
         let (all, some) = (removed(None), removed(Some(&before)));
         let stood: Vec<&String> = all.iter().filter(|path| !some.contains(path)).collect();
         assert_eq!(stood, ["/run/mesos", "/run/calico"]);
+        assert!(!undone(&uninstall(&[], &[], wish, None)).iter().any(|object| object.words() == "/run/calico"), "another calico's");
     }
 }

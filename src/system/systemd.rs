@@ -205,6 +205,12 @@ pub struct Unit {
 pub struct Service {
     /// `Result`: `success`, or why it failed last: `exit-code`, `signal`, `timeout`, `start-limit-hit` (219: `start-limit`).
     pub result: String,
+    /// `Restart`: `always`, `on-failure`, `no`.
+    pub restart: String,
+    /// `RestartUSec`: how long after its end it is started again, in microseconds.
+    pub restart_micros: u64,
+    /// Whether it was not started last time because a condition of it (`Condition...=`) does not hold.
+    pub condition_failed: bool,
     /// `MainPID`, 0 where none runs.
     pub main_pid: u32,
     /// `ExecMainPID`, which stays after the process has ended.

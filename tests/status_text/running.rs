@@ -68,9 +68,10 @@ fn cluster() -> Cluster {
     let of = |code: u8| format!(r#"[{{"code":{code},"hostname":"192.0.2.10","isLeader":true}}]"#);
     Cluster {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
-        masters: Some(1),
+        expected: Some(1),
+        exhibitor_may_lie: false,
         exhibitor: Some(Answer::Told(Ensemble::parse(of(3).as_bytes()).expect("what Exhibitor says"))),
-        zookeepers: Vec::new(),
+        zookeepers: None,
         mesos: Answer::Told(Metrics::parse(br#"{"registrar/log/recovered":1.0}"#).expect("what Mesos says")),
         leader: Ok(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10))),
         admin_router: Answer::Told(()),
@@ -113,7 +114,8 @@ async fn every_level_has_its_words() {
     // A unit that systemd starts again and again is active most of the time.
     let mut units = outcome.units.clone();
     let flaps = units.iter_mut().find(|unit| unit.name == "dcos-net.service").expect("a unit");
-    (flaps.steady, flaps.active_seconds, flaps.restarts) = (false, Some(4), Some(7));
+    (flaps.steady, flaps.fell, flaps.active_seconds, flaps.restarts) = (false, true, Some(4), Some(7));
+    flaps.why = Some("is active for only 4 s, and was restarted 7 times".into());
     let readiness = judge(&Facts { units: units.clone(), ..facts(cluster()) }, Level::ClusterReady);
     running.says_how_far("flapping", &Outcome { units, readiness: Some(readiness), urls: Vec::new(), ..outcome.clone() });
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// A file in `tls/`.
 pub fn file(name: &str) -> PathBuf {
@@ -17,11 +18,28 @@ pub fn file(name: &str) -> PathBuf {
 
 /// Passes every request on to a plain server that closes its connections (`http://HOST:PORT`). Gives the address; ends with the test program.
 pub fn in_front_of(server: &str, certificate: &str) -> String {
+    asking(server, certificate, None)
+}
+
+/// The same, and refuses clients without a certificate of this authority.
+pub fn for_clients_of(authority: &str, server: &str, certificate: &str) -> String {
+    asking(server, certificate, Some(authority))
+}
+
+fn asking(server: &str, certificate: &str, authority: Option<&str>) -> String {
     let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let config = match authority {
+        None => config.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(file(authority)).unwrap()).unwrap();
+            config.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap())
+        }
+    };
+    let config = Arc::new(config.with_single_cert(chain, key).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());
     let server = server.strip_prefix("http://").unwrap().to_owned();

@@ -11,6 +11,7 @@ use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::lives::Lives;
 use crate::observe::node::Node;
 use crate::observe::services::{self, UnitReport};
 use crate::plan::install::{self as plan, Circumstances};
@@ -61,9 +62,10 @@ pub(super) const FIRST_BOOT: &str = "owners, accounts and the start of the role:
 /// As the wait itself; the install stands.
 pub async fn and_wait(outcome: Outcome, wish: Option<wait::Wish>, world: &World) -> Result<Outcome, Failure> {
     let Some(wish) = wish.filter(|_| outcome.plan.is_empty()) else { return Ok(outcome) };
-    let arrived = wait::until(wish, world).await?;
+    // The install stands, whatever becomes of the wait: who reads the failure has to know what was changed.
+    let arrived = wait::until(wish, world).await.map_err(|failure| failure.having_changed(outcome.changed))?;
     let node = world.node().await?;
-    let units = wait::look(&node, world, Level::Started).await?.units;
+    let units = wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.units;
     let degraded = services::is_degraded(&units);
     let units = units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
     Ok(Outcome { ready: Some(arrived), units, degraded, ..outcome })
@@ -85,7 +87,7 @@ pub(in crate::command) async fn finished(intent: InstallIntent, site: &Site, her
         let root = site.root.clone();
         let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
-        match services::look(systemd.as_ref(), &wanted).await {
+        match services::look(systemd.as_ref(), &wanted, &mut Lives::default()).await {
             Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
             Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
         }
@@ -130,7 +132,7 @@ pub(super) fn outcome_of(role: Role, build: &Build, version: Option<Version>, ch
 /// With the units that are not well.
 pub(super) async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
     if let Some(Ok(systemd)) = &world.systemd
-        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units).await
+        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await
     {
         set_units(&mut outcome, reports, world.root.clone()).await;
     }

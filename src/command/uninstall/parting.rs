@@ -12,7 +12,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::units;
 use crate::dcos::work::{Framework, Work};
 use crate::observe::agent::{self, Agent};
-use crate::observe::cluster::Masters;
+use crate::observe::masters::Masters;
 use crate::observe::node::Node;
 use crate::plan::parting::{self, Consent, Verdict};
 use crate::system::systemd::{self, Systemd};

@@ -80,8 +80,13 @@ pub(super) fn service(mut unit: Properties, mut service: Properties) -> Result<S
         _ => Some(message),
     };
     let start_pre: Vec<RawCommand> = service.required("ExecStartPre")?;
+    let condition_checked: u64 = unit.required("ConditionTimestampMonotonic")?;
+    let condition_held: bool = unit.required("ConditionResult")?;
     Ok(Service {
         result: service.required("Result")?,
+        restart: service.required("Restart")?,
+        restart_micros: service.required("RestartUSec")?,
+        condition_failed: condition_checked > 0 && !condition_held,
         main_pid: service.required("MainPID")?,
         exec_main_pid: service.required("ExecMainPID")?,
         exec_main_code: service.required("ExecMainCode")?,

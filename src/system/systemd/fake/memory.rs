@@ -111,6 +111,10 @@ impl Memory {
                 for command in &mut service.start_pre {
                     (command.start_monotonic, command.exit_monotonic, command.code, command.status) = (now, now, 1, 0);
                 }
+                if unit.file.oneshot {
+                    (service.exec_main_code, service.exec_main_status) = (1, 0);
+                    (service.exec_main_start_monotonic, service.exec_main_exit_monotonic) = (now, now);
+                }
                 (up(name, &unit.file), Some(JobResult::Done))
             }
             Behaviour::Fails => {
@@ -178,6 +182,7 @@ impl Loaded {
     pub(super) fn reread(&mut self, root: &Path, name: &str) {
         self.file = read(root, name);
         self.service.start_pre = self.file.start_pre.clone();
+        self.service.restart = if self.file.restart.is_empty() { "no".to_owned() } else { self.file.restart.clone() };
         self.service.load_error = match self.file.load {
             "not-found" => Some(format!("Unit {name} not found.")),
             "bad-setting" => Some(format!("Unit {name} has a bad unit file setting.")),

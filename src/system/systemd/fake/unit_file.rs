@@ -12,6 +12,8 @@ pub(super) struct UnitFile {
     pub(super) description: String,
     pub(super) oneshot: bool,
     pub(super) remain_after_exit: bool,
+    /// `Restart=`
+    pub(super) restart: String,
     /// `Wants=`, and the links in the directories `.wants`.
     pub(super) wants: Vec<String>,
     /// `Requires=`, and the links in the directories `.requires`.
@@ -70,6 +72,7 @@ fn parse(name: &str, text: &str) -> UnitFile {
         match key {
             "Description" => unit.description = value.to_owned(),
             "Type" => unit.oneshot = value == "oneshot",
+            "Restart" => unit.restart = value.to_owned(),
             "RemainAfterExit" => unit.remain_after_exit = matches!(value, "yes" | "true" | "on" | "1"),
             "Wants" => unit.wants.extend(words()),
             "Requires" => unit.requires.extend(words()),
