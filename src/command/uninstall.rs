@@ -1,6 +1,7 @@
 //! `dcos-node uninstall`: the inverse of an install, from whatever point it got to.
 
 mod parting;
+mod undoing;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,31 +13,28 @@ use super::in_use::{self, Removal};
 use super::preflight::protection;
 use super::{Failure, World, pkgpanda_swap};
 use crate::action::journal::Journal;
-use crate::action::run::{run as run_actions, undo as undo_all};
-use crate::action::{self, Action, Site, fetch};
+use crate::action::run::run as run_actions;
+use crate::action::{self, Action, Site};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
-use crate::dcos::journal::{Intent, Outcome as Ending, Record};
+use crate::dcos::journal::{Intent, Record};
 use crate::dcos::layout;
 use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
 use crate::dcos::receipt::{self, Object};
-use crate::dcos::snapshot::Snapshot;
+use crate::observe::data::Judged;
 use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
-use crate::observe::residue::{self, Remnant};
 use crate::observe::{data, snapshot};
 use crate::plan::network::{self, Signs};
 use crate::plan::parting::Consent;
-use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
-use crate::system::files;
 
 pub use crate::observe::data::Data;
-use crate::observe::data::Judged;
 pub use parting::{LIMIT as DRAIN_LIMIT, Ties};
+pub(super) use undoing::{Ended, carry_out, turn_round};
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,14 +89,6 @@ impl Outcome {
     }
 }
 
-/// How an uninstall ended that was not stopped by an error.
-pub(super) struct Ended {
-    /// Packages and their directories, if they were to stay.
-    pub(super) kept: Vec<Object>,
-    /// Thing by thing.
-    pub(super) report: Leftovers,
-}
-
 /// Data that a purge removes, with sizes.
 ///
 /// # Errors
@@ -151,7 +141,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if inventory.is_empty() && node.traces.is_empty() {
         return nothing_changed(None, Vec::new());
     }
-    let units = units(&inventory);
+    let units = undoing::units(&inventory);
     let mut removal = Removal { inventory: &inventory, stopped: &units, drained: false };
     in_use::refuse_mounts(world, &removal, true)?;
     let mut cluster = parting::ask(request.consent(), &node, world).await?;
@@ -166,7 +156,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let systemd = world.systemd.as_ref().and_then(|systemd| systemd.as_ref().ok());
         let now = snapshot::look(&world.root, systemd.map(AsRef::as_ref)).await;
         let signs = Signs::of(&inventory, &now, node.snapshot());
-        let standing = standing(&now, node.snapshot(), &signs, wish);
+        let standing = undoing::standing(&now, node.snapshot(), &signs, wish);
         let all: Vec<Object> = inventory.into_iter().chain(standing).collect();
         let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
         return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview()).collect());
@@ -197,9 +187,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 
 /// A node that the classic installer made has no unit of ours, whose boot would go on.
 fn half_done(node: &Node) -> &'static str {
-    match node.setup_is_ours && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT)) {
-        true => "the uninstall is half done; the next boot goes on with it",
-        false => "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on with it",
+    let has_our_unit = node.setup_is_ours && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT));
+    if has_our_unit {
+        "the uninstall is half done; the next boot goes on with it"
+    } else {
+        "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on with it"
     }
 }
 
@@ -259,128 +251,6 @@ fn ask(journal: &Journal, inventory: Vec<Object>, node: &Node, wish: Wish, at: S
     Ok(())
 }
 
-/// Undoes an install that failed. The journal says so first: killed in the middle, the node goes on to be clean, and does not take for done what is
-/// half undone.
-pub(super) async fn turn_round(site: &Site, journal: &Journal, at: String, keep_packages: bool) -> action::Result<Ended> {
-    let wish = Wish { purge_data: false, keep_packages, live: site.systemd.is_some() };
-    let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
-    let asked = journal.append(Record::Asked { at, intent });
-    asked.map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
-    let found = Found { foreign: look(site).await?.foreign, ..Found::default() };
-    carry_out(site, journal, wish, &found).await
-}
-
-/// Undoes everything in the journal's inventory and what else stands of DC/OS, and looks whether it is gone. Our own traces go last, and only
-/// if nothing is left that should be gone: a retry needs them.
-pub(super) async fn carry_out(site: &Site, journal: &Journal, wish: Wish, told: &Found) -> action::Result<Ended> {
-    let before = journal.story().snapshot;
-    if wish.keep_packages {
-        // What is kept is whole: a package that was only begun goes.
-        let begun = journal.story().objects.into_iter().filter(|o| matches!(o, Object::Package { id } if !fetch::is_whole(site, id)));
-        let undo: Vec<_> = begun.map(|object| vec![Action::Undo { object }]).collect();
-        run_actions(&undo, site, journal, 1).await?;
-    }
-    let inventory = journal.story().objects;
-    let units = units(&inventory);
-    // A stop of the run that failed is no stop of the undoing.
-    run_actions(&plan::stop(&inventory, &units, wish).batches, site, journal, 1).await?;
-    // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
-    let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
-    let now = snapshot::look(&site.root, machine).await;
-    let signs = Signs::of(&inventory, &now, before.as_deref());
-    let found = standing(&now, before.as_deref(), &signs, wish);
-    if !found.is_empty() {
-        journal.begin("network", found).map_err(failed)?;
-    }
-    let plan = plan::uninstall(&journal.story().objects, &units, wish, before.as_deref());
-    let undone = [plan::undone(&plan::stop(&inventory, &units, wish)), plan::undone(&plan)].concat();
-    let undone: Vec<Object> = distinct(undone).into_iter().filter(|o| inventory.contains(o) || stood(o, &now)).collect();
-    let (plan, ourselves) = plan::without_ourselves(plan);
-    let refused = undo_all(&plan.batches, site, journal).await?;
-    let now = snapshot::look(&site.root, machine).await;
-    let (remnants, units) = &residue_of(site, &now, &undone).await?;
-    let keeps_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
-    let evidence = Evidence {
-        before: before.as_deref(),
-        now: &now,
-        signs: &signs,
-        undone: &undone,
-        refused: &refused,
-        remnants,
-        units,
-        found: told,
-        data: &data::judge(&site.root, before.as_deref(), true),
-        keeps_packages,
-    };
-    let (report, once_more) = proof::judge(&evidence);
-    let kept = journal.story().objects;
-    if report.open().next().is_some() {
-        journal.begin("residue", once_more).map_err(failed)?;
-        return Ok(Ended { kept, report });
-    }
-    run_actions(&ourselves.batches, site, journal, 1).await?;
-    let has_packages = wish.keep_packages && kept.iter().any(|o| matches!(o, Object::Package { .. }));
-    if !has_packages {
-        return Ok(Ended { kept: Vec::new(), report });
-    }
-    let kept: Vec<Object> = kept.into_iter().filter(|o| matches!(o, Object::Package { .. } | Object::Directory { .. })).collect();
-    journal.finish(Ending::Clean, kept.clone()).map_err(failed)?;
-    Ok(Ended { kept, report })
-}
-
-/// What stands all the same of files and accounts, and of units in systemd's memory.
-async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<String>, String>)> {
-    let (root, objects) = (site.root.clone(), undone.to_vec());
-    let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
-    let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
-    let names = undone.iter().filter_map(|o| if let Object::Units { names } = o { Some(names.clone()) } else { None }).flatten();
-    let units = match &site.systemd {
-        Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
-        _ => Ok(Vec::new()),
-    };
-    Ok((remnants, units))
-}
-
-/// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'.
-fn was_installed(inventory: &[Object]) -> bool {
-    inventory.iter().any(|o| !matches!(o, Object::Directory { .. } | Object::StateDirectory { .. }))
-}
-
-/// What a plan undoes without knowing whether it is there.
-fn stood(object: &Object, now: &Snapshot) -> bool {
-    match object {
-        Object::Scratch { path } | Object::StateDirectory { path, .. } => now.paths.contains(path),
-        _ => true,
-    }
-}
-
-/// What of the machine goes. A node that is a directory has none of it.
-fn standing(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs, wish: Wish) -> Vec<Object> {
-    let files = if wish.live { network::files(now, before) } else { Vec::new() };
-    let machine = if now.live { network::objects(now, before, signs) } else { Vec::new() };
-    [files, machine].concat()
-}
-
-fn distinct(objects: Vec<Object>) -> Vec<Object> {
-    let mut distinct: Vec<Object> = Vec::new();
-    for object in objects {
-        if !distinct.iter().any(|known| known.same_place(&object)) {
-            distinct.push(object);
-        }
-    }
-    distinct
-}
-
-async fn look(site: &Site) -> action::Result<Node> {
-    let root = site.root.clone();
-    let looked = tokio::task::spawn_blocking(move || Node::look(&root)).await;
-    looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(failed)
-}
-
-fn failed(source: anyhow::Error) -> action::Error {
-    action::Error::Failed { what: "cannot look at the node".into(), source }
-}
-
 /// Nothing is left but our own last traces: an uninstall was killed while it removed them. What removes them may itself have been killed, with a journal
 /// that only knows the directories that were made for it.
 pub(super) fn is_remnant(node: &Node) -> bool {
@@ -418,19 +288,6 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
         }
         Err(error) => Err(Failure::new(Exit::Failed, error).leaving("an uninstall is half done").cured_by("dcos-node uninstall goes on")),
     }
-}
-
-/// What systemd may still run: what was handed over to it, and the target.
-fn units(inventory: &[Object]) -> Vec<String> {
-    let names = inventory.iter().filter_map(|object| match object {
-        Object::Units { names } => Some(names.clone()),
-        _ => None,
-    });
-    let mut units: BTreeSet<String> = names.flatten().collect();
-    if !units.is_empty() {
-        units.insert(layout::TARGET.to_owned());
-    }
-    units.into_iter().collect()
 }
 
 /// What was found and stays, each path once.
