@@ -244,7 +244,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     image.run(&["install", "master", "--bootstrap-url", "/nowhere"]).ends(3, &[&["help:", "dcos-node bundle --root"]]);
     fs::create_dir_all(image.at("var/lib/dcos-node")).expect("make a directory");
     fs::write(image.at("var/lib/dcos-node/journal"), "garbage token=abc\n{}\n").expect("write");
-    image.run(&["recover"]).ends(1, &[&["help:", "dcos-node bundle --root", "without secrets"]]);
+    image.run(&["recover"]).ends(1, &[&["help:", "dcos-node bundle --root", "known secrets taken out"]]);
     let file = image.at("second.tar.gz");
     image.run(&["bundle", file.to_str().expect("UTF-8")]).ends(0, &[]);
     let files = unpacked(&file);
@@ -257,7 +257,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
         said.ends(code, &[]);
         assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code == 1), "{}", said.err);
     };
-    offers(&["status"], 1);
+    offers(&["status"], 11);
     offers(&["verify"], 1);
     offers(&["adopt"], 1);
     offers(&["recover"], 1);
@@ -269,10 +269,10 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     // For programs the same: what, why, how the node stands, what to do, and who could help.
     let document = |words: &[&str]| -> Value { serde_json::from_str(&image.run(words).out).expect("JSON") };
     let offer = format!("dcos-node bundle --root {}", image.path().display());
-    let failure = document(&["uninstall", "--json"]);
+    let failure = document(&["recover", "--json"]);
     assert_eq!((failure["code"].as_u64(), &failure["exit"], failure["help"].as_str()), (Some(1), &"failed".into(), Some(&*offer)));
-    assert!(failure["error"].as_str().is_some_and(|error| error.contains("cannot be followed")), "{failure:#}");
-    assert!(failure["causes"][0].as_str().is_some_and(|cause| cause.starts_with("line 1 of the journal")), "{failure:#}");
+    assert!(failure["error"].as_str().is_some_and(|error| error.contains("is damaged: line 1 of the journal")), "{failure:#}");
+    assert!(failure["cure"].as_str().is_some_and(|cure| cure.starts_with("dcos-node uninstall makes the node clean")), "{failure:#}");
     assert_eq!(failure["state"], "nothing was changed");
     fs::remove_file(image.at("var/lib/dcos-node/journal")).expect("remove");
     let usage = document(&["install", "master", "--json"]);

@@ -41,5 +41,5 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
 
 /// The offer of a bundle, after a failure or beside a result that is not what was hoped for.
 pub fn help(command: &str) -> String {
-    format!("  help:   {command} collects what support needs, without secrets\n")
+    format!("  help:   {command} collects what support needs, known secrets taken out\n")
 }
