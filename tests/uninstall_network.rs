@@ -296,7 +296,6 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     bench.install();
     // Something that DC/OS' uninstall does not know of makes the interface again and again.
     bench.node.write_script("/opt/again", "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n");
-    // Not a unit: those of this container may not make interfaces.
     let again = bench.node.start(&["/opt/again"]);
     bench.all("for i in $(seq 300); do ip link show spartan 2>/dev/null && exit 0; sleep 0.1; done; exit 1");
     let outcome = bench.uninstall();

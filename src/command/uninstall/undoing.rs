@@ -53,7 +53,7 @@ pub(in crate::command) async fn carry_out(site: &Site, journal: &Journal, wish: 
     // A stop of the run that failed is no stop of the undoing.
     run_actions(&plan::stop(&inventory, &units, wish).batches, site, journal, 1).await?;
     // Only now nothing makes interfaces and rules any more; those of an earlier run that was killed are found here too.
-    let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory));
+    let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory, wish));
     let now = snapshot::look(&site.root, machine).await;
     let signs = Signs::of(&inventory, &now, before.as_deref());
     let found = standing(&now, before.as_deref(), &signs, wish);
@@ -109,9 +109,12 @@ async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::R
     Ok((remnants, units))
 }
 
-/// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'.
-fn was_installed(inventory: &[Object]) -> bool {
-    inventory.iter().any(|o| !matches!(o, Object::Directory { .. } | Object::StateDirectory { .. }))
+/// More than our own directories and data: without an install, nothing of the machine is taken for DC/OS'. One that failed before its units came has
+/// run nothing that could have changed the machine.
+fn was_installed(inventory: &[Object], wish: Wish) -> bool {
+    let is_more = |object: &Object| !matches!(object, Object::Directory { .. } | Object::StateDirectory { .. });
+    let has_failed_early = wish.keep_packages && !inventory.iter().any(|object| matches!(object, Object::Units { .. }));
+    inventory.iter().any(is_more) && !has_failed_early
 }
 
 /// What a plan undoes without knowing whether it is there.

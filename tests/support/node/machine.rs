@@ -59,6 +59,8 @@ impl Machine {
         if traits.usr_is_read_only {
             command.arg(format!("--bind-ro={}:/usr", root.join("usr").display()));
         }
+        // Units of a machine may ask for its network, and change it; those of a container that was given its network may not.
+        command.arg("--capability=CAP_NET_ADMIN");
         if traits.is_unfenced {
             command.args(["--capability=all", "--system-call-filter=add_key keyctl bpf"]);
             command.env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network");
