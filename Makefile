@@ -13,9 +13,9 @@ MUSL = x86_64-unknown-linux-musl
 
 .PHONY: test demo static dist dist-check crash-matrix crash-real bench fuzz clean setup
 
-# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side. The fleet and the packages are among the others, which
-# end sooner.
-NODES = classic_nodes clock crash_real foreign_network interrupted lifecycle names_and_addresses node_library parity parting publish_node ready sealed uninstall_network
+# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side. Those of the fleet, the packages, readiness and
+# the network are among the others, so that both end at about the same time.
+NODES = classic_nodes clock crash_real foreign_network interrupted lifecycle names_and_addresses node_library parity parting publish_node
 OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))
 
 # Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
