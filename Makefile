@@ -3,7 +3,7 @@
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
         xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3 \
-        groff:groff-base zsh:zsh fish:fish
+        groff:groff-base zsh:zsh fish:fish setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
 BUILD ?=
