@@ -42,6 +42,7 @@ fn install(node: &Node, served: &Served, role: &str) -> Outcome {
 /// What an uninstall must give back: everything but data.
 #[track_caller]
 fn is_as_before(node: &Node, before: &Whole) {
+    node.stop_forwarding();
     let mut changed = Whole::of(node).changes_since(before);
     changed.retain(|change| !["/var/lib/dcos", "/var/lib/mesos", "/var/log/mesos"].iter().any(|kept| change.contains(kept)));
     assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));

@@ -32,11 +32,12 @@ const OPERATOR: &str = "
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $i; done
     systemctl set-environment OPERATOR=1";
 
-/// What DC/OS makes while it runs (facts of its units, dcos-net and Mesos).
+/// What DC/OS makes while it runs (facts of its units, dcos-net and Mesos), as far as its units could not make it in this node.
 const DCOS: &str = "
-    ip link add spartan type bridge && ip address add 198.51.100.1/32 dev spartan && ip link set spartan up
-    ip address add 198.51.100.2/32 dev lo
-    ip link add minuteman type veth peer name mm-peer
+    ip link add spartan type bridge || ip link show spartan
+    ip address replace 198.51.100.1/32 dev spartan && ip link set spartan up
+    ip address replace 198.51.100.2/32 dev lo
+    ip link add minuteman type veth peer name mm-peer || ip link show minuteman
     ip link add vtep1024 type vxlan id 1024 dstport 64000 dev eth0 && ip link set vtep1024 up
     for bridge in d-dcos m-dcos ucr-br0; do ip link add $bridge type bridge; done
     ip rule add from 9.0.0.0/8 lookup 42 && ip -6 rule add from fd01:b::/64 lookup 42
@@ -237,7 +238,7 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
             // Data outlives the uninstall, and can be purged long after it.
             let outcome = bench.node.run(&["dcos-node", "uninstall", "--json"]);
             assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new(), "round {round}");
-            bench.all("iptables -w -D FORWARD -j ACCEPT");
+            bench.node.stop_forwarding();
             let kept: Vec<String> = outcome.json()["kept"].as_array().expect("a list").iter().map(|data| text(data, "path")).collect();
             let is_kept = |change: &String| kept.iter().any(|path| change.contains(&format!(" {path}")));
             let changes: Vec<String> = bench.changes_since(&before).into_iter().filter(|change| !is_kept(change)).collect();
@@ -246,7 +247,7 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
             bench.uninstall().succeeds();
         } else {
             assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new(), "round {round}");
-            bench.all("iptables -w -D FORWARD -j ACCEPT");
+            bench.node.stop_forwarding();
         }
         let after = Whole::of(&bench.node);
         assert_eq!(after.changes_since(&before), Vec::<String>::new(), "round {round}, {role}");

@@ -367,6 +367,13 @@ impl Node {
         State::of(self)
     }
 
+    /// What an operator does after an uninstall: the rule by which dcos-net lets everything be forwarded cannot be told from an operator's own, so the
+    /// report tells of it and leaves it.
+    #[track_caller]
+    pub fn stop_forwarding(&self) {
+        self.shell("while iptables -w -D FORWARD -j ACCEPT 2>/dev/null; do :; done").succeeds();
+    }
+
     /// Copies a file or a tree of this machine into the node, with owners, modes, links and times.
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str) {
