@@ -15,6 +15,7 @@ use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::data;
+use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
@@ -286,7 +287,7 @@ async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) 
             reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
             let root = world.root.clone();
             let with_logs = tokio::task::spawn_blocking(move || {
-                services::add_logs(&root, &mut reports);
+                last_words::add(&root, &mut reports);
                 reports
             });
             (with_logs.await.unwrap_or_default(), None)

@@ -15,6 +15,7 @@ use crate::dcos::{identity, layout};
 use crate::observe::chain::{Link, Obstacle};
 use crate::observe::checks::Checks;
 use crate::observe::cluster;
+use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Node, State};
 use crate::observe::readiness::{self, Facts, Readiness};
@@ -26,6 +27,9 @@ use crate::system::{files, systemd};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
+/// Between two looks at a unit that tells nothing, and how long they go on: DC/OS tries again every 5 seconds (`RestartSec=`).
+const MOMENT: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a wait lasts if nothing else is said: DC/OS' documentation speaks of 10 to 15 minutes for several masters.
 pub const LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -79,7 +83,11 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
                 .leaving("nothing was changed")
                 .cured_by("dcos-node install ROLE installs it; dcos-node status tells what stands here"));
         }
-        let seen = look(&node, world, wish.level, &mut memory).await?;
+        let mut seen = look(&node, world, wish.level, &mut memory).await?;
+        let time_is_up = began.elapsed() >= wish.limit;
+        if time_is_up {
+            seen = telling(seen, wish, &node, world, &mut memory).await;
+        }
         let seconds = began.elapsed().as_secs();
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
         if seen.readiness.level >= Some(wish.level) {
@@ -90,7 +98,7 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
                 .leaving("the node goes on by itself")
                 .cured_by(again(wish)));
         }
-        if began.elapsed() >= wish.limit {
+        if time_is_up {
             return Err(too_late(wish, seen, &node, world).await);
         }
         tokio::time::sleep(STEP.min(wish.limit.saturating_sub(began.elapsed()))).await;
@@ -121,8 +129,25 @@ pub(super) struct Memory {
 pub(super) struct Seen {
     /// How far the node is.
     pub readiness: Readiness,
-    /// All units of the role.
-    pub units: Vec<UnitReport>,
+    /// What that was judged by.
+    facts: Facts,
+}
+
+impl Seen {
+    fn judged(facts: Facts, wanted: Level) -> Seen {
+        Seen { readiness: readiness::judge(&facts, wanted), facts }
+    }
+
+    /// All units of the role, judged.
+    pub fn into_units(self) -> Vec<UnitReport> {
+        self.facts.units
+    }
+
+    /// The unit that the first obstacle is about.
+    fn first_unit(&self) -> Option<&UnitReport> {
+        let name = self.readiness.obstacles.first()?.unit.as_ref()?;
+        self.facts.units.iter().find(|unit| unit.name == *name)
+    }
 }
 
 /// Looks once, as far up as `wanted`. A systemd that does not answer this time is an obstacle like any other: it may be reloading its units.
@@ -134,18 +159,35 @@ pub(super) async fn look(node: &Node, world: &World, wanted: Level, memory: &mut
     };
     let units = match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut memory.lives).await {
         Ok(units) => units,
-        Err(error) => return Ok(Seen { readiness: unanswered(node, &error), units: Vec::new() }),
+        Err(error) => return Ok(unanswered(node, &error)),
     };
     let facts = readiness::look(&world.root, node, units, clock_fault(world), wanted, &mut memory.checks).await;
-    Ok(Seen { readiness: readiness::judge(&facts, wanted), units: facts.units })
+    Ok(Seen::judged(facts, wanted))
 }
 
-fn unanswered(node: &Node, error: &systemd::Error) -> Readiness {
+/// A unit on its way from one try to the next does not tell why it has to be tried again: at the end of a wait it is looked at until it does.
+async fn telling(seen: Seen, wish: Wish, node: &Node, world: &World, memory: &mut Memory) -> Seen {
+    let (Some(Ok(systemd)), Some(first)) = (&world.systemd, seen.first_unit().filter(|unit| unit.tells_nothing())) else { return seen };
+    let (began, first) = (Instant::now(), first.name.clone());
+    while began.elapsed() < PATIENCE && !world.stop.asked() {
+        tokio::time::sleep(MOMENT).await;
+        let Ok(units) = services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut memory.lives).await else { continue };
+        match units.iter().find(|unit| unit.name == first) {
+            Some(unit) if unit.tells_nothing() => {}
+            Some(unit) if unit.condition != Condition::Well => return Seen::judged(Facts { units, ..seen.facts }, wish.level),
+            // It has come up, too late.
+            _ => break,
+        }
+    }
+    seen
+}
+
+fn unanswered(node: &Node, error: &systemd::Error) -> Seen {
     let facts = Facts { role: node.role(), whole: node.is_whole(), ..Facts::default() };
     let Readiness { level, masters, .. } = readiness::judge(&facts, Level::Unpacked);
     let text = format!("systemd does not answer: {error}");
     let obstacle = Obstacle { link: Link::Install, level: Level::Started, unit: None, text, cure: None };
-    Readiness { level, obstacles: vec![obstacle], masters }
+    Seen { readiness: Readiness { level, obstacles: vec![obstacle], masters }, facts }
 }
 
 fn untold(why: String) -> Failure {
@@ -163,7 +205,7 @@ fn clock_fault(world: &World) -> Option<String> {
 
 fn watched(seen: &Seen, wanted: Level, seconds: u64) -> Watched {
     let mut units = BTreeMap::new();
-    for unit in seen.units.iter().filter(|u| u.name != layout::TARGET) {
+    for unit in seen.facts.units.iter().filter(|u| u.name != layout::TARGET) {
         let word = match unit.condition {
             Condition::Failed | Condition::AuxiliaryFailed => "failed",
             _ if unit.is_settled() => "well",
@@ -187,20 +229,18 @@ fn words(obstacle: &Obstacle) -> String {
 }
 
 /// The first cause in DC/OS' own chain, what its unit said last, and what cures it.
-async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Failure {
+async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure {
     let Some(first) = seen.readiness.obstacles.first().cloned() else {
         return untold("nothing holds it up".into());
     };
     let text = format!("not {} after {} s: {}", wish.level, wish.limit.as_secs(), words(&first));
-    seen.units.retain(|unit| Some(&unit.name) == first.unit.as_ref());
     // A unit that is active but too young has something to say too.
-    for unit in &mut seen.units {
-        unit.condition = Condition::Failed;
-    }
+    let mut units: Vec<UnitReport> =
+        seen.first_unit().map(|unit| UnitReport { condition: Condition::Failed, ..unit.clone() }).into_iter().collect();
     let root = world.root.clone();
     let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&root, &mut seen.units);
-        seen.units
+        last_words::add(&root, &mut units);
+        units
     });
     let mut log: Vec<String> = with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
     if first.link == Link::Clock {
@@ -214,7 +254,7 @@ async fn too_late(wish: Wish, mut seen: Seen, node: &Node, world: &World) -> Fai
 /// wrong since.
 async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<String> {
     let (root, unit) = (root.clone(), unit?.to_owned());
-    let look = move || services::last_of(&root, &unit, "check-time");
+    let look = move || last_words::last_of(&root, &unit, "check-time");
     tokio::task::spawn_blocking(look).await.ok().flatten().filter(|line| !line.ends_with("Time is in sync!"))
 }
 

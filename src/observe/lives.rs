@@ -66,10 +66,11 @@ impl Lives {
         Proof { fell, falls, needed }
     }
 
-    /// Why a unit is not as it should be. While it is started again systemd knows no more why it had to be: then what was seen last is told.
-    pub(super) fn reason(&mut self, unit: &str, why: Option<String>, is_starting: bool) -> Option<String> {
+    /// Why a unit is not as it should be. While it `passes` from one try to the next systemd knows no more why it has to: then what was seen last is
+    /// told.
+    pub(super) fn reason(&mut self, unit: &str, why: Option<String>, passes: bool) -> Option<String> {
         match why {
-            Some(why) if is_starting => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
+            Some(why) if passes => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
             Some(why) => {
                 self.reasons.insert(unit.to_owned(), why.clone());
                 Some(why)

@@ -13,6 +13,7 @@ pub mod docker;
 mod found;
 pub mod host;
 pub mod ip_detect;
+pub mod last_words;
 mod left_accounts;
 mod left_downloads;
 mod left_units;

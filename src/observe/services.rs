@@ -1,15 +1,11 @@
 //! How the units of the role are: active, converging, or failed, and why.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
 use super::lives::{Lives, Proof};
 use crate::dcos::layout;
 use crate::dcos::units;
 use crate::system::clock::monotonic_micros;
-use crate::system::journald;
-use crate::system::root::Root;
 use crate::system::systemd::{self, Service, Systemd, Unit};
 
 /// One unit, judged.
@@ -64,10 +60,6 @@ pub enum Condition {
 
 /// An `ExecStartPre` command that runs for so many seconds is told of: those of DC/OS end at once, or ask a server that does not answer.
 const LONG: u64 = 5;
-/// Lines of a unit that are shown.
-const LINES: usize = 3;
-/// Lines of a unit that are looked at for its own words.
-const LOOKED_AT: usize = 20;
 
 impl UnitReport {
     /// Well, and trusted to stay so.
@@ -78,6 +70,11 @@ impl UnitReport {
     /// Active now, but it fell a short while ago.
     pub fn flaps(&self) -> bool {
         self.condition == Condition::Well && !self.steady && self.fell
+    }
+
+    /// Between two tries, with nothing seen yet of why the last one failed.
+    pub fn tells_nothing(&self) -> bool {
+        self.why.as_deref().is_some_and(is_passing)
     }
 
     /// On its way, and the node needs it.
@@ -131,10 +128,10 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
     let verdict = judge(&unit, service, around);
     let too_young = active.zip(proof).filter(|(seconds, proof)| *seconds < proof.needed.as_secs());
     let steady = verdict.condition == Condition::Well && too_young.is_none();
-    let is_starting = verdict.why.as_deref() == Some(STARTING);
+    let passes = verdict.why.as_deref().is_some_and(is_passing);
     let why = match (verdict.why, too_young) {
         (None, Some((seconds, proof))) => Some(young(seconds, proof, service)),
-        (why, _) => lives.reason(&unit.name, why, is_starting),
+        (why, _) => lives.reason(&unit.name, why, passes),
     };
     UnitReport {
         steady,
@@ -176,49 +173,6 @@ fn young(seconds: u64, proof: Proof, service: Option<&Service>) -> String {
     format!("is active for only {seconds} s{again}{needed}")
 }
 
-/// Adds the last journal lines to each report that is not well.
-pub fn add_logs(root: &Root, reports: &mut [UnitReport]) {
-    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
-    for report in reports.iter_mut().filter(|r| r.condition != Condition::Well || r.flaps()) {
-        // A journal that cannot be read leaves the report as it is: the state itself is the news.
-        let lines = journald::last_lines(&directories, &report.name, LOOKED_AT, None).unwrap_or_default();
-        let mut lines = lines.into_iter().map(|line| format!("{}: {}", line.identifier, line.message)).collect();
-        // What is active now has something to say now.
-        if report.active != "active" {
-            forget_the_next_try(&mut lines);
-        }
-        report.log = telling(lines);
-    }
-}
-
-/// The last line that one program of a unit wrote.
-pub fn last_of(root: &Root, unit: &str, program: &str) -> Option<String> {
-    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
-    let lines = journald::last_lines(&directories, unit, LOOKED_AT, None).unwrap_or_default();
-    lines.into_iter().rfind(|line| line.identifier == program).map(|line| format!("{program}: {}", line.message))
-}
-
-/// A unit that fell is soon started again, and what its first commands say then buries the words that it ended with.
-fn forget_the_next_try(lines: &mut Vec<String>) {
-    let says = |line: &String, words: &[&str]| line.starts_with("systemd: ") && words.iter().any(|word| line.contains(word));
-    let Some(end) = lines.iter().rposition(|line| says(line, &["process exited, code="])) else { return };
-    // Its last words may come after systemd's.
-    let next = lines.iter().skip(end).position(|line| says(line, &["Scheduled restart", "scheduling restart", ": Starting "]));
-    if let Some(next) = next {
-        lines.truncate(end + next);
-    }
-}
-
-/// The last lines, and among them one of the unit's own if there is any: a unit that is started again and again has its words buried under systemd's.
-fn telling(mut lines: Vec<String>) -> Vec<String> {
-    let last = lines.split_off(lines.len().saturating_sub(LINES));
-    let is_its_own = |line: &String| !line.starts_with("systemd: ");
-    match lines.into_iter().rfind(is_its_own) {
-        Some(own) if !last.iter().any(is_its_own) => std::iter::once(own).chain(last.into_iter().skip(1)).collect(),
-        _ => last,
-    }
-}
-
 /// Whether the state of these units makes the node a degraded one.
 pub fn is_degraded(reports: &[UnitReport]) -> bool {
     reports.iter().any(|r| r.condition == Condition::Failed)
@@ -231,6 +185,13 @@ pub fn of_role(wanted: &[String]) -> Vec<String> {
 
 /// Of a unit on its way up of which no more is known.
 const STARTING: &str = "is starting";
+/// Of a unit on its way down that did not fail.
+const STOPPING: &str = "is stopping";
+
+/// Whether a unit is like this for a moment, which tells nothing of what ails it.
+fn is_passing(why: &str) -> bool {
+    [STARTING, STOPPING].contains(&why)
+}
 
 /// What the state of a unit comes to.
 struct Verdict {
@@ -272,18 +233,26 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         },
         // Every few seconds, for a moment.
         "activating" if around.has(&unit.name, "timer") && start_pre.is_none() && unit.sub.starts_with("start") => Verdict::well(),
-        "activating" => match (service.and_then(hanging_start_pre), unit.sub.as_str(), start_pre, service) {
-            (Some(hangs), ..) => Verdict::converging(hangs),
-            (None, _, Some(command), _) => Verdict::converging(format!("waits: {command} does not succeed yet")),
-            (None, "auto-restart", None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
-            _ => Verdict::converging(STARTING),
-        },
-        "deactivating" => Verdict::converging("is stopping"),
+        // What failed is on its way down for a moment, and is soon tried again.
+        "deactivating" if service.is_none_or(|s| s.result == "success") => Verdict::converging(STOPPING),
+        "activating" | "deactivating" => trying(service, start_pre, failed),
+        _ if unit.job_pending => trying(service, start_pre, failed),
         _ => match (start_pre, service) {
             (Some(command), _) => failed(format!("{command} failed")),
             (None, Some(service)) => failed(how_it_ended(service)),
             (None, None) => failed(format!("is {} ({})", unit.active, unit.sub)),
         },
+    }
+}
+
+/// A service that is tried again and again, somewhere between two tries.
+fn trying(service: Option<&Service>, start_pre: Option<String>, failed: impl Fn(String) -> Verdict) -> Verdict {
+    match (service.and_then(hanging_start_pre), start_pre, service) {
+        (Some(hangs), ..) => Verdict::converging(hangs),
+        (None, Some(command), _) => Verdict::converging(format!("waits: {command} does not succeed yet")),
+        // A new try begins with a clean slate.
+        (None, None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
+        _ => Verdict::converging(STARTING),
     }
 }
 
@@ -327,15 +296,19 @@ mod tests {
     use super::*;
     use crate::system::systemd::Command;
 
-    fn judged(name: &str, active: (&str, &str), service: Service, others: &[&str]) -> Verdict {
-        let unit = Unit {
+    fn unit(name: &str, active: (&str, &str)) -> Unit {
+        Unit {
             name: name.into(),
             load: "loaded".into(),
             active: active.0.into(),
             sub: active.1.into(),
             description: String::new(),
             job_pending: false,
-        };
+        }
+    }
+
+    fn judged(name: &str, active: (&str, &str), service: Service, others: &[&str]) -> Verdict {
+        let unit = unit(name, active);
         let names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
         judge(&unit, Some(&service), &Around { is_started: true, feeds_agent: false, names: &names })
     }
@@ -358,14 +331,7 @@ mod tests {
 
     #[test]
     fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
-        let unit = Unit {
-            name: "dcos-marathon.service".into(),
-            load: "loaded".into(),
-            active: "active".into(),
-            sub: "running".into(),
-            description: String::new(),
-            job_pending: false,
-        };
+        let unit = unit("dcos-marathon.service", ("active", "running"));
         let around = Around { is_started: true, feeds_agent: false, names: &[] };
         let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
         assert!(report(unit.clone(), Some(&long_ago), &around, &mut Lives::default()).is_settled());
@@ -386,36 +352,31 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_tells_what_ails_it_wherever_between_two_tries_it_is() {
+        let command = Command { argv: vec!["/bin/ping".into(), "x".into()], exit_monotonic: 2, status: 1, ..Command::default() };
+        let polls = Service { result: "exit-code".into(), start_pre: vec![command], ..always() };
+        let falls = Service { result: "exit-code".into(), exec_main_status: 3, ..always() };
+        for state in [("deactivating", "stop-sigterm"), ("activating", "auto-restart"), ("activating", "auto-restart-queued")] {
+            let why = |service: &Service| judged("dcos-net.service", state, service.clone(), &[]).why.unwrap();
+            assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
+        }
+        let queued = Unit { job_pending: true, ..unit("dcos-net.service", ("inactive", "dead")) };
+        let why = |service| judge(&queued, Some(service), &Around { is_started: true, feeds_agent: false, names: &[] }).why.unwrap();
+        assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
+        // Somebody stops it.
+        assert_eq!(judged("dcos-net.service", ("deactivating", "stop-sigterm"), always(), &[]).why.as_deref(), Some(STOPPING));
+    }
+
+    const POLLS_AND_FALLS: (&str, &str) = ("waits: /bin/ping x does not succeed yet", "its program exited with status 3");
+
+    #[test]
     fn a_start_that_is_queued_and_a_command_that_hangs_are_told() {
         let hangs = Command { argv: vec!["/bin/ping".into(), "x".into()], start_monotonic: 1, ..Command::default() };
         let service = Service { start_pre: vec![hangs], ..always() };
         let why = judged("dcos-marathon.service", ("activating", "start-pre"), service, &[]).why.unwrap();
         assert!(why.starts_with("waits: /bin/ping x runs for ") && why.ends_with(" s now"), "{why}");
-        let unit = Unit {
-            name: "dcos-x.service".into(),
-            load: "loaded".into(),
-            active: "inactive".into(),
-            sub: "dead".into(),
-            description: String::new(),
-            job_pending: true,
-        };
+        let unit = Unit { job_pending: true, ..unit("dcos-x.service", ("inactive", "dead")) };
         let verdict = judge(&unit, Some(&always()), &Around { is_started: false, feeds_agent: false, names: &[] });
         assert_eq!((verdict.condition, verdict.why.as_deref()), (Condition::Converging, Some("its start is queued")));
-    }
-
-    #[test]
-    fn the_own_words_of_a_unit_are_among_the_lines_that_are_shown() {
-        let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
-        let buried = lines(&["sh: first", "sh: no good", "systemd: a", "systemd: b", "systemd: c"]);
-        assert_eq!(telling(buried), ["sh: no good", "systemd: b", "systemd: c"]);
-        assert_eq!(telling(lines(&["sh: one", "systemd: a", "sh: two", "systemd: b"])), ["systemd: a", "sh: two", "systemd: b"]);
-        assert_eq!(telling(lines(&["systemd: a"])), ["systemd: a"]);
-        let ended = "systemd: dcos-x.service: Main process exited, code=exited, status=1/FAILURE";
-        let mut again = lines(&[ended, "x: no good", "systemd: Starting dcos-x.service", "ping: all is well", "x: hello"]);
-        forget_the_next_try(&mut again);
-        assert_eq!(again, [ended, "x: no good"]);
-        let mut first = lines(&["systemd: Starting dcos-x.service", "ping: all is well"]);
-        forget_the_next_try(&mut first);
-        assert_eq!(first.len(), 2);
     }
 }

@@ -11,6 +11,7 @@ use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::Node;
 use crate::observe::services::{self, UnitReport};
@@ -65,7 +66,7 @@ pub async fn and_wait(outcome: Outcome, wish: Option<wait::Wish>, world: &World)
     // The install stands, whatever becomes of the wait: who reads the failure has to know what was changed.
     let arrived = wait::until(wish, world).await.map_err(|failure| failure.having_changed(outcome.changed))?;
     let node = world.node().await?;
-    let units = wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.units;
+    let units = wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.into_units();
     let degraded = services::is_degraded(&units);
     let units = units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
     Ok(Outcome { ready: Some(arrived), units, degraded, ..outcome })
@@ -99,7 +100,7 @@ async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Ro
     outcome.degraded = services::is_degraded(&reports);
     reports.retain(|r| r.condition != services::Condition::Well);
     let with_logs = tokio::task::spawn_blocking(move || {
-        services::add_logs(&root, &mut reports);
+        last_words::add(&root, &mut reports);
         reports
     });
     outcome.units = with_logs.await.unwrap_or_default();
