@@ -132,7 +132,7 @@ mod tests {
         files::make_directories(&directory.path().join("bin"), 0o755).unwrap();
         let said = directory.path().join("said");
         let script = format!("#!/bin/sh\necho \"$@\" > {}\n", said.display());
-        files::place(&directory.path().join("bin/restorecon"), script.as_bytes(), 0o755, None).unwrap();
+        process::tests::write_program(&directory.path().join("bin/restorecon"), &script);
         restore(root).await.unwrap().unwrap();
         assert_eq!(files::read(&said, 100).unwrap().unwrap(), b"-R -F -- /opt/mesosphere /etc/x\n");
     }

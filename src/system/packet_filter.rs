@@ -182,6 +182,7 @@ fn told(program: &str, arguments: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::process::tests::write_program;
 
     #[test]
     fn a_line_is_taken_apart_as_it_was_quoted() {
@@ -207,8 +208,7 @@ mod tests {
             "#!/bin/sh\n[ $1 = --version ] && echo '{version}' && exit\necho \"$@\" >> {}/asked\n{printed}\n",
             directory.path().display()
         );
-        std::fs::write(directory.path().join("iptables"), script).unwrap();
-        std::fs::set_permissions(directory.path().join("iptables"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(&directory.path().join("iptables"), &script);
         std::fs::create_dir(directory.path().join("net")).unwrap();
         if let Some(tables) = tables {
             std::fs::write(directory.path().join("net/ip_tables_names"), tables).unwrap();
