@@ -247,7 +247,7 @@ async fn a_server_that_is_down_stops_the_install_before_anything_is_touched() {
     }
     let (serve, server, image, before) = served().await;
     let url = server.url().to_owned();
-    drop(server);
+    let _refusing = server.stop().await;
     image.install(&url, &[]).ends(3, &[&["error:", "bootstrap.connect"], &["refused"], &["state:", "nothing was changed"]]);
     image.equals(&before);
     converges(&image, serve.url());
@@ -264,11 +264,9 @@ async fn a_server_that_dies_in_a_download_is_named_and_one_that_comes_back_is_go
         let path = on_server(&serve, &file);
         server.cut_after(&path, 20);
         let child = image.start(&["install", "master", "--bootstrap-url", server.url()]);
-        while !server.heads().iter().any(|head| head.starts_with(&format!("GET {path} "))) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        server.is_asked(&format!("GET {path} ")).await;
         let url = server.url().to_owned();
-        drop(server);
+        let _refusing = server.stop().await;
         let said = tokio::task::spawn_blocking(move || Said::of(child.wait_with_output().expect("wait"))).await.expect("wait");
         said.ends(1, &[&["because", &url, "refused", "tried"], &["state:"], &["cure:"]]);
         image.is_as(&before);
@@ -298,6 +296,7 @@ async fn two_installs_at_once_and_two_roles_at_once_are_one_install() {
     server.stall_after(&on_server(&serve, &serve.packed.archive("units")), 100, 1000);
     let mut first = image.start(&["install", "master", "--bootstrap-url", server.url()]);
     while !image.has("opt/dcos-node/bin/dcos-node") {
+        assert!(first.try_wait().expect("look after it").is_none(), "it ended before it had begun");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let pid = first.id().to_string();

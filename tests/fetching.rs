@@ -27,7 +27,7 @@ use dcos_node::system::root::Root;
 use dcos_node::system::source::{Mirrors, Source};
 use dcos_node::system::{archive, digest};
 use support::build::{Build, Compression, Damage, Packed, compress};
-use support::http_server::Server;
+use support::http_server::{CLOSED, Server};
 use support::image::Mounted;
 use support::tree::Snapshot;
 use tempfile::TempDir;
@@ -72,12 +72,6 @@ fn ends(output: &Output, code: i32, texts: &[&str]) -> String {
         assert!(said.contains(text), "{text:?} is not in:\n{said}");
     }
     said
-}
-
-/// An address of this machine at which nobody listens.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 /// The names in the repository, hidden ones too.
@@ -183,7 +177,8 @@ async fn a_place_that_is_dead_or_gives_something_else_is_told_and_the_next_one_a
 
     // It is dead from the beginning.
     let with_secret = good.url().replace("http://", "http://user:secret@");
-    let (output, packages) = fetch(&nobody(), &[&with_secret]);
+    let nobody = format!("http://{CLOSED}");
+    let (output, packages) = fetch(&nobody, &[&with_secret]);
     let said = ends(&output, 0, &["is passed over", "Connection refused"]);
     assert!(packages == whole && !said.contains("secret"), "{said}");
 
@@ -213,7 +208,7 @@ async fn a_place_that_is_dead_or_gives_something_else_is_told_and_the_next_one_a
     ends(&output, 6, &[tiny.id("units"), "damaged", "dcos-node uninstall removes"]);
     assert!(!packages.is_empty() && packages.iter().all(|name| !name.starts_with('.') && name != tiny.id("units")), "{packages:?}");
     // What may still pass is no reason to call the archive wrong.
-    let (output, _) = fetch(&first.at("/"), &[&nobody()]);
+    let (output, _) = fetch(&first.at("/"), &[&nobody]);
     ends(&output, 1, &[tiny.id("units")]);
 }
 

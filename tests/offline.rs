@@ -206,16 +206,16 @@ async fn an_interrupted_install_says_so_and_the_same_command_goes_on() {
         .spawn()
         .expect("start");
     // The checks ask with HEAD.
-    while !server.heads().iter().any(|head| head.starts_with(&format!("GET {slow} "))) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    server.is_asked(&format!("GET {slow} ")).await;
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("a pid"));
-    // The package in flight cannot be finished, so the second signal is what stops it: as safe as SIGKILL.
-    for _ in 0..2 {
+    // The package in flight cannot be finished, so the second signal is what stops it: as safe as SIGKILL. Two that come while it has no time are one.
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("look after it") {
+            break status;
+        }
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signal");
         tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    let status = tokio::task::spawn_blocking(move || child.wait()).await.expect("wait").expect("wait");
+    };
     assert_eq!(status.code(), Some(10));
     ends(&run(image.path(), &["status"]), 7, &["interrupted"]);
     let url = url(&directory).to_owned();

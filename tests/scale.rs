@@ -35,8 +35,20 @@ impl Servers {
             let _ = writeln!(std::io::stderr(), "NOT RUN: nginx is not installed");
             return None;
         }
+        // A port that was free a moment ago may be another's by now.
+        let mut said = String::new();
+        for _ in 0..5 {
+            match Servers::started(directory) {
+                Ok(servers) => return Some(servers),
+                Err(why) => said = why,
+            }
+        }
+        panic!("nginx does not start: {said}");
+    }
+
+    fn started(directory: &Path) -> Result<Servers, String> {
         let desk = tempfile::tempdir().expect("a directory");
-        let [origin, cache] = [port(), port()].map(|port| format!("127.0.0.1:{port}"));
+        let [origin, cache] = ports().map(|port| format!("127.0.0.1:{port}"));
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scale.md")).expect("docs/scale.md");
         let snippet = text.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a cache");
         let snippet = [
@@ -66,13 +78,14 @@ impl Servers {
         // It writes the file after it has opened its ports.
         while !desk.path().join("nginx.pid").exists() {
             let ended = nginx.try_wait().expect("look after nginx").is_some();
-            if ended || began.elapsed() > Duration::from_secs(30) {
+            if ended || began.elapsed() > Duration::from_secs(120) {
                 let _ = nginx.kill();
-                panic!("nginx does not start: {}", fs::read_to_string(desk.path().join("said")).unwrap_or_default());
+                let _ = nginx.wait();
+                return Err(fs::read_to_string(desk.path().join("said")).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Some(Servers { nginx, desk, cache: format!("http://{cache}") })
+        Ok(Servers { nginx, desk, cache: format!("http://{cache}") })
     }
 
     /// How often the origin was asked for paths that begin so.
@@ -89,9 +102,10 @@ impl Drop for Servers {
     }
 }
 
-/// One that is free now.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+/// Two that are free now.
+fn ports() -> [u16; 2] {
+    let both = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    both.map(|listener| listener.local_addr().expect("its address").port())
 }
 
 #[track_caller]

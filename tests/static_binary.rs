@@ -104,7 +104,8 @@ impl Bare {
         for (name, text) in etc {
             fs::write(directory.path().join("etc").join(name), text).unwrap();
         }
-        fs::copy(PROGRAM, directory.path().join("dcos-node")).unwrap();
+        // By another process: what this one had open for writing, a child that another test has just started could still hold open.
+        assert!(Command::new("cp").arg(PROGRAM).arg(directory.path().join("dcos-node")).status().unwrap().success());
         Bare(directory)
     }
 

@@ -9,11 +9,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+
+/// An address of this machine at which nobody listens: no listener that asks for any free port is given this one.
+pub const CLOSED: &str = "127.0.0.1:1";
 
 /// A server; it ends when it is dropped.
 pub struct Server {
@@ -31,6 +34,8 @@ struct Rule {
     cut: Option<(usize, u32)>,
     /// So many answers send nothing more after so many bytes, the connection stays.
     stall: Option<(usize, u32)>,
+    /// Nothing is sent from this byte of the file on, the connection stays.
+    end: Option<usize>,
     /// So many requests are not answered at all.
     resets: u32,
     /// Added to the true Content-Length.
@@ -87,6 +92,15 @@ impl Server {
         self.heads().iter().filter(|head| head.split(' ').nth(1) == Some(path)).count()
     }
 
+    /// Waits until a request came whose head begins so.
+    pub async fn is_asked(&self, begin: &str) {
+        let began = Instant::now();
+        while !self.heads().iter().any(|head| head.starts_with(begin)) {
+            assert!(began.elapsed() < Duration::from_secs(300), "{begin} never came: {:?}", self.heads());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// The heads of all requests, in order.
     pub fn heads(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
@@ -105,6 +119,11 @@ impl Server {
     /// The next `times` answers send nothing more after so many bytes of the body.
     pub fn stall_after(&self, path: &str, bytes: usize, times: u32) -> &Self {
         self.rule(path, |rule| rule.stall = Some((bytes, times)))
+    }
+
+    /// No answer sends anything from this byte of the file on, however often it is asked to go on.
+    pub fn stall_at(&self, path: &str, byte: usize) -> &Self {
+        self.rule(path, |rule| rule.end = Some(byte))
     }
 
     /// The next `times` connections are closed without an answer.
@@ -165,6 +184,17 @@ impl Server {
     /// The body comes in pieces of so many bytes with a pause after each.
     pub fn slow(&self, path: &str, piece: usize, pause: Duration) -> &Self {
         self.rule(path, |rule| rule.slow = Some((piece, pause)))
+    }
+
+    /// Ends it: from now on it refuses, and nobody else is given its port as long as the value lives.
+    pub async fn stop(mut self) -> TcpSocket {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        // Connections that it had may still be ending.
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.url.trim_start_matches("http://").parse().unwrap()).unwrap();
+        socket
     }
 
     fn rule(&self, path: &str, change: impl FnOnce(&mut Rule)) -> &Self {
@@ -257,10 +287,11 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
     if method == "HEAD" {
         return Ok(());
     }
-    let (end, stalls) = match (rule.cut, rule.stall) {
-        (Some((bytes, _)), _) => (bytes, false),
-        (None, Some((bytes, _))) => (bytes, true),
-        (None, None) => (body.len(), false),
+    let (end, stalls) = match (rule.cut, rule.stall, rule.end) {
+        (Some((bytes, _)), ..) => (bytes, false),
+        (None, Some((bytes, _)), _) => (bytes, true),
+        (None, None, Some(byte)) => (byte.saturating_sub(first.unwrap_or(0)), true),
+        (None, None, None) => (body.len(), false),
     };
     let body = &body[..end.min(body.len())];
     let (piece, pause) = rule.slow.unwrap_or((64 * 1024, Duration::ZERO));
