@@ -20,6 +20,11 @@ impl Point {
         format!("{action} {} {} {}", self.effect, self.nth, self.object)
     }
 
+    /// Whether the next run passes it for certain: a body may come in fewer pieces then.
+    pub fn comes_again(&self) -> bool {
+        self.effect != "Receive" || self.nth == 1
+    }
+
     /// The value of `DCOS_NODE_FAULT` that kills there.
     pub fn kill(&self) -> String {
         self.fault("kill")
@@ -59,7 +64,7 @@ pub fn points(events: &[Event]) -> Vec<Point> {
 /// The effects of a recorded run on a real node or on an image at another place that come at the same address in the next one: a body comes in other
 /// pieces each time, so only its first piece does, and the name of the lock follows from that of the image.
 pub fn lasting_points(record: &str) -> Vec<Point> {
-    let comes_again = |point: &Point| (point.effect != "Receive" || point.nth == 1) && !point.object.ends_with(".lock");
+    let comes_again = |point: &Point| point.comes_again() && !point.object.ends_with(".lock");
     points(&events(record)).into_iter().filter(comes_again).collect()
 }
 
