@@ -547,16 +547,23 @@ fn without_systemd_as_the_first_process_an_install_is_refused_and_an_image_can_b
     image.ends(0, &[&["done:"]]);
 }
 
-/// Units that cannot work: one does not parse, one ends at once again and again, one takes its time.
+/// Units that cannot work: one does not parse, one ends at once again and again until it is given up, one takes its time, and waits for that.
 fn with_bad_units() -> Build {
     let unit = |build: Build, name: &str, service: &str| {
         let text = format!("[Unit]\nDescription=tiny: {name}\n\n[Service]\n{service}\n");
         build.with_file("units", &format!("dcos.target.wants/dcos-tiny-{name}.service"), 0o644, text)
     };
     let build = unit(Build::tiny(), "relative", "ExecStart=bin/nothing here");
-    let build = unit(build, "ending", "Restart=always\nRestartSec=1\nExecStart=/bin/sh -c 'echo no good >&2; exit 1'");
-    unit(build, "slow", "ExecStartPre=/bin/sleep 5\nExecStart=/bin/sleep infinity")
+    // At its third try it ends as one that is not tried again: how it stands then does not depend on when it is looked at.
+    let third = "echo no good >&2; echo >>/run/tries; [ $$(wc -l </run/tries) = 3 ] && exit 1; exit 2";
+    let ending = format!("Restart=always\nRestartSec=1\nRestartPreventExitStatus=1\nExecStart=/bin/sh -c '{third}'");
+    let build = unit(build, "ending", &ending);
+    let given_up = "until systemctl is-failed -q dcos-tiny-ending.service; do sleep 0.2; done; sleep 5";
+    unit(build, "slow", &format!("TimeoutStartSec=infinity\nExecStartPre=/bin/sh -c '{given_up}'\nExecStart=/bin/sleep infinity"))
 }
+
+/// For an install beside which systemd starts itself anew all the time.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
 fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_with_their_reason() {
@@ -571,10 +578,10 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
     let install = [&["dcos-node", "install", "master", "--bootstrap-url", server.url()], node::LACKS].concat();
     let reexec = "while [ ! -e /var/lib/dcos-node/receipt.json ]; do systemctl daemon-reexec; sleep 0.3; done";
     let reexecs = node.start(&["sh", "-c", reexec]);
-    let outcome = node.run(&install);
+    let outcome = node.run_within(PATIENCE, &install);
     eprintln!("{outcome}");
     outcome.succeeds();
-    reexecs.finish_within(Duration::from_secs(180)).succeeds();
+    reexecs.finish_within(PATIENCE).succeeds();
     outcome.succeeds().stdout_has("degraded:").stdout_has("dcos-tiny-relative.service").stdout_has("dcos-tiny-ending.service");
     outcome.stderr_has("help:   dcos-node bundle");
     // Why, in systemd's words and the unit's own.

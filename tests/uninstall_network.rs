@@ -12,6 +12,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
@@ -110,6 +112,12 @@ impl Bench {
         self.node.shell(&format!("set -e\n{lines}")).succeeds();
     }
 
+    /// Waits until a line of shell is true.
+    #[track_caller]
+    fn until(&self, condition: &str) {
+        until(&self.node, condition);
+    }
+
     fn install(&self) {
         self.install_as("slave");
     }
@@ -125,13 +133,20 @@ impl Bench {
 
     /// What of the node is not as it was.
     fn changes_since(&self, before: &Whole) -> Vec<String> {
-        Whole::of(&self.node).changes_since(before)
+        Whole::after(&self.node, before).changes_since(before)
     }
 
     /// The same for what is no file.
     fn state_since(&self, before: &Whole) -> Vec<String> {
         self.node.state().changes_since(&before.state)
     }
+}
+
+/// Waits until a line of shell is true.
+#[track_caller]
+fn until(node: &Node, condition: &str) {
+    let polled = format!("for i in $(seq 2400); do {condition} && exit; sleep 0.1; done; exit 1");
+    node.run_within(Duration::from_secs(300), &["sh", "-c", &polled]).succeeds();
 }
 
 /// The things in one list of a report.
@@ -156,7 +171,7 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         return;
     }
     let bench = Bench::with_operator("network");
-    let before = Whole::of(&bench.node);
+    let before = Whole::at_rest(&bench.node);
     bench.install();
     bench.all(DCOS);
 
@@ -225,14 +240,14 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
         let url = format!("{server}/{name}");
         build.with_bootstrap_url(&url).pack(&bench.directory.path().join(name));
     }
-    let before = Whole::of(&bench.node);
+    let before = Whole::at_rest(&bench.node);
     for (round, role) in (0..20).zip(["master", "slave", "slave_public"].into_iter().cycle()) {
         let install = ["dcos-node", "install", role, "--json", "--bootstrap-url", &format!("{server}/{}", build_of(round))];
         bench.node.run(&[&install, node::LACKS].concat()).succeeds();
         bench.all(DCOS);
         bench.all(DATA);
         if build_of(round) == "fixture" {
-            bench.node.shell("for i in $(seq 600); do grep -q gen_resolvconf /etc/resolv.conf && exit; sleep 0.1; done; exit 1").succeeds();
+            bench.until("grep -q gen_resolvconf /etc/resolv.conf");
         }
         if round % 4 == 3 {
             // Data outlives the uninstall, and can be purged long after it.
@@ -249,7 +264,7 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
             assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new(), "round {round}");
             bench.node.stop_forwarding();
         }
-        let after = Whole::of(&bench.node);
+        let after = Whole::after(&bench.node, &before);
         assert_eq!(after.changes_since(&before), Vec::<String>::new(), "round {round}, {role}");
         assert_eq!(after.growth_since(&before), Vec::<String>::new(), "round {round}, {role}");
     }
@@ -261,7 +276,7 @@ fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_sin
         return;
     }
     let bench = Bench::with_operator("netkill");
-    let before = Whole::of(&bench.node);
+    let before = Whole::at_rest(&bench.node);
     bench.install();
     bench.all(DCOS);
     let faults = [
@@ -293,19 +308,27 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
         return;
     }
     let bench = Bench::with_operator("residue");
-    let before = Whole::of(&bench.node);
+    let before = Whole::at_rest(&bench.node);
     bench.install();
     // Something that DC/OS' uninstall does not know of makes the interface again and again.
     bench.node.write_script("/opt/again", "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n");
     let again = bench.node.start(&["/opt/again"]);
-    bench.all("for i in $(seq 300); do ip link show spartan 2>/dev/null && exit 0; sleep 0.1; done; exit 1");
+    // It does so before the last look: accounts go after the interface, and not without it.
+    let is_there = "ip link show spartan >/dev/null 2>&1";
+    bench.all("mv /usr/sbin/userdel /usr/sbin/userdel.real");
+    let held_up = format!("#!/bin/sh\nuntil {is_there}; do sleep 0.05; done\nexec userdel.real \"$@\"\n");
+    bench.node.write_script("/usr/sbin/userdel", &held_up);
+    bench.until(is_there);
     let outcome = bench.uninstall();
+    bench.all("mv /usr/sbin/userdel.real /usr/sbin/userdel");
     outcome.exits_with(9).stderr_has("help:   dcos-node bundle");
     assert_eq!(things(&outcome, "residue"), ["interface the interface spartan"]);
     assert!(bench.node.has("/var/lib/dcos-node/journal") && bench.node.has("/opt/dcos-node/bin/dcos-node"));
     bench.node.run(&["dcos-node", "status"]).stdout_has("uninstall was interrupted");
     assert!(bench.node.kill("again"));
     drop(again);
+    // What it had just started.
+    bench.until("! pgrep -x ip");
     let outcome = bench.uninstall();
     outcome.succeeds();
     has(&things(&outcome, "removed"), "interface the interface spartan");
@@ -341,8 +364,7 @@ fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_res
     bench.all("ip link add dcos-op type bridge; systemctl enable --now systemd-networkd.service");
     let pid = || node.run(&["systemctl", "show", "-p", "MainPID,ActiveState", "systemd-networkd.service"]).stdout().to_owned();
     let goes_by = |file: &str| {
-        let line = format!("networkctl status dcos-op | grep -q 'Network File: {file}'");
-        node.shell(&format!("for i in $(seq 100); do {line} && exit; sleep 0.1; done; networkctl status dcos-op; exit 1")).succeeds();
+        until(node, &format!("networkctl status dcos-op | grep -q 'Network File: {file}'"));
     };
     let installed = || {
         goes_by(theirs);

@@ -1,7 +1,12 @@
 //! All of a running node that an uninstall has to give back: every file, the state beyond files, and the room on its disk.
 
+use std::time::{Duration, Instant};
+
 use super::super::node::{Node, State};
 use super::snapshot::Snapshot;
+
+/// How long a node may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is there after an uninstall and was not before, and why. Nothing else is.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -12,6 +17,12 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("/run/docker", "docker's, which makes it where it runs; on an agent without docker dcos-rexray.service does"),
     ("/run/docker/plugins", "the same"),
 ];
+
+/// A unit that works for a moment, its process and its job.
+fn may_pass(change: &str) -> bool {
+    let is_one = change.split([' ', ':']).take(2).any(|word| ["unit", "process", "job"].contains(&word));
+    is_one && !["dcos", "mesos"].iter().any(|name| change.contains(name))
+}
 
 /// A node at one moment.
 pub struct Whole {
@@ -30,6 +41,37 @@ impl Whole {
         let room = rustix::fs::statvfs(node.root().join("")).expect("ask the file system of the node");
         let used = [room.f_blocks - room.f_bfree, room.f_files - room.f_ffree];
         Whole { files: Snapshot::of_running(&node.root()), state: node.state(), used }
+    }
+
+    /// As it is once its boot has come to its end: nothing is queued, and nothing changes from one look to the next.
+    #[track_caller]
+    pub fn at_rest(node: &Node) -> Whole {
+        let began = Instant::now();
+        let mut before = node.state();
+        loop {
+            std::thread::sleep(Duration::from_millis(300));
+            let (now, jobs) = (node.state(), node.run(&["systemctl", "list-jobs", "--no-legend"]));
+            if now == before && jobs.stdout().trim().is_empty() {
+                return Whole::of(node);
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not come to rest: {}{:#?}", jobs.stdout(), now.changes_since(&before));
+            before = now;
+        }
+    }
+
+    /// As it is after what was done since an earlier moment. What systemd does for itself comes and goes, and is looked at again; what DC/OS left is not.
+    #[track_caller]
+    pub fn after(node: &Node, before: &Whole) -> Whole {
+        let began = Instant::now();
+        loop {
+            let now = Whole::of(node);
+            let changes = now.changes_since(before);
+            let is_as_before = changes.is_empty() && now.growth_since(before).is_empty();
+            if is_as_before || !changes.iter().all(|change| may_pass(change)) || began.elapsed() > PATIENCE {
+                return now;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// What differs from an earlier moment and is not meant, one line each.
