@@ -278,6 +278,23 @@ fn states() -> Vec<(&'static str, Image)> {
             image.link("etc/systemd/system/dcos.target.wants.old/dcos-net.service", "/etc/systemd/system/dcos-net.service");
             image
         }),
+        ("killed within its first mkdir", {
+            let image = Image::clean();
+            std::fs::create_dir(image.at("etc/mesosphere")).expect("make a directory");
+            image
+        }),
+        ("killed before it wrote its first file", {
+            let image = Image::clean();
+            std::fs::create_dir_all(image.at("etc/mesosphere/setup-flags")).expect("make a directory");
+            image
+        }),
+        ("killed before it wrote its first file, of an order that begins with roles", {
+            let image = Image::clean();
+            ["roles", "setup-flags"]
+                .iter()
+                .for_each(|n| std::fs::create_dir_all(image.at(&format!("etc/mesosphere/{n}"))).expect("make a directory"));
+            image
+        }),
         ("nothing but setup flags", {
             let image = Image::clean();
             image.write("etc/mesosphere/setup-flags/repository-url", "http://192.0.2.9\n\n");
@@ -446,6 +463,24 @@ fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
         assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
     }
     ends(&run(&Image::clean(), &["adopt"]), 11, &["not installed"]);
+}
+
+#[test]
+fn an_operators_own_file_in_a_directory_of_dcos_is_no_sign_of_dcos_and_stays() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::clean();
+    image.write("etc/mesosphere/manual_host_users", "");
+    image.write("etc/mesosphere/notes/of-ann.txt", "theirs");
+    ends(&run(&image, &["status"]), 11, &["DC/OS is not installed"]);
+    ends(&run(&image, &["uninstall"]), 0, &["nothing was changed", "/etc/mesosphere/notes (not DC/OS')"]);
+    // Beside it the installer began, and was killed.
+    let before = Snapshot::of(image.root());
+    std::fs::create_dir(image.at("etc/mesosphere/setup-flags")).expect("make a directory");
+    ends(&run(&image, &["status"]), 11, &["a part of DC/OS, not installed by dcos-node", "/etc/mesosphere/setup-flags"]);
+    ends(&run(&image, &["uninstall"]), 0, &["/etc/mesosphere/notes (not DC/OS')", "/etc/mesosphere/manual_host_users (of an operator)"]);
+    assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
 }
 
 #[test]
