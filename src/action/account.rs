@@ -62,7 +62,7 @@ pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow
     let now = accounts(site)?;
     if let Some(number) = made.group_before.filter(|_| !now.has_group(user)) {
         // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
-        run(site, Tool::Groupadd, &["--gid", &number.to_string(), user]).await?;
+        run(site, Tool::Groupadd, &["--gid", &number.to_string(), user]).await.with_context(|| now.lost_group(user, number))?;
     }
     if made.group && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
         run(site, Tool::Groupdel, &[user]).await?;

@@ -33,6 +33,11 @@ pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
     let mut found = Vec::new();
     for object in objects {
         let remnant = match object {
+            Object::Account { account, group_before: Some(number), .. }
+                if !accounts.has_user(&account.user) && !accounts.has_group(&account.user) =>
+            {
+                Some((accounts.lost_group(&account.user, *number), false))
+            }
             Object::Account { account, user_made, group_made, .. } => account_left(&accounts, &account.user, *user_made, *group_made),
             other => file(root, other)?.map(|(why, on_purpose)| (why.to_owned(), on_purpose)),
         };
