@@ -338,7 +338,7 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     said.ends(0, &[&["was changed since the install"]]);
     let report = json(&said);
     let kept = list(&report, "kept");
-    tells(&kept, &format!("/{conf}"), "it was changed since the install");
+    tells(&kept, &format!("/{conf}"), "it was changed since an install");
     assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"), edited);
     tells(&kept, "/etc/resolv.conf", "written by another since the install");
     tells(&kept, "/etc/profile.d/dcos.sh", "something else stands there now");
@@ -349,4 +349,14 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
         assert!(!list(&report, "removed").iter().any(|(removed, _)| removed == what), "{what} is told twice");
     }
     assert!(!image.has("etc/rexray/config.yml.dcos-node-save") && !image.has("etc/mesosphere"));
+    // What an earlier uninstall kept is never written over, and the same is not kept twice.
+    for (text, saved) in [("of the second time\n", ".1"), ("of the second time\n", ".1"), ("of the third time\n", ".2")] {
+        image.install(serve.url(), &[]).ends(0, &[]);
+        add(&image, conf, text);
+        let now = std::fs::read_to_string(image.at(conf)).expect("the file");
+        image.run(&["uninstall"]).ends(0, &[&["is kept as", &format!("{conf}.dcos-node-save{saved}")]]);
+        assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"), edited);
+        assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save{saved}"))).expect("the saved one"), now);
+    }
+    assert!(!image.has(format!("{conf}.dcos-node-save.3")) && !image.has(conf));
 }
