@@ -51,6 +51,12 @@ impl Image {
         self
     }
 
+    /// Takes a variable away from all further commands.
+    pub fn without(mut self, variable: &str) -> Image {
+        self.environment.retain(|(name, _)| name != variable);
+        self
+    }
+
     /// Its root directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
