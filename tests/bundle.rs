@@ -255,7 +255,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     let offers = |words: &[&str], code: i32| {
         let said = image.run(words);
         said.ends(code, &[]);
-        assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code == 1), "{}", said.err);
+        assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code != 2), "{}", said.err);
     };
     offers(&["status"], 11);
     offers(&["verify"], 1);

@@ -582,6 +582,6 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
     node.run(&["systemctl", "is-active", "dcos.target", "dcos-tiny-slow.service"]).succeeds();
     let status = node.run(&["dcos-node", "status"]);
     eprintln!("{status}");
-    status.succeeds().stdout_has("dcos-tiny-relative.service").stdout_has("absolute path");
+    status.succeeds().stdout_has("dcos-tiny-relative.service").stdout_has("absolute path").stderr_has("help:   dcos-node bundle");
     node.run(&["dcos-node", "uninstall"]).succeeds();
 }

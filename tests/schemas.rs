@@ -132,6 +132,7 @@ fn full_status() -> status::Outcome {
         swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
         damaged: vec![Damaged { path: "/".into(), why: String::new() }],
         partial: false,
+        overdue: false,
     }
 }
 

@@ -114,6 +114,7 @@ fn every_state_of_our_own_has_its_words() {
     of_image("fetched", &image, &serve);
     image.install(serve.url(), &["-d"]).ends(0, &[]);
     of_image("installed", &image, &serve);
+    assert!(!image.run(&["status"]).err.contains("help:"));
 
     let config = image.at("opt/mesosphere/packages").join(serve.packed.id("dcos-config")).join("etc/dns_config");
     fs::write(&config, "RESOLVERS=192.0.2.1\n").expect("write");
@@ -241,6 +242,7 @@ fn records_that_cannot_be_read_or_are_garbage_have_their_words() {
     says("unprivileged", &of_any_machine(&String::from_utf8_lossy(&nobody.expect("run dcos-node").stdout), serve.url()));
     fs::write(image.at("var/lib/dcos-node/journal"), "garbage\n").expect("write");
     of_image("journal-damaged", &image, &serve);
+    assert!(image.run(&["status"]).err.contains("  help:   dcos-node bundle"));
     fs::write(image.at("var/lib/dcos-node/receipt.json"), "{}\n").expect("write");
     of_image("both-records-damaged", &image, &serve);
 }
@@ -273,5 +275,6 @@ async fn a_node_whose_unit_failed_has_its_words() {
     fake.start("dcos.target").await.expect("start");
     let world = world(&image, Some(Ok(Arc::new(fake))));
     let outcome = status::run(status::Request::default(), &world).await.expect("status");
+    assert!(outcome.is_for_support());
     says("degraded", &of_any_machine(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));
 }
