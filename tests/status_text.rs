@@ -42,7 +42,7 @@ fn steady(text: &str, serve: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace(serve, "BUILD");
         let words = line.split_inclusive([' ', ',', '/', '_', '(']).map(|word| {
-            let bare = word.trim_end_matches([' ', ',', '/', '_', ';', ')']);
+            let bare = word.trim_end_matches([' ', ',', '/', '_', ';', ')']).rsplit("--").next().unwrap_or_default();
             let is_id = [40, 64].contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
             let is_moment = bare.len() == 20 && bare.ends_with('Z') && bare.starts_with("20");
             if is_id {
