@@ -82,21 +82,24 @@ impl Refusal {
     }
 }
 
+/// What stands on the node and is against any build.
+pub fn conflict(node: &Node, role: Role) -> Option<Refusal> {
+    match node.state() {
+        State::Foreign => Some(Refusal::Foreign(node.foreign.clone())),
+        State::Clean if !node.foreign.is_empty() => Some(Refusal::Strange(node.foreign.clone())),
+        State::Installed | State::Installing | State::Prepared => {
+            node.role().filter(|is| *is != role).map(|is| Refusal::OtherRole { is, asked: role })
+        }
+        State::Clean | State::Uninstalling => None,
+    }
+}
+
 /// Judges by what stands on the node.
 pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
-    let state = node.state();
-    if state == State::Foreign {
-        return Decision::Refuse(Refusal::Foreign(node.foreign.clone()));
+    if let Some(refusal) = conflict(node, role) {
+        return Decision::Refuse(refusal);
     }
-    if state == State::Clean && !node.foreign.is_empty() {
-        return Decision::Refuse(Refusal::Strange(node.foreign.clone()));
-    }
-    if matches!(state, State::Installed | State::Installing | State::Prepared)
-        && let Some(is) = node.role().filter(|is| *is != role)
-    {
-        return Decision::Refuse(Refusal::OtherRole { is, asked: role });
-    }
-    match (state, &node.story.intent) {
+    match (node.state(), &node.story.intent) {
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted {
             here: intent.build.package_list_id.clone(),
