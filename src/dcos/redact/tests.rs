@@ -175,6 +175,15 @@ fn secrets_go_by_their_shapes() {
 }
 
 #[test]
+fn a_torn_record_keeps_what_stands_before_a_secret_file() {
+    let torn = r#"{"record":"asked","files":[{"path":"/etc/x","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
+    let clean = REDACTOR.clean_torn(torn);
+    assert_eq!((clean.text.as_str(), clean.taken), (&*torn.replace("\"hunter", REDACTED), 1));
+    let sound = torn.replace("license.txt", "notes.txt");
+    assert_eq!(REDACTOR.clean_torn(&sound).text, sound);
+}
+
+#[test]
 fn what_is_no_secret_stays_word_for_word() {
     for text in [
         "dcos-config--setup_d9911cb7d6988fab21837c23d6131f1a3e0b4541 is active\n",
