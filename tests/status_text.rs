@@ -20,15 +20,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
-use dcos_node::action::site::Stop;
-use dcos_node::command::{World, status};
-use dcos_node::dcos::event::Events;
+use dcos_node::command::status;
 use dcos_node::output;
 use dcos_node::output::paint::Paint;
-use dcos_node::system::clock::KernelClock;
-use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{Behaviour, Fake, Systemd};
 use serde_json::{Value, json};
 use support::build::Build;
@@ -86,21 +81,6 @@ fn image() -> Image {
     let image = Image::new();
     fs::write(image.at("etc/group"), "root:x:0:\nsystemd-journal:x:101:\ndocker:x:102:\n").expect("write");
     image
-}
-
-/// What a command on this image works with.
-fn world(image: &Image, systemd: Option<Result<Arc<dyn Systemd>, String>>) -> World {
-    World {
-        root: Root::new(image.path()),
-        systemd,
-        patience: Duration::from_secs(1),
-        clock: Arc::new(KernelClock),
-        events: Events::to(std::sync::mpsc::channel().0),
-        stop: Stop::default(),
-        command_line: "a test".to_owned(),
-        ca_file: None,
-        stamp: None,
-    }
 }
 
 #[test]
@@ -273,7 +253,7 @@ async fn a_node_whose_unit_failed_has_its_words() {
     fake.behave("dcos-tiny.service", Behaviour::Fails);
     fake.reload().await.expect("reload");
     fake.start("dcos.target").await.expect("start");
-    let world = world(&image, Some(Ok(Arc::new(fake))));
+    let world = image.world(Some(Ok(Arc::new(fake))));
     let outcome = status::run(status::Request::default(), &world).await.expect("status");
     assert!(outcome.is_for_support());
     says("degraded", &of_any_machine(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));

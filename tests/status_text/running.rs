@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::support::build::Build;
 use super::support::image::{Image, Serve};
-use super::{fs, image, of_any_machine, says, steady, support, world};
+use super::{fs, image, of_any_machine, says, steady, support};
 
 /// An installed node whose target was started.
 struct Running {
@@ -47,7 +47,7 @@ impl Running {
     }
 
     async fn status(&self) -> Outcome {
-        let world = world(&self.image, Some(Ok(self.fake.clone())));
+        let world = self.image.world(Some(Ok(self.fake.clone())));
         status::run(status::Request::default(), &world).await.expect("status")
     }
 
@@ -155,7 +155,7 @@ async fn a_systemd_that_does_not_answer_has_its_words() {
     }
     let (image, serve) = (image(), Serve::of(&Build::tiny()));
     image.install(serve.url(), &["-d"]).ends(0, &[]);
-    let silent = world(&image, Some(Err("/run/systemd/private: connection refused".into())));
+    let silent = image.world(Some(Err("/run/systemd/private: connection refused".into())));
     let outcome = status::run(status::Request::default(), &silent).await.expect("status");
     says("systemd-silent", &steady(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));
 }
