@@ -5,6 +5,7 @@
 
 mod lines;
 mod names;
+mod pairs;
 mod shapes;
 
 use serde_json::{Map, Value};
