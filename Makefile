@@ -91,7 +91,7 @@ FUZZ_SECONDS ?= 300
 fuzz:
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
 	DCOS_NODE_FUZZ_CORPUS=$(CURDIR)/target/fuzz-corpus cargo test --locked --test fuzz
-	cd fuzz && for target in archive headers build_index package_metadata installer_script records; do \
+	cd fuzz && for target in archive headers build_index package_metadata installer_script records answers redaction; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target ../target/fuzz-corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 

@@ -5,11 +5,13 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::dcos::build::{parse_latest, parse_package_list};
+use crate::dcos::cluster::{Ensemble, Metrics, Mode, failed_checks};
 use crate::dcos::index::Artifacts;
 use crate::dcos::installer_script;
 use crate::dcos::journal::Story;
 use crate::dcos::pkginfo::PackageInfo;
 use crate::dcos::receipt::{Manifest, Receipt};
+use crate::dcos::redact::Redactor;
 use crate::system::unpack::{Names, Options, Owners, select, unpack};
 use crate::system::{archive, files};
 
@@ -81,4 +83,22 @@ pub fn records(data: &[u8]) {
     let _ = Story::read(data);
     let _ = Receipt::parse(data);
     let _ = serde_json::from_slice::<Manifest>(data);
+}
+
+/// What Exhibitor, ZooKeeper, Mesos and DC/OS' own checks answer.
+pub fn answers(data: &[u8]) {
+    if let Some(ensemble) = Ensemble::parse(data) {
+        assert!(ensemble.serving() + ensemble.missing().len() <= ensemble.members.len());
+    }
+    let _ = Metrics::parse(data);
+    let _ = Mode::parse(&String::from_utf8_lossy(data));
+    let _ = failed_checks(data);
+}
+
+/// A text that goes into a support bundle: whatever stands before it, a password in a line of its own does not come out.
+pub fn redaction(data: &[u8], redactor: &Redactor) {
+    let (text, secret) = (String::from_utf8_lossy(data), "k33p-th1s-1n");
+    redactor.clean(&text);
+    let clean = redactor.clean(&format!("{text}\nDOCKER_PASSWORD={secret}\n"));
+    assert!(!clean.text.contains(secret) && clean.taken > 0);
 }

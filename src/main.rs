@@ -249,12 +249,13 @@ impl Value {
         }
     }
 
-    /// Whether units failed although all was done.
-    fn is_degraded(&self) -> bool {
+    /// Whether support could be asked about it: also where units failed although all was done.
+    fn is_for_support(&self) -> bool {
         match self {
             Value::Install(outcome) => outcome.degraded,
             Value::Recover(recover::Outcome::Installed(outcome)) => outcome.degraded,
-            _ => false,
+            Value::Status(status) => status.is_for_support(),
+            _ => self.exit().is_for_support(),
         }
     }
 }
@@ -287,7 +288,7 @@ fn help(invocation: &Invocation, ended: &Result<Value, Failure>) -> Option<Strin
         Command::Publish(_) | Command::Serve(_) | Command::Bundle(_) | Command::Explain(_) | Command::List(_) | Command::Print(_)
     );
     let is_for_support = match ended {
-        Ok(value) => value.exit().is_for_support() || value.is_degraded(),
+        Ok(value) => value.is_for_support(),
         Err(failure) => failure.exit.is_for_support(),
     };
     let root = if Root::new(&invocation.root).is_live() { String::new() } else { format!(" --root {}", invocation.root.display()) };

@@ -14,14 +14,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::recover::{self, Outcome};
 use dcos_node::command::{Failure, World};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::journal::Story;
-use dcos_node::system::clock::KernelClock;
-use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{Behaviour, Fake};
 use support::build::Build;
 use support::image::{Image, Serve};
@@ -49,17 +46,7 @@ impl Bench {
         assert_eq!(killed.code(), None, "it was not killed");
         let systemd = Arc::new(Fake::new(image.path()));
         let (sender, events) = channel();
-        let world = World {
-            root: Root::new(image.path()),
-            systemd: Some(Ok(systemd.clone())),
-            patience: Duration::from_secs(1),
-            clock: Arc::new(KernelClock),
-            events: Events::to(sender),
-            stop: Stop::default(),
-            command_line: "a test".to_owned(),
-            ca_file: None,
-            stamp: None,
-        };
+        let world = World { events: Events::to(sender), ..image.world(Some(Ok(systemd.clone()))) };
         Bench { image, serve, systemd, world, events }
     }
 

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::build::Build;
 use support::image::{Image, Serve};
 
@@ -96,8 +96,9 @@ const COMMAND_LINES: &str = "A=java -Dzookeeper.DigestAuthenticationProvider.sup
     G=-H 'x-auth: bearer planted' --port 7\nH=the password is planted, and that is it\nI=acl digest:super:planted:cdrwa\n";
 
 /// The parts of a bundle in which something is planted.
-const TOUCHED: [&str; 14] = [
+const TOUCHED: [&str; 15] = [
     "receipt.json",
+    "journal.damaged",
     "machine/hosts",
     "machine/docker-daemon.json",
     "units/dcos-mesos-master.service.d/local.conf",
@@ -163,6 +164,12 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
     let receipt = fs::read_to_string(image.at("var/lib/dcos-node/receipt.json")).expect("the receipt");
     assert!(receipt.contains(SECRETS[4]), "the receipt holds the node file, so the test plants something there");
 
+    // A journal that was put aside, torn in the middle of a record that holds a secret.
+    let told: Value = serde_json::from_str(&receipt).expect("JSON");
+    let record = json!({ "record": "asked", "at": "", "intent": { "command": "install", "build": told["build"] } }).to_string();
+    let torn = record.find(SECRETS[4]).map(|at| &record[..at + SECRETS[4].len() - 2]).expect("it holds the secret");
+    fs::write(image.at("var/lib/dcos-node/journal.damaged"), torn).expect("write");
+
     let file = image.at("bundle.tar.gz");
     let said = image.run(&["bundle", file.to_str().expect("UTF-8"), "--json"]);
     said.ends(0, &[]);
@@ -177,6 +184,7 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
         for secret in SECRETS {
             assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
         }
+        assert!(!text.contains(&SECRETS[4][..SECRETS[4].len() - 2]), "the torn secret is in {name}:\n{text}");
         assert!(!text.to_lowercase().contains("planted"), "something that was planted is in {name}:\n{text}");
     }
     for name in [
@@ -186,6 +194,7 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
         "verify.json",
         "receipt.json",
         "journal",
+        "journal.damaged",
         "etc/user.config.yaml",
         "etc/proxy.env",
     ] {
@@ -255,7 +264,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     let offers = |words: &[&str], code: i32| {
         let said = image.run(words);
         said.ends(code, &[]);
-        assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code == 1), "{}", said.err);
+        assert_eq!(said.err.matches("  help:   dcos-node bundle --root ").count(), usize::from(code != 2), "{}", said.err);
     };
     offers(&["status"], 11);
     offers(&["verify"], 1);

@@ -91,12 +91,10 @@ fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and
     let bench = Reference::new("classic-points");
     let (mut points, mut stop) = (0, 1);
     while bench.run_the_installer(&[], stop).was_killed() {
-        // Up to here it only thinks, and makes two empty directories, which nothing tells from an operator's.
-        if bench.node.has("/etc/mesosphere/roles/master") {
+        // Up to its first `mkdir` it only thinks.
+        if bench.node.has("/etc/mesosphere") {
             bench.is_undone(&format!("killed before its command {stop}"));
             points += 1;
-        } else {
-            bench.node.shell("rmdir /etc/mesosphere/* /etc/mesosphere");
         }
         stop += 1;
     }
@@ -141,7 +139,7 @@ fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_
     node.run(&["touch", "/run/stall"]).succeeds();
     let stalls = || {
         bench.run_the_installer(&["--no-block-dcos-setup"], 1000).succeeds();
-        node.shell("for i in $(seq 300); do [ -e /run/stalled ] && exit; sleep 0.1; done; exit 1").succeeds();
+        node.until("[ -e /run/stalled ] && pgrep -x sleep");
     };
     stalls();
     node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
@@ -150,7 +148,7 @@ fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_
     node.run(&["touch", "/run/stall"]).succeeds();
     stalls();
     assert!(node.kill("sleep"));
-    node.shell("for i in $(seq 300); do systemctl is-failed -q dcos-download && exit; sleep 0.1; done; exit 1").succeeds();
+    node.until("systemctl is-failed -q dcos-download && systemctl list-jobs | grep -q 'No jobs'");
     node.run(&["rm", "/run/stall", "/run/stalled"]).succeeds();
     bench.is_undone("a download that was killed");
 }
@@ -231,13 +229,12 @@ fn what_pkgpanda_left_is_told_adopted_used_and_uninstalled() {
     for (name, role) in [("master", "master"), ("slave", "slave"), ("master-swap", "master")] {
         bench.boots(name, role, |_| {});
         // Nothing waits any more, so that whatever changes from here on was changed by somebody.
-        node.shell("mkdir -p /run/dcos && touch /run/dcos/metronome-may-start").succeeds();
+        node.shell("systemctl stop 'dcos-*.timer'; mkdir -p /run/dcos && touch /run/dcos/metronome-may-start").succeeds();
         if role == "master" {
             // It would try again in an hour.
             node.shell("systemctl stop dcos-metronome && systemctl start dcos-metronome").succeeds();
         }
-        node.shell("for i in $(seq 300); do systemctl list-units --all 'dcos*' | grep -q activating || exit 0; sleep 0.1; done; exit 1")
-            .succeeds();
+        node.until("systemctl list-jobs | grep -q 'No jobs' && ! systemctl list-units --all 'dcos*' | grep -q activating");
 
         let whole = "installed, not by dcos-node: adopt or uninstall";
         node.run(&["dcos-node", "status"]).stdout_has(whole).stdout_has("1.12-reference").stdout_has(role);
@@ -304,7 +301,7 @@ fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean(
         image.write("/opt/mesosphere/install_progress", "{\"stage\": \"archive\", \"extension\": \".new\"}");
     };
     bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
-    node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("failed");
+    node.until("systemctl is-failed dcos-setup.service");
     its_swap_is_told();
     bench.is_undone("a swap was killed in its first half");
     // An install of the same build, too, does what pkgpanda cannot.
@@ -316,7 +313,7 @@ fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean(
 
     // Its setup is still enabled: the boot downloads DC/OS again.
     bench.boots("master-after-pkgpanda-uninstall", "master", |_| {});
-    node.shell("for i in $(seq 300); do [ -e /opt/mesosphere/bin/pkgpanda ] && exit; sleep 0.1; done; exit 1").succeeds();
+    node.until("[ -e /opt/mesosphere/bin/pkgpanda ] && systemctl list-jobs | grep -q 'No jobs'");
     is_told();
     is_refused();
     bench.is_undone("pkgpanda uninstall, and a boot");
@@ -374,7 +371,7 @@ fn after_pkgpanda_activated_other_units_what_stands_counts() {
     for is_refreshed in [true, false] {
         install(&first.0).succeeds();
         activates(&node, &second.1, "slave");
-        node.run(&["systemctl", "is-active", "dcos-tiny-added.service"]).succeeds();
+        node.until("systemctl is-active dcos-tiny-added.service");
         node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
         let status = node.run(&["dcos-node", "status"]);
         status.succeeds().stdout_has("activated since by pkgpanda");

@@ -106,14 +106,14 @@ fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
     node.write("/etc/chrony/server.conf", SERVER);
     node.write("/etc/chrony/chrony.conf", CLIENT);
     let server = node.start(&["chronyd", "-x", "-d", "-u", "root", "-f", "/etc/chrony/server.conf"]);
-    let waiting = node.start(&["dcos-node", "preflight", "--json", "--wait-time-sync", "5m", "--events", "/root/events"]);
+    let waiting = node.start(&["dcos-node", "preflight", "--json", "--wait-time-sync", "30m", "--events", "/root/events"]);
     let began = Instant::now();
     while !(node.has("/root/events") && node.read("/root/events").contains("\"waiting\"")) {
-        assert!(began.elapsed() < Duration::from_secs(60), "nothing tells that it is waited for");
+        assert!(began.elapsed() < Duration::from_secs(300), "nothing tells that it is waited for");
         std::thread::sleep(Duration::from_millis(20));
     }
     node.run(&["systemctl", "start", "chrony.service"]).succeeds();
-    let report = waiting.finish_within(Duration::from_secs(400)).json();
+    let report = waiting.finish_within(Duration::from_secs(1900)).json();
     let (verdict, clock) = found(&report, "time.sync");
     let said = node.run(&["journalctl", "--no-pager", "-u", "chrony.service"]);
     assert!(verdict == "pass" && clock.starts_with("synchronised"), "{verdict}: {clock}; chronyd says: {said}");

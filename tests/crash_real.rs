@@ -42,7 +42,7 @@ const OF_THE_NODE: [&str; 14] = [
     "/var/lib/dbus",
 ];
 /// How long a boot may take to go on with what was interrupted.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A node, and how it is without DC/OS and with it.
 struct Bench {
@@ -163,16 +163,6 @@ impl Bench {
         }
         let least = least.unwrap_or_default();
         Err(format!("is none of {states:?}; {} differences: {}", least.len(), least.into_iter().take(8).collect::<Vec<_>>().join(", ")))
-    }
-
-    /// Waits until the boot has gone on with what was interrupted.
-    fn wait_for_setup(&self) {
-        let began = Instant::now();
-        // A unit that is not there is inactive too.
-        while matches!(self.node.run(&["systemctl", "is-active", "dcos-setup.service"]).stdout().trim(), "active" | "activating") {
-            assert!(began.elapsed() < PATIENCE, "dcos-setup.service does not end");
-            std::thread::sleep(Duration::from_millis(50));
-        }
     }
 
     /// Waits until the role is started: a boot enqueues its jobs, and they wait for each other.
@@ -363,7 +353,7 @@ fn switched_off_case(bench: &Bench, command: Command, point: &Point, off: fn(&No
     off(&bench.node);
     bench.node.power_on();
     bench.node.wait_until_booted();
-    bench.wait_for_setup();
+    bench.node.wait_for_setup();
     let by_the_boot = bench.is_one_of(&[State::Installed, State::Clean]);
     let outcome = match by_the_boot {
         Ok(state) => {
@@ -398,7 +388,7 @@ fn cut_after_success(bench: &Bench, pause: Duration) -> Result<String, String> {
     let survived = bench.is_one_of(&[State::Installed])?;
     bench.node.power_on();
     bench.node.wait_until_booted();
-    bench.wait_for_setup();
+    bench.node.wait_for_setup();
     bench.is_one_of(&[State::Installed])?;
     bench.wait_for_role()?;
     if bench.run(Install, &[]).stdout().contains("stands here already") {

@@ -89,7 +89,7 @@ fn exit_codes() -> String {
         "\n## A failure\n\n\
         On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
         the node stands now, `cure:` with the command or deed that cures it, and `help:` with the command that collects what support needs; that line stands\n\
-        beside results too that are not what was hoped for (degraded, not ready, damage, residue, checks that failed). With `--json` the same on standard output:\n\n\
+        beside results too that are not what was hoped for (degraded, damage, residue, checks that failed, a node that is still not ready 20 minutes after its install). With `--json` the same on standard output:\n\n\
         | field | type | what |\n|---|---|---|\n\
         | `error` | string | what went wrong |\n\
         | `causes` | array of strings | its causes, outermost first |\n\

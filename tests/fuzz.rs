@@ -10,6 +10,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use dcos_node::dcos::redact::Redactor;
 use dcos_node::fuzz;
 use support::build::{Build, Compression, Packed};
 
@@ -147,4 +148,28 @@ fn our_own_records() {
     let manifest = br#"{"schema":1,"id":"a--b","archive_sha256":"00","archive_bytes":1,"files":[{"path":{"text":"x"},"mode":420,"uid":0,"gid":0,"type":"file","size":1,"sha256":"00"}]}"#;
     let receipt = br#"{"schema":99,"role":"master"}"#;
     over("records", &[journal.to_vec(), manifest.to_vec(), receipt.to_vec()], CASES, fuzz::records);
+}
+
+#[test]
+fn what_the_cluster_answers() {
+    let exhibitor = br#"[{"code":3,"description":"serving","hostname":"10.0.0.1","isLeader":true},{"code":0,"hostname":"b"}]"#;
+    let metrics = br#"{"master/elected":1.0,"registrar/log/recovered":1.0,"slave/registered":0.0,"master/slaves_active":3}"#;
+    let checks = br#"{"status":2,"checks":{"xz":{"status":2,"output":"no xz"},"b":{"status":0,"output":""}}}"#;
+    let error = br#"{"error":"failed to execute.","checks":["xz: no"]}"#;
+    let keeper = b"Zookeeper version: 3.4\nClients:\n /10.0.0.1:1[1](queued=0)\nMode: follower\nNode count: 4\n";
+    let answers: [&[u8]; 5] = [exhibitor, metrics, checks, error, keeper];
+    over("answers", &answers.map(<[u8]>::to_vec), CASES, fuzz::answers);
+}
+
+#[test]
+fn what_goes_into_a_support_bundle() {
+    let texts: [&[u8]; 5] = [
+        b"auth:\n  - name: a\n    password: |\n      s3cret\n      more\n  other: \"x\n  y\"\nkey: >-\n  z\n",
+        br#"{"env":[{"name":"TOKEN","value":"x"}],"argv":["--user","a:b"],"uri":"http://a:b@c/d","n":null}"#,
+        b"curl -u admin:s3cret http://a:b@c/ -H 'Authorization: Bearer abc.def.ghi' --password=\"a b\" PASSWORD='x\n",
+        b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n$6$salt$0123456789abcdef0123456789\n",
+        b"Nov 26 12:00:00 node dcos[1]: secret => [a,\n b]\nexport TOKEN=x \\\n y\nmachine h login l password p\n",
+    ];
+    let redactor = Redactor::new().unwrap();
+    over("redaction", &texts.map(<[u8]>::to_vec), CASES, |data| fuzz::redaction(data, &redactor));
 }

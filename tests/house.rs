@@ -52,6 +52,17 @@ const TERMINAL: [&str; 2] = ["std::io::stdout", "std::io::stderr"];
 /// What touches files and runs programs.
 const HANDS: [&str; 5] = ["std::fs", "std::os::unix::fs", "std::process::Command", "tokio::fs", "tokio::process"];
 
+/// Programs of the machine that are run. All else is done by system calls, netlink and D-Bus, so that nothing hangs on a shell, a `PATH` or a wording.
+const PROGRAMS: [&str; 8] = ["useradd", "userdel", "groupadd", "groupdel", "iptables", "ip6tables", "ipset", "restorecon"];
+/// Where those are named, and where programs are started.
+const NAMED_IN: &str = "system/program";
+const STARTED_IN: &str = "system/process";
+/// What runs any other file, and who may: DC/OS' own checks and detection scripts, those of an operator, and the interpreter that a script names.
+const SCRIPTS: [(&str, &[&str]); 2] = [
+    ("crate::system::program::Program::script", &["observe/checks", "observe/cluster", STARTED_IN]),
+    ("crate::system::process::run_script", &["observe/ip_detect"]),
+];
+
 /// Rooms that only think.
 const PURE: [&str; 3] = ["dcos", "plan", "preflight"];
 /// What a pure room has no use for, besides [`HANDS`].
@@ -397,6 +408,53 @@ fn a_file_opened_elsewhere_is_found() {
         "command/mod.rs:1",
     ];
     finds(&hands(&planted), &expected);
+}
+
+/// Every program that is run is named in one file, of a short list, and started in another one; only a few files may run a script.
+fn programs(sources: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in &sources.files {
+        let names = file.tokens.iter().filter(|t| is_in(file, NAMED_IN) && t.kind == Kind::Text && !PROGRAMS.contains(&t.text.as_str()));
+        complaints.extend(names.map(|t| at(file, t.line, &format!("\"{}\" is no program that may be run", t.text))));
+        for (line, path) in paths(file) {
+            if path.ends_with("::process::Command::new") && !is_in(file, STARTED_IN) {
+                complaints.push(at(file, line, &format!("{path} outside {STARTED_IN}")));
+            }
+            for (_, may) in SCRIPTS.iter().filter(|(script, may)| path == *script && !may.iter().any(|place| is_in(file, place))) {
+                complaints.push(at(file, line, &format!("{path} is for {} alone", may.join(", "))));
+            }
+        }
+    }
+    let named = |program: &str| sources.files.iter().any(|file| is_in(file, NAMED_IN) && file.tokens.iter().any(|t| t.text == program));
+    complaints.extend(PROGRAMS.iter().filter(|program| !named(program)).map(|program| format!("src/{NAMED_IN}.rs: {program} is gone")));
+    complaints
+}
+
+#[test]
+fn no_program_is_run_that_is_not_of_the_list() {
+    holds(&programs(&src()));
+}
+
+#[test]
+fn a_program_that_is_not_of_the_list_is_found() {
+    let table = format!("fn a() {{ {:?}; \"usermod\" }}\npub struct Program;\n", PROGRAMS.map(str::to_owned));
+    let planted = Sources::of([
+        ("system/program.rs", table.as_str()),
+        ("system/process.rs", "fn a() { tokio::process::Command::new(\"x\"); super::program::Program::script(\"x\"); }\n"),
+        ("system/label.rs", "use std::process::Command;\nfn a() { Command::new(\"chcon\"); }\n"),
+        ("observe/checks.rs", "use crate::system::program::Program;\nfn a() { Program::script(\"x\"); }\n"),
+        (
+            "action/account.rs",
+            "use crate::system::{process, program::Program as File};\nfn a() { File::script(\"x\"); process::run_script(\"x\"); }\n",
+        ),
+    ]);
+    let expected =
+        ["account.rs:2: crate::system::program", "account.rs:2: crate::system::process", "label.rs:2", "program.rs:1: \"usermod\""];
+    finds(&programs(&planted), &expected);
+    finds(
+        &programs(&Sources::of([("system/program.rs", table.replace("ipset", "ipsets").as_str())])),
+        &["\"ipsets\"", "\"usermod\"", "ipset is gone"],
+    );
 }
 
 /// What clippy must refuse for the rule above, and where that is lifted.

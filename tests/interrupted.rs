@@ -7,9 +7,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::build::{Build, Damage};
 use support::node::{self, Node, Running, Server};
 use tempfile::TempDir;
+
+/// How long what was told to end may take for that.
+const LIMIT: Duration = Duration::from_secs(300);
 
 struct Bench {
     node: Node,
@@ -35,16 +40,14 @@ impl Bench {
     fn standing_still(&self) -> Running {
         self.node.run(&["rm", "-f", "/run/go", "/run/still"]).succeeds();
         let running = self.node.start(&self.install());
-        self.until("[ -e /run/still ]");
+        self.node.until("[ -e /run/still ]");
         running
     }
 
-    /// Waits until a line of shell is true.
+    /// Waits until the boot has told this.
     #[track_caller]
-    fn until(&self, line: &str) {
-        self.node
-            .shell(&format!("for i in $(seq 1200); do {line} && exit 0; sleep 0.1; done; journalctl -u dcos-setup.service; exit 1"))
-            .succeeds();
+    fn until_told(&self, words: &str) {
+        self.node.until(&format!("journalctl -u dcos-setup.service | grep -q '{words}'"));
     }
 
     fn signal(&self, signal: &str) {
@@ -79,8 +82,9 @@ impl Bench {
 
     /// The swap is finished, the role runs with the new set, and nothing waits to be moved.
     fn is_swapped(&self, mark: &str) {
-        self.until(&format!("[ ! -e /opt/mesosphere/install_progress ] && [ -e /opt/mesosphere/etc/{mark} ]"));
-        self.until("systemctl is-active -q dcos.target");
+        self.node.until(&format!("[ ! -e /opt/mesosphere/install_progress ] && [ -e /opt/mesosphere/etc/{mark} ]"));
+        self.node.until("systemctl is-active -q dcos.target");
+        self.node.wait_for_setup();
         self.node.shell("ls -d /opt/mesosphere/*.new /etc/systemd/system/*.unit.new").stdout_lacks(".new");
         self.node.run(&["dcos-node", "status"]).stdout_has("master");
     }
@@ -112,41 +116,58 @@ fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
     let pid = node.run(&["pgrep", "-x", "dcos-node"]).stdout().trim().to_owned();
     node.run(&bench.install()).exits_with(8).stderr_has(&format!("process {pid} (")).stderr_has("install master");
     bench.signal("-TERM");
+    node::eventually(|| {
+        let said = first.stderr_so_far();
+        if said.contains("stopping at the next safe point") { Ok(()) } else { Err(said) }
+    });
     node.run(&["touch", "/run/go"]).succeeds();
-    let ended = first.finish_within(std::time::Duration::from_secs(120));
+    let ended = first.finish_within(LIMIT);
     ended.exits_with(10).stderr_has("stopping at the next safe point").stderr_has("dcos-node install master goes on now");
     node.run(&["dcos-node", "recover"]).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
     let second = bench.standing_still();
     bench.signal("-INT");
-    while !second.stderr_so_far().contains("once more stops at once") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    node::eventually(|| {
+        let said = second.stderr_so_far();
+        if said.contains("once more stops at once") { Ok(()) } else { Err(said) }
+    });
     bench.signal("-INT");
     // What it waits for is still standing still.
-    second.finish_within(std::time::Duration::from_secs(120)).exits_with(10);
+    second.finish_within(LIMIT).exits_with(10);
     node.run(&["touch", "/run/go"]).succeeds();
-    bench.until("! pgrep -x useradd");
+    // The real one has another name.
+    node.until("! pgrep useradd");
     node.run(&bench.install()).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
     let third = bench.standing_still();
     bench.signal("-HUP");
     node.run(&["touch", "/run/go"]).succeeds();
-    third.finish_within(std::time::Duration::from_secs(120)).succeeds();
+    third.finish_within(LIMIT).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
     // systemd waits for "ready", and knows meanwhile what is being done.
     node.run(&["rm", "-f", "/run/go", "/run/still"]).succeeds();
-    let unit = ["systemd-run", "--unit=by-systemd", "-p", "Type=notify", "-p", "RemainAfterExit=yes", "--", "/usr/local/bin/dcos-node"];
+    let unit = [
+        "systemd-run",
+        "--unit=by-systemd",
+        "-p",
+        "Type=notify",
+        "-p",
+        "TimeoutStartSec=infinity",
+        "-p",
+        "RemainAfterExit=yes",
+        "--",
+        "/usr/local/bin/dcos-node",
+    ];
     let verbose = ["-v"];
     let started = node.start(&[&unit[..], &bench.install()[1..], &verbose].concat());
-    bench.until("[ -e /run/still ]");
-    bench.until("systemctl show -p StatusText by-systemd | grep -q 'user'");
+    node.until("[ -e /run/still ]");
+    node.until("systemctl show -p StatusText by-systemd | grep -q 'user'");
     node.run(&["systemctl", "is-active", "by-systemd"]).stdout_has("activating");
     node.run(&["touch", "/run/go"]).succeeds();
-    started.finish_within(std::time::Duration::from_secs(120)).succeeds();
+    started.finish_within(LIMIT).succeeds();
     node.run(&["systemctl", "show", "-p", "StatusText", "by-systemd"]).stdout_has("done");
     node.run(&["dcos-node", "status"]).stdout_has("master");
 }
@@ -164,9 +185,10 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.off_at("Rename 1 /opt/mesosphere/etc.new -> /opt/mesosphere/etc");
     bench.server.stop();
     bench.boot();
-    bench.until(installed);
+    node.until(installed);
     // It tells so a moment after the role has started.
-    bench.until("journalctl -u dcos-setup.service | grep -q 'is installed as master'");
+    bench.until_told("is installed as master");
+    node.wait_for_setup();
     node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_lacks("trying again");
     bench.server.start();
 
@@ -175,7 +197,7 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     node.cut_power();
     bench.boot();
     bench.is_swapped("first");
-    bench.until("journalctl -u dcos-setup.service | grep -q 'the swap that pkgpanda left unfinished is finished'");
+    bench.until_told("the swap that pkgpanda left unfinished is finished");
     node.shell("rm -rf /opt/mesosphere/*.old /etc/systemd/system/*.old").succeeds();
     bench.half_swapped("move_new", 9, 3, "second");
     node.run(&bench.install()).succeeds();
@@ -186,17 +208,18 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.off_at("Directory 1 /opt/mesosphere/packages");
     bench.server.stop();
     bench.boot();
-    bench.until("journalctl -u dcos-setup.service | grep -q 'trying again in 15 s'");
+    bench.until_told("trying again in 15 s");
     node.run(&["systemctl", "is-active", "multi-user.target"]).succeeds();
     node.run(&["systemctl", "list-jobs"]).stdout_has("No jobs");
     // Told to stop, it leaves what can be gone on with, says so, and has not failed.
     node.run(&["systemctl", "stop", "dcos-setup.service"]).succeeds();
-    bench.until("journalctl -u dcos-setup.service | grep -q 'goes on at the next boot'");
+    bench.until_told("goes on at the next boot");
     node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("inactive");
     node.run(&["dcos-node", "recover"]).exits_with(1).stderr_has("goes on at the next boot");
     node.run(&["systemctl", "start", "dcos-setup.service"]).succeeds();
     bench.server.start();
-    bench.until(installed);
+    node.until(installed);
+    node.wait_for_setup();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
     // A package that is damaged turns the install back.
@@ -204,8 +227,8 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     let damaged = Build::tiny().damaged("units", Damage::BitFlip);
     damaged.pack(bench.build.path());
     bench.boot();
-    bench.until("journalctl -u dcos-setup.service | grep -q 'the node is as it was'");
-    bench.until("! systemctl is-active -q dcos-setup.service");
+    bench.until_told("the node is as it was");
+    node.wait_for_setup();
     assert!(!node.has("/etc/mesosphere") && !node.has("/etc/systemd/system/dcos.target") && !node.has("/opt/mesosphere/bin"));
     node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_lacks("failed");
 }

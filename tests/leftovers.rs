@@ -17,6 +17,9 @@ use classic::Image;
 use support::build::Build;
 use support::tree::Snapshot;
 
+/// A package of the reference build.
+const MARATHON: &str = "opt/mesosphere/packages/marathon--5daef719ec4a68fbd3b89f8ac419b637dea6df5c";
+
 /// What account programs write beside the accounts, and data, which is kept.
 const UNCOMPARED: [&str; 8] =
     ["/etc/passwd-", "/etc/group-", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock", "/var/lib/dcos"];
@@ -83,25 +86,24 @@ fn states() -> Vec<(&'static str, Image)> {
             .iter()
             .for_each(|n| image.remove(n));
     };
-    let marathon = "opt/mesosphere/packages/marathon--5daef719ec4a68fbd3b89f8ac419b637dea6df5c";
     let pkginfo = |text: Option<&str>| {
         of(&|i| {
             before_units(i);
             match text {
-                Some(text) => i.write(&format!("{marathon}/pkginfo.json"), text),
-                None => i.remove(&format!("{marathon}/pkginfo.json")),
+                Some(text) => i.write(&format!("{MARATHON}/pkginfo.json"), text),
+                None => i.remove(&format!("{MARATHON}/pkginfo.json")),
             }
         })
     };
     vec![
-        ("wrong content that is a valid archive", of(&|i| i.write(&format!("{marathon}/bin/marathon-run"), "#!/bin/sh\nexit 0\n"))),
+        ("wrong content that is a valid archive", of(&|i| i.write(&format!("{MARATHON}/bin/marathon-run"), "#!/bin/sh\nexit 0\n"))),
         (
             "another package's archive under this name",
             of(&|i| {
                 some_new(i);
-                i.remove(marathon);
-                i.write(&format!("{marathon}/bin/mesos-dns"), "");
-                i.write(&format!("{marathon}/pkginfo.json"), "{\"username\": \"dcos_mesos_dns\"}");
+                i.remove(MARATHON);
+                i.write(&format!("{MARATHON}/bin/mesos-dns"), "");
+                i.write(&format!("{MARATHON}/pkginfo.json"), "{\"username\": \"dcos_mesos_dns\"}");
             }),
         ),
         ("no package list", Image::node_files_only("master").with_bootstrap()),
@@ -109,7 +111,7 @@ fn states() -> Vec<(&'static str, Image)> {
             "two packages with the same file",
             of(&|i| {
                 some_new(i);
-                i.write(&format!("{marathon}/bin/mesos-dns"), "");
+                i.write(&format!("{MARATHON}/bin/mesos-dns"), "");
             }),
         ),
         (
@@ -129,7 +131,7 @@ fn states() -> Vec<(&'static str, Image)> {
             "a unit with a reserved name",
             of(&|i| {
                 some_new(i);
-                i.write(&format!("{marathon}/dcos.target.wants_master/dcos-setup.service"), "[Service]\nExecStart=/bin/true\n");
+                i.write(&format!("{MARATHON}/dcos.target.wants_master/dcos-setup.service"), "[Service]\nExecStart=/bin/true\n");
             }),
         ),
         (
@@ -278,6 +280,23 @@ fn states() -> Vec<(&'static str, Image)> {
             image.link("etc/systemd/system/dcos.target.wants.old/dcos-net.service", "/etc/systemd/system/dcos-net.service");
             image
         }),
+        ("killed within its first mkdir", {
+            let image = Image::clean();
+            std::fs::create_dir(image.at("etc/mesosphere")).expect("make a directory");
+            image
+        }),
+        ("killed before it wrote its first file", {
+            let image = Image::clean();
+            std::fs::create_dir_all(image.at("etc/mesosphere/setup-flags")).expect("make a directory");
+            image
+        }),
+        ("killed before it wrote its first file, of an order that begins with roles", {
+            let image = Image::clean();
+            ["roles", "setup-flags"]
+                .iter()
+                .for_each(|n| std::fs::create_dir_all(image.at(&format!("etc/mesosphere/{n}"))).expect("make a directory"));
+            image
+        }),
         ("nothing but setup flags", {
             let image = Image::clean();
             image.write("etc/mesosphere/setup-flags/repository-url", "http://192.0.2.9\n\n");
@@ -406,7 +425,7 @@ fn a_whole_classic_node_is_adopted_and_nothing_but_a_receipt_is_written() {
     ends(&run(&image, &["status"]), 0, &["installed, not by dcos-node: adopt or uninstall", "master"]);
     ends(&run(&image, &install), 5, &["dcos-node uninstall removes DC/OS", "dcos-node adopt"]);
     let before = Snapshot::of(image.root());
-    ends(&run(&image, &["adopt"]), 0, &["is adopted as master"]);
+    ends(&run(&image, &["adopt"]), 0, &["is adopted as master", "files of packages are taken for what they should be"]);
     let outside: Vec<String> =
         Snapshot::of(image.root()).changes_since(&before).into_iter().filter(|c| !c.contains("/var/lib/dcos-node")).collect();
     assert_eq!(outside, Vec::<String>::new());
@@ -429,23 +448,81 @@ fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
     }
     let master = Image::golden("master", "master");
     type Change = &'static dyn Fn(&Image);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 18] = [
         ("a swap of pkgpanda has not ended", &|i| i.write("opt/mesosphere/install_progress", "{}")),
+        ("dcos-node recover finishes", &|i| {
+            i.with_new_names();
+            i.set_aside(&["bin"]);
+            i.write("opt/mesosphere/install_progress", "{\"stage\": \"archive\", \"extension\": \".new\"}");
+        }),
+        ("an activation was interrupted: /opt/mesosphere/active.buildinfo.full.json.new", &Image::with_new_names),
+        ("its setup has not ended", &|i| i.write("opt/mesosphere/bootstrap", "")),
         ("2 roles", &|i| i.write("etc/mesosphere/roles/slave", "")),
+        ("no role", &|i| i.remove("etc/mesosphere/roles/master")),
+        ("not a copy of the package's unit: /etc/systemd/system/dcos-", &|i| {
+            i.rename("etc/mesosphere/roles/master", "etc/mesosphere/roles/slave")
+        }),
         ("missing: /opt/mesosphere/lib", &|i| i.remove("opt/mesosphere/lib")),
         ("dcos.target is not enabled", &|i| i.remove("etc/systemd/system/multi-user.target.wants/dcos.target")),
         ("not a copy of the package's unit", &|i| i.write("etc/systemd/system/dcos-marathon.service", "")),
+        ("not a copy of the package's unit: /etc/systemd/system/dcos-marathon.service", &|i| {
+            i.remove("etc/systemd/system/dcos-marathon.service");
+            i.link("etc/systemd/system/dcos-marathon.service", "/dev/null");
+        }),
+        ("leads elsewhere: /etc/systemd/system/dcos.target.wants/dcos-marathon.service", &|i| {
+            i.remove("etc/systemd/system/dcos.target.wants/dcos-marathon.service");
+            i.link("etc/systemd/system/dcos.target.wants/dcos-marathon.service", "/dev/null");
+        }),
         ("missing or empty: /opt/mesosphere/environment", &|i| i.write("opt/mesosphere/environment", "")),
+        ("not as the active packages have it: /opt/mesosphere/bin/marathon-run", &|i| {
+            i.remove("opt/mesosphere/bin/marathon-run");
+            i.link("opt/mesosphere/bin/marathon-run", "/bin/true");
+        }),
+        ("not as the active packages have it: /opt/mesosphere/active/marathon", &|i| {
+            let java = std::fs::read_link(i.at("opt/mesosphere/active/java")).expect("a link");
+            i.remove("opt/mesosphere/active/marathon");
+            i.link("opt/mesosphere/active/marathon", java.to_str().expect("UTF-8"));
+        }),
+        ("not as the active packages have it: /opt/mesosphere/bin/marathon-run", &|i| i.remove(&format!("{MARATHON}/bin/marathon-run"))),
+        ("empty, as a power cut leaves files: /opt/mesosphere/packages/marathon--", &|i| {
+            i.write(&format!("{MARATHON}/bin/marathon-run"), "")
+        }),
+        ("missing users: dcos_marathon", &|i| {
+            let users = i.read("etc/passwd");
+            let kept = users.lines().filter(|line| !line.starts_with("dcos_marathon:")).map(|line| format!("{line}\n"));
+            i.write("etc/passwd", &kept.collect::<String>());
+        }),
     ];
     for (wrong, change) in cases {
         let image = master.copy();
         change(&image);
         let before = Snapshot::of(image.root());
         ends(&run(&image, &["adopt"]), 5, &[wrong, "nothing was changed"]);
-        ends(&run(&image, &["status"]), 11, &[wrong]);
+        let status = run(&image, &["status"]);
+        // A swap that can be finished is on its way.
+        let code = if String::from_utf8_lossy(&status.stdout).contains("dcos-node recover finishes it") { 7 } else { 11 };
+        ends(&status, code, &[wrong]);
         assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
     }
     ends(&run(&Image::clean(), &["adopt"]), 11, &["not installed"]);
+}
+
+#[test]
+fn an_operators_own_file_in_a_directory_of_dcos_is_no_sign_of_dcos_and_stays() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::clean();
+    image.write("etc/mesosphere/manual_host_users", "");
+    image.write("etc/mesosphere/notes/of-ann.txt", "theirs");
+    ends(&run(&image, &["status"]), 11, &["DC/OS is not installed"]);
+    ends(&run(&image, &["uninstall"]), 0, &["nothing was changed", "/etc/mesosphere/notes (not DC/OS')"]);
+    // Beside it the installer began, and was killed.
+    let before = Snapshot::of(image.root());
+    std::fs::create_dir(image.at("etc/mesosphere/setup-flags")).expect("make a directory");
+    ends(&run(&image, &["status"]), 11, &["a part of DC/OS, not installed by dcos-node", "/etc/mesosphere/setup-flags"]);
+    ends(&run(&image, &["uninstall"]), 0, &["/etc/mesosphere/notes (not DC/OS')", "/etc/mesosphere/manual_host_users (of an operator)"]);
+    assert_eq!(Snapshot::of(image.root()).changes_since(&before), Vec::<String>::new());
 }
 
 #[test]

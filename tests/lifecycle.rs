@@ -11,7 +11,7 @@ use std::path::Path;
 
 use dcos_node::dcos::event::Kind;
 use support::build::{Build, Damage, Packed};
-use support::node::{self, Node, Outcome, Server};
+use support::node::{self, Node, Outcome, Running, Server};
 use support::tree::Whole;
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ fn is_as_before(node: &Node, before: &Whole) {
 /// What an install told the node's journal, searched by what its entries are made for.
 fn is_in_the_journal(node: &Node) {
     let entries = |searches: &[&str]| -> Vec<serde_json::Value> {
-        node.run(&["journalctl", "--sync"]).succeeds();
+        node.until("journalctl --sync");
         let found = node.run(&[&["journalctl", "--no-pager", "-o", "json", "SYSLOG_IDENTIFIER=dcos-node"], searches].concat());
         found.succeeds().stdout().lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     };
@@ -87,28 +87,28 @@ fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
     node.run(&["systemctl", "is-enabled", "dcos-setup.service", "dcos.target", "dcos-mesos-master.service"]).succeeds();
     node.run(&["/opt/mesosphere/bin/dcos-shell", "pkgpanda", "list"]).succeeds().stdout_has("mesos--");
 
-    let pid = node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]);
+    // What fails in its first moments is started again by systemd.
+    node.until("systemctl is-active dcos-net.service");
+    let pid = || node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]).stdout().to_owned();
+    let before_again = pid();
     let again = install(&node, &served, "master");
     assert_eq!(again.succeeds().json()["changed"], false);
-    assert_eq!(
-        node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]).stdout(),
-        pid.stdout(),
-        "the second install restarted a unit"
-    );
+    assert_eq!(pid(), before_again, "the second install restarted a unit");
     install(&node, &served, "slave").exits_with(5).stderr_has("dcos-node uninstall, then dcos-node install slave");
 
     node.reboot();
-    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
-    node.shell("for i in $(seq 30); do dcos-node status >/tmp/status 2>&1 && break; sleep 1; done; cat /tmp/status; rm /tmp/status")
-        .stdout_has("role:")
-        .stdout_has("master");
-    node.run(&["dcos-node", "status"]).succeeds().stdout_has("1.12-fixture");
+    node.until("systemctl is-active dcos.target");
+    let status = node::eventually(|| {
+        let status = node.run(&["dcos-node", "status"]);
+        if status.code() == Some(0) { Ok(status) } else { Err(status.to_string()) }
+    });
+    status.stdout_has("role:").stdout_has("master").stdout_has("1.12-fixture");
     node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "status"]).stdout_has("Only root may read the receipt");
     // What DC/OS itself does while it runs is no damage, and what cannot be read is no proof.
     node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
     node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "verify"]).exits_with(4).stdout_has("only root may read");
     a_bundle_has_the_story_and_no_secret(&node);
-    node.shell("for i in $(seq 20); do grep -q gen_resolvconf /etc/resolv.conf && exit 0; sleep 1; done; exit 1").succeeds();
+    node.until("grep -q gen_resolvconf /etc/resolv.conf");
 
     let removed = node.run(&["dcos-node", "uninstall", "--json"]);
     assert_eq!(removed.succeeds().json()["kept"][0]["path"], "/var/lib/dcos");
@@ -135,6 +135,8 @@ fn a_bundle_has_the_story_and_no_secret(node: &Node) {
     let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIplanted\nplanted==\n-----END RSA PRIVATE KEY-----\n";
     node.write("/tmp/said", &format!("token=planted\nthe password is planted\n{key}license: |\n  planted\nmore to read\n"));
     node.run(&["systemd-run", "--wait", "--unit=chronyd.service", "cat", "/tmp/said"]).succeeds();
+    // The unit has ended some time before journald has what it said.
+    node.until("journalctl -u chronyd.service | grep -q 'more to read'");
     node.run(&["dcos-node", "bundle", "/tmp/bundle.tar.gz"]).succeeds().stdout_has("redacted:");
     let part = |name: &str| node.shell(&format!("tar -xzOf /tmp/bundle.tar.gz {name}"));
     node.shell("{ tar -xzOf /tmp/bundle.tar.gz && tar -tzf /tmp/bundle.tar.gz; } >/tmp/all && ! grep -a -i planted /tmp/all").succeeds();
@@ -178,8 +180,8 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
 
-    let held = node.start(&["flock", "/run/dcos-node.lock", "sleep", "60"]);
-    node.shell("for i in $(seq 50); do flock -n /run/dcos-node.lock true || exit 0; sleep 0.1; done; exit 1").succeeds();
+    let held = node.start(&["flock", "/run/dcos-node.lock", "sleep", "infinity"]);
+    node.until("! flock -n /run/dcos-node.lock true");
     install(&node, &served, "master").exits_with(8);
     drop(held);
 }
@@ -205,16 +207,28 @@ fn an_install_that_loses_its_power_goes_on_at_the_next_boot() {
     }
     let served = serving(Build::fixture());
     let node = node_for("power", &served);
-    let running = node.start(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "-d"]);
+    let mut running = node.start(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "-d"]);
     // The setup link is durable before the first package: from here on a boot goes on.
-    while !node.has("/etc/systemd/system/multi-user.target.wants/dcos-setup.service") {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_for(&node, "/etc/systemd/system/multi-user.target.wants/dcos-setup.service", &mut running);
     node.cut_power();
     drop(running);
     node.power_on();
-    node.shell("for i in $(seq 60); do [ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active dcos.target && exit 0; sleep 1; done; journalctl -u dcos-setup; exit 1").succeeds();
+    node.until("[ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active dcos.target");
+    node.wait_for_setup();
     assert_eq!(install(&node, &served, "master").succeeds().json()["changed"], false);
+}
+
+/// Waits until a command has made something.
+#[track_caller]
+fn wait_for(node: &Node, place: &str, maker: &mut Running) {
+    loop {
+        let goes_on = maker.is_running();
+        if node.has(place) {
+            return;
+        }
+        assert!(goes_on, "it ended without {place}: {}{}", maker.stdout_so_far(), maker.stderr_so_far());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -225,23 +239,22 @@ fn a_killed_install_is_turned_round_by_uninstall_and_gone_on_with_by_install() {
     let served = serving(Build::fixture());
     let node = node_for("killed", &served);
     let before = Whole::of(&node);
-    for place in ["/var/lib/dcos-node/manifests", "/opt/mesosphere/active", "/etc/systemd/system/dcos.target.wants"] {
-        let running = node.start(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d"]);
-        while !node.has(place) {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
+    // Killed as soon as something is there. Who comes too late for that finds an install that has ended well.
+    let killed_at = |place: &str| -> bool {
+        let mut running = node.start(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d"]);
+        wait_for(&node, place, &mut running);
         node.kill("dcos-node");
-        drop(running);
+        let ended = running.finish_within(std::time::Duration::from_secs(300));
+        assert!(ended.was_killed() || ended.code() == Some(0), "{ended}");
+        ended.was_killed()
+    };
+    for place in ["/var/lib/dcos-node/manifests", "/opt/mesosphere/active", "/etc/systemd/system/dcos.target.wants"] {
+        killed_at(place);
         node.run(&["dcos-node", "uninstall"]).succeeds();
         is_as_before(&node, &before);
     }
-    let running = node.start(&["dcos-node", "install", "slave", "--bootstrap-url", served.server.url(), "-d"]);
-    while !node.has("/opt/mesosphere/active") {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    node.kill("dcos-node");
-    drop(running);
-    assert_eq!(install(&node, &served, "slave").succeeds().json()["changed"], true);
+    let is_half_done = killed_at("/opt/mesosphere/active");
+    assert_eq!(install(&node, &served, "slave").succeeds().json()["changed"], is_half_done);
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
@@ -275,11 +288,12 @@ fn an_image_filled_without_privileges_comes_up_as_a_working_node() {
     overlay(image.path(), &node.root());
     node.power_on();
     node.wait_until_booted();
-    node.shell("for i in $(seq 60); do systemctl is-active dcos.target && [ -e /var/lib/dcos-node/receipt.json ] && exit 0; sleep 1; done; journalctl -u dcos-setup; exit 1").succeeds();
+    node.until("systemctl is-active dcos.target && [ -e /var/lib/dcos-node/receipt.json ]");
+    node.wait_for_setup();
     assert!(node.read("/etc/passwd").contains("dcos_exhibitor"));
     let owners = node.run(&["find", "/opt/mesosphere", "/etc/mesosphere", "/var/lib/dcos-node", "/opt/dcos-node", "-uid", "65534"]);
     assert_eq!(owners.stdout(), "", "the unprivileged user still owns files");
-    node.shell("for i in $(seq 60); do /opt/dcos-node/bin/dcos-node status >/tmp/s 2>&1; systemctl is-active dcos-exhibitor && exit 0; sleep 1; done; cat /tmp/s; exit 1").succeeds();
+    node.until("/opt/dcos-node/bin/dcos-node status; systemctl is-active dcos-exhibitor");
 }
 
 /// Lays one tree over another, modes and links as they are.
@@ -312,7 +326,7 @@ fn an_image_filled_by_root_is_complete() {
     );
     node.power_on();
     node.wait_until_booted();
-    node.shell("for i in $(seq 30); do systemctl is-active dcos.target && exit 0; sleep 1; done; exit 1").succeeds();
+    node.until("systemctl is-active dcos.target");
     node.run(&["/opt/dcos-node/bin/dcos-node", "status"]).stdout_has("slave");
 }
 
@@ -358,7 +372,7 @@ fn journald_is_left_alone_while_docker_runs_containers_unless_told_otherwise() {
     let node = node_for("docker", &served);
     node.write_script("/opt/docker", DOCKER);
     node.run(&["systemd-run", "--quiet", "--unit=docker", "/opt/docker"]).succeeds();
-    node.shell("for i in $(seq 100); do [ -S /run/docker.sock ] && exit 0; sleep 0.1; done; exit 1").succeeds();
+    node.until("curl -fsS --unix-socket /run/docker.sock http://docker/containers/json");
     let pid = || node.run(&["systemctl", "show", "-p", "MainPID", "systemd-journald", "docker"]).stdout().to_owned();
     let before = pid();
     install(&node, &served, "slave").succeeds().stdout_has("it applies at the next boot");

@@ -92,6 +92,14 @@ fn is(report: &Report, id: &str, verdict: Verdict, words: &str) {
     assert!(check.verdict == verdict && check.found.contains(words), "{id} should be {verdict:?} with {words:?}: {check:#?}");
 }
 
+/// Passes with this answer; of a script that had to wait for a busy machine it is told how long it took, and that only warns.
+#[track_caller]
+fn is_right(report: &Report, id: &str, answer: &str) {
+    let check = check(report, id);
+    let is_late = check.verdict == Verdict::Warn && check.found.starts_with(&format!("{answer}, after "));
+    assert!(check.verdict == Verdict::Pass && check.found == answer || is_late, "{id} should be {answer}: {check:#?}");
+}
+
 #[tokio::test]
 async fn an_ip_detect_that_prints_something_else_than_one_address_fails_by_name() {
     let bench = Bench::new();
@@ -125,7 +133,7 @@ async fn an_address_that_changes_fails_and_a_steady_one_is_judged_by_where_it_le
     is(&bench.with_script(script.as_bytes()).await, "ip-detect.output", Verdict::Fail, "192.0.2.1, 192.0.2.2, 192.0.2.3");
 
     let report = bench.with_script(b"#!/bin/sh\necho 192.0.2.7\n").await;
-    is(&report, "ip-detect.output", Verdict::Pass, "192.0.2.7");
+    is_right(&report, "ip-detect.output", "192.0.2.7");
     is(&report, "ip-detect.address", Verdict::Warn, "on no interface");
     for (address, words) in [("127.0.0.1", "loopback"), ("169.254.3.4", "link-local"), ("0.0.0.0", "no address"), ("198.51.100.2", "DC/OS")]
     {
@@ -222,16 +230,24 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
     is(&report, "dns.resolver-addresses", Verdict::Pass, "127.0.0.1");
 
     let build = Build::fixture().with_config("resolvers", &of(&[works, fails, refuses, silent, garbage, slow, closed]));
-    let report = bench.with_build(&build).await;
-    is(&report, "dns.resolvers", Verdict::Warn, "not all of them work");
-    for words in [
+    let answers = [
         format!("{fails} answers SERVFAIL"),
         format!("{refuses} answers REFUSED"),
         format!("{silent} does not answer"),
         format!("{garbage} answers garbage"),
         format!("{slow} answers, but only after"),
         format!("{closed} cannot be reached"),
-    ] {
+    ];
+    // A server has two seconds for an answer. On a machine that stands still for a moment all are late, and are asked again.
+    let mut report = bench.with_build(&build).await;
+    for _ in 0..20 {
+        if answers.iter().all(|words| check(&report, "dns.resolvers").found.contains(words)) {
+            break;
+        }
+        report = bench.with_build(&build).await;
+    }
+    is(&report, "dns.resolvers", Verdict::Warn, "not all of them work");
+    for words in answers {
         is(&report, "dns.resolvers", Verdict::Warn, &words);
     }
     let build = Build::fixture().with_config("resolvers", "198.51.100.2,nonsense");
@@ -277,11 +293,11 @@ async fn the_other_scripts_of_a_build_are_judged_with_their_fields() {
             script(r#"echo '{"fault_domain":{"region":{"name":"r"},"zone":{"name":"z"}}}'"#),
         );
     let report = bench.with_build(&build).await;
-    is(&report, "ip-detect.output", Verdict::Pass, "192.0.2.7");
+    is_right(&report, "ip-detect.output", "192.0.2.7");
     is(&report, "ip-detect.proxy", Verdict::Skipped, "no proxy");
     is(&report, "ip-detect.master-list", Verdict::Fail, "192.0.2.7 is not among 192.0.2.8");
     is(&report, "ip6-detect.output", Verdict::Skipped, "no ip6-detect");
-    is(&report, "fault-domain.output", Verdict::Pass, "region r, zone z");
+    is_right(&report, "fault-domain.output", "region r, zone z");
 }
 
 #[tokio::test]

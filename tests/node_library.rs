@@ -86,12 +86,11 @@ fn reboots_and_power_cuts_keep_the_disk() {
     node.run(&["systemctl", "is-active", "goodbye.service"]).succeeds();
 
     let mut command = node.start(&["sleep", "1000"]);
-    while node.run(&["pgrep", "-x", "sleep"]).code() != Some(0) {
-        assert!(command.is_running());
-    }
+    node.until("pgrep -x sleep");
+    assert!(command.is_running());
     node.cut_power();
     assert!(!node.is_on());
-    let command = command.finish_within(Duration::from_secs(5));
+    let command = command.finish_within(Duration::from_secs(300));
     assert!(command.was_killed(), "{command}");
     assert_eq!(node.read("/srv/stops"), "stopped\n", "nothing is told of a power cut");
     node.power_on();
@@ -106,11 +105,8 @@ fn a_process_is_killed_by_name() {
     }
     let node = Node::boot("kill");
     let command = node.start(&["sleep", "1000"]);
-    let began = Instant::now();
-    while !node.kill("sleep") {
-        assert!(began.elapsed() < Duration::from_secs(5), "the command never ran");
-    }
-    assert!(command.finish_within(Duration::from_secs(5)).was_killed());
+    node::eventually(|| node.kill("sleep").then_some(()).ok_or("the command does not run".to_owned()));
+    assert!(command.finish_within(Duration::from_secs(300)).was_killed());
     assert!(!node.kill("sleep"));
 }
 
@@ -135,7 +131,7 @@ fn nodes_share_a_server() {
     fs::write(directory.path().join("bootstrap.latest"), "an id").expect("write a file to serve");
     let server = Server::serving(directory.path());
     let nodes = [Node::switched_off("one").knowing(&server), Node::switched_off("two").knowing(&server)];
-    let fetch = format!("curl -fsS --max-time 5 {}/bootstrap.latest", server.url());
+    let fetch = format!("curl -fsS --max-time 300 {}/bootstrap.latest", server.url());
     std::thread::scope(|scope| {
         for node in &nodes {
             scope.spawn(|| {
@@ -145,8 +141,10 @@ fn nodes_share_a_server() {
             });
         }
     });
-    nodes[0].run(&["ping", "-c", "1", "-W", "5", "10.77.0.3"]).succeeds();
-    assert_eq!(server.requests(), ["GET /bootstrap.latest 200", "GET /bootstrap.latest 200"]);
+    nodes[0].until("ping -c 1 -W 5 10.77.0.3");
+    // nginx writes the line when the answer is out already.
+    let requests = || Some(server.requests()).filter(|them| *them == ["GET /bootstrap.latest 200"; 2]);
+    node::eventually(|| requests().ok_or_else(|| format!("{:?}", server.requests())));
 
     server.stop();
     nodes[0].shell(&fetch).exits_with(7).stderr_has("Failed to connect");
@@ -155,9 +153,7 @@ fn nodes_share_a_server() {
     assert_eq!(nodes[0].shell(&fetch).succeeds().stdout(), "an id");
 
     // What lies outside is refused at once, and does not cost a time limit.
-    let outside = nodes[1].run(&["curl", "-sS", "http://192.0.2.1/"]);
-    outside.exits_with(7);
-    assert!(outside.took() < Duration::from_secs(5), "{outside}");
+    nodes[1].run(&["curl", "-sS", "--connect-timeout", "60", "http://192.0.2.1/"]).exits_with(7).stderr_has("Failed to connect");
 }
 
 #[test]
@@ -209,14 +205,16 @@ fn what_a_killed_test_left_is_cleared_away() {
             break ids;
         }
         assert!(test.try_wait().expect("look after it").is_none(), "it ended by itself");
-        assert!(began.elapsed() < Duration::from_secs(900), "it never had its turn");
+        assert!(began.elapsed() < Duration::from_secs(7200), "it never had its turn");
         std::thread::sleep(Duration::from_millis(100));
     };
     node::clear_leftovers();
     assert!(ids.lines().all(|id| !traces(id).is_empty()), "the living are left alone");
+    // Tests of other programs that begin just now clear it away too.
+    let alone = node::announcing();
     test.kill().and_then(|()| test.wait()).expect("kill it");
     assert!(ids.lines().all(|id| !traces(id).is_empty()), "it had no chance to clean up");
-    node::clear_leftovers();
+    node::clear_leftovers_while(alone);
     for id in ids.lines() {
         assert_eq!(traces(id), Vec::<String>::new());
     }

@@ -117,6 +117,29 @@ fn another_role_and_another_build_are_refused_by_name() {
     assert_eq!(stands(image.path()).changes_since(&installed), Vec::<String>::new());
 }
 
+/// What stands on the node is told by its exit code whatever the server does; what only the build could tell waits for it.
+#[test]
+fn a_conflict_on_the_node_is_one_also_while_no_server_answers() {
+    let ((_, directory), image) = (packed(&Build::tiny()), image());
+    let install = |root: &Path, role: &str| run(root, &["install", role, "--bootstrap-url", "/nowhere"]);
+    ends(&install(image.path(), "master"), 3, &["FAIL bootstrap."]);
+    ends(&run(image.path(), &["install", "master", "--bootstrap-url", url(&directory)]), 0, &[]);
+    let installed = stands(image.path());
+    ends(&install(image.path(), "slave"), 5, &["is a master", "dcos-node uninstall, then dcos-node install slave"]);
+    ends(&install(image.path(), "master"), 3, &["FAIL bootstrap."]);
+    assert_eq!(stands(image.path()).changes_since(&installed), Vec::<String>::new());
+
+    let strange = self::image();
+    std::fs::create_dir_all(strange.path().join("opt/mesosphere")).expect("make a directory");
+    std::fs::write(strange.path().join("opt/mesosphere/notes.txt"), "the operator's").expect("write");
+    ends(&install(strange.path(), "master"), 5, &["/opt/mesosphere/notes.txt", "move that somewhere else"]);
+    // A swap of pkgpanda may lead to the very build that cannot be read: recover finishes it, and nothing else is advised.
+    std::fs::remove_dir_all(image.path().join("var/lib/dcos-node")).expect("remove");
+    ends(&install(image.path(), "master"), 5, &["dcos-node uninstall removes DC/OS"]);
+    std::fs::write(image.path().join("opt/mesosphere/install_progress"), r#"{"stage": "archive", "extension": ".new"}"#).expect("write");
+    ends(&install(image.path(), "master"), 3, &["FAIL bootstrap."]);
+}
+
 #[test]
 fn packages_that_do_not_fit_together_are_refused_together_before_anything_is_switched() {
     let broken = Build::tiny().with_pkginfo("files", r#"{"requires":["nowhere"],"environment":{"PATH":"/tmp"}}"#).with_file(

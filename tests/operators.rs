@@ -232,6 +232,83 @@ fn a_group_that_was_there_before_outlives_its_user_and_one_that_was_not_is_told_
     tells(&list(&json(&said), "foreign"), "/home/x", &format!("owned by the group dcos_tiny_files (number {group}), which goes"));
 }
 
+/// Killed where the group is to be made again that went with its user.
+fn killed_between_userdel_and_groupadd(serve: &Serve) -> Image {
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    add(&image, "etc/group", "dcos_tiny_files:x:777:\n");
+    write(&image, "etc/passwd-", "a backup of theirs\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let killed = image.with("DCOS_NODE_FAULT", "kill Spawn 1 /usr/sbin/groupadd");
+    assert_eq!(killed.run(&["uninstall"]).code(), None);
+    let [users, groups] = ["etc/passwd", "etc/group"].map(|file| std::fs::read_to_string(killed.at(file)).expect(file));
+    assert!(!users.contains("dcos_tiny_files") && !groups.contains("dcos_tiny_files"), "{users}{groups}");
+    killed.without("DCOS_NODE_FAULT")
+}
+
+#[test]
+fn a_group_that_went_with_its_user_comes_back_after_a_kill_and_one_that_cannot_come_back_stops_nothing_else() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let groups = |image: &Image| std::fs::read_to_string(image.at("etc/group")).expect("groups");
+    let image = killed_between_userdel_and_groupadd(&serve);
+    image.run(&["uninstall"]).ends(0, &[]);
+    assert!(groups(&image).ends_with("dcos_tiny_files:x:777:\n"), "{}", groups(&image));
+
+    let image = killed_between_userdel_and_groupadd(&serve);
+    add(&image, "etc/group", "theirs:x:777:\n");
+    let cure = ["dcos_tiny_files", "with the number 777", "of the group theirs now", "groupadd dcos_tiny_files"];
+    image.run(&["uninstall"]).ends(9, &[&cure]);
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(9, &[]);
+    let residue = list(&json(&said), "residue");
+    assert!(residue.len() == 1, "{residue:#?}");
+    tells(
+        &residue,
+        "dcos_tiny_files",
+        "give it another one: groupadd dcos_tiny_files: groupadd dcos_tiny_files failed: groupadd: GID '777'",
+    );
+    assert!(!image.has("opt/mesosphere") && !image.has("etc/mesosphere") && !image.has("etc/systemd/system/dcos.target"));
+    // What the residue says cures it.
+    add(&image, "etc/group", "dcos_tiny_files:x:778:\n");
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[]);
+    tells(&list(&json(&said), "kept"), "dcos_tiny_files", "its group was there before");
+    assert!(groups(&image).ends_with("theirs:x:777:\ndcos_tiny_files:x:778:\n"), "{}", groups(&image));
+    image.run(&["uninstall"]).ends(0, &[&["nothing was changed"]]);
+}
+
+#[test]
+fn a_user_that_refuses_to_go_stops_nothing_else_and_the_backups_wait_for_it() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    write(&image, "etc/login.defs", "USERGROUPS_ENAB yes\n");
+    write(&image, "etc/passwd-", "a backup of theirs\n");
+    let before = std::fs::read_to_string(image.at("etc/passwd")).expect("users");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    // As `userdel` says it of a user that still runs something.
+    let image = image.with("DCOS_NODE_FAULT", "EIO Spawn 1 /usr/sbin/userdel");
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(9, &[]);
+    let residue = list(&json(&said), "residue");
+    tells(&residue, "dcos_tiny_units", "cannot run /usr/sbin/userdel");
+    tells(&residue, "/etc/group-", "put back when the last account has gone");
+    assert_eq!(residue.len(), 2, "{residue:#?}");
+    assert!(!image.has("opt/mesosphere") && !image.has("etc/mesosphere") && image.has("var/lib/dcos-node/journal"));
+    // The opposite is a way out as well, and the account is still known as one that goes with an uninstall.
+    let image = image.without("DCOS_NODE_FAULT");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    image.run(&["uninstall"]).ends(0, &[]);
+    assert_eq!(std::fs::read_to_string(image.at("etc/passwd")).expect("users"), before);
+    assert_eq!(std::fs::read_to_string(image.at("etc/passwd-")).expect("the backup"), "a backup of theirs\n");
+    assert!(!image.has("var/lib/dcos-node"));
+}
+
 #[test]
 fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     if !support::is_root() {
@@ -261,7 +338,7 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     said.ends(0, &[&["was changed since the install"]]);
     let report = json(&said);
     let kept = list(&report, "kept");
-    tells(&kept, &format!("/{conf}"), "it was changed since the install");
+    tells(&kept, &format!("/{conf}"), "it was changed since an install");
     assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"), edited);
     tells(&kept, "/etc/resolv.conf", "written by another since the install");
     tells(&kept, "/etc/profile.d/dcos.sh", "something else stands there now");
@@ -272,4 +349,14 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
         assert!(!list(&report, "removed").iter().any(|(removed, _)| removed == what), "{what} is told twice");
     }
     assert!(!image.has("etc/rexray/config.yml.dcos-node-save") && !image.has("etc/mesosphere"));
+    // What an earlier uninstall kept is never written over, and the same is not kept twice.
+    for (text, saved) in [("of the second time\n", ".1"), ("of the second time\n", ".1"), ("of the third time\n", ".2")] {
+        image.install(serve.url(), &[]).ends(0, &[]);
+        add(&image, conf, text);
+        let now = std::fs::read_to_string(image.at(conf)).expect("the file");
+        image.run(&["uninstall"]).ends(0, &[&["is kept as", &format!("{conf}.dcos-node-save{saved}")]]);
+        assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"), edited);
+        assert_eq!(std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save{saved}"))).expect("the saved one"), now);
+    }
+    assert!(!image.has(format!("{conf}.dcos-node-save.3")) && !image.has(conf));
 }

@@ -15,16 +15,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::{Failure, World, install, status, uninstall, wait};
-use dcos_node::dcos::event::Events;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::role::Role;
 use dcos_node::output::failure;
 use dcos_node::output::paint::Paint;
-use dcos_node::system::clock::KernelClock;
-use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{Behaviour, Change, Error, Fake, Job, JobResult, Neighbour, Refusal, Service, Systemd, Unit};
 use support::build::Build;
 use support::image::{Image, Mounted, Said, Serve};
@@ -158,17 +154,7 @@ impl Bench {
         fs::create_dir_all(image.at("run")).expect("make /run");
         fs::write(image.at("etc/systemd/system/systemd-journald.service"), "[Service]\nExecStart=/bin/true\n").expect("write");
         let systemd = Arc::new(Unwilling { fake: Fake::new(image.path()), fails: Mutex::new(None) });
-        let world = World {
-            root: Root::new(image.path()),
-            systemd: Some(Ok(systemd.clone())),
-            patience: Duration::from_secs(1),
-            clock: Arc::new(KernelClock),
-            events: Events::to(std::sync::mpsc::channel().0),
-            stop: Stop::default(),
-            command_line: "a test".to_owned(),
-            ca_file: None,
-            stamp: None,
-        };
+        let world = image.world(Some(Ok(systemd.clone())));
         let build = Build::tiny().with_node_file("/etc/systemd/journald.conf.d/dcos.conf", 0o644, "[Journal]\nRateLimitInterval=0\n");
         Bench { image, serve: Serve::of(&build), systemd, world }
     }
@@ -589,6 +575,6 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
     node.run(&["systemctl", "is-active", "dcos.target", "dcos-tiny-slow.service"]).succeeds();
     let status = node.run(&["dcos-node", "status"]);
     eprintln!("{status}");
-    status.succeeds().stdout_has("dcos-tiny-relative.service").stdout_has("absolute path");
+    status.succeeds().stdout_has("dcos-tiny-relative.service").stdout_has("absolute path").stderr_has("help:   dcos-node bundle");
     node.run(&["dcos-node", "uninstall"]).succeeds();
 }

@@ -69,8 +69,7 @@ fn three_words_install_a_node_from_nginx_and_from_our_own_server() {
     let told = publish(&program, directory.path(), &["--bootstrap-url", "http://127.0.0.1:8081"]);
     node.copy_in(directory.path(), "/srv/serve");
     let serving = node.start(&["/srv/serve/dcos-node", "serve", "/srv/serve", "--listen", "127.0.0.1:8081"]);
-    node.shell("for i in $(seq 100); do curl -sf -o /dev/null http://127.0.0.1:8081/bootstrap.latest && exit 0; sleep 0.1; done; exit 1")
-        .succeeds();
+    node.until("curl -sf -o /dev/null http://127.0.0.1:8081/bootstrap.latest");
     let installed = node.shell(&words(&told, "slave"));
     assert_eq!(installed.succeeds().json()["role"], "slave");
     drop(serving);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
 use dcos_node::command::{adopt, bundle, fetch, install, publish, recover, status, verify, wait};
-use dcos_node::dcos::build;
 use dcos_node::dcos::bundle::{Part, left_out};
 use dcos_node::dcos::cluster::{Member, Serving};
+use dcos_node::dcos::contrast::{self, Pair, What};
 use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::preview::Preview;
@@ -65,7 +65,9 @@ fn full_status() -> status::Outcome {
     let offered = Offered {
         url: String::new(),
         same: None,
-        difference: Some(build::Difference::Release),
+        difference: Some(contrast::Difference::Release),
+        differences: vec![Pair { what: What::Package, here: String::new(), offered: String::new() }],
+        more_packages: Some(0),
         bootstrap_id: Some(String::new()),
         config_package: Some(String::new()),
         unknown: Some(String::new()),
@@ -132,6 +134,7 @@ fn full_status() -> status::Outcome {
         swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
         damaged: vec![Damaged { path: "/".into(), why: String::new() }],
         partial: false,
+        overdue: false,
     }
 }
 
@@ -143,8 +146,9 @@ fn every_field_of_a_status_is_documented_and_no_other() {
     let states =
         [State::Clean, State::Installed, State::Prepared, State::Installing, State::Uninstalling, State::Foreign].map(|s| json!(s));
     let conditions = [Condition::Well, Condition::Converging, Condition::Failed, Condition::AuxiliaryFailed].map(|c| json!(c));
-    let differences = [build::Difference::Release, build::Difference::Configuration, build::Difference::ReleaseAndConfiguration];
-    tells(&text, &[&states[..], &conditions, &differences.map(|d| json!(d)), &Level::ALL.map(|l| json!(l))].concat());
+    let differences = [contrast::Difference::Release, contrast::Difference::Configuration, contrast::Difference::ReleaseAndConfiguration];
+    let values = [What::BootstrapId, What::PackageList, What::BuildDigest, What::Configuration, What::Package].map(|what| json!(what));
+    tells(&text, &[&states[..], &conditions, &differences.map(|d| json!(d)), &values, &Level::ALL.map(|l| json!(l))].concat());
     tells(&text, &[Serving::Serving, Serving::NotServing, Serving::Latent, Serving::Down].map(|s| json!(s)));
 }
 

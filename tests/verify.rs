@@ -13,7 +13,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::build::Build;
 use support::image::{Image, Said, Serve};
 use support::tree::Snapshot;
@@ -289,6 +289,14 @@ fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
     let offered = &image.json(&["status", "--online"], 0)["drift"]["offered"];
     assert_eq!((offered["same"].as_bool(), offered["difference"].as_str()), (Some(false), Some("configuration")), "{offered:#}");
     assert_eq!(offered["config_package"].as_str(), Some(other.id("dcos-config")));
+    // Both values are told, and no value that is the same; so does the install that is refused.
+    let here = image.serve.packed.id("dcos-config");
+    let pair = json!({ "what": "configuration", "here": here, "offered": other.id("dcos-config") });
+    let differences = offered["differences"].as_array().expect("a list");
+    assert!(differences.contains(&pair) && differences.iter().all(|pair| pair["here"] != pair["offered"]), "{offered:#}");
+    let refused = image.image.install(image.serve.url(), &[]);
+    refused.ends(5, &[&["this node runs another build: the configuration differs"], &["here:"], &["configuration", here], &["offered:"]]);
+    assert!(refused.err.contains(other.id("dcos-config")) && !refused.err.contains("bootstrap id"), "{}", refused.err);
     fs::remove_dir_all(image.serve.path()).expect("remove");
     let offered = &image.json(&["status", "--online"], 0)["drift"]["offered"];
     assert!(offered["same"].is_null() && offered["unknown"].is_string(), "{offered:#}");

@@ -1,6 +1,5 @@
 //! Makes and removes system accounts (`pkgpanda/__init__.py`, UserManagement).
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +11,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::system::files;
 use crate::system::process::{self, Command};
+use crate::system::program::Tool;
 
 /// `useradd` waits for the lock of `/etc/passwd` for at most 15 seconds.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
         None => arguments.push("--user-group"),
     }
     arguments.push(&account.user);
-    run(site, "useradd", &arguments).await
+    run(site, Tool::Useradd, &arguments).await
 }
 
 /// What was made of an account.
@@ -57,15 +57,15 @@ pub(crate) struct Made {
 pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow::Result<()> {
     let user = account.user.as_str();
     if made.user && accounts(site)?.has_user(user) {
-        run(site, "userdel", &[user]).await?;
+        run(site, Tool::Userdel, &[user]).await?;
     }
     let now = accounts(site)?;
     if let Some(number) = made.group_before.filter(|_| !now.has_group(user)) {
         // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
-        run(site, "groupadd", &["--gid", &number.to_string(), user]).await?;
+        run(site, Tool::Groupadd, &["--gid", &number.to_string(), user]).await.with_context(|| now.lost_group(user, number))?;
     }
     if made.group && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
-        run(site, "groupdel", &[user]).await?;
+        run(site, Tool::Groupdel, &[user]).await?;
     }
     Ok(())
 }
@@ -77,19 +77,20 @@ fn accounts(site: &Site) -> anyhow::Result<Accounts> {
     Ok(Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
 }
 
-async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let path: PathBuf = process::find(program, PROGRAMS)
-        .with_context(|| format!("the program {program} is not on this machine (package passwd or shadow-utils)"))?;
+async fn run(site: &Site, tool: Tool, arguments: &[&str]) -> anyhow::Result<()> {
+    let name = tool.name();
+    let program =
+        tool.find(PROGRAMS).with_context(|| format!("the program {name} is not on this machine (package passwd or shadow-utils)"))?;
     let mut all: Vec<String> = Vec::new();
     if !site.root.is_live() {
         all.extend(["--root".to_owned(), site.root.directory().display().to_string()]);
     }
     all.extend(arguments.iter().map(|a| (*a).to_owned()));
-    let command = Command { program: path, args: all.iter().map(Into::into).collect(), env: vec![("PATH".into(), PROGRAMS.into())] };
+    let command = Command { program, args: all.iter().map(Into::into).collect(), env: vec![("PATH".into(), PROGRAMS.into())] };
     let output = process::run(&command, LIMIT).await?;
     anyhow::ensure!(
         output.success(),
-        "{program} {} failed: {}",
+        "{name} {} failed: {}",
         arguments.last().unwrap_or(&""),
         String::from_utf8_lossy(&output.stderr.bytes).trim()
     );

@@ -28,7 +28,18 @@ pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> a
     if is_ours || (now.is_some() && now == was) {
         return Ok(());
     }
-    let saved = layout::saved(path);
-    site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
-    Ok(files::rename(&real, &site.root.at(&saved))?)
+    for saved in layout::saved(path) {
+        let place = site.root.at(&saved);
+        let is_taken = files::exists(&place);
+        // An earlier uninstall may have kept the very same.
+        if is_taken && (now.is_none() || files::read(&place, LONGEST).ok().flatten() != now) {
+            continue;
+        }
+        site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
+        if !is_taken {
+            files::rename(&real, &place)?;
+        }
+        break;
+    }
+    Ok(())
 }

@@ -21,23 +21,40 @@ pub async fn run(batches: &[Vec<Action>], site: &Site, journal: &Journal, parall
     all(batches, journal, parallel, |action| one(action, site, journal, &halted)).await
 }
 
-/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, keeps
-/// nothing else from going: it is returned with the reason.
+/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, and an
+/// account that a process still has, keeps nothing else from going: it is returned with the reason.
 ///
 /// # Errors
 /// The first other action that failed.
 pub async fn undo(batches: &[Vec<Action>], site: &Site, journal: &Journal) -> Result<Vec<(Object, String)>> {
-    let (halted, refused) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let step = async |action| match (one(action, site, journal, &halted).await, action) {
-        (Err(Error::Failed { source, .. }), Action::Undo { object }) if object.is_of_machine() => {
+    let (halted, refused) = (AtomicBool::new(false), Refused::default());
+    all(batches, journal, 1, |action| one_or_refused(action, site, journal, &halted, &refused)).await?;
+    Ok(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What refused to go, and why.
+type Refused = Mutex<Vec<(Object, String)>>;
+
+async fn one_or_refused(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBool, refused: &Refused) -> Result<()> {
+    let refused = || refused.lock().unwrap_or_else(PoisonError::into_inner);
+    let stays = refused().iter().any(|(object, _)| is_account(object));
+    if let (Action::Undo { object: object @ Object::AccountFile { .. } }, true) = (action, stays) {
+        // The next try would find nothing to put back.
+        refused().push((object.clone(), "what it was is put back when the last account has gone".to_owned()));
+        return Ok(());
+    }
+    match (one(action, site, journal, halted).await, action) {
+        (Err(Error::Failed { source, .. }), Action::Undo { object }) if object.is_of_machine() || is_account(object) => {
             halted.store(false, Ordering::SeqCst);
-            refused.lock().unwrap_or_else(PoisonError::into_inner).push((object.clone(), format!("{source:#}")));
+            refused().push((object.clone(), format!("{source:#}")));
             Ok(())
         }
         (ended, _) => ended,
-    };
-    all(batches, journal, 1, step).await?;
-    Ok(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn is_account(object: &Object) -> bool {
+    matches!(object, Object::Account { .. })
 }
 
 async fn all<'a, F>(batches: &'a [Vec<Action>], journal: &Journal, parallel: usize, one: impl Fn(&'a Action) -> F) -> Result<()>

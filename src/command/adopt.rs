@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Failure, World};
+use super::{Failure, World, pkgpanda_swap};
 use crate::action::{Site, ourselves};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
@@ -47,6 +47,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
             .cured_by("run the same command with sudo"));
     }
     let _lock = world.lock()?;
+    pkgpanda_swap::refuse_at_work(world)?;
     let node = world.node().await?;
     match (node.state(), &node.receipt) {
         (State::Installed, Some(receipt)) => return Ok(outcome(false, receipt)),
@@ -66,7 +67,10 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     problems.extend(unwell(&node, world).await?);
     let role = match (node.roles.as_slice(), problems.as_slice()) {
         ([role], []) => *role,
-        _ => return Err(refused(&problems)),
+        _ => {
+            let may_finish = matches!(pkgpanda_swap::unfinished(world).await, Ok(Some(_)));
+            return Err(refused(&problems, may_finish));
+        }
     };
     let receipt = receipt_of(&node, role, world)?;
     let site = world.site(None, &Fetching::default())?;
@@ -148,10 +152,14 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
     Ok(problems)
 }
 
-fn refused(problems: &[String]) -> Failure {
+fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
+    let cure = match a_swap_may_be_finished {
+        true => "dcos-node recover finishes the swap; then adopt again",
+        false => "mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install ROLE",
+    };
     Failure::new(Exit::Conflict, anyhow::anyhow!("this node is not whole and well, so it is not adopted:\n  {}", problems.join("\n  ")))
         .leaving("nothing was changed")
-        .cured_by("mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install ROLE")
+        .cured_by(cure)
 }
 
 fn unchanged(error: anyhow::Error) -> Failure {
@@ -159,12 +167,15 @@ fn unchanged(error: anyhow::Error) -> Failure {
 }
 
 fn outcome(changed: bool, receipt: &Receipt) -> Outcome {
-    let left = "dcos-setup.service is that of the classic installer: at boot it runs pkgpanda setup, which leaves a whole node alone";
+    let left = [
+        "dcos-setup.service is that of the classic installer: at boot it runs pkgpanda setup, which leaves a whole node alone",
+        "files of packages are taken for what they should be: the classic installer wrote down no digests",
+    ];
     Outcome {
         changed,
         role: receipt.role,
         version: receipt.version.clone(),
         packages: receipt.build.active().len(),
-        left: if receipt.adopted { vec![left.to_owned()] } else { Vec::new() },
+        left: if receipt.adopted { left.map(str::to_owned).to_vec() } else { Vec::new() },
     }
 }

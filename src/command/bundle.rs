@@ -103,10 +103,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
 }
 
-/// Our own receipt and journal.
+/// Our own receipt and journal, and the one that was put aside because it could not be followed.
 fn records(parts: &mut Parts, world: &World) {
     parts.file("receipt.json", &world.root.at(layout::RECEIPT), true);
-    parts.lines("journal", &world.root.at(layout::JOURNAL));
+    parts.lines("journal", &world.root.at(layout::JOURNAL), true);
+    parts.lines("journal.damaged", &world.root.at(layout::DAMAGED_JOURNAL), false);
 }
 
 /// What the other commands tell of the node, and the state and log of each unit.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::World;
-use crate::dcos::build;
+use crate::dcos::build::Build;
+use crate::dcos::contrast::{self, Contrast};
 use crate::dcos::difference::{Difference, Kind, Mark};
 use crate::dcos::fetching::Fetching;
 use crate::dcos::layout;
@@ -83,7 +84,7 @@ pub struct Files {
 }
 
 /// What the bootstrap server has.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Offered {
     /// Which server was asked.
     pub url: String,
@@ -91,7 +92,13 @@ pub struct Offered {
     pub same: Option<bool>,
     /// What differs: the release, the configuration, or both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<build::Difference>,
+    pub difference: Option<contrast::Difference>,
+    /// By which values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<contrast::Pair>,
+    /// How many packages of the release differ besides the one that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_packages: Option<usize>,
     /// The bootstrap id that it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap_id: Option<String>,
@@ -161,7 +168,7 @@ fn is_foreign_unit(difference: &Difference) -> bool {
 
 async fn asked(node: &Node, url: Option<&str>, world: &World) -> Option<Offered> {
     let url = url?.to_owned();
-    let nothing = Offered { url: url.clone(), same: None, difference: None, bootstrap_id: None, config_package: None, unknown: None };
+    let nothing = Offered { url: url.clone(), ..Offered::default() };
     let source = match world.source(Some(&url), &Fetching::default(), None) {
         Ok(Some(mirrors)) => mirrors.first().impatient(PATIENCE),
         Ok(None) => return Some(nothing),
@@ -171,10 +178,12 @@ async fn asked(node: &Node, url: Option<&str>, world: &World) -> Option<Offered>
         Err(_) => Offered { unknown: Some(format!("no answer within {} s", PATIENCE.as_secs())), ..nothing },
         Ok(Err(why)) => Offered { unknown: Some(why), ..nothing },
         Ok(Ok(build)) => {
-            let difference = build::difference(&node.active, &build.active());
+            let contrast = Contrast::between(&node.active, node.receipt.as_ref().map(|receipt| &receipt.build), &build);
             Offered {
-                same: Some(difference.is_none()),
-                difference,
+                same: Some(contrast.is_none()),
+                difference: contrast.as_ref().map(|contrast| contrast.difference),
+                more_packages: contrast.as_ref().map(|contrast| contrast.more_packages),
+                differences: contrast.map(|contrast| contrast.values).unwrap_or_default(),
                 config_package: build.config_package().map(ToString::to_string),
                 bootstrap_id: Some(build.bootstrap_id),
                 ..nothing
@@ -183,7 +192,7 @@ async fn asked(node: &Node, url: Option<&str>, world: &World) -> Option<Offered>
     })
 }
 
-async fn read(source: &Source) -> Result<build::Build, String> {
+async fn read(source: &Source) -> Result<Build, String> {
     // Whatever it was published as: the question is what the server has now.
     offered::build(source, None).await.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }

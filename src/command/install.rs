@@ -24,10 +24,12 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
 use crate::dcos::{identity, layout};
 use crate::observe::node::{Node, State};
+use crate::observe::pkgpanda_swap::look as unfinished_swap;
 use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
-use crate::plan::install::{self as plan, Circumstances, Decision};
+use crate::plan::install::{self as plan, Circumstances, Decision, Refusal};
 use crate::preflight::report::{Check, Report};
+use crate::system::root::Root;
 use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
 
 pub(super) use outcome::finished;
@@ -89,7 +91,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let (build, settings) = fetching::readable(offered)?;
         return Ok(with_units(outcome_of(request.role, &build, settings.version, true), &node, world).await);
     }
-    let decision = decide(&node, request.role, &offered)?;
+    let decision = decide(&node, request.role, &offered, &world.root)?;
     if request.reset_identity && node.state() == State::Installed {
         return Err(goes_by_its_identity(request.role));
     }
@@ -266,15 +268,20 @@ async fn finish_swap(request: &Request, node: &Node, offered: &Offered, world: &
     }
 }
 
-/// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none.
-fn decide(node: &Node, role: Role, offered: &Offered) -> Result<Option<Decision>, Failure> {
-    let Some((_, Ok((build, _)))) = offered else { return Ok(None) };
-    match plan::decide(node, role, build) {
-        Decision::Refuse(refusal) => {
-            let cure = refusal.cure();
-            Err(Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure))
-        }
-        decision => Ok(Some(decision)),
+/// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none. A build that cannot be read may be the
+/// one that a swap of pkgpanda leads to; all else that stands there is against any.
+fn decide(node: &Node, role: Role, offered: &Offered, root: &Root) -> Result<Option<Decision>, Failure> {
+    let refused = |refusal: Refusal| {
+        let cure = refusal.cure();
+        Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure)
+    };
+    match offered {
+        Some((_, Ok((build, _)))) => match plan::decide(node, role, build) {
+            Decision::Refuse(refusal) => Err(refused(refusal)),
+            decision => Ok(Some(decision)),
+        },
+        _ if matches!(unfinished_swap(root), Ok(None)) => plan::conflict(node, role).map_or(Ok(None), |refusal| Err(refused(refusal))),
+        _ => Ok(None),
     }
 }
 

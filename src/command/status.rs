@@ -1,6 +1,7 @@
 //! `dcos-node status`: what this node is and how its units are. Works without privileges as far as files can be read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -23,8 +24,8 @@ use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{classic, pkgpanda_swap};
 use crate::preflight::report::{Report, Verdict};
-use crate::system::files;
 use crate::system::root::Root;
+use crate::system::{clock, files};
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -108,6 +109,9 @@ pub struct Outcome {
     pub damaged: Vec<Damaged>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
+    /// Since the install and since the boot there was more time than a node usually needs to come up.
+    #[serde(skip)]
+    pub overdue: bool,
 }
 
 /// A swap of active sets that pkgpanda began and has not come to the end of.
@@ -215,7 +219,17 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         swap,
         damaged: node.damaged.clone(),
         partial: node.unreadable,
+        overdue: is_overdue(begun(&node), &world.ago(wait::LIMIT), Duration::from_micros(clock::monotonic_micros())),
     })
+}
+
+/// When what stands here was begun; when another installer did its work is not known.
+fn begun(node: &Node) -> Option<&str> {
+    node.story.asked_at.as_deref().or(node.receipt.as_ref().map(|receipt| receipt.installed_at.as_str()))
+}
+
+fn is_overdue(begun: Option<&str>, long_ago: &str, since_boot: Duration) -> bool {
+    since_boot > wait::LIMIT && begun.is_none_or(|begun| begun < long_ago)
 }
 
 fn swap(root: &Root, live: bool) -> Option<Swap> {
@@ -310,6 +324,13 @@ impl Outcome {
         }
     }
 
+    /// Whether support could be asked about it: not while a node comes up, however many of its units are on their way, unless that takes too long.
+    pub fn is_for_support(&self) -> bool {
+        let is_stuck = self.swap.as_ref().is_some_and(|swap| swap.not_to_be_finished_because.is_some());
+        let is_late = self.overdue && self.state != State::Prepared && self.exit() == Exit::NotReady;
+        self.degraded || !self.damaged.is_empty() || is_stuck || is_late
+    }
+
     /// Whether DC/OS stands here whole, whoever installed it.
     pub fn is_whole(&self) -> bool {
         match self.state {
@@ -323,6 +344,13 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_has_its_time_from_the_install_and_from_the_boot_on() {
+        let (begun, minutes) = (Some("2026-11-22T16:03:59Z"), |minutes: u64| Duration::from_secs(minutes * 60));
+        assert!(is_overdue(begun, "2026-11-22T16:04:00Z", minutes(21)) && is_overdue(None, "2026-11-22T16:04:00Z", minutes(21)));
+        assert!(!is_overdue(begun, "2026-11-22T16:03:58Z", minutes(21)) && !is_overdue(begun, "2026-11-22T16:04:00Z", minutes(19)));
+    }
 
     #[test]
     fn what_is_not_judged_again_is_of_the_table() {

@@ -189,6 +189,11 @@ impl World {
         moment::rfc3339(SystemTime::now())
     }
 
+    /// A moment before now, in the same form, whose texts are in the order of the moments.
+    pub(super) fn ago(&self, duration: Duration) -> String {
+        moment::rfc3339(SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+
     /// Refuses a root directory that is none.
     pub(super) fn check_root(&self) -> Result<(), Failure> {
         let directory = self.root.directory();

@@ -51,6 +51,20 @@ impl Accounts {
         self.groups.get(group).map(|(number, _)| *number)
     }
 
+    /// The group that has a number.
+    pub fn group_of_number(&self, number: u32) -> Option<&str> {
+        self.groups.iter().find(|(_, (n, _))| *n == number).map(|(name, _)| name.as_str())
+    }
+
+    /// What ails a group that was there before and went with its user, and the command that cures it.
+    pub fn lost_group(&self, group: &str, number: u32) -> String {
+        let lost = format!("its group was there before, with the number {number}, and went with the user");
+        match self.group_of_number(number) {
+            Some(other) => format!("{lost}; the number is that of the group {other} now, so give it another one: groupadd {group}"),
+            None => format!("{lost}; to make it again: groupadd --gid {number} {group}"),
+        }
+    }
+
     /// Whether the user has this group as its primary group or is a member of it.
     pub fn is_in(&self, user: &str, group: &str) -> bool {
         let Some((number, members)) = self.groups.get(group) else { return false };
@@ -76,8 +90,7 @@ impl Accounts {
 
     /// The name of a user's primary group.
     pub fn primary_group(&self, user: &str) -> Option<&str> {
-        let number = self.users.get(user)?.group;
-        self.groups.iter().find(|(_, (n, _))| *n == number).map(|(name, _)| name.as_str())
+        self.group_of_number(self.users.get(user)?.group)
     }
 
     /// Users that are in a group, as their primary one or as members.
@@ -99,6 +112,8 @@ mod tests {
         let accounts = Accounts::parse(passwd, "dcos_a:x:980:ann\n");
         assert_eq!(["dcos_a", "dcos_b", "dcos_c", "dcos_d"].map(|user| accounts.is_of_system(user)), [true, false, false, false]);
         assert_eq!((accounts.primary_group("dcos_b"), accounts.user_number("dcos_a")), (Some("dcos_a"), Some(990)));
+        assert!(accounts.lost_group("x", 980).ends_with("of the group dcos_a now, so give it another one: groupadd x"));
+        assert!(accounts.lost_group("x", 981).ends_with("groupadd --gid 981 x"));
         assert_eq!(accounts.users_of("dcos_a").into_iter().collect::<Vec<_>>(), ["ann", "dcos_a", "dcos_b"]);
     }
 }

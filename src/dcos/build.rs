@@ -39,18 +39,6 @@ pub struct Build {
     pub index_sha256: Option<String>,
 }
 
-/// What distinguishes two builds, for the one sentence that an operator needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Difference {
-    /// Other software.
-    Release,
-    /// The same software, configured otherwise.
-    Configuration,
-    /// Both.
-    ReleaseAndConfiguration,
-}
-
 impl Build {
     /// The build that an index describes, read from `url`.
     ///
@@ -138,27 +126,6 @@ impl Build {
     /// The package that says which release this is.
     pub fn metadata_package(&self) -> Option<&PackageId> {
         self.packages.iter().find(|id| id.name() == "dcos-metadata")
-    }
-}
-
-/// Compares two active sets; packages made from the configuration have a version that begins with `setup_`.
-pub fn difference(a: &BTreeSet<PackageId>, b: &BTreeSet<PackageId>) -> Option<Difference> {
-    let (configuration, release): (Vec<_>, Vec<_>) = a.symmetric_difference(b).partition(|id| id.version().starts_with("setup_"));
-    match (release.is_empty(), configuration.is_empty()) {
-        (true, true) => None,
-        (false, true) => Some(Difference::Release),
-        (true, false) => Some(Difference::Configuration),
-        (false, false) => Some(Difference::ReleaseAndConfiguration),
-    }
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Difference::Release => "the release",
-            Difference::Configuration => "the configuration",
-            Difference::ReleaseAndConfiguration => "the release and the configuration",
-        })
     }
 }
 

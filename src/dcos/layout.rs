@@ -277,11 +277,17 @@ pub fn account_backup(file: &std::path::Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Where an uninstall keeps a file that somebody changed since the install.
-pub fn saved(path: &std::path::Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".dcos-node-save");
-    PathBuf::from(name)
+/// Where an uninstall keeps a file that somebody changed since the install: the first of these names that no earlier one took.
+pub fn saved(path: &std::path::Path) -> impl Iterator<Item = PathBuf> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".dcos-node-save");
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        PathBuf::from(name)
+    };
+    (0..).map(name)
 }
 
 /// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an upgrade the settings of the setup, `dcos-rexray.service` its own.

@@ -6,6 +6,7 @@ pub mod build;
 pub mod bundle;
 pub mod cluster;
 pub mod commands;
+pub mod contrast;
 pub mod data;
 pub mod detected;
 pub mod difference;

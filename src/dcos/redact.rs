@@ -5,6 +5,7 @@
 
 mod lines;
 mod names;
+mod pairs;
 mod shapes;
 
 use serde_json::{Map, Value};
@@ -66,6 +67,24 @@ impl Redactor {
         let (text, by_name) = self.lines.take(&text, &self.names);
         let (text, opaque) = self.shapes.take_opaque(&text);
         Clean { text, taken: by_shape + by_name + opaque }
+    }
+
+    /// A record of ours that is torn or damaged, in which a file with nothing but a secret in it is not told by structure: from its content on all goes.
+    pub fn clean_torn(&self, record: &str) -> Clean {
+        const PATH: &str = "\"path\":\"";
+        const CONTENT: &str = "\"content\":";
+        let content = record.match_indices(PATH).find_map(|(at, _)| {
+            let rest = record.get(at + PATH.len()..)?;
+            let is_secret = rest.split('"').next().is_some_and(|path| self.is_secret_file(path));
+            rest.find(CONTENT).filter(|_| is_secret).map(|content| at + PATH.len() + content + CONTENT.len())
+        });
+        match content.and_then(|content| record.get(..content)) {
+            None => self.clean(record),
+            Some(before) => {
+                let Clean { text, taken } = self.clean(before);
+                Clean { text: text + REDACTED, taken: taken + 1 }
+            }
+        }
     }
 
     /// Takes the secrets out of a value in memory, and says how many there were.

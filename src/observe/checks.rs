@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::dcos::cluster::{FailedCheck, failed_checks};
 use crate::dcos::layout;
 use crate::system::process;
+use crate::system::program::Program;
 use crate::system::root::Root;
 
 /// The checks of a node with dozens of units take long on a busy one (`components`, 30 s).
@@ -44,7 +45,7 @@ async fn run(root: &Root) -> Option<Found> {
     let program = layout::CHECK_RUNNERS.iter().map(|path| root.resolved(path)).find(|path| path.is_file())?;
     let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     let command = process::Command {
-        program: program.clone(),
+        program: Program::script(program.clone()),
         args: ["check", "node-poststart"].map(OsString::from).to_vec(),
         env: vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)],
     };

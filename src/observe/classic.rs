@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::found::names;
 use super::node::Node;
 use super::packages;
+use super::verify::{self, Depth};
 use crate::dcos::active_set::ActiveSet;
-use crate::dcos::farm::Entry;
+use crate::dcos::difference::{Aspect, Difference, Kind};
 use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
 use crate::dcos::leftovers::CLASSIC_UNITS;
@@ -19,6 +21,7 @@ use crate::dcos::role::Role;
 use crate::system::digest;
 use crate::system::files::{self, Standing};
 use crate::system::root::Root;
+use crate::system::stat;
 
 /// Where the build came from, as far as the node tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +97,7 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
     {
         let set = packages::packages(root, &node.active).map_err(|e| format!("{e:#}"));
         match set.and_then(|packages| ActiveSet::new(packages, *role).map_err(|p| p.first().map(ToString::to_string).unwrap_or_default())) {
-            Ok(set) => compare(root, &set, &mut found)?,
+            Ok(set) => compare(root, node, &set, &mut found)?,
             Err(why) => found.push(why),
         }
     }
@@ -136,34 +139,68 @@ pub fn bring_up(root: &Root, node: &Node, role: Role, objects: &mut Vec<Object>)
     Ok(())
 }
 
-/// Links and units that are not what the active packages ask for.
-fn compare(root: &Root, set: &ActiveSet, found: &mut Vec<String>) -> anyhow::Result<()> {
-    let mut wrong = Vec::new();
-    for (path, entry) in set.farm.entries.iter().filter(|(path, _)| !path.starts_with("dcos.target.wants")) {
-        let path = Path::new(layout::MESOSPHERE).join(path);
-        let is_so = match (files::standing(&root.at(&path))?, entry) {
-            (Some(Standing::Link { target: is }), Entry::Link { target }) => is == *target,
-            (Some(Standing::Directory { .. }), Entry::Directory) => true,
-            _ => false,
-        };
-        if !is_so {
-            wrong.push(path);
+/// What is not as the active packages ask for: links, units, accounts, and what a power cut emptied or lost. Modes and owners count for nothing: whatever
+/// umask root had, the installer worked under it.
+fn compare(root: &Root, node: &Node, set: &ActiveSet, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let (mut other, mut units, mut missing, mut elsewhere, mut users) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // A name that is missing as a whole is told by then.
+    let lost = |path: &Path| {
+        let below = path.strip_prefix(layout::MESOSPHERE).ok().and_then(|below| below.iter().next()).and_then(|name| name.to_str());
+        below.is_some_and(|name| layout::ACTIVE_NAMES.contains(&name) && !node.active_names.iter().any(|n| n == name))
+    };
+    let differences = verify::look(root, node, Depth::Quick, &|| false).differences;
+    for difference in differences.into_iter().filter(|d| is_damage(root, d) && !lost(&d.what)) {
+        let (path, is_there) = (difference.what, difference.kind != Kind::Missing);
+        match () {
+            () if path.is_relative() => users.push(path),
+            () if path.starts_with(layout::TARGET_WANTS) && !is_there => missing.push(path),
+            () if path.starts_with(layout::TARGET_WANTS) => elsewhere.push(path),
+            () if path.starts_with(layout::SYSTEM_UNITS) => units.push(path),
+            () => other.push(path),
         }
     }
-    tell(found, "not as the active packages have it", wrong);
-    let (mut units, mut unwanted) = (Vec::new(), Vec::new());
-    for (name, source) in set.units() {
-        let text = |path: &Path| files::read(&root.resolved(path), LONGEST);
-        if text(&layout::unit(&name))?.is_none_or(|copy| text(&source).ok().flatten() != Some(copy)) {
-            units.push(layout::unit(&name));
-        }
-        if !files::exists(&root.at(layout::wants(&name))) {
-            unwanted.push(layout::wants(&name));
-        }
-    }
+    tell(found, "not as the active packages have it", other);
     tell(found, "not a copy of the package's unit", units);
-    tell(found, "missing", unwanted);
+    tell(found, "missing", missing);
+    tell(found, "leads elsewhere", elsewhere);
+    tell(found, "missing users", users);
+    tell(found, "empty, as a power cut leaves files", emptied(root, set)?);
     Ok(())
+}
+
+/// Whether something is missing, or is another than the active packages have it. What nobody asks for may be an operator's, but a link of the active set
+/// into a package is of a file that the package has lost, or of a package that is not active.
+fn is_damage(root: &Root, difference: &Difference) -> bool {
+    match difference.kind {
+        Kind::Missing => true,
+        Kind::Changed => difference.details.iter().any(|d| matches!(d.aspect, Aspect::Link | Aspect::Kind | Aspect::Size | Aspect::Digest)),
+        Kind::Extra => {
+            let standing = files::standing(&root.at(&difference.what));
+            matches!(standing, Ok(Some(Standing::Link { target })) if target.starts_with(layout::REPOSITORY))
+        }
+    }
+}
+
+/// Programs, libraries and units of the active packages in which nothing is. Other files may be empty from the beginning, modules of Python for one.
+fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for package in &set.packages {
+        for member in package.members.iter().filter(|member| !member.directory) {
+            let path = layout::package(&package.id).join(&member.top).join(&member.path);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_program = |mode: u32| member.top.starts_with("bin") && mode & 0o111 != 0;
+            let is_library = name.ends_with(".so") || name.contains(".so.");
+            let is_unit = member.top.starts_with("dcos.target.wants");
+            let stands = stat::look(&root.at(&path)).with_context(|| format!("cannot look at {}", path.display()))?;
+            let is_empty = stands.is_some_and(|stands| {
+                stands.kind == stat::Kind::File && stands.size == 0 && (is_program(stands.mode) || is_library || is_unit)
+            });
+            if is_empty {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn tell(found: &mut Vec<String>, what: &str, paths: Vec<PathBuf>) {

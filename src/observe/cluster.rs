@@ -12,6 +12,7 @@ use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::system::http::Kind;
 use crate::system::http::neighbour::{self, Credentials};
+use crate::system::program::Program;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
@@ -167,7 +168,7 @@ async fn scheme(address: IpAddr) -> &'static str {
 pub async fn detected(root: &Root, script: &str) -> Option<String> {
     let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     let env = vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)];
-    let command = process::Command { program: root.resolved(script), args: Vec::new(), env };
+    let command = process::Command { program: Program::script(root.resolved(script)), args: Vec::new(), env };
     let output = process::run(&command, 2 * PATIENCE).await.ok().filter(process::Output::success)?;
     let text = String::from_utf8(output.stdout.bytes).ok()?;
     let word = text.trim();

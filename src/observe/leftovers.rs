@@ -40,6 +40,11 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         for leftover in LEFTOVERS.iter().filter(|l| l.fate == Fate::RemoveIfEmpty && files::exists(&root.at(l.path))) {
             found.objects.push(Object::Directory { path: leftover.path.into() });
         }
+        // The first that the installer makes, killed before it came to its next. With something in it, that tells whose it is.
+        let is_directory = matches!(files::standing(&root.at(layout::ETC_MESOSPHERE))?, Some(Standing::Directory { .. }));
+        if is_directory && names(root, layout::ETC_MESOSPHERE)?.is_empty() {
+            found.signs.push(Object::Directory { path: layout::ETC_MESOSPHERE.into() });
+        }
     }
     left_accounts::look(root, node, &mut found)?;
     mesosphere(root, node, &mut found)?;
@@ -129,8 +134,9 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
             for name in names(root, leftover.path)? {
                 object_at(root, path.join(name))?.into_iter().for_each(|object| found.add(object));
             }
+            // Empty, too: nobody else has a directory of this name.
             if files::exists(&root.at(path)) {
-                found.objects.push(Object::Directory { path: path.to_owned() });
+                found.add(Object::Directory { path: path.to_owned() });
             }
         }
         Fate::RemoveIfItLeadsInside => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::dcos::{commands, layout};
-use crate::system::process;
+use crate::system::program;
 use crate::system::root::Root;
 
 /// Programs by name, and those that units name by their path.
@@ -19,7 +19,7 @@ pub struct Programs {
 /// Looks for them on this machine.
 pub fn look(root: &Root) -> Programs {
     let path = format!("{}:{}:{}", std::env::var("PATH").unwrap_or_default(), layout::USUAL_PATH, layout::PROGRAM_PATH);
-    let found = commands::all().filter(|name| process::find(name, &path).is_some()).map(str::to_owned);
+    let found = commands::all().filter(|name| program::find(name, &path).is_some()).map(str::to_owned);
     let by_path = layout::PROGRAMS_OF_UNITS.iter().chain(&layout::PROGRAMS_OF_CLASSIC_UNITS);
     let missing = by_path.filter(|path| !Path::new(&root.resolved(path)).is_file()).map(|path| (*path).to_owned());
     Programs { found: found.collect(), missing_paths: missing.collect() }

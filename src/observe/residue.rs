@@ -33,6 +33,11 @@ pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
     let mut found = Vec::new();
     for object in objects {
         let remnant = match object {
+            Object::Account { account, group_before: Some(number), .. }
+                if !accounts.has_user(&account.user) && !accounts.has_group(&account.user) =>
+            {
+                Some((accounts.lost_group(&account.user, *number), false))
+            }
             Object::Account { account, user_made, group_made, .. } => account_left(&accounts, &account.user, *user_made, *group_made),
             other => file(root, other)?.map(|(why, on_purpose)| (why.to_owned(), on_purpose)),
         };
@@ -64,8 +69,8 @@ const ANOTHER: &str = "something else stands there now, which is left alone";
 
 /// What became of a file that somebody changed.
 fn saved(root: &Root, path: &std::path::Path) -> Option<(&'static str, bool)> {
-    let kept = files::exists(&root.at(layout::saved(path)));
-    kept.then_some(("it was changed since the install; the changed one is beside it, with .dcos-node-save at the end of its name", true))
+    let kept = layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
+    kept.then_some(("it was changed since an install; the changed one is beside it, with .dcos-node-save at the end of its name", true))
 }
 
 /// Whether an object that is a file still stands, and why that is.

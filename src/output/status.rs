@@ -143,9 +143,10 @@ fn drift(drift: &Drift, role: Option<Role>) -> Vec<String> {
     if !drift.foreign_units.is_empty() {
         lines.push(format!("dcos.target wants units that no package brings: {}", drift.foreign_units.join(", ")));
     }
-    if let Some(Offered { same: Some(false), difference: Some(difference), bootstrap_id, config_package, .. }) = &drift.offered {
-        let ids = [bootstrap_id.clone(), config_package.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        lines.push(format!("the server has another build; {difference} changed ({ids})"));
+    if let Some(Offered { same: Some(false), difference: Some(difference), differences, more_packages, .. }) = &drift.offered {
+        let more = more_packages.filter(|more| *more > 0).map(|more| format!(" ({more} more packages differ)")).unwrap_or_default();
+        lines.push(format!("the server has another build: {difference}{more}"));
+        lines.extend(differences.iter().map(|pair| format!("{}: {} here, {} on the server", pair.what.words(), pair.here, pair.offered)));
     }
     lines
 }

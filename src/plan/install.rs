@@ -3,7 +3,8 @@
 use crate::action::Action;
 use crate::dcos::accounts::Accounts;
 use crate::dcos::active_set::{Account, ActiveSet};
-use crate::dcos::build::{self, Build, Difference};
+use crate::dcos::build::Build;
+use crate::dcos::contrast::Contrast;
 use crate::dcos::installer_script::{NodeFile, link_of};
 use crate::dcos::journal::{InstallIntent, Intent};
 use crate::dcos::receipt::{Receipt, SCHEMA};
@@ -41,21 +42,8 @@ pub enum Refusal {
         asked: Role,
     },
     /// The node runs another build.
-    #[error(
-        "this node runs another build: {difference} differ\n  here:    bootstrap id {here}\n           configuration {here_config}\n  offered: bootstrap id {offered}\n           configuration {offered_config}"
-    )]
-    OtherBuild {
-        /// The bootstrap id of the node.
-        here: String,
-        /// Its dcos-config package.
-        here_config: String,
-        /// The bootstrap id of the build.
-        offered: String,
-        /// Its dcos-config package.
-        offered_config: String,
-        /// What differs.
-        difference: Difference,
-    },
+    #[error("this node runs another build: {0}")]
+    OtherBuild(Contrast),
     /// An install of something else was interrupted.
     #[error("an interrupted install of another build is on this node (package list {here}; offered is {offered})")]
     OtherInterrupted {
@@ -86,7 +74,7 @@ impl Refusal {
         match self {
             Refusal::OtherRole { asked, .. } => format!("to change the role: dcos-node uninstall, then dcos-node install {asked}"),
             // Never an uninstall: the node is live, and its role in the cluster would be lost.
-            Refusal::OtherBuild { .. } => "leave the node as it is, or bring it to the other build with DC/OS' own upgrade script (dcos_generate_config.sh --generate-node-upgrade-script)".into(),
+            Refusal::OtherBuild(_) => "leave the node as it is, or bring it to the other build with DC/OS' own upgrade script (dcos_generate_config.sh --generate-node-upgrade-script)".into(),
             Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; dcos-node uninstall gives it up".into(),
             Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it alone".into(),
             Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves alone; dcos-node adopt takes a whole node over".into(),
@@ -94,21 +82,24 @@ impl Refusal {
     }
 }
 
+/// What stands on the node and is against any build.
+pub fn conflict(node: &Node, role: Role) -> Option<Refusal> {
+    match node.state() {
+        State::Foreign => Some(Refusal::Foreign(node.foreign.clone())),
+        State::Clean if !node.foreign.is_empty() => Some(Refusal::Strange(node.foreign.clone())),
+        State::Installed | State::Installing | State::Prepared => {
+            node.role().filter(|is| *is != role).map(|is| Refusal::OtherRole { is, asked: role })
+        }
+        State::Clean | State::Uninstalling => None,
+    }
+}
+
 /// Judges by what stands on the node.
 pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
-    let state = node.state();
-    if state == State::Foreign {
-        return Decision::Refuse(Refusal::Foreign(node.foreign.clone()));
+    if let Some(refusal) = conflict(node, role) {
+        return Decision::Refuse(refusal);
     }
-    if state == State::Clean && !node.foreign.is_empty() {
-        return Decision::Refuse(Refusal::Strange(node.foreign.clone()));
-    }
-    if matches!(state, State::Installed | State::Installing | State::Prepared)
-        && let Some(is) = node.role().filter(|is| *is != role)
-    {
-        return Decision::Refuse(Refusal::OtherRole { is, asked: role });
-    }
-    match (state, &node.story.intent) {
+    match (node.state(), &node.story.intent) {
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted {
             here: intent.build.package_list_id.clone(),
@@ -121,20 +112,10 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
 }
 
 fn installed(node: &Node, build: &Build) -> Decision {
-    let Some(difference) = build::difference(&node.active, &build.active()) else {
+    let Some(contrast) = Contrast::between(&node.active, node.receipt.as_ref().map(|receipt| &receipt.build), build) else {
         return if node.is_whole() { Decision::Unchanged } else { Decision::Fresh };
     };
-    if node.active.is_empty() {
-        return Decision::Fresh;
-    }
-    let config = |id: Option<String>| id.unwrap_or_else(|| "none".into());
-    Decision::Refuse(Refusal::OtherBuild {
-        here: node.receipt.as_ref().map_or_else(|| "unknown".into(), |r| r.build.bootstrap_id.clone()),
-        here_config: config(node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string)),
-        offered: build.bootstrap_id.clone(),
-        offered_config: config(build.config_package().map(ToString::to_string)),
-        difference,
-    })
+    if node.active.is_empty() { Decision::Fresh } else { Decision::Refuse(Refusal::OtherBuild(contrast)) }
 }
 
 /// Where and how an activation takes place.

@@ -22,7 +22,7 @@ pub struct Evidence<'a> {
     pub signs: &'a Signs,
     /// What was undone.
     pub undone: &'a [Object],
-    /// What of the machine refused to go, and why.
+    /// What of the machine, and which accounts, refused to go, and why.
     pub refused: &'a [(Object, String)],
     /// What of it stands all the same.
     pub remnants: &'a [Remnant],
@@ -44,10 +44,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let mut report = Leftovers::new(compared);
     let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
     let again: Vec<Object> = if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
+    let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
             Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
-            Some(remnant) => report.residue.push(item(object, &remnant.why)),
+            Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
             // Told once by the list of what stays, below.
             None if now.live && matches!(object, Object::Sysctl { name, before } if now.sysctls.get(name).is_some_and(|v| v != before)) => {
@@ -55,7 +56,6 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             None => report.removed.push(item(object, undone_because(object))),
         }
     }
-    let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
     let there = again.iter().filter(|o| !matches!(o, Object::Sysctl { .. }));
     report.residue.extend(there.map(|o| item(o, why(o).unwrap_or("it is there again"))));
     match evidence.units {

@@ -11,8 +11,10 @@ use nix::unistd::Pid;
 
 use super::fault::{self, Effect};
 
-/// How long processes may take to end after they were asked to, and after they were made to.
+/// How long processes may take to end after they were asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the kernel may take to end those that were made to: a machine may be busy, or stand still for a while.
+const DEATH: Duration = Duration::from_secs(60);
 /// Between two looks at them.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -38,7 +40,7 @@ pub fn processes(proc: &Path, chosen: impl Fn(&str) -> bool) -> Vec<u32> {
 /// # Errors
 /// They may not be ended.
 pub fn end(proc: &Path, chosen: impl Fn(&str) -> bool) -> io::Result<usize> {
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+    for (signal, patience) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, DEATH)] {
         let began = Instant::now();
         let mut told = Vec::new();
         loop {
@@ -54,7 +56,7 @@ pub fn end(proc: &Path, chosen: impl Fn(&str) -> bool) -> io::Result<usize> {
                     Err(refusal) => return Err(refusal.into()),
                 }
             }
-            if began.elapsed() >= GRACE {
+            if began.elapsed() >= patience {
                 break;
             }
             told = there;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::files;
 use super::process;
+use super::program::Tool;
 use super::root::Root;
 
 /// Where `restorecon` is, whatever the caller's own PATH.
@@ -49,7 +50,7 @@ fn restore_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<(), Erro
     if !is_on(root) {
         return Ok(());
     }
-    let program = process::find("restorecon", programs).ok_or(Error::NoProgram)?;
+    let program = Tool::Restorecon.find(programs).ok_or(Error::NoProgram)?;
     let mut command =
         process::Command { program, args: vec!["-R".into(), "-F".into(), "--".into()], env: vec![("PATH".into(), PROGRAMS.into())] };
     command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
@@ -81,7 +82,7 @@ fn differing_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<Vec<Di
     if !is_on(root) {
         return Ok(Vec::new());
     }
-    let program = process::find("restorecon", programs).ok_or(Error::NoProgram)?;
+    let program = Tool::Restorecon.find(programs).ok_or(Error::NoProgram)?;
     let mut command = process::Command {
         program,
         args: ["-n", "-v", "-R", "--"].map(Into::into).to_vec(),

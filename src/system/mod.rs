@@ -30,6 +30,7 @@ pub mod notify;
 pub mod overwrite;
 pub mod packet_filter;
 pub mod process;
+pub mod program;
 pub mod reach;
 pub mod resolver;
 pub mod root;

@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use super::files;
 use super::process::{self, Command, Output};
+use super::program::{Program, Tool};
 
 /// The programs for IPv4 and IPv6.
-pub const PROGRAMS: [&str; 2] = ["iptables", "ip6tables"];
+pub const PROGRAMS: [&str; 2] = [Tool::Iptables.name(), Tool::Ip6tables.name()];
 /// The program for sets of addresses.
-pub const SETS: &str = "ipset";
+pub const SETS: &str = Tool::Ipset.name();
 /// The programs wait for the lock that they all take (`-w`); a firewall with thousands of rules takes seconds to load.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Why a program did not tell or do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It is not there, or is none of the packet filter's.
+    #[error("the program {0} is not on this machine")]
+    Missing(String),
     /// It could not be run to its end.
     #[error(transparent)]
     Run(#[from] process::Error),
@@ -51,7 +55,7 @@ pub struct Place<'a> {
 /// # Errors
 /// The program fails for another reason.
 pub async fn rules(place: Place<'_>, program: &str, table: &str) -> Result<Vec<String>, Error> {
-    if process::find(program, place.path).is_none() || !has_table(place, program, table).await? {
+    if find(place, program).is_none() || !has_table(place, program, table).await? {
         return Ok(Vec::new());
     }
     lines(place, program, &["-w", "-t", table, "-S"]).await
@@ -67,7 +71,7 @@ async fn has_table(place: Place<'_>, program: &str, table: &str) -> Result<bool,
 /// # Errors
 /// The program does not tell its version, or the kernel's list cannot be read.
 pub async fn tables_of_older_flavour(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
-    if process::find(program, place.path).is_none() || !is_newer(place, program).await? {
+    if find(place, program).is_none() || !is_newer(place, program).await? {
         return Ok(Vec::new());
     }
     older_tables(place, program)
@@ -109,7 +113,7 @@ pub async fn remove_chain(place: Place<'_>, program: &str, table: &str, chain: &
 /// # Errors
 /// The program fails.
 pub async fn sets(place: Place<'_>) -> Result<Vec<String>, Error> {
-    if process::find(SETS, place.path).is_none() {
+    if find(place, SETS).is_none() {
         return Ok(Vec::new());
     }
     lines(place, SETS, &["list", "-name"]).await
@@ -158,8 +162,13 @@ async fn must(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<(),
     judge(&run(place, program, arguments).await?, program, arguments)
 }
 
+/// A program by its name, which a record may have: of the packet filter's and no other.
+fn find(place: Place<'_>, program: &str) -> Option<Program> {
+    [Tool::Iptables, Tool::Ip6tables, Tool::Ipset].into_iter().find(|tool| tool.name() == program)?.find(place.path)
+}
+
 async fn run(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Output, Error> {
-    let file = process::find(program, place.path).unwrap_or_else(|| program.into());
+    let file = find(place, program).ok_or_else(|| Error::Missing(program.to_owned()))?;
     let env = vec![("PATH".into(), place.path.into()), ("LC_ALL".into(), "C".into())];
     let command = Command { program: file, args: arguments.iter().map(Into::into).collect(), env };
     Ok(process::run_whole(&command, LIMIT).await?)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::fault::{self, Effect};
+use super::program::Program;
 use super::seal;
 
 /// How much is kept of each output stream, in bytes.
@@ -53,8 +54,8 @@ enum Rest {
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The file to execute, by its full path; [`find`] looks one up.
-    pub program: PathBuf,
+    /// What to execute.
+    pub program: Program,
     /// The arguments after the program's name.
     pub args: Vec<OsString>,
     /// All the environment that it gets.
@@ -138,14 +139,14 @@ pub enum Error {
 ///
 /// A program that fails is not an error: see [`Output::success`]. What it leaves running in the background is left alone.
 pub async fn run(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    attend(child, std::future::ready(()), &command.program, limit, CAPTURE_LIMIT, Rest::Left).await
+    let child = start(command, None).map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
+    attend(child, std::future::ready(()), command.program.file(), limit, CAPTURE_LIMIT, Rest::Left).await
 }
 
 /// The same for a program whose whole output is wanted, a list: up to 4 MiB of it are kept.
 pub async fn run_whole(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None).map_err(|source| Error::Start { program: command.program.clone(), source })?;
-    attend(child, std::future::ready(()), &command.program, limit, FLOOD as usize, Rest::Left).await
+    let child = start(command, None).map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
+    attend(child, std::future::ready(()), command.program.file(), limit, FLOOD as usize, Rest::Left).await
 }
 
 /// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and with the one argument, that its first line
@@ -160,7 +161,7 @@ pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Durati
     let receiver = receiver.into_blocking_fd().map_err(failed)?;
     let mut args: Vec<OsString> = argument.into_iter().collect();
     args.push(format!("/dev/fd/{}", receiver.as_raw_fd()).into());
-    let command = Command { program: interpreter.clone(), args, env: env.to_vec() };
+    let command = Command { program: Program::script(interpreter.clone()), args, env: env.to_vec() };
     let child = start(&command, Some(receiver)).map_err(failed)?;
     // An interpreter that ends before it has read everything (`exit` halfway) breaks the pipe, and that is its right.
     let feed = async move {
@@ -169,24 +170,13 @@ pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Durati
     attend(child, feed, &interpreter, limit, CAPTURE_LIMIT, Rest::Killed).await
 }
 
-/// The file that `program` means: itself if it has a slash, else the first executable one in the directories of `path` (as in `$PATH`).
-///
-/// Relative and empty parts of `path` are passed over: they would mean something else in the next directory.
-pub fn find(program: &str, path: &str) -> Option<PathBuf> {
-    let is_program = |file: &PathBuf| file.is_file() && access(file, AccessFlags::X_OK).is_ok();
-    if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(is_program);
-    }
-    path.split(':').filter(|part| part.starts_with('/')).map(|part| Path::new(part).join(program)).find(is_program)
-}
-
 fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
     let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(fd) = &inherited {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
-    fault::point(Effect::Spawn, &command.program)?;
-    let mut prepared = tokio::process::Command::new(&command.program);
+    fault::point(Effect::Spawn, command.program.file())?;
+    let mut prepared = tokio::process::Command::new(command.program.file());
     prepared
         .args(&command.args)
         .env_clear()

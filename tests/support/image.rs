@@ -3,7 +3,16 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
+use dcos_node::action::site::Stop;
+use dcos_node::command::World;
+use dcos_node::dcos::event::Events;
+use dcos_node::system::clock::KernelClock;
+use dcos_node::system::root::Root;
+use dcos_node::system::systemd::Systemd;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
@@ -51,6 +60,12 @@ impl Image {
         self
     }
 
+    /// Takes a variable away from all further commands.
+    pub fn without(mut self, variable: &str) -> Image {
+        self.environment.retain(|(name, _)| name != variable);
+        self
+    }
+
     /// Its root directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
@@ -82,6 +97,21 @@ impl Image {
         command.args(arguments).arg("--root").arg(self.path()).env_remove("http_proxy").stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
+    }
+
+    /// What a command works with that runs in the test itself: nobody hears its news, and jobs are not followed for long.
+    pub fn world(&self, systemd: Option<Result<Arc<dyn Systemd>, String>>) -> World {
+        World {
+            root: Root::new(self.path()),
+            systemd,
+            patience: Duration::from_secs(1),
+            clock: Arc::new(KernelClock),
+            events: Events::to(channel().0),
+            stop: Stop::default(),
+            command_line: "a test".to_owned(),
+            ca_file: None,
+            stamp: None,
+        }
     }
 
     /// `install master` from there, and what else is said.

@@ -35,14 +35,17 @@ use machine::Machine;
 use network::Namespace;
 pub use outcome::{Outcome, Running};
 use place::{Place, Turn};
-pub use place::{cache, clear_leftovers};
+pub use place::{announcing, cache, clear_leftovers, clear_leftovers_while};
 pub use server::Server;
 pub use state::State;
 
-/// How long a command may take when the test does not say otherwise.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a command may take when the test does not say otherwise. No limit here is near to what anything takes: a machine may be many times slower
+/// than the one on which the tests were written, and stand still for a while.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a boot and a clean power-off may take; systemd itself gives a unit 90 seconds to stop.
-const BOOT: Duration = Duration::from_secs(120);
+const BOOT: Duration = Duration::from_secs(600);
+/// How long something may take that comes by itself.
+const EVENTUALLY: Duration = Duration::from_secs(300);
 
 /// Whether this machine can have nodes, and if not, what is missing.
 pub fn can_run() -> Result<(), String> {
@@ -84,6 +87,19 @@ fn installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
     env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
+}
+
+/// Asks again and again until what was asked is so; what it is instead fails the test in the end.
+#[track_caller]
+pub fn eventually<T>(ask: impl Fn() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(why) => assert!(began.elapsed() < EVENTUALLY, "still not so after {EVENTUALLY:?}: {why}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The program under test, as cargo built it beside this test or example.
@@ -230,11 +246,8 @@ impl Node {
     pub fn wait_until_booted(&self) {
         let began = Instant::now();
         loop {
-            // Units that poll keep the system "starting" after the target was reached.
             let state = self.run(&["systemctl", "is-system-running"]);
-            if matches!(state.stdout().trim(), "running" | "degraded")
-                || self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0)
-            {
+            if matches!(state.stdout().trim(), "running" | "degraded") || self.only_polls() {
                 return;
             }
             if began.elapsed() > BOOT {
@@ -242,6 +255,15 @@ impl Node {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Units of DC/OS that poll keep the system "starting" after the target was reached. What systemd itself does after that is over then too.
+    fn only_polls(&self) -> bool {
+        let is_reached = self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0);
+        let jobs = self.run(&["systemctl", "list-jobs", "--no-legend"]);
+        let units = jobs.stdout().lines().filter_map(|line| line.split_whitespace().nth(1));
+        let is_of_the_boot = |unit: &str| unit.starts_with("systemd-") || unit == "graphical.target";
+        is_reached && jobs.code() == Some(0) && !units.into_iter().any(is_of_the_boot)
     }
 
     /// Shuts the node down as `systemctl poweroff` does, and returns when it is off.
@@ -310,6 +332,30 @@ impl Node {
     #[track_caller]
     pub fn shell(&self, line: &str) -> Outcome {
         self.run(&["sh", "-c", line])
+    }
+
+    /// Waits until a line of shell is true. Between two questions nothing of them runs in the node.
+    #[track_caller]
+    pub fn until(&self, line: &str) {
+        let began = Instant::now();
+        loop {
+            let answer = self.shell(line);
+            if answer.code() == Some(0) {
+                return;
+            }
+            if began.elapsed() > EVENTUALLY {
+                let units = self.shell("systemctl list-jobs; systemctl list-units --all 'dcos*'; journalctl --no-pager -n 40 -t dcos-node");
+                panic!("{}: still not so after {EVENTUALLY:?}: {answer}\n{}", self.name, units.stdout());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until the boot, or whoever started `dcos-setup.service`, has gone on with what was interrupted: it lets go of the node's lock.
+    #[track_caller]
+    pub fn wait_for_setup(&self) {
+        // A question that systemd does not answer in time has no word.
+        self.until("systemctl is-active dcos-setup.service | grep -qxE 'inactive|failed'");
     }
 
     /// Starts a command and does not wait for it.

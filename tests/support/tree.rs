@@ -4,8 +4,9 @@
 //! let before = Snapshot::of(&node.root());
 //! node.run(&["dcos-node", "install", "master"]).succeeds();
 //! let golden = Golden::read("fixtures/reference/golden/master.json");
-//! let found = differences(&golden, &Seen::at_rest(&node, &golden), Some(&before));
-//! Tolerated(&[("/opt/mesosphere/*.old", Kind::Missing, "no first activation is left to be set aside")]).accepts(&found);
+//! let meant = Tolerated(&[("/opt/mesosphere/*.old", Kind::Missing, "no first activation is left to be set aside")]);
+//! let found = |seen: &Seen| differences(&golden, seen, Some(&before));
+//! meant.accepts(&found(&Seen::at_rest(&node, |seen| meant.complaints(&found(seen)).is_empty())));
 //! ```
 //!
 //! The record and the rules are those of `fixtures/reference/compare.py`, which operators can use by hand.

@@ -81,11 +81,12 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// A file with one JSON record a line.
-    pub(super) fn lines(&mut self, name: &str, path: &Path) {
+    /// A file with one JSON record a line; one that is not there is noted only if it should be.
+    pub(super) fn lines(&mut self, name: &str, path: &Path, expected: bool) {
         let text = match read(path) {
             Ok(Some(text)) => text,
-            Ok(None) => return self.missing(name, "it is not there"),
+            Ok(None) if expected => return self.missing(name, "it is not there"),
+            Ok(None) => return,
             Err(why) => return self.missing(name, why),
         };
         let kept = newest(&text, LONGEST);
@@ -98,7 +99,7 @@ impl<'a> Parts<'a> {
                 }
                 // Torn or damaged: this is what support wants to see, but not the secrets in it.
                 Err(_) => {
-                    let line = self.redactor.clean(line);
+                    let line = self.redactor.clean_torn(line);
                     taken += line.taken;
                     clean.push_str(&line.text);
                 }

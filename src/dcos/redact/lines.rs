@@ -1,10 +1,11 @@
 //! Values by their names, line by line: `NAME=value`, `name: value`, with all that belongs to a value in the lines below it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use regex::Regex;
 
 use super::names::{NAMES, Names};
+use super::pairs::Pairs;
 use super::shapes::{REDACTED, says_nothing};
 
 /// A line with more values than these is no line that somebody wrote, and its rest goes.
@@ -31,6 +32,9 @@ pub(super) struct Lines {
     /// A variable that is listed by its name, its value in a line beside it.
     named: Regex,
     value: Regex,
+    /// A name of YAML whose value stands on a line of its own: `? name`.
+    asked: Regex,
+    pairs: Pairs,
 }
 
 /// The value whose lines are being passed over.
@@ -53,6 +57,8 @@ impl Lines {
             head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[])\s*(?:#.*)?$")?,
             named: Regex::new(r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
             value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
+            asked: Regex::new(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
+            pairs: Pairs::new()?,
         })
     }
 
@@ -63,7 +69,8 @@ impl Lines {
     pub(super) fn take(&self, text: &str, names: &Names) -> (String, usize) {
         let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
         let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
-        let listed = self.listed(text, &lines, names);
+        let mut elsewhere = self.listed(text, &lines, names);
+        elsewhere.extend(self.answered(&lines, names));
         let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
         let mut block: Option<Block> = None;
         for (index, (who, line)) in all.into_iter().enumerate() {
@@ -75,13 +82,19 @@ impl Lines {
                 continue;
             }
             clean.push_str(who);
-            let value = self.value.captures(line).filter(|_| listed.contains(&index));
-            let found = match value.and_then(|found| Some((found.get(1)?.as_str(), found.get(2)?.as_str()))) {
-                Some((before, value)) => {
+            let known = elsewhere.get(&index).and_then(|at| line.split_at_checked(*at));
+            let found = match (known, self.pairs.value(line, who.is_empty() && lines.len() > 1, names)) {
+                (Some((before, value)), _) => {
                     clean.push_str(before);
                     self.one(value, &mut clean, &mut taken)
                 }
-                None => self.line(line, &mut clean, &mut taken),
+                (None, Some(value)) => {
+                    taken += 1;
+                    let (before, after) = (line.get(..value.start), line.get(value.end..));
+                    clean.push_str(&[before.unwrap_or_default(), REDACTED, after.unwrap_or_default()].concat());
+                    Found::Nothing
+                }
+                (None, None) => self.line(line, &mut clean, &mut taken),
             };
             clean.push('\n');
             // A comment and an empty line may stand anywhere in a block, and end none.
@@ -136,9 +149,25 @@ impl Lines {
         Found::Here(value)
     }
 
-    /// The lines with the values of variables that are listed by secret names.
-    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeSet<usize> {
-        let mut listed = BTreeSet::new();
+    /// The lines with the values of names that are asked for, and where they begin there.
+    fn answered(&self, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
+        let mut answered = BTreeMap::new();
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("? ")) {
+            let name = self.asked.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
+            let is_passed = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+            let next = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !is_passed(line));
+            let Some((answer, text)) = next.filter(|_| name.is_some_and(|name| names.has(name))) else { continue };
+            let value = text.trim_start().strip_prefix(':').filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+            if let Some(value) = value.filter(|_| indent(text) == column(line)) {
+                answered.insert(answer, text.len() - value.trim_start().len());
+            }
+        }
+        answered
+    }
+
+    /// The lines with the values of variables that are listed by secret names, and where they begin there.
+    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
+        let mut listed = BTreeMap::new();
         if !text.contains("alue") {
             return listed;
         }
@@ -156,11 +185,11 @@ impl Lines {
             });
             let below =
                 (index + 1..lines.len()).take(MOST_BESIDE).take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
-            listed.extend(
-                above
-                    .chain(below)
-                    .filter(|beside| lines.get(*beside).is_some_and(|line| column(line) == place && self.value.is_match(line.trim_end()))),
-            );
+            let value = |beside: usize| {
+                let line = lines.get(beside).filter(|line| column(line) == place)?;
+                Some((beside, self.value.captures(line.trim_end())?.get(1)?.end()))
+            };
+            listed.extend(above.chain(below).filter_map(value));
         }
         listed
     }

@@ -7,7 +7,7 @@ use regex::Regex;
 /// and of programs in general.
 pub(super) const NAMES: &str = "passw(?:or)?d|passphrase|(?:\\b|[_.-])(?:pass|pswd|pwd|pw)(?:[_.-]?\\d+)?\\b|(?-i:[a-z](?:Pass|Pw|Pwd|Auth)\\b)|\
     secret|token|credential|(?:\\b|[_.-])creds?\\b|licen[sc]e|api[_-]?key|access[_-]?key|account[_-]?key|private|\
-    (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|superdigest|userpass|(?:bind|root)pw|cookie|psk|shared[_-]?key|signature|[_.-]keys?\\b|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
+    (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|superdigest|userpass|requirepass|masterauth|(?:bind|root)pw|cookie|psk|shared[_-]?key|signature|[_.-]keys?\\b|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
     htpasswd|realm\\b|pgp|jwt|otp\\b";
 /// Names of files whose whole content is a secret.
 const FILES: &str = "docker_credentials|dockercfg|licen[sc]e|realm|\\.full\\.|exhibitor\\.properties|\\.(?:key|pem|psk|jks|p12|keytab)$|\

@@ -120,6 +120,7 @@ impl Shapes {
             (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?[\s\x22\x27]-p)(?:{VALUE})"), Text(AFTER)),
             (format!(r"(\bredis-cli\b[^\r\n|;]*?\s-a\s+)(?:{VALUE})"), Text(AFTER)),
             (r"(?i)(\blogin\s+\S+\s+password\s+)\S+".into(), Text(AFTER)),
+            (format!(r"(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)({VALUE})"), Judged(sentence)),
             // What ZooKeeper knows a client by.
             (format!(r#"(?i)(\baddauth["']?[\s,]+["']?\w+["']?[\s,]+)(?:{VALUE})"#), Text(AFTER)),
             (r#"(?i)(\bdigest["']?(?:\s+|[:,]\s*)\(?["']?)([^\s"':,]+[:,][^\s"']+)"#.into(), Judged(digest)),
@@ -242,8 +243,13 @@ fn digest(found: &Captures<'_>) -> Option<String> {
 /// The password that a sentence tells.
 fn sentence(found: &Captures<'_>) -> Option<String> {
     let value = group(found, 2);
+    (!says_nothing(value) && !is_no_password(value)).then(|| format!("{}{REDACTED}", group(found, 1)))
+}
+
+/// A word that sentences have after "password".
+pub(super) fn is_no_password(value: &str) -> bool {
     let word = bare(value).trim_end_matches(['.', ',', ';', '!', ')', '\'', '"']).to_ascii_lowercase();
-    (!says_nothing(value) && !NO_PASSWORDS.contains(&word.as_str())).then(|| format!("{}{REDACTED}", group(found, 1)))
+    NO_PASSWORDS.contains(&word.as_str())
 }
 
 /// Whether a long word looks like chance. Ids and digests have no capitals; paths have few words in which capitals, small letters and digits are mixed.

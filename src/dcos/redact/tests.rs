@@ -61,6 +61,11 @@ fn a_value_goes_with_all_its_lines_in_every_form_of_yaml() {
         ("\"env\": [{\n  \"name\": \"DB_PASSWORD\",\n  \"value\": \"Secret1\"\n}, {\n", 1),
         ("- {name: DB_PASSWORD, value: Secret1}\n", 1),
         ("DB_PASSWORD=Secret1 \\\n  Secret2 \\\nSecret3\n", 3),
+        ("? superuser_password\n: Secret1\n", 1),
+        ("? \"superuser_password\" # of the shop\n# and why\n: |\n  Secret1\n  Secret2\n", 2),
+        ("users:\n- ? !!str password\n  : Secret1\n    Secret2\n- ? &a token\n  :\n    Secret3\n", 3),
+        ("? zk_keys\n:\n- Secret1\n- Secret2\n", 2),
+        ("{? password : Secret1, port: 5}\n", 1),
     ] {
         let text = format!("first: 1\n{text}next: 1\n");
         let clean = clean(&text);
@@ -172,6 +177,56 @@ fn secrets_go_by_their_shapes() {
     goes("> Authorization: token=abc def\n> Host: x\n", "abc def", "Host: x");
     goes("key id AKIAIOSFODNN7EXAMPLE used", "AKIAIOSFODNN7EXAMPLE", "used");
     goes("value 9Wz0kVb1T/m6fXyZ+1aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789ABCDEFGH== end", "m6fXyZ", "end");
+}
+
+#[test]
+fn a_value_goes_that_only_white_space_parts_from_its_name() {
+    for text in [
+        "password Secret1\n",
+        "  password\t\"Secret1 Secret2\"  # of ann\n",
+        "password secret1\n",
+        "machine h login ann password Secret1\n",
+        "machine h\n  login ann\n  password Secret1\n  account Secret-account\n",
+        "default login ann password Secret1\n",
+        "machine h account x password Secret1\n",
+        "export TOKEN=Secret1\n",
+        "set -x TOKEN Secret1;\n",
+        "setenv API_TOKEN 'Secret1'\n",
+        "ENV DB_PASSWORD Secret1\n",
+        "requirepass Secret1\nmasterauth Secret2\n",
+        "javax.net.ssl.keyStorePassword Secret1\n",
+        "javax.net.ssl.keyStorePassword:Secret1\n",
+        "javax.net.ssl.keyStorePassword : Secret1 Secret2\n",
+        "- password Secret1\n",
+        "2026-11-22T16:03:59Z cat | password Secret1x\n",
+        "2026-11-22T16:03:59Z cat | api_token Secret1x\n",
+    ] {
+        let text = format!("first 1\n{text}port 80\n");
+        let clean = clean(&text);
+        assert!(!clean.replace("Secret-account", "").to_lowercase().contains("secret"), "of\n{text}\nthere is still\n{clean}");
+        assert!(clean.starts_with("first 1\n") && clean.ends_with("port 80\n"), "{text}\nbecame\n{clean}");
+    }
+    for text in [
+        "ssl_certificate_key /etc/ssl/key.pem;\nserver_tokens off;\nPasswordAuthentication yes\n",
+        "password required\ntoken expired\nsecret {\n  name x\n}\n",
+        "password required pam_unix.so\npassword sufficient pam_deny.so use_authtok\n",
+        "2026-11-22T16:03:59Z cat | token validated\n2026-11-22T16:03:59Z cat | Secret Store\n2026-11-22T16:03:59Z cat | Private network\n",
+        "Token Service",
+        "[\"Secret Store\", \"Authorization Service\"]",
+        "private 10.0.0.0/8\nproxy_pass http://10.0.0.1:8080;\n",
+        "? master_list\n: [10.0.0.1]\n? [password policy]\n: strict\n",
+    ] {
+        assert_eq!(clean(text), text);
+    }
+}
+
+#[test]
+fn a_torn_record_keeps_what_stands_before_a_secret_file() {
+    let torn = r#"{"record":"asked","files":[{"path":"/etc/x","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
+    let clean = REDACTOR.clean_torn(torn);
+    assert_eq!((clean.text.as_str(), clean.taken), (&*torn.replace("\"hunter", REDACTED), 1));
+    let sound = torn.replace("license.txt", "notes.txt");
+    assert_eq!(REDACTOR.clean_torn(&sound).text, sound);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at /proc and make their own files")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
@@ -9,7 +8,7 @@ use super::*;
 const LONG: Duration = Duration::from_secs(120);
 
 fn sh(script: &str) -> Command {
-    Command { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: path() }
+    Command { program: Program::script("/bin/sh"), args: vec!["-c".into(), script.into()], env: path() }
 }
 
 fn path() -> Vec<(OsString, OsString)> {
@@ -82,7 +81,7 @@ async fn status_streams_and_signal() {
 #[tokio::test]
 async fn it_gets_nothing_but_what_it_is_given() {
     let env = vec![("ONLY".into(), "this one".into())];
-    let output = run(&Command { program: "/usr/bin/env".into(), args: vec![], env }, LONG).await.unwrap();
+    let output = run(&Command { program: Program::script("/usr/bin/env"), args: vec![], env }, LONG).await.unwrap();
     assert_eq!(text(&output.stdout), "ONLY=this one\n");
     let output = run(&sh(&format!("cat; pwd; {LIST_DESCRIPTORS}")), LONG).await.unwrap();
     let expected: Vec<_> = ["/", "0", "1", "2"].into_iter().map(str::to_owned).chain(inheritable()).collect();
@@ -91,7 +90,7 @@ async fn it_gets_nothing_but_what_it_is_given() {
 
 #[tokio::test]
 async fn a_missing_program_is_named() {
-    let command = Command { program: "/no/such/program".into(), args: vec![], env: vec![] };
+    let command = Command { program: Program::script("/no/such/program"), args: vec![], env: vec![] };
     let error = run(&command, LONG).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot run /no/such/program");
     assert!(matches!(error, Error::Start { source, .. } if source.kind() == io::ErrorKind::NotFound));
@@ -228,19 +227,4 @@ fn shebangs() {
         parse("#!bash -e\n").unwrap_err().to_string(),
         "the script's first line, \"#!bash -e\", is no usable #! line: it does not name an interpreter by its full path"
     );
-}
-
-#[test]
-fn programs_are_found_by_path() {
-    let root = tempfile::tempdir().unwrap();
-    let (first, second) = (root.path().join("first"), root.path().join("second"));
-    fs::create_dir_all(first.join("prog")).unwrap(); // a directory of that name is none
-    fs::create_dir(&second).unwrap();
-    fs::write(second.join("prog"), "").unwrap();
-    let path = format!("relative::{}:{}", first.display(), second.display());
-    assert_eq!(find("prog", &path), None);
-    fs::set_permissions(second.join("prog"), fs::Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(find("prog", &path), Some(second.join("prog")));
-    assert_eq!(find(second.join("prog").to_str().unwrap(), ""), Some(second.join("prog")));
-    assert_eq!(find("./no/prog", &path), None);
 }

@@ -73,7 +73,7 @@ impl Machine {
         let began = Instant::now();
         while machine.leader == 0 {
             let ended = machine.nspawn.try_wait().expect("look after systemd-nspawn").is_some();
-            if ended || began.elapsed() > Duration::from_secs(30) {
+            if ended || began.elapsed() > Duration::from_secs(300) {
                 panic!("{name}: systemd-nspawn starts no system: {}", fs::read_to_string(place.path("console.log")).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -122,7 +122,7 @@ impl Drop for Machine {
                 let _ = kill(Pid::from_raw(self.leader), Signal::SIGKILL);
             }
             let began = Instant::now();
-            while self.is_on() && began.elapsed() < Duration::from_secs(10) {
+            while self.is_on() && began.elapsed() < Duration::from_secs(120) {
                 std::thread::sleep(Duration::from_millis(5));
             }
             let _ = self.nspawn.kill();
@@ -192,7 +192,7 @@ pub(super) fn remove_cgroup(cgroup: &Path) -> io::Result<()> {
     loop {
         match fs::remove_dir(cgroup) {
             // The kernel counts a process that has just died for a moment longer.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) && began.elapsed() < Duration::from_secs(5) => {
+            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) && began.elapsed() < Duration::from_secs(60) => {
                 std::thread::sleep(Duration::from_millis(10))
             }
             done => return done,

@@ -62,6 +62,17 @@ impl Namespace {
         node.ip("link set lo up");
         node.ip("link set eth0 up");
         node.ip(&format!("route add default via {SERVER}"));
+        // The kernel tells some time later that both ends are there; before that nothing gets through.
+        node.shows("eth0", "state UP");
+        self.shows(&here, "state forwarding");
+    }
+
+    /// Waits until the kernel says so of an interface.
+    fn shows(&self, interface: &str, words: &str) {
+        super::eventually(|| {
+            let told = must(Command::new("ip").args(["-n", &self.id, "-o", "-d", "link", "show", "dev", interface]));
+            if told.stdout().contains(words) { Ok(()) } else { Err(told.to_string()) }
+        });
     }
 
     fn ip(&self, line: &str) {

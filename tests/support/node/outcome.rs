@@ -121,11 +121,6 @@ impl Outcome {
         self.status.signal() == Some(Signal::SIGKILL as i32)
     }
 
-    /// From its start to its end.
-    pub fn took(&self) -> Duration {
-        self.took
-    }
-
     /// Demands exit code 0.
     #[track_caller]
     pub fn succeeds(&self) -> &Outcome {
@@ -193,5 +188,5 @@ pub(super) fn must(command: &mut Command) -> Outcome {
 #[track_caller]
 pub(super) fn attempt(command: &mut Command) -> Outcome {
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_owned).collect();
-    Running::start(command, &words).finish_within(Duration::from_secs(600))
+    Running::start(command, &words).finish_within(Duration::from_secs(1800))
 }

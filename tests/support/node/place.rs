@@ -118,12 +118,17 @@ impl Drop for Place {
 
 /// Ends and removes what test processes that are gone left behind. Each test process does so before its first node.
 pub fn clear_leftovers() {
-    let _announcing = announcing();
+    clear_leftovers_while(announcing());
+}
+
+/// The same for who holds that already.
+pub fn clear_leftovers_while(_announcing: File) {
     clear_dead_runs();
 }
 
-/// One process at a time looks for the dead and announces itself: a directory that is not locked yet is not a dead one's.
-fn announcing() -> File {
+/// One process at a time looks for the dead and announces itself: a directory that is not locked yet is not a dead one's. Nobody clears anything away as
+/// long as this is held.
+pub fn announcing() -> File {
     let lock = lock_file("run.lock");
     lock.lock().expect("lock the list of runs");
     lock
@@ -157,7 +162,7 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
         if processes.is_empty() {
             break;
         }
-        if began.elapsed() > Duration::from_secs(20) {
+        if began.elapsed() > Duration::from_secs(120) {
             return Err(io::Error::other(format!("the processes {processes:?} do not end")));
         }
         for process in processes {
@@ -206,6 +211,9 @@ impl Turn {
     }
 
     fn wait() -> Turn {
+        // One waits for the turns and the others for that one, so that nobody who came early is passed by for ever.
+        let next = lock_file("turns/next");
+        next.lock().expect("queue up for a turn");
         let locks = ["turns/1", "turns/2"].map(lock_file);
         let began = Instant::now();
         loop {
@@ -214,7 +222,7 @@ impl Turn {
                     return Turn { _lock: lock.try_clone().expect("a second handle") };
                 }
             }
-            assert!(began.elapsed() < Duration::from_secs(1200), "two other tests have had nodes for twenty minutes");
+            assert!(began.elapsed() < Duration::from_secs(7200), "two other tests have had nodes for two hours");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -71,7 +71,7 @@ impl Server {
         // It writes the file after it has opened its port.
         while !pid_file.exists() {
             let ended = child.try_wait().expect("look after nginx").is_some();
-            if ended || began.elapsed() > Duration::from_secs(20) {
+            if ended || began.elapsed() > Duration::from_secs(120) {
                 let _ = child.kill();
                 panic!("nginx does not start: {}", fs::read_to_string(prefix.join("stderr")).unwrap_or_default());
             }

@@ -7,17 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::node::Node;
-use super::golden::Golden;
 use super::snapshot::Entry;
 
 /// The states of units, by name.
 pub type Units = BTreeMap<String, Entry>;
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,Result";
-/// DC/OS' units poll for each other every few seconds: what has not changed for so long is at rest.
-const REST: Duration = Duration::from_secs(6);
-/// How long a node may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a node may take to come to rest: DC/OS' units poll for each other every few seconds.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What there is to compare.
 pub struct Seen {
@@ -37,21 +34,17 @@ impl Seen {
         Seen { root: node.root(), units: Some(units(node)) }
     }
 
-    /// A running node, when its units have become what the record says, or have stopped changing.
+    /// A running node, when it has become what is wanted; if it does not, as it is in the end.
     #[track_caller]
-    pub fn at_rest(node: &Node, golden: &Golden) -> Seen {
+    pub fn at_rest(node: &Node, is_wanted: impl Fn(&Seen) -> bool) -> Seen {
         let began = Instant::now();
-        let mut since = began;
-        let mut seen = Seen::now(node);
-        while seen.units.as_ref() != Some(&golden.units) && since.elapsed() < REST && began.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(300));
-            let later = Seen::now(node);
-            if later.units != seen.units {
-                since = Instant::now();
+        loop {
+            let seen = Seen::now(node);
+            if is_wanted(&seen) || began.elapsed() > PATIENCE {
+                return seen;
             }
-            seen = later;
+            std::thread::sleep(Duration::from_millis(300));
         }
-        seen
     }
 }
 
