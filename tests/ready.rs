@@ -74,12 +74,6 @@ fn comes_to(node: &Node, level: &str) {
     node.run_within(LONG, &["dcos-node", "status", &format!("--wait={level}"), "--wait-timeout=10m"]).succeeds();
 }
 
-/// Waits until a line of shell is true.
-#[track_caller]
-fn until(node: &Node, condition: &str) {
-    at_last(node, &["sh", "-c", condition], |outcome| outcome.code() == Some(0));
-}
-
 /// Where the whole story is, which is the cure where nothing better is known.
 fn story(unit: &str, level: &str) -> String {
     format!("cure:   journalctl -u {unit} has the whole story; dcos-node status --wait={level} waits again")
@@ -175,7 +169,7 @@ fn well(node: &Node) {
     too_late(node, "node-ready", "dcos-cosmos.service: is not running", &["cure:   systemctl start dcos-cosmos.service"]);
     replace(node, "/opt/mesosphere/bin/cosmos", "sleep 4; exit 1");
     node.run(&["systemctl", "start", "--no-block", "dcos-cosmos"]).succeeds();
-    until(node, "[ $(systemctl show -P NRestarts dcos-cosmos) -ge 2 ]");
+    node.until("[ $(systemctl show -P NRestarts dcos-cosmos) -ge 2 ]");
     too_late(node, "node-ready", "dcos-cosmos.service: ", &[&story("dcos-cosmos.service", "node-ready")]);
     // It is up for a few seconds at a time: one of the looks falls into them.
     says(node, &["dcos-node", "status"], 7, &["\nconverging  dcos-cosmos.service"]);

@@ -12,8 +12,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
@@ -112,12 +110,6 @@ impl Bench {
         self.node.shell(&format!("set -e\n{lines}")).succeeds();
     }
 
-    /// Waits until a line of shell is true.
-    #[track_caller]
-    fn until(&self, condition: &str) {
-        until(&self.node, condition);
-    }
-
     fn install(&self) {
         self.install_as("slave");
     }
@@ -140,13 +132,6 @@ impl Bench {
     fn state_since(&self, before: &Whole) -> Vec<String> {
         self.node.state().changes_since(&before.state)
     }
-}
-
-/// Waits until a line of shell is true.
-#[track_caller]
-fn until(node: &Node, condition: &str) {
-    let polled = format!("for i in $(seq 2400); do {condition} && exit; sleep 0.1; done; exit 1");
-    node.run_within(Duration::from_secs(300), &["sh", "-c", &polled]).succeeds();
 }
 
 /// The things in one list of a report.
@@ -247,7 +232,7 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
         bench.all(DCOS);
         bench.all(DATA);
         if build_of(round) == "fixture" {
-            bench.until("grep -q gen_resolvconf /etc/resolv.conf");
+            bench.node.until("grep -q gen_resolvconf /etc/resolv.conf");
         }
         if round % 4 == 3 {
             // Data outlives the uninstall, and can be purged long after it.
@@ -318,7 +303,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     bench.all("mv /usr/sbin/userdel /usr/sbin/userdel.real");
     let held_up = format!("#!/bin/sh\nuntil {is_there}; do sleep 0.05; done\nexec userdel.real \"$@\"\n");
     bench.node.write_script("/usr/sbin/userdel", &held_up);
-    bench.until(is_there);
+    bench.node.until(is_there);
     let outcome = bench.uninstall();
     bench.all("mv /usr/sbin/userdel.real /usr/sbin/userdel");
     outcome.exits_with(9).stderr_has("help:   dcos-node bundle");
@@ -328,7 +313,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     assert!(bench.node.kill("again"));
     drop(again);
     // What it had just started.
-    bench.until("! pgrep -x ip");
+    bench.node.until("! pgrep -x ip");
     let outcome = bench.uninstall();
     outcome.succeeds();
     has(&things(&outcome, "removed"), "interface the interface spartan");
@@ -364,7 +349,7 @@ fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_res
     bench.all("ip link add dcos-op type bridge; systemctl enable --now systemd-networkd.service");
     let pid = || node.run(&["systemctl", "show", "-p", "MainPID,ActiveState", "systemd-networkd.service"]).stdout().to_owned();
     let goes_by = |file: &str| {
-        until(node, &format!("networkctl status dcos-op | grep -q 'Network File: {file}'"));
+        node.until(&format!("networkctl status dcos-op | grep -q 'Network File: {file}'"));
     };
     let installed = || {
         goes_by(theirs);

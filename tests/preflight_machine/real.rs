@@ -46,8 +46,7 @@ fn ports_and_file_systems_of_a_real_node_are_seen_as_they_are() {
 
     node.write("/opt/squatter.pl", SQUATTER);
     node.run(&["systemd-run", "--unit=squatter", "perl", "/opt/squatter.pl"]).succeeds();
-    node.shell("for i in $(seq 1200); do grep -q :13BA /proc/net/tcp6 && exit 0; sleep 0.1; done; systemctl status squatter; exit 1")
-        .succeeds();
+    node.until("grep -q :13BA /proc/net/tcp6");
     let pid = node.run(&["systemctl", "show", "-p", "MainPID", "--value", "squatter"]);
     let by = format!("perl (pid {}, squatter.service)", pid.stdout().trim());
     let held = ["443/tcp", "8080/tcp", "61053/udp", "5050/tcp"];
