@@ -42,7 +42,7 @@ pub enum Refusal {
     },
     /// The node runs another build.
     #[error(
-        "this node runs another build: {difference} differ\n  here:    bootstrap id {here}\n           configuration {here_config}\n  offered: bootstrap id {offered}\n           configuration {offered_config}"
+        "this node runs another build: what differs is {difference}\n  here:    bootstrap id {here}\n           configuration {here_config}\n  offered: bootstrap id {offered}\n           configuration {offered_config}"
     )]
     OtherBuild {
         /// The bootstrap id of the node.
