@@ -11,7 +11,7 @@ mod classic;
 mod support;
 
 use classic::Image;
-use support::build::Build;
+use support::build::{Build, Packed};
 use support::node::{self, Node, Outcome, Server};
 use support::tree::{Golden, Seen, Snapshot, Whole, differences};
 use tempfile::TempDir;
@@ -321,47 +321,44 @@ fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean(
     assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
 }
 
-/// What `pkgpanda activate` does to a node of ours: the set of another build is fetched and made live, its units take the place of those before.
-fn activates(node: &Node, build: &std::path::Path, role: &str) {
-    let image = Image::clean();
-    let filled = std::process::Command::new(node::binary())
-        .args(["install", role, "--root"])
-        .arg(image.root())
-        .arg("--bootstrap-url")
-        .arg(build)
-        .output()
-        .expect("run dcos-node");
-    assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
-    node.copy_in(&image.at("opt/mesosphere"), "/opt/second/mesosphere");
-    node.copy_in(&image.at("etc/systemd/system"), "/opt/second/units");
-    node.shell(
-        "set -e; cd /opt/mesosphere; units=/etc/systemd/system
-        cp -an /opt/second/mesosphere/packages/. packages
-        (cd $units/dcos.target.wants && systemctl stop *)
-        for unit in $(ls $units/dcos.target.wants); do rm $units/$unit; done
-        for name in bin etc include lib environment environment.export active active.buildinfo.full.json; do
-            mv $name $name.old; cp -aT /opt/second/mesosphere/$name $name
-        done
-        mv $units/dcos.target.wants $units/dcos.target.wants.old; cp -a /opt/second/units/dcos.target.wants $units
-        for unit in $(ls $units/dcos.target.wants); do cp -a /opt/second/units/$unit $units; done
-        rm -r /opt/second; systemctl daemon-reload; systemctl start dcos.target",
-    )
-    .succeeds();
+/// Two builds for an upgrade: it takes one unit and one package away, and brings a unit, a package and a user.
+fn two_builds(url: &str, at: &std::path::Path) -> [Packed; 2] {
+    let pkgpanda = include_str!("../fixtures/upgrade/pkgpanda");
+    let of_version = |name: &str| {
+        let id = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let version = format!("{{\"version\": \"{name}\", \"dcos-image-commit\": \"{id:0>40}\", \"bootstrap-id\": \"{id:0>40}\"}}\n");
+        let build = Build::tiny().with_bootstrap_url(&format!("{url}/{name}"));
+        build.with_file("tools", "bin/pkgpanda", 0o755, pkgpanda).with_file("tools", "etc/dcos-version.json", 0o644, version)
+    };
+    let old = of_version("1.12.0").with_pkginfo("old", "{}").with_file("old", "lib/old", 0o644, "old");
+    let added = "[Unit]\nDescription=tiny: is new\n\n[Service]\nExecStart=/opt/mesosphere/bin/tiny-wait\n";
+    let new = of_version("1.12.1").without_file("units", "dcos.target.wants/dcos-tiny-knock.socket");
+    let new = new.with_file("added", "dcos.target.wants/dcos-tiny-added.service", 0o644, added);
+    let new = new.with_pkginfo("added", "{\"username\": \"dcos_tiny_added\", \"environment\": {\"TINY_ADDED\": \"yes\"}}");
+    [old.pack(&at.join("1.12.0")), new.pack(&at.join("1.12.1"))]
+}
+
+/// Runs `dcos_node_upgrade.sh` for a build, as an operator does.
+fn upgrade(node: &Node, url: &str, from: &str, to: &Packed) -> Outcome {
+    let ids: Vec<&str> = to.ids.values().map(String::as_str).collect();
+    let script = include_str!("../fixtures/upgrade/dcos_node_upgrade.sh.in");
+    let script = script.replace("@FROM@", from).replace("@URL@", url).replace("@IDS@", &ids.join(" "));
+    node.write_script("/opt/dcos_node_upgrade.sh", &script);
+    let outcome = node.run(&["bash", "/opt/dcos_node_upgrade.sh"]);
+    node.run(&["rm", "/opt/dcos_node_upgrade.sh"]).succeeds();
+    outcome
 }
 
 #[test]
-fn after_pkgpanda_activated_other_units_what_stands_counts() {
+fn after_dcos_node_upgrade_what_stands_counts() {
     if !node::available() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
     let server = Server::serving(directory.path());
-    let [first, second] = ["first", "second"].map(|name| (format!("{}/{name}", server.url()), directory.path().join(name)));
-    Build::tiny().with_bootstrap_url(&first.0).pack(&first.1);
-    let added = "[Unit]\nDescription=tiny: is new\n\n[Service]\nExecStart=/opt/mesosphere/bin/tiny-wait\n";
-    let build = Build::tiny().without_file("units", "dcos.target.wants/dcos-tiny-knock.socket").with_bootstrap_url(&second.0);
-    build.with_file("units", "dcos.target.wants/dcos-tiny-added.service", 0o644, added).pack(&second.1);
-    let node = Node::boot("activated").knowing(&server);
+    let [first, second] = ["1.12.0", "1.12.1"].map(|name| format!("{}/{name}", server.url()));
+    let [old, new] = two_builds(server.url(), directory.path());
+    let node = Node::boot("upgraded").knowing(&server);
     node.install_binary();
     let before = Whole::of(&node);
     let install = |url: &str| {
@@ -369,19 +366,43 @@ fn after_pkgpanda_activated_other_units_what_stands_counts() {
         node.run(&[&install, node::LACKS].concat())
     };
     for is_refreshed in [true, false] {
-        install(&first.0).succeeds();
-        activates(&node, &second.1, "slave");
-        node.until("systemctl is-active dcos-tiny-added.service");
-        node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
-        let status = node.run(&["dcos-node", "status"]);
-        status.succeeds().stdout_has("activated since by pkgpanda");
-        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
-        install(&first.0).exits_with(5).stderr_has("another build");
+        install(&first).succeeds();
         if is_refreshed {
-            assert_eq!(install(&second.0).succeeds().json()["changed"], false);
+            // It broke off in its first download: nothing is active that was not.
+            upgrade(&node, "http://127.0.0.1:1", "1.12.0", &new).exits_with(2).stderr_has("curl: ");
+            assert!(node.has(&format!("/opt/mesosphere/packages/{}_tmp", new.id("added"))));
             let status = node.run(&["dcos-node", "status", "--json"]);
-            assert_eq!(status.json()["activated_since"], serde_json::json!([]), "{status}");
-            // The receipt is of the set that stands: what pkgpanda took away is not missing, what it replaced is not changed.
+            assert_eq!(status.json()["version"]["version"], "1.12.0", "{status}");
+            assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
+            assert_eq!(install(&first).succeeds().json()["changed"], false);
+            upgrade(&node, &second, "1.12.9", &new).exits_with(1).stderr_has("1.12.0 is installed");
+        }
+
+        upgrade(&node, &second, "1.12.0", &new).succeeds();
+        // It does not wait for what it starts.
+        let has_started = "systemctl is-active -q dcos-tiny-added && [ -z \"$(systemctl list-jobs --no-legend)\" ]";
+        node.shell(&format!("for i in $(seq 600); do {has_started} && exit; sleep 0.2; done; exit 1")).succeeds();
+        node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
+        let status = node.run(&["dcos-node", "status", "--json"]);
+        let json = status.succeeds().json();
+        assert_eq!(json["version"]["version"], "1.12.1", "{status}");
+        assert_eq!(json["bootstrap_id"], format!("{:0>40}", "312e31322e31"), "{status}");
+        assert!(json["activated_since"].as_array().expect("a list").contains(&new.id("added").into()), "{status}");
+        assert!(json["deactivated_since"].as_array().expect("a list").contains(&old.id("old").into()), "{status}");
+        assert_eq!(json["drift"]["drifted"], false, "what pkgpanda did is no drift: {status}");
+        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        install(&first).exits_with(5).stderr_has("another build");
+        if is_refreshed {
+            let status = node.run(&["dcos-node", "status"]);
+            let of_old = format!("not active any more since pkgpanda's activation: {}\n", old.id("old"));
+            status.stdout_has(&format!("activated since by pkgpanda: {}", new.id("added"))).stdout_has(&of_old);
+            assert_eq!(install(&second).succeeds().json()["changed"], false);
+            let status = node.run(&["dcos-node", "status", "--json"]);
+            for since in ["activated_since", "deactivated_since"] {
+                assert_eq!(status.json()[since], serde_json::json!([]), "{status}");
+            }
+            // The receipt is of the set that stands: what pkgpanda took away is not missing, what it replaced is not changed, and the order in which it
+            // wrote its variables is as good as ours.
             node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
             assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
         }

@@ -131,6 +131,7 @@ fn full_status() -> status::Outcome {
         drift: Some(drift),
         adopted: false,
         activated_since: Vec::new(),
+        deactivated_since: Vec::new(),
         swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
         damaged: vec![Damaged { path: "/".into(), why: String::new() }],
         partial: false,

@@ -17,7 +17,7 @@ use crate::dcos::settings::Version;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Node, State};
 use crate::observe::services::{self, Condition};
-use crate::observe::{classic, leftovers};
+use crate::observe::{activated, classic, leftovers};
 use crate::system::files;
 
 /// What the node is now.
@@ -83,7 +83,7 @@ pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(),
     let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else { return Ok(()) };
     let mut receipt = Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
     receipt::merge(&mut receipt.objects, standing(node, world)?);
-    classic::bring_up(&world.root, node, receipt.role, &mut receipt.objects).map_err(unchanged)?;
+    activated::bring_up(&world.root, node, receipt.role, &mut receipt.objects).map_err(unchanged)?;
     record(&world.site(None, &Fetching::default())?, &receipt, world)
 }
 

@@ -22,7 +22,7 @@ use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
-use crate::observe::{classic, pkgpanda_swap};
+use crate::observe::{activated, classic, pkgpanda_swap};
 use crate::preflight::report::{Report, Verdict};
 use crate::system::root::Root;
 use crate::system::{clock, files};
@@ -100,7 +100,9 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
     /// Packages that are active and not in the receipt: pkgpanda activated them behind it.
-    pub activated_since: Vec<String>,
+    pub activated_since: Vec<PackageId>,
+    /// Packages that are in the receipt and not active any more.
+    pub deactivated_since: Vec<PackageId>,
     /// A swap that pkgpanda left half done; none on most nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<Swap>,
@@ -173,7 +175,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         State::Foreign => classic::problems(&world.root, &node).map_err(|e| Failure::from(e).leaving("nothing was changed"))?,
         _ => Vec::new(),
     };
-    let since = activated_since(&node);
+    let since = activated::since(&node);
     let swap = swap(&world.root, world.is_live());
     let build = match (&node.story.intent, &node.receipt) {
         (Some(Intent::Install(intent)), _) => Some(&intent.build),
@@ -194,9 +196,9 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         version: node.version.clone().or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
         bootstrap_url,
         // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its package list.
-        bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_empty()).or(build.map(|b| b.bootstrap_id.clone())),
-        package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_empty())),
-        index_sha256: build.and_then(|b| b.index_sha256.clone()).filter(|_| since.is_empty()),
+        bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_nothing()).or(build.map(|b| b.bootstrap_id.clone())),
+        package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_nothing())),
+        index_sha256: build.and_then(|b| b.index_sha256.clone()).filter(|_| since.is_nothing()),
         config_package: node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string),
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
@@ -215,7 +217,8 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         unfinished,
         drift,
         adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
-        activated_since: since,
+        activated_since: since.came,
+        deactivated_since: since.went,
         swap,
         damaged: node.damaged.clone(),
         partial: node.unreadable,
@@ -259,11 +262,6 @@ async fn readiness(arrived: Option<&wait::Arrived>, node: &Node, world: &World) 
         return None;
     }
     wait::look(node, world, Level::ClusterReady, &mut wait::Memory::default()).await.ok().map(|seen| seen.readiness)
-}
-
-fn activated_since(node: &Node) -> Vec<String> {
-    let Some(receipt) = node.receipt.as_ref().filter(|_| node.story.intent.is_none()) else { return Vec::new() };
-    node.active.difference(&receipt.build.active()).map(ToString::to_string).collect()
 }
 
 async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {

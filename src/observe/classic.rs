@@ -1,6 +1,5 @@
 //! What a node says of itself where no receipt does, or an outdated one: a node of the classic installer, or one that pkgpanda upgraded.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -15,9 +14,7 @@ use crate::dcos::active_set::ActiveSet;
 use crate::dcos::difference::{Aspect, Difference, Kind};
 use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
-use crate::dcos::leftovers::CLASSIC_UNITS;
-use crate::dcos::receipt::{self, Before, Blob, Manifest, ManifestEntry, ManifestKind, Object};
-use crate::dcos::role::Role;
+use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
 use crate::system::digest;
 use crate::system::files::{self, Standing};
 use crate::system::root::Root;
@@ -102,41 +99,6 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(found)
-}
-
-/// Brings the units in an inventory up to the active set: one of the set is a copy of the package's own, and one that the set has not is nothing of ours
-/// any more, if pkgpanda took it away and nothing was there before us.
-///
-/// # Errors
-/// A package cannot be read.
-pub fn bring_up(root: &Root, node: &Node, role: Role, objects: &mut Vec<Object>) -> anyhow::Result<()> {
-    let Ok(set) = ActiveSet::new(packages::packages(root, &node.active)?, role) else { return Ok(()) };
-    let mut units = BTreeMap::new();
-    for (name, source) in set.units() {
-        let (_, sha256) = digest::of_file(&root.resolved(source))?;
-        units.insert(name, digest::hex(&sha256));
-    }
-    // Those that the installer itself writes are in no package.
-    let packaged = |path: &Path| {
-        let name = path.file_name()?.to_string_lossy().into_owned();
-        let is_one = (path == layout::unit(&name) || path == layout::wants(&name)) && !CLASSIC_UNITS.contains(&name.as_str());
-        is_one.then_some(name)
-    };
-    objects.retain_mut(|object| match object {
-        Object::File { path, sha256, before: Before::Absent } => match packaged(path).map(|name| units.get(&name)) {
-            Some(Some(digest)) => {
-                sha256.clone_from(digest);
-                true
-            }
-            Some(None) => files::exists(&root.at(path)),
-            None => true,
-        },
-        Object::Link { path, before: Before::Absent, .. } => {
-            packaged(path).is_none_or(|name| units.contains_key(&name)) || files::exists(&root.at(path))
-        }
-        _ => true,
-    });
-    Ok(())
 }
 
 /// What is not as the active packages ask for: links, units, accounts, and what a power cut emptied or lost. Modes and owners count for nothing: whatever

@@ -1,5 +1,6 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
 
+pub mod activated;
 pub mod agent;
 pub mod archive;
 pub mod build;

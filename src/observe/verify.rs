@@ -8,6 +8,7 @@ mod package;
 
 use std::collections::BTreeSet;
 
+use super::activated;
 use super::node::{Node, State};
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -34,7 +35,9 @@ pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> 
     if node.unreadable {
         findings.unknown(layout::OUR_STATE, "only root may read the receipt and the manifests");
     }
-    for id in packages(node) {
+    // What pkgpanda took away or replaced since is no loss.
+    let objects = activated::inventory(root, node);
+    for id in packages(node, &objects) {
         if stop() {
             findings.stopped = true;
             return findings;
@@ -42,15 +45,15 @@ pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> 
         package::look(root, &id, &owners, depth, node.unreadable, &mut findings);
     }
     links::look(root, node, &owners, &mut findings);
-    inventory::look(root, node, &owners, &mut findings);
+    inventory::look(root, node, &objects, &owners, &mut findings);
     findings.differences.sort_by(|a, b| a.what.cmp(&b.what));
     findings
 }
 
 /// What should stand: the active packages, and those of the receipt.
-fn packages(node: &Node) -> BTreeSet<PackageId> {
-    let of_receipt = node.inventory().into_iter().filter_map(|object| match object {
-        Object::Package { id } => Some(id),
+fn packages(node: &Node, objects: &[Object]) -> BTreeSet<PackageId> {
+    let of_receipt = objects.iter().filter_map(|object| match object {
+        Object::Package { id } => Some(id.clone()),
         _ => None,
     });
     of_receipt.chain(node.active.iter().cloned()).collect()

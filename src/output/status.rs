@@ -4,6 +4,7 @@ use super::paint::Paint;
 use super::table::{aligned, pairs, plain};
 use crate::command::drift::{Address, Drift, Offered, ResolvConf};
 use crate::command::status::{Outcome, SkippedCheck, Swap};
+use crate::dcos::id::PackageId;
 use crate::dcos::identity::renewal;
 use crate::dcos::role::Role;
 use crate::observe::node::State;
@@ -82,10 +83,18 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     for problem in &status.unfinished {
         text.push_str(&format!("unfinished: {problem}\n"));
     }
-    if let Some(first) = status.activated_since.first() {
-        let more = status.activated_since.len() - 1;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        text.push_str(&format!("activated since by pkgpanda: {first}{more}\n"));
+    // What went because another version came is told by that.
+    let is_replaced = |went: &&PackageId| status.activated_since.iter().any(|came| came.name() == went.name());
+    let went: Vec<&PackageId> = status.deactivated_since.iter().filter(|went| !is_replaced(went)).collect();
+    for (what, packages) in [
+        ("activated since by pkgpanda", status.activated_since.iter().collect()),
+        ("not active any more since pkgpanda's activation", went),
+    ] {
+        if let Some(first) = packages.first() {
+            let more = packages.len() - 1;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            text.push_str(&format!("{what}: {first}{more}\n"));
+        }
     }
     // Of a whole node of another installer, or one that pkgpanda will make whole, every path would be named.
     let is_another = status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
@@ -106,7 +115,14 @@ fn build_digest(status: &Outcome) -> Option<String> {
     let is_ours = matches!(status.state, State::Installed | State::Installing | State::Prepared);
     match &status.index_sha256 {
         Some(digest) => Some(format!("SHA-256 {digest}")),
-        None if !is_ours || status.partial || !status.damaged.is_empty() || !status.activated_since.is_empty() => None,
+        None if !is_ours
+            || status.partial
+            || !status.damaged.is_empty()
+            || !status.activated_since.is_empty()
+            || !status.deactivated_since.is_empty() =>
+        {
+            None
+        }
         None if status.adopted => Some("none: the classic installer knows no digests".into()),
         None => Some("none: the build was not published, so there was none to verify".into()),
     }

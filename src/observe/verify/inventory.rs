@@ -17,10 +17,10 @@ use crate::system::stat::{self, Kind, Stat};
 const NODE: &str = "node files";
 
 /// Compares each.
-pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Findings) {
+pub(super) fn look(root: &Root, node: &Node, objects: &[Object], owners: &Owners, findings: &mut Findings) {
     let is_adopted = node.receipt.as_ref().is_some_and(|receipt| receipt.adopted);
-    for object in node.inventory() {
-        let (path, compared) = match &object {
+    for object in objects {
+        let (path, compared) = match object {
             Object::File { path, sha256, .. } => (path, file(root, node, owners, path, sha256)),
             Object::Link { path, target, .. } => (path, link(root, owners, path, target)),
             Object::Directory { path } => {

@@ -129,7 +129,8 @@ fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut F
     }
 }
 
-/// What activation writes itself. pkgpanda has the same in another order, so that of an adopted node only its presence counts.
+/// What activation writes itself. pkgpanda has the same in another order, and that of an adopted node wrote it by rules of another version, so that of it
+/// only its presence counts.
 fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
     let is_ours = node.receipt.as_ref().is_none_or(|receipt| !receipt.adopted && receipt.build.active() == node.active);
     let is_ours = is_ours && (node.receipt.is_some() || node.story.intent.is_some());
@@ -140,9 +141,31 @@ fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &
         (layout::active_name("etc").join("dcos-service-configuration.json"), set.service_configuration()),
     ] {
         findings.looked_at(1);
-        let was = is_ours.then(|| text.into_bytes());
+        let was = is_ours.then(|| as_it_stands(root, &path, text.into_bytes()));
         content(root, path, was, TEXT, owners, ACTIVE_SET, findings);
     }
+}
+
+/// What activation would write, or what stands if that says the same: pkgpanda, where it activated behind us, goes through packages in whatever order a set of
+/// Python's has.
+fn as_it_stands(root: &Root, path: &Path, text: Vec<u8>) -> Vec<u8> {
+    match files::read(&root.at(path), LONGEST) {
+        Ok(Some(stands)) if says_the_same(path, &text, &stands) => stands,
+        _ => text,
+    }
+}
+
+fn says_the_same(path: &Path, ours: &[u8], theirs: &[u8]) -> bool {
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let read = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
+        return read(theirs).is_some_and(|theirs| read(ours) == Some(theirs));
+    }
+    let lines = |text: &[u8]| {
+        let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        lines.sort_unstable();
+        lines
+    };
+    lines(ours) == lines(theirs)
 }
 
 /// Compares a file that root wrote; without a text only its kind, mode and owners.
