@@ -99,6 +99,10 @@ fn what_is_said_of_a_later_purge_is_true_long_after_the_uninstall() {
         tells(&list(&report, "kept"), path, "--purge-data removes it");
         assert!(report["kept"].as_array().expect("a list").iter().any(|data| data["path"] == path), "{path}: {report}");
     }
+    // Long after, it is said what goes, and no more.
+    let copy = image.copy();
+    copy.run(&["uninstall", "--purge-data", "--yes"])
+        .ends(0, &[&["done: the data that DC/OS left is removed"], &["removed: /", "/var/lib/zookeeper"]]);
     // A second install takes over what the first one left, and may purge it.
     image.install(serve.url(), &[]).ends(0, &[]);
     image.run(&["uninstall"]).ends(0, &[]);
@@ -334,6 +338,9 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     let group = std::fs::read_to_string(image.at("etc/group")).expect("groups").replace("dcos_old:x:700:\n", "");
     write(&image, "etc/group", &group);
     std::os::unix::fs::symlink("/dev/null", image.at("etc/systemd/system/multi-user.target.wants/dcos-new.service")).expect("a link");
+    let masked = "etc/systemd/system/dcos-tiny.service";
+    std::fs::remove_file(image.at(masked)).expect("remove the unit");
+    std::os::unix::fs::symlink("/dev/null", image.at(masked)).expect("mask it");
     let said = image.run(&["uninstall", "--json"]);
     said.ends(0, &[&["was changed since the install"]]);
     let report = json(&said);
@@ -345,6 +352,8 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     tells(&list(&report, "gone"), "dcos-old.service", "it was there before");
     tells(&list(&report, "gone"), "dcos_old", "it was there before");
     tells(&list(&report, "foreign"), "dcos-new.service", "it starts at boot");
+    tells(&list(&report, "foreign"), &format!("/{masked}"), "masked by an operator");
+    assert!(image.has(masked) && !kept.iter().any(|(what, _)| what.ends_with("dcos-tiny.service")), "{kept:#?}");
     for what in kept.iter().map(|(what, _)| what) {
         assert!(!list(&report, "removed").iter().any(|(removed, _)| removed == what), "{what} is told twice");
     }

@@ -82,6 +82,9 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
         (true, true) if unseen => {
             format!("{} DC/OS is removed as far as could be seen, but not all could be looked at\n", paint.bad("residue:"))
         }
+        (true, false) if outcome.report.as_ref().is_some_and(only_data) => {
+            format!("{} the data that DC/OS left is removed\n", paint.good("done:"))
+        }
         (true, false) => format!("{} DC/OS is removed\n", paint.good("done:")),
         (true, true) => format!("{} DC/OS is removed, but not all of it\n", paint.bad("residue:")),
         (false, _) => "DC/OS is not installed here; nothing was changed\n".to_owned(),
@@ -109,9 +112,20 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     text
 }
 
+/// Whether DC/OS itself was gone, and a purge took the data that was kept of it.
+fn only_data(report: &Leftovers) -> bool {
+    !report.removed.is_empty() && report.removed.iter().all(|item| item.kind == "state-directory")
+}
+
 /// What a person has to know of it: what is gone is counted, the rest is told one by one.
 fn leftovers(report: &Leftovers) -> String {
-    let mut text = format!("  removed: {} things, each of them looked for afterwards (--json lists them)\n", report.removed.len());
+    let all = &report.removed;
+    let removed = match all.len() {
+        1 => all.iter().map(|item| item.what.as_str()).collect(),
+        _ if only_data(report) => all.iter().map(|item| item.what.as_str()).collect::<Vec<_>>().join(", "),
+        count => format!("{count} things, each of them looked for afterwards (--json lists them)"),
+    };
+    let mut text = format!("  removed: {removed}\n");
     let lists = [
         ("kept", &report.kept),
         ("left alone", &report.foreign),

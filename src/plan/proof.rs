@@ -44,9 +44,12 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let mut report = Leftovers::new(compared);
     let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
     let again: Vec<Object> = if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
+    // With a better reason, among what is foreign.
+    let is_told = |object: &Object| evidence.found.foreign.iter().any(|foreign| foreign.path == Path::new(&object.words()));
     let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
+            Some(remnant) if remnant.on_purpose && is_told(object) => {}
             Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}

@@ -54,6 +54,14 @@ impl Image {
         }
     }
 
+    /// Another one with the same content.
+    pub fn copy(&self) -> Image {
+        let copy = Image { directory: quick(), environment: self.environment.clone() };
+        let copied = Command::new("cp").args(["-a", "-T"]).arg(self.path()).arg(copy.path()).status().expect("run cp");
+        assert!(copied.success());
+        copy
+    }
+
     /// Sets a variable for all commands.
     pub fn with(mut self, variable: &str, value: impl Into<String>) -> Image {
         self.environment.push((variable.to_owned(), value.into()));
