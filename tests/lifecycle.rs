@@ -383,6 +383,25 @@ fn journald_is_left_alone_while_docker_runs_containers_unless_told_otherwise() {
     assert_ne!(pid(), before, "journald was not restarted");
 }
 
+#[test]
+fn units_that_fail_for_ever_and_bring_back_their_sockets_are_stopped_for_good() {
+    if !node::available() {
+        return;
+    }
+    // `Sockets=` has systemd start the socket with each new try of the service.
+    let restless = "[Service]\nSockets=dcos-tiny-knock.socket\nRestart=always\nStartLimitInterval=0\nRestartSec=20ms\n\
+        ExecStartPre=/bin/false\nExecStart=/bin/true\n";
+    let unit = |number: u32| format!("dcos.target.wants/dcos-tiny-restless-{number}.service");
+    let served = serving((0..10).fold(Build::tiny(), |build, number| build.with_file("units", &unit(number), 0o644, restless)));
+    let node = node_for("restless", &served);
+    let before = Whole::of(&node);
+    for _ in 0..2 {
+        install(&node, &served, "slave").succeeds();
+        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        is_as_before(&node, &before);
+    }
+}
+
 /// Stands in for a docker daemon: one container runs.
 const DOCKER: &str = r#"#!/usr/bin/perl
 use IO::Socket::UNIX;

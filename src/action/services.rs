@@ -79,8 +79,27 @@ fn sync_what_units_wrote(site: &Site) -> anyhow::Result<()> {
 /// What runs pkgpanda at boot, or downloads for it: stopped before what it would start.
 const SETTING_UP: [&str; 2] = ["dcos-download.service", "dcos-setup.service"];
 
-/// Stops units. Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
+/// How often units are stopped that others bring back.
+const ROUNDS: u32 = 5;
+
+/// Stops units. A service that fails and is started again just then brings back what it wants, a socket of its own or another service, whether or not that
+/// was stopped already or was about to be: whatever is up in the end is stopped again.
 pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
+    let mut up = units.to_vec();
+    for _ in 0..ROUNDS {
+        stop_once(site, &up).await?;
+        let loaded = of(site)?.loaded_units().await?;
+        let rests = |unit: &systemd::Unit| ["inactive", "failed"].contains(&unit.active.as_str());
+        up = loaded.into_iter().filter(|unit| !rests(unit)).map(|unit| unit.name).filter(|name| units.contains(name)).collect();
+        if up.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
+async fn stop_once(site: &Site, units: &[String]) -> anyhow::Result<()> {
     let systemd = of(site)?;
     let (first, then): (Vec<&String>, Vec<&String>) = units
         .iter()

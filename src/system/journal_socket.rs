@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The most bytes of one value: so no entry outgrows what the kernel takes as one datagram (some 200 KiB).
 const LONGEST: usize = 8 * 1024;
 /// How long a journal that is busy, or is being restarted, is waited for. Once only: then entries that it does not take at once are lost.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where journald listens. Whether it does makes no difference to whoever tells it something.
 #[derive(Debug)]

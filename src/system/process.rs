@@ -222,6 +222,11 @@ async fn attend(
             }
         })
         .await;
+        // Where this process itself stood still, the program may have ended long ago.
+        let ended = match ended {
+            Err(_) if group.has_ended().is_ok_and(|ended| ended) => Ok(Ok(())),
+            ended => ended,
+        };
         if let Ok(Ok(())) = ended {
             duration = started.elapsed();
             if !streams_ended {
@@ -263,13 +268,18 @@ impl Group {
 
     /// Returns when the child has ended, and does not reap it: until then no other process or group can have its number.
     async fn leader_ends(&self) -> io::Result<()> {
-        let Some(leader) = self.0 else { return Ok(()) };
         // Listened to before the first look, so that no end is missed.
         let mut ends = signal(SignalKind::child())?;
-        while waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)? == WaitStatus::StillAlive {
+        while !self.has_ended()? {
             ends.recv().await;
         }
         Ok(())
+    }
+
+    fn has_ended(&self) -> io::Result<bool> {
+        let Some(leader) = self.0 else { return Ok(true) };
+        let seen = waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)?;
+        Ok(seen != WaitStatus::StillAlive)
     }
 
     fn kill(&self) {
