@@ -346,8 +346,10 @@ pub struct Refused {
 /// # Errors
 /// Help and version texts, and everything that is wrong with the command line.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refused> {
-    let matched = definition().try_get_matches_from(arguments).and_then(|matches| Typed::from_arg_matches(&matches));
-    let typed = matched.map_err(|e| Refused { text: e.to_string(), is_error: e.use_stderr() })?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matched = definition().try_get_matches_from(&arguments);
+    let typed = matched.and_then(|matches| waiting::check(&matches).and_then(|()| Typed::from_arg_matches(&matches)));
+    let typed = typed.map_err(|e| Refused { text: waiting::explained(e.to_string(), &arguments), is_error: e.use_stderr() })?;
     let global = typed.global;
     if global.json && global.events.as_deref() == Some("-") {
         return Err(Refused { text: "error: --json and --events - both want standard output\n".into(), is_error: true });

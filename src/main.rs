@@ -12,7 +12,7 @@ use anyhow::Context;
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing};
 use dcos_node::command::{
-    Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, verify, wait, world,
+    Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, verify, world,
 };
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
@@ -136,7 +136,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
     match &invocation.command {
         Command::Install(request, wish) => {
             let world = world().await;
-            wait::check(*wish, &world)?;
+            install::check_wish(request.start, *wish, &world)?;
             let outcome = install::run(request, &world).await?;
             install::and_wait(outcome, *wish, &world).await.map(Value::Install)
         }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::build::Build;
-use support::image::{Image, Serve};
+use support::image::{Image, Mounted, Serve};
 
 /// Every secret that is planted, as it would stand in a text.
 const SECRETS: [&str; 14] = [
@@ -292,7 +292,41 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     assert_eq!(refused.code() == Some(3), refused.err.contains(&format!("  help:   {offer} collects")), "{}", refused.err);
     assert!(!image.run(&["status"]).ends(11, &[]).err.contains("help:"));
     image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
-    let precious = image.at("etc/passwd");
-    image.run(&["bundle", precious.to_str().expect("UTF-8")]).ends(2, &[&["no bundle was written"]]);
-    assert!(fs::read_to_string(precious).expect("read").starts_with("root:"));
+}
+
+/// A bundle takes the place of a bundle, of nothing else, and what cannot be written is not collected first.
+#[test]
+fn a_bundle_replaces_nothing_but_a_bundle() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::new();
+    let bundle = |path: &Path| image.run(&["bundle", path.to_str().expect("UTF-8")]);
+    let (other, precious) = (image.at("other.tar.gz"), image.at("etc/passwd"));
+    fs::write(&other, "another archive").expect("write");
+    for path in [&other, &precious] {
+        let was = fs::read(path).expect("read");
+        bundle(path).ends(2, &[&["is no bundle that a new one could replace"], &["no bundle was written"]]);
+        assert_eq!(fs::read(path).expect("read"), was);
+    }
+    // Whatever its name is.
+    let first = image.at("first");
+    bundle(&first).ends(0, &[]);
+    bundle(&first).ends(0, &[]);
+    image.run(&["bundle", "-"]).ends(2, &[&["is no file"]]);
+    bundle(&image.at("nowhere/")).ends(2, &[&["is not a directory"]]);
+    bundle(&image.at("nowhere/x.tar.gz")).ends(1, &[&["cannot write into the directory", "nowhere", "No such file"]]);
+    let place = image.at("read-only");
+    fs::create_dir(&place).expect("make a directory");
+    let mounted = Mounted::memory(&place, 1 << 20);
+    mounted.read_only(true);
+    bundle(&place).ends(1, &[&["cannot write into the directory", "read-only"], &["Read-only file system"]]);
+    drop(mounted);
+    // Two within one second have names of their own.
+    let place = image.at("many");
+    fs::create_dir(&place).expect("make a directory");
+    for _ in 0..3 {
+        bundle(&place).ends(0, &[]);
+    }
+    assert_eq!(fs::read_dir(&place).expect("list").count(), 3);
 }

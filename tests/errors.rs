@@ -12,7 +12,9 @@ const OPENINGS: [&str; 5] = ["Failure::new(", "#[error(", "bail!(", "anyhow!(", 
 /// Functions whose messages come from elsewhere: the errors of other rooms, or a text of the same function, which [`messages`] cannot see.
 /// What they say is in the reference too; a new one belongs here once that is so.
 const FROM_ELSEWHERE: &[(&str, &str)] = &[
+    ("command/bundle.rs", "refuse_to_replace"),
     ("command/bundle.rs", "run"),
+    ("command/bundle.rs", "unwritten"),
     ("command/failure.rs", "from"),
     ("command/fetch.rs", "stands_already"),
     ("command/fetch.rs", "stopped"),

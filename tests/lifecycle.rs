@@ -160,7 +160,11 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
     let unprivileged =
         node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "install", "master", "--bootstrap-url", served.server.url()]);
     unprivileged.exits_with(3).stderr_has("run the same command with sudo");
+    node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "recover"]).exits_with(3).stderr_has("with sudo");
     node.run(&["dcos-node", "install", "master"]).exits_with(2).stderr_has("--bootstrap-url");
+    node.run(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "--no-start", "--wait"])
+        .exits_with(2)
+        .stderr_has("--no-start starts nothing, so the node does not come to node-ready");
     node.run(&["dcos-node", "install", "master", "--bootstrap-url", served.server.url(), "--skip", "privileges.root=I dare"])
         .exits_with(2)
         .stderr_has("cannot be skipped");

@@ -117,6 +117,9 @@ fn bash_completes_subcommands_options_and_roles() {
     assert_eq!(offered("dcos-node install slave"), ["slave", "slave_public"]);
     assert_eq!(offered("dcos-node status --j"), ["--json"]);
     assert_eq!(offered("dcos-node publish --recompress z"), ["zstd"]);
+    // An equals sign is a word of its own.
+    assert_eq!(offered("dcos-node status --wait = cl"), ["cluster-ready"]);
+    assert!(!offered("dcos-node status --wait ''").iter().any(|word| word == "cluster-ready"));
     assert!(offered("dcos-node ''").iter().any(|word| word == "uninstall"));
 }
 
@@ -137,6 +140,8 @@ fn zsh_completes_subcommands_options_and_roles() {
         assert_eq!(ask("zsh", "autoload -U compinit; compinit -D -u; source COMPLETIONS; print $_comps[dcos-node]"), "_dcos-node\n");
         let said = typed_into_zsh("dcos-node inst\\tslave_p\\t--boots\\thttp://x");
         assert!(said.contains("<install slave_public --bootstrap-url=http://x>"), "{said:?}");
+        let said = typed_into_zsh("dcos-node status --wait=clu\\t");
+        assert!(said.contains("<status --wait=cluster-ready>"), "{said:?}");
     }
 }
 
@@ -146,5 +151,6 @@ fn fish_completes_subcommands_and_options() {
         let offered = |line: &str| ask("fish", &format!("source COMPLETIONS; complete -C '{line}'"));
         assert!(offered("dcos-node uninst").starts_with("uninstall\t"));
         assert!(offered("dcos-node install --boots").starts_with("--bootstrap-url\t"));
+        assert_eq!(offered("dcos-node status --wait=cl").trim_end(), "--wait=cluster-ready");
     }
 }

@@ -1,6 +1,7 @@
 //! Command lines that are understood, and those that are refused.
 
 use super::*;
+use crate::dcos::level::Level;
 
 fn parsed(line: &str) -> Result<Invocation, Refused> {
     parse(line.split(' ').map(OsString::from))
@@ -34,6 +35,19 @@ fn what_is_wrong_is_refused() {
     ] {
         assert!(parsed(line).is_err_and(|r| r.is_error), "{line}");
     }
+}
+
+#[test]
+fn a_wait_that_is_typed_wrongly_is_told_how_it_is_typed() {
+    let said = |line: &str| parsed(line).expect_err(line).text;
+    let tip = "\n\n  tip: a level follows an equals sign: '--wait=cluster-ready'\n\n";
+    assert!(said("dcos-node install master --wait cluster-ready").contains(tip));
+    assert!(said("dcos-node install --wait cluster-ready master").contains(tip));
+    assert!(!said("dcos-node install --wait foo").contains("tip: a level"));
+    let levels = said("dcos-node status --wait=ready");
+    assert!(Level::ALL.iter().all(|level| levels.contains(level.word())), "{levels}");
+    assert!(said("dcos-node status --wait-timeout=5s").contains("give --wait or --wait=LEVEL too"));
+    assert!(parsed("dcos-node status --wait --wait-timeout=5s").is_ok() && parsed("dcos-node adopt").is_ok());
 }
 
 #[test]

@@ -30,8 +30,19 @@ pub(super) fn completions(mut command: Command, shell: clap_complete::Shell) -> 
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "dcos-node", &mut text);
     // clap_complete's bash names the cases of subcommands otherwise than the words it looks for, if the program's name has a hyphen.
-    String::from_utf8_lossy(&text).replace("dcos__subcmd__node", "dcos__node")
+    let text = String::from_utf8_lossy(&text).replace("dcos__subcmd__node", "dcos__node");
+    if shell == clap_complete::Shell::Bash { text.replacen(PREVIOUS, &[PREVIOUS, AFTER_EQUALS].concat(), 1) } else { text }
 }
+
+/// Where clap_complete's bash learns which word stands before the one that is completed.
+const PREVIOUS: &str = "    prev=\"$3\"\n";
+/// To bash an equals sign is a word: what stands behind it is of the option before it, and an option whose value may be left out takes it in no other way.
+const AFTER_EQUALS: &str = r#"    if [[ "${prev}" == "=" ]]; then
+        prev="${COMP_WORDS[COMP_CWORD-2]}"
+    elif [[ "${prev}" =~ ^--(wait|drain)$ && "${COMP_WORDS[COMP_CWORD]}" != "=" ]]; then
+        prev=""
+    fi
+"#;
 
 /// With examples under the help of every command.
 pub(super) fn with_examples(mut command: Command) -> Command {

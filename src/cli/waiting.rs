@@ -1,20 +1,24 @@
 //! What is waited for: the same options for install and status.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 
 use super::quantity::duration;
 use crate::command::wait;
-use crate::dcos::level::{Level, UnknownLevel};
+use crate::dcos::level::Level;
 
 const HEADING: &str = "Waiting";
 
 #[derive(Debug, Args)]
 pub(super) struct TypedWaiting {
-    /// Wait until the node is started, node-ready (if no LEVEL is given) or
-    /// cluster-ready
-    #[arg(long, value_name = "LEVEL", help_heading = HEADING, value_parser = level, num_args = 0..=1, require_equals = true, default_missing_value = "node-ready", env = "DCOS_NODE_WAIT")]
+    /// Wait until the node is unpacked, started, node-ready (if no LEVEL is
+    /// given) or cluster-ready
+    #[arg(long, value_name = "LEVEL", help_heading = HEADING, value_parser = level(), hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "node-ready", env = "DCOS_NODE_WAIT")]
     wait: Option<Level>,
     /// Give up waiting after so long, with exit code 7 [default: 20m]
     #[arg(long, value_name = "DURATION", help_heading = HEADING, value_parser = duration, env = "DCOS_NODE_WAIT_TIMEOUT")]
@@ -27,6 +31,28 @@ impl TypedWaiting {
     }
 }
 
-fn level(word: &str) -> Result<Level, String> {
-    word.parse().map_err(|e: UnknownLevel| e.to_string())
+/// Named one by one, so that shells complete them.
+fn level() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(Level::ALL.map(Level::word)).try_map(|word| word.parse::<Level>())
+}
+
+/// Refuses a limit that was typed for a wait that was not. In the environment it may stand for other commands.
+pub(super) fn check(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((_, typed)) = matches.subcommand() else { return Ok(()) };
+    let is = |id, is: fn(ValueSource) -> bool| typed.try_contains_id(id).is_ok() && typed.value_source(id).is_some_and(is);
+    if is("wait_timeout", |source| source == ValueSource::CommandLine) && !is("wait", |_| true) {
+        let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
+        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
+    }
+    Ok(())
+}
+
+/// What is wrong with a command line, and how a level is given if that is what went wrong.
+pub(super) fn explained(text: String, arguments: &[OsString]) -> String {
+    let words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
+    let loose = words.clone().zip(words.skip(1)).find(|(option, level)| *option == "--wait" && level.parse::<Level>().is_ok());
+    match (loose, text.split_once("\n\n")) {
+        (Some((_, level)), Some((what, rest))) => format!("{what}\n\n  tip: a level follows an equals sign: '--wait={level}'\n\n{rest}"),
+        _ => text,
+    }
 }

@@ -55,6 +55,8 @@ struct Contents<'a> {
     left_out: Vec<LeftOut>,
 }
 
+/// The first file of every bundle.
+const CONTENTS: &str = "contents.json";
 /// How long one part may take; the node may be in any state.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The comparison reads all packages.
@@ -91,14 +93,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     redactor.value(&mut contents);
     let contents = serde_json::to_vec_pretty(&contents).unwrap_or_default();
     let (list, mut packed) = parts.into_files();
-    packed.insert(0, ("contents.json".to_owned(), contents));
+    packed.insert(0, (CONTENTS.to_owned(), contents));
     let place = path.clone();
     let placed = tokio::task::spawn_blocking(move || tarball::place(&place, &packed, made)).await.map_err(anyhow::Error::from)?;
-    let bytes = placed.map_err(|error| {
-        Failure::new(Exit::Failed, error)
-            .leaving("no bundle was written")
-            .cured_by("name a file that can be written: dcos-node bundle FILE")
-    })?;
+    let bytes = placed.map_err(unwritten)?;
     let redacted = list.iter().map(|part| part.redacted).sum();
     Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
 }
@@ -173,23 +171,35 @@ fn configuration(parts: &mut Parts, world: &World) {
     parts.value("etc-names.json", names);
 }
 
-/// A bundle may take the place of an older one, and of nothing else.
+/// A bundle may take the place of an older one, and of nothing else; and nothing is collected that could not be written.
 fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
-    let is_bundle = asked.to_str().is_some_and(|name| name.ends_with(".tar.gz") || name.ends_with(".tgz"));
-    if is_bundle || asked.is_dir() || !files::exists(asked) {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Usage, anyhow::anyhow!("{} is there, and is no .tar.gz that a bundle could replace", asked.display()))
-        .leaving("no bundle was written")
-        .cured_by("name another file, or a directory"))
+    let text = asked.to_string_lossy();
+    let why = if text == "-" {
+        anyhow::anyhow!("- is no file, and a bundle is one")
+    } else if text.ends_with('/') && !asked.is_dir() {
+        anyhow::anyhow!("{text} is not a directory")
+    } else if files::exists(asked) && !asked.is_dir() && !tarball::begins_with(asked, CONTENTS) {
+        anyhow::anyhow!("{text} is there, and is no bundle that a new one could replace")
+    } else {
+        let directory = if asked.is_dir() { asked } else { asked.parent().unwrap_or(asked) };
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        return files::check_writable(directory).map_err(unwritten);
+    };
+    Err(Failure::new(Exit::Usage, why).leaving("no bundle was written").cured_by("name another file, or a directory"))
 }
 
-/// A directory gets a file with a name of its own.
+fn unwritten(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::Failed, error).leaving("no bundle was written").cured_by("name a file that can be written: dcos-node bundle FILE")
+}
+
+/// A directory gets a file with a name of its own, whatever stands there already.
 fn path(asked: &Path, host: &str, made: SystemTime) -> PathBuf {
     let here = std::env::current_dir().map(|here| here.join(asked)).unwrap_or_else(|_| asked.to_owned());
     if !here.is_dir() {
         return here;
     }
-    let moment = moment::rfc3339(made).replace([':', '-'], "");
-    here.components().collect::<PathBuf>().join(format!("dcos-node-bundle-{host}-{moment}.tar.gz"))
+    let (here, moment) = (here.components().collect::<PathBuf>(), moment::rfc3339(made).replace([':', '-'], ""));
+    let names = (1..).map(|n: u32| if n == 1 { String::new() } else { format!("-{n}") });
+    let mut paths = names.map(|more| here.join(format!("dcos-node-bundle-{host}-{moment}{more}.tar.gz")));
+    paths.find(|path| !files::exists(path)).unwrap_or(here)
 }

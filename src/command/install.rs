@@ -33,7 +33,7 @@ use crate::system::root::Root;
 use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
 
 pub(super) use outcome::finished;
-pub use outcome::{Outcome, and_wait};
+pub use outcome::{Outcome, and_wait, check_wish};
 
 /// What was asked.
 #[derive(Clone, Debug)]

@@ -54,6 +54,11 @@ pub enum Outcome {
 /// It cannot be finished now; the node stays resumable.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
+    if world.is_live() && !world.is_privileged() {
+        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can go on with what was interrupted"))
+            .leaving("nothing was changed")
+            .cured_by("run the same command with sudo"));
+    }
     let _lock = world.lock()?;
     let swapped = match pkgpanda_swap::unfinished(world).await? {
         Some(unfinished) => Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len()),

@@ -91,7 +91,9 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
         let seconds = began.elapsed().as_secs();
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
         if seen.readiness.level >= Some(wish.level) {
-            return Ok(Arrived { urls: cluster::urls(&world.root, node.role()).await, readiness: seen.readiness, waited_seconds: seconds });
+            // Of what was not asked to run there is nothing to be seen.
+            let urls = if wish.level > Level::Unpacked { cluster::urls(&world.root, node.role()).await } else { Vec::new() };
+            return Ok(Arrived { urls, readiness: seen.readiness, waited_seconds: seconds });
         }
         if world.stop.asked() {
             return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted while waiting for {}", wish.level))

@@ -6,6 +6,7 @@ use crate::command::drift::{Address, Drift, Offered, ResolvConf};
 use crate::command::status::{Outcome, SkippedCheck, Swap};
 use crate::dcos::id::PackageId;
 use crate::dcos::identity::renewal;
+use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::observe::node::State;
 use crate::observe::readiness::Readiness;
@@ -99,7 +100,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     // Of a whole node of another installer, or one that pkgpanda will make whole, every path would be named.
     let is_another = status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
     for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
-        text.push_str(&format!("not ours: {} ({})\n", foreign.path.display(), foreign.what));
+        let what = if foreign.what == "not ours" { String::new() } else { format!(" ({})", foreign.what) };
+        text.push_str(&format!("not ours: {}{what}\n", foreign.path.display()));
     }
     let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well || u.flaps()).cloned().collect();
     if !unwell.is_empty() {
@@ -200,10 +202,14 @@ fn skip(skipped: &SkippedCheck) -> Option<String> {
 fn counts(reports: &[UnitReport]) -> String {
     let is = |condition: Condition| move |r: &&UnitReport| r.condition == condition;
     // What fell a moment ago is on its way, although it is active.
-    let is_well = |r: &&UnitReport| r.condition == Condition::Well && !r.flaps();
+    let target = reports.iter().find(|r| r.name == layout::TARGET).map_or("active", |target| target.active.as_str());
+    // Of a role that is down nothing is expected, and nothing is well either.
+    let is_stopped = |r: &&UnitReport| target == "inactive" && r.condition == Condition::Well && r.active == "inactive";
+    let is_well = |r: &&UnitReport| r.condition == Condition::Well && !r.flaps() && !is_stopped(r);
     let is_converging = |r: &&UnitReport| r.condition == Condition::Converging || r.flaps();
     let named = [
         (reports.iter().filter(is_well).count(), "well"),
+        (reports.iter().filter(is_stopped).count(), "not started"),
         (reports.iter().filter(is_converging).count(), "converging"),
         (reports.iter().filter(is(Condition::Failed)).count(), "failed"),
         (reports.iter().filter(is(Condition::AuxiliaryFailed)).count(), "failed that the node does not need"),

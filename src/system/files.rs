@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
+use nix::unistd::{AccessFlags, access};
 
 use super::fault::{self, Effect};
 use super::kernel;
@@ -199,6 +200,14 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
         rename(&staging, path)
     })();
     written.inspect_err(|_| drop(remove_file(&staging)))
+}
+
+/// Whether files can be made in this directory, by its rights and by its file system.
+///
+/// # Errors
+/// They cannot, or it is not there.
+pub fn check_writable(directory: &Path) -> Result<(), Error> {
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from).naming("write into the directory", directory)
 }
 
 /// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.

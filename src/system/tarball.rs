@@ -1,12 +1,14 @@
 //! Writes a small archive: files from memory in a `.tar.gz`.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use tar::{Builder, EntryType, Header};
+use tar::{Archive, Builder, EntryType, Header};
 
 use super::files;
 
@@ -19,6 +21,14 @@ pub enum Error {
     /// The file system refuses.
     #[error(transparent)]
     Place(#[from] files::Error),
+}
+
+/// Whether this is an archive as [`place`] makes them whose first file has this name.
+pub fn begins_with(path: &Path, name: &str) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let mut archive = Archive::new(GzDecoder::new(file));
+    let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
+    first.is_some_and(|entry| entry.path().is_ok_and(|path| path == Path::new(name)))
 }
 
 /// Packs files, each a name and its content, with mode 0600, and puts the archive in place atomically and durably, with mode 0600 too. Returns its length.

@@ -6,6 +6,7 @@ use crate::action::Site;
 use crate::command::wait::{self, Arrived};
 use crate::command::{Failure, World, preflight};
 use crate::dcos::build::Build;
+use crate::dcos::exit::Exit;
 use crate::dcos::journal::InstallIntent;
 use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
@@ -56,6 +57,22 @@ pub struct Outcome {
 
 /// What an unprivileged run cannot do.
 pub(super) const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first boot of this image sees to them";
+
+/// Refuses before anything is done a wait for what this very install keeps from coming.
+///
+/// # Errors
+/// Nothing is started, or nothing runs there.
+pub fn check_wish(starts: bool, wish: Option<wait::Wish>, world: &World) -> Result<(), Failure> {
+    wait::check(wish, world)?;
+    match wish.filter(|wish| !starts && wish.level > Level::Unpacked) {
+        None => Ok(()),
+        Some(wish) => {
+            Err(Failure::new(Exit::Usage, anyhow::anyhow!("--no-start starts nothing, so the node does not come to {}", wish.level))
+                .leaving("nothing was changed")
+                .cured_by(format!("leave out --no-start, or wait after the start: dcos-node status --wait={}", wish.level)))
+        }
+    }
+}
 
 /// Waits for what an install has brought about, if that is wished for.
 ///
