@@ -369,3 +369,51 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
     }
     assert!(!image.has(format!("{conf}.dcos-node-save.3")) && !image.has(conf));
 }
+
+#[test]
+fn an_older_file_is_kept_where_something_else_took_the_place_of_what_replaced_it() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny().with_node_file("/etc/tiny.conf", 0o644, "of the build\n")), Image::new());
+    let (unit, conf, profile) = ("etc/systemd/system/dcos-tiny.service", "etc/tiny.conf", "etc/profile.d/dcos.sh");
+    let older = [(unit, "an older unit\n"), (conf, "an older conf\n"), (profile, "an older profile\n")];
+    for (path, text) in older {
+        std::fs::create_dir_all(image.at(path).parent().expect("a parent")).expect("make it");
+        write(&image, path, text);
+        std::fs::set_permissions(image.at(path), std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("a mode of its own");
+    }
+    let before = image.tree();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    image.run(&PURGE).ends(0, &[]);
+    image.equals(&before);
+    image.install(serve.url(), &[]).ends(0, &[]);
+    for (path, _) in older {
+        std::fs::remove_file(image.at(path)).expect("remove it");
+    }
+    std::os::unix::fs::symlink("/dev/null", image.at(unit)).expect("mask it");
+    std::fs::create_dir(image.at(conf)).expect("make a directory");
+    write(&image, profile, "a newer profile\n");
+    let said = image.run(&["uninstall", "--json"]);
+    said.ends(0, &[&["what stood there before the install is kept as /etc/systemd/system/dcos-tiny.service.dcos-node-save"]]);
+    let kept = list(&json(&said), "kept");
+    assert!(image.at(unit).is_symlink() && image.at(conf).is_dir(), "something of theirs is gone");
+    assert_eq!(std::fs::read_to_string(image.at(profile)).expect("theirs"), "a newer profile\n");
+    for (path, text) in older {
+        // A mask is told as what it is.
+        match path == unit {
+            true => tells(&list(&json(&said), "foreign"), &format!("/{path}"), "masked by an operator"),
+            false => tells(&kept, &format!("/{path}"), "what stood there before is beside it"),
+        }
+        let saved = image.at(format!("{path}.dcos-node-save"));
+        assert_eq!(std::fs::read_to_string(&saved).expect("the older one"), text);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&saved).expect("it stands").permissions());
+        assert_eq!(mode & 0o7777, 0o640, "{path}");
+    }
+    // A link that somebody only took away leaves the place to what stood there.
+    std::fs::remove_dir(image.at(conf)).expect("remove the directory");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    std::fs::remove_file(image.at(profile)).expect("remove the link");
+    image.run(&["uninstall"]).ends(0, &[]);
+    assert_eq!(std::fs::read_to_string(image.at(profile)).expect("theirs"), "a newer profile\n");
+}

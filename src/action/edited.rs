@@ -1,6 +1,7 @@
-//! A file that the install placed and somebody changed since: what they wrote is kept beside it, as package managers do (`.rpmsave`).
+//! A file that the install placed and somebody changed since: what they wrote is kept beside it, as package managers do (`.rpmsave`). Where something else
+//! took its place that stays, what stood there before the install is kept so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Site;
 use crate::dcos::layout;
@@ -28,18 +29,44 @@ pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> a
     if is_ours || (now.is_some() && now == was) {
         return Ok(());
     }
-    for saved in layout::saved(path) {
-        let place = site.root.at(&saved);
-        let is_taken = files::exists(&place);
-        // An earlier uninstall may have kept the very same.
-        if is_taken && (now.is_none() || files::read(&place, LONGEST).ok().flatten() != now) {
-            continue;
-        }
-        site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
-        if !is_taken {
-            files::rename(&real, &place)?;
-        }
-        break;
+    let Some((saved, is_taken)) = place_beside(site, path, now.as_deref()) else { return Ok(()) };
+    site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
+    if !is_taken {
+        files::rename(&real, &site.root.at(&saved))?;
     }
     Ok(())
+}
+
+/// Keeps the file that stood at a path before the install, where what stands there now is another's and stays: nobody else has its content any more.
+pub(crate) fn keep_older(site: &Site, path: &Path, before: &Before) -> anyhow::Result<()> {
+    let real = site.root.at(path);
+    files::remove_staging(&real)?;
+    let Before::File { mode, uid, gid, content } = before else { return Ok(()) };
+    let was = content.bytes();
+    let is_back =
+        matches!(files::standing(&real)?, Some(Standing::File { .. })) && files::read(&real, LONGEST).ok().flatten().as_ref() == Some(&was);
+    if is_back {
+        return Ok(());
+    }
+    let Some((saved, is_taken)) = place_beside(site, path, Some(&was)) else { return Ok(()) };
+    site.events.warn(format!(
+        "something else stands at {} now, which is left alone; what stood there before the install is kept as {}",
+        path.display(),
+        saved.display()
+    ));
+    if !is_taken {
+        files::place(&site.root.at(&saved), &was, *mode, site.privileged.then_some((*uid, *gid)))?;
+        site.label(&[&site.root.at(&saved)]);
+    }
+    Ok(())
+}
+
+/// The first name beside a path that is free, or at which an earlier uninstall kept the very same, and whether it did.
+fn place_beside(site: &Site, path: &Path, content: Option<&[u8]>) -> Option<(PathBuf, bool)> {
+    layout::saved(path).find_map(|saved| {
+        let place = site.root.at(&saved);
+        let is_taken = files::exists(&place);
+        let is_same = || content.is_some() && files::read(&place, LONGEST).ok().flatten().as_deref() == content;
+        (!is_taken || is_same()).then_some((saved, is_taken))
+    })
 }

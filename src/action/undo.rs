@@ -58,21 +58,20 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => account_files::remove_lock(site)?,
         Object::AccountFile { path, sha256, had_backup } => account_files::restore(site, path, sha256, *had_backup)?,
         Object::File { path, sha256, before } => {
-            // A link is nobody's but who made it, as that which masks a unit; what was one before us is put back already.
-            if matches!(files::standing(&site.root.at(path))?, Some(Standing::Link { .. })) {
-                files::remove_staging(&site.root.at(path))?;
-                return Ok(());
-            }
-            edited::keep(site, path, sha256, before)?;
-            resolv_conf::restore_path(site, path, before)?;
-        }
-        Object::Link { path, target, before } => {
-            files::remove_staging(&site.root.at(path))?;
-            let ours = matches!(files::standing(&site.root.at(path))?, Some(Standing::Link { target: now }) if now == *target);
-            if ours {
-                resolv_conf::restore_path(site, path, before)?;
+            // A link is nobody's but who made it, as that which masks a unit, and so is a directory; what was a link before us is put back already.
+            match files::standing(&site.root.at(path))? {
+                None | Some(Standing::File { .. }) => {
+                    edited::keep(site, path, sha256, before)?;
+                    resolv_conf::restore_path(site, path, before)?;
+                }
+                Some(_) => edited::keep_older(site, path, before)?,
             }
         }
+        Object::Link { path, target, before } => match files::standing(&site.root.at(path))? {
+            Some(Standing::Link { target: now }) if now == *target => resolv_conf::restore_path(site, path, before)?,
+            None => resolv_conf::restore_path(site, path, before)?,
+            Some(_) => edited::keep_older(site, path, before)?,
+        },
         Object::Package { id } => {
             files::remove_tree(&site.root.at(layout::package(id)))?;
             files::remove_tree(&site.root.at(layout::staging(id)))?;

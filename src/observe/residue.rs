@@ -67,6 +67,19 @@ fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bo
 /// What is not what the install placed, and not what it replaced.
 const ANOTHER: &str = "something else stands there now, which is left alone";
 
+/// Whether a file stands with the very content that it had before the install.
+fn is_as_before(root: &Root, path: &std::path::Path, before: &Before) -> anyhow::Result<bool> {
+    let Before::File { content, .. } = before else { return Ok(false) };
+    Ok(files::read(&root.at(path), 1 << 30)?.is_some_and(|now| now == content.bytes()))
+}
+
+/// What stands where the install had put something else, and what became of the older file that this had replaced.
+fn another(root: &Root, path: &std::path::Path, before: &Before) -> (&'static str, bool) {
+    let kept = matches!(before, Before::File { .. }) && layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
+    let beside = "something else stands there now, which is left alone; what stood there before is beside it, with .dcos-node-save at the end of its name";
+    (if kept { beside } else { ANOTHER }, true)
+}
+
 /// What became of a file that somebody changed.
 fn saved(root: &Root, path: &std::path::Path) -> Option<(&'static str, bool)> {
     let kept = layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
@@ -94,7 +107,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
                 None => None,
                 Some(Standing::File { .. }) => files::read(&root.at(path), 1 << 30)?,
                 Some(_) if matches!(before, Before::Link { .. }) => None,
-                Some(_) => return Ok(Some((ANOTHER, true))),
+                Some(_) => return Ok(Some(another(root, path, before))),
             };
             // What another made has no content that is known: there it is enough that it stands.
             let unknown = sha256.is_empty() && *before == Before::Absent;
@@ -110,8 +123,8 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         Object::Link { path, target, before } => match files::standing(&root.at(path))? {
             Some(Standing::Link { target: now }) if matches!(before, Before::Link { target: was, .. } if *was == now) => None,
             Some(Standing::Link { target: now }) if now == *target => Some(("it is still there", false)),
-            Some(Standing::File { .. }) if matches!(before, Before::File { .. }) => None,
-            Some(_) => Some((ANOTHER, true)),
+            Some(Standing::File { .. }) if is_as_before(root, path, before)? => None,
+            Some(_) => Some(another(root, path, before)),
             None => None,
         },
         Object::AccountFile { path, sha256, had_backup } => {
