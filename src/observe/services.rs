@@ -210,6 +210,15 @@ impl Verdict {
     }
 }
 
+/// What helps with a unit file that systemd does not take. Which line it is, only the journal has, and of a systemd that has just started itself anew not
+/// even that.
+fn cure_of_unloaded(load: &str, name: &str) -> String {
+    match load {
+        "masked" => format!("systemctl unmask {name}"),
+        _ => format!("systemd-analyze verify {name} names the line"),
+    }
+}
+
 fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
     let auxiliary = units::is_auxiliary(&unit.name, around.feeds_agent);
     let condition = if auxiliary { Condition::AuxiliaryFailed } else { Condition::Failed };
@@ -218,7 +227,8 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         "loaded" => {}
         "not-found" => return failed("its unit file is not there".into()),
         other => {
-            return failed(service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})")));
+            let why = service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})"));
+            return Verdict { cure: Some(cure_of_unloaded(other, &unit.name)), ..failed(why) };
         }
     }
     let start_pre = service.and_then(failing_start_pre);
@@ -328,6 +338,19 @@ mod tests {
         let agent = judged("dcos-mesos-slave.service", ("inactive", "dead"), stopped, &["dcos-mesos-slave.socket"]);
         assert_eq!(agent.condition, Condition::Failed);
     }
+
+    #[test]
+    fn a_unit_file_that_is_not_taken_is_told_with_how_to_see_the_line_or_to_unmask_it() {
+        let cure = |load: &str| {
+            let unit = Unit { load: load.into(), ..unit("dcos-x.service", ("inactive", "dead")) };
+            judge(&unit, Some(&always()), &Around { is_started: true, feeds_agent: false, names: &[] }).cure.unwrap()
+        };
+        assert_eq!(cure("masked"), "systemctl unmask dcos-x.service");
+        // systemd 219 calls it an error, later ones a bad setting.
+        assert_eq!((cure("error").as_str(), cure("bad-setting").as_str()), (VERIFY, VERIFY));
+    }
+
+    const VERIFY: &str = "systemd-analyze verify dcos-x.service names the line";
 
     #[test]
     fn a_service_that_died_while_it_was_looked_at_is_not_steady() {

@@ -218,7 +218,7 @@ fn counts(reports: &[UnitReport]) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Units that are not well, each with the reason and its last journal lines.
+/// Units that are not well, each with the reason, its last journal lines, and the cure if one is known.
 pub fn units(reports: &[UnitReport], paint: Paint) -> String {
     let mut text = String::new();
     let rows: Vec<_> = reports
@@ -237,6 +237,9 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
         text.push('\n');
         for log in &report.log {
             text.push_str(&format!("    {}\n", shortened(log)));
+        }
+        if let Some(cure) = &report.cure {
+            text.push_str(&format!("    cure: {cure}\n"));
         }
     }
     text
