@@ -6,6 +6,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use dcos_node::dcos::cluster::{Ensemble, Metrics};
 use dcos_node::observe::cluster::{self, Answer};
@@ -30,23 +31,15 @@ async fn bench() -> (Server, tempfile::TempDir, tempfile::TempDir) {
     (Server::start(served.path()).await, served, tempfile::tempdir().unwrap())
 }
 
-/// What was answered. Who asks has three seconds for it: a machine that stalls for so long is given another try.
-async fn answered<T, F: Future<Output = Answer<T>>>(ask: impl Fn() -> F) -> Answer<T> {
-    for _ in 0..20 {
-        let answer = ask().await;
-        if answer.silence().is_none_or(|why| !why.contains("the server does not answer")) {
-            return answer;
-        }
-    }
-    ask().await
-}
+/// A machine may stall, and these servers do answer.
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn exhibitor(root: &Root, port: u16) -> Answer<Ensemble> {
-    answered(|| cluster::exhibitor(root, port)).await
+    cluster::exhibitor(root, port, LIMIT).await
 }
 
 async fn mesos_at(to: SocketAddr) -> Answer<Metrics> {
-    answered(|| cluster::mesos_at(to)).await
+    cluster::mesos_at(to, LIMIT).await
 }
 
 fn port(url: &str) -> u16 {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::cluster::{self, Answer};
+use super::cluster::{self, Answer, BEFORE_GOING};
 use crate::dcos::cluster::{MESOS_AGENT_PORT, MESOS_MASTER_PORT};
 use crate::dcos::layout;
 use crate::dcos::work::{AGENT_STATE, MASTER_AGENTS, REGISTERED, TASK_COUNTS, Work, is_listed, is_registered};
@@ -27,8 +27,11 @@ pub struct Agent {
 pub async fn look(root: &Root) -> Agent {
     let address = cluster::address(root);
     let state = format!("{}{AGENT_STATE}", SocketAddr::new(address, MESOS_AGENT_PORT));
-    let (state, metrics, leader) =
-        tokio::join!(cluster::ask_either(&state, LONGEST, Work::parse), cluster::mesos(address, false), cluster::leader());
+    let (state, metrics, leader) = tokio::join!(
+        cluster::ask_either(&state, LONGEST, BEFORE_GOING, Work::parse),
+        cluster::mesos(address, false, BEFORE_GOING),
+        cluster::leader()
+    );
     let counted = || metrics.told().map(|metrics| Work { tasks: metrics.count(&TASK_COUNTS), ..Work::default() });
     let work = match (state, counted()) {
         (Answer::Told(work), _) | (_, Some(work)) => Answer::Told(work),
@@ -63,7 +66,7 @@ pub async fn look_for_stopped(root: &Root) -> Option<Agent> {
 async fn ask_master(master: IpAddr, id: Option<&str>, read: impl Fn(&[u8]) -> Option<bool>) -> Option<bool> {
     let of = id.map(|id| format!("?slave_id={id}")).unwrap_or_default();
     let place = format!("{}{MASTER_AGENTS}{of}", SocketAddr::new(master, MESOS_MASTER_PORT));
-    cluster::ask_either(&place, LONGEST, read).await.told().copied()
+    cluster::ask_either(&place, LONGEST, BEFORE_GOING, read).await.told().copied()
 }
 
 /// The id that the agent would come back under.

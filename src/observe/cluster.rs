@@ -16,8 +16,10 @@ use crate::system::program::Program;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
-/// How long each part has for its answer; a test has servers that answer, on a machine that may stall.
+/// How long each part has for its answer where one looks again and again; a test has servers that answer, on a machine that may stall.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 3 });
+/// The same before a node goes: that is asked once, and one that was only busy must not count as one that is down.
+pub(super) const BEFORE_GOING: Duration = Duration::from_secs(15);
 /// Longest answer that is read: Mesos counts some hundred things.
 const LONGEST: u64 = 1 << 20;
 
@@ -77,8 +79,8 @@ impl Cluster {
         let (address, list) = (address(root), master_list(root));
         let master = role == Role::Master;
         let (exhibitor, mesos, leader, admin_router) = tokio::join!(
-            async { if master { Some(exhibitor(root, cluster::EXHIBITOR_PORT).await) } else { None } },
-            mesos(address, master),
+            async { if master { Some(exhibitor(root, cluster::EXHIBITOR_PORT, PATIENCE).await) } else { None } },
+            mesos(address, master, PATIENCE),
             leader(),
             admin_router(address, master),
         );
@@ -87,7 +89,7 @@ impl Cluster {
         let zookeepers = if master && (exhibitor_may_lie || told.is_none()) {
             // Where nobody names the masters, this one still knows how its own ZooKeeper is.
             let hosts = list.clone().or_else(|| told.map(hosts)).unwrap_or_else(|| vec![HERE.to_owned()]);
-            Some(zookeepers(hosts).await)
+            Some(zookeepers(hosts, PATIENCE).await)
         } else {
             None
         };
@@ -151,7 +153,7 @@ fn front(scheme: &str, host: &str) -> String {
 async fn scheme(address: IpAddr) -> &'static str {
     let asked = |scheme: &'static str, port: u16| async move {
         let url = format!("{scheme}://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
-        ask(&url, &Credentials::default(), LONGEST, |_| Some(())).await
+        ask(&url, &Credentials::default(), LONGEST, PATIENCE, |_| Some(())).await
     };
     match asked("http", 80).await.silence() {
         None => "http",
@@ -187,14 +189,14 @@ pub(super) fn exhibitor_may_lie(version: Option<&Version>) -> bool {
 }
 
 /// What the Exhibitor of this node says of the masters: with a password and certificates where the build has them.
-pub async fn exhibitor(root: &Root, port: u16) -> Answer<Ensemble> {
+pub async fn exhibitor(root: &Root, port: u16, limit: Duration) -> Answer<Ensemble> {
     let credentials = match credentials(root) {
         Ok(credentials) => credentials,
         Err(why) => return Answer::Silent(why),
     };
     let scheme = if credentials.identity.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{port}{}", cluster::EXHIBITOR_STATUS);
-    ask(&url, &credentials, LONGEST, Ensemble::parse).await
+    ask(&url, &credentials, LONGEST, limit, Ensemble::parse).await
 }
 
 /// A password where the build sets one, and certificates where Exhibitor speaks TLS.
@@ -207,37 +209,37 @@ fn credentials(root: &Root) -> Result<Credentials, String> {
     Ok(Credentials { basic: realm, authorities: authorities.filter(|_| identity.is_some()), identity })
 }
 
-pub(super) async fn mesos(address: IpAddr, master: bool) -> Answer<Metrics> {
+pub(super) async fn mesos(address: IpAddr, master: bool, limit: Duration) -> Answer<Metrics> {
     let port = if master { cluster::MESOS_MASTER_PORT } else { cluster::MESOS_AGENT_PORT };
-    mesos_at(SocketAddr::new(address, port)).await
+    mesos_at(SocketAddr::new(address, port), limit).await
 }
 
 /// What a Mesos counts: over http, and over https where it speaks that only.
-pub async fn mesos_at(to: SocketAddr) -> Answer<Metrics> {
-    ask_anyhow(to, cluster::MESOS_METRICS, Metrics::parse).await
+pub async fn mesos_at(to: SocketAddr, limit: Duration) -> Answer<Metrics> {
+    ask_anyhow(to, cluster::MESOS_METRICS, limit, Metrics::parse).await
 }
 
 async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
     // Of a master the port for people, of an agent the one for the cluster.
     let port = if master { 80 } else { 61001 };
-    ask_anyhow(SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION, |_| Some(())).await
+    ask_anyhow(SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION, PATIENCE, |_| Some(())).await
 }
 
-async fn ask_anyhow<T>(to: SocketAddr, path: &str, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
-    ask_either(&format!("{to}{path}"), LONGEST, read).await
+async fn ask_anyhow<T>(to: SocketAddr, path: &str, limit: Duration, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+    ask_either(&format!("{to}{path}"), LONGEST, limit, read).await
 }
 
 /// Asks over http, then over https, without either before the place. Certificates of a cluster's own authority are not looked into: who shows one lives.
-pub(super) async fn ask_either<T>(place: &str, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+pub(super) async fn ask_either<T>(place: &str, longest: u64, limit: Duration, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
     let open = Credentials::default();
-    let plain = ask(&format!("http://{place}"), &open, longest, &read).await;
+    let plain = ask(&format!("http://{place}"), &open, longest, limit, &read).await;
     match plain.silence() {
         None => return plain,
         // A security mode that has people use https sends them there.
         Some(why) if is_of_certificate(why) => return Answer::Locked,
         Some(_) => {}
     }
-    match neighbour::ask(&format!("https://{place}"), &open, longest, PATIENCE).await {
+    match neighbour::ask(&format!("https://{place}"), &open, longest, limit).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
         Ok(reply) if reply.status == 200 => read(&reply.body).map_or(plain, Answer::Told),
         Err(error) if error.kind() == Kind::Tls => Answer::Locked,
@@ -250,8 +252,14 @@ fn is_of_certificate(why: &str) -> bool {
 }
 
 /// Asks one part, and takes what `read` cannot read for silence.
-pub(super) async fn ask<T>(url: &str, credentials: &Credentials, longest: u64, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
-    match neighbour::ask(url, credentials, longest, PATIENCE).await {
+pub(super) async fn ask<T>(
+    url: &str,
+    credentials: &Credentials,
+    longest: u64,
+    limit: Duration,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Answer<T> {
+    match neighbour::ask(url, credentials, longest, limit).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
         Ok(reply) if reply.status == 200 => {
             read(&reply.body).map_or_else(|| Answer::Silent(format!("the answer of {url} is not what it should be")), Answer::Told)
@@ -272,9 +280,9 @@ async fn named(name: &str) -> Result<IpAddr, String> {
 }
 
 /// The masters by their ZooKeepers.
-pub(super) async fn zookeepers(hosts: Vec<String>) -> Ensemble {
+pub(super) async fn zookeepers(hosts: Vec<String>, limit: Duration) -> Ensemble {
     let members = hosts.into_iter().map(|host| async move {
-        match keeper(&host).await {
+        match keeper(&host, limit).await {
             Some(Some(mode)) => Member { host, serving: Serving::Serving, leads: mode != Mode::Follower },
             Some(None) => Member { host, serving: Serving::NotServing, leads: false },
             None => Member { host, serving: Serving::Down, leads: false },
@@ -284,12 +292,12 @@ pub(super) async fn zookeepers(hosts: Vec<String>) -> Ensemble {
 }
 
 /// What a ZooKeeper does, by itself; none inside for one that does nothing now, none at all for one that does not answer.
-pub(super) async fn keeper(host: &str) -> Option<Option<Mode>> {
+pub(super) async fn keeper(host: &str, limit: Duration) -> Option<Option<Mode>> {
     let address = match host.parse() {
         Ok(address) => address,
         Err(_) => named(host).await.ok()?,
     };
-    let answer = words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, PATIENCE).await.ok()?;
+    let answer = words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, limit).await.ok()?;
     Some(Mode::parse(&answer))
 }
 
@@ -331,7 +339,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
-        let asked = |place: String| async move { ask_either(&format!("{place}/x"), LONGEST, |text| Some(text.to_vec())).await };
+        let asked = |place: String| async move { ask_either(&format!("{place}/x"), LONGEST, PATIENCE, |text| Some(text.to_vec())).await };
         // An alert: the handshake failed.
         assert_eq!(asked(saying(&[0x15, 3, 3, 0, 2, 2, 40]).await).await, Answer::Locked);
         let plain = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::cluster::{self, Answer};
+use super::cluster::{self, Answer, BEFORE_GOING};
 use crate::dcos::cluster::{EXHIBITOR_PORT, Ensemble, Member, Mode, Serving};
 use crate::dcos::settings::Version;
 use crate::system::netlink::route::Routing;
@@ -23,12 +23,13 @@ impl Masters {
     /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot be had.
     pub async fn look(root: &Root, version: Option<&Version>) -> Masters {
         let address = cluster::address(root);
-        let (exhibitor, mesos) = tokio::join!(cluster::exhibitor(root, EXHIBITOR_PORT), cluster::mesos(address, true));
+        let (exhibitor, mesos) =
+            tokio::join!(cluster::exhibitor(root, EXHIBITOR_PORT, BEFORE_GOING), cluster::mesos(address, true, BEFORE_GOING));
         let hosts = exhibitor.told().map(cluster::hosts).or_else(|| cluster::master_list(root));
         let asks = exhibitor.told().is_none() || cluster::exhibitor_may_lie(version);
         let ensemble = match hosts {
-            Some(hosts) if asks => by_keepers(cluster::zookeepers(hosts).await, exhibitor),
-            None => alone(cluster::keeper(cluster::HERE).await.flatten(), cluster::master_count(root), exhibitor),
+            Some(hosts) if asks => by_keepers(cluster::zookeepers(hosts, BEFORE_GOING).await, exhibitor),
+            None => alone(cluster::keeper(cluster::HERE, BEFORE_GOING).await.flatten(), cluster::master_count(root), exhibitor),
             Some(_) => exhibitor,
         };
         let agents = match mesos {
