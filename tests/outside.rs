@@ -219,6 +219,21 @@ async fn a_wait_outlives_a_systemd_that_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_wait_for_a_role_that_somebody_stopped_tells_how_it_starts() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.install().await.expect("install");
+    bench.systemd.stop("dcos.target").await.expect("stop it");
+    let wish = wait::Wish { level: Level::Started, limit: Duration::from_secs(1) };
+    let failure =
+        status::run(status::Request { wait: Some(wish), ..status::Request::default() }, &bench.world).await.expect_err("it is stopped");
+    let text = failure::text(&failure, None, Paint::stdout(true));
+    assert!(text.contains("its role is stopped") && text.contains("systemctl start dcos.target"), "{text}");
+}
+
+#[tokio::test]
 async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_that_goes_on() {
     if !support::is_root() {
         return;

@@ -76,6 +76,7 @@ fn sync_what_units_wrote(site: &Site) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
 /// What runs pkgpanda at boot, or downloads for it: stopped before what it would start.
 const SETTING_UP: [&str; 2] = ["dcos-download.service", "dcos-setup.service"];
 
@@ -92,9 +93,10 @@ pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
         let rests = |unit: &systemd::Unit| ["inactive", "failed"].contains(&unit.active.as_str());
         up = loaded.into_iter().filter(|unit| !rests(unit)).map(|unit| unit.name).filter(|name| units.contains(name)).collect();
         if up.is_empty() {
-            break;
+            return Ok(());
         }
     }
+    site.events.warn(format!("stopped {ROUNDS} times, and up again: {}", up.join(", ")));
     Ok(())
 }
 

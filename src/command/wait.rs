@@ -249,7 +249,10 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
         log = of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
     }
     let cure = cure(&first, &log, wish, node, world).await;
-    Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving("the node is installed and goes on by itself").cured_by(cure).quoting(log)
+    // A role that somebody stopped stays down.
+    let state =
+        if first.is_stopped() { "the node is installed, and its role is stopped" } else { "the node is installed and goes on by itself" };
+    Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving(state).cured_by(cure).quoting(log)
 }
 
 /// The last word of check-time in the unit that the clock holds up. That all was well when the unit was started is no word of a clock that has gone

@@ -45,6 +45,13 @@ pub struct Obstacle {
     pub cure: Option<String>,
 }
 
+impl Obstacle {
+    /// Whether the role is down and nothing starts it.
+    pub fn is_stopped(&self) -> bool {
+        self.link == Link::Install && self.cure.is_some()
+    }
+}
+
 pub(super) fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {
     Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into(), cure: None }
 }
