@@ -59,14 +59,16 @@ pub async fn look(
     else {
         return facts;
     };
-    facts.ready = Some(cluster::ready().await);
-    let is_ready = judge(&facts, Level::NodeReady).level == Some(Level::NodeReady);
-    if is_ready {
+    let cluster = async || Cluster::look(root, role, node.version.as_ref()).await;
+    // Where no name resolves, each of both takes seconds.
+    let wished = async { if wanted >= Level::ClusterReady { Some(cluster().await) } else { None } };
+    let (ready, wished) = tokio::join!(cluster::ready(), wished);
+    (facts.ready, facts.cluster) = (Some(ready), wished);
+    if judge(&facts, Level::NodeReady).level == Some(Level::NodeReady) {
         facts.checks = checks.run(root).await;
-    }
-    // Also while the node is not ready: on the way up the masters are what everything waits for.
-    if wanted >= Level::ClusterReady || !is_ready {
-        facts.cluster = Some(Cluster::look(root, role, node.version.as_ref()).await);
+    } else if facts.cluster.is_none() {
+        // On the way up the masters are what everything waits for.
+        facts.cluster = Some(cluster().await);
     }
     facts
 }
