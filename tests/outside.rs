@@ -33,6 +33,7 @@ enum Manner {
     Hangs,
     LosesTheConnection,
     IsGone,
+    NeverAnswers,
 }
 
 /// A systemd whose calls fail from some call on, until it is well again.
@@ -66,6 +67,7 @@ impl Unwilling {
                 private: "/run/systemd/private".into(),
                 private_reason: "Connection refused".to_owned(),
             },
+            Manner::NeverAnswers => return Ok(()),
         })
     }
 }
@@ -106,6 +108,10 @@ impl Systemd for Unwilling {
     }
     async fn units(&self, names: &[String]) -> Result<Vec<Unit>, Error> {
         self.point("ListUnits", "")?;
+        let never = matches!(*self.fails.lock().expect("no panic"), Some((_, Manner::NeverAnswers)));
+        if never {
+            std::future::pending::<()>().await;
+        }
         self.fake.units(names).await
     }
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
@@ -216,6 +222,21 @@ async fn a_wait_outlives_a_systemd_that_does_not_answer() {
     };
     let (outcome, ()) = tokio::join!(status::run(wait(60), &bench.world), recovers);
     assert_eq!(outcome.expect("it answers in the end").exit(), Exit::Done);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_interrupted_ends_while_a_look_is_under_way() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.install().await.expect("install");
+    bench.fails(Some(("ListUnits", Manner::NeverAnswers)));
+    let wish = wait::Wish { level: Level::Started, limit: PATIENCE };
+    let wait = status::run(status::Request { wait: Some(wish), ..status::Request::default() }, &bench.world);
+    let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, wait), async { bench.world.stop.ask() });
+    let failure = ended.expect("it goes on and on").expect_err("it was interrupted");
+    assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
 }
 
 #[tokio::test]

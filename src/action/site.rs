@@ -52,6 +52,13 @@ impl Stop {
     pub fn asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
+
+    /// Ends when somebody asks, for what would take long by itself.
+    pub async fn when_asked(&self) {
+        while !self.asked() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
 }
 
 impl Site {

@@ -83,7 +83,11 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
                 .leaving("nothing was changed")
                 .cured_by("dcos-node install ROLE installs it; dcos-node status tells what stands here"));
         }
-        let mut seen = look(&node, world, wish.level, &mut memory).await?;
+        // DC/OS' own checks, and a systemd that is silent, take longer than whoever presses Ctrl-C should wait.
+        let mut seen = tokio::select! {
+            seen = look(&node, world, wish.level, &mut memory) => seen?,
+            () = world.stop.when_asked() => return Err(interrupted(wish)),
+        };
         let time_is_up = began.elapsed() >= wish.limit;
         if time_is_up {
             seen = telling(seen, wish, &node, world, &mut memory).await;
@@ -96,9 +100,7 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
             return Ok(Arrived { urls, readiness: seen.readiness, waited_seconds: seconds });
         }
         if world.stop.asked() {
-            return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted while waiting for {}", wish.level))
-                .leaving("the node goes on by itself")
-                .cured_by(again(wish)));
+            return Err(interrupted(wish));
         }
         if time_is_up {
             return Err(too_late(wish, seen, &node, world).await);
@@ -114,6 +116,12 @@ fn has_nothing(node: &Node) -> bool {
         State::Foreign => node.wanted_units.is_empty(),
         State::Installed | State::Prepared | State::Installing => false,
     }
+}
+
+fn interrupted(wish: Wish) -> Failure {
+    Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted while waiting for {}", wish.level))
+        .leaving("the node goes on by itself")
+        .cured_by(again(wish))
 }
 
 fn again(wish: Wish) -> String {

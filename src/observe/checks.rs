@@ -13,26 +13,34 @@ use crate::system::root::Root;
 const LIMIT: Duration = Duration::from_secs(90);
 /// So long a pass is believed: who waits looks every second, and the checks cost the node more than that.
 const BELIEVED: Duration = Duration::from_secs(30);
+/// And so long a failure, which is to be seen to pass soon.
+const DISBELIEVED: Duration = Duration::from_secs(5);
 
 /// What the checks found; an error is one of the runner itself.
 pub type Found = Result<Vec<FailedCheck>, String>;
 
-/// The checks, with the last pass of a wait.
+/// The checks, with what they found last in a wait.
 #[derive(Clone, Debug, Default)]
 pub struct Checks {
-    passed: Option<Instant>,
+    last: Option<(Instant, Found)>,
 }
 
 impl Checks {
-    /// Runs them, unless all passed a moment ago; none where the build has no runner.
+    /// Runs them, unless they ran a moment ago; none where the build has no runner.
     pub(super) async fn run(&mut self, root: &Root) -> Option<Found> {
-        if self.passed.is_some_and(|passed| passed.elapsed() < BELIEVED) {
-            return Some(Ok(Vec::new()));
+        if let Some((when, found)) = &self.last
+            && when.elapsed() < how_long(found)
+        {
+            return Some(found.clone());
         }
         let found = run(root).await?.map(|failed| failed.into_iter().filter(|check| !is_of_units(&check.name)).collect::<Vec<_>>());
-        self.passed = found.as_ref().is_ok_and(Vec::is_empty).then(Instant::now);
+        self.last = Some((Instant::now(), found.clone()));
         Some(found)
     }
+}
+
+fn how_long(found: &Found) -> Duration {
+    if found.as_ref().is_ok_and(Vec::is_empty) { BELIEVED } else { DISBELIEVED }
 }
 
 /// dcos-diagnostics takes every unit for as important as any other (`dcos-docs#62`). The checks are run where all units that the node needs are well

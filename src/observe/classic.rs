@@ -17,6 +17,7 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
 use crate::system::digest;
 use crate::system::files::{self, Standing};
+use crate::system::http::Address;
 use crate::system::root::Root;
 use crate::system::stat;
 
@@ -50,9 +51,17 @@ pub fn origin(root: &Root) -> Origin {
         ids.map(str::to_owned)
     });
     Origin {
-        url: text(layout::REPOSITORY_URL),
+        url: text(layout::REPOSITORY_URL).and_then(without_credentials),
         bootstrap_id: of_release.or(of_download),
         package_list_id: text(layout::CLUSTER_PACKAGE_LIST).filter(|id| id::is_build_id(id)),
+    }
+}
+
+/// An address as it may be shown and kept; what is no address of HTTP is a directory, and has no credentials.
+fn without_credentials(url: String) -> Option<String> {
+    match Address::parse(&url) {
+        Ok(address) => Some(address.to_string()),
+        Err(_) => (!url.contains('@')).then_some(url),
     }
 }
 
@@ -216,4 +225,26 @@ fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_build_came_from_is_told_without_credentials() {
+        let directory = tempfile::tempdir().unwrap();
+        let flag = directory.path().join(layout::REPOSITORY_URL.trim_start_matches('/'));
+        files::make_directories(flag.parent().unwrap(), 0o755).unwrap();
+        for (text, told) in [
+            ("http://boot:80/x\n", Some("http://boot/x")),
+            ("https://u:S3CRET@boot/x?token=S3CRET\n", Some("https://boot/x?...")),
+            ("file:///opt/serve\n", Some("file:///opt/serve")),
+            ("ftp://u:S3CRET@boot/x\n", None),
+            ("\n", None),
+        ] {
+            files::place(&flag, text.as_bytes(), 0o644, None).unwrap();
+            assert_eq!(origin(&Root::new(directory.path())).url.as_deref(), told, "{text}");
+        }
+    }
 }
