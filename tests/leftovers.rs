@@ -729,7 +729,8 @@ fn an_immutable_file_is_changed_only_if_dcos_wrote_it(install: &[&str], written:
     assert!(works("mount", &["-o".as_ref(), "loop".as_ref(), disk.as_ref(), etc.as_ref()]));
     let mounted = Unmounted(etc.clone());
     let file = image.at("etc/resolv.conf");
-    let flag = |flag: &str| assert!(works("chattr", &[flag.as_ref(), file.as_ref()]));
+    let flag_of = |file: &Path, flag: &str| assert!(works("chattr", &[flag.as_ref(), file.as_os_str()]));
+    let flag = |flag: &str| flag_of(&file, flag);
     let is_immutable = || {
         let listed = Command::new("lsattr").arg(&file).output().expect("lsattr").stdout;
         String::from_utf8_lossy(&listed).split(' ').next().is_some_and(|flags| flags.contains('i'))
@@ -755,6 +756,17 @@ fn an_immutable_file_is_changed_only_if_dcos_wrote_it(install: &[&str], written:
     assert!(is_immutable());
     assert_eq!(image.read("etc/resolv.conf"), operators);
     flag("-i");
+    // One that refuses to go keeps nothing else, and is told with what helps.
+    ends(&run(&image, install), 0, &[]);
+    let refuses = image.at("etc/rexray/config.yml");
+    flag_of(&refuses, "+i");
+    for _ in 0..2 {
+        ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 9, &["/etc/rexray/config.yml", "chattr -i"]);
+        assert!(refuses.exists() && !image.has("opt/mesosphere") && !image.has("etc/mesosphere") && image.has("var/lib/dcos-node/journal"));
+    }
+    flag_of(&refuses, "-i");
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &[]);
+    assert_eq!(seen(&image).changes_since(&before), Vec::<String>::new());
     drop(mounted);
 }
 

@@ -1,5 +1,6 @@
 //! Runs a list of actions: `begin` is durable before an action touches anything, `done` after its last fsync.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,8 +22,8 @@ pub async fn run(batches: &[Vec<Action>], site: &Site, journal: &Journal, parall
     all(batches, journal, parallel, |action| one(action, site, journal, &halted)).await
 }
 
-/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, and an
-/// account that a process still has, keeps nothing else from going: it is returned with the reason.
+/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, an account
+/// that a process still has, and a file that not even root may remove, keeps nothing else from going: it is returned with the reason.
 ///
 /// # Errors
 /// The first other action that failed.
@@ -44,13 +45,25 @@ async fn one_or_refused(action: &Action, site: &Site, journal: &Journal, halted:
         return Ok(());
     }
     match (one(action, site, journal, halted).await, action) {
-        (Err(Error::Failed { source, .. }), Action::Undo { object }) if object.is_of_machine() || is_account(object) => {
+        (Err(Error::Failed { source, .. }), Action::Undo { object })
+            if object.is_of_machine() || is_account(object) || is_forbidden(&source) =>
+        {
             halted.store(false, Ordering::SeqCst);
-            refused().push((object.clone(), format!("{source:#}")));
+            let cure = if is_forbidden(&source) {
+                "; lsattr tells whether it is immutable, and chattr -i makes it a file like others"
+            } else {
+                ""
+            };
+            refused().push((object.clone(), format!("{source:#}{cure}")));
             Ok(())
         }
         (ended, _) => ended,
     }
+}
+
+/// Whether the kernel does not permit it, not even to root: a flag of the file says so. A disk that is full, broken or read-only is another matter.
+fn is_forbidden(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.raw_os_error() == Some(libc::EPERM))
 }
 
 fn is_account(object: &Object) -> bool {

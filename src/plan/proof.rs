@@ -22,7 +22,7 @@ pub struct Evidence<'a> {
     pub signs: &'a Signs,
     /// What was undone.
     pub undone: &'a [Object],
-    /// What of the machine, and which accounts, refused to go, and why.
+    /// What refused to go, and why.
     pub refused: &'a [(Object, String)],
     /// What of it stands all the same.
     pub remnants: &'a [Remnant],
@@ -49,8 +49,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
-            Some(remnant) if remnant.on_purpose && is_told(object) => {}
-            Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
+            Some(remnant) if why(object).is_none() && remnant.on_purpose && is_told(object) => {}
+            Some(remnant) if why(object).is_none() && remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
             // Told once by the list of what stays, below.
@@ -84,7 +84,9 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         report.unknown.push(Item::new("snapshot", "the machine before the install", why));
     }
     let units = undone.iter().filter(|o| matches!(o, Object::Units { .. })).cloned();
-    let remnants = evidence.remnants.iter().filter(|r| !r.on_purpose).map(|r| r.object.clone());
+    // A directory stays with what refused to go, and goes with it then.
+    let goes_later = |r: &&Remnant| !r.on_purpose || !evidence.refused.is_empty() && matches!(r.object, Object::Directory { .. });
+    let remnants = evidence.remnants.iter().filter(goes_later).map(|r| r.object.clone());
     (report, remnants.chain(again).chain(units).collect())
 }
 
