@@ -190,8 +190,8 @@ async fn confirmed(request: uninstall::Request, world: &World) -> Result<uninsta
         return Ok(request);
     }
     let data = uninstall::data(world).await?;
-    // Where there is none there is nothing to ask.
-    if data.is_empty() || output::ask::purge(&data) {
+    // Where a purge would remove none there is nothing to ask.
+    if data.iter().all(|data| data.behind_link.is_some()) || output::ask::purge(&data) {
         return Ok(uninstall::Request { yes: true, ..request });
     }
     Err(Failure::new(Exit::Usage, anyhow::anyhow!("the answer was not yes"))

@@ -361,7 +361,14 @@ fn full_uninstall() -> Value {
     json!(uninstall::Outcome {
         changed: true,
         cluster: Some(cluster),
-        kept: vec![uninstall::Data { path: "/".into(), bytes: 0, holds: "", mounted: true, effect: Some("") }],
+        kept: vec![uninstall::Data {
+            path: "/".into(),
+            bytes: 0,
+            holds: "",
+            mounted: true,
+            behind_link: Some("/".into()),
+            effect: Some("")
+        }],
         foreign: vec![String::new()],
         report: Some(report),
         plan,

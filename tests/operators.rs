@@ -417,3 +417,54 @@ fn an_older_file_is_kept_where_something_else_took_the_place_of_what_replaced_it
     image.run(&["uninstall"]).ends(0, &[]);
     assert_eq!(std::fs::read_to_string(image.at(profile)).expect("theirs"), "a newer profile\n");
 }
+
+#[test]
+fn data_behind_links_is_listed_with_where_it_lies_and_never_promised_to_a_purge() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    let link = |from: &str, to: &str| {
+        std::fs::create_dir_all(image.at(from).parent().expect("a parent")).expect("make it");
+        std::os::unix::fs::symlink(to, image.at(from)).expect("link");
+    };
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "data/mesos/slave/meta/x", "0123456789");
+    write(&image, "data/zk/snapshot/log.1", "0123456789");
+    write(&image, "data/agent/y", "0123456789");
+    link("var/lib/mesos", "/data/mesos");
+    link("var/lib/dcos/exhibitor", "../../../data/zk");
+    link("var/lib/dcos/mesos/log", "/data/agent");
+    std::fs::create_dir_all(image.at("dcos/volume0")).expect("make it");
+    let _disk = Mounted::memory(&image.at("dcos/volume0"), 1 << 20);
+    write(&image, "dcos/volume0/kafka/z", "0123456789");
+    // Within a place a link leads nowhere else.
+    link("var/lib/dcos/current", "files");
+    image.run(&["uninstall"]).ends(
+        0,
+        &[
+            &["kept data (dcos-node uninstall --purge-data removes it):"],
+            &["/var/lib/dcos ", "state of DC/OS' services"],
+            &["kept data (behind links, which --purge-data leaves alone):"],
+            &["/var/lib/mesos (in /data/mesos)", "10 B"],
+            &["/var/lib/dcos/exhibitor (in /data/zk)", "10 B"],
+        ],
+    );
+    let said = image.run(&PURGE);
+    said.ends(0, &[]);
+    let report = json(&said);
+    let kept: Vec<&str> = report["kept"].as_array().expect("a list").iter().filter_map(|item| item["behind_link"].as_str()).collect();
+    assert!(!kept.is_empty() && kept.iter().all(|place| place.starts_with("/data/mesos")), "{kept:?}");
+    let foreign = list(&report, "foreign");
+    tells(&foreign, "/data/zk", "behind the link /var/lib/dcos/exhibitor");
+    tells(&foreign, "/dcos/volume0", "a disk that Mesos offers to services");
+    tells(&foreign, "/data/agent", "behind the link /var/lib/dcos/mesos/log");
+    tells(&foreign, "/var/lib/mesos", "a link; what it leads to is not removed");
+    assert!(!foreign.iter().any(|(what, _)| what.contains("files")), "{foreign:#?}");
+    assert!(!image.has("var/lib/dcos"));
+    for stays in ["dcos/volume0/kafka/z", "data/mesos/slave/meta/x", "data/zk/snapshot/log.1", "data/agent/y"] {
+        assert_eq!(std::fs::read_to_string(image.at(stays)).expect(stays), "0123456789");
+    }
+    let said = image.run(&["status"]);
+    assert!(!said.out.contains("/var/lib/mesos is kept of an earlier install"), "{}", said.out);
+}

@@ -249,7 +249,7 @@ fn swap(root: &Root, live: bool) -> Option<Swap> {
 /// Places that are not empty and that a purge would remove.
 fn kept_data(world: &World) -> Vec<PathBuf> {
     let is_filled = |path: &str| matches!(files::names(&world.root.at(path)), Ok(Some(names)) if !names.is_empty());
-    let purged = data::judge(&world.root, None, false).into_iter().map(|judged| judged.place.path);
+    let purged = data::judge(&world.root, None, false).into_iter().filter(|judged| !judged.is_link).map(|judged| judged.place.path);
     purged.filter(|path| is_filled(path)).map(PathBuf::from).collect()
 }
 

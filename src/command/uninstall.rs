@@ -89,7 +89,7 @@ impl Outcome {
     }
 }
 
-/// Data that a purge removes, with sizes.
+/// Data that there is of DC/OS, with sizes.
 ///
 /// # Errors
 /// Our own records on the node cannot be read.
@@ -130,9 +130,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         world.events.warn(format!("{} is damaged: this goes by what stands, and by what else is recorded", damaged.path.display()));
     }
     let found = found(world, &node).await?;
-    let data = data::judge(&world.root, node.snapshot(), data::dcos_was_here(&world.root, &node));
+    let dcos_was_here = data::dcos_was_here(&world.root, &node);
+    let data = data::judge(&world.root, node.snapshot(), dcos_was_here);
     let inventory = inventory(&node, &found, wish, &data);
-    let foreign = foreign(&found, &data);
+    let links = if wish.purge_data { data::behind_purged_links(&world.root, &data) } else { Vec::new() };
+    let disks = if dcos_was_here { data::mount_disks(&world.root) } else { Vec::new() };
+    let foreign = foreign(&found, &data, [links, disks].concat());
     let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
     let nothing_changed = |cluster, plan| {
         let (kept, foreign) = (data::look(&world.root, &node, node.snapshot()), foreign.iter().map(told).collect());
@@ -291,8 +294,8 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
 }
 
 /// What was found and stays, each path once.
-fn foreign(found: &Found, data: &[Judged]) -> Vec<Foreign> {
+fn foreign(found: &Found, data: &[Judged], elsewhere: Vec<Foreign>) -> Vec<Foreign> {
     let mut told = BTreeSet::new();
-    let all = found.foreign.iter().cloned().chain(data::foreign(data));
+    let all = found.foreign.iter().cloned().chain(data::foreign(data)).chain(elsewhere);
     all.filter(|f| told.insert((f.path.clone(), f.what.clone()))).collect()
 }

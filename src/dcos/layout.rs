@@ -87,8 +87,8 @@ pub const MESOS_CONTAINERS: [&str; 2] = ["/var/lib/mesos/slave/slaves", "/var/li
 pub const DOCKER_STATE: &str = "/var/lib/docker";
 /// How the names of loop devices begin.
 pub const LOOP_DEVICES: &str = "/dev/loop";
-/// The root of the node itself.
-pub const TOP: &str = "/";
+/// Where disks are mounted that Mesos offers to services whole (`make_disk_resources.py`), and how the names of their mount points begin.
+pub const MOUNT_DISKS: (&str, &str) = ("/dcos", "volume");
 /// State of everything.
 pub const VAR: &str = "/var";
 /// Temporary files; ZooKeeper's JNA runs code from there.

@@ -1,6 +1,7 @@
 //! Data that DC/OS keeps on a node, with sizes.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,6 +28,9 @@ pub struct Data {
     /// It is a file system of its own: a purge empties it, and the mount point stays.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub mounted: bool,
+    /// Where it really lies, if that is behind a link: a purge does not follow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_link: Option<PathBuf>,
     /// What it means to a later install, if it is a part of the node's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<&'static str>,
@@ -66,7 +70,7 @@ pub fn dcos_was_here(root: &Root, node: &Node) -> bool {
 pub fn left_and_empty(root: &Root) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let paths = |is: &dyn Fn(&&Place) -> bool| data::whole().filter(is).map(|place| PathBuf::from(place.path)).collect();
     let left = |place: &&Place| !place.inside.is_empty() && is_marked(root, place);
-    (paths(&left), paths(&|place| entries(root, Path::new(place.path)).is_some_and(|names| names.is_empty())))
+    (paths(&left), paths(&|place| entries(&root.at(place.path)).is_some_and(|names| names.is_empty())))
 }
 
 /// What there is of DC/OS, in the order of the table, and then the parts of the node's identity.
@@ -75,17 +79,73 @@ pub fn look(root: &Root, node: &Node, before: Option<&Snapshot>) -> Vec<Data> {
     let counts = |place: &Place| judged.iter().any(|j| j.whose.is_purged() && Path::new(place.path).starts_with(j.place.path));
     let mut found = Vec::new();
     for place in PLACES.iter().filter(|place| files::exists(&root.at(place.path)) && counts(place)) {
-        let parts: Vec<PathBuf> = data::parts(place).map(|part| root.at(part.path)).collect();
-        let bytes = survey::size_below(&root.at(place.path), &parts);
-        found.push(Data { path: place.path.into(), bytes, holds: place.holds, mounted: is_mounted(root, place.path), effect: None });
+        let parts: Vec<PathBuf> = data::parts(place).map(|part| root.resolved(part.path)).collect();
+        found.push(Data {
+            path: place.path.into(),
+            bytes: survey::size_below(&root.resolved(place.path), &parts),
+            holds: place.holds,
+            mounted: is_mounted(root, place.path),
+            behind_link: behind_link(root, Path::new(place.path)),
+            effect: None,
+        });
     }
     for path in &node.kept_identity {
-        let bytes = survey::size_below(&root.at(path), &[]);
-        let effect = path.to_str().map(data::effect);
-        found.push(Data { path: path.clone(), bytes, holds: "a part of the node's identity", mounted: false, effect });
+        found.push(Data {
+            path: path.clone(),
+            bytes: survey::size_below(&root.resolved(path), &[]),
+            holds: "a part of the node's identity",
+            mounted: false,
+            behind_link: behind_link(root, path),
+            effect: path.to_str().map(data::effect),
+        });
     }
     found
 }
+
+/// Where a path of a place leads, if it or what is above it up to the place is a link.
+fn behind_link(root: &Root, path: &Path) -> Option<PathBuf> {
+    let place = data::whole().find(|place| path.starts_with(place.path))?;
+    let is_link = |path: &&Path| matches!(files::standing(&root.at(path)), Ok(Some(Standing::Link { .. })));
+    path.ancestors().take_while(|path| path.starts_with(place.path)).find(is_link)?;
+    Some(root.as_seen(&root.resolved(path)))
+}
+
+/// Data that lies behind links in what a purge removes: the links go with it, and what they lead to stays.
+pub fn behind_purged_links(root: &Root, judged: &[Judged]) -> Vec<Foreign> {
+    let mut found = Vec::new();
+    for place in judged.iter().filter(|judged| judged.whose.is_purged() && !judged.is_link).map(|judged| Path::new(judged.place.path)) {
+        let mut open = vec![(place.to_owned(), 0)];
+        while let Some((directory, depth)) = open.pop() {
+            for path in entries(&root.at(&directory)).unwrap_or_default().into_iter().map(|name| directory.join(name)) {
+                let real = root.resolved(&path);
+                match files::standing(&root.at(&path)) {
+                    Ok(Some(Standing::Directory { .. })) if depth < DEEPEST_LINK => open.push((path, depth + 1)),
+                    Ok(Some(Standing::Link { .. })) if real.is_dir() && !real.starts_with(root.resolved(place)) => {
+                        let what = format!("data of DC/OS, behind the link {}: a purge removes the link, and this stays", path.display());
+                        found.push(Foreign { path: root.as_seen(&real), what });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Disks that Mesos offers to services whole: what those keep there is theirs.
+pub fn mount_disks(root: &Root) -> Vec<Foreign> {
+    let (directory, begins) = layout::MOUNT_DISKS;
+    let points = mount_points::all_at_or_below(&root.at(directory)).unwrap_or_default();
+    let disks = points.into_iter().map(|point| root.as_seen(&point)).filter(|point| {
+        point.parent() == Some(Path::new(directory)) && point.file_name().is_some_and(|name| name.as_bytes().starts_with(begins.as_bytes()))
+    });
+    let what = "a disk that Mesos offers to services; what they keep on it is never removed";
+    disks.map(|path| Foreign { path, what: what.to_owned() }).collect()
+}
+
+/// How deep below a place an operator may have put a link to a larger disk: `/var/lib/dcos/exhibitor/zookeeper`, `/var/lib/mesos/slave`. What is deeper
+/// is DC/OS' own.
+const DEEPEST_LINK: usize = 1;
 
 /// What a purge removes: whole places. A link is an operator's, and what it leads to is not touched.
 pub fn to_purge(judged: &[Judged]) -> impl Iterator<Item = Object> {
@@ -112,9 +172,10 @@ fn is_mounted(root: &Root, path: &str) -> bool {
 
 /// Whether there is something in a place, and all of it is what DC/OS makes there.
 fn is_marked(root: &Root, place: &Place) -> bool {
-    let (mut open, mut known) = (vec![PathBuf::new()], 0);
+    // A place that is a link holds what is behind it.
+    let (real, mut open, mut known) = (root.resolved(place.path), vec![PathBuf::new()], 0);
     while let Some(below) = open.pop() {
-        for name in entries(root, &Path::new(place.path).join(&below)).unwrap_or_default() {
+        for name in entries(&real.join(&below)).unwrap_or_default() {
             match place.mark(&below.join(&name)) {
                 Mark::Dcos => known += 1,
                 Mark::Below => open.push(below.join(name)),
@@ -126,7 +187,7 @@ fn is_marked(root: &Root, place: &Place) -> bool {
 }
 
 /// The names in a directory; none if it is no directory. A file system of its own may have `lost+found`.
-fn entries(root: &Root, path: &Path) -> Option<Vec<OsString>> {
-    let names = files::names(&root.at(path)).ok().flatten()?;
+fn entries(real: &Path) -> Option<Vec<OsString>> {
+    let names = files::names(real).ok().flatten()?;
     Some(names.into_iter().filter(|name| name != "lost+found").collect())
 }

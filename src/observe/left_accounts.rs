@@ -107,7 +107,7 @@ pub fn owned(root: &Root, node: &Node, found: &mut Found) {
             found.unknown.push(format!("files of accounts that go, in {top}: it holds more than {MOST} paths"));
         }
         for (owner, (path, count)) in owned.by {
-            let path = path.strip_prefix(root.directory()).map(|below| Path::new(layout::TOP).join(below)).unwrap_or_else(|_| path.clone());
+            let path = root.as_seen(&path);
             let name = going.get(&owner).map_or("?", String::as_str);
             let more = if count > 1 { format!(", and {} more below {top}", count - 1) } else { String::new() };
             let why = match owner {

@@ -1,6 +1,6 @@
 //! The results of install, uninstall and recover.
 
-use super::ask::list;
+use super::ask::{by_what_a_purge_does, list};
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
@@ -100,8 +100,10 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
             }
         }
     }
-    if !outcome.kept.is_empty() {
-        text.push_str(&format!("kept data (dcos-node uninstall --purge-data removes it):\n{}", list(&outcome.kept)));
+    let (goes, stays) = by_what_a_purge_does(&outcome.kept);
+    let kept = [("dcos-node uninstall --purge-data removes it", goes), ("behind links, which --purge-data leaves alone", stays)];
+    for (how, data) in kept.iter().filter(|(_, data)| !data.is_empty()) {
+        text.push_str(&format!("kept data ({how}):\n{}", list(data)));
     }
     for deed in outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards) {
         text.push_str(&format!("left to do: {deed}\n"));

@@ -47,10 +47,12 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     // With a better reason, among what is foreign.
     let is_told = |object: &Object| evidence.found.foreign.iter().any(|foreign| foreign.path == Path::new(&object.words()));
     let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
+    // A backup of accounts that were changed since is kept, whatever else it waits for.
+    let refuses = |object: &Object| why(object).is_some() && !matches!(object, Object::AccountFile { .. });
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
-            Some(remnant) if why(object).is_none() && remnant.on_purpose && is_told(object) => {}
-            Some(remnant) if why(object).is_none() && remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
+            Some(remnant) if remnant.on_purpose && !refuses(object) && is_told(object) => {}
+            Some(remnant) if remnant.on_purpose && !refuses(object) => report.kept.push(item(object, &remnant.why)),
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
             // Told once by the list of what stays, below.

@@ -44,6 +44,11 @@ impl Root {
         self.follow(path.as_ref(), &mut links)
     }
 
+    /// A path of this machine as the node sees it.
+    pub fn as_seen(&self, real: &Path) -> PathBuf {
+        Path::new("/").join(self.inside(real))
+    }
+
     fn follow(&self, path: &Path, links: &mut u32) -> PathBuf {
         let mut here = PathBuf::new();
         for component in path.components() {
