@@ -1,6 +1,7 @@
 //! How the cluster is, as far as this node can tell: asked over the network, each part for itself, none for long.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const LONGEST: u64 = 1 << 20;
 pub enum Answer<T> {
     /// This.
     Told(T),
-    /// It asks for a login, so it lives.
+    /// It asks for a login, so it lives; or only root may read what it is asked with, and nothing is known against it.
     Locked,
     /// Nothing that can be used, in one line.
     Silent(String),
@@ -86,12 +87,11 @@ impl Cluster {
         );
         let exhibitor_may_lie = exhibitor_may_lie(version);
         let told = exhibitor.as_ref().and_then(Answer::told);
-        let zookeepers = if master && (exhibitor_may_lie || told.is_none()) {
+        let zookeepers = match list.clone().or_else(|| told.map(hosts)) {
+            _ if !master || !(exhibitor_may_lie || told.is_none()) => None,
+            Some(hosts) => Some(zookeepers(hosts, PATIENCE).await),
             // Where nobody names the masters, this one still knows how its own ZooKeeper is.
-            let hosts = list.clone().or_else(|| told.map(hosts)).unwrap_or_else(|| vec![HERE.to_owned()]);
-            Some(zookeepers(hosts, PATIENCE).await)
-        } else {
-            None
+            None => alone(zookeepers(vec![HERE.to_owned()], PATIENCE).await, exhibitor.as_ref()),
         };
         let expected = master_count(root).or(list.map(|l| l.len()));
         Cluster { address, expected, exhibitor, exhibitor_may_lie, zookeepers, mesos, leader, admin_router }
@@ -122,6 +122,11 @@ impl Cluster {
             _ => Some(format!("{} of the masters lead; it should be one", masters.leaders())),
         }
     }
+}
+
+/// What one ZooKeeper tells of all: beside an Exhibitor that knows the others, and tells only who logs in, it tells nothing while it serves.
+fn alone(own: Ensemble, exhibitor: Option<&Answer<Ensemble>>) -> Option<Ensemble> {
+    Some(own).filter(|own| own.serving() == 0 || exhibitor != Some(&Answer::Locked))
 }
 
 /// How the words for masters that are missing begin.
@@ -192,16 +197,21 @@ pub(super) fn exhibitor_may_lie(version: Option<&Version>) -> bool {
 pub async fn exhibitor(root: &Root, port: u16, limit: Duration) -> Answer<Ensemble> {
     let credentials = match credentials(root) {
         Ok(credentials) => credentials,
-        Err(why) => return Answer::Silent(why),
+        Err(error) => return unasked(&error),
     };
     let scheme = if credentials.identity.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{port}{}", cluster::EXHIBITOR_STATUS);
     ask(&url, &credentials, LONGEST, limit, Ensemble::parse).await
 }
 
+/// It was not asked, as what it is asked with cannot be read.
+fn unasked<T>(error: &files::Error) -> Answer<T> {
+    if error.source.kind() == ErrorKind::PermissionDenied { Answer::Locked } else { Answer::Silent(super::told(error)) }
+}
+
 /// A password where the build sets one, and certificates where Exhibitor speaks TLS.
-fn credentials(root: &Root) -> Result<Credentials, String> {
-    let read = |path: &str| files::read(&root.resolved(path), 1 << 20).map_err(|e| super::told(&e));
+fn credentials(root: &Root) -> Result<Credentials, files::Error> {
+    let read = |path: &str| files::read(&root.resolved(path), 1 << 20);
     let realm = read(layout::EXHIBITOR_REALM)?.and_then(|text| cluster::realm(&String::from_utf8_lossy(&text)));
     let [authority, certificate, key] = layout::EXHIBITOR_TLS;
     let (authorities, certificate, key) = (read(authority)?, read(certificate)?, read(key)?);
@@ -345,6 +355,17 @@ mod tests {
         let plain = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await;
         assert_eq!(asked(plain).await, Answer::Told(b"{}".to_vec()));
         assert!(asked("127.0.0.1:1".to_owned()).await.silence().is_some(), "nobody listens there");
+    }
+
+    #[test]
+    fn what_only_root_may_ask_is_not_held_against_a_node() {
+        let error = |kind: ErrorKind| files::Error { operation: "open", path: "root-cert.pem".into(), source: kind.into() };
+        assert_eq!(unasked::<Ensemble>(&error(ErrorKind::PermissionDenied)), Answer::Locked);
+        assert!(unasked::<Ensemble>(&error(ErrorKind::InvalidData)).silence().is_some_and(|why| why.contains("root-cert.pem")));
+        let own = |serving| Ensemble { members: vec![Member { host: HERE.into(), serving, leads: true }] };
+        assert_eq!(alone(own(Serving::Serving), Some(&Answer::Locked)), None);
+        assert!(alone(own(Serving::Down), Some(&Answer::Locked)).is_some());
+        assert!(alone(own(Serving::Serving), Some(&Answer::Silent("refused".into()))).is_some());
     }
 
     #[test]
