@@ -324,13 +324,44 @@ fn events_go_to_a_new_file_to_a_descriptor_and_to_standard_output_alike() {
     assert_eq!(fs::read_to_string(root.path().join("refused")).unwrap(), "2\n");
 }
 
+/// A command line on a terminal of this kind.
+fn terminal(line: &str, term: Option<&str>) -> Command {
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", line, "/dev/null"]).env_remove("TERM").env_remove("NO_COLOR").stdin(Stdio::null());
+    terminal.envs(term.map(|term| ("TERM", term)));
+    terminal
+}
+
+#[test]
+fn a_terminal_that_cannot_be_drawn_on_is_told_what_a_file_would_be() {
+    let build = tempfile::tempdir().unwrap();
+    Build::tiny().damaged("units", Damage::BitFlip).pack(build.path());
+    fs::set_permissions(build.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for term in [Some("dumb"), None] {
+        let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let (build, root_, events) = (build.path().display(), root.path().display(), file.path().display());
+        let words = format!("install master -d --bootstrap-url {build} --root {root_} --events {events}");
+        // A shell may give its children a TERM of its own.
+        let unset = if term.is_none() { "env -u TERM " } else { "" };
+        let mut terminal = terminal(&format!("{unset}{} {words}", env!("CARGO_BIN_EXE_dcos-node")), term);
+        as_nobody(&mut terminal, &[root.path(), file.path()]);
+        let output = terminal.output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+        assert_eq!(output.status.code(), Some(6), "{shown}");
+        let lines = lines_of(&told(file.path()));
+        assert!(lines.contains("fetch and unpack") && lines.contains("warning: "), "{lines}");
+        let failure = shown.strip_prefix(&lines).unwrap_or_else(|| panic!("{lines}\n is not how this begins:\n{shown}"));
+        assert!(failure.starts_with("error: ") && !failure.contains('\u{1b}'), "{failure:?}");
+    }
+}
+
 /// What an install from there draws on a terminal, and its events.
 async fn on_a_terminal(url: &str) -> (String, Vec<Event>) {
     let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let words = ["install", "master", "-d", "--bootstrap-url", url, "--root", root.path().to_str().unwrap()];
     let line = format!("{} {} --events {}", env!("CARGO_BIN_EXE_dcos-node"), words.join(" "), file.path().display());
-    let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+    let mut terminal = terminal(&line, Some("xterm"));
+    terminal.env("NO_COLOR", "1");
     as_nobody(&mut terminal, &[root.path(), file.path()]);
     let output = tokio::task::spawn_blocking(move || terminal.output().unwrap()).await.unwrap();
     let drawn = String::from_utf8_lossy(&output.stdout).into_owned();

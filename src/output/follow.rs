@@ -1,7 +1,7 @@
 //! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs, entries for the node's journal.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::paint::Paint;
+use super::paint::{Paint, can_draw};
 use super::record::{Entry, Record};
 use super::watch::Watch;
 use crate::dcos::event::{Event, Events, SCHEMA, Watched};
@@ -68,7 +68,8 @@ pub fn nowhere() -> Lines {
 pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
     let teller = Teller {
-        bars: (wish.plain.is_none() && io::stderr().is_terminal()).then(MultiProgress::new),
+        // What would hide its bars would hide the lines between them too.
+        bars: (wish.plain.is_none() && can_draw(&io::stderr())).then(MultiProgress::new).filter(|bars| !bars.is_hidden()),
         plain: wish.plain,
         paint: Paint::stderr(wish.no_color),
         verbose: wish.verbose,
