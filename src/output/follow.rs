@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::paint::{Paint, can_draw};
 use super::record::{Entry, Record};
+use super::table;
 use super::watch::Watch;
 use crate::dcos::event::{Event, Events, SCHEMA, Watched};
 use crate::dcos::moment;
@@ -154,7 +155,7 @@ struct Teller {
 impl Teller {
     fn tell(&mut self, event: &Event) {
         match event {
-            Event::Warning { text } => self.line(&format!("{} {text}", self.paint.doubtful("warning:"))),
+            Event::Warning { text } => self.write(&format!("{} {}", self.paint.doubtful("warning:"), table::in_one_line(text))),
             _ if self.quiet => {}
             Event::Note { text } => self.line(text),
             Event::Answered { at, client, method, path, status, bytes, milliseconds } => {
@@ -175,7 +176,7 @@ impl Teller {
         match &self.bars {
             Some(bars) if is_fetch(key) => {
                 let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_message(key.to_owned());
+                bar.set_message(table::in_one_line(key));
                 self.open.insert(key.to_owned(), bar);
             }
             _ => self.line(text),
@@ -213,6 +214,10 @@ impl Teller {
     }
 
     fn line(&mut self, text: &str) {
+        self.write(&table::in_one_line(text));
+    }
+
+    fn write(&mut self, text: &str) {
         match (&self.bars, &mut self.plain) {
             (Some(bars), _) => drop(bars.println(text)),
             // As with standard error: nobody has to read it.

@@ -38,3 +38,6 @@ pub fn complaint(text: &str) {
     let mut err = std::io::stderr().lock();
     let _ = err.write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;
