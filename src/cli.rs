@@ -6,6 +6,7 @@ mod manual;
 mod publish;
 mod quantity;
 mod record;
+mod refusal;
 mod removal;
 mod skips;
 mod texts;
@@ -27,6 +28,7 @@ use skips::{Skips, skips};
 use texts::{GLOBAL, completions};
 use waiting::TypedWaiting;
 
+pub use refusal::Refused;
 pub use texts::Page;
 
 /// A command line, understood.
@@ -332,15 +334,6 @@ fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::word)).try_map(|word| word.parse::<Role>())
 }
 
-/// What parsing came to if there is nothing to run.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// Help, version, or what is wrong.
-    pub text: String,
-    /// Help and version are no errors.
-    pub is_error: bool,
-}
-
 /// Understands a command line.
 ///
 /// # Errors
@@ -349,10 +342,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let matched = definition().try_get_matches_from(&arguments);
     let typed = matched.and_then(|matches| waiting::check(&matches).and_then(|()| Typed::from_arg_matches(&matches)));
-    let typed = typed.map_err(|e| Refused { text: waiting::explained(e.to_string(), &arguments), is_error: e.use_stderr() })?;
+    let refused = |text: String, is_error: bool| Refused::new(text, is_error, &definition(), &arguments);
+    let typed = typed.map_err(|e| refused(waiting::explained(e.to_string(), &arguments), e.use_stderr()))?;
     let global = typed.global;
     if global.json && global.events.as_deref() == Some("-") {
-        return Err(Refused { text: "error: --json and --events - both want standard output\n".into(), is_error: true });
+        return Err(refused("error: --json and --events - both want standard output\n".into(), true));
     }
     let printing = Printing {
         json: global.json,

@@ -4,13 +4,14 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing, clippy::string_slice)
 )]
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use dcos_node::action::site::{PATIENCE, Stop};
-use dcos_node::cli::{self, Command, Invocation, Printing};
+use dcos_node::cli::{self, Command, Invocation, Printing, Refused};
 use dcos_node::command::{
     Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, verify, world,
 };
@@ -31,19 +32,12 @@ use dcos_node::system::{seal, signals};
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
-        Err(refused) if refused.is_error => {
-            output::complaint(&refused.text);
-            return ExitCode::from(Exit::Usage.code());
-        }
-        Err(help) => {
-            output::text(&help.text);
-            return ExitCode::SUCCESS;
-        }
+        Err(refused) => return ExitCode::from(refuse(&refused).code()),
     };
     output::log::start(invocation.printing.verbose, invocation.printing.json_log);
     let printing = &invocation.printing;
     // Before the seal: the operator asked for this one file.
-    let lines = lines(log_as_lines(&invocation).or(printing.events.as_deref()));
+    let lines = lines(log_as_lines(&invocation).or(printing.events.as_deref()), printing.json);
     if invocation.must_not_write() {
         // Before the runtime: the kernel seals one thread and those that come after it.
         seal::seal();
@@ -85,6 +79,16 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// Help and version are a result; what is wrong is told to people and, if they asked for it, to programs.
+fn refuse(refused: &Refused) -> Exit {
+    if !refused.is_error {
+        return told(output::text(&refused.text), Exit::Done, false);
+    }
+    let document = if refused.json { output::json(&refused.failure().report(None)) } else { Ok(()) };
+    output::complaint(&refused.text);
+    told(document, Exit::Usage, false)
+}
+
 /// What a server tells with `--json` has no end, so it is lines.
 fn log_as_lines(invocation: &Invocation) -> Option<&'static str> {
     let Printing { json, events, .. } = &invocation.printing;
@@ -104,13 +108,18 @@ fn journal(invocation: &Invocation) -> Option<JournalSocket> {
 }
 
 /// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.
-fn lines(place: Option<&str>) -> anyhow::Result<Option<follow::Lines>> {
-    Ok(match place.map(|place| (place, place.strip_prefix("fd:"))) {
-        None => None,
-        Some(("-", _)) => Some(follow::stdout()),
-        Some((_, Some(number))) => Some(Box::new(Growing::descriptor(number.parse().context("fd: needs a number after it")?)?)),
-        Some((path, None)) => Some(Box::new(Growing::make(path.as_ref())?)),
-    })
+/// They are not mixed with the one document that `--json` prints, by whatever name standard output was given.
+fn lines(place: Option<&str>, json: bool) -> anyhow::Result<Option<follow::Lines>> {
+    let Some(place) = place else { return Ok(None) };
+    let file = match (place, place.strip_prefix("fd:")) {
+        ("-", _) => return Ok(Some(follow::stdout())),
+        (_, Some(number)) => Growing::descriptor(number.parse().context("fd: needs a number after it")?)?,
+        (path, None) => Growing::make(path.as_ref())?,
+    };
+    if json && file.is_standard_output() {
+        bail!("--json and --events {place} both want standard output");
+    }
+    Ok(Some(Box::new(file)))
 }
 
 /// What a command came to.
@@ -218,18 +227,31 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
     let help = help(invocation, &ended);
     match ended {
         Ok(value) => {
-            show(&value, printing.json, Paint::stdout(printing.no_color));
+            let shown = show(&value, printing.json, Paint::stdout(printing.no_color));
             help.into_iter().for_each(|command| output::complaint(&output::failure::help(&command)));
-            value.exit()
+            let exit = told(shown, value.exit(), printing.no_color);
+            if is_at_boot(invocation) { Exit::Done } else { exit }
         }
         Err(failure) => {
-            if printing.json {
-                output::json(&failure.report(help.as_deref()));
-            }
+            let shown = if printing.json { output::json(&failure.report(help.as_deref())) } else { Ok(()) };
             output::complaint(&output::failure::text(&failure, help.as_deref(), Paint::stderr(printing.no_color)));
-            if is_at_boot(invocation) { Exit::Done } else { failure.exit }
+            let exit = told(shown, failure.exit, printing.no_color);
+            if is_at_boot(invocation) { Exit::Done } else { exit }
         }
     }
+}
+
+/// How to exit if the result was told, or could not be: who waits for it must not take an empty file for one. What was done stays done, and is said here.
+fn told(shown: io::Result<()>, exit: Exit, no_color: bool) -> Exit {
+    let Err(error) = shown else { return exit };
+    let state = match exit {
+        Exit::Done => "what was asked is done, and nothing else failed".to_owned(),
+        exit => format!("the command itself ended with exit code {} ({}), which stays", exit.code(), exit.word()),
+    };
+    let failure = Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot write the result to standard output"));
+    let failure = failure.leaving(state).cured_by("see to where standard output goes; the same command tells how it stands now");
+    output::complaint(&output::failure::text(&failure, None, Paint::stderr(no_color)));
+    if exit == Exit::Done { Exit::Failed } else { exit }
 }
 
 /// A boot must not fail over what the next boot, or an operator, can finish.
@@ -295,7 +317,7 @@ fn help(invocation: &Invocation, ended: &Result<Value, Failure>) -> Option<Strin
     (is_on_a_node && is_for_support).then(|| format!("dcos-node bundle{root}"))
 }
 
-fn show(value: &Value, json: bool, paint: Paint) {
+fn show(value: &Value, json: bool, paint: Paint) -> io::Result<()> {
     match (value, json) {
         (Value::Text(text), _) => output::text(text),
         (Value::Install(outcome), true) => output::json(outcome),
@@ -317,7 +339,7 @@ fn show(value: &Value, json: bool, paint: Paint) {
         (Value::Publish(outcome), true) => output::json(outcome),
         (Value::Publish(outcome), false) => output::text(&output::publish::text(outcome, paint)),
         // Its lines were the document.
-        (Value::Serve(_), true) => {}
+        (Value::Serve(_), true) => Ok(()),
         (Value::Serve(outcome), false) => output::text(&output::publish::served(outcome)),
         (Value::Explain(outcome), true) => output::json(outcome),
         (Value::Explain(outcome), false) => output::text(&output::explain::text(outcome, paint)),

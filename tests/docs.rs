@@ -89,7 +89,9 @@ fn exit_codes() -> String {
         "\n## A failure\n\n\
         On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
         the node stands now, `cure:` with the command or deed that cures it, and `help:` with the command that collects what support needs; that line stands\n\
-        beside results too that are not what was hoped for (degraded, damage, residue, checks that failed, a node that is still not ready 20 minutes after its install). With `--json` the same on standard output:\n\n\
+        beside results too that are not what was hoped for (degraded, damage, residue, checks that failed, a node that is still not ready 20 minutes after its install). With `--json` the same on standard output,\n\
+        of a command line that is wrong too. Where standard output does not take a result or a document (a full disk), that is told on standard error, and an exit code\n\
+        that would have been 0 is 1; what was done stays done. A reader that has gone away is no error.\n\n\
         | field | type | what |\n|---|---|---|\n\
         | `error` | string | what went wrong |\n\
         | `causes` | array of strings | its causes, outermost first |\n\

@@ -324,13 +324,112 @@ fn events_go_to_a_new_file_to_a_descriptor_and_to_standard_output_alike() {
     assert_eq!(fs::read_to_string(root.path().join("refused")).unwrap(), "2\n");
 }
 
+/// How a line of shell ends with the program as `$0` and a directory as `$1`, and what it says.
+fn shell(line: &str, root: &Path) -> Output {
+    Command::new("sh").args(["-c", line, env!("CARGO_BIN_EXE_dcos-node")]).arg(root).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn events_are_never_mixed_with_the_one_document() {
+    let root = tempfile::tempdir().unwrap();
+    for (place, output) in [("-", "|cat"), ("fd:1", "|cat"), ("fd:7", "7>&1 |cat"), ("/dev/stdout", ">out"), ("out", ">>out")] {
+        let line = format!("cd \"$1\"; {{ \"$0\" status --root . --json --events {place}; echo $? >code; }} {output}; cat out");
+        let output = shell(&line, root.path());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(&format!("error: --json and --events {place} both want standard output\n")), "{said}");
+        assert_eq!(fs::read_to_string(root.path().join("code")).unwrap(), "2\n");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((document["exit"].as_str(), document["state"].as_str()), (Some("usage"), Some("nothing was changed")), "{place}");
+        let _ = fs::remove_file(root.path().join("out"));
+    }
+    // What forgets everything mixes nothing, nor do two pipes.
+    for line in
+        ["\"$0\" status --root \"$1\" --json --events /dev/null >/dev/null", "\"$0\" status --root \"$1\" --json --events fd:2 2>&1 >&-"]
+    {
+        let output = shell(line, root.path());
+        assert_eq!(output.status.code(), Some(11), "{output:?}");
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_before_anything_is_done_and_one_that_is_read_gets_all() {
+    let root = tempfile::tempdir().unwrap();
+    let output = shell("cd \"$1\" && mkfifo pipe && \"$0\" status --root . --events pipe", root.path());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("nobody reads this pipe") && said.contains("  cure:   "), "{said}");
+    // The shell holds the pipe open, so that the reader is there first; it reads only when the run has ended.
+    let line = "cd \"$1\" && exec 8<>pipe && \"$0\" status --root . --events pipe 8<&-; head -n 2 <&8 >read";
+    let output = shell(line, root.path());
+    let kinds: Vec<Kind> = told(&root.path().join("read")).iter().map(Event::kind).collect();
+    assert_eq!(kinds, [Kind::Started, Kind::Ended], "{output:?}");
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told_and_is_no_success_and_a_reader_that_has_gone_is() {
+    let (root, build, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    Build::tiny().pack(build.path());
+    fs::set_permissions(build.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (root, url) = (root.path(), build.path().to_str().unwrap());
+    let full = |words: &[&str]| -> (Option<i32>, String) {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command(words, root, file.path()).stdout(full).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let untold = "error: cannot write the result to standard output: No space left on device";
+    let (code, said) = full(&["status", "--json"]);
+    assert!(code == Some(11) && said.contains(untold) && said.contains("(not-installed), which stays"), "{code:?} {said}");
+    let (code, said) = full(&["status", "--json", "--nosuch"]);
+    assert!(code == Some(2) && said.contains(untold) && said.contains("--nosuch"), "{code:?} {said}");
+    let (code, said) = full(&["--help"]);
+    assert!(code == Some(1) && said.contains(untold), "{code:?} {said}");
+    let (code, said) = full(&["install", "master", "-d", "--json", "--bootstrap-url", url]);
+    assert!(code == Some(1) && said.contains(untold) && said.contains("  state:  what was asked is done"), "{code:?} {said}");
+    let Some(Event::Ended { exit: Exit::Done, .. }) = told(file.path()).pop() else { panic!("the install did not end well") };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command(&["preflight", "--list", "--json"], root, file.path()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+/// A command line on a terminal of this kind.
+fn terminal(line: &str, term: Option<&str>) -> Command {
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", line, "/dev/null"]).env_remove("TERM").env_remove("NO_COLOR").stdin(Stdio::null());
+    terminal.envs(term.map(|term| ("TERM", term)));
+    terminal
+}
+
+#[test]
+fn a_terminal_that_cannot_be_drawn_on_is_told_what_a_file_would_be() {
+    let build = tempfile::tempdir().unwrap();
+    Build::tiny().damaged("units", Damage::BitFlip).pack(build.path());
+    fs::set_permissions(build.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for term in [Some("dumb"), None] {
+        let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let (build, root_, events) = (build.path().display(), root.path().display(), file.path().display());
+        let words = format!("install master -d --bootstrap-url {build} --root {root_} --events {events}");
+        // A shell may give its children a TERM of its own.
+        let unset = if term.is_none() { "env -u TERM " } else { "" };
+        let mut terminal = terminal(&format!("{unset}{} {words}", env!("CARGO_BIN_EXE_dcos-node")), term);
+        as_nobody(&mut terminal, &[root.path(), file.path()]);
+        let output = terminal.output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+        assert_eq!(output.status.code(), Some(6), "{shown}");
+        let lines = lines_of(&told(file.path()));
+        assert!(lines.contains("fetch and unpack") && lines.contains("warning: "), "{lines}");
+        let failure = shown.strip_prefix(&lines).unwrap_or_else(|| panic!("{lines}\n is not how this begins:\n{shown}"));
+        assert!(failure.starts_with("error: ") && !failure.contains('\u{1b}'), "{failure:?}");
+    }
+}
+
 /// What an install from there draws on a terminal, and its events.
 async fn on_a_terminal(url: &str) -> (String, Vec<Event>) {
     let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let words = ["install", "master", "-d", "--bootstrap-url", url, "--root", root.path().to_str().unwrap()];
     let line = format!("{} {} --events {}", env!("CARGO_BIN_EXE_dcos-node"), words.join(" "), file.path().display());
-    let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+    let mut terminal = terminal(&line, Some("xterm"));
+    terminal.env("NO_COLOR", "1");
     as_nobody(&mut terminal, &[root.path(), file.path()]);
     let output = tokio::task::spawn_blocking(move || terminal.output().unwrap()).await.unwrap();
     let drawn = String::from_utf8_lossy(&output.stdout).into_owned();

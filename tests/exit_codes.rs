@@ -75,6 +75,32 @@ fn fails(said: &Said, code: u8) {
     }
 }
 
+#[test]
+fn a_command_line_that_is_refused_is_one_document_if_that_was_asked_for() {
+    let run = |words: &[&str], variable: Option<(&str, &str)>| {
+        let mut command = std::process::Command::new(support::node::binary());
+        Said::of(command.args(words).env_remove("DCOS_NODE_JSON").envs(variable).output().expect("run dcos-node"))
+    };
+    let asked = run(&["status", "--json", "--nosuch"], None);
+    let report: Value = serde_json::from_str(&asked.out).expect("JSON");
+    assert_eq!(
+        report,
+        json!({
+            "error": "unexpected argument '--nosuch' found", "causes": [], "exit": "usage", "code": 2, "state": "nothing was changed",
+            "cure": "dcos-node COMMAND --help tells what it takes", "help": null, "preflight": null
+        })
+    );
+    assert!(asked.code() == Some(2) && asked.err.starts_with("error: unexpected argument '--nosuch'") && asked.err.contains("Usage:"));
+    let by_variable = run(&["status", "--nosuch"], Some(("DCOS_NODE_JSON", "true")));
+    assert_eq!((by_variable.code(), by_variable.out), (Some(2), asked.out));
+    assert_eq!(run(&["status", "--nosuch"], None).out, "");
+    // Help and version are what was asked for, and no failure.
+    for words in [["--json", "--version"], ["--json", "--help"], ["--json", "man"]] {
+        let said = run(&words, None);
+        assert!(said.code() == Some(0) && !said.out.starts_with('{'), "{words:?}");
+    }
+}
+
 /// A run that has the lock and waits for its turn. It ends with the test, whatever became of that.
 struct Waiting {
     child: Child,

@@ -51,6 +51,21 @@ fn a_wait_that_is_typed_wrongly_is_told_how_it_is_typed() {
 }
 
 #[test]
+fn what_is_wrong_is_one_document_if_that_was_asked_for() {
+    let failure = |line: &str| parsed(line).expect_err(line).failure();
+    let said = |line: &str| failure(line).error.to_string();
+    assert_eq!(said("dcos-node status --json --nosuch"), "unexpected argument '--nosuch' found");
+    assert_eq!(said("dcos-node install --json"), "the following required arguments were not provided: <ROLE>");
+    assert_eq!(said("dcos-node"), "no command was given");
+    assert!(said("dcos-node --json").contains("requires a subcommand"), "{}", said("dcos-node --json"));
+    assert_eq!(failure("dcos-node status --onlin").cure, "a similar argument exists: '--online'");
+    assert_eq!(failure("dcos-node adopt master").cure, "dcos-node COMMAND --help tells what it takes");
+    let json = |line: &str| parsed(line).expect_err(line).json;
+    assert!(json("dcos-node status --nosuch --json") && json("dcos-node --json install foo") && json("dcos-node status --json --events -"));
+    assert!(!json("dcos-node status --nosuch") && !json("dcos-node status --nosuch -- --json"));
+}
+
+#[test]
 fn flags_of_the_classic_script_are_understood() {
     let Ok(Invocation { command: Command::Install(request, None), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
     else {

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::paint::Paint;
+use super::table::in_lines;
 use crate::command::Failure;
 
 /// The failure for people; `bundle` is the command that collects what support needs, where it is offered.
@@ -12,7 +13,7 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
         text.push_str(&super::preflight::text(report, paint));
         text.push('\n');
     }
-    text.push_str(&format!("{} {}", paint.bad("error:"), failure.error));
+    text.push_str(&format!("{} {}", paint.bad("error:"), in_lines(&failure.error.to_string())));
     let mut last = failure.error.to_string();
     for cause in failure.error.chain().skip(1) {
         let words = cause.to_string();
@@ -20,8 +21,8 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
             // A cause that only passes its own cause on says the same words again.
             _ if words == last => {}
             // The system's word says nothing without the object that it is about.
-            true => text.push_str(&format!(": {words}")),
-            false => text.push_str(&format!("\n  because {words}")),
+            true => text.push_str(&format!(": {}", in_lines(&words))),
+            false => text.push_str(&format!("\n  because {}", in_lines(&words))),
         }
         last = words;
     }
@@ -30,9 +31,9 @@ pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
         text.push_str(&format!("  log:    {}\n", super::status::shortened(line)));
     }
     if let Some(state) = &failure.state {
-        text.push_str(&format!("  state:  {state}\n"));
+        text.push_str(&format!("  state:  {}\n", in_lines(state)));
     }
-    text.push_str(&format!("  cure:   {}\n", failure.cure));
+    text.push_str(&format!("  cure:   {}\n", in_lines(&failure.cure)));
     if let Some(command) = bundle {
         text.push_str(&help(command));
     }

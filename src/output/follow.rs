@@ -1,7 +1,7 @@
 //! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs, entries for the node's journal.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::paint::Paint;
+use super::paint::{Paint, can_draw};
 use super::record::{Entry, Record};
+use super::table;
 use super::watch::Watch;
 use crate::dcos::event::{Event, Events, SCHEMA, Watched};
 use crate::dcos::moment;
@@ -68,7 +69,8 @@ pub fn nowhere() -> Lines {
 pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
     let teller = Teller {
-        bars: (wish.plain.is_none() && io::stderr().is_terminal()).then(MultiProgress::new),
+        // What would hide its bars would hide the lines between them too.
+        bars: (wish.plain.is_none() && can_draw(&io::stderr())).then(MultiProgress::new).filter(|bars| !bars.is_hidden()),
         plain: wish.plain,
         paint: Paint::stderr(wish.no_color),
         verbose: wish.verbose,
@@ -153,7 +155,7 @@ struct Teller {
 impl Teller {
     fn tell(&mut self, event: &Event) {
         match event {
-            Event::Warning { text } => self.line(&format!("{} {text}", self.paint.doubtful("warning:"))),
+            Event::Warning { text } => self.write(&format!("{} {}", self.paint.doubtful("warning:"), table::in_one_line(text))),
             _ if self.quiet => {}
             Event::Note { text } => self.line(text),
             Event::Answered { at, client, method, path, status, bytes, milliseconds } => {
@@ -174,7 +176,7 @@ impl Teller {
         match &self.bars {
             Some(bars) if is_fetch(key) => {
                 let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_message(key.to_owned());
+                bar.set_message(table::in_one_line(key));
                 self.open.insert(key.to_owned(), bar);
             }
             _ => self.line(text),
@@ -212,6 +214,10 @@ impl Teller {
     }
 
     fn line(&mut self, text: &str) {
+        self.write(&table::in_one_line(text));
+    }
+
+    fn write(&mut self, text: &str) {
         match (&self.bars, &mut self.plain) {
             (Some(bars), _) => drop(bars.println(text)),
             // As with standard error: nobody has to read it.

@@ -16,25 +16,35 @@ pub mod table;
 pub mod verify;
 mod watch;
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
 /// Prints a text to standard output. A reader that has gone away is no error: it has seen what it wanted.
-pub fn text(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+///
+/// # Errors
+/// Standard output does not take it: it goes to a disk that is full, say.
+pub fn text(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Prints a value as one JSON document to standard output.
-pub fn json(value: &impl Serialize) {
-    if let Ok(document) = serde_json::to_string_pretty(value) {
-        text(&(document + "\n"));
-    }
+///
+/// # Errors
+/// As those of [`text`].
+pub fn json(value: &impl Serialize) -> io::Result<()> {
+    text(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 /// Prints a text to standard error.
 pub fn complaint(text: &str) {
-    let mut err = std::io::stderr().lock();
+    let mut err = io::stderr().lock();
     let _ = err.write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::ask::{by_what_a_purge_does, list};
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
-use super::table::wrapped;
+use super::table::in_one_line;
 use crate::command::{adopt, fetch, install, recover, uninstall};
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
@@ -17,7 +17,7 @@ pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
 }
 
 fn installed(outcome: &install::Outcome, paint: Paint) -> String {
-    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
+    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
     let mut text = match (outcome.changed, outcome.degraded) {
         (false, _) => format!("{version} stands here already as {}; nothing was changed\n", outcome.role),
         (true, false) => format!(
@@ -30,13 +30,13 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
         (true, true) => format!("{} {version} is installed as {}, but units failed\n", paint.doubtful("degraded:"), outcome.role),
     };
     for left in &outcome.left {
-        text.push_str(&format!("  left for later: {left}\n"));
+        text.push_str(&format!("  left for later: {}\n", in_one_line(left)));
     }
     if let Some(ready) = &outcome.ready {
         let level = ready.readiness.level.map_or("", |level| level.word());
         text.push_str(&format!("  {level} after {} s\n", ready.waited_seconds));
         for url in &ready.urls {
-            text.push_str(&format!("  {url}\n"));
+            text.push_str(&format!("  {}\n", in_one_line(url)));
         }
     }
     let of = |condition: Condition| -> Vec<UnitReport> { outcome.units.iter().filter(|u| u.condition == condition).cloned().collect() };
@@ -96,7 +96,7 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
         Some(report) => text.push_str(&leftovers(report)),
         None => {
             for foreign in &outcome.foreign {
-                text.push_str(&format!("  left alone: {foreign}\n"));
+                text.push_str(&format!("  left alone: {}\n", in_one_line(foreign)));
             }
         }
     }
@@ -106,7 +106,7 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
         text.push_str(&format!("kept data ({how}):\n{}", list(data)));
     }
     for deed in outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards) {
-        text.push_str(&format!("left to do: {deed}\n"));
+        text.push_str(&format!("left to do: {}\n", in_one_line(deed)));
     }
     if residue {
         text.push_str("dcos-node uninstall tries again; what it needs for that is still here\n");
@@ -127,7 +127,7 @@ fn leftovers(report: &Leftovers) -> String {
         _ if only_data(report) => all.iter().map(|item| item.what.as_str()).collect::<Vec<_>>().join(", "),
         count => format!("{count} things, each of them looked for afterwards (--json lists them)"),
     };
-    let mut text = format!("  removed: {removed}\n");
+    let mut text = format!("  removed: {}\n", in_one_line(&removed));
     let lists = [
         ("kept", &report.kept),
         ("left alone", &report.foreign),
@@ -138,11 +138,7 @@ fn leftovers(report: &Leftovers) -> String {
     for (word, list) in lists {
         // Data has a list of its own, with sizes.
         for item in list.iter().filter(|item| item.kind != "data") {
-            text.push_str(&format!(
-                "  {word}: {} ({})\n",
-                wrapped(&item.what, usize::MAX).join(" "),
-                wrapped(&item.why, usize::MAX).join(" ")
-            ));
+            text.push_str(&format!("  {word}: {} ({})\n", in_one_line(&item.what), in_one_line(&item.why)));
         }
     }
     if !report.searched.is_empty() {
@@ -153,12 +149,12 @@ fn leftovers(report: &Leftovers) -> String {
 
 /// An adoption for people.
 pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
-    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| format!("DC/OS {}", v.version));
+    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
     let mut text = match outcome.changed {
         true => format!("{} {version} is adopted as {}: {} packages\n", paint.good("done:"), outcome.role, outcome.packages),
         false => format!("{version} stands here as {} with a receipt; nothing was changed\n", outcome.role),
     };
-    outcome.left.iter().for_each(|left| text.push_str(&format!("  left as it is: {left}\n")));
+    outcome.left.iter().for_each(|left| text.push_str(&format!("  left as it is: {}\n", in_one_line(left))));
     text
 }
 
@@ -177,7 +173,7 @@ pub fn recover(outcome: &recover::Outcome, paint: Paint) -> String {
 fn plan(plan: &[Preview]) -> String {
     let mut text = format!("{} actions, none of them done:\n", plan.len());
     for (index, action) in plan.iter().enumerate() {
-        text.push_str(&format!("{:>4}  {}\n", index + 1, action.text));
+        text.push_str(&format!("{:>4}  {}\n", index + 1, in_one_line(&action.text)));
     }
     text
 }

@@ -1,6 +1,17 @@
 //! Colour, only where a person looks at a terminal.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
+
+/// Whether this stream is a terminal that takes colours and can be drawn on. One of `TERM=dumb`, such as Emacs, or without `TERM`, such as one that
+/// `ssh -tt` makes for a build server, shows every byte as it comes: it is told what a file would be.
+pub(super) fn can_draw(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && takes_sequences(std::env::var_os("TERM").as_deref())
+}
+
+fn takes_sequences(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
 
 /// Whether and how to paint.
 #[derive(Clone, Copy, Debug)]
@@ -9,12 +20,12 @@ pub struct Paint(bool);
 impl Paint {
     /// For standard output.
     pub fn stdout(no_color: bool) -> Paint {
-        Paint(!no_color && std::io::stdout().is_terminal())
+        Paint(!no_color && can_draw(&std::io::stdout()))
     }
 
     /// For standard error.
     pub fn stderr(no_color: bool) -> Paint {
-        Paint(!no_color && std::io::stderr().is_terminal())
+        Paint(!no_color && can_draw(&std::io::stderr()))
     }
 
     /// As it should be.
@@ -39,5 +50,17 @@ impl Paint {
 
     fn with(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_says_it_is_dumb_or_says_nothing_takes_no_sequences() {
+        let takes = |term: Option<&str>| takes_sequences(term.map(OsStr::new));
+        assert!(!takes(None) && !takes(Some("")) && !takes(Some("dumb")));
+        assert!(takes(Some("xterm-256color")) && takes(Some("linux")));
     }
 }

@@ -1,7 +1,7 @@
 //! The status of a node, and units that are not as they should be.
 
 use super::paint::Paint;
-use super::table::{aligned, pairs, plain};
+use super::table::{aligned, in_one_line, pairs, plain};
 use crate::command::drift::{Address, Drift, Offered, ResolvConf};
 use crate::command::status::{Outcome, SkippedCheck, Swap};
 use crate::dcos::id::PackageId;
@@ -78,11 +78,11 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
     }
     for damaged in &status.damaged {
-        let path = damaged.path.display();
-        text.push_str(&format!("damaged: {path} ({}); dcos-node uninstall makes the node clean without it\n", damaged.why));
+        let (path, why) = (damaged.path.display(), in_one_line(&damaged.why));
+        text.push_str(&format!("damaged: {path} ({why}); dcos-node uninstall makes the node clean without it\n"));
     }
     for problem in &status.unfinished {
-        text.push_str(&format!("unfinished: {problem}\n"));
+        text.push_str(&format!("unfinished: {}\n", in_one_line(problem)));
     }
     // What went because another version came is told by that.
     let is_replaced = |went: &&PackageId| status.activated_since.iter().any(|came| came.name() == went.name());
@@ -101,7 +101,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     let is_another = status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
     for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
         let what = if foreign.what == "not ours" { String::new() } else { format!(" ({})", foreign.what) };
-        text.push_str(&format!("not ours: {}{what}\n", foreign.path.display()));
+        text.push_str(&in_one_line(&format!("not ours: {}{what}", foreign.path.display())));
+        text.push('\n');
     }
     let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well || u.flaps()).cloned().collect();
     if !unwell.is_empty() {
@@ -224,12 +225,7 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
     let rows: Vec<_> = reports
         .iter()
         .map(|r| {
-            vec![
-                word(r, paint),
-                plain(r.name.clone()),
-                plain(format!("{} ({})", r.active, r.sub)),
-                plain(r.why.clone().unwrap_or_default()),
-            ]
+            vec![word(r, paint), plain(&r.name), plain(format!("{} ({})", r.active, r.sub)), plain(r.why.as_deref().unwrap_or_default())]
         })
         .collect();
     for (line, report) in aligned(&rows).lines().zip(reports) {
@@ -239,7 +235,7 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
             text.push_str(&format!("    {}\n", shortened(log)));
         }
         if let Some(cure) = &report.cure {
-            text.push_str(&format!("    cure: {cure}\n"));
+            text.push_str(&format!("    cure: {}\n", in_one_line(cure)));
         }
     }
     text
@@ -248,7 +244,8 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
 /// A log line that is no novel; `journalctl -u` has the rest.
 pub(super) fn shortened(line: &str) -> String {
     const LONGEST: usize = 160;
-    if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
+    let line = in_one_line(line);
+    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
 }
 
 fn word(report: &UnitReport, paint: Paint) -> (String, String) {

@@ -71,6 +71,16 @@ fn visible(word: &str) -> String {
     word.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
+/// What units, servers and files said, in one line: breaks and tabs become spaces, and nothing in it steers a terminal.
+pub fn in_one_line(text: &str) -> String {
+    visible(&text.trim_end().replace(['\n', '\r', '\t'], " "))
+}
+
+/// A text that may have several lines; nothing in it steers a terminal either.
+pub fn in_lines(text: &str) -> String {
+    text.lines().map(in_one_line).collect::<Vec<_>>().join("\n")
+}
+
 /// A name and a text beside it, which goes on below itself.
 pub fn beside(name: &str, text: &str) -> String {
     let lines = wrapped(text, WIDTH.saturating_sub(name.chars().count()));
@@ -79,15 +89,15 @@ pub fn beside(name: &str, text: &str) -> String {
     lines.iter().enumerate().map(line).collect()
 }
 
-/// A cell without colour.
-pub fn plain(text: impl Into<String>) -> Cell {
-    let text = text.into();
+/// A cell without colour, in one line.
+pub fn plain(text: impl AsRef<str>) -> Cell {
+    let text = in_one_line(text.as_ref());
     (text.clone(), text)
 }
 
 /// Rows of a name and a value.
 pub fn pairs(rows: &[(&str, String)]) -> String {
-    aligned(&rows.iter().map(|(name, value)| vec![plain(format!("{name}:")), plain(value.clone())]).collect::<Vec<_>>())
+    aligned(&rows.iter().map(|(name, value)| vec![plain(format!("{name}:")), plain(value)]).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::paint::Paint;
 use super::preflight::protection;
 use super::publish::size;
+use super::table::in_one_line;
 use crate::command::verify::Outcome;
 use crate::dcos::difference::{Difference, Kind};
 
@@ -10,7 +11,7 @@ use crate::dcos::difference::{Difference, Kind};
 pub fn text(outcome: &Outcome, paint: Paint) -> String {
     let mut text: String = outcome.differences.iter().map(|difference| line(difference, paint)).collect();
     for unknown in &outcome.unknown {
-        text.push_str(&format!("unknown      {}: {}\n", unknown.what, unknown.why));
+        text.push_str(&format!("unknown      {}\n", in_one_line(&format!("{}: {}", unknown.what, unknown.why))));
     }
     if !text.is_empty() {
         text.push('\n');

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::paint::Paint;
+use super::table::in_one_line;
 use crate::dcos::cluster::{Member, Serving};
 use crate::dcos::event::Watched;
 
@@ -31,10 +32,10 @@ impl Watch {
     pub fn news(&mut self, watched: &Watched) -> Option<String> {
         let level = watched.level.map_or("not unpacked", |level| level.word());
         let waits = match &watched.waits_for {
-            Some(what) if watched.level < Some(watched.wanted) => format!("{level}; waits for {}: {what}", watched.wanted),
+            Some(what) if watched.level < Some(watched.wanted) => format!("{level}; waits for {}: {}", watched.wanted, in_one_line(what)),
             _ => level.to_owned(),
         };
-        let masters: Vec<String> = watched.masters.iter().map(|m| format!("{} {}", m.host, state(m).0)).collect();
+        let masters: Vec<String> = watched.masters.iter().map(|m| format!("{} {}", in_one_line(&m.host), state(m).0)).collect();
         let masters = if masters.is_empty() { String::new() } else { format!("; masters: {}", masters.join(", ")) };
         let units = units(watched, |word| word.to_owned());
         let text = without_figures(&format!("{waits}{masters}"));
@@ -108,10 +109,10 @@ fn table(watched: &Watched, paint: Paint) -> String {
             Serving::Down => paint.bad(&word),
             Serving::Serving => paint.good(&word),
         };
-        rows.push(format!("  master   {:15} {word}", member.host));
+        rows.push(format!("  master   {:15} {word}", in_one_line(&member.host)));
     }
     if let Some(what) = &watched.waits_for {
-        rows.push(format!("  waits    {what}"));
+        rows.push(format!("  waits    {}", in_one_line(what)));
     }
     rows.join("\n")
 }
@@ -166,6 +167,12 @@ mod tests {
         assert_eq!(watch.news(&young(4)), None);
         assert!(watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.2"))).is_some());
         assert!(watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.3"))).is_some());
+    }
+
+    #[test]
+    fn nothing_that_is_waited_for_steers_the_terminal() {
+        let table = table(&watched(Level::Started, Some("\u{1b}[2J\nboom")), Paint::stderr(true));
+        assert!(table.ends_with("\n  waits    \\u{1b}[2J boom"), "{table:?}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Files that only grow: opened for adding, cut where a write was torn, added to with or without waiting for the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate, fcntl};
+use nix::libc::{ENXIO, O_NONBLOCK};
 
 use super::fault::{self, Effect};
 use super::files::Error;
@@ -45,10 +46,29 @@ impl Growing {
         Growing::with(OpenOptions::new().append(true), Path::new(&format!("/proc/self/fd/{number}")))
     }
 
-    fn with(options: &OpenOptions, path: &Path) -> Result<Growing, Error> {
-        let opened = fault::point(Effect::Open, path).and_then(|()| options.open(path));
-        let file = opened.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
+    /// A pipe that nobody reads yet would be waited for here, perhaps for ever: it is refused. One that is read is waited for with every write, so that a
+    /// slow reader loses nothing.
+    fn with(options: &mut OpenOptions, path: &Path) -> Result<Growing, Error> {
+        let opened = fault::point(Effect::Open, path).and_then(|()| options.custom_flags(O_NONBLOCK).open(path)).and_then(|file| {
+            let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+            fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+            Ok(file)
+        });
+        let is_pipe = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
+        let file = opened.map_err(|source| match source.raw_os_error() {
+            Some(ENXIO) if is_pipe() => io::Error::other("nobody reads this pipe; its reader has to be there first"),
+            _ => source,
+        });
+        let file = file.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
         Ok(Growing { file, path: path.to_owned(), torn_at: None })
+    }
+
+    /// Whether this is where standard output goes: the same file, pipe or terminal, by whatever name. What keeps nothing, as `/dev/null` does, cannot mix
+    /// anything.
+    pub fn is_standard_output(&self) -> bool {
+        let (Ok(own), Ok(output)) = (self.file.metadata(), Path::new("/proc/self/fd/1").metadata()) else { return false };
+        let keeps = !own.file_type().is_char_device() || self.file.is_terminal();
+        keeps && (own.dev(), own.ino()) == (output.dev(), output.ino())
     }
 
     /// Takes room on the disk for so many bytes in all, so that adding up to there cannot meet a full one. Its length stays. A file system that cannot
@@ -136,6 +156,25 @@ mod tests {
         file.add_durably(b"two\n").unwrap();
         writeln!(file, "three").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for_until_it_is_read_and_then_takes_all_that_is_written() {
+        use std::io::Read;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let refused = Growing::make(&path).unwrap_err();
+        assert!(refused.source.to_string().starts_with("nobody reads this pipe"), "{refused:?}");
+        let mut reader = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        fcntl(&reader, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        let mut writer = Growing::make(&path).unwrap();
+        // More than a pipe holds.
+        let writing = std::thread::spawn(move || writer.write_all(&[b'x'; 1 << 20]));
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        writing.join().unwrap().unwrap();
+        assert_eq!(read.len(), 1 << 20);
     }
 
     #[test]
