@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
+use super::environment::Matched;
 use super::quantity::duration;
 use crate::command::wait;
 use crate::dcos::level::Level;
@@ -37,10 +37,11 @@ fn level() -> impl TypedValueParser<Value = Level> {
 }
 
 /// Refuses a limit that was typed for a wait that was not. In the environment it may stand for other commands.
-pub(super) fn check(matches: &ArgMatches) -> Result<(), clap::Error> {
-    let Some((_, typed)) = matches.subcommand() else { return Ok(()) };
-    let is = |id, is: fn(ValueSource) -> bool| typed.try_contains_id(id).is_ok() && typed.value_source(id).is_some_and(is);
-    if is("wait_timeout", |source| source == ValueSource::CommandLine) && !is("wait", |_| true) {
+pub(super) fn check(matched: &Matched) -> Result<(), clap::Error> {
+    let has = |matches: &ArgMatches, id| {
+        matches.subcommand().is_some_and(|(_, options)| options.try_contains_id(id).is_ok() && options.value_source(id).is_some())
+    };
+    if has(&matched.typed, "wait_timeout") && !has(&matched.all, "wait") {
         let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
     }
