@@ -31,6 +31,8 @@ use skips::{Skips, skips};
 use texts::completions;
 use waiting::TypedWaiting;
 
+pub use environment::Refused;
+pub use global::Printing;
 pub use texts::Page;
 
 /// A command line, understood.
@@ -82,23 +84,6 @@ pub enum Command {
     List(Option<Role>),
     /// Print a text that was made from this very command line's definition.
     Print(String),
-}
-
-/// How to print.
-#[derive(Clone, Debug, Default)]
-pub struct Printing {
-    /// One JSON document on standard output.
-    pub json: bool,
-    /// A file, `fd:N` or `-` for newline-delimited JSON events.
-    pub events: Option<String>,
-    /// More with each one.
-    pub verbose: u8,
-    /// Only results and errors.
-    pub quiet: bool,
-    /// No colour, whatever the terminal.
-    pub no_color: bool,
-    /// The diagnostic log as JSON.
-    pub json_log: bool,
 }
 
 impl Invocation {
@@ -301,15 +286,6 @@ fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::word)).try_map(|word| word.parse::<Role>())
 }
 
-/// What parsing came to if there is nothing to run.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// Help, version, or what is wrong.
-    pub text: String,
-    /// Help and version are no errors.
-    pub is_error: bool,
-}
-
 /// Understands a command line.
 ///
 /// # Errors
@@ -321,7 +297,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 fn parse_with(arguments: impl IntoIterator<Item = OsString>, variables: Variables<'_>) -> Result<Invocation, Refused> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let matched = environment::matched(&definition(), &arguments, variables)?;
-    let typed = waiting::check(&matched).and_then(|()| Typed::from_arg_matches(&matched.all));
+    let typed = waiting::check(&matched.typed, &matched.all).and_then(|()| Typed::from_arg_matches(&matched.all));
     let Typed { command, global } = typed.map_err(|e| Refused { text: e.to_string(), is_error: e.use_stderr() })?;
     let printing = global.printing(variables(OsStr::new("NO_COLOR")).is_some_and(|value| !value.is_empty()));
     if printing.json && printing.events.as_deref() == Some("-") {

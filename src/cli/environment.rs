@@ -8,8 +8,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Refused, waiting};
+use super::waiting;
 use crate::dcos::level::Level;
+
+/// What parsing came to if there is nothing to run.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Help, version, or what is wrong.
+    pub text: String,
+    /// Help and version are no errors.
+    pub is_error: bool,
+}
 
 /// How a variable is looked up.
 pub(super) type Variables<'a> = &'a dyn Fn(&OsStr) -> Option<OsString>;

@@ -4,8 +4,24 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::Printing;
 use super::texts::GLOBAL;
+
+/// How to print.
+#[derive(Clone, Debug, Default)]
+pub struct Printing {
+    /// One JSON document on standard output.
+    pub json: bool,
+    /// A file, `fd:N` or `-` for newline-delimited JSON events.
+    pub events: Option<String>,
+    /// More with each one.
+    pub verbose: u8,
+    /// Only results and errors.
+    pub quiet: bool,
+    /// No colour, whatever the terminal.
+    pub no_color: bool,
+    /// The diagnostic log as JSON.
+    pub json_log: bool,
+}
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = GLOBAL)]

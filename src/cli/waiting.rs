@@ -7,7 +7,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args};
 
-use super::environment::Matched;
 use super::quantity::duration;
 use crate::command::wait;
 use crate::dcos::level::Level;
@@ -36,12 +35,12 @@ fn level() -> impl TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::word)).try_map(|word| word.parse::<Level>())
 }
 
-/// Refuses a limit that was typed for a wait that was not. In the environment it may stand for other commands.
-pub(super) fn check(matched: &Matched) -> Result<(), clap::Error> {
+/// Refuses a limit that was typed for a wait that is nowhere. In the environment it may stand for other commands.
+pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), clap::Error> {
     let has = |matches: &ArgMatches, id| {
         matches.subcommand().is_some_and(|(_, options)| options.try_contains_id(id).is_ok() && options.value_source(id).is_some())
     };
-    if has(&matched.typed, "wait_timeout") && !has(&matched.all, "wait") {
+    if has(typed, "wait_timeout") && !has(all, "wait") {
         let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
     }
