@@ -1,6 +1,8 @@
 //! The command line: what was typed becomes a request. Nothing else knows the argument parser.
 
+mod environment;
 mod fetching;
+mod global;
 mod looking;
 mod manual;
 mod publish;
@@ -12,22 +14,25 @@ mod skips;
 mod texts;
 mod waiting;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall, wait};
 use crate::dcos::role::Role;
+use environment::Variables;
 use fetching::TypedFetching;
+use global::Global;
 use quantity::duration;
 use removal::TypedUninstall;
 use skips::{Skips, skips};
-use texts::{GLOBAL, completions};
+use texts::completions;
 use waiting::TypedWaiting;
 
+pub use global::Printing;
 pub use refusal::Refused;
 pub use texts::Page;
 
@@ -80,23 +85,6 @@ pub enum Command {
     List(Option<Role>),
     /// Print a text that was made from this very command line's definition.
     Print(String),
-}
-
-/// How to print.
-#[derive(Clone, Debug, Default)]
-pub struct Printing {
-    /// One JSON document on standard output.
-    pub json: bool,
-    /// A file, `fd:N` or `-` for newline-delimited JSON events.
-    pub events: Option<String>,
-    /// More with each one.
-    pub verbose: u8,
-    /// Only results and errors.
-    pub quiet: bool,
-    /// No colour, whatever the terminal.
-    pub no_color: bool,
-    /// The diagnostic log as JSON.
-    pub json_log: bool,
 }
 
 impl Invocation {
@@ -155,41 +143,6 @@ struct Typed {
 
 /// Version, commit and target.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DCOS_NODE_COMMIT"), ", ", env!("DCOS_NODE_TARGET"), ")");
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = GLOBAL)]
-struct Global {
-    /// Print the result as one JSON document
-    #[arg(long, global = true, env = "DCOS_NODE_JSON")]
-    json: bool,
-    /// Write events as lines of JSON to FILE, fd:N or - (stdout)
-    #[arg(long, global = true, value_name = "FILE", env = "DCOS_NODE_EVENTS")]
-    events: Option<String>,
-    /// Tell more; twice for the diagnostic log
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "DCOS_NODE_VERBOSE")]
-    verbose: u8,
-    /// Tell only results and errors
-    #[arg(short, long, global = true, env = "DCOS_NODE_QUIET", conflicts_with = "verbose")]
-    quiet: bool,
-    /// Form of the diagnostic log
-    #[arg(long, global = true, value_name = "FORM", default_value = "text", env = "DCOS_NODE_LOG_FORMAT", hide_default_value = true)]
-    log_format: LogFormat,
-    /// No colour (also NO_COLOR)
-    #[arg(long, global = true, env = "DCOS_NODE_NO_COLOR")]
-    no_color: bool,
-    /// Root directory of the node, for an image [default: /]
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "DCOS_NODE_ROOT", hide_default_value = true)]
-    root: PathBuf,
-    /// PEM file with certificates to trust besides the system's
-    #[arg(long, global = true, value_name = "FILE", env = "DCOS_NODE_CA_FILE")]
-    ca_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
 
 #[derive(Debug, Subcommand)]
 enum TypedCommand {
@@ -339,24 +292,24 @@ fn role() -> impl TypedValueParser<Value = Role> {
 /// # Errors
 /// Help and version texts, and everything that is wrong with the command line.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refused> {
+    parse_with(arguments, &|variable| std::env::var_os(variable))
+}
+
+fn parse_with(arguments: impl IntoIterator<Item = OsString>, variables: Variables<'_>) -> Result<Invocation, Refused> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matched = definition().try_get_matches_from(&arguments);
-    let typed = matched.and_then(|matches| waiting::check(&matches).and_then(|()| Typed::from_arg_matches(&matches)));
-    let refused = |text: String, is_error: bool| Refused::new(text, is_error, &definition(), &arguments);
-    let typed = typed.map_err(|e| refused(waiting::explained(e.to_string(), &arguments), e.use_stderr()))?;
-    let global = typed.global;
-    if global.json && global.events.as_deref() == Some("-") {
-        return Err(refused("error: --json and --events - both want standard output\n".into(), true));
+    let json = environment::wants_json(&arguments, variables);
+    understood(&arguments, variables).map_err(|refused| Refused { json, ..refused })
+}
+
+fn understood(arguments: &[OsString], variables: Variables<'_>) -> Result<Invocation, Refused> {
+    let matched = environment::matched(&definition(), arguments, variables)?;
+    let typed = waiting::check(&matched.typed, &matched.all).and_then(|()| Typed::from_arg_matches(&matched.all));
+    let Typed { command, global } = typed.map_err(|e| Refused::new(e.to_string(), e.use_stderr()))?;
+    let printing = global.printing(variables(OsStr::new("NO_COLOR")).is_some_and(|value| !value.is_empty()));
+    if printing.json && printing.events.as_deref() == Some("-") {
+        return Err(matched.refused("error: --json and --events - both want standard output\n", &["json", "events"]));
     }
-    let printing = Printing {
-        json: global.json,
-        events: global.events,
-        verbose: global.verbose,
-        quiet: global.quiet,
-        no_color: global.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
-        json_log: matches!(global.log_format, LogFormat::Json),
-    };
-    Ok(Invocation { command: meaning(typed.command), root: global.root, ca_file: global.ca_file, printing })
+    Ok(Invocation { command: meaning(command), root: global.root, ca_file: global.ca_file, printing })
 }
 
 fn meaning(typed: TypedCommand) -> Command {

@@ -10,6 +10,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ impl Fleet {
         let program = desk.path().join("program");
         must(Command::new("strip").arg("-o").arg(&program).arg(node::binary()));
         must(Command::new(&program).arg("publish").arg(build.path()));
-        let digest = Sha256::digest(fs::read(build.path().join("dcos-node")).expect("the stamped program"));
+        let digest = hex(&fs::read(build.path().join("dcos-node")).expect("the stamped program"));
         must(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(desk.path().join("key")));
 
         let server = Server::serving(build.path());
@@ -76,7 +77,7 @@ impl Fleet {
         fs::write(desk.path().join("inventory.yml"), inventory).expect("write the inventory");
         let skips: BTreeMap<&str, &str> = node::LACKS.iter().filter_map(|word| word.split_once('=')).collect();
         let variables = json!({
-            "dcos_node_sha256": digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "dcos_node_sha256": digest,
             "dcos_node_skips": skips,
             "dcos_node_wait_timeout": "10m",
             "dcos_node_ca_file": "/etc/ssl/certs/ca-certificates.crt",
@@ -202,6 +203,11 @@ fn recap(output: &str) -> BTreeMap<String, Recap> {
     hosts.map(|(host, line)| (host.trim().to_owned(), Recap { changed: count(line, "changed"), failed: count(line, "failed") })).collect()
 }
 
+/// The SHA-256 of something, as `sha256sum` prints it.
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[track_caller]
 fn must(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("run {command:?}: {error}"));
@@ -220,7 +226,7 @@ fn same(now: &[Snapshot], before: &[Snapshot], but: &[&str]) {
 
 /// True if there are nodes, and Ansible to drive them.
 fn available() -> bool {
-    node::available() && (ansible().is_file() || node::not_run("there is no Ansible to drive them: make target/ansible/done"))
+    node::available() && is_there_ansible()
 }
 
 #[test]
@@ -302,6 +308,118 @@ fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
     fleet.server.stop();
     let recap = fleet.plays("uninstall.yml", &purge);
     assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
+}
+
+/// An example's fleet on this machine alone: in the place of the program stands one that keeps what it was asked, and answers what it is told to.
+struct Stage {
+    desk: TempDir,
+}
+
+/// A host of its inventory, and the group that it is in.
+const HOSTS: [(&str, &str); 5] =
+    [("first", "masters"), ("second", "masters"), ("third", "masters"), ("agent", "agents"), ("public", "public_agents")];
+const STAND_IN: &str = r#"#!/bin/sh
+echo "$*" >> "${0%/*}/asked"
+cat "${0%/*}/../answer"
+exit "$(cat "${0%/*}/../code")"
+"#;
+
+impl Stage {
+    /// With variables as an inventory in INI form has them: each is text.
+    fn new(variables: &str) -> Stage {
+        let stage = Stage { desk: tempfile::tempdir().expect("a directory") };
+        stage.answers(0, &json!({"changed": false}));
+        let mut inventory = String::new();
+        for (host, group) in HOSTS {
+            let program = stage.desk.path().join(host).join("dcos-node");
+            fs::create_dir(stage.desk.path().join(host)).expect("a directory");
+            fs::write(&program, STAND_IN).expect("write the stand-in");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("make it a program");
+            let role = ["slave", "slave_public", "master"][["agents", "public_agents"].iter().position(|of| *of == group).unwrap_or(2)];
+            inventory.push_str(&format!("[{group}]\n{host} dcos_node_role={role}\n"));
+        }
+        let (desk, digest) = (stage.desk.path().display(), hex(STAND_IN.as_bytes()));
+        inventory.push_str(&format!(
+            "[all:vars]\nansible_connection=local\nansible_become=false\ndcos_node_url=http://127.0.0.1:1/dcos-node\ndcos_node_sha256={digest}\n\
+             dcos_node_directory={desk}/{{{{ inventory_hostname }}}}\n{variables}"
+        ));
+        fs::write(stage.desk.path().join("hosts.ini"), inventory).expect("write the inventory");
+        stage
+    }
+
+    fn answers(&self, code: u8, document: &serde_json::Value) {
+        fs::write(self.desk.path().join("answer"), document.to_string()).expect("write the answer");
+        fs::write(self.desk.path().join("code"), code.to_string()).expect("write the exit code");
+    }
+
+    /// What a playbook with `--check` prints.
+    fn play(&self, playbook: &str, more: &[&str]) -> String {
+        let mut command = Command::new(ansible());
+        command.current_dir(examples()).args([playbook, "--check", "-i"]).arg(self.desk.path().join("hosts.ini")).args(more);
+        command.env("ANSIBLE_HOME", self.desk.path().join("ansible")).env("ANSIBLE_NOCOLOR", "1").env("ANSIBLE_CONFIG", "ansible.cfg");
+        let output = command.output().expect("run Ansible");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// The hosts that are asked to uninstall, each with which of the words that cannot be taken back.
+    #[track_caller]
+    fn uninstalls(&self, more: &[&str]) -> Vec<(&'static str, Vec<&'static str>)> {
+        let printed = self.play("uninstall.yml", more);
+        let asked = HOSTS.iter().filter_map(|(host, _)| {
+            let asked = self.desk.path().join(host).join("asked");
+            let words = fs::read_to_string(&asked).ok()?;
+            fs::remove_file(&asked).expect("forget it");
+            assert!(words.starts_with("uninstall ") && words.lines().count() == 1, "{words}\n{printed}");
+            Some((*host, ["--purge-data --yes", "--force"].into_iter().filter(|word| words.contains(word)).collect()))
+        });
+        let asked: Vec<_> = asked.collect();
+        assert!(!asked.is_empty() && !printed.contains("failed=1"), "{printed}");
+        asked
+    }
+}
+
+/// True if there is Ansible.
+fn is_there_ansible() -> bool {
+    ansible().is_file() || node::not_run("there is no Ansible: make target/ansible/done")
+}
+
+#[test]
+fn what_is_said_to_be_false_is_not_done_and_masters_are_forced_only_when_the_whole_cluster_goes() {
+    if !is_there_ansible() {
+        return;
+    }
+    let stage = Stage::new("dcos_node_purge_data=false\ndcos_node_cluster_goes=false\n");
+    let all = |of_masters: &[&'static str], of_agents: &[&'static str]| {
+        let words = |group| if group == "masters" { of_masters.to_vec() } else { of_agents.to_vec() };
+        HOSTS.map(|(host, group)| (host, words(group))).to_vec()
+    };
+    assert_eq!(stage.uninstalls(&[]), all(&["--force"], &[]), "in an inventory; all masters go, and all agents before them");
+    let no = ["-e", "dcos_node_purge_data=false", "-e", "dcos_node_cluster_goes=false"];
+    assert_eq!(stage.uninstalls(&no), all(&[], &[]), "with -e");
+    let masters = stage.uninstalls(&["--limit", "masters", "-e", "dcos_node_purge_data=yes"]);
+    assert_eq!(masters, ["first", "second", "third"].map(|host| (host, vec!["--purge-data --yes"])), "agents are left");
+    let yes = ["--limit", "third", "-e", "dcos_node_cluster_goes=true"];
+    assert_eq!(stage.uninstalls(&yes), [("third", vec!["--force"])], "who says so has it");
+}
+
+#[test]
+fn a_status_that_is_not_what_was_hoped_for_says_what_keeps_the_node() {
+    if !is_there_ansible() {
+        return;
+    }
+    let stage = Stage::new("");
+    let obstacle =
+        json!({"link": "units", "level": "node-ready", "unit": "dcos-net.service", "text": "it failed", "cure": "journalctl -u dcos-net"});
+    stage.answers(7, &json!({"state": "installed", "readiness": {"level": "started", "obstacles": [obstacle]}}));
+    let printed = stage.play("install.yml", &["--limit", "agent"]);
+    for line in ["because dcos-net.service: it failed", "state: installed", "cure:  journalctl -u dcos-net"] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert!(printed.contains("exit code 7") && !printed.contains("no document"), "{printed}");
+    // On an image, and on a node that is clean, nothing is known of units.
+    stage.answers(11, &json!({"state": "clean", "readiness": null}));
+    let printed = stage.play("install.yml", &["--limit", "agent"]);
+    assert!(printed.contains("state: clean") && printed.contains("exit code 11") && !printed.contains("because"), "{printed}");
 }
 
 /// The names of variables at the beginning of lines, after what `before` says.

@@ -1,7 +1,5 @@
 //! A command line that is not run: help and version, and what is wrong, for people and as the document that every failure is.
 
-use std::ffi::OsString;
-
 use crate::command::Failure;
 use crate::dcos::exit::Exit;
 
@@ -17,8 +15,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(text: String, is_error: bool, definition: &clap::Command, arguments: &[OsString]) -> Refused {
-        Refused { text, is_error, json: wants_json(definition, arguments) }
+    pub(super) fn new(text: String, is_error: bool) -> Refused {
+        Refused { text, is_error, json: false }
     }
 
     /// What is wrong, without the help that people get with it; the tip is the cure.
@@ -33,12 +31,4 @@ impl Refused {
             None => failure,
         }
     }
-}
-
-/// Asks for that one flag and its environment form alone, which the rest of the line cannot spoil.
-fn wants_json(definition: &clap::Command, arguments: &[OsString]) -> bool {
-    let given = arguments.iter().skip(1).take_while(|word| *word != "--").find(|word| *word == "--json");
-    let Some(flag) = definition.get_arguments().find(|argument| argument.get_id() == "json") else { return false };
-    let matches = clap::Command::new("dcos-node").no_binary_name(true).arg(flag.clone()).try_get_matches_from(given);
-    matches.is_ok_and(|matches| matches.get_flag("json"))
 }

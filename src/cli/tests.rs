@@ -1,10 +1,22 @@
 //! Command lines that are understood, and those that are refused.
 
+use super::texts::GLOBAL;
 use super::*;
 use crate::dcos::level::Level;
 
 fn parsed(line: &str) -> Result<Invocation, Refused> {
     parse(line.split(' ').map(OsString::from))
+}
+
+/// The same with these variables set, and no others.
+fn parsed_with(set: &[(&str, &str)], line: &str) -> Result<Invocation, Refused> {
+    let variable = |name: &OsStr| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value));
+    parse_with(line.split(' ').map(OsString::from), &variable)
+}
+
+#[track_caller]
+fn printing_with(set: &[(&str, &str)], line: &str) -> Printing {
+    parsed_with(set, line).unwrap_or_else(|refused| panic!("{set:?} {line}: {}", refused.text)).printing
 }
 
 #[test]
@@ -166,4 +178,103 @@ fn options_stand_under_their_own_headings() {
     ] {
         assert_eq!(heading(name), is, "{name}");
     }
+}
+
+#[test]
+fn a_variable_of_a_flag_takes_the_words_that_people_use_and_is_not_set_if_it_is_empty() {
+    let words = |words: [&'static str; 6], is: bool| words.map(|word| (word, is));
+    let all = [words(["1", "true", "yes", "on", "YES", "True"], true), words(["0", "false", "no", "off", "No", ""], false)].concat();
+    for (word, is) in all {
+        for line in ["dcos-node install master", "dcos-node --root / install master", "dcos-node serve x"] {
+            let set = ["JSON", "QUIET", "NO_COLOR"].map(|name| format!("DCOS_NODE_{name}"));
+            let set: Vec<(&str, &str)> = set.iter().map(|name| (name.as_str(), word)).collect();
+            let printing = printing_with(&set, line);
+            assert_eq!([printing.json, printing.quiet, printing.no_color], [is; 3], "{word} {line}");
+        }
+        let set = ["DRY_RUN", "PURGE_DATA", "STRICT", "FORCE", "YES"].map(|name| format!("DCOS_NODE_{name}"));
+        let set: Vec<(&str, &str)> = set.iter().map(|name| (name.as_str(), word)).collect();
+        let Ok(Invocation { command: Command::Uninstall(request), .. }) = parsed_with(&set, "dcos-node uninstall") else {
+            panic!("{word}")
+        };
+        assert_eq!([request.dry_run, request.purge_data, request.strict, request.force, request.yes], [is; 5], "{word}");
+        let verbose = printing_with(&[("DCOS_NODE_VERBOSE", word)], "dcos-node adopt").verbose;
+        assert_eq!(verbose, u8::from(is), "{word}");
+    }
+    assert_eq!(printing_with(&[("DCOS_NODE_VERBOSE", "2")], "dcos-node adopt").verbose, 2);
+    // Nor are those of options with a value.
+    let empty: Vec<String> = definition()
+        .get_subcommands()
+        .flat_map(|subcommand| {
+            subcommand.get_arguments().filter_map(|option| Some(option.get_env()?.to_str()?.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    let empty: Vec<(&str, &str)> = empty.iter().map(|name| (name.as_str(), "")).collect();
+    for line in ["install master", "fetch", "preflight", "uninstall", "status", "publish x", "serve x"] {
+        let line = format!("dcos-node {line}");
+        let (with, without) = (parsed_with(&empty, &line).unwrap(), parsed_with(&[], &line).unwrap());
+        assert_eq!(format!("{with:?}"), format!("{without:?}"));
+    }
+}
+
+#[test]
+fn a_variable_that_is_wrong_is_named() {
+    for (variable, value, line) in [
+        ("DCOS_NODE_JSON", "maybe", "status"),
+        ("DCOS_NODE_DRY_RUN", "2", "uninstall"),
+        ("DCOS_NODE_VERBOSE", "much", "status"),
+        ("DCOS_NODE_WAIT", "1", "status"),
+        ("DCOS_NODE_PARALLEL", "none", "install master -d"),
+        ("DCOS_NODE_LOG_FORMAT", "xml", "serve x"),
+    ] {
+        let refused = parsed_with(&[(variable, value)], &format!("dcos-node {line}")).expect_err(variable);
+        assert!(refused.is_error && refused.text.contains(variable) && refused.text.contains(value), "{}", refused.text);
+    }
+    let both = parsed_with(&[("DCOS_NODE_CHECK", "1"), ("DCOS_NODE_RECOMPRESS", "zstd")], "dcos-node publish x").expect_err("both").text;
+    assert!(both.contains("\n\n  tip: the environment has DCOS_NODE_CHECK and DCOS_NODE_RECOMPRESS\n\n"), "{both}");
+    let both = parsed_with(&[("DCOS_NODE_JSON", "1"), ("DCOS_NODE_EVENTS", "-")], "dcos-node status").expect_err("both").text;
+    assert!(both.ends_with("\n\n  tip: the environment has DCOS_NODE_JSON and DCOS_NODE_EVENTS\n"), "{both}");
+    // One of another command says nothing here.
+    assert!(parsed_with(&[("DCOS_NODE_PARALLEL", "none")], "dcos-node status").is_ok());
+}
+
+#[test]
+fn what_is_typed_prevails_over_the_environment() {
+    let verbose = [("DCOS_NODE_VERBOSE", "1")];
+    for line in ["dcos-node -q adopt", "dcos-node adopt -q"] {
+        assert!(matches!(printing_with(&verbose, line), Printing { quiet: true, verbose: 0, .. }), "{line}");
+    }
+    assert!(matches!(printing_with(&[("DCOS_NODE_QUIET", "1")], "dcos-node adopt -vv"), Printing { quiet: false, verbose: 2, .. }));
+    for line in ["dcos-node --json status", "dcos-node status --json"] {
+        assert!(matches!(printing_with(&[("DCOS_NODE_EVENTS", "-")], line), Printing { json: true, events: None, .. }), "{line}");
+    }
+    let printing = printing_with(&[("DCOS_NODE_EVENTS", "/e")], "dcos-node status --json");
+    assert!(printing.json && printing.events.as_deref() == Some("/e"));
+    let printing = printing_with(&[("DCOS_NODE_JSON", "1")], "dcos-node status --events -");
+    assert!(!printing.json && printing.events.as_deref() == Some("-"));
+    let Ok(Invocation { command: Command::Publish(request), .. }) =
+        parsed_with(&[("DCOS_NODE_RECOMPRESS", "zstd"), ("DCOS_NODE_BINARY", "b")], "dcos-node publish x --check")
+    else {
+        panic!()
+    };
+    assert!(request.check && !request.recompress && request.binary.is_none());
+    let skipping = parsed_with(&[("DCOS_NODE_PREFLIGHT_ONLY", "1")], "dcos-node install slave -d");
+    assert!(matches!(skipping, Ok(Invocation { command: Command::Install(..), .. })));
+    let values = [("DCOS_NODE_ROOT", "/env"), ("DCOS_NODE_WAIT", "started"), ("DCOS_NODE_SKIP", "time.sync=env")];
+    let Ok(Invocation { command: Command::Install(request, Some(wish)), root, .. }) =
+        parsed_with(&values, "dcos-node install slave --wait --skip time.sync=typed")
+    else {
+        panic!()
+    };
+    assert!(root.as_os_str() == "/env" && wish.level == Level::NodeReady && request.skip == [("time.sync".to_owned(), "typed".to_owned())]);
+    assert!(parsed_with(&values, "dcos-node status --wait-timeout=5s").is_ok());
+    let install = |set: &[(&str, &str)], line: &str| match parsed_with(set, &format!("dcos-node install slave {line}")) {
+        Ok(Invocation { command: Command::Install(request, wish), .. }) => (request.start, wish.map(|wish| wish.level)),
+        other => panic!("{set:?} {line}: {other:?}"),
+    };
+    assert_eq!(install(&[("DCOS_NODE_WAIT", "cluster-ready")], "--no-start"), (false, None));
+    assert_eq!(install(&[("DCOS_NODE_WAIT", "unpacked")], "--no-start"), (false, Some(Level::Unpacked)));
+    assert_eq!(install(&[("DCOS_NODE_NO_START", "on")], "--wait"), (true, Some(Level::NodeReady)));
+    assert_eq!(install(&[("DCOS_NODE_NO_START", "on")], "--wait=unpacked"), (false, Some(Level::Unpacked)));
+    // A variable is no way around what is refused of words that were typed.
+    assert!(parsed_with(&[], "dcos-node -q -v adopt").is_err());
 }

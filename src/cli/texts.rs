@@ -229,6 +229,10 @@ fn listed(title: &str, rows: impl Iterator<Item = (String, String)>) -> Roff {
     roff
 }
 
+/// What a variable is held to.
+const WORDS: &str = "A variable that is empty counts as not set. That of an option without a value takes 1, true, yes or on, and 0, false, no or off. What is \
+                     typed prevails, also over the variable of an option that contradicts it.";
+
 /// The variables that stand for options.
 fn environment(command: &Command) -> Roff {
     let mut roff = Roff::new();
@@ -237,6 +241,7 @@ fn environment(command: &Command) -> Roff {
     for (index, (variable, option)) in variables.enumerate() {
         if index == 0 {
             roff.control("SH", ["ENVIRONMENT"]);
+            roff.text([roman(WORDS)]);
         }
         roff.control("TP", []);
         roff.text([bold(variable)]);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
 use super::quantity::duration;
@@ -36,11 +35,12 @@ fn level() -> impl TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::word)).try_map(|word| word.parse::<Level>())
 }
 
-/// Refuses a limit that was typed for a wait that was not. In the environment it may stand for other commands.
-pub(super) fn check(matches: &ArgMatches) -> Result<(), clap::Error> {
-    let Some((_, typed)) = matches.subcommand() else { return Ok(()) };
-    let is = |id, is: fn(ValueSource) -> bool| typed.try_contains_id(id).is_ok() && typed.value_source(id).is_some_and(is);
-    if is("wait_timeout", |source| source == ValueSource::CommandLine) && !is("wait", |_| true) {
+/// Refuses a limit that was typed for a wait that is nowhere. In the environment it may stand for other commands.
+pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), clap::Error> {
+    let has = |matches: &ArgMatches, id| {
+        matches.subcommand().is_some_and(|(_, options)| options.try_contains_id(id).is_ok() && options.value_source(id).is_some())
+    };
+    if has(typed, "wait_timeout") && !has(all, "wait") {
         let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
     }
