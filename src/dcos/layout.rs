@@ -31,6 +31,8 @@ pub const CLUSTER_PACKAGE_LIST: &str = "/etc/mesosphere/setup-flags/cluster-pack
 pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
 /// Where the administrator's units lie.
 pub const SYSTEM_UNITS: &str = "/etc/systemd/system";
+/// Where an operator's drop-ins and masks may lie besides: `systemctl set-property`, and `--runtime` until the next boot.
+pub const MORE_SYSTEM_UNITS: [&str; 3] = ["/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/system"];
 /// Links to the units that `dcos.target` wants.
 pub const TARGET_WANTS: &str = "/etc/systemd/system/dcos.target.wants";
 /// The target that starts the role.
