@@ -33,6 +33,17 @@ pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
 pub const SYSTEM_UNITS: &str = "/etc/systemd/system";
 /// Where an operator's drop-ins and masks may lie besides: `systemctl set-property`, and `--runtime` until the next boot.
 pub const MORE_SYSTEM_UNITS: [&str; 3] = ["/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/system"];
+/// Where systemd finds unit files, those of generators left out (`systemd.unit(5)`).
+pub const UNIT_PLACES: [&str; 8] = [
+    SYSTEM_UNITS,
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 /// Links to the units that `dcos.target` wants.
 pub const TARGET_WANTS: &str = "/etc/systemd/system/dcos.target.wants";
 /// The target that starts the role.

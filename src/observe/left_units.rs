@@ -48,7 +48,7 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
     }
     elsewhere(root, &ours, found)?;
     if !ours.is_empty() {
-        found.add(Object::Units { names: ours.into_iter().filter(|name| name != layout::TARGET).collect() });
+        found.add(Object::Units { names: ours.into_iter().collect() });
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::leftovers::Found;
 use crate::observe::node::Node;
-use crate::observe::residue::{self, Remnant};
+use crate::observe::residue::{self, Alive, Remnant};
 use crate::observe::{data, snapshot};
 use crate::plan::network::{self, Signs};
 use crate::plan::proof::{self, Evidence};
@@ -97,13 +97,13 @@ pub(in crate::command) async fn carry_out(site: &Site, journal: &Journal, wish: 
 }
 
 /// What stands all the same of files and accounts, and of units in systemd's memory.
-async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<String>, String>)> {
+async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<Alive>, String>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
     let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
     let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
     let names = undone.iter().filter_map(|o| if let Object::Units { names } = o { Some(names.clone()) } else { None }).flatten();
     let units = match &site.systemd {
-        Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
+        Some(systemd) if now.live => residue::units(&site.root, systemd.as_ref(), &names.collect::<Vec<_>>()).await,
         _ => Ok(Vec::new()),
     };
     Ok((remnants, units))
