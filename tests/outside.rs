@@ -351,6 +351,8 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
         let bench = Bench::new();
         let before = bench.image.tree();
         removed_behind_systemd(&bench, &units, but).await;
+        fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make what REX-Ray makes");
+        fs::create_dir_all(bench.image.at("run/libstorage")).expect("make what REX-Ray makes");
         let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
         assert!(left.len() == units.len() && left.iter().all(|unit| unit.load == "loaded"), "{left:?}");
         let seen = residue::units(&bench.world.root, bench.systemd.as_ref(), &[]).await.expect("a list");
@@ -361,13 +363,15 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
         assert!(bench.uninstall().await.expect("uninstall").changed, "{units:?}");
         let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
         assert_eq!(left, Vec::<Unit>::new(), "{units:?}");
+        let is_agent = units.contains(&"dcos-rexray.service");
+        assert_eq!((bench.image.has("run/docker"), bench.image.has("run/libstorage")), (!is_agent, !is_agent), "{units:?}");
         bench.image.equals(&before);
         assert!(!bench.uninstall().await.expect("uninstall").changed, "{units:?}");
     }
 }
 
 #[tokio::test]
-async fn units_with_files_of_an_operator_go_on() {
+async fn units_with_files_of_an_operator_go_on_and_so_does_docker() {
     if !support::is_root() {
         return;
     }
@@ -377,10 +381,13 @@ async fn units_with_files_of_an_operator_go_on() {
         fs::create_dir_all(bench.image.at(place)).expect("make a directory");
         fs::write(bench.image.at(place).join(unit), "[Service]\nExecStart=/bin/true\n").expect("write");
     }
+    fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make docker's directory");
+    fs::create_dir_all(bench.image.at("run/docker/netns")).expect("make docker's directory");
     bench.uninstall().await.expect("uninstall");
     let calls = bench.systemd.fake.calls();
     let stopped: Vec<&str> = calls.iter().filter(|call| call.member == "StopUnit").map(|call| call.object.as_str()).collect();
     assert_eq!(stopped, ["dcos.target", "dcos-rexray.service"]);
+    assert!(bench.image.has("run/docker/plugins"), "docker runs: it is docker's");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::observe::data::Judged;
 use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
 use crate::observe::{data, residue, snapshot};
-use crate::plan::network::{self, Signs};
+use crate::plan::network::Signs;
 use crate::plan::parting::Consent;
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
@@ -228,9 +228,9 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
 fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Object> {
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
-    if !network::brings_calico(&objects) {
-        objects.retain(|object| !matches!(object, Object::Scratch { path } if path == Path::new(layout::CALICO_RUN)));
-    }
+    let made: Vec<&str> = plan::made_by_units(&objects).collect();
+    let is_anothers = |path: &Path| layout::MADE_BY_UNITS.iter().any(|known| path == Path::new(known) && !made.contains(known));
+    objects.retain(|object| !matches!(object, Object::Scratch { path } if is_anothers(path)));
     if wish.purge_data {
         receipt::merge(&mut objects, data::to_purge(data));
     }

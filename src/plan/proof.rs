@@ -148,8 +148,9 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let holds_kept = |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
     for path in now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p)) {
         let what = path.display().to_string();
+        let of_docker = "docker's for this boot, which docker makes where it starts";
         if !told(&what, report) {
-            report.foreign.push(Item::new("path", what, new));
+            report.foreign.push(Item::new("path", what, if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new }));
         }
     }
     let setup = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default();
