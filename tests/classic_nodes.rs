@@ -319,6 +319,31 @@ fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean(
     bench.is_undone("pkgpanda uninstall, and a boot");
     node.reboot();
     assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
+
+    what_outlives_its_files_is_stopped(node);
+}
+
+/// As after a removal by hand: an agent that runs on, one service that failed, and the target, whose files are gone and which systemd calls `loaded`.
+const REMOVED_BEHIND_SYSTEMD: &str = r"cd /etc/systemd/system
+printf '[Unit]\n' > dcos.target
+printf '[Service]\nExecStart=/bin/sleep infinity\n' > dcos-mesos-slave.service
+printf '[Service]\nType=oneshot\nExecStart=/bin/false\n' > dcos-telegraf.service
+systemctl daemon-reload
+systemctl start dcos.target dcos-mesos-slave.service && ! systemctl start dcos-telegraf.service
+rm dcos.target dcos-mesos-slave.service dcos-telegraf.service
+ln -s /dev/null /run/systemd/system/dcos-telegraf.service
+[ $(systemctl show -p LoadState dcos-mesos-slave.service) = LoadState=loaded ]";
+
+#[track_caller]
+fn what_outlives_its_files_is_stopped(node: &Node) {
+    node.shell(REMOVED_BEHIND_SYSTEMD).succeeds();
+    let units = || node.run(&["systemctl", "list-units", "--all", "--no-legend", "--plain", "dcos*"]);
+    units().stdout_has("dcos-mesos-slave.service").stdout_has("dcos-telegraf.service").stdout_has("dcos.target");
+    let uninstall = node.run(&["dcos-node", "uninstall"]);
+    uninstall.succeeds().stdout_has("/run/systemd/system/dcos-telegraf.service (masked by an operator)");
+    uninstall.stderr_has("what it runs is not known");
+    assert_eq!(units().stdout(), "", "{uninstall}");
+    node.shell("pgrep -x sleep").exits_with(1);
 }
 
 /// Two builds for an upgrade: it takes one unit and one package away, and brings a unit, a package and a user.

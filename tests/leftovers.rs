@@ -535,12 +535,18 @@ fn what_an_operator_made_is_kept_and_told() {
         ("etc/mesosphere/mesos/agent.env", "of an operator"),
         ("opt/mesosphere/notes.txt", "not DC/OS'"),
         ("etc/systemd/system/dcos-net.service.d/override.conf", "a drop-in of an operator"),
+        ("etc/systemd/system.control/dcos-net.service.d/50-CPUWeight.conf", "50-CPUWeight.conf (a drop-in of an operator"),
+        ("run/systemd/system.control/dcos-net.service.d/50-MemoryMax.conf", "50-MemoryMax.conf (a drop-in of an operator"),
+        ("run/systemd/system/dcos-mesos-slave.service.d/nice.conf", "nice.conf (a drop-in of an operator"),
+        ("run/systemd/system/dcos-mesos-slave.service", "dcos-mesos-slave.service (a unit of an operator, in the place of DC/OS' own"),
         ("opt/dcos_install_tmp/x", "/opt/dcos_install_tmp"),
     ];
     for (path, _) in kept {
         image.write(path, "theirs");
     }
     image.link("etc/systemd/system/dcos.target.wants/operators.service", "/etc/systemd/system/operators.service");
+    image.link("run/systemd/system/dcos-telegraf.service", "/dev/null");
+    image.write("run/systemd/system/ssh.service.d/other.conf", "not of DC/OS");
     image.link("var/lib/mesos", "/data");
     image.write("data/volume", "theirs");
     image.rename("opt/mesosphere", "disk");
@@ -552,6 +558,11 @@ fn what_an_operator_made_is_kept_and_told() {
         assert_eq!(image.read(path), "theirs");
     }
     assert_eq!(image.read("data/volume"), "theirs");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("other.conf"));
+    // Now that nothing of DC/OS is there, an install would still meet them.
+    let met = ["dcos-telegraf.service (masked by an operator", "50-CPUWeight.conf", "50-MemoryMax.conf", "nice.conf"];
+    ends(&output, 0, &met);
+    ends(&run(&image, &["uninstall"]), 0, &met);
     assert!(image.has("etc/systemd/system/dcos.target.wants/operators.service") && image.has("etc/systemd/system/operators.service"));
     assert!(!image.has("var/lib/dcos") && !image.has("opt/mesosphere/packages") && !image.has("etc/systemd/system/dcos-net.service"));
 }

@@ -19,6 +19,7 @@ use dcos_node::command::{Failure, World, install, status, uninstall, wait};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::role::Role;
+use dcos_node::observe::residue;
 use dcos_node::output::failure;
 use dcos_node::output::paint::Paint;
 use dcos_node::system::systemd::{Behaviour, Change, Error, Fake, Job, JobResult, Neighbour, Refusal, Service, Systemd, Unit};
@@ -314,6 +315,79 @@ async fn a_systemd_that_fails_in_an_uninstall_leaves_one_that_goes_on() {
             bench.image.equals(&before);
         }
     }
+}
+
+/// Units of DC/OS that an agent runs, and how systemd has each of them.
+const RUNNING: [(&str, &str); 4] = [
+    ("dcos-mesos-slave.service", "active"),
+    ("dcos-rexray.service", "active"),
+    ("dcos-telegraf.service", "failed"),
+    ("dcos.target", "active"),
+];
+
+/// Starts these units, and then removes all files but one behind systemd's back: until it reads them again, all are `loaded`.
+async fn removed_behind_systemd(bench: &Bench, units: &[&str], but: &str) {
+    let at = |unit: &str| bench.image.at(Path::new("etc/systemd/system").join(unit));
+    bench.systemd.fake.behave("dcos-telegraf.service", Behaviour::Fails);
+    for unit in units {
+        fs::write(at(unit), if unit.ends_with(".target") { "[Unit]\n" } else { "[Service]\nExecStart=/bin/true\n" }).expect("write");
+        bench.systemd.start(unit).await.expect("start");
+    }
+    for unit in units.iter().filter(|unit| **unit != but) {
+        fs::remove_file(at(unit)).expect("remove");
+    }
+}
+
+#[tokio::test]
+async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
+    if !support::is_root() {
+        return;
+    }
+    let of_dcos = |units: Vec<Unit>| -> Vec<Unit> { units.into_iter().filter(|unit| unit.name.starts_with("dcos")).collect() };
+    let all = RUNNING.map(|(unit, _)| unit);
+    // One alone, too, and the target with its file.
+    let each = all.iter().map(|unit| (vec![*unit], ""));
+    for (units, but) in [(all.to_vec(), ""), (vec!["dcos.target"], "dcos.target")].into_iter().chain(each) {
+        let bench = Bench::new();
+        let before = bench.image.tree();
+        removed_behind_systemd(&bench, &units, but).await;
+        fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make what REX-Ray makes");
+        fs::create_dir_all(bench.image.at("run/libstorage")).expect("make what REX-Ray makes");
+        let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
+        assert!(left.len() == units.len() && left.iter().all(|unit| unit.load == "loaded"), "{left:?}");
+        let seen = residue::units(&bench.world.root, bench.systemd.as_ref(), &[]).await.expect("a list");
+        let seen: Vec<(&str, &str)> = seen.iter().map(|unit| (unit.name.as_str(), unit.active.as_str())).collect();
+        let wanted: Vec<_> = RUNNING.into_iter().filter(|(unit, _)| units.contains(unit) && *unit != but).collect();
+        assert_eq!(seen, wanted);
+
+        assert!(bench.uninstall().await.expect("uninstall").changed, "{units:?}");
+        let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
+        assert_eq!(left, Vec::<Unit>::new(), "{units:?}");
+        let is_agent = units.contains(&"dcos-rexray.service");
+        assert_eq!((bench.image.has("run/docker"), bench.image.has("run/libstorage")), (!is_agent, !is_agent), "{units:?}");
+        bench.image.equals(&before);
+        assert!(!bench.uninstall().await.expect("uninstall").changed, "{units:?}");
+    }
+}
+
+#[tokio::test]
+async fn units_with_files_of_an_operator_go_on_and_so_does_docker() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    removed_behind_systemd(&bench, &["dcos-rexray.service", "dcos-net.service", "dcos-telegraf.service"], "").await;
+    for (unit, place) in [("dcos-net.service", "usr/lib/systemd/system"), ("dcos-telegraf.service", "run/systemd/transient")] {
+        fs::create_dir_all(bench.image.at(place)).expect("make a directory");
+        fs::write(bench.image.at(place).join(unit), "[Service]\nExecStart=/bin/true\n").expect("write");
+    }
+    fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make docker's directory");
+    fs::create_dir_all(bench.image.at("run/docker/netns")).expect("make docker's directory");
+    bench.uninstall().await.expect("uninstall");
+    let calls = bench.systemd.fake.calls();
+    let stopped: Vec<&str> = calls.iter().filter(|call| call.member == "StopUnit").map(|call| call.object.as_str()).collect();
+    assert_eq!(stopped, ["dcos.target", "dcos-rexray.service"]);
+    assert!(bench.image.has("run/docker/plugins"), "docker runs: it is docker's");
 }
 
 #[tokio::test]

@@ -19,15 +19,14 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Record};
 use crate::dcos::layout;
-use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
 use crate::dcos::receipt::{self, Object};
 use crate::observe::data::Judged;
 use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
-use crate::observe::{data, snapshot};
-use crate::plan::network::{self, Signs};
+use crate::observe::{data, residue, snapshot};
+use crate::plan::network::Signs;
 use crate::plan::parting::Consent;
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
@@ -211,9 +210,7 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
     let mut found = found.map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if let Some(Ok(systemd)) = &world.systemd {
         let loaded = systemd.loaded_units().await.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
-        // Their files were removed behind systemd's back: they run on, or are listed as failed.
-        let left = loaded.into_iter().filter(|unit| is_unit_of_dcos(&unit.name) && unit.load == "not-found" && unit.active != "inactive");
-        let names: Vec<String> = left.map(|unit| unit.name).collect();
+        let names: Vec<String> = residue::without_files(&world.root, loaded).map(|unit| unit.name).collect();
         if !names.is_empty() {
             receipt::merge(&mut found.objects, [Object::Units { names }]);
         }
@@ -231,9 +228,9 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
 fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Object> {
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
-    if !network::brings_calico(&objects) {
-        objects.retain(|object| !matches!(object, Object::Scratch { path } if path == Path::new(layout::CALICO_RUN)));
-    }
+    let made: Vec<&str> = plan::made_by_units(&objects).collect();
+    let is_anothers = |path: &Path| layout::MADE_BY_UNITS.iter().any(|known| path == Path::new(known) && !made.contains(known));
+    objects.retain(|object| !matches!(object, Object::Scratch { path } if is_anothers(path)));
     if wish.purge_data {
         receipt::merge(&mut objects, data::to_purge(data));
     }

@@ -198,11 +198,14 @@ impl Story {
 
 impl Object {
     /// A second begin of the same action sees its own work: what was there before is what the first one saw. Only a set that is built anew
-    /// has another inode to switch to, and a file that is placed again may get another content.
+    /// has another inode to switch to, a file that is placed again may get another content, and units may have been found besides.
     fn begin_again(&mut self, again: Object) {
         match (self, again) {
             (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) => *incoming = now.and(incoming.or(now)),
             (Object::File { sha256, .. }, Object::File { sha256: now, .. }) if !now.is_empty() => *sha256 = now,
+            (Object::Units { names }, Object::Units { names: now }) => {
+                names.extend(now.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>())
+            }
             _ => {}
         }
     }
@@ -263,6 +266,17 @@ mod tests {
         assert!(Story::read(b"garbage\n{}\n").is_err_and(|error| error.line == 1 && !error.is_newer));
         let newer = Story::read(line(&Record::Opened { schema: SCHEMA + 1, dcos_node: "9".into() }).as_bytes());
         assert!(newer.is_err_and(|error| error.is_newer));
+    }
+
+    #[test]
+    fn units_that_are_found_besides_are_added_to_those_that_are_known() {
+        let begin = |names: &[&str]| Record::Begin {
+            key: "units".into(),
+            objects: vec![Object::Units { names: names.iter().map(|name| (*name).to_owned()).collect() }],
+        };
+        let mut story = Story::default();
+        [begin(&["a.service", "b.service"]), begin(&["b.service", "c.service"])].into_iter().for_each(|record| story.add(record));
+        assert_eq!(story.objects, [Object::Units { names: ["a.service", "b.service", "c.service"].map(str::to_owned).into() }]);
     }
 
     #[test]

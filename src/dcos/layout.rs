@@ -31,6 +31,19 @@ pub const CLUSTER_PACKAGE_LIST: &str = "/etc/mesosphere/setup-flags/cluster-pack
 pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
 /// Where the administrator's units lie.
 pub const SYSTEM_UNITS: &str = "/etc/systemd/system";
+/// Where an operator's drop-ins and masks may lie besides: `systemctl set-property`, and `--runtime` until the next boot.
+pub const MORE_SYSTEM_UNITS: [&str; 3] = ["/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/system"];
+/// Where systemd finds unit files, those of generators left out (`systemd.unit(5)`).
+pub const UNIT_PLACES: [&str; 8] = [
+    SYSTEM_UNITS,
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 /// Links to the units that `dcos.target` wants.
 pub const TARGET_WANTS: &str = "/etc/systemd/system/dcos.target.wants";
 /// The target that starts the role.
@@ -115,16 +128,31 @@ pub const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
 pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf";
 /// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
 /// interfaces (`dcos-net-setup.py`).
-pub const MADE_BY_UNITS: [&str; 8] =
-    ["/run/dcos", "/run/dcos_exhibitor", MESOS_RUN, CALICO_RUN, EXECUTORS_SLICE, NETWORKD_FILE, NETWORK_MANAGER_FILE, RESOLV_CONF_TMP];
+pub const MADE_BY_UNITS: [&str; 9] = [
+    "/run/dcos",
+    "/run/dcos_exhibitor",
+    MESOS_RUN,
+    CALICO_RUN,
+    LIBSTORAGE_RUN,
+    EXECUTORS_SLICE,
+    NETWORKD_FILE,
+    NETWORK_MANAGER_FILE,
+    RESOLV_CONF_TMP,
+];
 /// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their executors.
 pub const MESOS_RUN: &str = "/run/mesos";
 /// Sockets of calico, which others than DC/OS bring too.
 pub const CALICO_RUN: &str = "/run/calico";
+/// Lock and sockets of REX-Ray, which others than DC/OS run too.
+pub const LIBSTORAGE_RUN: &str = "/run/libstorage";
+/// State of docker for this boot.
+pub const DOCKER_RUN: &str = "/run/docker";
+/// Sockets of docker's plugins. docker makes it, and where docker has not `dcos-rexray.service` does.
+pub const DOCKER_PLUGINS: &str = "/run/docker/plugins";
 /// Made by Mesos' agent for its executors, which outlive it there (Mesos, `systemd.cpp`).
 pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
-pub const WATCHED: [&str; 21] = [
+pub const WATCHED: [&str; 24] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
     "/etc/rexray",
@@ -145,10 +173,15 @@ pub const WATCHED: [&str; 21] = [
     MESOS_RUN,
     "/run/dcos_exhibitor",
     CALICO_RUN,
+    LIBSTORAGE_RUN,
+    DOCKER_RUN,
+    DOCKER_PLUGINS,
     EXECUTORS_SLICE,
 ];
 /// Written by `dcos_install.sh`, and on agents again at every start of `dcos-rexray.service`.
 pub const REXRAY_SETTINGS: &str = "/etc/rexray/config.yml";
+/// The unit that does.
+pub const REXRAY: &str = "dcos-rexray.service";
 /// The overlay networks, on masters.
 pub const OVERLAYS: &str = "/opt/mesosphere/etc/overlay/config/master.json";
 /// Where CNI keeps the addresses of containers, a directory for each network.

@@ -42,7 +42,7 @@ const OPERATOR: &str = "an operator";
 const AUTOMATION: &str = "automation around the installer";
 
 /// Fixed paths, outer directories first.
-pub const LEFTOVERS: [Leftover; 28] = [
+pub const LEFTOVERS: [Leftover; 29] = [
     leftover(layout::MESOSPHERE, "dcos-download.service", Fate::RemoveIfEmpty),
     leftover(layout::REPOSITORY, PKGPANDA, Fate::RemoveIfEmpty),
     leftover(layout::INSTALL_PROGRESS, PKGPANDA, Fate::Remove),
@@ -65,6 +65,7 @@ pub const LEFTOVERS: [Leftover; 28] = [
     leftover(layout::MESOS_RUN, "dcos-mesos-slave.socket", Fate::RemoveBesideDcos),
     leftover(layout::EXECUTORS_SLICE, "Mesos' agent", Fate::RemoveBesideDcos),
     leftover(layout::CALICO_RUN, "dcos-calico-bird.service", Fate::RemoveBesideDcos),
+    leftover(layout::LIBSTORAGE_RUN, "dcos-rexray.service", Fate::RemoveBesideDcos),
     leftover("/tmp/bootstrap.tar.xz", "dcos-download.service, killed", Fate::RemoveBesideDcos),
     leftover("/tmp/root-cert.pem", INSTALLER, Fate::RemoveBesideDcos),
     leftover("/tmp/dcos", AUTOMATION, Fate::Keep),

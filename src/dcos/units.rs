@@ -39,6 +39,11 @@ pub fn is_unit_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 255 && name.bytes().all(good) && SUFFIXES.contains(&suffix)
 }
 
+/// Whether a link in the place of a unit masks it, by where it leads (`systemctl mask`).
+pub fn is_mask(target: &std::path::Path) -> bool {
+    target.ends_with("dev/null")
+}
+
 /// The socket that systemd listens on for an agent (2.1 and 2.2).
 pub fn socket_of(agent: &str) -> String {
     agent.replace(".service", ".socket")

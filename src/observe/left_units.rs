@@ -11,10 +11,13 @@ use crate::dcos::{layout, units};
 use crate::system::files::{self, Standing};
 use crate::system::root::Root;
 
+/// Why a mask stays.
+const MASKED: &str = "masked by an operator";
+
 /// Longest unit file that is read.
 const LONGEST: u64 = 4 << 20;
 
-/// Looks at everything in the administrator's directory of units.
+/// Looks at everything in the administrator's directory of units, and at what an operator put beside it.
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let packaged = packaged(root)?;
     let all = names(root, layout::SYSTEM_UNITS)?;
@@ -27,7 +30,7 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
     }
     for name in &all {
         match name.rsplit_once('.') {
-            Some((unit, "d")) if ours.contains(unit) || leftovers::is_unit_of_dcos(unit) => drop_ins(root, name, found)?,
+            Some((unit, "d")) if ours.contains(unit) || leftovers::is_unit_of_dcos(unit) => drop_ins(root, layout::unit(name), found)?,
             _ if layout::TARGET_WANTS_NAMES.contains(&name.as_str()) => {
                 let known = found.signs.len();
                 let directory = Object::Directory { path: layout::unit(name) };
@@ -43,8 +46,9 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
             _ => {}
         }
     }
+    elsewhere(root, &ours, found)?;
     if !ours.is_empty() {
-        found.add(Object::Units { names: ours.into_iter().filter(|name| name != layout::TARGET).collect() });
+        found.add(Object::Units { names: ours.into_iter().collect() });
     }
     Ok(())
 }
@@ -85,9 +89,9 @@ fn ours(
         let path = layout::unit(&name);
         let (is_file, is_setup) = (files::read(&root.at(&path), LONGEST), path == Path::new(layout::SETUP_UNIT));
         let text = String::from_utf8_lossy(&is_file.ok().flatten().unwrap_or_default()).into_owned();
-        if is_masked(root, &name)? {
+        if is_masked(root, &path)? {
             if packaged.contains_key(&name) || leftovers::is_unit_of_dcos(&name) {
-                found.leave(path, "masked by an operator");
+                found.leave(path, MASKED);
             }
         } else if leftovers::looks_like_dcos(&name) && !is_setup && !is_recorded(&path) {
             // A socket or timer of a unit of DC/OS' goes with it, whatever its own name is.
@@ -129,8 +133,24 @@ fn is_ours(root: &Root, node: &Node, name: &str, packaged: &BTreeMap<String, Vec
     Ok(false)
 }
 
-fn is_masked(root: &Root, name: &str) -> anyhow::Result<bool> {
-    Ok(matches!(files::standing(&root.at(layout::unit(name)))?, Some(Standing::Link { target }) if target.ends_with("dev/null")))
+fn is_masked(root: &Root, path: &Path) -> anyhow::Result<bool> {
+    Ok(matches!(files::standing(&root.at(path))?, Some(Standing::Link { target }) if units::is_mask(&target)))
+}
+
+/// What an operator put into the other places for units: drop-ins, masks, and units in the place of DC/OS' own. A later install would meet them.
+fn elsewhere(root: &Root, ours: &BTreeSet<String>, found: &mut Found) -> anyhow::Result<()> {
+    let is_dcos = |unit: &str| ours.contains(unit) || leftovers::is_unit_of_dcos(unit);
+    for top in layout::MORE_SYSTEM_UNITS.map(Path::new) {
+        for name in names(root, top)? {
+            match name.rsplit_once('.') {
+                Some((unit, "d")) if is_dcos(unit) => drop_ins(root, top.join(&name), found)?,
+                _ if !is_dcos(&name) => {}
+                _ if is_masked(root, &top.join(&name))? => found.leave(top.join(&name), MASKED),
+                _ => found.leave(top.join(&name), "a unit of an operator, in the place of DC/OS' own"),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The links by which the target wants units: live, to come, or set aside. A unit that no package has is an operator's. Says whether there is none.
@@ -180,8 +200,7 @@ fn links(root: &Root, node: &Node, directory: &str, ours: &BTreeSet<String>, fou
 }
 
 /// Drop-ins are an operator's: DC/OS makes none. Only links that led into `/opt/mesosphere` go, and a directory that is empty.
-fn drop_ins(root: &Root, directory: &str, found: &mut Found) -> anyhow::Result<()> {
-    let top = layout::unit(directory);
+fn drop_ins(root: &Root, top: PathBuf, found: &mut Found) -> anyhow::Result<()> {
     for name in names(root, &top)? {
         let path = top.join(&name);
         match files::standing(&root.at(&path))? {

@@ -65,7 +65,8 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         let is_lost = |object: &Object| matches!(object, Object::Directory { path } if tops.iter().any(|top| path.starts_with(top)));
         found.objects.retain(|object| !node.damaged.is_empty() && is_lost(object));
         let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
-        found.foreign.retain(|foreign| places.iter().any(|place| foreign.path.starts_with(place)));
+        let places = places.into_iter().chain(layout::MORE_SYSTEM_UNITS);
+        found.foreign.retain(|foreign| places.clone().any(|place| foreign.path.starts_with(place)));
     }
     if knows_nothing {
         stagings(root, &mut found)?;

@@ -1,14 +1,18 @@
 //! What of an inventory still stands after it was undone.
 
+use std::path::Path;
+
 use crate::dcos::accounts::Accounts;
 use crate::dcos::layout;
+use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
+use crate::dcos::units;
 use crate::system::digest;
 use crate::system::files::{self, Standing};
 use crate::system::mount_points;
 use crate::system::root::Root;
-use crate::system::systemd::Systemd;
+use crate::system::systemd::{Systemd, Unit};
 
 /// An object that was undone and is there all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,27 +72,27 @@ fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bo
 const ANOTHER: &str = "something else stands there now, which is left alone";
 
 /// Whether a file stands with the very content that it had before the install.
-fn is_as_before(root: &Root, path: &std::path::Path, before: &Before) -> anyhow::Result<bool> {
+fn is_as_before(root: &Root, path: &Path, before: &Before) -> anyhow::Result<bool> {
     let Before::File { content, .. } = before else { return Ok(false) };
     Ok(files::read(&root.at(path), 1 << 30)?.is_some_and(|now| now == content.bytes()))
 }
 
 /// What stands where the install had put something else, and what became of the older file that this had replaced.
-fn another(root: &Root, path: &std::path::Path, before: &Before) -> (&'static str, bool) {
+fn another(root: &Root, path: &Path, before: &Before) -> (&'static str, bool) {
     let kept = matches!(before, Before::File { .. }) && layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
     let beside = "something else stands there now, which is left alone; what stood there before is beside it, with .dcos-node-save at the end of its name";
     (if kept { beside } else { ANOTHER }, true)
 }
 
 /// What became of a file that somebody changed.
-fn saved(root: &Root, path: &std::path::Path) -> Option<(&'static str, bool)> {
+fn saved(root: &Root, path: &Path) -> Option<(&'static str, bool)> {
     let kept = layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
     kept.then_some(("it was changed since an install; the changed one is beside it, with .dcos-node-save at the end of its name", true))
 }
 
 /// Whether an object that is a file still stands, and why that is.
 fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bool)>> {
-    let stands = |path: &std::path::Path| files::exists(&root.at(path));
+    let stands = |path: &Path| files::exists(&root.at(path));
     let residue = |stands: bool| stands.then_some(("it is still there", false));
     Ok(match object {
         Object::Directory { path } => match files::standing(&root.at(path))? {
@@ -169,7 +173,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
 }
 
 /// Whether all that is left of a place are directories that lead to mount points, and nothing is in those.
-fn is_emptied(root: &Root, path: &std::path::Path) -> bool {
+fn is_emptied(root: &Root, path: &Path) -> bool {
     let Ok(points) = mount_points::all_at_or_below(&root.at(path)) else { return false };
     let mut open = vec![root.at(path)];
     let mut met = false;
@@ -187,20 +191,46 @@ fn is_emptied(root: &Root, path: &std::path::Path) -> bool {
 }
 
 /// Whether a file system is mounted at the path itself; a table that cannot be read tells of none.
-fn is_mount_point(path: &std::path::Path) -> bool {
+fn is_mount_point(path: &Path) -> bool {
     mount_points::at_or_below(path).ok().flatten().is_some_and(|point| point.file_name() == path.file_name())
 }
 
-/// Units of DC/OS that systemd still has in memory though they have no file: running, or remembered as failed.
+/// A unit that lives on in systemd's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alive {
+    /// Its name.
+    pub name: String,
+    /// Its state: running, or remembered as failed.
+    pub active: String,
+}
+
+/// Units of DC/OS that systemd still runs or remembers: of those that were undone, and of all others that have no file.
 ///
 /// # Errors
 /// systemd does not answer; in one line.
-pub async fn units(systemd: &dyn Systemd, names: &[String]) -> Result<Vec<String>, String> {
+pub async fn units(root: &Root, systemd: &dyn Systemd, undone: &[String]) -> Result<Vec<Alive>, String> {
     let loaded = systemd.loaded_units().await.map_err(|e| e.to_string())?;
-    let alive = |unit: &crate::system::systemd::Unit| !matches!(unit.active.as_str(), "inactive");
-    Ok(loaded
-        .into_iter()
-        .filter(|unit| names.contains(&unit.name) && alive(unit))
-        .map(|unit| format!("{} ({})", unit.name, unit.active))
-        .collect())
+    let (undone, others): (Vec<Unit>, Vec<Unit>) = loaded.into_iter().partition(|unit| undone.contains(&unit.name));
+    let left = undone.into_iter().filter(is_alive).chain(without_files(root, others));
+    Ok(left.map(|Unit { name, active, .. }| Alive { name, active }).collect())
+}
+
+/// Units of DC/OS, its target among them, whose files were removed behind systemd's back: they run on, or are listed as failed. Until it reads its files
+/// again systemd calls them loaded, so that only the files themselves tell.
+pub fn without_files(root: &Root, loaded: Vec<Unit>) -> impl Iterator<Item = Unit> {
+    loaded.into_iter().filter(|unit| is_unit_of_dcos(&unit.name) && is_alive(unit) && !has_file(root, &unit.name))
+}
+
+fn is_alive(unit: &Unit) -> bool {
+    unit.active != "inactive"
+}
+
+/// Whether a unit stands where systemd looks. A mask is none, and where nobody can look there may be one.
+fn has_file(root: &Root, unit: &str) -> bool {
+    let stands = |place: &&str| match files::standing(&root.at(Path::new(place).join(unit))) {
+        Ok(Some(Standing::Link { target })) => !units::is_mask(&target),
+        Ok(None) => false,
+        Ok(Some(_)) | Err(_) => true,
+    };
+    layout::UNIT_PLACES.iter().any(stands)
 }

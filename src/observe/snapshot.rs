@@ -79,7 +79,8 @@ fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {
     match mounts::all(proc) {
         Ok(all) => {
             // docker mounts and unmounts all the time.
-            let places = || layout::WATCHED.iter().filter(|place| **place != layout::DOCKER_STATE);
+            let places =
+                || layout::WATCHED.iter().filter(|place| **place != layout::DOCKER_STATE && !place.starts_with(layout::DOCKER_RUN));
             let ours = |point: &Path| places().any(|place| point.starts_with(place));
             snapshot.mesos_mounts = mesos_mounts::points(&all);
             let own = &snapshot.mesos_mounts;

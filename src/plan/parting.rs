@@ -64,7 +64,7 @@ pub fn agent(agent: &Agent, consent: Consent) -> Verdict {
     let registered = match agent.registered {
         Some(true) => "is registered with the masters",
         Some(false) => "is not registered with the masters",
-        None => "may be registered with the masters, none of whom answers,",
+        None => "may be registered with the masters (none of them answers)",
     };
     let what = match &agent.work {
         Answer::Told(work) if work.tasks == 0 && agent.registered == Some(false) => return Verdict::default(),
@@ -240,6 +240,15 @@ mod tests {
             assert_eq!((verdict.refusal, verdict.warnings, verdict.afterwards.len()), (None, Vec::new(), usize::from(busy.id.is_some())));
         }
         assert_eq!(agent(&Agent { id: None, registered: Some(false), work: work(0) }, strict), Verdict::default());
+    }
+
+    #[test]
+    fn what_is_said_of_an_agent_is_one_sentence() {
+        let silent = |registered, work| agent(&Agent { id: None, registered, work }, Consent::default()).warnings.concat();
+        let known = "this agent is registered with the masters, and what it runs is not known: refused; --drain";
+        assert!(silent(Some(true), Answer::Silent("refused".into())).starts_with(known));
+        let unknown = "this agent may be registered with the masters (none of them answers), and what it runs it tells only to those";
+        assert!(silent(None, Answer::Locked).starts_with(unknown));
     }
 
     #[test]

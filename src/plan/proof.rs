@@ -6,11 +6,11 @@ use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
 use crate::dcos::proof::{Item, LOOK, Leftovers, UNIT};
-use crate::dcos::receipt::Object;
+use crate::dcos::receipt::{self, Object};
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::data::{self, Judged};
 use crate::observe::leftovers::Found;
-use crate::observe::residue::Remnant;
+use crate::observe::residue::{Alive, Remnant};
 
 /// What was seen and done.
 pub struct Evidence<'a> {
@@ -26,8 +26,8 @@ pub struct Evidence<'a> {
     pub refused: &'a [(Object, String)],
     /// What of it stands all the same.
     pub remnants: &'a [Remnant],
-    /// Units without files that systemd still runs or remembers; none if it does not answer.
-    pub units: &'a Result<Vec<String>, String>,
+    /// Units without files that systemd still runs or remembers, or why it does not tell.
+    pub units: &'a Result<Vec<Alive>, String>,
     /// What was found before anything was undone: what stands in DC/OS' places and was never ours, and where was looked.
     pub found: &'a Found,
     /// Places with data that stand, and whose they are.
@@ -65,7 +65,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     report.residue.extend(there.map(|o| item(o, why(o).unwrap_or("it is there again"))));
     match evidence.units {
         Ok(units) => {
-            report.residue.extend(units.iter().map(|unit| Item::new("unit", unit.clone(), "systemd still has it without its file")))
+            let words = |unit: &Alive| format!("{} ({})", unit.name, unit.active);
+            report.residue.extend(units.iter().map(|unit| Item::new("unit", words(unit), "systemd still has it without its file")));
         }
         Err(why) => report.unknown.push(Item::new(UNIT, "the units in systemd's memory", why.clone())),
     }
@@ -86,10 +87,14 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         report.unknown.push(Item::new("snapshot", "the machine before the install", why));
     }
     let units = undone.iter().filter(|o| matches!(o, Object::Units { .. })).cloned();
+    let alive: Vec<String> = evidence.units.iter().flatten().map(|unit| unit.name.clone()).collect();
+    let alive = (!alive.is_empty()).then_some(Object::Units { names: alive });
     // A directory stays with what refused to go, and goes with it then.
     let goes_later = |r: &&Remnant| !r.on_purpose || !evidence.refused.is_empty() && matches!(r.object, Object::Directory { .. });
     let remnants = evidence.remnants.iter().filter(goes_later).map(|r| r.object.clone());
-    (report, remnants.chain(again).chain(units).collect())
+    let mut once_more = Vec::new();
+    receipt::merge(&mut once_more, remnants.chain(again).chain(units).chain(alive));
+    (report, once_more)
 }
 
 fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
@@ -143,8 +148,9 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let holds_kept = |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
     for path in now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p)) {
         let what = path.display().to_string();
+        let of_docker = "docker's for this boot, which docker makes where it starts";
         if !told(&what, report) {
-            report.foreign.push(Item::new("path", what, new));
+            report.foreign.push(Item::new("path", what, if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new }));
         }
     }
     let setup = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default();
@@ -218,6 +224,25 @@ fn item(object: &Object, why: &str) -> Item {
 mod tests {
     use super::*;
 
+    /// Judges a node where nothing else is wrong.
+    fn judged(before: &Snapshot, now: &Snapshot, undone: &[Object], units: Result<Vec<Alive>, String>) -> (Vec<String>, Vec<Object>) {
+        let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
+        let evidence = Evidence {
+            before: Some(before),
+            now,
+            signs: &Signs::default(),
+            undone,
+            refused: &[],
+            remnants: &[],
+            units: &units,
+            found: &found,
+            data: &[],
+            keeps_packages: false,
+        };
+        let (report, once_more) = judge(&evidence);
+        (report.open().map(|item| item.what.clone()).collect(), once_more)
+    }
+
     #[test]
     fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
         let now = Snapshot {
@@ -226,24 +251,22 @@ mod tests {
             ..Snapshot::default()
         };
         let before = Snapshot { live: true, unknown: vec!["the sets: ipset failed".into()], ..Snapshot::default() };
-        let judged = |now: &Snapshot, units: Result<Vec<String>, String>| {
-            let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
-            let evidence = Evidence {
-                before: Some(&before),
-                now,
-                signs: &Signs::default(),
-                undone: &[],
-                refused: &[],
-                remnants: &[],
-                units: &units,
-                found: &found,
-                data: &[],
-                keeps_packages: false,
-            };
-            judge(&evidence).0.open().map(|item| item.what.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(judged(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
-        assert_eq!(judged(&before, Err("no answer".into())), ["the units in systemd's memory"]);
-        assert_eq!(judged(&before, Ok(Vec::new())), Vec::<String>::new());
+        let open = |now: &Snapshot, units| judged(&before, now, &[], units).0;
+        assert_eq!(open(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
+        assert_eq!(open(&before, Err("no answer".into())), ["the units in systemd's memory"]);
+        assert_eq!(open(&before, Ok(Vec::new())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_unit_that_still_runs_is_residue_and_the_next_try_stops_it() {
+        let units = |names: &[&str]| Object::Units { names: names.iter().map(|name| (*name).to_owned()).collect() };
+        let alive = |name: &str| Alive { name: name.to_owned(), active: "active".to_owned() };
+        let now = Snapshot { live: true, ..Snapshot::default() };
+        let left = || Ok(vec![alive("dcos-net.service"), alive("dcos-mesos-slave.service")]);
+        let open = ["dcos-net.service (active)", "dcos-mesos-slave.service (active)"].map(str::to_owned).to_vec();
+        let known = [units(&["dcos-net.service"])];
+        assert_eq!(judged(&now, &now, &known, left()), (open.clone(), vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
+        assert_eq!(judged(&now, &now, &[], left()), (open, vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
+        assert_eq!(judged(&now, &now, &[], Ok(Vec::new())), (Vec::new(), Vec::new()));
     }
 }

@@ -99,10 +99,20 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
     plan
 }
 
-/// What units made while they ran. calico's is another's where DC/OS did not bring it.
+/// What units made while they ran. calico's and REX-Ray's is another's where DC/OS did not bring them.
 pub fn made_by_units(inventory: &[Object]) -> impl Iterator<Item = &'static str> {
-    let calico = network::brings_calico(inventory);
-    layout::MADE_BY_UNITS.into_iter().filter(move |made| calico || *made != layout::CALICO_RUN)
+    let (calico, rexray) = (network::brings_calico(inventory), brings_rexray(inventory));
+    let is_anothers = move |made: &str| match made {
+        layout::CALICO_RUN => !calico,
+        layout::LIBSTORAGE_RUN => !rexray,
+        _ => false,
+    };
+    layout::MADE_BY_UNITS.into_iter().filter(move |made| !is_anothers(made))
+}
+
+/// Whether REX-Ray runs as a unit of DC/OS (on agents).
+pub fn brings_rexray(inventory: &[Object]) -> bool {
+    inventory.iter().any(|object| matches!(object, Object::Units { names } if names.iter().any(|name| name == layout::REXRAY)))
 }
 
 /// Everything that a plan undoes.
@@ -172,12 +182,16 @@ mod tests {
     #[test]
     fn what_units_make_is_removed_unless_it_stood_before() {
         let wish = Wish { purge_data: false, keep_packages: false, live: true };
-        let before = Snapshot { paths: vec!["/run/mesos".into(), "/run/calico".into()], ..Snapshot::default() };
-        let calico = [Object::Units { names: vec!["dcos-calico-bird.service".into()] }];
-        let removed = |before| -> Vec<String> { undone(&uninstall(&calico, &[], wish, before)).iter().map(Object::words).collect() };
+        let before = Snapshot { paths: ["/run/mesos", "/run/calico", "/run/libstorage"].map(PathBuf::from).into(), ..Snapshot::default() };
+        let brought = [Object::Units { names: vec!["dcos-calico-bird.service".into(), "dcos-rexray.service".into()] }];
+        let removed = |before| -> Vec<String> { undone(&uninstall(&brought, &[], wish, before)).iter().map(Object::words).collect() };
         let (all, some) = (removed(None), removed(Some(&before)));
         let stood: Vec<&String> = all.iter().filter(|path| !some.contains(path)).collect();
-        assert_eq!(stood, ["/run/mesos", "/run/calico"]);
-        assert!(!undone(&uninstall(&[], &[], wish, None)).iter().any(|object| object.words() == "/run/calico"), "another calico's");
+        assert_eq!(stood, ["/run/mesos", "/run/calico", "/run/libstorage"]);
+        let anothers = |path: &str| ["/run/calico", "/run/libstorage"].contains(&path);
+        assert!(
+            !undone(&uninstall(&[], &[], wish, None)).iter().any(|object| anothers(&object.words())),
+            "another calico's, another REX-Ray's"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The deed itself: undoes what the journal knows and what else stands of DC/OS, and looks whether it is gone.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::action::journal::Journal;
 use crate::action::run::{run as run_actions, undo as undo_all};
@@ -12,12 +13,13 @@ use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::leftovers::Found;
 use crate::observe::node::Node;
-use crate::observe::residue::{self, Remnant};
+use crate::observe::residue::{self, Alive, Remnant};
 use crate::observe::{data, snapshot};
 use crate::plan::network::{self, Signs};
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::system::files;
+use crate::system::root::Root;
 
 /// How an uninstall ended that was not stopped by an error.
 pub(in crate::command) struct Ended {
@@ -56,7 +58,8 @@ pub(in crate::command) async fn carry_out(site: &Site, journal: &Journal, wish: 
     let machine = site.systemd.as_deref().filter(|_| was_installed(&inventory, wish));
     let now = snapshot::look(&site.root, machine).await;
     let signs = Signs::of(&inventory, &now, before.as_deref());
-    let found = standing(&now, before.as_deref(), &signs, wish);
+    let plugins = docker_plugins(&site.root, &inventory, before.as_deref()).into_iter().filter(|_| wish.live);
+    let found: Vec<Object> = standing(&now, before.as_deref(), &signs, wish).into_iter().chain(plugins).collect();
     if !found.is_empty() {
         journal.begin("network", found).map_err(failed)?;
     }
@@ -97,13 +100,13 @@ pub(in crate::command) async fn carry_out(site: &Site, journal: &Journal, wish: 
 }
 
 /// What stands all the same of files and accounts, and of units in systemd's memory.
-async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<String>, String>)> {
+async fn residue_of(site: &Site, now: &Snapshot, undone: &[Object]) -> action::Result<(Vec<Remnant>, Result<Vec<Alive>, String>)> {
     let (root, objects) = (site.root.clone(), undone.to_vec());
     let looked = tokio::task::spawn_blocking(move || residue::files(&root, &objects)).await;
     let remnants: Vec<Remnant> = looked.map_err(anyhow::Error::from).and_then(|found| found).map_err(failed)?;
     let names = undone.iter().filter_map(|o| if let Object::Units { names } = o { Some(names.clone()) } else { None }).flatten();
     let units = match &site.systemd {
-        Some(systemd) if now.live => residue::units(systemd.as_ref(), &names.collect::<Vec<_>>()).await,
+        Some(systemd) if now.live => residue::units(&site.root, systemd.as_ref(), &names.collect::<Vec<_>>()).await,
         _ => Ok(Vec::new()),
     };
     Ok((remnants, units))
@@ -130,6 +133,17 @@ pub(super) fn standing(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs,
     let files = if wish.live { network::files(now, before) } else { Vec::new() };
     let machine = if now.live { network::objects(now, before, signs) } else { Vec::new() };
     [files, machine].concat()
+}
+
+/// The directory for plugins of docker's, if REX-Ray's unit made it: docker fills the one around it where it runs, and then both are docker's.
+fn docker_plugins(root: &Root, inventory: &[Object], before: Option<&Snapshot>) -> Vec<Object> {
+    let stood = before.is_some_and(|before| before.paths.iter().any(|path| path == Path::new(layout::DOCKER_RUN)));
+    let holds_only = |directory: &str, all: &[&str]| matches!(files::names(&root.at(directory)), Ok(Some(names)) if names == all);
+    if stood || !plan::brings_rexray(inventory) || !holds_only(layout::DOCKER_RUN, &["plugins"]) || !holds_only(layout::DOCKER_PLUGINS, &[])
+    {
+        return Vec::new();
+    }
+    [layout::DOCKER_RUN, layout::DOCKER_PLUGINS].map(|path| Object::Directory { path: path.into() }).into()
 }
 
 fn distinct(objects: Vec<Object>) -> Vec<Object> {

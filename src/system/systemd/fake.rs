@@ -255,7 +255,12 @@ impl Systemd for Fake {
 
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
         let memory = self.record("ListUnits", "")?;
-        Ok(memory.units.keys().filter_map(|name| memory.unit(name)).filter(|unit| unit.load != "not-found").collect())
+        Ok(memory
+            .units
+            .keys()
+            .filter_map(|name| memory.unit(name))
+            .filter(|unit| unit.load != "not-found" || unit.active != "inactive")
+            .collect())
     }
 
     async fn service(&self, name: &str) -> Result<Service, Error> {

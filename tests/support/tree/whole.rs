@@ -9,14 +9,10 @@ use super::snapshot::Snapshot;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is there after an uninstall and was not before, and why. Nothing else is.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    (
-        "/run/dcos-node.lock",
-        "the lock of the next dcos-node: to remove it would let two run at once, each with a file of its own; no boot finds it",
-    ),
-    ("/run/docker", "docker's, which makes it where it runs; on an agent without docker dcos-rexray.service does"),
-    ("/run/docker/plugins", "the same"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[(
+    "/run/dcos-node.lock",
+    "the lock of the next dcos-node: to remove it would let two run at once, each with a file of its own; no boot finds it",
+)];
 
 /// A unit that works for a moment, its process and its job.
 fn may_pass(change: &str) -> bool {
