@@ -10,6 +10,9 @@ pub const UNIT: &str = "unit";
 /// The kind of a look at the machine that failed.
 pub const LOOK: &str = "look";
 
+/// The kind of tables of the packet filter that nobody could look into. They prove nothing, and another try would see no more.
+pub const TABLE: &str = "firewall-table";
+
 /// Everything that an uninstall removed, kept, left alone or failed to remove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftovers {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::firewall;
 use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
@@ -53,6 +54,10 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             Some(remnant) if remnant.on_purpose => report.kept.push(item(object, &remnant.why)),
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
+            // What tells whose it is may be gone by now, and it is not.
+            None if refuses(object, now) && why(object).is_some() => {
+                report.residue.push(item(object, why(object).unwrap_or_default()));
+            }
             // Told once by the list of what stays, below.
             None if now.live && matches!(object, Object::Sysctl { name, before } if now.sysctls.get(name).is_some_and(|v| v != before)) => {
             }
@@ -77,6 +82,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             if never { ("snapshot", "it could not be looked at before the install either") } else { (LOOK, "it could not be looked at") };
         report.unknown.push(Item::new(kind, what.clone(), why));
     }
+    report.unknown.extend(firewall::unseen(&now.network));
     report.unknown.extend(evidence.found.unknown.iter().map(|what| Item::new("search", what.clone(), "not all was looked at")));
     report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
@@ -124,7 +130,10 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
     report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
     if now.live {
-        report.foreign.extend(network::foreign(now, before, evidence.signs));
+        let names = |item: &Item| ["", "the rule ", "the interface "].map(|of| format!("{of}{}", item.what));
+        let is_told = |item: &Item, residue: &[Item]| residue.iter().any(|left| names(item).contains(&left.what));
+        let theirs = network::foreign(now, before, evidence.signs).into_iter();
+        report.foreign.extend(theirs.filter(|item| !is_told(item, &report.residue)));
     }
     if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
         let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
@@ -171,6 +180,15 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
 }
 
+/// Whether what refused to go of the packet filter is not known to be gone all the same.
+fn refuses(object: &Object, now: &Snapshot) -> bool {
+    match object {
+        Object::IpSet { name } => now.network.sets.contains(name),
+        Object::FirewallChain { .. } | Object::FirewallRule { .. } => true,
+        _ => false,
+    }
+}
+
 /// What was there before the install and is not any more. Of what lies in `/run` no boot leaves anything.
 fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let (Some(before), now) = (evidence.before, evidence.now) else { return };
@@ -213,6 +231,7 @@ fn item(object: &Object, why: &str) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dcos::network::Unseen;
 
     #[test]
     fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
@@ -241,5 +260,38 @@ mod tests {
         assert_eq!(judged(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
         assert_eq!(judged(&before, Err("no answer".into())), ["the units in systemd's memory"]);
         assert_eq!(judged(&before, Ok(Vec::new())), Vec::<String>::new());
+        // What no program shows was not looked at this time either, and no other try would.
+        let mut hidden = before.clone();
+        hidden.network.unseen = vec![Unseen { program: "iptables-legacy".into(), tables: vec!["nat".into()] }];
+        assert_eq!(judged(&hidden, Ok(Vec::new())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_refuses_to_go_is_residue_though_what_told_whose_it_is_is_gone() {
+        let mut now = Snapshot { live: true, ..Snapshot::default() };
+        now.network.sets = vec!["overlay".into()];
+        let undone = [Object::IpSet { name: "overlay".into() }, Object::Interface { name: "d-dcos".into() }];
+        let refused = [(undone[0].clone(), "it is in use".to_owned())];
+        let judged = |now: &Snapshot| {
+            let evidence = Evidence {
+                before: Some(&Snapshot { live: true, ..Snapshot::default() }),
+                now,
+                signs: &Signs::default(),
+                undone: &undone,
+                refused: &refused,
+                remnants: &[],
+                units: &Ok(Vec::new()),
+                found: &Found::default(),
+                data: &[],
+                keeps_packages: false,
+            };
+            judge(&evidence).0
+        };
+        let what = |items: &[Item]| items.iter().map(|item| item.what.clone()).collect::<Vec<_>>();
+        let report = judged(&now);
+        assert_eq!((what(&report.residue), what(&report.removed)), (vec!["the ipset overlay".into()], vec!["the interface d-dcos".into()]));
+        assert_eq!(what(&report.foreign), Vec::<String>::new());
+        now.network.sets.clear();
+        assert_eq!((judged(&now).residue, judged(&now).removed.len()), (Vec::new(), 2));
     }
 }
