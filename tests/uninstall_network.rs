@@ -225,6 +225,9 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     assert_eq!(things(&outcome, "residue"), Vec::<String>::new());
     assert_eq!(things(&outcome, "unknown"), Vec::<String>::new());
     has(&things(&outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
+    has(&things(&outcome, "foreign"), "docker docker's networks dcos");
+    let deed = outcome.json()["report"]["afterwards"][0].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(deed.starts_with("docker network rm dcos once "), "{outcome}");
     assert_eq!(outcome.json()["report"]["compared"], true);
     bench.all(OLDER_LEFT);
 

@@ -34,6 +34,8 @@ pub struct Leftovers {
     pub unknown: Vec<Item>,
     /// Where files of users and groups that go were looked for; empty if none go.
     pub searched: Vec<String>,
+    /// What is left to do on this node, which is another's to do.
+    pub afterwards: Vec<String>,
 }
 
 /// One thing.
@@ -50,8 +52,8 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, gone, unknown, searched) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched }
+        let (removed, kept, foreign, residue, gone, unknown, searched, afterwards) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched, afterwards }
     }
 
     /// What keeps the node from being proved clean: what should be gone and is not, and what could be looked at before the install and cannot be now. A retry needs

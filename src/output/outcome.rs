@@ -103,7 +103,8 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     if !outcome.kept.is_empty() {
         text.push_str(&format!("kept data (dcos-node uninstall --purge-data removes it):\n{}", list(&outcome.kept)));
     }
-    for deed in outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards) {
+    let elsewhere = outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards);
+    for deed in outcome.report.iter().flat_map(|report| &report.afterwards).chain(elsewhere) {
         text.push_str(&format!("left to do: {deed}\n"));
     }
     if residue {

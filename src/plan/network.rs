@@ -1,5 +1,6 @@
 //! What of the machine's network and settings goes with DC/OS: by what stands now, and by what stood before the install.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::firewall;
@@ -149,6 +150,17 @@ pub fn foreign(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<
     items
 }
 
+/// What docker's networks are called of which it made a bridge for DC/OS: those that went, and those that stay because a container is on them. docker
+/// keeps the network itself.
+pub fn docker_networks(undone: &[Object], now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<String> {
+    let had = |name: &str| before.is_some_and(|b| b.network.interfaces.iter().any(|i| i.name == name));
+    let gone = undone.iter().filter_map(|object| if let Object::Interface { name } = object { Some(name.as_str()) } else { None });
+    let stay = now.network.interfaces.iter().map(|interface| interface.name.as_str()).filter(|name| !had(name));
+    let dockers = gone.chain(stay).filter(|name| signs.maker(name) == Some(Maker::Docker));
+    let names: BTreeSet<&str> = dockers.filter_map(|name| name.strip_prefix("d-")).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
 /// Settings that changed and stay as they are, or could not be put back.
 pub fn kept(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<Item> {
     let mut items = Vec::new();
@@ -287,6 +299,10 @@ mod tests {
             "tcp 203.0.113.1:80",
         ];
         assert_eq!(alone, expected);
+        // docker has both networks still, and both come back with it.
+        let went = [Object::Interface { name: "spartan".into() }, Object::Interface { name: "d-dcos6".into() }];
+        assert_eq!(docker_networks(&went, &node(), Some(&before), &Signs::default()), ["dcos", "dcos6"]);
+        assert_eq!(docker_networks(&[], &node(), Some(&node()), &Signs::default()), Vec::<String>::new());
     }
 
     #[test]

@@ -134,6 +134,7 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
         let is_told = |item: &Item, residue: &[Item]| residue.iter().any(|left| names(item).contains(&left.what));
         let theirs = network::foreign(now, before, evidence.signs).into_iter();
         report.foreign.extend(theirs.filter(|item| !is_told(item, &report.residue)));
+        docker_networks(report, evidence);
     }
     if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
         let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
@@ -178,6 +179,18 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let mounted: Vec<&PathBuf> = now.mounts.iter().filter(|m| !before.mounts.contains(m)).collect();
     report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
+}
+
+/// docker makes the bridges of its networks again, so that what was removed comes back: who keeps docker removes the networks.
+fn docker_networks(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let names = network::docker_networks(evidence.undone, evidence.now, evidence.before, evidence.signs);
+    if names.is_empty() {
+        return;
+    }
+    let why = "docker keeps them, and makes their bridges again when it starts";
+    report.foreign.push(Item::new("docker", format!("docker's networks {}", names.join(", ")), why));
+    let command = format!("docker network rm {}", names.join(" "));
+    report.afterwards.push(format!("{command} once no container is on them: else docker makes their bridges again when it starts"));
 }
 
 /// Whether what refused to go of the packet filter is not known to be gone all the same.
@@ -290,7 +303,9 @@ mod tests {
         let what = |items: &[Item]| items.iter().map(|item| item.what.clone()).collect::<Vec<_>>();
         let report = judged(&now);
         assert_eq!((what(&report.residue), what(&report.removed)), (vec!["the ipset overlay".into()], vec!["the interface d-dcos".into()]));
-        assert_eq!(what(&report.foreign), Vec::<String>::new());
+        // Told once; and docker would make the bridge again.
+        assert_eq!((what(&report.foreign), report.afterwards.len()), (vec!["docker's networks dcos".to_owned()], 1));
+        assert!(report.afterwards[0].contains("docker network rm dcos"), "{:?}", report.afterwards);
         now.network.sets.clear();
         assert_eq!((judged(&now).residue, judged(&now).removed.len()), (Vec::new(), 2));
     }
