@@ -348,6 +348,7 @@ fn full_uninstall() -> Value {
         gone: item.clone(),
         unknown: item,
         searched: vec![String::new()],
+        afterwards: vec![String::new()],
     };
     let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];

@@ -37,6 +37,7 @@ const SINCE: &str = "
     ip link add op0 type bridge && ip address add 192.0.2.9/24 dev op0 && ip link set op0 up
     ip route add 10.8.0.0/16 dev op0 table 42
     ip route add 10.11.0.0/16 dev op0 table 42 && ip rule add from 10.12.0.0/16 lookup 42
+    mkdir -p /run/ipset && touch /run/ipset/overlay /run/ipset/theirs
     mkdir -p /run/calico/cgroup && mount -t tmpfs calico /run/calico/cgroup
     ip link add cali0a1b2c3d4e5 type bridge && ip link add vxlan.calico type vxlan id 4096 dstport 4789 dev eth0";
 
@@ -48,8 +49,8 @@ const DCOS: &str = "
     mkdir -p /run/ipset && touch /run/ipset/dcos-l4lb
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
 
-/// All of it that is the operator's. That nothing is plugged into a link the kernel tells of its routes some time later.
-const THEIRS: &str = "findmnt /run/calico/cgroup; ip -o link | cut -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42 | sed 's/ linkdown//'";
+/// All of it that is the operator's; a set of his has a name that Mesos gives to one, too. That nothing is plugged into a link the kernel tells of its routes some time later.
+const THEIRS: &str = "ls /run/ipset | grep -v dcos; findmnt /run/calico/cgroup; ip -o link | cut -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42 | sed 's/ linkdown//'";
 
 fn things(outcome: &Outcome, list: &str) -> Vec<String> {
     let json = outcome.json();
@@ -105,7 +106,14 @@ fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing
     }
     has(&removed, "from 12.0.0.0/8 lookup 42");
     let foreign = things(&outcome, "foreign");
-    for thing in ["route ipv4 10.11.0.0/16 dev op0 table 42", "from 10.12.0.0/16 lookup 42", "vxlan.calico", "interface op1: a bridge"] {
+    for thing in [
+        "route ipv4 10.11.0.0/16 dev op0 table 42",
+        "from 10.12.0.0/16 lookup 42",
+        "vxlan.calico",
+        "interface op1: a bridge",
+        "ipset overlay",
+        "ip-set theirs",
+    ] {
         has(&foreign, thing);
     }
     assert!(!foreign.iter().any(|item| item.contains("10.8.0.0") || item.contains("10.9.0.0")), "{foreign:#?}");

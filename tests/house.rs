@@ -53,7 +53,21 @@ const TERMINAL: [&str; 2] = ["std::io::stdout", "std::io::stderr"];
 const HANDS: [&str; 5] = ["std::fs", "std::os::unix::fs", "std::process::Command", "tokio::fs", "tokio::process"];
 
 /// Programs of the machine that are run. All else is done by system calls, netlink and D-Bus, so that nothing hangs on a shell, a `PATH` or a wording.
-const PROGRAMS: [&str; 8] = ["useradd", "userdel", "groupadd", "groupdel", "iptables", "ip6tables", "ipset", "restorecon"];
+/// `iptables` has a name for each flavour of its tables besides.
+const PROGRAMS: [&str; 12] = [
+    "useradd",
+    "userdel",
+    "groupadd",
+    "groupdel",
+    "iptables",
+    "ip6tables",
+    "iptables-legacy",
+    "ip6tables-legacy",
+    "iptables-nft",
+    "ip6tables-nft",
+    "ipset",
+    "restorecon",
+];
 /// Where those are named, and where programs are started.
 const NAMED_IN: &str = "system/program";
 const STARTED_IN: &str = "system/process";

@@ -24,6 +24,9 @@ const OPERATOR: &str = "
     ip link set br-op up && ip rule add from 10.9.0.0/16 lookup 42 && ip route add unreachable 10.8.0.0/16 table 42
     iptables -w -A INPUT -p tcp --dport 9999 -m comment --comment 'not Skip DC/OS L4LB traffic' -j ACCEPT
     iptables -w -t nat -A POSTROUTING -s 192.0.2.0/24 -m comment --comment 'about \"UCR-DEFAULT-BRIDGE\"' -j MASQUERADE
+    iptables -w -t nat -N CNI-theirs
+    iptables -w -t nat -A CNI-theirs -m comment --comment 'name: \"cbr0\" id: \"c1\"' -j MASQUERADE
+    iptables -w -t nat -A POSTROUTING -s 192.0.2.9/32 -m comment --comment 'name: \"cbr0\" id: \"c1\"' -j CNI-theirs
     ipset create operator hash:ip
     for s in swappiness:60 max_map_count:65530; do
         echo ${s#*:} > /opt/${s%:*} && mount --bind /opt/${s%:*} /proc/sys/vm/${s%:*}
@@ -46,6 +49,10 @@ const DCOS: &str = "
     iptables -w -t nat -N UCR-DEFAULT-BRIDGE
     iptables -w -t nat -A UCR-DEFAULT-BRIDGE -p tcp --dport 8080 -j DNAT --to-destination 9.1.0.2:80
     iptables -w -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j UCR-DEFAULT-BRIDGE
+    iptables -w -t nat -N M-DCOS && iptables -w -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j M-DCOS
+    iptables -w -t nat -N CNI-0a1b2c
+    iptables -w -t nat -A CNI-0a1b2c -d 172.31.254.0/24 -m comment --comment 'name: \"mesos-bridge\" id: \"c1\"' -j ACCEPT
+    iptables -w -t nat -A POSTROUTING -s 172.31.254.2/32 -m comment --comment 'name: \"mesos-bridge\" id: \"c1\"' -j CNI-0a1b2c
     for twice in 1 2; do
         iptables -w -t nat -I POSTROUTING -m comment --comment Minuteman-IPVS-IPTables-masquerade-rule -j MASQUERADE
     done
@@ -54,6 +61,19 @@ const DCOS: &str = "
     systemctl set-environment NODENAME=10.77.0.2
     echo 1 > /proc/sys/vm/swappiness && echo 262144 > /proc/sys/vm/max_map_count
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
+
+/// A rule of the operator's in the older flavour of the packet filter, which `iptables` does not show here, if the kernel has that flavour.
+const OLDER_OPERATOR: &str = "if iptables-legacy -w -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE; then touch /run/older; fi";
+/// DC/OS' own beside it.
+const OLDER: &str = "
+    if [ -e /run/older ]; then
+        iptables-legacy -w -t nat -N UCR-DEFAULT-BRIDGE
+        iptables-legacy -w -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j UCR-DEFAULT-BRIDGE
+        iptables-legacy -w -t nat -A POSTROUTING -m comment --comment Minuteman-IPVS-IPTables-masquerade-rule -j MASQUERADE
+    fi";
+/// The operator's rule, and nothing else.
+const OLDER_LEFT: &str = "
+    [ ! -e /run/older ] || [ \"$(iptables-legacy -w -t nat -S | grep -v ^-P)\" = '-A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE' ]";
 
 /// What DC/OS' services keep.
 const DATA: &str = "
@@ -156,9 +176,11 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         return;
     }
     let bench = Bench::with_operator("network");
+    bench.all(OLDER_OPERATOR);
     let before = Whole::at_rest(&bench.node);
     bench.install();
     bench.all(DCOS);
+    bench.all(OLDER);
 
     let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
     dry.succeeds().stdout_has("remove the interface spartan").stdout_has("set vm/swappiness back to 60");
@@ -189,6 +211,8 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         "address the address 198.51.100.2/32 of lo",
         "ip-set the ipset dcos-l4lb-ipv6",
         "firewall-chain the chain UCR-DEFAULT-BRIDGE (iptables -t nat)",
+        "firewall-chain the chain M-DCOS (iptables -t nat)",
+        "firewall-chain the chain CNI-0a1b2c (iptables -t nat)",
         "environment NODENAME in systemd's environment",
         "sysctl the setting vm/max_map_count",
         "sysctl the setting net/ipv4/conf/eth0/rp_filter",
@@ -201,7 +225,11 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     assert_eq!(things(&outcome, "residue"), Vec::<String>::new());
     assert_eq!(things(&outcome, "unknown"), Vec::<String>::new());
     has(&things(&outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
+    has(&things(&outcome, "foreign"), "docker docker's networks dcos");
+    let deed = outcome.json()["report"]["afterwards"][0].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(deed.starts_with("docker network rm dcos once "), "{outcome}");
     assert_eq!(outcome.json()["report"]["compared"], true);
+    bench.all(OLDER_LEFT);
 
     // It cannot be told from an operator's, so the report tells of it and the operator decides.
     bench.all("iptables -w -D FORWARD -j ACCEPT");

@@ -12,8 +12,9 @@ pub const TABLE: u32 = 42;
 pub const MINUTEMAN: &str = "minuteman";
 /// The variable that calico's unit gives to all of systemd's services (`dcos-calico-confd.service`).
 pub const NODENAME: &str = "NODENAME";
-/// Modules that DC/OS' units load. They stay loaded: whether others need them by now cannot be known.
-pub const MODULES: [&str; 8] = ["dummy", "vxlan", "overlay", "ip_vs", "ip_vs_wlc", "ip_set", "ip_set_hash_ipport", "xt_set"];
+/// Modules that DC/OS' units load, or the kernel for what they make. They stay loaded: whether others need them by now cannot be known.
+pub const MODULES: [&str; 9] =
+    ["dummy", "vxlan", "overlay", "ip_vs", "ip_vs_wlc", "ip_set", "ip_set_hash_ipport", "ip_set_hash_net", "xt_set"];
 
 /// The network of a node as far as DC/OS changes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +34,21 @@ pub struct Network {
     pub sets: Vec<String>,
     /// What the packet filter has that is, or may be, of DC/OS.
     pub firewall: Vec<Line>,
+    /// Tables of the packet filter that no program here shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
     /// Overlay networks that this node knows of besides the default ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<Overlay>,
+}
+
+/// Tables of the older flavour of the packet filter, where the newer one does not show them and the program that does is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// The program that shows them: `iptables-legacy`.
+    pub program: String,
+    /// Their names.
+    pub tables: Vec<String>,
 }
 
 /// An overlay network.
@@ -46,6 +59,19 @@ pub struct Overlay {
     pub name: String,
     /// Where its containers have their addresses, if that is known.
     pub subnets: Vec<String>,
+}
+
+impl Network {
+    /// Whether a network is, or lies in, one where an overlay has its addresses. Where an agent does not know those, the rules for its table tell them, by
+    /// the routes out of DC/OS' own interfaces that it has.
+    pub fn is_overlay(&self, network: &str) -> bool {
+        let leaves = |route: &str| word_after(route, "dev").is_some_and(|dev| maker_among(dev, &self.overlays) == Some(Maker::Dcos));
+        let has_route =
+            |source: &str| self.routes.iter().any(|route| leaves(route) && route.split(' ').nth(1).is_some_and(|to| is_within(to, source)));
+        let sources = self.rules.iter().filter(|rule| leads_to_table(rule)).filter_map(|rule| word_after(rule, "from"));
+        let known = self.overlays.iter().flat_map(|overlay| overlay.subnets.iter().map(String::as_str));
+        SUBNETS.into_iter().chain(known).chain(sources.filter(|source| has_route(source))).any(|subnet| is_within(network, subnet))
+    }
 }
 
 /// An interface.
@@ -147,6 +173,11 @@ pub fn word_after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     text.split(' ').skip_while(|w| *w != word).nth(1)
 }
 
+/// Whether a routing rule leads to [`TABLE`].
+pub fn leads_to_table(rule: &str) -> bool {
+    rule.ends_with(&format!(" lookup {TABLE}"))
+}
+
 /// Whether DC/OS' load balancer gives such an address to a service with a name (`dcos_l4lb`, `min_named_ip` to `max_named_ip6`).
 pub fn is_named_virtual(address: IpAddr) -> bool {
     match address {
@@ -221,6 +252,12 @@ mod tests {
         ] {
             assert!(!is_within(inner, outer), "{inner} {outer}");
         }
+        let mut node = Network { rules: vec!["ipv4 9: from 12.0.0.0/8 lookup 42".into()], ..Network::default() };
+        assert!(node.is_overlay("9.0.0.0/8") && !node.is_overlay("12.0.0.0/8"));
+        node.routes = vec!["ipv4 12.1.0.0/24 dev eth0 table 42".into()];
+        assert!(!node.is_overlay("12.0.0.0/8"));
+        node.routes = vec!["ipv4 12.1.0.0/24 dev vtep1024 table 42".into()];
+        assert!(node.is_overlay("12.0.0.0/8") && !node.is_overlay("13.0.0.0/8"));
         assert_eq!(word_after("ipv4 32764: from 9.0.0.0/8 lookup 42", "from"), Some("9.0.0.0/8"));
         assert_eq!(word_after("ipv4 default table 42", "dev"), None);
     }

@@ -10,6 +10,9 @@ pub const UNIT: &str = "unit";
 /// The kind of a look at the machine that failed.
 pub const LOOK: &str = "look";
 
+/// The kind of tables of the packet filter that nobody could look into. They prove nothing, and another try would see no more.
+pub const TABLE: &str = "firewall-table";
+
 /// Everything that an uninstall removed, kept, left alone or failed to remove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftovers {
@@ -31,6 +34,8 @@ pub struct Leftovers {
     pub unknown: Vec<Item>,
     /// Where files of users and groups that go were looked for; empty if none go.
     pub searched: Vec<String>,
+    /// What is left to do on this node, which is another's to do.
+    pub afterwards: Vec<String>,
 }
 
 /// One thing.
@@ -47,8 +52,8 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, gone, unknown, searched) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched }
+        let (removed, kept, foreign, residue, gone, unknown, searched, afterwards) = Default::default();
+        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched, afterwards }
     }
 
     /// What keeps the node from being proved clean: what should be gone and is not, and what could be looked at before the install and cannot be now. A retry needs

@@ -105,7 +105,8 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     for (how, data) in kept.iter().filter(|(_, data)| !data.is_empty()) {
         text.push_str(&format!("kept data ({how}):\n{}", list(data)));
     }
-    for deed in outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards) {
+    let elsewhere = outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards);
+    for deed in outcome.report.iter().flat_map(|report| &report.afterwards).chain(elsewhere) {
         text.push_str(&format!("left to do: {}\n", in_one_line(deed)));
     }
     if residue {

@@ -1,6 +1,7 @@
 //! Decides what is to be done. Pure: no clock, disk or network.
 
 pub mod fetch;
+mod firewall;
 pub mod install;
 pub mod network;
 pub mod parting;

@@ -1,8 +1,9 @@
 //! What of the machine's network and settings goes with DC/OS: by what stands now, and by what stood before the install.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::dcos::firewall::{self, Line, Owner};
+use super::firewall;
 use crate::dcos::layout;
 use crate::dcos::network::{self, Interface, MINUTEMAN, Maker, NODENAME, Overlay, Service};
 use crate::dcos::proof::Item;
@@ -62,7 +63,7 @@ impl Signs {
         let source = network::word_after(rule, "from").unwrap_or_default();
         let leads_there =
             |route: &&String| route.split(' ').nth(1).is_some_and(|to| network::is_within(to, source)) && self.is_own_route(route);
-        leads_to_table(rule) && (self.has_network(source) || now.network.routes.iter().any(|route| leads_there(&route)))
+        network::leads_to_table(rule) && (self.has_network(source) || now.network.routes.iter().any(|route| leads_there(&route)))
     }
 
     fn has_network(&self, network: &str) -> bool {
@@ -78,10 +79,6 @@ pub fn brings_calico(inventory: &[Object]) -> bool {
         Object::Package { id } => id.name() == "calico",
         _ => false,
     })
-}
-
-fn leads_to_table(rule: &str) -> bool {
-    rule.ends_with(&format!(" lookup {}", network::TABLE))
 }
 
 /// What is DC/OS' own and was not there before, in an order in which the last goes first: rules before the sets and chains that they use,
@@ -112,27 +109,14 @@ pub fn objects(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<
     objects.extend(network.rules.iter().filter(ours).map(|r| Object::RoutingRule { rule: r.clone() }));
     let services = network.services.iter().filter(|s| is_virtual(s, now) && !was.services.contains(s));
     objects.extend(services.map(|s| Object::IpvsService { service: s.text.clone() }));
-    let sets = network.sets.iter().filter(|s| firewall::SETS.contains(&s.as_str()) && !was.sets.contains(s));
-    objects.extend(sets.map(|s| Object::IpSet { name: s.clone() }));
-    let lines = || network.firewall.iter().filter(|line| !was.firewall.contains(line));
-    objects.extend(lines().filter_map(chain));
-    objects.extend(lines().filter(|line| line.owner == Owner::Rule).map(|line| Object::FirewallRule {
-        program: line.program.clone(),
-        table: line.table.clone(),
-        rule: line.text.clone(),
-    }));
+    objects.extend(firewall::objects(network, &was));
     objects
 }
 
 /// What is new since the install and may be DC/OS' or not.
 pub fn foreign(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<Item> {
     let was = before.map(|b| b.network.clone()).unwrap_or_default();
-    let mut items = Vec::new();
-    for line in now.network.firewall.iter().filter(|line| !was.firewall.contains(line)) {
-        if let Owner::Untold(why) = &line.owner {
-            items.push(Item::new("firewall-rule", format!("{} ({} -t {})", line.text, line.program, line.table), why.clone()));
-        }
-    }
+    let mut items = firewall::foreign(&now.network, before.map(|b| &b.network));
     let is_new = |interface: &&Interface| !was.interfaces.iter().any(|i| i.name == interface.name);
     let mut calico = Vec::new();
     for interface in now.network.interfaces.iter().filter(is_new).filter(|interface| !signs.is_own(interface)) {
@@ -157,13 +141,24 @@ pub fn foreign(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<
     for route in now.network.routes.iter().filter(|r| !was.routes.contains(r) && !signs.is_own_route(r)) {
         items.push(Item::new("route", route.clone(), strange));
     }
-    for rule in now.network.rules.iter().filter(|r| leads_to_table(r) && !was.rules.contains(r) && !signs.is_own_rule(r, now)) {
+    for rule in now.network.rules.iter().filter(|r| network::leads_to_table(r) && !was.rules.contains(r) && !signs.is_own_rule(r, now)) {
         items.push(Item::new("routing-rule", rule.clone(), strange));
     }
     for service in now.network.services.iter().filter(|s| !is_virtual(s, now) && !was.services.contains(s)) {
         items.push(Item::new("ipvs-service", service.text.clone(), "its address is none that DC/OS gives"));
     }
     items
+}
+
+/// What docker's networks are called of which it made a bridge for DC/OS: those that went, and those that stay because a container is on them. docker
+/// keeps the network itself.
+pub fn docker_networks(undone: &[Object], now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<String> {
+    let had = |name: &str| before.is_some_and(|b| b.network.interfaces.iter().any(|i| i.name == name));
+    let gone = undone.iter().filter_map(|object| if let Object::Interface { name } = object { Some(name.as_str()) } else { None });
+    let stay = now.network.interfaces.iter().map(|interface| interface.name.as_str()).filter(|name| !had(name));
+    let dockers = gone.chain(stay).filter(|name| signs.maker(name) == Some(Maker::Docker));
+    let names: BTreeSet<&str> = dockers.filter_map(|name| name.strip_prefix("d-")).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Settings that changed and stay as they are, or could not be put back.
@@ -214,18 +209,10 @@ fn is_virtual(service: &Service, now: &Snapshot) -> bool {
     network::is_named_virtual(address) || now.network.addresses.iter().any(|a| on_minuteman(&a))
 }
 
-fn chain(line: &Line) -> Option<Object> {
-    match &line.owner {
-        Owner::Chain(chain) => {
-            Some(Object::FirewallChain { program: line.program.clone(), table: line.table.clone(), chain: chain.clone() })
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dcos::firewall::{Line, Owner};
     use crate::dcos::network::{Address, Network};
 
     fn interface(name: &str, ports: &[&str]) -> Interface {
@@ -267,7 +254,7 @@ mod tests {
                     line("-A X", Owner::Rule),
                     line("-A FORWARD", Owner::Untold("why".into())),
                 ],
-                overlays: Vec::new(),
+                ..Network::default()
             },
             sysctls: [("vm/swappiness", "1"), ("vm/max_map_count", "300000")].map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
             environment: vec!["NODENAME=192.0.2.1".into()],
@@ -303,6 +290,7 @@ mod tests {
         let alone: Vec<String> = foreign(&node(), Some(&before), &Signs::default()).into_iter().map(|item| item.what).collect();
         let expected = [
             "-A FORWARD (iptables -t nat)",
+            "operator",
             "eth0",
             "d-dcos",
             "ipv4 10.8.0.0/16 dev eth0 table 42",
@@ -311,6 +299,10 @@ mod tests {
             "tcp 203.0.113.1:80",
         ];
         assert_eq!(alone, expected);
+        // docker has both networks still, and both come back with it.
+        let went = [Object::Interface { name: "spartan".into() }, Object::Interface { name: "d-dcos6".into() }];
+        assert_eq!(docker_networks(&went, &node(), Some(&before), &Signs::default()), ["dcos", "dcos6"]);
+        assert_eq!(docker_networks(&[], &node(), Some(&node()), &Signs::default()), Vec::<String>::new());
     }
 
     #[test]

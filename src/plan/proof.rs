@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::firewall;
 use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
@@ -55,6 +56,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             Some(remnant) if remnant.on_purpose && !refuses(object) => report.kept.push(item(object, &remnant.why)),
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
+            // What tells whose it is may be gone by now, and it is not.
+            None if refuses(object) && may_stand(object, now) => report.residue.push(item(object, why(object).unwrap_or_default())),
             // Told once by the list of what stays, below.
             None if now.live && matches!(object, Object::Sysctl { name, before } if now.sysctls.get(name).is_some_and(|v| v != before)) => {
             }
@@ -80,6 +83,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
             if never { ("snapshot", "it could not be looked at before the install either") } else { (LOOK, "it could not be looked at") };
         report.unknown.push(Item::new(kind, what.clone(), why));
     }
+    report.unknown.extend(firewall::unseen(&now.network));
     report.unknown.extend(evidence.found.unknown.iter().map(|what| Item::new("search", what.clone(), "not all was looked at")));
     report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
@@ -133,7 +137,11 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
     report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
     if now.live {
-        report.foreign.extend(network::foreign(now, before, evidence.signs));
+        let names = |item: &Item| ["", "the rule ", "the interface "].map(|of| format!("{of}{}", item.what));
+        let is_told = |item: &Item, residue: &[Item]| residue.iter().any(|left| names(item).contains(&left.what));
+        let theirs = network::foreign(now, before, evidence.signs).into_iter();
+        report.foreign.extend(theirs.filter(|item| !is_told(item, &report.residue)));
+        docker_networks(report, evidence);
     }
     if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
         let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
@@ -181,6 +189,27 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
 }
 
+/// docker makes the bridges of its networks again, so that what was removed comes back: who keeps docker removes the networks.
+fn docker_networks(report: &mut Leftovers, evidence: &Evidence<'_>) {
+    let names = network::docker_networks(evidence.undone, evidence.now, evidence.before, evidence.signs);
+    if names.is_empty() {
+        return;
+    }
+    let why = "docker keeps them, and makes their bridges again when it starts";
+    report.foreign.push(Item::new("docker", format!("docker's networks {}", names.join(", ")), why));
+    let command = format!("docker network rm {}", names.join(" "));
+    report.afterwards.push(format!("{command} once no container is on them: else docker makes their bridges again when it starts"));
+}
+
+/// Whether what refused to go of the packet filter is not known to be gone all the same.
+fn may_stand(object: &Object, now: &Snapshot) -> bool {
+    match object {
+        Object::IpSet { name } => now.network.sets.contains(name),
+        Object::FirewallChain { .. } | Object::FirewallRule { .. } => true,
+        _ => false,
+    }
+}
+
 /// What was there before the install and is not any more. Of what lies in `/run` no boot leaves anything.
 fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let (Some(before), now) = (evidence.before, evidence.now) else { return };
@@ -223,23 +252,34 @@ fn item(object: &Object, why: &str) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dcos::network::Unseen;
 
     /// Judges a node where nothing else is wrong.
-    fn judged(before: &Snapshot, now: &Snapshot, undone: &[Object], units: Result<Vec<Alive>, String>) -> (Vec<String>, Vec<Object>) {
+    fn report(
+        before: &Snapshot,
+        now: &Snapshot,
+        undone: &[Object],
+        refused: &[(Object, String)],
+        units: Result<Vec<Alive>, String>,
+    ) -> (Leftovers, Vec<Object>) {
         let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
         let evidence = Evidence {
             before: Some(before),
             now,
             signs: &Signs::default(),
             undone,
-            refused: &[],
+            refused,
             remnants: &[],
             units: &units,
             found: &found,
             data: &[],
             keeps_packages: false,
         };
-        let (report, once_more) = judge(&evidence);
+        judge(&evidence)
+    }
+
+    fn judged(before: &Snapshot, now: &Snapshot, undone: &[Object], units: Result<Vec<Alive>, String>) -> (Vec<String>, Vec<Object>) {
+        let (report, once_more) = report(before, now, undone, &[], units);
         (report.open().map(|item| item.what.clone()).collect(), once_more)
     }
 
@@ -255,6 +295,10 @@ mod tests {
         assert_eq!(open(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
         assert_eq!(open(&before, Err("no answer".into())), ["the units in systemd's memory"]);
         assert_eq!(open(&before, Ok(Vec::new())), Vec::<String>::new());
+        // What no program shows was not looked at this time either, and no other try would.
+        let mut hidden = before.clone();
+        hidden.network.unseen = vec![Unseen { program: "iptables-legacy".into(), tables: vec!["nat".into()] }];
+        assert_eq!(open(&hidden, Ok(Vec::new())), Vec::<String>::new());
     }
 
     #[test]
@@ -268,5 +312,22 @@ mod tests {
         assert_eq!(judged(&now, &now, &known, left()), (open.clone(), vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
         assert_eq!(judged(&now, &now, &[], left()), (open, vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
         assert_eq!(judged(&now, &now, &[], Ok(Vec::new())), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_refuses_to_go_is_residue_though_what_told_whose_it_is_is_gone() {
+        let (before, mut now) = (Snapshot { live: true, ..Snapshot::default() }, Snapshot { live: true, ..Snapshot::default() });
+        now.network.sets = vec!["overlay".into()];
+        let undone = [Object::IpSet { name: "overlay".into() }, Object::Interface { name: "d-dcos".into() }];
+        let refused = [(undone[0].clone(), "it is in use".to_owned())];
+        let judged = |now: &Snapshot| report(&before, now, &undone, &refused, Ok(Vec::new())).0;
+        let what = |items: &[Item]| items.iter().map(|item| item.what.clone()).collect::<Vec<_>>();
+        let told = judged(&now);
+        assert_eq!((what(&told.residue), what(&told.removed)), (vec!["the ipset overlay".into()], vec!["the interface d-dcos".into()]));
+        // Told once; and docker would make the bridge again.
+        assert_eq!((what(&told.foreign), told.afterwards.len()), (vec!["docker's networks dcos".to_owned()], 1));
+        assert!(told.afterwards[0].contains("docker network rm dcos"), "{:?}", told.afterwards);
+        now.network.sets.clear();
+        assert_eq!((judged(&now).residue, judged(&now).removed.len()), (Vec::new(), 2));
     }
 }

@@ -11,6 +11,9 @@ use super::program::{Program, Tool};
 
 /// The programs for IPv4 and IPv6.
 pub const PROGRAMS: [&str; 2] = [Tool::Iptables.name(), Tool::Ip6tables.name()];
+/// The same by their names for the older and the newer flavour.
+const FLAVOURS: [[Tool; 3]; 2] =
+    [[Tool::Iptables, Tool::IptablesLegacy, Tool::IptablesNft], [Tool::Ip6tables, Tool::Ip6tablesLegacy, Tool::Ip6tablesNft]];
 /// The program for sets of addresses.
 pub const SETS: &str = Tool::Ipset.name();
 /// The programs wait for the lock that they all take (`-w`); a firewall with thousands of rules takes seconds to load.
@@ -66,15 +69,42 @@ async fn has_table(place: Place<'_>, program: &str, table: &str) -> Result<bool,
     Ok(is_newer(place, program).await? || older_tables(place, program)?.iter().any(|name| name == table))
 }
 
-/// Tables of the older flavour that the kernel has, if the program is of the newer one and does not show them; none without the program.
+/// What one of [`PROGRAMS`] does not show: the tables of the flavour that it is not of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// There are none.
+    None,
+    /// It shows them by this other name.
+    Shown(&'static str),
+    /// They are of the older flavour, and the name that shows them is not there.
+    Unseen(&'static str, Vec<String>),
+}
+
+/// Looks what a program does not show; nothing without the program.
 ///
 /// # Errors
 /// The program does not tell its version, or the kernel's list cannot be read.
-pub async fn tables_of_older_flavour(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
-    if find(place, program).is_none() || !is_newer(place, program).await? {
-        return Ok(Vec::new());
+pub async fn others(place: Place<'_>, program: &str) -> Result<Others, Error> {
+    let Some([_, older, newer]) = FLAVOURS.into_iter().find(|names| names[0].name() == program) else { return Ok(Others::None) };
+    if find(place, program).is_none() {
+        return Ok(Others::None);
     }
-    older_tables(place, program)
+    if !is_newer(place, program).await? {
+        // Where the kernel's part of the newer flavour is not loaded, to ask would load it.
+        let shows = newer.find(place.path).is_some() && has_newer(place)?;
+        return Ok(if shows { Others::Shown(newer.name()) } else { Others::None });
+    }
+    let tables = older_tables(place, program)?;
+    Ok(match older.find(place.path) {
+        _ if tables.is_empty() => Others::None,
+        Some(_) => Others::Shown(older.name()),
+        None => Others::Unseen(older.name(), tables),
+    })
+}
+
+fn has_newer(place: Place<'_>) -> Result<bool, Error> {
+    let loaded = files::read(&place.proc.join("modules"), 16 << 20)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&loaded).lines().any(|line| line.starts_with("nf_tables ")))
 }
 
 async fn is_newer(place: Place<'_>, program: &str) -> Result<bool, Error> {
@@ -83,7 +113,7 @@ async fn is_newer(place: Place<'_>, program: &str) -> Result<bool, Error> {
 }
 
 fn older_tables(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
-    let names = if program == "ip6tables" { "net/ip6_tables_names" } else { "net/ip_tables_names" };
+    let names = if program.starts_with(Tool::Ip6tables.name()) { "net/ip6_tables_names" } else { "net/ip_tables_names" };
     let names = files::read(&place.proc.join(names), 64 << 10)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
 }
@@ -164,7 +194,7 @@ async fn must(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<(),
 
 /// A program by its name, which a record may have: of the packet filter's and no other.
 fn find(place: Place<'_>, program: &str) -> Option<Program> {
-    [Tool::Iptables, Tool::Ip6tables, Tool::Ipset].into_iter().find(|tool| tool.name() == program)?.find(place.path)
+    FLAVOURS.into_iter().flatten().chain([Tool::Ipset]).find(|tool| tool.name() == program)?.find(place.path)
 }
 
 async fn run(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Output, Error> {
@@ -245,10 +275,38 @@ mod tests {
             let machine = machine(version, prints, tables);
             assert_eq!(nat(&machine).await.unwrap().len(), expected, "{version} {tables:?}");
             assert_eq!(machine.path().join("asked").exists(), expected > 0, "{version} {tables:?}");
-            let path = format!("{}:/usr/bin:/bin", machine.path().display());
-            let hidden = tables_of_older_flavour(Place { path: &path, proc: machine.path() }, "iptables").await.unwrap();
-            assert_eq!(hidden.is_empty(), version != newer || tables.is_none(), "{version} {tables:?}");
+            let unseen = matches!(others_of(&machine).await, Others::Unseen("iptables-legacy", _));
+            assert_eq!(unseen, version == newer && tables.is_some(), "{version} {tables:?}");
         }
+    }
+
+    async fn others_of(machine: &tempfile::TempDir) -> Others {
+        // Nothing of this machine: it may have the other names too.
+        let path = machine.path().display().to_string();
+        others(Place { path: &path, proc: machine.path() }, "iptables").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn tables_of_the_other_flavour_are_shown_by_the_programs_other_name() {
+        let name = |machine: &tempfile::TempDir, name: &str| {
+            write_program(&machine.path().join(name), "#!/bin/sh\necho 'iptables v1.8.9 (legacy)'\n");
+        };
+        let newer = machine("iptables v1.8.9 (nf_tables)", "exit 1", Some("nat\n"));
+        name(&newer, "iptables-nft");
+        assert_eq!(others_of(&newer).await, Others::Unseen("iptables-legacy", vec!["nat".into()]));
+        name(&newer, "iptables-legacy");
+        assert_eq!(others_of(&newer).await, Others::Shown("iptables-legacy"));
+        // It is the older flavour by that name, and asks for what the kernel has alone.
+        let path = format!("{}:/usr/bin:/bin", newer.path().display());
+        let place = Place { path: &path, proc: newer.path() };
+        assert_eq!(rules(place, "iptables-legacy", "filter").await.unwrap(), Vec::<String>::new());
+        assert_eq!(rules(place, "iptables-legacy", "nat").await.unwrap(), ["iptables v1.8.9 (legacy)"]);
+        let older = machine("iptables v1.8.9 (legacy)", "exit 1", Some("nat\n"));
+        name(&older, "iptables-legacy");
+        name(&older, "iptables-nft");
+        assert_eq!(others_of(&older).await, Others::None, "the kernel has nothing of the newer flavour loaded");
+        std::fs::write(older.path().join("modules"), "nf_tables 249856 0 - Live 0x0000000000000000\n").unwrap();
+        assert_eq!(others_of(&older).await, Others::Shown("iptables-nft"));
     }
 
     #[tokio::test]

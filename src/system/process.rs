@@ -375,4 +375,4 @@ fn trim_blanks(bytes: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-pub(in crate::system) mod tests;
+pub(crate) mod tests;

@@ -19,6 +19,15 @@ pub enum Tool {
     Iptables,
     /// The same for IPv6.
     Ip6tables,
+    /// [`Tool::Iptables`] by the name that it has for the tables of its older flavour: one program of one package has all these names, and where
+    /// the plain one means the newer flavour, this one shows what the kernel has of the older.
+    IptablesLegacy,
+    /// The same for IPv6.
+    Ip6tablesLegacy,
+    /// The same program by its name for the newer flavour, where the plain one means the older.
+    IptablesNft,
+    /// The same for IPv6.
+    Ip6tablesNft,
     /// The packet filter's program for sets of addresses.
     Ipset,
     /// Gives files the labels of SELinux' policy.
@@ -35,6 +44,10 @@ impl Tool {
             Tool::Groupdel => "groupdel",
             Tool::Iptables => "iptables",
             Tool::Ip6tables => "ip6tables",
+            Tool::IptablesLegacy => "iptables-legacy",
+            Tool::Ip6tablesLegacy => "ip6tables-legacy",
+            Tool::IptablesNft => "iptables-nft",
+            Tool::Ip6tablesNft => "ip6tables-nft",
             Tool::Ipset => "ipset",
             Tool::Restorecon => "restorecon",
         }

@@ -129,14 +129,14 @@ pub enum Object {
         /// The service in words, as it is found again.
         service: String,
     },
-    /// A set of addresses of DC/OS' load balancer.
+    /// A set of addresses of DC/OS' load balancer or overlays.
     IpSet {
         /// Its name.
         name: String,
     },
     /// A chain of the packet filter, with its rules.
     FirewallChain {
-        /// `iptables` or `ip6tables`.
+        /// `iptables` or `ip6tables`, or either by its name for a flavour: `iptables-legacy`.
         program: String,
         /// Its table.
         table: String,
@@ -145,7 +145,7 @@ pub enum Object {
     },
     /// A rule of the packet filter.
     FirewallRule {
-        /// `iptables` or `ip6tables`.
+        /// `iptables` or `ip6tables`, or either by its name for a flavour: `iptables-legacy`.
         program: String,
         /// Its table.
         table: String,

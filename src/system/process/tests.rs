@@ -17,7 +17,7 @@ fn path() -> Vec<(OsString, OsString)> {
 
 /// Writes a program. By another process: what this one has open for writing, a child that a test beside this one has just started may still hold open, and
 /// then it cannot be run.
-pub(in crate::system) fn write_program(path: &Path, text: &str) {
+pub(crate) fn write_program(path: &Path, text: &str) {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
     let mut shell = command.spawn().unwrap();
