@@ -12,6 +12,8 @@ use super::shapes::{REDACTED, says_nothing};
 const MOST_VALUES: usize = 200;
 /// A quote that is not closed in so many lines is a stray one.
 const MOST_QUOTED: usize = 40;
+/// The same of a text whose end has a form of its own: three quotes, the word after `<<`.
+const MOST_ENDED: usize = 500;
 /// Lines of one item of a list.
 const MOST_BESIDE: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
@@ -50,7 +52,7 @@ struct Block {
 impl Lines {
     pub(super) fn new() -> Result<Lines, regex::Error> {
         let assigned = format!(
-            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*(?:["'\\]+\]|["'\\]*)[^\S\r\n]*(?:=>|->|:=|[:=])[^\S\r\n]*)([bfru]*(?:"{{3}}|'{{3}})[^\r\n]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
+            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*(?:["'\\]+\]|["'\\]*)(?:[^\S\r\n]*(?:=>|:=|[:=])|[^\S\r\n]+->[^\S\r\n])[^\S\r\n]*)([bfru]*(?:"{{3}}|'{{3}})[^\r\n]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
         );
         Ok(Lines {
             assigned: Regex::new(&assigned)?,
@@ -224,9 +226,9 @@ fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
     let goes_on = |line: &str| line.trim_end().ends_with('\\');
     let until = match (found, quote) {
         (Found::Here(value), _) if thrice(value).is_some() => {
-            thrice(value).and_then(|quote| after(&|line| line.contains(quote), usize::MAX))
+            thrice(value).and_then(|quote| after(&|line| line.contains(quote), MOST_ENDED))
         }
-        (Found::Here(value), _) if here(value).is_some() => here(value).and_then(|word| after(&|line| line.trim() == word, usize::MAX)),
+        (Found::Here(value), _) if here(value).is_some() => here(value).and_then(|word| after(&|line| line.trim() == word, MOST_ENDED)),
         (Found::Here(value), Some(quote)) if is_open(value, quote) => after(&|line| line.contains(quote), MOST_QUOTED),
         _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX),
         _ => None,

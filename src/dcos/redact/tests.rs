@@ -369,7 +369,7 @@ fn what_is_no_secret_stays_word_for_word() {
         "[auth]: started\n<entry key=\"port\">5</entry>\n",
         "unexpected token 'fi'\nUnrecognized token 'foo': was expecting ('true', 'false' or 'null')\nno secret '/etc/x'\n",
         "loading credentials from file:/etc/x\nCredentials(), Credentials(ann), UsernamePasswordCredentials(null, null)\n",
-        "dcos-secrets -> ../packages/dcos-secrets--abc\nprivate.key -> /etc/ssl/x\n",
+        "dcos-secrets -> ../packages/dcos-secrets--abc\nprivate.key -> /etc/ssl/x\nconn->auth->kind, prefab-key->type\n",
         "echo hello | grep x; printf x | tee y; htpasswd is absent; aws configure set region eu\n",
         "checked with token validation, and password authentication, using secret store\n",
         "compass: 5\nx = \"\"\"\ntext\n\"\"\"\ny = a << 5\ntoken = \"\"\"\"\"\"\n",
