@@ -95,10 +95,12 @@ pub fn answers(data: &[u8]) {
     let _ = failed_checks(data);
 }
 
-/// A text that goes into a support bundle: whatever stands before it, a password in a line of its own does not come out.
+/// A text that goes into a support bundle: whatever stands before it, a password in a line of its own does not come out, be it a variable or an option.
 pub fn redaction(data: &[u8], redactor: &Redactor) {
     let (text, secret) = (String::from_utf8_lossy(data), "k33p-th1s-1n");
     redactor.clean(&text);
-    let clean = redactor.clean(&format!("{text}\nDOCKER_PASSWORD={secret}\n"));
-    assert!(!clean.text.contains(secret) && clean.taken > 0);
+    for before in ["DOCKER_PASSWORD=", "JAVA_OPTS=-Dx.password="] {
+        let clean = redactor.clean(&format!("{text}\n{before}{secret}\n"));
+        assert!(!clean.text.contains(secret) && clean.taken > 0);
+    }
 }

@@ -12,7 +12,10 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use dcos_node::command::bundle;
+use dcos_node::system::systemd::Fake;
 use serde_json::{Value, json};
 use support::build::Build;
 use support::image::{Image, Mounted, Serve};
@@ -84,6 +87,8 @@ zk_keys:\n- planted\n- planted\n\
 env:\n- name: DB_PASSWORD\n  value: planted\n- name: DB_PORT\n  value: 5432\n\
 docker: {HttpHeaders: {X-Meta: planted}}\n\
 pass: planted\n\
+zk_super_digest: planted\nzk_acl: {scheme: digest, id: \"super:planted\"}\nusers:\n- {uid: ann, pwhash: planted}\n\
+password = \"\"\"\nplanted\n\"\"\"\n\
 node_checks: 7\n";
 
 /// Variables of other programs.
@@ -93,7 +98,9 @@ const VARIABLES: &str = "DB_PASS=planted\nMYSQL_PWD=planted\nKEY=planted\nPROXY=
 /// Command lines and sentences.
 const COMMAND_LINES: &str = "A=java -Dzookeeper.DigestAuthenticationProvider.superDigest=super:planted -Xmx1g\nB=curl -u admin:planted http://h/\n\
     C=curl --user ann:planted http://h/\nD=x --password \"planted planted\" --port 5\nE=x --token 'planted' --port 6\nF=addauth digest super:planted\n\
-    G=-H 'x-auth: bearer planted' --port 7\nH=the password is planted, and that is it\nI=acl digest:super:planted:cdrwa\n";
+    G=-H 'x-auth: bearer planted' --port 7\nH=the password is planted, and that is it\nI=acl digest:super:planted:cdrwa\n\
+    JAVA_OPTS=-Dzookeeper.DigestAuthenticationProvider.superDigest=super:planted -Xmx2g\nK=--password=planted\nL=-u ann:planted\n\
+    M=make_digest_acl(\"ann\",\"planted\")\nN=Adding auth digest b'super:planted'\nO=the secret 'planted'\nP=x -storepass planted -keystore /k\n";
 
 /// The parts of a bundle in which something is planted.
 const TOUCHED: [&str; 15] = [
@@ -119,7 +126,8 @@ fn plant_beside(image: &Image) {
     for (path, text) in [
         (
             "etc/systemd/system/docker.service.d/http-proxy.conf",
-            "[Service]\nEnvironment=\"HTTP_PROXY=http://ann:planted@proxy.example:3128/\" \"NO_PROXY=localhost\"\nEnvironment='DB_PASS=planted'\n",
+            "[Service]\nEnvironment=\"HTTP_PROXY=http://ann:planted@proxy.example:3128/\" \"NO_PROXY=localhost\"\nEnvironment='DB_PASS=planted'\n\
+             Environment=\"JVM=-Djavax.net.ssl.keyStorePassword=planted\" \"LANG=C\"\n",
         ),
         (
             "etc/systemd/system/dcos-mesos-master.service.d/local.conf",
@@ -128,7 +136,8 @@ fn plant_beside(image: &Image) {
         (
             "etc/docker/daemon.json",
             r#"{"log-level": "warn", "HttpHeaders": {"X": "planted"}, "proxies": {"http-proxy": "http://ann:planted@proxy.example:3128"},
-                "auths": {"http://ann:planted@r.example": {"auth": "cGxhbnRlZDpkb2NrZXJhdXRo"}}, "exec-opts": ["--token", "planted"]}"#,
+                "auths": {"http://ann:planted@r.example": {"auth": "cGxhbnRlZDpkb2NrZXJhdXRo"}}, "exec-opts": ["--token", "planted", "A=--token=planted"],
+                "acl": {"id": "super:planted", "scheme": "digest"}, "zk_super_digest_jvmflags": "JVMFLAGS=-Dx.superDigest=super:planted"}"#,
         ),
         ("etc/hosts", "127.0.0.1 localhost\n# the password is planted\n"),
     ] {
@@ -212,6 +221,9 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
         ("etc/telegraf.env", "value: 5432"),
         ("etc/adminrouter.env", "ADMINROUTER_PORT=80"),
         ("etc/dns_search_config", "--port 5"),
+        ("etc/dns_search_config", "-Xmx2g"),
+        ("etc/dns_search_config", "-keystore /k"),
+        ("units/docker.service.d/http-proxy.conf", "LANG=C"),
         ("units/docker.service.d/http-proxy.conf", "proxy.example:3128"),
         ("units/dcos-mesos-master.service.d/local.conf", "--port 5"),
         ("units/dcos-setup.service", "recover"),
@@ -292,6 +304,33 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
     assert_eq!(refused.code() == Some(3), refused.err.contains(&format!("  help:   {offer} collects")), "{}", refused.err);
     assert!(!image.run(&["status"]).ends(11, &[]).err.contains("help:"));
     image.run(&["bundle", "/proc/nowhere/x.tar.gz"]).ends(1, &[&["no bundle was written"], &["cure:", "dcos-node bundle FILE"]]);
+}
+
+/// Each distribution has another time daemon, and only those that are there are told of; that a unit of DC/OS is absent tells something.
+#[tokio::test]
+async fn a_bundle_tells_of_the_clock_that_the_node_has_and_of_no_other() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::new();
+    let units = image.at("etc/systemd/system");
+    fs::create_dir_all(&units).expect("make a directory");
+    for name in ["chrony.service", "containerd.service"] {
+        fs::write(units.join(name), "[Service]\nExecStart=/bin/true\n").expect("write");
+    }
+    let world = image.world(Some(Ok(Arc::new(Fake::new(image.path())))));
+    let file = image.at("bundle.tar.gz");
+    bundle::run(&bundle::Request { file: file.clone() }, &world).await.expect("a bundle");
+    let states: Value = serde_json::from_str(&unpacked(&file)["units.json"]).expect("JSON");
+    let names: Vec<&str> = states.as_array().expect("units").iter().filter_map(|unit| unit["name"].as_str()).collect();
+    assert!(names.ends_with(&[
+        "dcos-setup.service",
+        "dcos-download.service",
+        "dcos-link-env.service",
+        "containerd.service",
+        "chrony.service"
+    ]));
+    assert!(!names.contains(&"chronyd.service") && !names.contains(&"docker.service"), "{names:?}");
 }
 
 /// A bundle takes the place of a bundle, of nothing else, and what cannot be written is not collected first.

@@ -163,12 +163,14 @@ fn what_the_cluster_answers() {
 
 #[test]
 fn what_goes_into_a_support_bundle() {
-    let texts: [&[u8]; 5] = [
+    let texts: [&[u8]; 7] = [
         b"auth:\n  - name: a\n    password: |\n      s3cret\n      more\n  other: \"x\n  y\"\nkey: >-\n  z\n",
         br#"{"env":[{"name":"TOKEN","value":"x"}],"argv":["--user","a:b"],"uri":"http://a:b@c/d","n":null}"#,
         b"curl -u admin:s3cret http://a:b@c/ -H 'Authorization: Bearer abc.def.ghi' --password=\"a b\" PASSWORD='x\n",
         b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n$6$salt$0123456789abcdef0123456789\n",
         b"Nov 26 12:00:00 node dcos[1]: secret => [a,\n b]\nexport TOKEN=x \\\n y\nmachine h login l password p\n",
+        b"token = b\"\"\"s\n\"\"\"\nA=\"B=-Dx.password=s\" key <<EOF\ns\nEOF\npasswd -> s\nsecret 's' C:=--token s\n",
+        b"{\"scheme\":\"digest\",\"id\":\"a:s\"} Credentials(a, s) (\"token\", \"s\") digest b'a:s' echo s | chpasswd\n",
     ];
     let redactor = Redactor::new().unwrap();
     over("redaction", &texts.map(<[u8]>::to_vec), CASES, |data| fuzz::redaction(data, &redactor));

@@ -18,6 +18,7 @@ use crate::dcos::redact::Redactor;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
 use crate::observe::services;
+use crate::system::systemd::Unit;
 use crate::system::{files, tarball};
 use parts::Parts;
 
@@ -131,7 +132,13 @@ async fn states(units: &[String], world: &World) -> Result<Value, String> {
         None => return Err("the node is a directory".into()),
     };
     let mut states = Vec::new();
+    // That a unit of DC/OS is absent tells something; that a distribution has another time daemon does not.
+    let is_elsewhere =
+        |unit: &Unit| unit.load == "not-found" && OTHER_UNITS.contains(&unit.name.as_str()) && !unit.name.starts_with("dcos-");
     for unit in systemd.units(units).await.map_err(|error| error.to_string())? {
+        if is_elsewhere(&unit) {
+            continue;
+        }
         let mut state = serde_json::json!({
             "name": unit.name, "load": unit.load, "active": unit.active, "sub": unit.sub,
             "description": unit.description, "job_pending": unit.job_pending,

@@ -98,16 +98,25 @@ pub const OF_NODE: [(&str, &str); 8] = [
     ("navstar-ip", "/var/lib/dcos/navstar/ip"),
 ];
 
-/// Units besides those of the role whose state and log tell something.
-pub const OTHER_UNITS: [&str; 8] = [
+/// Units besides those of the role whose state and log tell something: of the install, of what starts containers and keeps logs, of the network, and
+/// of the clock, on which everything else waits. No node has all of them, and each clock of a distribution has a name of its own.
+pub const OTHER_UNITS: [&str; 16] = [
     "dcos-setup.service",
     "dcos-download.service",
     "dcos-link-env.service",
     "docker.service",
+    "containerd.service",
+    "systemd-journald.service",
     "systemd-networkd.service",
     "systemd-resolved.service",
     "NetworkManager.service",
     "chronyd.service",
+    "chrony.service",
+    "ntpd.service",
+    "ntp.service",
+    "ntpsec.service",
+    "openntpd.service",
+    "systemd-timesyncd.service",
 ];
 
 /// Logs of what is no unit, each with its name and with the field and value by which the journal has it: what dcos-node did and how it ended, and what

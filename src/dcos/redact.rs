@@ -109,7 +109,7 @@ impl Redactor {
         let is_option = |word: &String| word.starts_with('-') && !word.contains('=');
         let follows_its_option = |index: usize| {
             let before = words.get(index.saturating_sub(3)..index).unwrap_or_default();
-            let may = before.last().is_some_and(is_option) || before.iter().any(|word| word == "addauth");
+            let may = before.last().is_some_and(is_option) || before.iter().any(|word| word == "addauth" || word == "digest");
             let may = may || words.get(index).is_some_and(is_option);
             let word = words.get(index).filter(|word| may && !word.is_empty()).map(|word| Value::from(word.as_str()).to_string());
             word.is_some_and(|word| !self.shapes.take(&format!("{} {word}", before.join(" "))).0.ends_with(&word))
@@ -124,12 +124,14 @@ impl Redactor {
             names.iter().find_map(|name| object.get(*name).and_then(Value::as_str)).unwrap_or_default().to_owned()
         };
         let (path, name) = (word(&["path"]), word(&["name", "Name", "key", "Key"]));
+        let is_digest = word(&["scheme"]) == "digest";
         let mut taken = 0;
         let mut clean = Map::new();
         for (key, mut value) in std::mem::take(object) {
-            // A file in a record of ours, and a variable as docker and Marathon list them.
+            // A file in a record of ours, a variable as docker and Marathon list them, and whom an ACL of ZooKeeper names.
             let by_another = (key == "content" || key == "before") && self.is_secret_file(&path)
-                || key.eq_ignore_ascii_case("value") && self.is_secret_name(&name);
+                || key.eq_ignore_ascii_case("value") && self.is_secret_name(&name)
+                || key == "id" && is_digest && value.is_string();
             taken += if by_another || self.is_secret_name(&key) { take(&mut value) } else { self.value(&mut value) };
             let Clean { text, taken: in_name } = self.clean(&key);
             taken += in_name;

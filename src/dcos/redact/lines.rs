@@ -12,6 +12,8 @@ use super::shapes::{REDACTED, says_nothing};
 const MOST_VALUES: usize = 200;
 /// A quote that is not closed in so many lines is a stray one.
 const MOST_QUOTED: usize = 40;
+/// The same of a text whose end has a form of its own: three quotes, the word after `<<`.
+const MOST_ENDED: usize = 500;
 /// Lines of one item of a list.
 const MOST_BESIDE: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
@@ -50,11 +52,11 @@ struct Block {
 impl Lines {
     pub(super) fn new() -> Result<Lines, regex::Error> {
         let assigned = format!(
-            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*["'\\]*[^\S\r\n]*(?:=>|[:=])[^\S\r\n]*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
+            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*(?:["'\\]+\]|["'\\]*)(?:[^\S\r\n]*(?:=>|:=|[:=])|[^\S\r\n]+->[^\S\r\n])[^\S\r\n]*)([bfru]*(?:"{{3}}|'{{3}})[^\r\n]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
         );
         Ok(Lines {
             assigned: Regex::new(&assigned)?,
-            head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[])\s*(?:#.*)?$")?,
+            head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[(])\s*(?:#.*)?$")?,
             named: Regex::new(r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
             value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
             asked: Regex::new(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
@@ -140,7 +142,8 @@ impl Lines {
             return Found::Below;
         }
         // What becomes of an action is no secret, whatever it is about.
-        if says_nothing(trimmed.trim_end_matches(',')) || trimmed == "done" {
+        let is_nothing = says_nothing(trimmed.trim_end_matches(',')) && thrice(trimmed).is_none();
+        if is_nothing || trimmed == "done" {
             clean.push_str(value);
             return if trimmed.contains(REDACTED) { Found::Here(value) } else { Found::Nothing };
         }
@@ -222,11 +225,29 @@ fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
     let is_open = |value: &str, quote: char| value.len() < 2 || !value.trim_end().ends_with(quote) || value.trim_end().ends_with("\\\"");
     let goes_on = |line: &str| line.trim_end().ends_with('\\');
     let until = match (found, quote) {
+        (Found::Here(value), _) if thrice(value).is_some() => {
+            thrice(value).and_then(|quote| after(&|line| line.contains(quote), MOST_ENDED))
+        }
+        (Found::Here(value), _) if here(value).is_some() => here(value).and_then(|word| after(&|line| line.trim() == word, MOST_ENDED)),
         (Found::Here(value), Some(quote)) if is_open(value, quote) => after(&|line| line.contains(quote), MOST_QUOTED),
         _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX),
         _ => None,
     };
     Some(Block { column: column(line), told, until: until.unwrap_or(index) })
+}
+
+/// The three quotes that open here a text of many lines, as Python and TOML have it, and do not close it.
+fn thrice(value: &str) -> Option<&'static str> {
+    let text = value.trim_start().trim_start_matches(|letter: char| letter.is_alphabetic());
+    let opens = |quote: &&str| text.strip_prefix(*quote).is_some_and(|rest| !rest.contains(*quote));
+    ["\"\"\"", "'''"].into_iter().find(opens)
+}
+
+/// The word that ends the text that begins in the next line, as shells and HCL have it: `<<EOF`.
+fn here(value: &str) -> Option<&str> {
+    let (_, after) = value.split_once("<<")?;
+    let word = after.trim_start_matches(['-', '~', ' ', '"', '\'', '\\']);
+    word.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().filter(|word| !word.is_empty())
 }
 
 impl Block {
@@ -258,19 +279,23 @@ fn column(line: &str) -> usize {
 }
 
 /// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
-/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); an option, whose value is known by its shape.
+/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); where a link leads; an option, whose value is known by its shape.
 fn is_no_variable(before: &str, value: &str) -> bool {
-    let before_value = before.trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
+    let before_arrow = before.trim_end().strip_suffix("->");
+    let before_value = before_arrow.unwrap_or(before).trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
     let begins = before_value.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
     let (before_name, name) = begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
     let name = name.trim_start_matches(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
-    let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=');
+    let is_known = value.starts_with(REDACTED) || says_nothing(value.split_whitespace().next().unwrap_or_default());
+    let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=') && is_known;
+    let is_link = before_arrow.is_some() && (value.starts_with(['/', '.']) || value.contains("--"));
     let word_before = before_name.rsplit(' ').next().unwrap_or_default();
     let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
     let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
     let is_package = name.find("--").is_some_and(|at| at > 0);
     let is_class = name.matches('.').count() > 1 && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
     is_option
+        || is_link
         || is_package
         || is_class
         || is_verb

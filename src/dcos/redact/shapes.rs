@@ -12,9 +12,13 @@ const VALUE: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|"[^\r\n]*|[^\s"]+"#;
 /// The same in a list or an object.
 const ITEM: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|[^\s",}\]]+"#;
 /// What stands between the words of a command line, on one line or more, or in a list.
-const BETWEEN: &str = r#"(?:\s|\\\r?\n)+|\\*["'],?\s*"#;
+const BETWEEN: &str = r#"(?:\s|\\\r?\n)+|\\*["'],?\s*|,\s+"#;
 /// What a word of a command line begins after.
-const BEGIN: &str = r#"(?:^|[\s"'`\[({,;])"#;
+const BEGIN: &str = r#"(?:^|[\s"'`\[({,;=:|&>])"#;
+/// A word in quotes.
+const QUOTED: &str = r#"[bu]?(?:\\*"[^"\r\n]+"|'[^'\r\n]+')"#;
+/// What stands between two fields of an object, on one line or more, also in a log, and with the permissions of an ACL.
+const FIELDS: &str = r#"["'\\]*(?:[\s,;]|\d{4}-[^\s|]+ [^\s|]+ \| )+(?:["'\\]*perms["'\\]*\s*[:=]\s*\w+[\s,;]+)?["'\\]*"#;
 
 /// Words after "the password is" that are none.
 const NO_PASSWORDS: [&str; 40] = [
@@ -106,9 +110,10 @@ impl Shapes {
             // Keys that carry the name of who gave them.
             (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b".into(), Text(REDACTED)),
             (
-                r"\b(?:AIza[\w-]{30,}|gh[opsur]_\w{20,}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{10,}|dckr_pat_[\w-]{10,}|hvs\.[\w-]{20,})".into(),
+                r"\b(?:AIza[\w-]{30,}|gh[opsur]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{10,}|dckr_pat_[\w-]{10,}|hv[bs]\.[\w-]{20,})".into(),
                 Text(REDACTED),
             ),
+            (r"(\bhooks\.slack\.com/services/)[\w/-]+".into(), Text(AFTER)),
             (
                 r#"(?i)([?&;](?:code|[\w.-]*(?:sig|token|key|secret|pass|pwd|auth|cred|jwt|session|assertion)[\w.-]*)=)[^&\s"'#]+"#.into(),
                 Text(AFTER),
@@ -119,18 +124,51 @@ impl Shapes {
             (format!(r"(\b(?:sshpass\s|(?:docker|podman)\s+login\b[^\r\n|;]*?\s)\s*-p\s*)(?:{VALUE})"), Text(AFTER)),
             (format!(r"(\b(?:mysql|mariadb)\w*\b[^\r\n|;]*?[\s\x22\x27]-p)(?:{VALUE})"), Text(AFTER)),
             (format!(r"(\bredis-cli\b[^\r\n|;]*?\s-a\s+)(?:{VALUE})"), Text(AFTER)),
+            (
+                format!(
+                    r"(\b(?:ldap\w+\b[^\r\n|;]*?\s-w|ssh-keygen\b[^\r\n|;]*?\s-[NP]|openssl\b[^\r\n|;]*?\s-k|(?:un)?zip\b[^\r\n|;]*?\s-P|mysqladmin\b[^\r\n|;]*?\spassword)\s+)(?:{VALUE})"
+                ),
+                Text(AFTER),
+            ),
+            (format!(r"(\bsecrets\s+(?:create|update)\b[^\r\n|;]*?\s(?:-v\s*|--value[=\s]))(?:{VALUE})"), Text(AFTER)),
+            (format!(r"(\b(?:passwd|chpasswd|kinit|login|sudo)\b[^\r\n|;<]*<<<\s*)(?:{VALUE})"), Text(AFTER)),
+            (r"(\bhtpasswd\s+[^\r\n|;]*?-\w*b\w*\s+)[^\r\n|;&]+".into(), Text("${1}[redacted] ")),
+            (format!(r"(?i)(\bconfig(?:ure)?\s+set\s+[\w.-]*(?:{NAMES})[\w.-]*\s+)(?:{VALUE})"), Text(AFTER)),
+            // What is piped into a program that reads a password there.
+            (
+                r"(\b(?:echo|printf)\s+)[^\r\n|]+(\|[^\r\n|]*(?:\bchpasswd\b|--(?:password-)?stdin\b))".into(),
+                Text("${1}[redacted] ${2}"),
+            ),
             (r"(?i)(\blogin\s+\S+\s+password\s+)\S+".into(), Text(AFTER)),
             (format!(r"(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)({VALUE})"), Judged(sentence)),
             // What ZooKeeper knows a client by.
             (format!(r#"(?i)(\baddauth["']?[\s,]+["']?\w+["']?[\s,]+)(?:{VALUE})"#), Text(AFTER)),
-            (r#"(?i)(\bdigest["']?(?:\s+|[:,]\s*)\(?["']?)([^\s"':,]+[:,][^\s"']+)"#.into(), Judged(digest)),
+            (format!(r#"(?i)(\bscheme["'\\]*\s*[:=]\s*["'\\]*digest{FIELDS}\bid["'\\]*\s*[:=]\s*)({ITEM})"#), Judged(option)),
+            (format!(r#"(?i)(\bid["'\\]*\s*[:=]\s*)(?:{ITEM})({FIELDS}scheme["'\\]*\s*[:=]\s*["'\\]*digest\b)"#), Text("${1}[redacted]${2}")),
+            (r#"(?i)(\bdigest\\*["']?(?:\s+|[:,]\s*)\(?(?:[bu]?\\*["'])?)([^\s"':,\\]+[:,][^\s"']+)"#.into(), Judged(digest)),
+            (r#"(\bDigestLoginModule\s+\w+)(?:\s+[\w.]+\s*=\s*(?:"[^"]*"|[^\s;"]+))+"#.into(), Text("${1} [redacted]")),
             (
                 format!(
-                    r"(?i)(\b(?:password|passwd|passphrase|passcode|secret|token|api[ _-]?key|pwd?)\s+(?:(?:for|of)\s+[^\s:=]+\s*)?(?:(?:(?:is|was)(?:\s+(?:(?:re)?set|changed)\s+to)?|(?:(?:re)?set|changed)\s+to)\b\s*:?|[:=])\s*)({VALUE})"
+                    r"(?i)(\b(?:password|passwd|passphrase|passcode|secret|token|api[ _-]?key|pwd?)\s+(?:(?:for|of)\s+[^\s:=]+\s*)?(?:(?:(?:is|was)(?:\s+(?:(?:re)?set|changed)\s+to)?|(?:(?:re)?set|changed)\s+to)\b\s*:?|:=|[:=])\s*)({VALUE})"
                 ),
                 Judged(sentence),
             ),
-            (r#"(?i)(\b(?:password|passwd|passphrase)\s+)("[^"\r\n]+"|'[^'\r\n]+')"#.into(), Text(AFTER)),
+            (format!(r"(?i)(\b(?:password|passwd|passphrase|passcode|identified\s+by)\s+)(?:{QUOTED})"), Text(AFTER)),
+            (format!(r"(?i)((?:\b\w+\s+)?\b(?:secret|token|api[ _-]?key|pwd)\s+)({QUOTED})"), Judged(quoted)),
+            (
+                format!(r"(?i)((?:\b(?:and|using|with)|,)\s+(?:the\s+)?(?:password|passwd|passphrase|passcode|secret|token)\s+)({VALUE})"),
+                Judged(mixed),
+            ),
+            (r#"(?i)(\bcredentials?\s+(?:(?:are|is)\s+)?\\*["']?)[^\s"':/,]+:[^\s"'/][^\s"']*"#.into(), Text(AFTER)),
+            // Calls, with a user or a name before the secret.
+            (
+                format!(
+                    r#"(?i)(\b(?:\w*credentials?|\w*basic_?auth|\w*password_?authentication|make_digest_acl\w*)\(\s*(?:\w+\s*=\s*)?(?:{QUOTED}|[^\s"',()]+)\s*,\s*(?:\w+\s*=\s*)?)({ITEM})"#
+                ),
+                Judged(argument),
+            ),
+            (format!(r"(?i)(\b(?:set_?|with_?)?(?:password|passwd|passphrase|secret|token|api_?key)\(\s*)(?:{QUOTED})"), Text(AFTER)),
+            (format!(r#"(?i)(\(\s*[bu]?\\*["'][\w.-]*(?:{NAMES})[\w.-]*\\*["']\s*,\s*)({QUOTED})"#), Judged(option)),
             // Erlang's, of which dcos-net is made.
             (format!(r#"(?i)(\{{\s*(?:<<)?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*["'\\]*(?:>>)?\s*,\s*(?:<<)?)({ITEM})"#), Judged(option)),
             // A variable as docker, Marathon and Hadoop list them.
@@ -145,6 +183,7 @@ impl Shapes {
                 Text("${1}[redacted]${2}"),
             ),
             (format!(r"(?i)(<name>\s*[\w.-]*(?:{NAMES})[\w.-]*\s*</name>\s*<value>)[^<]+"), Text(AFTER)),
+            (format!(r#"(?i)(<\w+\s+(?:key|name)="[\w.-]*(?:{NAMES})[\w.-]*"\s*>)[^<]+(</)"#), Text("${1}[redacted]${2}")),
             (format!(r"(?i)(<[\w.-]*(?:{NAMES})[\w.-]*(?:\s[^<>]*)?>)[^<>]+(</)"), Text("${1}[redacted]${2}")),
         ];
         let made = |(shape, instead): (String, Instead)| Ok((Regex::new(&shape)?, instead));
@@ -222,28 +261,58 @@ fn login(found: &Captures<'_>) -> Option<String> {
 fn option(found: &Captures<'_>) -> Option<String> {
     let (before, value) = (group(found, 1), group(found, 2));
     let is_option = value.trim_start_matches(['\\', '"', '\'']).starts_with("--") || value.len() == 2 && value.starts_with('-');
-    (!says_nothing(value) && (before.ends_with('=') || !is_option)).then(|| format!("{before}{REDACTED}"))
+    let reads_it = before.trim_end().ends_with("-stdin");
+    (!says_nothing(value) && (before.ends_with('=') || !is_option && !reads_it)).then(|| format!("{before}{REDACTED}"))
+}
+
+/// What a call is given, with the parenthesis behind it.
+fn argument(found: &Captures<'_>) -> Option<String> {
+    let (before, value) = (group(found, 1), group(found, 2).trim_end_matches([')', ';']));
+    (!says_nothing(value) && value != "None").then(|| format!("{before}{REDACTED}"))
 }
 
 /// `USER:PASSWORD`, which the numbers of a user and a group look like.
 fn user(found: &Captures<'_>) -> Option<String> {
-    let value = bare(group(found, 2));
-    let (user, password) = value.split_once(':')?;
+    let value = bare(group(found, 2)).trim_start_matches('=');
+    let (user, password) = value.split_once([':', '%'])?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_other = user.starts_with('-') || is_number(user) && is_number(password);
     (!is_other).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
-/// `digest:USER:PASSWORD`, and not the digest of an image.
+/// `digest:USER:PASSWORD`, and not the digest of an image, nor the moment that the next line of a log begins with.
 fn digest(found: &Captures<'_>) -> Option<String> {
     let value = group(found, 2).to_ascii_lowercase();
-    (!value.starts_with("sha") && !value.starts_with("md5")).then(|| format!("{}{REDACTED}", group(found, 1)))
+    let is_moment = value.as_bytes().get(4) == Some(&b'-') && value.bytes().take(4).all(|byte| byte.is_ascii_digit());
+    (!value.starts_with("sha") && !value.starts_with("md5") && !is_moment).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
-/// The password that a sentence tells.
+/// The password that a sentence tells; what opens a text of more lines (`b"""`, `<<EOF`) is none, and goes with its lines.
 fn sentence(found: &Captures<'_>) -> Option<String> {
     let value = group(found, 2);
-    (!says_nothing(value) && !is_no_password(value)).then(|| format!("{}{REDACTED}", group(found, 1)))
+    let is_head = |text: &str| text.chars().all(|letter| letter.is_alphanumeric() || "-_~'".contains(letter));
+    let behind_its_kind = value.trim_start_matches(['b', 'f', 'r', 'u']);
+    let opens = value.len() < 3 && behind_its_kind.is_empty()
+        || behind_its_kind.starts_with("'''")
+        || value.strip_prefix("<<").is_some_and(is_head);
+    (!says_nothing(value) && !is_no_password(value) && !opens).then(|| format!("{}{REDACTED}", group(found, 1)))
+}
+
+/// A secret or token in quotes, which may as well be a place, or what a parser did not expect.
+fn quoted(found: &Captures<'_>) -> Option<String> {
+    const OF_PARSERS: [&str; 5] = ["expected", "illegal", "near", "unexpected", "unrecognized"];
+    let (before, value) = (group(found, 1), bare(group(found, 2)));
+    let word_before = before.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    let is_other = OF_PARSERS.contains(&word_before.as_str()) || value.starts_with('/') || !value.contains(char::is_alphanumeric);
+    (!is_other && !says_nothing(value)).then(|| format!("{before}{REDACTED}"))
+}
+
+/// A password that a sentence has in passing, if it is no word.
+fn mixed(found: &Captures<'_>) -> Option<String> {
+    let value = bare(group(found, 2));
+    let has = |is: fn(char) -> bool| value.contains(is);
+    let is_word = value.len() < 6 || !has(|l| l.is_ascii_digit()) || !has(|l| l.is_alphabetic()) || value.starts_with('/');
+    (!is_word).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// A word that sentences have after "password".

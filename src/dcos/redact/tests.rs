@@ -221,6 +221,102 @@ fn a_value_goes_that_only_white_space_parts_from_its_name() {
 }
 
 #[test]
+fn an_option_is_known_right_behind_a_name_and_in_every_kind_of_list() {
+    for (text, stays) in [
+        ("JAVA_OPTS=-Dzookeeper.DigestAuthenticationProvider.superDigest=super:Secret1 -Xmx1g\n", "-Xmx1g"),
+        ("[Service]\nEnvironment=\"JVM=-Djavax.net.ssl.keyStorePassword=Secret1\" \"PORT=5\"\n", "PORT=5"),
+        ("C=--password=Secret1 --port 5\n", "--port 5"),
+        ("C=--password Secret1 --port 5\n", "--port 5"),
+        ("args:--token=Secret1 --port 5\n", "--port 5"),
+        ("x|--token=Secret1 --port 5\n", "--port 5"),
+        ("X=-u ann:Secret1 http://h/\n", "http://h/"),
+        ("<arg>--password=Secret1</arg> <arg>5</arg>\n", "<arg>5"),
+        // What stands before an option may be anything.
+        ("x/--token=Secret1\nport: 5\n", "port: 5"),
+        (r#"["A=--token=Secret1", "B=5"]"#, "B=5"),
+        (r#"{"x": "JVMFLAGS=-Dzookeeper.DigestAuthenticationProvider.superDigest=super:Secret1 -Xmx1g"}"#, "-Xmx1g"),
+        (r#"{"zk_super_digest_jvmflags": "JVMFLAGS=-Dx.superDigest=super:Secret1", "port": 5}"#, "5"),
+        (r#"log: {\"x\":\"JVMFLAGS=-Dx.superDigest=super:Secret1\",\"port\":5}"#, "port"),
+    ] {
+        goes(text, "Secret", stays);
+    }
+}
+
+#[test]
+fn what_zookeeper_knows_a_client_by_goes_in_every_form() {
+    for (text, stays) in [
+        ("zk_super_digest: Secret1\nzk_master_digest: 'Secret2'\nzk_agent_digest: \"Secret3\"\nport: 5\n", "port: 5"),
+        (r#"{"zk_super_digest": "Secret1", "zk_agent_digest": "Secret2", "port": 5}"#, "5"),
+        (r#"{"scheme": "digest", "id": "super:Secret1", "perms": 31}"#, "31"),
+        (r#"[{"id": "super:Secret1", "scheme": "digest"}, {"id": "anyone", "scheme": "world"}]"#, "anyone"),
+        (r#"set {"scheme":"digest","id":"super:Secret1","perms":31} here"#, r#""perms":31"#),
+        (r#"set {"perms":31,"id":{"id":"super:Secret1","scheme":"digest"}} here"#, r#""perms":31"#),
+        (r#"set {"scheme":"digest","perms":31,"id":"super:Secret1"} here"#, r#""perms":31"#),
+        (r#"set {\"id\":\"super:Secret1\",\"scheme\":\"digest\",\"perms\":31} here"#, "perms"),
+        (r#"{"id":"anyone","scheme":"world"},{"id":"super:Secret1","scheme":"digest"} here"#, "anyone"),
+        ("ACL(perms=31, acl_list=['ALL'], id=Id(scheme='digest', id='super:Secret1')) end\n", "end"),
+        ("- scheme: digest\n  id: super:Secret1\n  perms: 31\n- id: super:Secret2\n  scheme: digest\n", "perms: 31"),
+        ("2026-11-22T16:03:59Z x |   \"scheme\" : \"digest\",\n2026-11-22T16:03:59Z x |   \"id\" : \"super:Secret1\"\n", "digest"),
+        ("make_digest_acl(\"ann\", \"Secret1\", all=True) and more\n", "and more"),
+        ("make_digest_acl_credential('ann','Secret1') and more\n", "and more"),
+        ("2026-11-22T16:03:59Z py | Adding auth digest b'super:Secret1'\n", "Adding auth"),
+        (r#"[["digest", "super:Secret1"], ["port", 5]]"#, "5"),
+        ("x --zk_digest super:Secret1 --port 5\n", "--port 5"),
+        ("zk.DigestLoginModule required\n  user_super=\"Secret1\"\n  user_bob=\"Secret2\";\n};\n", "required"),
+    ] {
+        goes(text, "Secret", stays);
+    }
+}
+
+#[test]
+fn secrets_go_in_calls_pipes_and_sentences() {
+    for (text, stays) in [
+        ("x --basicauthpass Secret1 --port 5\n", "--port 5"),
+        ("keytool -keystore /etc/k.jks -storepass Secret1 -keypass Secret2 -alias x\n", "-keystore /etc/k.jks"),
+        ("users:\n- pwhash: Secret1\n  uid: ann\n", "uid: ann"),
+        ("PW_HASH=Secret1\nX=1\n", "X=1"),
+        ("passcode: Secret1\nx: 1\n", "x: 1"),
+        ("SSHPASS=Secret1\nX=1\n", "X=1"),
+        ("password = \"\"\"\nSecret1\n  Secret2\n\"\"\"\nport = 5\n", "port = 5"),
+        ("token = b'''Secret1\nSecret2'''\nport = 5\n", "port = 5"),
+        ("secret = \"\"\"Secret1\"\"\"\nport = 5\n", "port = 5"),
+        ("password = (\n  \"Secret1\"\n  \"Secret2\"\n)\nport = 5\n", "port = 5"),
+        ("token = <<EOF\nSecret1\nSecret2\nEOF\nport = 5\n", "port = 5"),
+        ("TOKEN=$(cat <<'END'\nSecret1\nEND\n)\nPORT=5\n", "PORT=5"),
+        ("PASSWORD := Secret1\nPORT := 5\n", "PASSWORD := [redacted]\nPORT := 5"),
+        ("passwd -> Secret1\nport -> 5\n", "port -> 5"),
+        ("the secret 'Secret1' is used\n", "is used"),
+        ("got token \"Secret1\" for ann\n", "for ann"),
+        ("user ann, password Secret1x, port 5\n", "port 5"),
+        ("went in with password Secret1x at last\n", "at last"),
+        ("uses credentials ann:Secret1 for x\n", "for x"),
+        ("Credentials(ann, Secret1) for x\n", "for x"),
+        ("new UsernamePasswordCredentials(\"ann\", \"Secret1\"); x\n", "x"),
+        ("HTTPBasicAuth('ann', 'Secret1') x\n", "x"),
+        ("s.setPassword(\"Secret1\"); x\n", "; x"),
+        ("System.setProperty(\"javax.net.ssl.keyStorePassword\", \"Secret1\"); x\n", "; x"),
+        ("[('password', 'Secret1'), ('port', 5)]\n", "('port', 5)"),
+        ("CREATE USER ann IDENTIFIED BY 'Secret1' x\n", "x"),
+        ("echo Secret1 | docker login -u ann --password-stdin r:5\n", "r:5"),
+        ("echo root:Secret1 | sudo chpasswd\n", "chpasswd"),
+        ("htpasswd -bB /etc/f ann Secret1 && next\n", "&& next"),
+        ("ldapsearch -x -w Secret1 -b dc=x\n", "-b dc=x"),
+        ("smbclient -U ann%Secret1 //h/x\n", "//h/x"),
+        ("ssh-keygen -q -N 'Secret1' -f x; openssl enc -k Secret2 -in x; unzip -P Secret3 x.zip\n", "x.zip"),
+        ("mysqladmin -u root password Secret1\nX\n", "X"),
+        ("dcos security secrets create -v Secret1 db/x; dcos security secrets update --value=Secret2 db/y\n", "db/y"),
+        ("kinit <<< Secret1 && passwd --stdin ann <<<'Secret2' && next\n", "&& next"),
+        ("cmd=[x, --token, Secret1, --port, 5]\n", "--port, 5"),
+        ("os.environ[\"PASSWORD\"] = \"Secret1\"\nconfig['token'] = 'Secret2'\nport = 5\n", "port = 5"),
+        ("<entry key=\"db.password\">Secret1</entry><entry key=\"port\">5</entry>\n", ">5<"),
+        ("sent to https://hooks.slack.com/services/Secret1/Secret2/Secret3 now\n", "now"),
+    ] {
+        goes(text, "Secret", stays);
+    }
+    goes("aws configure set aws_secret_access_key hunter2 --profile x\n", "hunter2", "--profile x");
+}
+
+#[test]
 fn a_torn_record_keeps_what_stands_before_a_secret_file() {
     let torn = r#"{"record":"asked","files":[{"path":"/etc/x","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
     let clean = REDACTOR.clean_torn(torn);
@@ -263,6 +359,21 @@ fn what_is_no_secret_stays_word_for_word() {
         "[Unit]\nDescription=Mesos Master\n[Service]\nRestart=always\nEnvironmentFile=/opt/mesosphere/etc/proxy.env\nEnvironment=LANG=C\n",
         "Out of memory: Killed process 4242 (mesos-agent) total-vm:10240kB, anon-rss:9000kB\n",
         "{\"argv\":[\"/opt/mesosphere/bin/mesos-master\",\"--port\",\"5050\",\"-u\",\"x\"],\"status\":0}",
+        // What stands near the forms of secrets.
+        "keystore: /path/to/store\n-keystore /etc/k.jks -alias x\nzk--d96df2e5a1fb41b75d9b6a2d0ce0cbb4b2b4b1b5: done\n",
+        "digest: sha256:3a7837c65aac\nimage_digest: sha256:3a78\nthe digest sha256:3a78 differs, digest: 77\nAdding auth digest failed\n",
+        "{\"scheme\":\"world\",\"id\":\"anyone\"}",
+        "set {\"scheme\":\"world\",\"id\":\"anyone\"},{\"id\":\"x\",\"scheme\":\"http\"}; 31,s{'world,'anyone}\n",
+        "X=--port 5 --zk=zk://10.0.0.1:2181/mesos\nJAVA_OPTS=-Xmx1g -Dzookeeper.port=2181\nY=--no-auth --port 5\n",
+        "docker run -u=1000:1000 nginx; curl -u ann http://h/; openssl x509 -in x; kinit ann\nthe options --password, --token\n",
+        "[auth]: started\n<entry key=\"port\">5</entry>\n",
+        "unexpected token 'fi'\nUnrecognized token 'foo': was expecting ('true', 'false' or 'null')\nno secret '/etc/x'\n",
+        "loading credentials from file:/etc/x\nCredentials(), Credentials(ann), UsernamePasswordCredentials(null, null)\n",
+        "dcos-secrets -> ../packages/dcos-secrets--abc\nprivate.key -> /etc/ssl/x\nconn->auth->kind, prefab-key->type\n",
+        "echo hello | grep x; printf x | tee y; htpasswd is absent; aws configure set region eu\n",
+        "checked with token validation, and password authentication, using secret store\n",
+        "compass: 5\nx = \"\"\"\ntext\n\"\"\"\ny = a << 5\ntoken = \"\"\"\"\"\"\n",
+        "Session establishment complete on server 10.0.0.1:2181, sessionid = 0x16a, negotiated timeout = 40000\n",
         "a1b2c3d4-0000-1111-2222-333344445555 boot id; machine id 0123456789abcdef0123456789abcdef\n",
     ] {
         assert_eq!(clean(text), text);
