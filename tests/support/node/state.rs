@@ -11,8 +11,9 @@ const PARTS: &[(&str, &str)] = &[
     ("unit", "systemctl list-units --all --plain --no-legend --full | awk '{print $1, $2, $3, $4}' | grep -Ev '[.](device|mount) '"),
     ("job", "systemctl list-jobs --no-legend"),
     ("environment", "systemctl show-environment | grep -v ^PATH="),
-    // One that has ended and was not waited for yet is none any more.
-    ("process", "ps -eo state,user:32,args | grep -v ^Z | cut -c3- | grep -Ev '[ /](sh|ps|grep|cut)( |$)|systemd-executor|^USER '"),
+    // One that has ended and was not waited for yet is none any more. Those that look are none either: while one of them begins or ends, ps has its name
+    // in brackets.
+    ("process", "ps -eo state,user:32,args | grep -v ^Z | cut -c3- | grep -Ev '[ /[](sh|ps|grep|cut)( |]|$)|systemd-executor|^USER '"),
     ("user", "getent passwd; getent group"),
     ("link", "ip -o link | cut -d: -f2-"),
     ("address", "ip -o address | awk '{print $2, $3, $4}' | grep -v ' fe80:'"),
