@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, World, preflight, status, verify};
-use crate::dcos::bundle::{CONFIGURATION, LeftOut, OF_NODE, OTHER_UNITS, Part, SCHEMA, left_out};
+use crate::dcos::bundle::{CONFIGURATION, LeftOut, OF_NODE, Part, SCHEMA, left_out, other_units};
 use crate::dcos::exit::Exit;
 use crate::dcos::redact::Redactor;
 use crate::dcos::{layout, moment};
@@ -114,7 +114,7 @@ async fn of_node(parts: &mut Parts<'_>, node: Node, world: &World) {
     parts.value("preflight.json", tokio::time::timeout(PATIENCE, preflight::judge_again(world, &node)).await.map_err(|_| late()));
     let status = tokio::time::timeout(PATIENCE, status::run(status::Request::default(), world)).await;
     parts.value("status.json", status.map_err(|_| late()).and_then(|status| status.map_err(|failure| format!("{:#}", failure.error))));
-    let units: Vec<String> = services::of_role(&node.wanted_units).into_iter().chain(OTHER_UNITS.map(str::to_owned)).collect();
+    let units: Vec<String> = services::of_role(&node.wanted_units).into_iter().chain(other_units().map(str::to_owned)).collect();
     parts.value("units.json", tokio::time::timeout(PATIENCE, states(&units, world)).await.unwrap_or_else(|_| Err(late())));
     let compared = verify::compare(node, Some(PATIENCE_FOR_PACKAGES), world).await;
     parts.value("verify.json", compared.map_err(|failure| format!("{:#}", failure.error)));
@@ -134,7 +134,7 @@ async fn states(units: &[String], world: &World) -> Result<Value, String> {
     let mut states = Vec::new();
     // That a unit of DC/OS is absent tells something; that a distribution has another time daemon does not.
     let is_elsewhere =
-        |unit: &Unit| unit.load == "not-found" && OTHER_UNITS.contains(&unit.name.as_str()) && !unit.name.starts_with("dcos-");
+        |unit: &Unit| unit.load == "not-found" && other_units().any(|other| other == unit.name) && !unit.name.starts_with("dcos-");
     for unit in systemd.units(units).await.map_err(|error| error.to_string())? {
         if is_elsewhere(&unit) {
             continue;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::units::TIME_DAEMONS;
+
 /// The schema of `contents.json` and of what `bundle --json` prints (docs/bundle.md); fields may be added without a new number.
 pub const SCHEMA: u32 = 1;
 
@@ -99,8 +101,12 @@ pub const OF_NODE: [(&str, &str); 8] = [
 ];
 
 /// Units besides those of the role whose state and log tell something: of the install, of what starts containers and keeps logs, of the network, and
-/// of the clock, on which everything else waits. No node has all of them, and each clock of a distribution has a name of its own.
-pub const OTHER_UNITS: [&str; 16] = [
+/// of the clock, on which everything else waits. No node has all of them.
+pub fn other_units() -> impl Iterator<Item = &'static str> {
+    OTHER_UNITS.into_iter().chain(TIME_DAEMONS)
+}
+
+const OTHER_UNITS: [&str; 9] = [
     "dcos-setup.service",
     "dcos-download.service",
     "dcos-link-env.service",
@@ -110,13 +116,6 @@ pub const OTHER_UNITS: [&str; 16] = [
     "systemd-networkd.service",
     "systemd-resolved.service",
     "NetworkManager.service",
-    "chronyd.service",
-    "chrony.service",
-    "ntpd.service",
-    "ntp.service",
-    "ntpsec.service",
-    "openntpd.service",
-    "systemd-timesyncd.service",
 ];
 
 /// Logs of what is no unit, each with its name and with the field and value by which the journal has it: what dcos-node did and how it ended, and what

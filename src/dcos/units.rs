@@ -29,6 +29,20 @@ pub fn is_of_task(group: &str) -> bool {
 /// What runs ZooKeeper on a master.
 pub const EXHIBITOR: &str = "dcos-exhibitor.service";
 
+/// What keeps the time, as the distributions that DC/OS supports (and Debian) name it.
+pub const TIME_DAEMONS: [&str; 10] = [
+    "chronyd.service",
+    "chrony.service",
+    "ntpd.service",
+    "ntp.service",
+    "ntpsec.service",
+    "openntpd.service",
+    "systemd-timesyncd.service",
+    "ptp4l.service",
+    "phc2sys.service",
+    "timemaster.service",
+];
+
 /// The suffixes that make a file name a unit (`systemd.unit(5)`).
 const SUFFIXES: [&str; 11] = ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 

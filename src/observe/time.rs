@@ -2,25 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::dcos::units::TIME_DAEMONS;
 use crate::system::clock::Clock;
 use crate::system::systemd::Systemd;
 
 pub use crate::system::clock::ClockState;
 
-/// Units of time daemons, as the distributions that DC/OS supports (and Debian) name them.
-const DAEMONS: [&str; 10] = [
-    "chronyd.service",
-    "chrony.service",
-    "ntpd.service",
-    "ntp.service",
-    "ntpsec.service",
-    "openntpd.service",
-    "systemd-timesyncd.service",
-    "ptp4l.service",
-    "phc2sys.service",
-    "timemaster.service",
-];
-/// The same for units of which there may be one for each interface.
+/// Those of which there may be one for each interface.
 const TEMPLATES: [&str; 2] = ["ptp4l@", "phc2sys@"];
 
 /// The clock, and who keeps it.
@@ -56,7 +44,7 @@ impl Time {
 /// What is up or failed is in systemd's memory under its first name, so that no daemon comes twice, as `chrony.service` and its other name.
 async fn daemons(systemd: &dyn Systemd) -> Result<Vec<Daemon>, String> {
     let units = systemd.loaded_units().await.map_err(|e| e.to_string())?;
-    let keeps_time = |name: &str| DAEMONS.contains(&name) || TEMPLATES.iter().any(|template| name.starts_with(template));
+    let keeps_time = |name: &str| TIME_DAEMONS.contains(&name) || TEMPLATES.iter().any(|template| name.starts_with(template));
     let daemon = |unit: crate::system::systemd::Unit| {
         let runs = matches!(unit.active.as_str(), "active" | "reloading" | "activating");
         (keeps_time(&unit.name) && (runs || unit.active == "failed")).then_some(Daemon { unit: unit.name, runs })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::parts::Parts;
-use crate::dcos::bundle::OTHER_UNITS;
+use crate::dcos::bundle::other_units;
 use crate::dcos::layout;
 use crate::system::files;
 use crate::system::root::Root;
@@ -19,7 +19,8 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
         let path = if there.contains(*name) { copy } else { layout::wants(name) };
         parts.file(&format!("units/{name}"), &root.resolved(path), false);
     }
-    let extended: BTreeSet<&str> = ours.iter().map(|name| name.trim_end_matches(".d")).chain(OTHER_UNITS).collect();
+    let others = other_units().map(|unit| -> &str { unit });
+    let extended: BTreeSet<&str> = ours.iter().map(|name| name.trim_end_matches(".d")).chain(others).collect();
     for unit in extended {
         let directory = layout::drop_ins(unit);
         for name in names(root, &directory).iter().filter(|name| name.ends_with(".conf")) {
