@@ -359,6 +359,13 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
         let seen: Vec<(&str, &str)> = seen.iter().map(|unit| (unit.name.as_str(), unit.active.as_str())).collect();
         let wanted: Vec<_> = RUNNING.into_iter().filter(|(unit, _)| units.contains(unit) && *unit != but).collect();
         assert_eq!(seen, wanted);
+        if but.is_empty() {
+            let status = status::run(status::Request::default(), &bench.world).await.expect("status");
+            let told: Vec<&str> =
+                status.foreign.iter().filter(|one| one.what.contains("stops it")).filter_map(|one| one.path.to_str()).collect();
+            let places: Vec<String> = units.iter().map(|unit| format!("/etc/systemd/system/{unit}")).collect();
+            assert_eq!(told, places, "{units:?}");
+        }
 
         assert!(bench.uninstall().await.expect("uninstall").changed, "{units:?}");
         let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));

@@ -22,7 +22,7 @@ use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
-use crate::observe::{activated, classic, pkgpanda_swap};
+use crate::observe::{activated, classic, pkgpanda_swap, residue};
 use crate::preflight::report::{Report, Verdict};
 use crate::system::root::Root;
 use crate::system::{clock, files};
@@ -213,7 +213,7 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         arrived: arrived.is_some(),
         urls: arrived.map(|a| a.urls).unwrap_or_default(),
         skips: skips(&node, world).await,
-        foreign: node.foreign.clone(),
+        foreign: [node.foreign.clone(), outliving(&node, world).await].concat(),
         unfinished,
         drift,
         adopted: node.receipt.as_ref().is_some_and(|r| r.adopted),
@@ -244,6 +244,15 @@ fn swap(root: &Root, live: bool) -> Option<Swap> {
         }
         Err(why) => Some(Swap { not_to_be_finished_because: Some(format!("{why:#}")), ..Swap::default() }),
     }
+}
+
+/// Where DC/OS was removed by hand or by pkgpanda, its units may run on: they hold the ports that an install needs.
+async fn outliving(node: &Node, world: &World) -> Vec<Foreign> {
+    let (State::Clean, Some(Ok(systemd))) = (node.state(), &world.systemd) else { return Vec::new() };
+    // A systemd that does not answer is told with the units.
+    let loaded = systemd.loaded_units().await.unwrap_or_default();
+    let what = |active: &str| format!("{active}, without a file; dcos-node uninstall stops it");
+    residue::without_files(&world.root, loaded).map(|unit| Foreign { path: layout::unit(&unit.name), what: what(&unit.active) }).collect()
 }
 
 /// Places that are not empty and that a purge would remove.
