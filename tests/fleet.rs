@@ -420,6 +420,13 @@ fn a_status_that_is_not_what_was_hoped_for_says_what_keeps_the_node() {
     stage.answers(11, &json!({"state": "clean", "readiness": null}));
     let printed = stage.play("install.yml", &["--limit", "agent"]);
     assert!(printed.contains("state: clean") && printed.contains("exit code 11") && !printed.contains("because"), "{printed}");
+    let item = |what: &str, why: &str| json!({"what": what, "why": why});
+    let report = json!({"residue": [item("/etc/x", "it is still there")], "unknown": [item("the rules", "iptables failed")]});
+    stage.answers(9, &json!({"changed": true, "report": report}));
+    let printed = stage.play("uninstall.yml", &["--limit", "agent"]);
+    for line in ["still there: /etc/x (it is still there)", "not known: the rules (iptables failed)"] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
 }
 
 /// The names of variables at the beginning of lines, after what `before` says.
