@@ -5,7 +5,8 @@ NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light
         xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3 \
         groff:groff-base zsh:zsh fish:fish setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
 
-# The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does. Empty: the fixture build.
+# The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does.
+# Empty: the fixture build.
 BUILD ?=
 
 GNU = x86_64-unknown-linux-gnu
@@ -13,12 +14,14 @@ MUSL = x86_64-unknown-linux-musl
 
 .PHONY: test demo static dist dist-check crash-matrix crash-real bench fuzz clean setup
 
-# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run side by side. Those of the fleet, the packages, readiness and
-# the network are among the others, so that both end at about the same time.
+# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run
+# side by side. Those of the fleet, the packages, readiness and the network are among the others, so
+# that both end at about the same time.
 NODES = classic_nodes clock crash_real foreign_network interrupted lifecycle names_and_addresses node_library parity parting publish_node
 OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))
 
-# Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say that they were not run.
+# Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say
+# that they were not run.
 test: setup target/ansible/done
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -28,14 +31,16 @@ test: setup target/ansible/done
 	wait $$others || failed=$$?; \
 	cat target/others.log; exit $$failed
 
-# Ansible, which drives the nodes of tests/fleet.rs: from PyPI, with everything that it needs pinned, in a place of its own.
+# Ansible, which drives the nodes of tests/fleet.rs: from PyPI, with everything that it needs
+# pinned, in a place of its own.
 target/ansible/done: tests/fleet/requirements.txt | setup
 	rm -rf target/ansible
 	python3 -m venv target/ansible
 	target/ansible/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r tests/fleet/requirements.txt
 	touch $@
 
-# A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary directory.
+# A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary
+# directory.
 demo: setup
 	cargo build --locked --bin dcos-node --example demo
 	@$$(ls -t target/$(GNU)/debug/examples/demo target/debug/examples/demo 2>/dev/null | head -n 1) $(BUILD)
@@ -54,7 +59,8 @@ static:
 	if ! readelf --section-headers --wide dist/dcos-node | grep -q dcos_node_stamp; then echo "dist/dcos-node cannot be stamped" >&2; exit 1; fi; \
 	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
 
-# dist/: a tarball and a Debian package of that file, with the manual, completions and documents. They are packed twice, and must be the same.
+# dist/: a tarball and a Debian package of that file, with the manual, completions and documents.
+# They are packed twice, and must be the same.
 dist: static
 	@rm -rf dist/*.tar.gz dist/*.deb target/dist-again
 	.packaging/dist.sh dist/dcos-node dist
@@ -62,7 +68,8 @@ dist: static
 	@for file in dist/*.tar.gz dist/*.deb; do cmp "$$file" "target/dist-again/$$(basename "$$file")"; done
 	@echo "dist/: packed twice, the same bytes"
 
-# The whole of it once more, from a copy of the last commit in another directory, must give the same bytes. Takes a second release build.
+# The whole of it once more, from a copy of the last commit in another directory, must give the same
+# bytes. Takes a second release build.
 dist-check: dist
 	@test -z "$$(git status --porcelain)" || { echo "commit first: the copy is made of the last commit" >&2; exit 1; }
 	rm -rf target/dist-check
@@ -71,22 +78,25 @@ dist-check: dist
 	cmp dist/SHA256SUMS target/dist-check/dist/SHA256SUMS
 	@echo "dist/: built twice, the same bytes"
 
-# Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a shard of it, another one at each commit.
-# One test after another: each works on all processors.
+# Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a
+# shard of it, another one at each commit. One test after another: each works on all processors.
 crash-matrix:
 	CRASH_MATRIX=all cargo test --locked --no-fail-fast --test crash -- --nocapture --test-threads=1
 
-# Real nodes that are killed, switched off hard, or lose their power and all that was not synced; `make test` takes a few of each.
+# Real nodes that are killed, switched off hard, or lose their power and all that was not synced;
+# `make test` takes a few of each.
 crash-real: setup
 	CRASH_REAL=all cargo test --locked --test crash_real -- --nocapture --test-threads 2
 
-# How fast a build gets onto a node, beside the classic way and what the machine could do: docs/bench.md. Takes some minutes and 3 GB.
-# The program is built without the tests' fault points, as it is released.
+# How fast a build gets onto a node, beside the classic way and what the machine could do:
+# docs/bench.md. Takes some minutes and 3 GB. The program is built without the tests' fault points,
+# as it is released.
 bench: setup
 	cargo build --locked --profile ci --bin dcos-node --target $(GNU)
 	BENCH_PROGRAM=$(CURDIR)/target/$(GNU)/ci/dcos-node cargo bench --locked --profile ci --bench fetch
 
-# Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small, from its corpus.
+# Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small,
+# from its corpus.
 FUZZ_SECONDS ?= 300
 fuzz:
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Packs a built dcos-node: a plain tarball and a Debian package, the same bytes from the same program, source and commit.
+# Packs a built dcos-node: a plain tarball and a Debian package, the same bytes from the same
+# program, source and commit.
 #
-# .packaging/dist.sh PROGRAM DIRECTORY: reads PROGRAM and this source tree, writes both files and their SHA-256 into DIRECTORY.
-# Every time in them is SOURCE_DATE_EPOCH; without it, that of the last commit. It takes dpkg-deb, GNU tar and gzip, as each Debian has them, and python3 and
-# cargo with the sources of all crates, which building the program has brought.
+# .packaging/dist.sh PROGRAM DIRECTORY: reads PROGRAM and this source tree, writes both files and
+# their SHA-256 into DIRECTORY. Every time in them is SOURCE_DATE_EPOCH; without it, that of the
+# last commit. It takes dpkg-deb, GNU tar and gzip, as each Debian has them, and python3 and cargo
+# with the sources of all crates, which building the program has brought.
 set -eu
 
-# Who answers for the packages; in Debian's files an address has to be there. Whoever gives them to others writes his own here.
+# Who answers for the packages; in Debian's files an address has to be there. Whoever gives them to
+# others writes his own here.
 maintainer="dcos-node developers <dcos-node@localhost>"
 
 program=$(realpath "$1")
@@ -48,13 +51,15 @@ install -D -m 644 -t "$plain/man" docs/man/*.8
 mkdir "$plain/completions"
 for shell in bash zsh fish; do "$program" completions $shell >"$plain/completions/dcos-node.$shell"; done
 
-# Sorted, without names or times of the machine that packs. By way of a file: in a pipe a tar that failed would be overlooked.
+# Sorted, without names or times of the machine that packs. By way of a file: in a pipe a tar that
+# failed would be overlooked.
 tar --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go-w -C "$work" -cf "$work/plain.tar" "$name"
 gzip -9n "$work/plain.tar"
 mv "$work/plain.tar.gz" "$out/$name.tar.gz"
 
-# The Debian package: the same files where Debian's policy has them. As apt(8), the program is for the administrator and lies in /usr/bin all the same, so
-# that everybody finds it: `preflight` and `status` work without root.
+# The Debian package: the same files where Debian's policy has them. As apt(8), the program is for
+# the administrator and lies in /usr/bin all the same, so that everybody finds it: `preflight` and
+# `status` work without root.
 deb=$work/deb
 install -D -m 755 "$program" "$deb/usr/bin/dcos-node"
 for page in docs/man/*.8; do

@@ -39,7 +39,8 @@ def notices(package):
     files = [path for path in top.rglob("*") if path.is_file() and NOTICE.match(path.name) and not SOURCE.search(path.name)]
     for path in sorted(files, key=lambda path: path.relative_to(top).as_posix()):
         text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip("\n")
-        # The libraries for xz and zstd bring these for programs beside them, or as a choice; what is linked is under 0BSD and BSD.
+        # The libraries for xz and zstd bring these for programs beside them, or as a choice; what
+        # is linked is under 0BSD and BSD.
         if not GNU.match(text.lstrip()):
             yield path.relative_to(top).as_posix(), "\n".join(line.rstrip() for line in text.split("\n"))
 

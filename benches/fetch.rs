@@ -1,7 +1,9 @@
-//! How fast a build gets from a server onto a node: the classic way, `dcos-node fetch`, and what the machine could do at best, side by side.
+//! How fast a build gets from a server onto a node: the classic way, `dcos-node fetch`, and what
+//! the machine could do at best, side by side.
 //!
-//! `make bench` runs it. Everything is made on the spot: a build of packages from files of this machine, nginx to serve it. Ratios count, not
-//! seconds: rounds of all three are interleaved, and the middle one of each is taken. See docs/bench.md.
+//! `make bench` runs it. Everything is made on the spot: a build of packages from files of this
+//! machine, nginx to serve it. Ratios count, not seconds: rounds of all three are interleaved, and
+//! the middle one of each is taken. See docs/bench.md.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -33,7 +35,12 @@ fn main() -> Outcome<()> {
     let wish = Wish::read();
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     println!("program: {}", wish.program.display());
-    println!("processors: {}; rounds: {}; load: {}", processors(), wish.rounds, fs::read_to_string("/proc/loadavg")?.trim());
+    println!(
+        "processors: {}; rounds: {}; load: {}",
+        processors(),
+        wish.rounds,
+        fs::read_to_string("/proc/loadavg")?.trim()
+    );
     make_archives(&directory, wish.megabytes)?;
     for place in &wish.places {
         println!("\nthe node's /opt on {} ({})", place.display(), file_system(place)?);
@@ -73,10 +80,14 @@ struct Wish {
 impl Wish {
     /// From the environment, as `make bench` sets it.
     fn read() -> Wish {
-        let text = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
+        let text =
+            |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
         Wish {
             program: text("BENCH_PROGRAM", env!("CARGO_BIN_EXE_dcos-node")).into(),
-            places: text("BENCH_PLACES", "/dev/shm /var/tmp").split_whitespace().map(PathBuf::from).collect(),
+            places: text("BENCH_PLACES", "/dev/shm /var/tmp")
+                .split_whitespace()
+                .map(PathBuf::from)
+                .collect(),
             rounds: text("BENCH_ROUNDS", "3").parse().unwrap_or(3),
             megabytes: text("BENCH_MEGABYTES", "300").parse().unwrap_or(300),
             keep: std::env::var_os("BENCH_KEEP").is_some(),
@@ -126,8 +137,9 @@ fn make_archives(directory: &Path, megabytes: u64) -> Outcome<()> {
     }
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| -> Outcome<()> {
-        let workers: Vec<_> =
-            (0..processors()).map(|_| scope.spawn(|| pack_some(directory, &lists, &next).map_err(|e| e.to_string()))).collect();
+        let workers: Vec<_> = (0..processors())
+            .map(|_| scope.spawn(|| pack_some(directory, &lists, &next).map_err(|e| e.to_string())))
+            .collect();
         for worker in workers {
             worker.join().map_err(|_| "a packer panicked")??;
         }
@@ -169,7 +181,9 @@ fn collect(directory: &Path, each: &mut dyn FnMut(PathBuf, u64)) {
     for path in paths {
         match path.symlink_metadata() {
             Ok(found) if found.is_dir() => collect(&path, each),
-            Ok(found) if found.is_file() && found.nlink() == 1 && found.mode() & 0o7004 == 0o4 => each(path, found.len()),
+            Ok(found) if found.is_file() && found.nlink() == 1 && found.mode() & 0o7004 == 0o4 => {
+                each(path, found.len())
+            }
             _ => {}
         }
     }
@@ -223,12 +237,22 @@ impl Serve {
         fs::remove_dir_all(&small)?;
         let text = |path: &str, content: String| fs::write(directory.join(path), content);
         text(&format!("bootstrap/{id}.active.json"), format!("[\"bootstrap--{id}\"]"))?;
-        text(&format!("package_lists/{id}.package_list.json"), format!("[\"{}\"]", ids.join("\", \"")))?;
+        text(
+            &format!("package_lists/{id}.package_list.json"),
+            format!("[\"{}\"]", ids.join("\", \"")),
+        )?;
         text("bootstrap.latest", id.clone())?;
         text("cluster-package-list.latest", id.clone())?;
-        let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/dcos_install.sh.in"))?;
-        let script = script.replace("@MORE_NODE_FILES@\n", "").replace("@BOOTSTRAP_URL@", "http://127.0.0.1");
-        text("dcos_install.sh", script.replace("@BOOTSTRAP_ID@", &id).replace("@PACKAGE_LIST_ID@", &id))?;
+        let script = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/dcos_install.sh.in"),
+        )?;
+        let script = script
+            .replace("@MORE_NODE_FILES@\n", "")
+            .replace("@BOOTSTRAP_URL@", "http://127.0.0.1");
+        text(
+            "dcos_install.sh",
+            script.replace("@BOOTSTRAP_ID@", &id).replace("@PACKAGE_LIST_ID@", &id),
+        )?;
         let (url, nginx) = nginx(archives, &directory)?;
         Ok(Serve { url, directory, archives: made, plain, bytes, nginx })
     }
@@ -246,13 +270,22 @@ fn nginx(archives: &Path, directory: &Path) -> Outcome<(String, Child)> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let (at, root) = (archives.display(), directory.display());
     let configuration = archives.join("nginx.conf");
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {at}/tmp;")).concat();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {at}/tmp;"))
+        .concat();
     let text = format!(
-        "daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/nginx.log; events {{}}\n\
-         http {{ access_log off; sendfile on; {temporary} server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
+        "daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/nginx.log; events \
+         {{}}\n\
+         http {{ access_log off; sendfile on; {temporary} server {{ listen 127.0.0.1:{port}; root \
+         {root}; }} }}\n"
     );
     fs::write(&configuration, text)?;
-    let mut child = Command::new("nginx").arg("-e").arg(archives.join("nginx.log")).arg("-c").arg(&configuration).spawn()?;
+    let mut child = Command::new("nginx")
+        .arg("-e")
+        .arg(archives.join("nginx.log"))
+        .arg("-c")
+        .arg(&configuration)
+        .spawn()?;
     for _ in 0..600 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Ok((format!("http://127.0.0.1:{port}"), child));
@@ -279,13 +312,16 @@ fn rounds(wish: &Wish, build: &Serve, place: &Path) -> Outcome<[Cost; 4]> {
 }
 
 fn report(form: &str, packages: usize, build: &Serve, [classic, ours, decode, write]: &[Cost; 4]) {
-    for (way, cost) in [("classic", classic), ("ours", ours), ("decode only", decode), ("write only", write)] {
+    for (way, cost) in
+        [("classic", classic), ("ours", ours), ("decode only", decode), ("write only", write)]
+    {
         line(form, packages, build, way, cost);
     }
     // A disk writes while the processors decode; memory is written by the processors themselves.
     let (beside, behind) = (decode.wall.max(write.wall), decode.wall + write.wall);
     println!(
-        "      classic / ours: wall {:.2}, CPU {:.2}; ours / limit: {:.2} of decoding beside writing, {:.2} of decoding and writing",
+        "      classic / ours: wall {:.2}, CPU {:.2}; ours / limit: {:.2} of decoding beside \
+         writing, {:.2} of decoding and writing",
         classic.wall / ours.wall,
         classic.cpu / ours.cpu,
         ours.wall / beside,
@@ -295,7 +331,10 @@ fn report(form: &str, packages: usize, build: &Serve, [classic, ours, decode, wr
 
 fn line(form: &str, packages: usize, build: &Serve, way: &str, cost: &Cost) {
     let (megabytes, peak) = (build.bytes / 1_000_000, cost.peak / 1_000_000);
-    println!("{form:<5} {packages:>8}  {megabytes:>4}      {way:<12} {:>8.1} {:>6.1} {peak:>9}", cost.wall, cost.cpu);
+    println!(
+        "{form:<5} {packages:>8}  {megabytes:>4}      {way:<12} {:>8.1} {:>6.1} {peak:>9}",
+        cost.wall, cost.cpu
+    );
 }
 
 /// A fresh directory that becomes the node; writing back what others left is not our time.
@@ -310,8 +349,15 @@ fn classic(build: &Serve, place: &Path) -> Outcome<Cost> {
     measured(|| {
         for archive in &build.archives {
             let path = archive.strip_prefix(&build.directory)?;
-            let (file, package) = (node.path().join("archive"), node.path().join(path.file_stem().unwrap_or_default()));
-            run(Command::new("curl").args(["-s", "-f", "-o"]).arg(&file).arg(format!("{}/{}", build.url, path.display())))?;
+            let (file, package) = (
+                node.path().join("archive"),
+                node.path().join(path.file_stem().unwrap_or_default()),
+            );
+            run(Command::new("curl").args(["-s", "-f", "-o"]).arg(&file).arg(format!(
+                "{}/{}",
+                build.url,
+                path.display()
+            )))?;
             fs::create_dir(&package)?;
             run(Command::new("tar").arg("-xf").arg(&file).arg("-C").arg(&package))?;
         }
@@ -323,10 +369,17 @@ fn fetch(program: &Path, build: &Serve, place: &Path) -> Outcome<Cost> {
     let node = node(place)?;
     measured(|| {
         let mut command = Command::new(program);
-        command.args(["fetch", "-q", "--bootstrap-url", &build.url, "--root"]).arg(node.path()).env_remove("http_proxy");
+        command
+            .args(["fetch", "-q", "--bootstrap-url", &build.url, "--root"])
+            .arg(node.path())
+            .env_remove("http_proxy");
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let (status, peak) = wait(child)?;
-        if std::process::ExitStatus::from_raw(status).success() { Ok(peak) } else { Err(format!("{command:?}: {status}").into()) }
+        if std::process::ExitStatus::from_raw(status).success() {
+            Ok(peak)
+        } else {
+            Err(format!("{command:?}: {status}").into())
+        }
     })
 }
 
@@ -342,10 +395,14 @@ fn decode_all(build: &Serve) -> Outcome<Cost> {
     })
 }
 
-/// The files alone, unpacked by `tar` from archives that are not compressed, on all processors, and made durable by one sync.
+/// The files alone, unpacked by `tar` from archives that are not compressed, on all processors, and
+/// made durable by one sync.
 fn write_all(build: &Serve, place: &Path) -> Outcome<Cost> {
     // Read before, as the other ways find their archives in the page cache.
-    build.plain.iter().try_for_each(|plain| io::copy(&mut File::open(plain)?, &mut io::sink()).map(drop))?;
+    build
+        .plain
+        .iter()
+        .try_for_each(|plain| io::copy(&mut File::open(plain)?, &mut io::sink()).map(drop))?;
     let node = node(place)?;
     measured(|| {
         on_all(&build.plain, |plain| {
@@ -368,12 +425,15 @@ fn on_all(archives: &[PathBuf], work: impl Fn(&Path) -> Outcome<()> + Sync) -> O
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..processors()).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker panicked".to_owned())?)
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a worker panicked".to_owned())?)
     })?;
     Ok(())
 }
 
-/// Wall time and processor time of this process and its children while `work` runs; `work` gives the peak memory, in bytes.
+/// Wall time and processor time of this process and its children while `work` runs; `work` gives
+/// the peak memory, in bytes.
 fn measured(work: impl FnOnce() -> Outcome<u64>) -> Outcome<Cost> {
     let (cpu, start) = (cpu()?, Instant::now());
     let peak = work()?;
@@ -384,13 +444,18 @@ fn measured(work: impl FnOnce() -> Outcome<u64>) -> Outcome<Cost> {
 fn cpu() -> Outcome<f64> {
     let mut text = String::new();
     File::open("/proc/self/stat")?.read_to_string(&mut text)?;
-    // After the name in parentheses: user and system time of the process and of its children are the 12th to 15th fields.
-    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).ok_or("no /proc/self/stat")?;
+    // After the name in parentheses: user and system time of the process and of its children are
+    // the 12th to 15th fields.
+    let fields = text
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.split_whitespace())
+        .ok_or("no /proc/self/stat")?;
     let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(ticks as f64 / 100.0)
 }
 
-/// Waits for a child, looking at the most memory that it had. Returns its status as wait(2) gives it, and bytes.
+/// Waits for a child, looking at the most memory that it had. Returns its status as wait(2) gives
+/// it, and bytes.
 fn wait(mut child: Child) -> Outcome<(i32, u64)> {
     let path = format!("/proc/{}/status", child.id());
     let mut peak = 0;

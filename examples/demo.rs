@@ -1,8 +1,15 @@
-//! Shows the main job on a throwaway node: `demo [SERVE-DIRECTORY]`. Without a directory it packs and serves the fixture build.
+//! Shows the main job on a throwaway node: `demo [SERVE-DIRECTORY]`. Without a directory it packs
+//! and serves the fixture build.
 //!
-//! As root on Linux it is a real node: a system that boots, a network, a bootstrap server. Without root the same commands
-//! work on a temporary directory, with `--root`. What is printed between the command lines is what dcos-node printed.
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::print_stdout, reason = "the rules of src/; this looks from outside")]
+//! As root on Linux it is a real node: a system that boots, a network, a bootstrap server. Without
+//! root the same commands work on a temporary directory, with `--root`. What is printed between the
+//! command lines is what dcos-node printed.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the rules of src/; this looks from outside"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -25,7 +32,10 @@ fn main() -> ExitCode {
     let all_well = match node::can_run() {
         Ok(()) => on_a_node(build),
         Err(reason) => {
-            println!("No throwaway node can be had here ({reason}); a temporary directory has to do, with --root.");
+            println!(
+                "No throwaway node can be had here ({reason}); a temporary directory has to do, \
+                 with --root."
+            );
             in_a_directory(build)
         }
     };
@@ -33,7 +43,10 @@ fn main() -> ExitCode {
 }
 
 fn on_a_node(build: PathBuf) -> bool {
-    println!("Booting a throwaway node and a bootstrap server; the first time, a Debian is made for it, which takes a minute.");
+    println!(
+        "Booting a throwaway node and a bootstrap server; the first time, a Debian is made for it, \
+         which takes a minute."
+    );
     let server = Server::serving(build);
     let node = Node::boot("demo").knowing(&server);
     node.install_binary();
@@ -48,15 +61,26 @@ fn in_a_directory(build: PathBuf) -> bool {
     let directory = root.path().to_str().expect("its path is UTF-8").to_owned();
     let build = build.to_str().expect("the path of the build is UTF-8");
     story(build, |arguments| {
-        let done = Command::new(node::binary()).args(arguments).args(["--root", &directory]).output().expect("run dcos-node");
-        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr).into_owned())
+        let done = Command::new(node::binary())
+            .args(arguments)
+            .args(["--root", &directory])
+            .output()
+            .expect("run dcos-node");
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
     })
 }
 
 /// Runs the commands and shows what they print. True if the node was installed and is clean again.
 fn story(url: &str, run: impl Fn(&[&str]) -> (Option<i32>, String, String)) -> bool {
     let show = |arguments: &[&str]| {
-        let quoted: Vec<_> = arguments.iter().map(|it| if it.contains(' ') { format!("'{it}'") } else { (*it).to_owned() }).collect();
+        let quoted: Vec<_> = arguments
+            .iter()
+            .map(|it| if it.contains(' ') { format!("'{it}'") } else { (*it).to_owned() })
+            .collect();
         println!("\n# dcos-node {}", quoted.join(" "));
         let (code, stdout, stderr) = run(arguments);
         print!("{stderr}{stdout}");
@@ -65,7 +89,8 @@ fn story(url: &str, run: impl Fn(&[&str]) -> (Option<i32>, String, String)) -> b
     };
     let skips = [node::LACKS, &OTHER_MASTERS].concat();
     show(&[&["preflight", "master", "--bootstrap-url", url], skips.as_slice()].concat());
-    let installed = show(&[&["install", "master", "--bootstrap-url", url], skips.as_slice()].concat());
+    let installed =
+        show(&[&["install", "master", "--bootstrap-url", url], skips.as_slice()].concat());
     show(&["status"]);
     let removed = show(&["uninstall", "--yes"]);
     installed && removed

@@ -1,7 +1,8 @@
-//! Packs a build of `fixtures/` into a serve directory: `cargo run --example pack_build -- fixture|tiny DIR [KEY=VALUE]...`
+//! Packs a build of `fixtures/` into a serve directory: `cargo run --example pack_build --
+//! fixture|tiny DIR [KEY=VALUE]...`
 //!
-//! KEY=VALUE is a setting of the configuration, such as `bootstrap_url=http://10.0.0.1`; `masters=10.0.0.1,10.0.0.2` sets
-//! a static list of masters.
+//! KEY=VALUE is a setting of the configuration, such as `bootstrap_url=http://10.0.0.1`;
+//! `masters=10.0.0.1,10.0.0.2` sets a static list of masters.
 
 #![allow(clippy::print_stdout)]
 

@@ -21,7 +21,10 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall, wait};
+use crate::command::{
+    bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall,
+    wait,
+};
 use crate::dcos::role::Role;
 use environment::Variables;
 use fetching::TypedFetching;
@@ -112,7 +115,8 @@ impl Invocation {
         matches!(self.command, Command::Publish(_) | Command::Serve(_))
     }
 
-    /// The command in one line, for others who find the lock taken. Without URLs: they may hold passwords.
+    /// The command in one line, for others who find the lock taken. Without URLs: they may hold
+    /// passwords.
     pub fn words(&self) -> String {
         match &self.command {
             Command::Install(request, _) => format!("dcos-node install {}", request.role),
@@ -133,7 +137,13 @@ impl Invocation {
 
 /// Installs, checks and removes DC/OS on a node, and survives being killed at any point
 #[derive(Debug, Parser)]
-#[command(name = "dcos-node", version = VERSION, max_term_width = 80, propagate_version = false, disable_help_subcommand = true)]
+#[command(
+    name = "dcos-node",
+    version = VERSION,
+    max_term_width = 80,
+    propagate_version = false,
+    disable_help_subcommand = true
+)]
 struct Typed {
     #[command(subcommand)]
     command: TypedCommand,
@@ -142,7 +152,14 @@ struct Typed {
 }
 
 /// Version, commit and target.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("DCOS_NODE_COMMIT"), ", ", env!("DCOS_NODE_TARGET"), ")");
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("DCOS_NODE_COMMIT"),
+    ", ",
+    env!("DCOS_NODE_TARGET"),
+    ")"
+);
 
 #[derive(Debug, Subcommand)]
 enum TypedCommand {
@@ -236,7 +253,13 @@ struct TypedInstall {
     #[arg(short = 'd', long, help_heading = CLASSIC, env = "DCOS_NODE_DISABLE_PREFLIGHT")]
     disable_preflight: bool,
     /// Only run the checks
-    #[arg(short = 'p', long, help_heading = CLASSIC, conflicts_with = "disable_preflight", env = "DCOS_NODE_PREFLIGHT_ONLY")]
+    #[arg(
+        short = 'p',
+        long,
+        help_heading = CLASSIC,
+        conflicts_with = "disable_preflight",
+        env = "DCOS_NODE_PREFLIGHT_ONLY"
+    )]
     preflight_only: bool,
     /// Do not wait for the jobs of the start
     #[arg(long, help_heading = CLASSIC, env = "DCOS_NODE_NO_BLOCK_DCOS_SETUP")]
@@ -295,7 +318,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     parse_with(arguments, &|variable| std::env::var_os(variable))
 }
 
-fn parse_with(arguments: impl IntoIterator<Item = OsString>, variables: Variables<'_>) -> Result<Invocation, Refused> {
+fn parse_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: Variables<'_>,
+) -> Result<Invocation, Refused> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let json = environment::wants_json(&arguments, variables);
     understood(&arguments, variables).map_err(|refused| Refused { json, ..refused })
@@ -303,13 +329,24 @@ fn parse_with(arguments: impl IntoIterator<Item = OsString>, variables: Variable
 
 fn understood(arguments: &[OsString], variables: Variables<'_>) -> Result<Invocation, Refused> {
     let matched = environment::matched(&definition(), arguments, variables)?;
-    let typed = waiting::check(&matched.typed, &matched.all).and_then(|()| Typed::from_arg_matches(&matched.all));
-    let Typed { command, global } = typed.map_err(|e| Refused::new(e.to_string(), e.use_stderr()))?;
-    let printing = global.printing(variables(OsStr::new("NO_COLOR")).is_some_and(|value| !value.is_empty()));
+    let typed = waiting::check(&matched.typed, &matched.all)
+        .and_then(|()| Typed::from_arg_matches(&matched.all));
+    let Typed { command, global } =
+        typed.map_err(|e| Refused::new(e.to_string(), e.use_stderr()))?;
+    let printing =
+        global.printing(variables(OsStr::new("NO_COLOR")).is_some_and(|value| !value.is_empty()));
     if printing.json && printing.events.as_deref() == Some("-") {
-        return Err(matched.refused("error: --json and --events - both want standard output\n", &["json", "events"]));
+        return Err(matched.refused(
+            "error: --json and --events - both want standard output\n",
+            &["json", "events"],
+        ));
     }
-    Ok(Invocation { command: meaning(command), root: global.root, ca_file: global.ca_file, printing })
+    Ok(Invocation {
+        command: meaning(command),
+        root: global.root,
+        ca_file: global.ca_file,
+        printing,
+    })
 }
 
 fn meaning(typed: TypedCommand) -> Command {
@@ -369,7 +406,9 @@ fn meaning(typed: TypedCommand) -> Command {
         TypedCommand::Status(typed) => Command::Status(typed.meaning()),
         TypedCommand::Verify => Command::Verify,
         TypedCommand::Bundle(typed) => Command::Bundle(typed.meaning()),
-        TypedCommand::Recover { at_boot } => Command::Recover(recover::Request { at_boot, ..recover::Request::default() }),
+        TypedCommand::Recover { at_boot } => {
+            Command::Recover(recover::Request { at_boot, ..recover::Request::default() })
+        }
         TypedCommand::Publish(typed) => Command::Publish(typed.into()),
         TypedCommand::Serve(typed) => Command::Serve(typed.into()),
         TypedCommand::Explain { check } => Command::Explain(check),

@@ -1,5 +1,5 @@
-//! Bodies for fuzzing: each reads bytes that come from outside, must not panic, and must stay within its limits. `tests/fuzz.rs` runs them in
-//! small on every change, `make fuzz` at length.
+//! Bodies for fuzzing: each reads bytes that come from outside, must not panic, and must stay
+//! within its limits. `tests/fuzz.rs` runs them in small on every change, `make fuzz` at length.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -22,7 +22,8 @@ const DECODER_MEMORY: u64 = 16 << 20;
 /// Where a header has the sum of its bytes; counted as spaces (POSIX ustar).
 const SUM: std::ops::Range<usize> = 148..156;
 
-/// An archive in any form, unpacked below `scratch`, which is emptied again. Nothing beside that is touched.
+/// An archive in any form, unpacked below `scratch`, which is emptied again. Nothing beside that is
+/// touched.
 pub fn archive(data: &[u8], scratch: &Path) {
     if let Ok(decoder) = archive::decode(data, DECODER_MEMORY) {
         let _ = select(decoder, &["pkginfo.json"], MOST_BYTES);
@@ -33,8 +34,14 @@ pub fn archive(data: &[u8], scratch: &Path) {
         return;
     }
     let names = Names::default();
-    let options = Options { owners: Owners::Record(&names), strip: None, max_bytes: MOST_BYTES, max_entries: MOST_MEMBERS };
-    if let (Ok(decoder), Ok(directory)) = (archive::decode(data, DECODER_MEMORY), files::open_directory(&into))
+    let options = Options {
+        owners: Owners::Record(&names),
+        strip: None,
+        max_bytes: MOST_BYTES,
+        max_entries: MOST_MEMBERS,
+    };
+    if let (Ok(decoder), Ok(directory)) =
+        (archive::decode(data, DECODER_MEMORY), files::open_directory(&into))
         && let Ok(unpacked) = unpack(decoder, directory.as_fd(), &options, &mut |_| {})
     {
         assert!(unpacked.bytes <= MOST_BYTES && unpacked.entries.len() as u64 <= MOST_MEMBERS);
@@ -43,11 +50,18 @@ pub fn archive(data: &[u8], scratch: &Path) {
     let _ = files::remove_tree(&into);
 }
 
-/// A plain archive whose headers are made right again after a change: with a wrong sum none is read further.
+/// A plain archive whose headers are made right again after a change: with a wrong sum none is read
+/// further.
 pub fn headers(data: &[u8], scratch: &Path) {
     let mut data = data.to_vec();
-    for block in data.chunks_exact_mut(512).filter(|block| block.get(257..262) == Some(b"ustar".as_slice())) {
-        let sum: u32 = block.iter().enumerate().map(|(at, byte)| if SUM.contains(&at) { 32 } else { u32::from(*byte) }).sum();
+    for block in
+        data.chunks_exact_mut(512).filter(|block| block.get(257..262) == Some(b"ustar".as_slice()))
+    {
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if SUM.contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
         if let Some(field) = block.get_mut(SUM) {
             field.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
@@ -58,7 +72,9 @@ pub fn headers(data: &[u8], scratch: &Path) {
 /// The digests and sizes of a build index, and the lists of a classic serve directory.
 pub fn build_index(data: &[u8]) {
     if let Ok(artifacts) = serde_json::from_slice::<Artifacts>(data) {
-        let again = serde_json::to_vec(&artifacts).ok().and_then(|text| serde_json::from_slice::<Artifacts>(&text).ok());
+        let again = serde_json::to_vec(&artifacts)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Artifacts>(&text).ok());
         assert_eq!(again, Some(artifacts));
     }
     let _ = parse_latest("bootstrap.latest", data);
@@ -95,7 +111,8 @@ pub fn answers(data: &[u8]) {
     let _ = failed_checks(data);
 }
 
-/// A text that goes into a support bundle: whatever stands before it, a password in a line of its own does not come out, be it a variable or an option.
+/// A text that goes into a support bundle: whatever stands before it, a password in a line of its
+/// own does not come out, be it a variable or an option.
 pub fn redaction(data: &[u8], redactor: &Redactor) {
     let (text, secret) = (String::from_utf8_lossy(data), "k33p-th1s-1n");
     redactor.clean(&text);

@@ -7,10 +7,18 @@
 //!                           (look)     (judge)     (decide) (do)     (hands)
 //! ```
 //!
-//! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that know nothing of DC/OS.
+//! `dcos` and `system` are the ground floor: the words of DC/OS without any I/O, and the hands that
+//! know nothing of DC/OS.
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing, clippy::string_slice)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
 )]
 
 pub mod action;

@@ -1,7 +1,14 @@
 //! The wiring: log and output, one command, its value, the exit code.
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing, clippy::string_slice)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
 )]
 
 use std::io;
@@ -13,7 +20,8 @@ use anyhow::{Context, bail};
 use dcos_node::action::site::{PATIENCE, Stop};
 use dcos_node::cli::{self, Command, Invocation, Printing, Refused};
 use dcos_node::command::{
-    Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve, status, uninstall, verify, world,
+    Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve,
+    status, uninstall, verify, world,
 };
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
@@ -48,8 +56,13 @@ fn main() -> ExitCode {
         (Ok(lines), Ok(runtime)) => {
             let wish = follow::Wish {
                 // What a unit prints is in the journal: it would be there twice.
-                plain: journal.as_ref().filter(|_| journal_socket::is_standard_error()).map(|_| follow::nowhere()),
-                journal: journal.map(|journal| Box::new(move |entry: &Entry| journal.send(entry)) as follow::Journal),
+                plain: journal
+                    .as_ref()
+                    .filter(|_| journal_socket::is_standard_error())
+                    .map(|_| follow::nowhere()),
+                journal: journal.map(|journal| {
+                    Box::new(move |entry: &Entry| journal.send(entry)) as follow::Journal
+                }),
                 lines,
                 listener: notify.clone().map(listener),
                 verbose: printing.verbose > 0,
@@ -69,9 +82,14 @@ fn main() -> ExitCode {
         }
         (Err(error), _) => conclude(
             &invocation,
-            Err(Failure::new(Exit::Usage, error).leaving("nothing was changed").cured_by("--events takes a file, fd:N or -")),
+            Err(Failure::new(Exit::Usage, error)
+                .leaving("nothing was changed")
+                .cured_by("--events takes a file, fd:N or -")),
         ),
-        (_, Err(error)) => conclude(&invocation, Err(Failure::new(Exit::Failed, error).leaving("nothing was changed"))),
+        (_, Err(error)) => conclude(
+            &invocation,
+            Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
+        ),
     };
     if let (Some(notify), Exit::Done) = (&notify, exit) {
         notify.ready();
@@ -79,12 +97,14 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Help and version are a result; what is wrong is told to people and, if they asked for it, to programs.
+/// Help and version are a result; what is wrong is told to people and, if they asked for it, to
+/// programs.
 fn refuse(refused: &Refused) -> Exit {
     if !refused.is_error {
         return told(output::text(&refused.text), Exit::Done, false);
     }
-    let document = if refused.json { output::json(&refused.failure().report(None)) } else { Ok(()) };
+    let document =
+        if refused.json { output::json(&refused.failure().report(None)) } else { Ok(()) };
     output::complaint(&refused.text);
     told(document, Exit::Usage, false)
 }
@@ -107,13 +127,16 @@ fn journal(invocation: &Invocation) -> Option<JournalSocket> {
     told.then(|| JournalSocket::at(&root.at(layout::JOURNAL_SOCKET)))?
 }
 
-/// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a file.
-/// They are not mixed with the one document that `--json` prints, by whatever name standard output was given.
+/// Where events go as lines of JSON: standard output, a descriptor that the caller opened, or a
+/// file. They are not mixed with the one document that `--json` prints, by whatever name standard
+/// output was given.
 fn lines(place: Option<&str>, json: bool) -> anyhow::Result<Option<follow::Lines>> {
     let Some(place) = place else { return Ok(None) };
     let file = match (place, place.strip_prefix("fd:")) {
         ("-", _) => return Ok(Some(follow::stdout())),
-        (_, Some(number)) => Growing::descriptor(number.parse().context("fd: needs a number after it")?)?,
+        (_, Some(number)) => {
+            Growing::descriptor(number.parse().context("fd: needs a number after it")?)?
+        }
         (path, None) => Growing::make(path.as_ref())?,
     };
     if json && file.is_standard_output() {
@@ -150,19 +173,25 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
             install::and_wait(outcome, *wish, &world).await.map(Value::Install)
         }
         Command::Fetch(request) => fetch::run(request, &world().await).await.map(Value::Fetch),
-        Command::Preflight { request, strict } => {
-            preflight::run(request, &world().await).await.map(|report| Value::Preflight(report, *strict))
-        }
+        Command::Preflight { request, strict } => preflight::run(request, &world().await)
+            .await
+            .map(|report| Value::Preflight(report, *strict)),
         Command::Uninstall(request) => {
             let world = world().await;
             uninstall::run(&confirmed(*request, &world).await?, &world).await.map(Value::Uninstall)
         }
         Command::Adopt => adopt::run(&world().await).await.map(Value::Adopt),
-        Command::Status(request) => status::run(*request, &world().await).await.map(|status| Value::Status(Box::new(status))),
+        Command::Status(request) => status::run(*request, &world().await)
+            .await
+            .map(|status| Value::Status(Box::new(status))),
         Command::Verify => verify::run(&world().await).await.map(Value::Verify),
         Command::Bundle(request) => bundle::run(request, &world().await).await.map(Value::Bundle),
-        Command::Recover(request) => recover::run(request, &world().await).await.map(Value::Recover),
-        Command::Publish(request) => publish::run(request, &world().await).await.map(Value::Publish),
+        Command::Recover(request) => {
+            recover::run(request, &world().await).await.map(Value::Recover)
+        }
+        Command::Publish(request) => {
+            publish::run(request, &world().await).await.map(Value::Publish)
+        }
         Command::Serve(request) => serve::run(request, &world().await).await.map(Value::Serve),
         Command::Explain(check) => explain::run(check).map(Value::Explain),
         Command::List(role) => Ok(Value::List(explain::list(*role))),
@@ -194,7 +223,10 @@ async fn world(invocation: &Invocation, events: Events) -> World {
 }
 
 /// Purging data is asked for once more where a person can answer.
-async fn confirmed(request: uninstall::Request, world: &World) -> Result<uninstall::Request, Failure> {
+async fn confirmed(
+    request: uninstall::Request,
+    world: &World,
+) -> Result<uninstall::Request, Failure> {
     if !request.purge_data || request.yes || request.dry_run || !output::ask::can() {
         return Ok(request);
     }
@@ -228,28 +260,44 @@ fn conclude(invocation: &Invocation, ended: Result<Value, Failure>) -> Exit {
     match ended {
         Ok(value) => {
             let shown = show(&value, printing.json, Paint::stdout(printing.no_color));
-            help.into_iter().for_each(|command| output::complaint(&output::failure::help(&command)));
+            help.into_iter()
+                .for_each(|command| output::complaint(&output::failure::help(&command)));
             let exit = told(shown, value.exit(), printing.no_color);
             if is_at_boot(invocation) { Exit::Done } else { exit }
         }
         Err(failure) => {
-            let shown = if printing.json { output::json(&failure.report(help.as_deref())) } else { Ok(()) };
-            output::complaint(&output::failure::text(&failure, help.as_deref(), Paint::stderr(printing.no_color)));
+            let shown =
+                if printing.json { output::json(&failure.report(help.as_deref())) } else { Ok(()) };
+            output::complaint(&output::failure::text(
+                &failure,
+                help.as_deref(),
+                Paint::stderr(printing.no_color),
+            ));
             let exit = told(shown, failure.exit, printing.no_color);
             if is_at_boot(invocation) { Exit::Done } else { exit }
         }
     }
 }
 
-/// How to exit if the result was told, or could not be: who waits for it must not take an empty file for one. What was done stays done, and is said here.
+/// How to exit if the result was told, or could not be: who waits for it must not take an empty
+/// file for one. What was done stays done, and is said here.
 fn told(shown: io::Result<()>, exit: Exit, no_color: bool) -> Exit {
     let Err(error) = shown else { return exit };
     let state = match exit {
         Exit::Done => "what was asked is done, and nothing else failed".to_owned(),
-        exit => format!("the command itself ended with exit code {} ({}), which stays", exit.code(), exit.word()),
+        exit => format!(
+            "the command itself ended with exit code {} ({}), which stays",
+            exit.code(),
+            exit.word()
+        ),
     };
-    let failure = Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot write the result to standard output"));
-    let failure = failure.leaving(state).cured_by("see to where standard output goes; the same command tells how it stands now");
+    let failure = Failure::new(
+        Exit::Failed,
+        anyhow::Error::new(error).context("cannot write the result to standard output"),
+    );
+    let failure = failure
+        .leaving(state)
+        .cured_by("see to where standard output goes; the same command tells how it stands now");
     output::complaint(&output::failure::text(&failure, None, Paint::stderr(no_color)));
     if exit == Exit::Done { Exit::Failed } else { exit }
 }
@@ -288,7 +336,15 @@ fn end(invocation: &Invocation, ended: &Result<Value, Failure>, began: Instant) 
     match ended {
         Ok(value) => {
             let exit = value.exit();
-            Event::Ended { exit, code: exit.code(), error: None, state: None, cure: None, help, seconds }
+            Event::Ended {
+                exit,
+                code: exit.code(),
+                error: None,
+                state: None,
+                cure: None,
+                help,
+                seconds,
+            }
         }
         Err(failure) => Event::Ended {
             exit: failure.exit,
@@ -302,18 +358,28 @@ fn end(invocation: &Invocation, ended: &Result<Value, Failure>, began: Instant) 
     }
 }
 
-/// The command that collects what support needs, offered wherever a command on a node ended otherwise than hoped for, by a failure or with a result. The
-/// bootstrap server has nothing to collect, and what keeps a bundle from being written keeps the next one too.
+/// The command that collects what support needs, offered wherever a command on a node ended
+/// otherwise than hoped for, by a failure or with a result. The bootstrap server has nothing to
+/// collect, and what keeps a bundle from being written keeps the next one too.
 fn help(invocation: &Invocation, ended: &Result<Value, Failure>) -> Option<String> {
     let is_on_a_node = !matches!(
         invocation.command,
-        Command::Publish(_) | Command::Serve(_) | Command::Bundle(_) | Command::Explain(_) | Command::List(_) | Command::Print(_)
+        Command::Publish(_)
+            | Command::Serve(_)
+            | Command::Bundle(_)
+            | Command::Explain(_)
+            | Command::List(_)
+            | Command::Print(_)
     );
     let is_for_support = match ended {
         Ok(value) => value.is_for_support(),
         Err(failure) => failure.exit.is_for_support(),
     };
-    let root = if Root::new(&invocation.root).is_live() { String::new() } else { format!(" --root {}", invocation.root.display()) };
+    let root = if Root::new(&invocation.root).is_live() {
+        String::new()
+    } else {
+        format!(" --root {}", invocation.root.display())
+    };
     (is_on_a_node && is_for_support).then(|| format!("dcos-node bundle{root}"))
 }
 
@@ -325,9 +391,13 @@ fn show(value: &Value, json: bool, paint: Paint) -> io::Result<()> {
         (Value::Fetch(outcome), true) => output::json(outcome),
         (Value::Fetch(outcome), false) => output::text(&output::outcome::fetch(outcome, paint)),
         (Value::Preflight(report, _), true) => output::json(report),
-        (Value::Preflight(report, _), false) => output::text(&output::preflight::text(report, paint)),
+        (Value::Preflight(report, _), false) => {
+            output::text(&output::preflight::text(report, paint))
+        }
         (Value::Uninstall(outcome), true) => output::json(outcome),
-        (Value::Uninstall(outcome), false) => output::text(&output::outcome::uninstall(outcome, paint)),
+        (Value::Uninstall(outcome), false) => {
+            output::text(&output::outcome::uninstall(outcome, paint))
+        }
         (Value::Adopt(outcome), true) => output::json(outcome),
         (Value::Adopt(outcome), false) => output::text(&output::outcome::adopt(outcome, paint)),
         (Value::Status(status), true) => output::json(status),

@@ -1,5 +1,5 @@
-//! `recover` as a boot runs it: what it does when the server stays away, and that it waits for nothing that it starts. On a directory, with a systemd in
-//! memory and without the pauses.
+//! `recover` as a boot runs it: what it does when the server stays away, and that it waits for
+//! nothing that it starts. On a directory, with a systemd in memory and without the pauses.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -37,10 +37,21 @@ impl Bench {
     fn killed_at(point: &str) -> Bench {
         let image = Image::new();
         fs::create_dir_all(image.at("run")).expect("make /run");
-        fs::write(image.at("etc/systemd/system/systemd-journald.service"), "[Service]\nExecStart=/bin/true\n").expect("write");
+        fs::write(
+            image.at("etc/systemd/system/systemd-journald.service"),
+            "[Service]\nExecStart=/bin/true\n",
+        )
+        .expect("write");
         let kill = format!("kill {point}").replace("{root}", &image.path().display().to_string());
-        let image = image.with("DCOS_NODE_FAULT", kill).with("DCOS_NODE_FAULT_SYSTEMD", "1").with("DCOS_NODE_FAULT_WORKERS", "1");
-        let build = Build::tiny().with_node_file("/etc/systemd/journald.conf.d/dcos.conf", 0o644, "[Journal]\nRateLimitInterval=0\n");
+        let image = image
+            .with("DCOS_NODE_FAULT", kill)
+            .with("DCOS_NODE_FAULT_SYSTEMD", "1")
+            .with("DCOS_NODE_FAULT_WORKERS", "1");
+        let build = Build::tiny().with_node_file(
+            "/etc/systemd/journald.conf.d/dcos.conf",
+            0o644,
+            "[Journal]\nRateLimitInterval=0\n",
+        );
         let serve = Serve::of(&build);
         let killed = image.install(serve.url(), &["--disable-preflight"]);
         assert_eq!(killed.code(), None, "it was not killed");
@@ -60,7 +71,8 @@ impl Bench {
     }
 
     fn is_half_installed(&self) -> bool {
-        let journal = fs::read(self.image.at("var/lib/dcos-node/journal")).expect("there is a journal");
+        let journal =
+            fs::read(self.image.at("var/lib/dcos-node/journal")).expect("there is a journal");
         Story::read(&journal).expect("it can be read").intent.is_some()
     }
 }
@@ -75,10 +87,18 @@ async fn a_boot_gives_up_after_twenty_tries_says_so_and_the_next_one_goes_on() {
     fs::rename(bench.serve.path(), &away).expect("take the server away");
     let failure = bench.boot().await.expect_err("there is nothing to install from");
     fs::rename(&away, bench.serve.path()).expect("bring it back");
-    let again = bench.told().iter().filter(|event| matches!(event, Event::Warning { text } if text.contains("trying again"))).count();
+    let again = bench
+        .told()
+        .iter()
+        .filter(|event| matches!(event, Event::Warning { text } if text.contains("trying again")))
+        .count();
     assert_eq!(again, 19, "tries after the first one");
-    // The unit writes it into the journal of systemd, and ends well (`main.rs`; tests/interrupted.rs looks at both).
-    assert_eq!((failure.exit, failure.state.as_deref()), (Exit::Failed, Some("the install is half done and goes on at the next boot")));
+    // The unit writes it into the journal of systemd, and ends well (`main.rs`;
+    // tests/interrupted.rs looks at both).
+    assert_eq!(
+        (failure.exit, failure.state.as_deref()),
+        (Exit::Failed, Some("the install is half done and goes on at the next boot"))
+    );
     assert!(failure.cure.contains("dcos-node install master goes on now"), "{failure:?}");
     assert!(bench.is_half_installed());
     assert!(matches!(bench.boot().await.expect("the server is back"), Outcome::Installed(_)));
@@ -90,17 +110,26 @@ async fn a_boot_waits_for_no_job_that_it_enqueues() {
     if !support::is_root() {
         return;
     }
-    let bench = Bench::killed_at("Rename 1 {root}/opt/mesosphere/etc.new -> {root}/opt/mesosphere/etc");
+    let bench =
+        Bench::killed_at("Rename 1 {root}/opt/mesosphere/etc.new -> {root}/opt/mesosphere/etc");
     for unit in ["dcos.target", "dcos-tiny.service", "systemd-journald.service"] {
         bench.systemd.behave(unit, Behaviour::NeverAnswers);
     }
     assert!(matches!(bench.boot().await.expect("its jobs do not matter"), Outcome::Installed(_)));
     let calls = bench.systemd.calls();
-    for (member, unit) in [("StartUnit", "dcos.target"), ("RestartUnit", "systemd-journald.service")] {
-        assert!(calls.iter().any(|call| call.member == member && call.object == unit), "{member} {unit} was not asked for: {calls:?}");
+    for (member, unit) in
+        [("StartUnit", "dcos.target"), ("RestartUnit", "systemd-journald.service")]
+    {
+        assert!(
+            calls.iter().any(|call| call.member == member && call.object == unit),
+            "{member} {unit} was not asked for: {calls:?}"
+        );
     }
     // Whoever waits says so, and warns when it took too long.
-    let waited: Vec<Event> =
-        bench.told().into_iter().filter(|event| matches!(event, Event::Waiting { .. } | Event::Warning { .. })).collect();
+    let waited: Vec<Event> = bench
+        .told()
+        .into_iter()
+        .filter(|event| matches!(event, Event::Waiting { .. } | Event::Warning { .. }))
+        .collect();
     assert!(waited.is_empty(), "{waited:?}");
 }

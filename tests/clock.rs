@@ -1,8 +1,10 @@
-//! The kernel's clock, not synchronised and then synchronised by a real chronyd on a real node, as `dcos-node preflight` sees it there.
+//! The kernel's clock, not synchronised and then synchronised by a real chronyd on a real node, as
+//! `dcos-node preflight` sees it there.
 //!
-//! The clock is the whole machine's, nodes included. It is not stepped: chronyd, a unit of the node, follows a server on the same node, which has
-//! the same clock, and is only to set the kernel's flags. What it changed is put back. Where a time daemon keeps the machine's clock, nothing is
-//! touched and nothing tested.
+//! The clock is the whole machine's, nodes included. It is not stepped: chronyd, a unit of the
+//! node, follows a server on the same node, which has the same clock, and is only to set the
+//! kernel's flags. What it changed is put back. Where a time daemon keeps the machine's clock,
+//! nothing is touched and nothing tested.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -19,10 +21,19 @@ use std::time::{Duration, Instant};
 use support::node::{self, Node};
 
 /// The node has no other clock, so that the server's is right. It serves on a port of its own.
-const SERVER: &str =
-    "port 1123\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 3\ncmdport 0\nbindcmdaddress /\npidfile /run/server.pid\n";
+const SERVER: &str = "port 1123\n\
+                      bindaddress 127.0.0.1\n\
+                      allow 127.0.0.1\n\
+                      local stratum 3\n\
+                      cmdport 0\n\
+                      bindcmdaddress /\n\
+                      pidfile /run/server.pid\n";
 /// Without `rtcsync` chronyd never tells the kernel that its clock is synchronised.
-const CLIENT: &str = "server 127.0.0.1 port 1123 iburst minpoll 0 maxpoll 0\nport 0\nmaxslewrate 10\nrtcsync\ncmdport 0\n";
+const CLIENT: &str = "server 127.0.0.1 port 1123 iburst minpoll 0 maxpoll 0\n\
+                      port 0\n\
+                      maxslewrate 10\n\
+                      rtcsync\n\
+                      cmdport 0\n";
 
 /// Whether this process may set the clock.
 fn may_set_the_clock() -> bool {
@@ -37,7 +48,8 @@ fn adjtimex(timex: &mut libc::timex) -> i32 {
 }
 
 fn read() -> libc::timex {
-    // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes` of zero means "only read".
+    // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes`
+    // of zero means "only read".
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     assert!(adjtimex(&mut timex) >= 0);
     timex
@@ -49,14 +61,21 @@ struct State(libc::timex);
 impl State {
     /// Everything that is put back but the maximum error, which grows by itself.
     fn figures(timex: &libc::timex) -> [i64; 5] {
-        let [freq, esterror, constant, tick] = [timex.freq, timex.esterror, timex.constant, timex.tick].map(i64::from);
+        let [freq, esterror, constant, tick] =
+            [timex.freq, timex.esterror, timex.constant, timex.tick].map(i64::from);
         [i64::from(timex.status), freq, esterror, constant, tick]
     }
 
     fn put_back(&self) {
         let mut timex = self.0;
-        let unit = if timex.status & libc::STA_NANO == 0 { libc::ADJ_MICRO } else { libc::ADJ_NANO };
-        timex.modes = unit | libc::ADJ_STATUS | libc::ADJ_FREQUENCY | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR | libc::ADJ_TICK;
+        let unit =
+            if timex.status & libc::STA_NANO == 0 { libc::ADJ_MICRO } else { libc::ADJ_NANO };
+        timex.modes = unit
+            | libc::ADJ_STATUS
+            | libc::ADJ_FREQUENCY
+            | libc::ADJ_MAXERROR
+            | libc::ADJ_ESTERROR
+            | libc::ADJ_TICK;
         adjtimex(&mut timex);
     }
 }
@@ -69,7 +88,12 @@ impl Drop for State {
 
 /// How a check came out, and what was found.
 fn found(report: &serde_json::Value, id: &str) -> (String, String) {
-    let check = report["checks"].as_array().expect("checks").iter().find(|check| check["id"] == id).expect("the check");
+    let check = report["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .find(|check| check["id"] == id)
+        .expect("the check");
     let text = |field: &str| check[field].as_str().expect("a text").to_owned();
     (text("verdict"), text("found"))
 }
@@ -83,13 +107,18 @@ fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
     if !node::available() {
         return;
     }
-    let not_run = |why: &str| drop(writeln!(std::io::stderr(), "NOT RUN: the test of a real chronyd: {why}"));
+    let not_run =
+        |why: &str| drop(writeln!(std::io::stderr(), "NOT RUN: the test of a real chronyd: {why}"));
     if !may_set_the_clock() {
         return not_run("the clock cannot be set here");
     }
     // One such test at a time on this machine.
     fs::create_dir_all(node::cache()).unwrap();
-    let lock = fs::File::options().create(true).append(true).open(node::cache().join("clock.lock")).unwrap();
+    let lock = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(node::cache().join("clock.lock"))
+        .unwrap();
     lock.lock().unwrap();
     let before = read();
     if before.status & libc::STA_UNSYNC == 0 {
@@ -105,8 +134,17 @@ fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
 
     node.write("/etc/chrony/server.conf", SERVER);
     node.write("/etc/chrony/chrony.conf", CLIENT);
-    let server = node.start(&["chronyd", "-x", "-d", "-u", "root", "-f", "/etc/chrony/server.conf"]);
-    let waiting = node.start(&["dcos-node", "preflight", "--json", "--wait-time-sync", "30m", "--events", "/root/events"]);
+    let server =
+        node.start(&["chronyd", "-x", "-d", "-u", "root", "-f", "/etc/chrony/server.conf"]);
+    let waiting = node.start(&[
+        "dcos-node",
+        "preflight",
+        "--json",
+        "--wait-time-sync",
+        "30m",
+        "--events",
+        "/root/events",
+    ]);
     let began = Instant::now();
     while !(node.has("/root/events") && node.read("/root/events").contains("\"waiting\"")) {
         assert!(began.elapsed() < Duration::from_secs(300), "nothing tells that it is waited for");
@@ -116,17 +154,27 @@ fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
     let report = waiting.finish_within(Duration::from_secs(1900)).json();
     let (verdict, clock) = found(&report, "time.sync");
     let said = node.run(&["journalctl", "--no-pager", "-u", "chrony.service"]);
-    assert!(verdict == "pass" && clock.starts_with("synchronised"), "{verdict}: {clock}; chronyd says: {said}");
+    assert!(
+        verdict == "pass" && clock.starts_with("synchronised"),
+        "{verdict}: {clock}; chronyd says: {said}"
+    );
     assert_eq!(found(&report, "time.daemon"), ("pass".to_owned(), "chrony.service".to_owned()));
 
     node.run(&["systemctl", "stop", "chrony.service"]).succeeds();
     // The kernel takes the clock for synchronised for some hours yet.
     let (verdict, daemon) = found(&preflight(&node), "time.daemon");
-    assert!(verdict == "warn" && daemon.contains("counts as synchronised for another"), "{verdict}: {daemon}");
+    assert!(
+        verdict == "warn" && daemon.contains("counts as synchronised for another"),
+        "{verdict}: {daemon}"
+    );
     drop(server);
     state.put_back();
     let after = read();
-    assert_eq!(State::figures(&after), State::figures(&before), "the clock's state is not as it was");
+    assert_eq!(
+        State::figures(&after),
+        State::figures(&before),
+        "the clock's state is not as it was"
+    );
     assert!(after.maxerror >= before.maxerror, "the clock's state is not as it was");
     assert_eq!(found(&preflight(&node), "time.sync").0, "fail");
 }

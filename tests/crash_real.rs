@@ -1,7 +1,10 @@
-//! On real nodes: killed, switched off hard, or without power and without what no disk had yet, a node goes on or is clean.
+//! On real nodes: killed, switched off hard, or without power and without what no disk had yet, a
+//! node goes on or is clean.
 //!
-//! The points come from an undisturbed run of the same command on the same node (`system/fault.rs`), so that a case can be repeated. `make test` takes
-//! a few of each kind, others at each commit; `make crash-real` (`CRASH_REAL=all`) takes many. `docs/crash-real.md` has the last full run.
+//! The points come from an undisturbed run of the same command on the same node
+//! (`system/fault.rs`), so that a case can be repeated. `make test` takes a few of each kind,
+//! others at each commit; `make crash-real` (`CRASH_REAL=all`) takes many. `docs/crash-real.md` has
+//! the last full run.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -73,8 +76,15 @@ impl Bench {
         let node = Node::switched_off(name).knowing(&server);
         let node = if loses_writes { node.with_disks() } else { node }.booted();
         install_small_binary(&node);
-        let mut bench =
-            Bench { node, server, clean: nothing(), installed: nothing(), installing: vec![], uninstalling: vec![], _build: directory };
+        let mut bench = Bench {
+            node,
+            server,
+            clean: nothing(),
+            installed: nothing(),
+            installing: vec![],
+            uninstalling: vec![],
+            _build: directory,
+        };
         bench.clean = bench.seen();
         bench.installing = bench.recorded(Install);
         bench.installed = bench.seen();
@@ -89,13 +99,16 @@ impl Bench {
 
     fn words(&self, command: Command) -> Vec<&str> {
         match command {
-            Install => [&["install", "master", "--bootstrap-url", self.server.url()], node::LACKS].concat(),
+            Install => {
+                [&["install", "master", "--bootstrap-url", self.server.url()], node::LACKS].concat()
+            }
             Uninstall => vec!["uninstall", "--purge-data", "--yes"],
             Recover => vec!["recover"],
         }
     }
 
-    /// Runs a command on the node, one archive at a time, so that its effects come in the recorded order.
+    /// Runs a command on the node, one archive at a time, so that its effects come in the recorded
+    /// order.
     fn run(&self, command: Command, environment: &[String]) -> Outcome {
         let mut words = vec!["env", "DCOS_NODE_FAULT_WORKERS=1"];
         words.extend(environment.iter().map(String::as_str));
@@ -111,7 +124,8 @@ impl Bench {
         lasting_points(&record)
     }
 
-    /// Kills the command at a point of it. A few points come only sometimes: then the command has ended well.
+    /// Kills the command at a point of it. A few points come only sometimes: then the command has
+    /// ended well.
     fn kill(&self, command: Command, point: &Point) -> bool {
         let outcome = self.run(command, &[format!("DCOS_NODE_FAULT={}", point.kill())]);
         if !outcome.was_killed() {
@@ -125,13 +139,20 @@ impl Bench {
         let manifests = "/var/lib/dcos-node/manifests";
         snapshot.paths.retain(|path, _| {
             // Journal and receipt have times in them.
-            let ours_by_schema = path.starts_with("/var/lib/dcos-node/") && !path.starts_with(manifests);
+            let ours_by_schema =
+                path.starts_with("/var/lib/dcos-node/") && !path.starts_with(manifests);
             // Admin Router keeps its process number in its package, once it runs.
             let of_a_unit = path.ends_with("/nginx/logs/nginx.pid");
             !ours_by_schema && !of_a_unit && !OF_THE_NODE.iter().any(|own| path.starts_with(own))
         });
         for file in ["/etc/passwd", "/etc/group"] {
-            for account in self.node.read(file).lines().filter_map(|line| line.split(':').next()).filter(|name| name.starts_with("dcos_")) {
+            for account in self
+                .node
+                .read(file)
+                .lines()
+                .filter_map(|line| line.split(':').next())
+                .filter(|name| name.starts_with("dcos_"))
+            {
                 snapshot.paths.insert(format!("{file}:{account}"), support::tree::Entry::new());
             }
         }
@@ -162,7 +183,11 @@ impl Bench {
             }
         }
         let least = least.unwrap_or_default();
-        Err(format!("is none of {states:?}; {} differences: {}", least.len(), least.into_iter().take(8).collect::<Vec<_>>().join(", ")))
+        Err(format!(
+            "is none of {states:?}; {} differences: {}",
+            least.len(),
+            least.into_iter().take(8).collect::<Vec<_>>().join(", ")
+        ))
     }
 
     /// Waits until the role is started: a boot enqueues its jobs, and they wait for each other.
@@ -215,9 +240,15 @@ impl Tally {
     /// Prints the row of a table and returns what did not converge.
     fn row(self, name: &str, of: usize) -> Vec<String> {
         let cases = self.outcomes.values().sum::<u32>() as usize + self.wrong.len();
-        let outcomes: Vec<String> = self.outcomes.iter().map(|(outcome, times)| format!("{times} {outcome}")).collect();
+        let outcomes: Vec<String> =
+            self.outcomes.iter().map(|(outcome, times)| format!("{times} {outcome}")).collect();
         // Past the test runner, which swallows what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "| {name} | {cases} of {of} effects | {} | {} |", outcomes.join("; "), self.wrong.len());
+        let _ = writeln!(
+            std::io::stderr(),
+            "| {name} | {cases} of {of} effects | {} | {} |",
+            outcomes.join("; "),
+            self.wrong.len()
+        );
         self.wrong
     }
 }
@@ -239,7 +270,12 @@ fn nothing() -> Snapshot {
 fn install_small_binary(node: &Node) {
     let directory = tempfile::tempdir().expect("a directory");
     let small = directory.path().join("dcos-node");
-    let status = std::process::Command::new("strip").arg("--strip-all").arg("-o").arg(&small).arg(node::binary()).status();
+    let status = std::process::Command::new("strip")
+        .arg("--strip-all")
+        .arg("-o")
+        .arg(&small)
+        .arg(node::binary())
+        .status();
     assert!(status.expect("run strip").success());
     node.copy_in(&small, "/usr/local/bin/dcos-node");
 }
@@ -254,26 +290,35 @@ fn a_command_that_is_killed_or_goes_off_with_its_node_is_gone_on_with_or_turned_
     assert!(wrong.is_empty(), "did not converge:\n{}", wrong.join("\n"));
 }
 
-/// SIGKILL at points of a command, then in turn the same command, `recover`, and the opposite command.
+/// SIGKILL at points of a command, then in turn the same command, `recover`, and the opposite
+/// command.
 fn kills(bench: &Bench) -> Vec<String> {
     let mut wrong = Vec::new();
     for (killed, all) in [(Install, &bench.installing), (Uninstall, &bench.uninstalling)] {
         let opposite = if killed == Install { Uninstall } else { Install };
         let mut tally = Tally::default();
-        for (index, point) in spread(all, cases(40, if killed == Install { 2 } else { 1 }), seed()).iter().enumerate() {
+        for (index, point) in
+            spread(all, cases(40, if killed == Install { 2 } else { 1 }), seed()).iter().enumerate()
+        {
             let follow_up = [killed, Recover, opposite][(index + seed()) % 3];
             let result = killed_case(bench, killed, point, follow_up);
             tally.add(&format!("{killed:?} killed at {point:?}, then {follow_up:?}"), result);
         }
-        wrong.extend(tally.row(&format!("SIGKILL in {}", if killed == Install { "install" } else { "uninstall" }), all.len()));
+        wrong.extend(tally.row(
+            &format!("SIGKILL in {}", if killed == Install { "install" } else { "uninstall" }),
+            all.len(),
+        ));
     }
     wrong
 }
 
-/// The whole node goes off at points of a command, and is switched on again. What was written stays written.
+/// The whole node goes off at points of a command, and is switched on again. What was written stays
+/// written.
 fn hard_stops(bench: &Bench) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (command, all, name) in [(Install, &bench.installing, "install"), (Uninstall, &bench.uninstalling, "uninstall")] {
+    for (command, all, name) in
+        [(Install, &bench.installing, "install"), (Uninstall, &bench.uninstalling, "uninstall")]
+    {
         let mut tally = Tally::default();
         for point in spread(all, cases(if command == Install { 14 } else { 6 }, 1), seed()) {
             let result = switched_off_case(bench, command, &point, Node::cut_power);
@@ -285,7 +330,12 @@ fn hard_stops(bench: &Bench) -> Vec<String> {
 }
 
 /// Kills a command, runs another one, and says how the node stands then.
-fn killed_case(bench: &Bench, killed: Command, point: &Point, follow_up: Command) -> Result<String, String> {
+fn killed_case(
+    bench: &Bench,
+    killed: Command,
+    point: &Point,
+    follow_up: Command,
+) -> Result<String, String> {
     if killed == Uninstall {
         bench.run(Install, &[]).succeeds();
     }
@@ -299,7 +349,9 @@ fn killed_case(bench: &Bench, killed: Command, point: &Point, follow_up: Command
         Uninstall => bench.is_one_of(&[State::Clean])?,
         Recover => match bench.is_one_of(&[State::Installed, State::Clean]) {
             // Killed before it had said what it wants: there is nothing to go on with.
-            Err(_) if outcome.stdout().contains("nothing was interrupted") && killed == Install => State::Clean,
+            Err(_) if outcome.stdout().contains("nothing was interrupted") && killed == Install => {
+                State::Clean
+            }
             state => state?,
         },
     };
@@ -339,13 +391,20 @@ fn a_node_that_loses_what_no_disk_had_yet_goes_on_at_its_next_boot() {
     if is_full() {
         let mut tally = Tally::default();
         tally.add("power lost after exit 0 of uninstall", cut_after_removal(&bench));
-        wrong.extend(tally.row("power cut after exit 0 of uninstall, then boot", bench.uninstalling.len()));
+        wrong.extend(
+            tally.row("power cut after exit 0 of uninstall, then boot", bench.uninstalling.len()),
+        );
     }
     assert!(wrong.is_empty(), "did not converge:\n{}", wrong.join("\n"));
 }
 
 /// Stops the whole node at a point, boots it, and says what the boot made of it.
-fn switched_off_case(bench: &Bench, command: Command, point: &Point, off: fn(&Node)) -> Result<String, String> {
+fn switched_off_case(
+    bench: &Bench,
+    command: Command,
+    point: &Point,
+    off: fn(&Node),
+) -> Result<String, String> {
     if command == Uninstall {
         bench.run(Install, &[]).succeeds();
     }
@@ -362,14 +421,21 @@ fn switched_off_case(bench: &Bench, command: Command, point: &Point, off: fn(&No
             }
             format!("{state:?} by the boot").to_lowercase()
         }
-        // Before its unit and link were durable nothing of it starts at a boot, and nothing of DC/OS stands yet or any more.
-        Err(_) if !bench.node.has("/opt/mesosphere") && !bench.node.has("/etc/systemd/system/dcos.target") => {
+        // Before its unit and link were durable nothing of it starts at a boot, and nothing of
+        // DC/OS stands yet or any more.
+        Err(_)
+            if !bench.node.has("/opt/mesosphere")
+                && !bench.node.has("/etc/systemd/system/dcos.target") =>
+        {
             let again = bench.run(command, &[]);
             if again.code() != Some(0) {
                 return Err(format!("the same command after the boot: {again}"));
             }
             bench.is_one_of(&[if command == Install { State::Installed } else { State::Clean }])?;
-            format!("{} by the same command (nothing of DC/OS stood)", if command == Install { "installed" } else { "clean" })
+            format!(
+                "{} by the same command (nothing of DC/OS stood)",
+                if command == Install { "installed" } else { "clean" }
+            )
         }
         Err(why) => {
             let journal = bench.node.run(&["journalctl", "--no-pager", "-u", "dcos-setup.service"]);

@@ -1,4 +1,5 @@
-//! A journal or receipt that is garbage: `status` answers, every command that refuses names a cure, and `uninstall` makes the node clean from there.
+//! A journal or receipt that is garbage: `status` answers, every command that refuses names a cure,
+//! and `uninstall` makes the node clean from there.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -32,7 +33,8 @@ enum Damage {
 
 /// Damages what is there; false if nothing is.
 fn damage(image: &Image, damage: Damage) -> bool {
-    let write = |path: &str, text: &[u8]| image.has(path) && fs::write(image.at(path), text).is_ok();
+    let write =
+        |path: &str, text: &[u8]| image.has(path) && fs::write(image.at(path), text).is_ok();
     let journal = fs::read(image.at(JOURNAL)).unwrap_or_default();
     let rest = journal.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     match damage {
@@ -68,10 +70,12 @@ impl Bench {
         ["install", "master", "--bootstrap-url", self.serve.url()]
     }
 
-    /// Places of an undisturbed run, as an image has them at `{root}`; of an uninstall, of a node that this happened to.
+    /// Places of an undisturbed run, as an image has them at `{root}`; of an uninstall, of a node
+    /// that this happened to.
     fn points(&self, arguments: &[&str], happened: Option<&dyn Fn(&Image)>) -> Vec<Point> {
         let record = tempfile::NamedTempFile::new().expect("a file");
-        let image = Image::new().with("DCOS_NODE_FAULTS_RECORD", record.path().to_str().expect("UTF-8"));
+        let image =
+            Image::new().with("DCOS_NODE_FAULTS_RECORD", record.path().to_str().expect("UTF-8"));
         if let Some(happened) = happened {
             image.run(&self.install()).ends(0, &[]);
             happened(&image);
@@ -109,8 +113,8 @@ impl Bench {
     }
 }
 
-/// Data stays, as after any uninstall. Where nothing is recorded any more and nothing else stands, nobody knows who made an empty directory that others
-/// use too.
+/// Data stays, as after any uninstall. Where nothing is recorded any more and nothing else stands,
+/// nobody knows who made an empty directory that others use too.
 fn stays(change: &str, how: Damage) -> bool {
     let shared = ["new /etc/rexray", "new /etc/systemd/journald.conf.d"];
     change.starts_with("new /var/lib/dcos") || (how == Damage::Both && shared.contains(&change))
@@ -125,7 +129,10 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
     let begun = bench.points(&bench.install(), None);
     let undone = bench.points(&["uninstall"], Some(&|_| ()));
     let killed = spread(&begun, 4, seed()).into_iter().map(Came::Install);
-    let all = [Came::Installed].into_iter().chain(killed).chain(spread(&undone, 4, seed()).into_iter().map(Came::Uninstall));
+    let all = [Came::Installed]
+        .into_iter()
+        .chain(killed)
+        .chain(spread(&undone, 4, seed()).into_iter().map(Came::Uninstall));
     let mut tried = 0;
     for (index, came) in all.enumerate() {
         let kinds = [Damage::FirstLine, Damage::Journal, Damage::Receipt, Damage::Both];
@@ -139,18 +146,41 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
             let case = format!("{came:?} {how:?}");
             let status = image.run(&["status"]);
             assert!(matches!(status.code(), Some(0 | 7 | 11)), "{case}");
-            status.ends(status.code().unwrap_or_default(), &[&["damaged: /var/lib/dcos-node/", "dcos-node uninstall"]]);
+            status.ends(
+                status.code().unwrap_or_default(),
+                &[&["damaged: /var/lib/dcos-node/", "dcos-node uninstall"]],
+            );
             let standing = image.tree();
-            let refused = [&bench.install()[..], &["fetch", "--bootstrap-url", bench.serve.url()], &["adopt"], &["verify"], &["preflight"]];
+            let refused = [
+                &bench.install()[..],
+                &["fetch", "--bootstrap-url", bench.serve.url()],
+                &["adopt"],
+                &["verify"],
+                &["preflight"],
+            ];
             for command in refused.into_iter().filter(|_| index < 2) {
-                image.run(command).ends(1, &[&["error: /var/lib/dcos-node/", "is damaged"], &["cure: ", "dcos-node uninstall"]]);
+                image.run(command).ends(
+                    1,
+                    &[
+                        &["error: /var/lib/dcos-node/", "is damaged"],
+                        &["cure: ", "dcos-node uninstall"],
+                    ],
+                );
             }
             image.run(&["uninstall", "--dry-run"]).ends(0, &[]);
             image.equals(&standing);
             image.run(&["uninstall"]).ends(0, &[&["is damaged: this goes by what stands"]]);
-            let left: Vec<String> = image.tree().changes_since(&bench.before).into_iter().filter(|change| !stays(change, how)).collect();
+            let left: Vec<String> = image
+                .tree()
+                .changes_since(&bench.before)
+                .into_iter()
+                .filter(|change| !stays(change, how))
+                .collect();
             assert_eq!(left, [] as [&str; 0], "{case}");
-            assert!(!image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"), "{case}: something of ours is left");
+            assert!(
+                !image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"),
+                "{case}: something of ours is left"
+            );
             let accounts = fs::read_to_string(image.at("etc/passwd")).expect("accounts");
             assert!(!accounts.contains("dcos_"), "{case}: {accounts}");
             image.run(&["status"]).ends(11, &[]);
@@ -166,7 +196,9 @@ fn an_uninstall_that_sets_a_journal_aside_can_be_killed_anywhere_and_goes_on() {
         return;
     }
     let bench = Bench::new();
-    let lost = |image: &Image| assert!(damage(image, Damage::Journal) && fs::remove_file(image.at(RECEIPT)).is_ok());
+    let lost = |image: &Image| {
+        assert!(damage(image, Damage::Journal) && fs::remove_file(image.at(RECEIPT)).is_ok())
+    };
     let points = bench.points(&["uninstall"], Some(&lost));
     let (first, rest) = points.split_at(10);
     assert!(first.iter().any(|point| point.object.ends_with("journal.damaged")), "{first:?}");
@@ -178,9 +210,16 @@ fn an_uninstall_that_sets_a_journal_aside_can_be_killed_anywhere_and_goes_on() {
         assert_eq!(image.run(&["uninstall"]).code(), None, "{point:?} was not hit");
         let image = image.with("DCOS_NODE_FAULT", "");
         image.run(&["uninstall"]).ends(0, &[]);
-        let left: Vec<String> =
-            image.tree().changes_since(&bench.before).into_iter().filter(|change| !stays(change, Damage::Journal)).collect();
+        let left: Vec<String> = image
+            .tree()
+            .changes_since(&bench.before)
+            .into_iter()
+            .filter(|change| !stays(change, Damage::Journal))
+            .collect();
         assert_eq!(left, [] as [&str; 0], "{point:?}");
-        assert!(!image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"), "{point:?}: something of ours is left");
+        assert!(
+            !image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"),
+            "{point:?}: something of ours is left"
+        );
     }
 }

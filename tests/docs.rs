@@ -1,7 +1,11 @@
 //! Documents that tell of the program are true: generated from it, or compared with what it prints.
 //!
 //! `DCOS_NODE_BLESS=1 cargo test --test docs` writes the generated ones anew.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read documents and run programs")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests read documents and run programs"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,13 +31,21 @@ fn document(name: &str) -> PathBuf {
 
 /// The table of checks as a document.
 fn checks() -> String {
-    let mut text = "# The checks\n\n\
-        What `dcos-node preflight` and `dcos-node install` check. Generated from the table in `src/preflight/`: change it there, then run\n\
-        `DCOS_NODE_BLESS=1 cargo test --test docs`. Below the table each check has a paragraph: why it matters, and what to do. `dcos-node explain CHECK` prints\n\
-        the same on a node.\n\n\
-        *If not*: `fail` stops an install, `warn` does not. A check that could not look is unknown, which stops an install if the check\n\
-        cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for it.\n\n\
-        | check | if not | skippable | expected | source |\n|---|---|---|---|---|\n"
+    let mut text = "# The checks\n\
+                    \n\
+                    What `dcos-node preflight` and `dcos-node install` check. Generated from the \
+                    table in `src/preflight/`: change it there, then run\n\
+                    `DCOS_NODE_BLESS=1 cargo test --test docs`. Below the table each check has a \
+                    paragraph: why it matters, and what to do. `dcos-node explain CHECK` prints\n\
+                    the same on a node.\n\
+                    \n\
+                    *If not*: `fail` stops an install, `warn` does not. A check that could not \
+                    look is unknown, which stops an install if the check\n\
+                    cannot be skipped. *Skippable*: `--skip CHECK=REASON` takes responsibility for \
+                    it.\n\
+                    \n\
+                    | check | if not | skippable | expected | source |\n\
+                    |---|---|---|---|---|\n"
         .to_owned();
     for rule in preflight::table() {
         let check = rule.explained(None);
@@ -49,7 +61,10 @@ fn checks() -> String {
     text.push_str("\n## Each check\n");
     for rule in preflight::table() {
         let check = rule.explained(None);
-        text.push_str(&format!("\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n", check.id, check.expected, check.why));
+        text.push_str(&format!(
+            "\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n",
+            check.id, check.expected, check.why
+        ));
         if !check.cure.is_empty() {
             text.push_str(&format!("\n**Cure:** {}.\n", check.cure));
         }
@@ -70,39 +85,70 @@ fn the_table_of_checks_is_that_of_the_program() {
         std::fs::write(&path, checks()).expect("write docs/checks.md");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == checks(), "docs/checks.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test --test docs");
+    assert!(
+        written == checks(),
+        "docs/checks.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test \
+         --test docs"
+    );
 }
 
 /// The table of exit codes as a document.
 fn exit_codes() -> String {
-    let mut text = "# Exit codes and failures\n\n\
-        Generated from the table in `src/dcos/exit.rs`: change it there, then run `DCOS_NODE_BLESS=1 cargo test --test docs`. A code never changes\n\
-        its number, its word or its meaning. `recover` at boot exits with 0 whatever it came to: a boot must not fail over what the next one, or an\n\
-        operator, can finish.\n\n\
-        | code | word | meaning | the node is left | what to do |\n|---|---|---|---|---|\n"
+    let mut text = "# Exit codes and failures\n\
+                    \n\
+                    Generated from the table in `src/dcos/exit.rs`: change it there, then run \
+                    `DCOS_NODE_BLESS=1 cargo test --test docs`. A code never changes\n\
+                    its number, its word or its meaning. `recover` at boot exits with 0 whatever \
+                    it came to: a boot must not fail over what the next one, or an\n\
+                    operator, can finish.\n\
+                    \n\
+                    | code | word | meaning | the node is left | what to do |\n\
+                    |---|---|---|---|---|\n"
         .to_owned();
     for exit in Exit::ALL {
         let told = exit.explained();
-        text.push_str(&format!("| {} | `{}` | {} | {} | {} |\n", exit.code(), exit.word(), told.meaning, told.node, told.remedy));
+        text.push_str(&format!(
+            "| {} | `{}` | {} | {} | {} |\n",
+            exit.code(),
+            exit.word(),
+            told.meaning,
+            told.node,
+            told.remedy
+        ));
     }
     text.push_str(
-        "\n## A failure\n\n\
-        On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` with the last words of a unit at fault, `state:` with how\n\
-        the node stands now, `cure:` with the command or deed that cures it, and `help:` with the command that collects what support needs; that line stands\n\
-        beside results too that are not what was hoped for (degraded, damage, residue, checks that failed, a node that is still not ready 20 minutes after its install). With `--json` the same on standard output,\n\
-        of a command line that is wrong too. Where standard output does not take a result or a document (a full disk), that is told on standard error, and an exit code\n\
-        that would have been 0 is 1; what was done stays done. A reader that has gone away is no error.\n\n\
-        | field | type | what |\n|---|---|---|\n\
-        | `error` | string | what went wrong |\n\
-        | `causes` | array of strings | its causes, outermost first |\n\
-        | `exit` | string | the word of the exit code |\n\
-        | `code` | number | the exit code |\n\
-        | `state` | string or null | how the node stands now |\n\
-        | `cure` | string | what to do |\n\
-        | `help` | string or null | the command that collects what support needs ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, another dcos-node at work, no DC/OS here, the bootstrap server |\n\
-        | `log` | array of strings | the last journal lines of the unit at fault; not there if no unit is |\n\
-        | `changed` | boolean | of an install whose wait failed: whether the install changed anything; else not there |\n\
-        | `preflight` | object or null | the report, if checks stopped the command ([preflight-schema.md](preflight-schema.md)) |\n",
+        "\n\
+         ## A failure\n\
+         \n\
+         On standard error: `error:` with what went wrong, a line `because` for each cause, `log:` \
+         with the last words of a unit at fault, `state:` with how\n\
+         the node stands now, `cure:` with the command or deed that cures it, and `help:` with the \
+         command that collects what support needs; that line stands\n\
+         beside results too that are not what was hoped for (degraded, damage, residue, checks \
+         that failed, a node that is still not ready 20 minutes after its install). With `--json` \
+         the same on standard output,\n\
+         of a command line that is wrong too. Where standard output does not take a result or a \
+         document (a full disk), that is told on standard error, and an exit code\n\
+         that would have been 0 is 1; what was done stays done. A reader that has gone away is no \
+         error.\n\
+         \n\
+         | field | type | what |\n\
+         |---|---|---|\n\
+         | `error` | string | what went wrong |\n\
+         | `causes` | array of strings | its causes, outermost first |\n\
+         | `exit` | string | the word of the exit code |\n\
+         | `code` | number | the exit code |\n\
+         | `state` | string or null | how the node stands now |\n\
+         | `cure` | string | what to do |\n\
+         | `help` | string or null | the command that collects what support needs \
+         ([bundle.md](bundle.md)); null where it could tell nothing: a command line that is wrong, \
+         another dcos-node at work, no DC/OS here, the bootstrap server |\n\
+         | `log` | array of strings | the last journal lines of the unit at fault; not there if no \
+         unit is |\n\
+         | `changed` | boolean | of an install whose wait failed: whether the install changed \
+         anything; else not there |\n\
+         | `preflight` | object or null | the report, if checks stopped the command \
+         ([preflight-schema.md](preflight-schema.md)) |\n",
     );
     text
 }
@@ -116,12 +162,18 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == exit_codes(),
-        "docs/exit-codes.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test --test docs"
+        "docs/exit-codes.md is not the table of the program any more: DCOS_NODE_BLESS=1 cargo test \
+         --test docs"
     );
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
+        .expect("README.md");
     for exit in Exit::ALL {
         assert_eq!(json!(exit), exit.word());
-        assert!(readme.contains(&format!("\n| {} | ", exit.code())), "README.md does not have exit code {}", exit.code());
+        assert!(
+            readme.contains(&format!("\n| {} | ", exit.code())),
+            "README.md does not have exit code {}",
+            exit.code()
+        );
     }
 }
 
@@ -129,8 +181,13 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
 fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle() {
     let text = std::fs::read_to_string(document("recovery.md")).expect("docs/recovery.md");
     for exit in Exit::ALL.iter().filter(|exit| **exit != Exit::Done) {
-        let section = text.split(&format!("\n### Exit {}: ", exit.code())).nth(1).and_then(|rest| rest.split("\n#").next());
-        let section = section.unwrap_or_else(|| panic!("docs/recovery.md has no section for exit code {}", exit.code()));
+        let section = text
+            .split(&format!("\n### Exit {}: ", exit.code()))
+            .nth(1)
+            .and_then(|rest| rest.split("\n#").next());
+        let section = section.unwrap_or_else(|| {
+            panic!("docs/recovery.md has no section for exit code {}", exit.code())
+        });
         for part in ["**You see**", "**Look", "**Cure:**"] {
             assert!(section.contains(part), "exit code {}: no {part}", exit.code());
         }
@@ -140,20 +197,31 @@ fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle
 
 #[test]
 fn every_field_of_a_failure_is_documented_and_no_other() {
-    let failure = Failure::new(Exit::Failed, std::io::Error::other("")).leaving("").cured_by("").quoting(vec![String::new()]);
+    let failure = Failure::new(Exit::Failed, std::io::Error::other(""))
+        .leaving("")
+        .cured_by("")
+        .quoting(vec![String::new()]);
     let failure = failure.having_changed(true);
     assert_eq!(documented(&exit_codes()), fields_of(&json!(failure.report(Some("")))));
 }
 
-/// Every name of ours in the sources of these files: literals that hold `dcos-node`, `dcos-build` or `dcos-publish` and lead somewhere.
+/// Every name of ours in the sources of these files: literals that hold `dcos-node`, `dcos-build`
+/// or `dcos-publish` and lead somewhere.
 fn our_names(files: &[&str]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a source");
-        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"));
-        let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
+            .expect("a source");
+        let lines = text
+            .lines()
+            .take_while(|line| *line != "#[cfg(test)]")
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let literals = lines.flat_map(|line| {
+            line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        });
         let is_ours = |text: &String| {
-            ["dcos-node", "dcos-build", "dcos-publish"].iter().any(|name| text.contains(name)) && !text.contains([' ', '{'])
+            ["dcos-node", "dcos-build", "dcos-publish"].iter().any(|name| text.contains(name))
+                && !text.contains([' ', '{'])
         };
         names.extend(literals.filter(is_ours));
     }
@@ -163,22 +231,40 @@ fn our_names(files: &[&str]) -> BTreeSet<String> {
 #[test]
 fn every_file_of_ours_is_documented_with_its_schema() {
     let text = std::fs::read_to_string(document("files.md")).expect("docs/files.md");
-    let names = our_names(&["src/dcos/layout.rs", "src/dcos/index.rs", "src/command/publish.rs", "src/system/files.rs"]);
+    let names = our_names(&[
+        "src/dcos/layout.rs",
+        "src/dcos/index.rs",
+        "src/command/publish.rs",
+        "src/system/files.rs",
+    ]);
     assert!(names.len() > 6, "{names:?}");
     let missing: Vec<&String> = names.iter().filter(|name| !text.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "docs/files.md lacks {missing:?}");
     use dcos_node::dcos::{index, journal, receipt};
-    for (name, schema) in [("journal", journal::SCHEMA), ("receipt.json", receipt::SCHEMA), ("dcos-build.json", index::SCHEMA)] {
-        let row = text.lines().find(|line| line.starts_with("| `") && line.split('`').nth(1).is_some_and(|path| path.ends_with(name)));
-        assert!(row.is_some_and(|row| row.contains(&format!("schema {schema}"))), "{name}: {row:?}");
+    for (name, schema) in [
+        ("journal", journal::SCHEMA),
+        ("receipt.json", receipt::SCHEMA),
+        ("dcos-build.json", index::SCHEMA),
+    ] {
+        let row = text.lines().find(|line| {
+            line.starts_with("| `")
+                && line.split('`').nth(1).is_some_and(|path| path.ends_with(name))
+        });
+        assert!(
+            row.is_some_and(|row| row.contains(&format!("schema {schema}"))),
+            "{name}: {row:?}"
+        );
     }
 }
 
 /// Every document of ours: README, CHANGELOG, and what lies in `docs/`.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = std::fs::read_dir(root.join("docs")).expect("docs/").map(|file| file.expect("a file").path());
-    let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let files = std::fs::read_dir(root.join("docs"))
+        .expect("docs/")
+        .map(|file| file.expect("a file").path());
+    let documents =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents.chain([root.join("README.md"), root.join("CHANGELOG.md")]).collect()
 }
 
@@ -188,17 +274,26 @@ fn every_source_and_document_that_a_document_names_is_there() {
     let (mut named, mut missing) = (0, Vec::new());
     for path in documents() {
         let text = std::fs::read_to_string(&path).expect("a document");
-        let words = text.split('`').skip(1).step_by(2).filter(|word| !word.contains([' ', '*', '\n']));
+        let words =
+            text.split('`').skip(1).step_by(2).filter(|word| !word.contains([' ', '*', '\n']));
         let is_ours = |word: &&str| {
             (word.ends_with(".rs") || word.ends_with('/'))
-                && ["src/", "tests/", "docs/", "fixtures/", "fuzz/"].iter().any(|top| word.starts_with(top))
+                && ["src/", "tests/", "docs/", "fixtures/", "fuzz/"]
+                    .iter()
+                    .any(|top| word.starts_with(top))
                 || word.ends_with(".rs") && word.contains('/')
         };
-        let sources = words.filter(is_ours).map(|word| (word.to_owned(), root.join(word).exists() || root.join("src").join(word).exists()));
-        let links =
-            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.split('#').next().unwrap_or(link));
+        let sources = words.filter(is_ours).map(|word| {
+            (word.to_owned(), root.join(word).exists() || root.join("src").join(word).exists())
+        });
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+            .map(|(link, _)| link.split('#').next().unwrap_or(link));
         let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
-        let links = links.map(|link| (link.to_owned(), path.parent().expect("a directory").join(link).exists()));
+        let links = links
+            .map(|link| (link.to_owned(), path.parent().expect("a directory").join(link).exists()));
         for (name, is_there) in sources.chain(links) {
             named += 1;
             if !is_there {
@@ -212,10 +307,17 @@ fn every_source_and_document_that_a_document_names_is_there() {
 
 #[test]
 fn readme_leads_to_every_document() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
-    for path in documents().iter().filter(|path| path.parent().is_some_and(|directory| directory.ends_with("docs"))) {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
+        .expect("README.md");
+    for path in documents()
+        .iter()
+        .filter(|path| path.parent().is_some_and(|directory| directory.ends_with("docs")))
+    {
         let name = path.file_name().expect("a name").to_string_lossy();
-        assert!(readme.contains(&format!("(docs/{name})")), "README.md does not lead to docs/{name}");
+        assert!(
+            readme.contains(&format!("(docs/{name})")),
+            "README.md does not lead to docs/{name}"
+        );
     }
 }
 
@@ -241,8 +343,13 @@ fn fields_of(value: &Value) -> BTreeSet<String> {
 
 /// What the program prints for this machine, whatever its state.
 fn printed(arguments: &[&str]) -> Value {
-    let output = Command::new(PROGRAM).args(arguments).env_remove("DCOS_NODE_BOOTSTRAP_URL").output().expect("run dcos-node");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+    let output = Command::new(PROGRAM)
+        .args(arguments)
+        .env_remove("DCOS_NODE_BOOTSTRAP_URL")
+        .output()
+        .expect("run dcos-node");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// A report with every field there is.
@@ -257,19 +364,22 @@ fn full_report() -> Value {
         skippable: true,
         skipped_because: Some(String::new()),
     };
-    let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
+    let protection =
+        Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     json!(Report { schema: SCHEMA, role: Some(Role::Master), protection, checks: vec![check] })
 }
 
 /// The fields that a table of a document names, in its first column.
 fn documented(text: &str) -> BTreeSet<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned()).collect()
+    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned())
+        .collect()
 }
 
 #[test]
 fn every_field_of_a_report_is_documented_and_no_other() {
-    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let text =
+        std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
     let mut real = fields_of(&full_report());
     assert!(fields_of(&printed(&["preflight", "master", "--json"])).is_subset(&real));
     assert!(fields_of(&printed(&["preflight", "--json", "--root", "/"])).is_subset(&real));
@@ -280,20 +390,31 @@ fn every_field_of_a_report_is_documented_and_no_other() {
 
 #[test]
 fn the_words_and_the_number_of_the_schema_are_documented() {
-    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
-    let verdicts = [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Skipped, Verdict::Unknown].map(|v| json!(v));
+    let text =
+        std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let verdicts =
+        [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Skipped, Verdict::Unknown]
+            .map(|v| json!(v));
     let sealed = [Sealed::MountNamespace, Sealed::Landlock, Sealed::NotEnforced].map(|s| json!(s));
     let severities = ["fail", "warn", "ignored"].map(|s| json!(s));
     for word in verdicts.iter().chain(&sealed).chain(&severities) {
         assert!(text.contains(&format!("`{word}`")), "{word} is not documented");
     }
-    assert!(text.contains(&format!("This is schema {SCHEMA}.")), "which schema it is is not documented");
+    assert!(
+        text.contains(&format!("This is schema {SCHEMA}.")),
+        "which schema it is is not documented"
+    );
 }
 
 #[test]
 fn the_example_has_the_form_of_a_report() {
-    let text = std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
-    let example = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let text =
+        std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
+    let example = text
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
     let example: Value = serde_json::from_str(example).expect("the example is JSON");
     assert_eq!(example["schema"], SCHEMA);
     assert_eq!(fields_of(&example), fields_of(&full_report()));
@@ -310,11 +431,20 @@ fn full_index() -> Value {
     use dcos_node::dcos::settings::Version;
 
     let alternative = Alternative { path: String::new(), bytes: 0, sha256: String::new() };
-    let artifact = Artifact { bytes: 0, sha256: String::new(), content: Some(Content::default()), alternative: Some(alternative) };
+    let artifact = Artifact {
+        bytes: 0,
+        sha256: String::new(),
+        content: Some(Content::default()),
+        alternative: Some(alternative),
+    };
     json!(Index {
         schema: SCHEMA,
         written_by: String::new(),
-        version: Some(Version { version: String::new(), image_commit: Some(String::new()), variant: Some(String::new()) }),
+        version: Some(Version {
+            version: String::new(),
+            image_commit: Some(String::new()),
+            variant: Some(String::new())
+        }),
         bootstrap_id: String::new(),
         package_list_id: String::new(),
         bootstrap_packages: Vec::new(),
@@ -330,8 +460,15 @@ fn every_field_of_the_build_index_is_documented_and_no_other() {
     let mut real = fields_of(&full_index());
     real.remove("PATH");
     assert_eq!(documented(&text), real);
-    assert!(text.contains(&format!("This is schema {}.", dcos_node::dcos::index::SCHEMA)), "which schema it is is not documented");
-    let stamp = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example of a stamp");
+    assert!(
+        text.contains(&format!("This is schema {}.", dcos_node::dcos::index::SCHEMA)),
+        "which schema it is is not documented"
+    );
+    let stamp = text
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example of a stamp");
     dcos_node::dcos::stamp::Stamp::parse(stamp.as_bytes()).expect("the example is a stamp");
 }
 
@@ -350,7 +487,8 @@ fn full_uninstall() -> Value {
         searched: vec![String::new()],
         afterwards: vec![String::new()],
     };
-    let protection = Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
+    let protection =
+        Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
     let plan = vec![Preview { key: String::new(), text: String::new() }];
     let cluster = uninstall::Ties {
         registered: Some(true),
@@ -381,10 +519,18 @@ fn full_uninstall() -> Value {
 
 #[test]
 fn every_field_of_an_uninstall_is_documented_and_no_other() {
-    let text = std::fs::read_to_string(document("uninstall-report.md")).expect("docs/uninstall-report.md");
+    let text =
+        std::fs::read_to_string(document("uninstall-report.md")).expect("docs/uninstall-report.md");
     assert_eq!(documented(&text), fields_of(&full_uninstall()));
-    assert!(text.contains(&format!("This is schema {}.", proof::SCHEMA)), "which schema it is is not documented");
-    let example = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    assert!(
+        text.contains(&format!("This is schema {}.", proof::SCHEMA)),
+        "which schema it is is not documented"
+    );
+    let example = text
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
     let example: Value = serde_json::from_str(example).expect("the example is JSON");
     assert!(fields_of(&example).is_subset(&fields_of(&full_uninstall())));
     for object in [
@@ -394,6 +540,10 @@ fn every_field_of_an_uninstall_is_documented_and_no_other() {
         Object::RoutingRule { rule: String::new() },
         Object::Environment { name: String::new(), before: None },
     ] {
-        assert!(text.contains(&format!("`{}`", object.kind())), "{} is not documented", object.kind());
+        assert!(
+            text.contains(&format!("`{}`", object.kind())),
+            "{} is not documented",
+            object.kind()
+        );
     }
 }

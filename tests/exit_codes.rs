@@ -1,5 +1,5 @@
-//! Exit codes are part of the interface: automation decides by them, so none ever changes its number, its word or its meaning; and every failure says how
-//! the node stands and what cures it.
+//! Exit codes are part of the interface: automation decides by them, so none ever changes its
+//! number, its word or its meaning; and every failure says how the node stands and what cures it.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -66,9 +66,16 @@ fn fails(said: &Said, code: u8) {
     assert_eq!(said.code(), Some(i32::from(code)), "{}{}", said.out, said.err);
     let report: Value = serde_json::from_str(&said.out).expect("JSON");
     let word = FROZEN.iter().find(|(_, number, _)| *number == code).map(|(_, _, word)| *word);
-    assert_eq!((report["code"].as_u64(), report["exit"].as_str()), (Some(code.into()), word), "{report:#}");
+    assert_eq!(
+        (report["code"].as_u64(), report["exit"].as_str()),
+        (Some(code.into()), word),
+        "{report:#}"
+    );
     for field in ["error", "state", "cure"] {
-        assert!(report[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {report:#}");
+        assert!(
+            report[field].as_str().is_some_and(|text| !text.is_empty()),
+            "no {field}: {report:#}"
+        );
     }
     for line in ["error: ", "  state:  ", "  cure:   "] {
         assert!(said.err.contains(line), "no line {line:?}:\n{}", said.err);
@@ -79,7 +86,14 @@ fn fails(said: &Said, code: u8) {
 fn a_command_line_that_is_refused_is_one_document_if_that_was_asked_for() {
     let run = |words: &[&str], variable: Option<(&str, &str)>| {
         let mut command = std::process::Command::new(support::node::binary());
-        Said::of(command.args(words).env_remove("DCOS_NODE_JSON").envs(variable).output().expect("run dcos-node"))
+        Said::of(
+            command
+                .args(words)
+                .env_remove("DCOS_NODE_JSON")
+                .envs(variable)
+                .output()
+                .expect("run dcos-node"),
+        )
     };
     let asked = run(&["status", "--json", "--nosuch"], None);
     let report: Value = serde_json::from_str(&asked.out).expect("JSON");
@@ -90,7 +104,11 @@ fn a_command_line_that_is_refused_is_one_document_if_that_was_asked_for() {
             "cure": "dcos-node COMMAND --help tells what it takes", "help": null, "preflight": null
         })
     );
-    assert!(asked.code() == Some(2) && asked.err.starts_with("error: unexpected argument '--nosuch'") && asked.err.contains("Usage:"));
+    assert!(
+        asked.code() == Some(2)
+            && asked.err.starts_with("error: unexpected argument '--nosuch'")
+            && asked.err.contains("Usage:")
+    );
     let by_variable = run(&["status", "--nosuch"], Some(("DCOS_NODE_JSON", "true")));
     assert_eq!((by_variable.code(), by_variable.out), (Some(2), asked.out));
     assert_eq!(run(&["status", "--nosuch"], None).out, "");
@@ -118,11 +136,21 @@ impl Waiting {
     }
 
     fn interrupted(mut self) -> Said {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")), Signal::SIGTERM).expect("a signal");
+        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")), Signal::SIGTERM)
+            .expect("a signal");
         let (mut out, mut err) = (String::new(), String::new());
-        self.child.stdout.take().expect("its standard output").read_to_string(&mut out).expect("its words");
+        self.child
+            .stdout
+            .take()
+            .expect("its standard output")
+            .read_to_string(&mut out)
+            .expect("its words");
         self.news.read_to_string(&mut err).expect("its words");
-        Said::of(Output { status: self.child.wait().expect("its end"), stdout: out.into(), stderr: err.into() })
+        Said::of(Output {
+            status: self.child.wait().expect("its end"),
+            stdout: out.into(),
+            stderr: err.into(),
+        })
     }
 }
 
@@ -141,7 +169,8 @@ fn every_failure_of_a_node_command_says_how_the_node_stands_and_what_cures_it() 
     let tiny = Serve::of(&Build::tiny());
     let from = |url: &str| ["--json", "--bootstrap-url", url].map(str::to_owned);
     let run = |image: &Image, arguments: &[&str], url: &str| {
-        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).chain(from(url)).collect();
+        let arguments: Vec<String> =
+            arguments.iter().map(|a| (*a).to_owned()).chain(from(url)).collect();
         image.run(&arguments)
     };
     let json = |image: &Image, arguments: &[&str]| image.run(&[arguments, &["--json"]].concat());
@@ -175,7 +204,8 @@ fn every_failure_of_a_node_command_says_how_the_node_stands_and_what_cures_it() 
     run(&installed, &["install", "master"], tiny.url()).ends(0, &[]);
     fails(&run(&installed, &["install", "slave"], tiny.url()), 5);
     fails(&run(&installed, &["install", "master", "--reset-identity"], tiny.url()), 5);
-    let other = Serve::of(&Build::tiny().with_file("units", "share/notes", 0o644, "another build\n"));
+    let other =
+        Serve::of(&Build::tiny().with_file("units", "share/notes", 0o644, "another build\n"));
     fails(&run(&installed, &["install", "master"], other.url()), 5);
     fails(&run(&installed, &["fetch"], other.url()), 5);
     fs::write(installed.at("opt/mesosphere/install_progress"), "{").expect("write");

@@ -1,7 +1,9 @@
-//! What looks much like DC/OS' network and is somebody else's stays and is told of; what cannot be removed keeps nothing else from going.
+//! What looks much like DC/OS' network and is somebody else's stays and is told of; what cannot be
+//! removed keeps nothing else from going.
 //!
-//! Real nodes; what stands in for what is said in `uninstall_network.rs`. calico's interfaces are bridges and a vxlan link here. The stand-in for
-//! `ipset` says of a set that it is in use while a file wants it to.
+//! Real nodes; what stands in for what is said in `uninstall_network.rs`. calico's interfaces are
+//! bridges and a vxlan link here. The stand-in for `ipset` says of a set that it is in use while a
+//! file wants it to.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -31,7 +33,8 @@ const OPERATOR: &str = "
     mount --bind /proc/sys/net /proc/sys/net && mount -o remount,bind,rw /proc/sys/net
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $i; done";
 
-/// After a boot the operator's interface has another number. More of his, and the calico of a Kubernetes, came since the install.
+/// After a boot the operator's interface has another number. More of his, and the calico of a
+/// Kubernetes, came since the install.
 const SINCE: &str = "
     ip link del op0 && ip link add op1 type bridge
     ip link add op0 type bridge && ip address add 192.0.2.9/24 dev op0 && ip link set op0 up
@@ -49,13 +52,20 @@ const DCOS: &str = "
     mkdir -p /run/ipset && touch /run/ipset/dcos-l4lb
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
 
-/// All of it that is the operator's; a set of his has a name that Mesos gives to one, too. That nothing is plugged into a link the kernel tells of its routes some time later.
-const THEIRS: &str = "ls /run/ipset | grep -v dcos; findmnt /run/calico/cgroup; ip -o link | cut -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42 | sed 's/ linkdown//'";
+/// All of it that is the operator's; a set of his has a name that Mesos gives to one, too. That
+/// nothing is plugged into a link the kernel tells of its routes some time later.
+const THEIRS: &str = "ls /run/ipset | grep -v dcos; findmnt /run/calico/cgroup; ip -o link | cut \
+                      -d: -f2 | grep -E 'op|cali' | sort; ip rule; ip route show table 42 | sed \
+                      's/ linkdown//'";
 
 fn things(outcome: &Outcome, list: &str) -> Vec<String> {
     let json = outcome.json();
-    let items = json["report"][list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}"));
-    items.iter().map(|item| format!("{} {}: {}", text(item, "kind"), text(item, "what"), text(item, "why"))).collect()
+    let items =
+        json["report"][list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}"));
+    items
+        .iter()
+        .map(|item| format!("{} {}: {}", text(item, "kind"), text(item, "what"), text(item, "why")))
+        .collect()
 }
 
 fn text<'a>(item: &'a Value, field: &str) -> &'a str {
@@ -78,7 +88,8 @@ fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing
     let node = Node::boot("foreign").knowing(&server);
     node.install_binary();
     node.write_script("/usr/local/sbin/ipset", IPSET);
-    let all = |lines: &str| drop(node.shell(&format!("set -e\n{lines}")).succeeds().stdout().to_owned());
+    let all =
+        |lines: &str| drop(node.shell(&format!("set -e\n{lines}")).succeeds().stdout().to_owned());
     let install = || {
         let command = ["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"];
         node.run(&[&command, node::LACKS].concat()).succeeds();
@@ -99,7 +110,10 @@ fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing
     assert_eq!(residue.len(), 1, "{residue:#?}");
     has(&residue, "ip-set the ipset dcos-l4lb: ipset destroy dcos-l4lb failed");
     has(&residue, "in use by a kernel component");
-    assert!(!node.has("/opt/mesosphere") && !node.has("/etc/mesosphere"), "one set kept the rest from going");
+    assert!(
+        !node.has("/opt/mesosphere") && !node.has("/etc/mesosphere"),
+        "one set kept the rest from going"
+    );
     let removed = things(&outcome, "removed");
     for interface in ["spartan", "vtep1024", "m-prod", "d-dcos"] {
         has(&removed, &format!("interface the interface {interface}:"));
@@ -116,8 +130,14 @@ fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing
     ] {
         has(&foreign, thing);
     }
-    assert!(!foreign.iter().any(|item| item.contains("10.8.0.0") || item.contains("10.9.0.0")), "{foreign:#?}");
-    has(&things(&outcome, "kept"), "sysctl net/ipv4/conf/eth0/rp_filter: 2, was 0; a reboot sets it back");
+    assert!(
+        !foreign.iter().any(|item| item.contains("10.8.0.0") || item.contains("10.9.0.0")),
+        "{foreign:#?}"
+    );
+    has(
+        &things(&outcome, "kept"),
+        "sysctl net/ipv4/conf/eth0/rp_filter: 2, was 0; a reboot sets it back",
+    );
     assert_eq!(theirs(), expected);
     all("rm /run/in-use; mount -o remount,bind,rw /proc/sys/net");
     assert_eq!(things(uninstall().succeeds(), "residue"), Vec::<String>::new());
@@ -125,15 +145,22 @@ fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing
 
     // Nor do they go where nobody wrote down what there was, and settings are told.
     install();
-    let mut receipt: Value = serde_json::from_str(&node.read("/var/lib/dcos-node/receipt.json")).expect("a receipt");
-    assert!(receipt.as_object_mut().expect("an object").remove("snapshot").is_some(), "the receipt has no snapshot");
+    let mut receipt: Value =
+        serde_json::from_str(&node.read("/var/lib/dcos-node/receipt.json")).expect("a receipt");
+    assert!(
+        receipt.as_object_mut().expect("an object").remove("snapshot").is_some(),
+        "the receipt has no snapshot"
+    );
     node.write("/var/lib/dcos-node/receipt.json", &receipt.to_string());
     all(DCOS);
     let outcome = uninstall();
     assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new());
     has(&things(&outcome, "removed"), "interface the interface vtep1024:");
     for setting in ["all", "default", "eth0"] {
-        has(&things(&outcome, "kept"), &format!("sysctl net/ipv4/conf/{setting}/rp_filter: 2; what it was is not recorded"));
+        has(
+            &things(&outcome, "kept"),
+            &format!("sysctl net/ipv4/conf/{setting}/rp_filter: 2; what it was is not recorded"),
+        );
     }
     assert_eq!(theirs(), expected);
 }

@@ -1,7 +1,9 @@
-//! The bodies of `fuzz/` over a corpus and over a fixed number of changed copies of it: nothing from outside makes them panic.
+//! The bodies of `fuzz/` over a corpus and over a fixed number of changed copies of it: nothing
+//! from outside makes them panic.
 //!
-//! The changes come from a seed, so that a case that fails can be repeated; `DCOS_NODE_FUZZ_SEED` takes another. With `DCOS_NODE_FUZZ_CORPUS`
-//! each corpus is also left in that directory, for `make fuzz` to start from.
+//! The changes come from a seed, so that a case that fails can be repeated; `DCOS_NODE_FUZZ_SEED`
+//! takes another. With `DCOS_NODE_FUZZ_CORPUS` each corpus is also left in that directory, for
+//! `make fuzz` to start from.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests make files")]
 
 mod support;
@@ -31,7 +33,8 @@ impl Dice {
     }
 }
 
-/// One to four changes: a bit, a byte that means something, a piece taken out, doubled, or moved in from another text.
+/// One to four changes: a bit, a byte that means something, a piece taken out, doubled, or moved in
+/// from another text.
 fn mutated(text: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
     const TELLING: &[u8] = b"\0\xff\x7f/.\"\\{}[]'<$\n 09-";
     let mut text = text.to_vec();
@@ -62,9 +65,15 @@ fn over(name: &str, corpus: &[Vec<u8>], cases: u32, body: impl Fn(&[u8])) {
     if let Some(directory) = std::env::var_os("DCOS_NODE_FUZZ_CORPUS") {
         let directory = Path::new(&directory).join(name.replace(' ', "_"));
         fs::create_dir_all(&directory).unwrap();
-        corpus.iter().enumerate().for_each(|(at, text)| fs::write(directory.join(at.to_string()), text).unwrap());
+        corpus
+            .iter()
+            .enumerate()
+            .for_each(|(at, text)| fs::write(directory.join(at.to_string()), text).unwrap());
     }
-    let seed = std::env::var("DCOS_NODE_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x9e37_79b9_7f4a_7c15);
+    let seed = std::env::var("DCOS_NODE_FUZZ_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(0x9e37_79b9_7f4a_7c15);
     let mut dice = Dice(seed);
     let check = |data: &[u8]| {
         if catch_unwind(AssertUnwindSafe(|| body(data))).is_err() {
@@ -103,8 +112,15 @@ fn found(directory: &Path, name: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn archives_of_every_form() {
-    let forms = [Compression::Xz, Compression::XzStreams, Compression::Gzip, Compression::Zstd, Compression::Plain];
-    let corpus: Vec<Vec<u8>> = forms.into_iter().map(|form| fs::read(tiny(form).0.archive("files")).unwrap()).collect();
+    let forms = [
+        Compression::Xz,
+        Compression::XzStreams,
+        Compression::Gzip,
+        Compression::Zstd,
+        Compression::Plain,
+    ];
+    let corpus: Vec<Vec<u8>> =
+        forms.into_iter().map(|form| fs::read(tiny(form).0.archive("files")).unwrap()).collect();
     let scratch = tempfile::tempdir().unwrap();
     let beside = || fs::read_dir(scratch.path()).unwrap().count();
     over("archive", &corpus, ARCHIVE_CASES, |data| {
@@ -128,12 +144,21 @@ fn what_a_server_and_a_package_say() {
     let script = found(&packed.dir, "dcos_install.sh");
     over("installer script", &script, CASES, fuzz::installer_script);
     let index = br#"{"packages/a/a--b.tar.xz":{"bytes":5,"sha256":"00","content":{"disk_bytes":4096,"bytes":9,"members":2},"alternative":{"path":"x","bytes":1,"sha256":"11"}}}"#;
-    let mut texts = vec![index.to_vec(), b"[\"a--b\", \"c--d\"]".to_vec(), b"0123456789abcdef0123456789abcdef01234567\n".to_vec()];
+    let mut texts = vec![
+        index.to_vec(),
+        b"[\"a--b\", \"c--d\"]".to_vec(),
+        b"0123456789abcdef0123456789abcdef01234567\n".to_vec(),
+    ];
     texts.push(fs::read(packed.package_list()).unwrap());
     over("build index", &texts, CASES, fuzz::build_index);
     let packages = found(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), "pkginfo.json");
     let metadata = br#"{"requires":["a",{"name":"b"}],"environment":{"A":"b"},"username":"x","group":"y","state_directory":true,"sysctl":{"s":{"a":1}}}"#;
-    over("package metadata", &[packages, vec![metadata.to_vec()]].concat(), CASES / 8, fuzz::package_metadata);
+    over(
+        "package metadata",
+        &[packages, vec![metadata.to_vec()]].concat(),
+        CASES / 8,
+        fuzz::package_metadata,
+    );
 }
 
 #[test]
@@ -156,7 +181,10 @@ fn what_the_cluster_answers() {
     let metrics = br#"{"master/elected":1.0,"registrar/log/recovered":1.0,"slave/registered":0.0,"master/slaves_active":3}"#;
     let checks = br#"{"status":2,"checks":{"xz":{"status":2,"output":"no xz"},"b":{"status":0,"output":""}}}"#;
     let error = br#"{"error":"failed to execute.","checks":["xz: no"]}"#;
-    let keeper = b"Zookeeper version: 3.4\nClients:\n /10.0.0.1:1[1](queued=0)\nMode: follower\nNode count: 4\n";
+    let keeper = b"Zookeeper version: 3.4\n\
+                   Clients:\n /10.0.0.1:1[1](queued=0)\n\
+                   Mode: follower\n\
+                   Node count: 4\n";
     let answers: [&[u8]; 5] = [exhibitor, metrics, checks, error, keeper];
     over("answers", &answers.map(<[u8]>::to_vec), CASES, fuzz::answers);
 }
@@ -164,13 +192,26 @@ fn what_the_cluster_answers() {
 #[test]
 fn what_goes_into_a_support_bundle() {
     let texts: [&[u8]; 7] = [
-        b"auth:\n  - name: a\n    password: |\n      s3cret\n      more\n  other: \"x\n  y\"\nkey: >-\n  z\n",
+        b"auth:\n  - name: a\n    password: |\n      s3cret\n      more\n  other: \"x\n  y\"\n\
+          key: >-\n  z\n",
         br#"{"env":[{"name":"TOKEN","value":"x"}],"argv":["--user","a:b"],"uri":"http://a:b@c/d","n":null}"#,
-        b"curl -u admin:s3cret http://a:b@c/ -H 'Authorization: Bearer abc.def.ghi' --password=\"a b\" PASSWORD='x\n",
-        b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n$6$salt$0123456789abcdef0123456789\n",
-        b"Nov 26 12:00:00 node dcos[1]: secret => [a,\n b]\nexport TOKEN=x \\\n y\nmachine h login l password p\n",
-        b"token = b\"\"\"s\n\"\"\"\nA=\"B=-Dx.password=s\" key <<EOF\ns\nEOF\npasswd -> s\nsecret 's' C:=--token s\n",
-        b"{\"scheme\":\"digest\",\"id\":\"a:s\"} Credentials(a, s) (\"token\", \"s\") digest b'a:s' echo s | chpasswd\n",
+        b"curl -u admin:s3cret http://a:b@c/ -H 'Authorization: Bearer abc.def.ghi' --password=\"a \
+          b\" PASSWORD='x\n",
+        b"-----BEGIN RSA PRIVATE KEY-----\n\
+          MIIEpAIBAAKCAQEA\n\
+          -----END RSA PRIVATE KEY-----\n\
+          $6$salt$0123456789abcdef0123456789\n",
+        b"Nov 26 12:00:00 node dcos[1]: secret => [a,\n b]\nexport TOKEN=x \\\n y\nmachine h login \
+          l password p\n",
+        b"token = b\"\"\"s\n\
+          \"\"\"\n\
+          A=\"B=-Dx.password=s\" key <<EOF\n\
+          s\n\
+          EOF\n\
+          passwd -> s\n\
+          secret 's' C:=--token s\n",
+        b"{\"scheme\":\"digest\",\"id\":\"a:s\"} Credentials(a, s) (\"token\", \"s\") digest \
+          b'a:s' echo s | chpasswd\n",
     ];
     let redactor = Redactor::new().unwrap();
     over("redaction", &texts.map(<[u8]>::to_vec), CASES, |data| fuzz::redaction(data, &redactor));

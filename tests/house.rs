@@ -1,7 +1,8 @@
-//! The rules of the house: which room may use which, and what may stand where. They are read off the sources as text, without the compiler.
+//! The rules of the house: which room may use which, and what may stand where. They are read off
+//! the sources as text, without the compiler.
 //!
-//! Every rule is a function from sources to complaints; beside its test on `src/` stands one that plants a violation, so that no rule is
-//! one that cannot fail.
+//! Every rule is a function from sources to complaints; beside its test on `src/` stands one that
+//! plants a violation, so that no rule is one that cannot fail.
 #![allow(clippy::disallowed_methods, reason = "tests read the sources")]
 
 #[path = "house/effects.rs"]
@@ -22,7 +23,18 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     // What was typed becomes a request of a command.
     ("cli", &["command", "dcos"]),
     // What is printed, and nothing that does anything.
-    ("output", &["command", "preflight", "plan", "observe::node", "observe::readiness", "observe::services", "dcos"]),
+    (
+        "output",
+        &[
+            "command",
+            "preflight",
+            "plan",
+            "observe::node",
+            "observe::readiness",
+            "observe::services",
+            "dcos",
+        ],
+    ),
     ("command", &["plan", "preflight", "observe", "action", "dcos", "system"]),
     ("plan", &["action", "observe", "dcos"]),
     ("preflight", &["observe", "dcos"]),
@@ -50,10 +62,12 @@ const PRINTING: [&str; 4] = ["print", "println", "eprint", "eprintln"];
 /// Where print goes.
 const TERMINAL: [&str; 2] = ["std::io::stdout", "std::io::stderr"];
 /// What touches files and runs programs.
-const HANDS: [&str; 5] = ["std::fs", "std::os::unix::fs", "std::process::Command", "tokio::fs", "tokio::process"];
+const HANDS: [&str; 5] =
+    ["std::fs", "std::os::unix::fs", "std::process::Command", "tokio::fs", "tokio::process"];
 
-/// Programs of the machine that are run. All else is done by system calls, netlink and D-Bus, so that nothing hangs on a shell, a `PATH` or a wording.
-/// `iptables` has a name for each flavour of its tables besides.
+/// Programs of the machine that are run. All else is done by system calls, netlink and D-Bus, so
+/// that nothing hangs on a shell, a `PATH` or a wording. `iptables` has a name for each flavour of
+/// its tables besides.
 const PROGRAMS: [&str; 12] = [
     "useradd",
     "userdel",
@@ -71,7 +85,8 @@ const PROGRAMS: [&str; 12] = [
 /// Where those are named, and where programs are started.
 const NAMED_IN: &str = "system/program";
 const STARTED_IN: &str = "system/process";
-/// What runs any other file, and who may: DC/OS' own checks and detection scripts, those of an operator, and the interpreter that a script names.
+/// What runs any other file, and who may: DC/OS' own checks and detection scripts, those of an
+/// operator, and the interpreter that a script names.
 const SCRIPTS: [(&str, &[&str]); 2] = [
     ("crate::system::program::Program::script", &["observe/checks", "observe/cluster", STARTED_IN]),
     ("crate::system::process::run_script", &["observe/ip_detect"]),
@@ -95,13 +110,28 @@ const IMPURE: [&str; 12] = [
     "nix",
 ];
 /// Methods of `Path` that look at the disk.
-const LOOKING: [&str; 10] =
-    ["exists", "try_exists", "is_file", "is_dir", "is_symlink", "metadata", "symlink_metadata", "read_dir", "read_link", "canonicalize"];
+const LOOKING: [&str; 10] = [
+    "exists",
+    "try_exists",
+    "is_file",
+    "is_dir",
+    "is_symlink",
+    "metadata",
+    "symlink_metadata",
+    "read_dir",
+    "read_link",
+    "canonicalize",
+];
 
-/// Literals elsewhere than in `dcos/layout.rs` that begin with a slash: in which file (or file with the files below it), how they begin, and why
-/// none of them belongs to the layout of a node. `/` stands for itself only.
+/// Literals elsewhere than in `dcos/layout.rs` that begin with a slash: in which file (or file with
+/// the files below it), how they begin, and why none of them belongs to the layout of a node. `/`
+/// stands for itself only.
 const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("action/account", "/usr/sbin:/usr/bin:", "where this machine has programs; the node may be a directory"),
+    (
+        "action/account",
+        "/usr/sbin:/usr/bin:",
+        "where this machine has programs; the node may be a directory",
+    ),
     ("action/place", "/proc/self/exe", "the binary that runs, on this machine"),
     ("cli", "/", "the node is this machine unless --root says otherwise"),
     ("command/world", "/", "the node's root itself, for the name of its lock"),
@@ -134,12 +164,24 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/label", "/etc/selinux/", "SELinux' own; looked for below the root"),
     ("system/label", "/usr/sbin:/usr/bin:", "where this machine has programs"),
     ("system/label", "/sys/fs/selinux/", "the kernel's; looked for below the root"),
-    ("system/mount_points", "/proc/self/mountinfo", "what is mounted, for deletions on this machine"),
+    (
+        "system/mount_points",
+        "/proc/self/mountinfo",
+        "what is mounted, for deletions on this machine",
+    ),
     ("system/mounts", "/", "the directory above all others"),
-    ("system/mounts", "/proc", "the kernel's, of this machine: what is mounted changes when this process is sealed"),
+    (
+        "system/mounts",
+        "/proc",
+        "the kernel's, of this machine: what is mounted changes when this process is sealed",
+    ),
     ("system/server", "/proc/self/fd/", "where a file of this process really is"),
     ("system/process", "/dev/fd/", "a descriptor of the program that is run"),
-    ("system/process", "/", "the working directory of programs; the beginning of an interpreter's path"),
+    (
+        "system/process",
+        "/",
+        "the working directory of programs; the beginning of an interpreter's path",
+    ),
     ("system/root", "/", "the root that is this machine's"),
     ("system/seal", "/", "the root of this process, whatever node it looks at"),
     ("system/seal", "/proc/self/", "what the kernel tells of this process"),
@@ -157,7 +199,8 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
 /// A longer file is two nouns.
 const MOST_LINES: usize = 450;
 /// Names for whatever had no place.
-const DRAWERS: [&str; 9] = ["util", "utils", "common", "helper", "helpers", "manager", "handler", "handlers", "misc"];
+const DRAWERS: [&str; 9] =
+    ["util", "utils", "common", "helper", "helpers", "manager", "handler", "handlers", "misc"];
 
 /// The functions of `std::fs`, which `.clippy.toml` refuses outside `system/`.
 const FS_FUNCTIONS: [&str; 19] = [
@@ -182,8 +225,13 @@ const FS_FUNCTIONS: [&str; 19] = [
     "write",
 ];
 /// The types that do the same.
-const HANDS_AS_TYPES: [&str; 5] =
-    ["std::fs::File", "std::fs::OpenOptions", "std::fs::DirBuilder", "std::process::Command", "tokio::process::Command"];
+const HANDS_AS_TYPES: [&str; 5] = [
+    "std::fs::File",
+    "std::fs::OpenOptions",
+    "std::fs::DirBuilder",
+    "std::process::Command",
+    "tokio::process::Command",
+];
 
 /// The lints against code that panics; the first lines of the library and of the program deny them.
 const PANICS: [&str; 6] = [
@@ -213,7 +261,8 @@ fn holds(complaints: &[String]) {
 /// The rule finds these violations, one word of each complaint given, and no other.
 #[track_caller]
 fn finds(complaints: &[String], expected: &[&str]) {
-    let told = complaints.len() == expected.len() && complaints.iter().zip(expected).all(|(complaint, words)| complaint.contains(words));
+    let told = complaints.len() == expected.len()
+        && complaints.iter().zip(expected).all(|(complaint, words)| complaint.contains(words));
     assert!(told, "expected {expected:?}, found {complaints:#?}");
 }
 
@@ -237,7 +286,10 @@ fn paths(file: &File) -> impl Iterator<Item = (usize, String)> {
 }
 
 /// Paths of files that are at or below one of these.
-fn uses<'a>(file: &'a File, forbidden: &'a [&'a str]) -> impl Iterator<Item = (usize, String)> + 'a {
+fn uses<'a>(
+    file: &'a File,
+    forbidden: &'a [&'a str],
+) -> impl Iterator<Item = (usize, String)> + 'a {
     paths(file).filter(|(_, path)| forbidden.iter().any(|above| is_below(path, above)))
 }
 
@@ -268,10 +320,18 @@ fn no_import_runs_upward() {
 #[test]
 fn an_import_that_runs_upward_is_found() {
     let planted = Sources::of([
-        ("plan/mod.rs", "//! crate::cli\n/* use crate::cli; /* x */ */\nuse crate::{action::Action, system::files::{self, Standing}};\n"),
+        (
+            "plan/mod.rs",
+            "//! crate::cli\n\
+             /* use crate::cli; /* x */ */\n\
+             use crate::{action::Action, system::files::{self, Standing}};\n",
+        ),
         (
             "dcos/id.rs",
-            "fn a() { let _ = \"crate::cli\"; }\nfn b() { super::super::system::clock::now(); }\n#[cfg(test)]\nmod tests { use crate::cli; }\n",
+            "fn a() { let _ = \"crate::cli\"; }\n\
+             fn b() { super::super::system::clock::now(); }\n\
+             #[cfg(test)]\n\
+             mod tests { use crate::cli; }\n",
         ),
         ("output/mod.rs", "use crate::observe::services;\nuse crate::observe::host::Host;\n"),
         ("main.rs", "use dcos_node::observe;\nuse dcos_node::action::site::Stop;\n"),
@@ -279,32 +339,48 @@ fn an_import_that_runs_upward_is_found() {
         ("action/mod.rs", "#[cfg(test)] mod tests;\nuse super::dcos;\n"),
         ("action/tests.rs", "use crate::cli;\n"),
     ]);
-    let expected = ["cellar/mod.rs:1", "dcos/id.rs:2", "main.rs:1", "output/mod.rs:2", "plan/mod.rs:3", "plan/mod.rs:3"];
+    let expected = [
+        "cellar/mod.rs:1",
+        "dcos/id.rs:2",
+        "main.rs:1",
+        "output/mod.rs:2",
+        "plan/mod.rs:3",
+        "plan/mod.rs:3",
+    ];
     finds(&rooms(&planted), &expected);
 }
 
 /// No files import each other in a circle.
 ///
-/// An edge leads from a file to the one where the used thing is made: re-exports are followed. To declare a module, or to hand on a name with
-/// `pub use` without using it, is no use. So a `mod.rs` that only holds its room together is in no circle, and one with types of its own that
-/// the files below it use is in one as soon as it calls these files.
+/// An edge leads from a file to the one where the used thing is made: re-exports are followed. To
+/// declare a module, or to hand on a name with `pub use` without using it, is no use. So a `mod.rs`
+/// that only holds its room together is in no circle, and one with types of its own that the files
+/// below it use is in one as soon as it calls these files.
 fn no_circles(sources: &Sources) -> Vec<String> {
     let mut edges: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for (index, file) in sources.files.iter().enumerate() {
         for named in &file.named {
             let name = named.imported_as.as_deref().unwrap_or_default();
-            let used_here = || file.tokens.iter().filter(|t| t.kind == Kind::Word && t.text == name).count() > 1;
+            let used_here = || {
+                file.tokens.iter().filter(|t| t.kind == Kind::Word && t.text == name).count() > 1
+            };
             if named.handed_on && !used_here() {
                 continue;
             }
-            let target = sources.target(&file.absolute(&named.segments)).filter(|target| *target != index);
+            let target =
+                sources.target(&file.absolute(&named.segments)).filter(|target| *target != index);
             edges.entry(index).or_default().extend(target);
         }
     }
     let name = |index: &usize| format!("src/{}", sources.files[*index].path);
     circles(&edges)
         .iter()
-        .map(|circle| format!("{} use each other in a circle", circle.iter().map(name).collect::<Vec<_>>().join(" -> ")))
+        .map(|circle| {
+            format!(
+                "{} use each other in a circle",
+                circle.iter().map(name).collect::<Vec<_>>().join(" -> ")
+            )
+        })
         .collect()
 }
 
@@ -329,8 +405,10 @@ fn a_circle_of_imports_is_found() {
         ("c/kind.rs", ""),
     ]);
     finds(&no_circles(&sound), &[]);
-    let handed_on_and_used =
-        Sources::of([("c/mod.rs", "mod made;\npub use made::Made;\npub struct Two(Made, Made);\n"), ("c/made.rs", "use super::Two;\n")]);
+    let handed_on_and_used = Sources::of([
+        ("c/mod.rs", "mod made;\npub use made::Made;\npub struct Two(Made, Made);\n"),
+        ("c/made.rs", "use super::Two;\n"),
+    ]);
     finds(&no_circles(&handed_on_and_used), &["src/c/made.rs -> src/c/mod.rs"]);
 }
 
@@ -362,7 +440,10 @@ fn a_crate_in_a_second_place_is_found() {
         ("system/systemd/bus.rs", "use zbus::proxy;\n"),
         ("system/label.rs", "// zbus::x\nuse {reqwest as r, zbus::names};\n"),
     ]);
-    finds(&crates(&planted), &["main.rs:1: clap", "system/label.rs:2: reqwest", "system/label.rs:2: zbus"]);
+    finds(
+        &crates(&planted),
+        &["main.rs:1: clap", "system/label.rs:2: reqwest", "system/label.rs:2: zbus"],
+    );
 }
 
 /// One room prints.
@@ -370,11 +451,21 @@ fn printing(sources: &Sources) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in sources.files.iter().filter(|file| file.room() != "output") {
         for pair in file.tokens.windows(2) {
-            if pair[0].kind == Kind::Word && PRINTING.contains(&pair[0].text.as_str()) && pair[1].text == "!" {
-                complaints.push(at(file, pair[0].line, &format!("{}! outside output/", pair[0].text)));
+            if pair[0].kind == Kind::Word
+                && PRINTING.contains(&pair[0].text.as_str())
+                && pair[1].text == "!"
+            {
+                complaints.push(at(
+                    file,
+                    pair[0].line,
+                    &format!("{}! outside output/", pair[0].text),
+                ));
             }
         }
-        complaints.extend(uses(file, &TERMINAL).map(|(line, path)| at(file, line, &format!("{path} outside output/"))));
+        complaints.extend(
+            uses(file, &TERMINAL)
+                .map(|(line, path)| at(file, line, &format!("{path} outside output/"))),
+        );
     }
     complaints
 }
@@ -388,7 +479,10 @@ fn only_output_prints() {
 fn a_print_elsewhere_is_found() {
     let planted = Sources::of([
         ("output/mod.rs", "fn a() { println!(); }\n"),
-        ("plan/mod.rs", "use std::io;\nfn a() { let print = 1;\n eprintln!(\"x\");\n io::stdout().lock(); }\n"),
+        (
+            "plan/mod.rs",
+            "use std::io;\nfn a() { let print = 1;\n eprintln!(\"x\");\n io::stdout().lock(); }\n",
+        ),
     ]);
     finds(&printing(&planted), &["plan/mod.rs:3: eprintln", "plan/mod.rs:4: std::io::stdout"]);
 }
@@ -396,7 +490,12 @@ fn a_print_elsewhere_is_found() {
 /// One room touches files and runs programs.
 fn hands(sources: &Sources) -> Vec<String> {
     let elsewhere = sources.files.iter().filter(|file| file.room() != "system");
-    elsewhere.flat_map(|file| uses(file, &HANDS).map(|(line, path)| at(file, line, &format!("{path} outside system/")))).collect()
+    elsewhere
+        .flat_map(|file| {
+            uses(file, &HANDS)
+                .map(|(line, path)| at(file, line, &format!("{path} outside system/")))
+        })
+        .collect()
 }
 
 #[test]
@@ -410,7 +509,9 @@ fn a_file_opened_elsewhere_is_found() {
         ("system/files.rs", "use std::fs;\n"),
         (
             "action/place.rs",
-            "use std::{io, fs::{self, File as Disk}};\nfn a() { fs::read(); Disk::open(); }\nfn b() { std::process::id(); }\n",
+            "use std::{io, fs::{self, File as Disk}};\n\
+             fn a() { fs::read(); Disk::open(); }\n\
+             fn b() { std::process::id(); }\n",
         ),
         ("command/mod.rs", "fn a() { tokio::process::Command::new(\"x\"); }\n"),
     ]);
@@ -424,23 +525,42 @@ fn a_file_opened_elsewhere_is_found() {
     finds(&hands(&planted), &expected);
 }
 
-/// Every program that is run is named in one file, of a short list, and started in another one; only a few files may run a script.
+/// Every program that is run is named in one file, of a short list, and started in another one;
+/// only a few files may run a script.
 fn programs(sources: &Sources) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in &sources.files {
-        let names = file.tokens.iter().filter(|t| is_in(file, NAMED_IN) && t.kind == Kind::Text && !PROGRAMS.contains(&t.text.as_str()));
-        complaints.extend(names.map(|t| at(file, t.line, &format!("\"{}\" is no program that may be run", t.text))));
+        let names = file.tokens.iter().filter(|t| {
+            is_in(file, NAMED_IN) && t.kind == Kind::Text && !PROGRAMS.contains(&t.text.as_str())
+        });
+        complaints.extend(
+            names.map(|t| {
+                at(file, t.line, &format!("\"{}\" is no program that may be run", t.text))
+            }),
+        );
         for (line, path) in paths(file) {
             if path.ends_with("::process::Command::new") && !is_in(file, STARTED_IN) {
                 complaints.push(at(file, line, &format!("{path} outside {STARTED_IN}")));
             }
-            for (_, may) in SCRIPTS.iter().filter(|(script, may)| path == *script && !may.iter().any(|place| is_in(file, place))) {
+            for (_, may) in SCRIPTS.iter().filter(|(script, may)| {
+                path == *script && !may.iter().any(|place| is_in(file, place))
+            }) {
                 complaints.push(at(file, line, &format!("{path} is for {} alone", may.join(", "))));
             }
         }
     }
-    let named = |program: &str| sources.files.iter().any(|file| is_in(file, NAMED_IN) && file.tokens.iter().any(|t| t.text == program));
-    complaints.extend(PROGRAMS.iter().filter(|program| !named(program)).map(|program| format!("src/{NAMED_IN}.rs: {program} is gone")));
+    let named = |program: &str| {
+        sources
+            .files
+            .iter()
+            .any(|file| is_in(file, NAMED_IN) && file.tokens.iter().any(|t| t.text == program))
+    };
+    complaints.extend(
+        PROGRAMS
+            .iter()
+            .filter(|program| !named(program))
+            .map(|program| format!("src/{NAMED_IN}.rs: {program} is gone")),
+    );
     complaints
 }
 
@@ -451,19 +571,34 @@ fn no_program_is_run_that_is_not_of_the_list() {
 
 #[test]
 fn a_program_that_is_not_of_the_list_is_found() {
-    let table = format!("fn a() {{ {:?}; \"usermod\" }}\npub struct Program;\n", PROGRAMS.map(str::to_owned));
+    let table = format!(
+        "fn a() {{ {:?}; \"usermod\" }}\npub struct Program;\n",
+        PROGRAMS.map(str::to_owned)
+    );
     let planted = Sources::of([
         ("system/program.rs", table.as_str()),
-        ("system/process.rs", "fn a() { tokio::process::Command::new(\"x\"); super::program::Program::script(\"x\"); }\n"),
+        (
+            "system/process.rs",
+            "fn a() { tokio::process::Command::new(\"x\"); super::program::Program::script(\"x\"); \
+             }\n",
+        ),
         ("system/label.rs", "use std::process::Command;\nfn a() { Command::new(\"chcon\"); }\n"),
-        ("observe/checks.rs", "use crate::system::program::Program;\nfn a() { Program::script(\"x\"); }\n"),
+        (
+            "observe/checks.rs",
+            "use crate::system::program::Program;\nfn a() { Program::script(\"x\"); }\n",
+        ),
         (
             "action/account.rs",
-            "use crate::system::{process, program::Program as File};\nfn a() { File::script(\"x\"); process::run_script(\"x\"); }\n",
+            "use crate::system::{process, program::Program as File};\nfn a() { \
+             File::script(\"x\"); process::run_script(\"x\"); }\n",
         ),
     ]);
-    let expected =
-        ["account.rs:2: crate::system::program", "account.rs:2: crate::system::process", "label.rs:2", "program.rs:1: \"usermod\""];
+    let expected = [
+        "account.rs:2: crate::system::program",
+        "account.rs:2: crate::system::process",
+        "label.rs:2",
+        "program.rs:1: \"usermod\"",
+    ];
     finds(&programs(&planted), &expected);
     finds(
         &programs(&Sources::of([("system/program.rs", table.replace("ipset", "ipsets").as_str())])),
@@ -474,7 +609,12 @@ fn a_program_that_is_not_of_the_list_is_found() {
 /// What clippy must refuse for the rule above, and where that is lifted.
 fn clippy_refuses(manifest: &str, lists: &str, sources: &Sources) -> Vec<String> {
     let mut complaints: Vec<String> = Vec::new();
-    for lint in ["disallowed_methods = \"deny\"", "disallowed_types = \"deny\"", "print_stdout = \"deny\"", "print_stderr = \"deny\""] {
+    for lint in [
+        "disallowed_methods = \"deny\"",
+        "disallowed_types = \"deny\"",
+        "print_stdout = \"deny\"",
+        "print_stderr = \"deny\"",
+    ] {
         if !manifest.lines().any(|line| line == lint) {
             complaints.push(format!("Cargo.toml: [lints.clippy] lacks {lint}"));
         }
@@ -486,8 +626,12 @@ fn clippy_refuses(manifest: &str, lists: &str, sources: &Sources) -> Vec<String>
         }
     }
     for file in sources.files.iter().filter(|file| file.path != "system/mod.rs") {
-        let lifted = paths(file).filter(|(_, path)| path == "clippy::disallowed_methods" || path == "clippy::disallowed_types");
-        complaints.extend(lifted.map(|(line, path)| at(file, line, &format!("{path} is lifted elsewhere than in system/mod.rs"))));
+        let lifted = paths(file).filter(|(_, path)| {
+            path == "clippy::disallowed_methods" || path == "clippy::disallowed_types"
+        });
+        complaints.extend(lifted.map(|(line, path)| {
+            at(file, line, &format!("{path} is lifted elsewhere than in system/mod.rs"))
+        }));
     }
     complaints
 }
@@ -504,8 +648,12 @@ fn a_lint_that_is_lifted_is_found() {
         ("system/mod.rs", "#![allow(clippy::disallowed_types)]\n"),
     ]);
     let lists = manifest(".clippy.toml").replace("std::fs::copy", "std::fs::other");
-    let lints = manifest("Cargo.toml").replace("disallowed_types = \"deny\"", "disallowed_types = \"warn\"");
-    finds(&clippy_refuses(&lints, &lists, &planted), &["Cargo.toml", "std::fs::copy", "action/run.rs:2"]);
+    let lints = manifest("Cargo.toml")
+        .replace("disallowed_types = \"deny\"", "disallowed_types = \"warn\"");
+    finds(
+        &clippy_refuses(&lints, &lists, &planted),
+        &["Cargo.toml", "std::fs::copy", "action/run.rs:2"],
+    );
 }
 
 /// What may stand at the top, beside dotfiles and what building leaves there (`target`, `dist`).
@@ -532,7 +680,8 @@ const TOP: [&str; 16] = [
 fn nothing_else_stands_at_the_top() {
     let listed = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
     let names = listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    let found: BTreeSet<String> = names.filter(|name| !name.starts_with('.') && name != "target" && name != "dist").collect();
+    let found: BTreeSet<String> =
+        names.filter(|name| !name.starts_with('.') && name != "target" && name != "dist").collect();
     assert_eq!(found, TOP.map(str::to_owned).into());
 }
 
@@ -544,7 +693,9 @@ fn panics(sources: &Sources) -> Vec<String> {
         for lint in PANICS {
             match paths(file).find(|(_, path)| path == lint) {
                 None if denies => complaints.push(at(file, 1, &format!("does not deny {lint}"))),
-                Some((line, _)) if !denies => complaints.push(at(file, line, &format!("lifts {lint}"))),
+                Some((line, _)) if !denies => {
+                    complaints.push(at(file, line, &format!("lifts {lint}")))
+                }
                 _ => {}
             }
         }
@@ -561,8 +712,15 @@ fn clippy_refuses_what_panics() {
 fn a_place_that_may_panic_is_found() {
     let all = format!("#![deny({})]\n", PANICS.join(", "));
     let some = all.replace("clippy::indexing_slicing, ", "");
-    let planted = Sources::of([("lib.rs", all.as_str()), ("main.rs", &some), ("dcos/id.rs", "\n#[allow(clippy::panic)]\nfn a() {}\n")]);
-    finds(&panics(&planted), &["dcos/id.rs:2: lifts clippy::panic", "main.rs:1: does not deny clippy::indexing_slicing"]);
+    let planted = Sources::of([
+        ("lib.rs", all.as_str()),
+        ("main.rs", &some),
+        ("dcos/id.rs", "\n#[allow(clippy::panic)]\nfn a() {}\n"),
+    ]);
+    finds(
+        &panics(&planted),
+        &["dcos/id.rs:2: lifts clippy::panic", "main.rs:1: does not deny clippy::indexing_slicing"],
+    );
 }
 
 /// Unsafe code has one file, and the compiler refuses it elsewhere.
@@ -572,8 +730,13 @@ fn unsafe_code(manifest: &str, sources: &Sources) -> Vec<String> {
         complaints.push("Cargo.toml: [lints.rust] lacks unsafe_code = \"deny\"".to_owned());
     }
     for file in sources.files.iter().filter(|file| file.path != "system/kernel.rs") {
-        let found = file.tokens.iter().filter(|t| t.kind == Kind::Word && (t.text == "unsafe" || t.text == "unsafe_code"));
-        complaints.extend(found.map(|t| at(file, t.line, &format!("{} outside system/kernel.rs", t.text))));
+        let found = file
+            .tokens
+            .iter()
+            .filter(|t| t.kind == Kind::Word && (t.text == "unsafe" || t.text == "unsafe_code"));
+        complaints.extend(
+            found.map(|t| at(file, t.line, &format!("{} outside system/kernel.rs", t.text))),
+        );
     }
     complaints
 }
@@ -597,10 +760,19 @@ fn purity(sources: &Sources) -> Vec<String> {
     let mut complaints = Vec::new();
     let forbidden = [&HANDS[..], &IMPURE].concat();
     for file in sources.files.iter().filter(|file| PURE.contains(&file.room())) {
-        complaints.extend(uses(file, &forbidden).map(|(line, path)| at(file, line, &format!("{path} in the pure room {}", file.room()))));
+        complaints.extend(uses(file, &forbidden).map(|(line, path)| {
+            at(file, line, &format!("{path} in the pure room {}", file.room()))
+        }));
         for three in file.tokens.windows(3) {
-            if three[0].text == "." && LOOKING.contains(&three[1].text.as_str()) && three[2].text == "(" {
-                complaints.push(at(file, three[1].line, &format!(".{}() in the pure room {}", three[1].text, file.room())));
+            if three[0].text == "."
+                && LOOKING.contains(&three[1].text.as_str())
+                && three[2].text == "("
+            {
+                complaints.push(at(
+                    file,
+                    three[1].line,
+                    &format!(".{}() in the pure room {}", three[1].text, file.room()),
+                ));
             }
         }
     }
@@ -615,32 +787,59 @@ fn dcos_plan_and_preflight_are_pure() {
 #[test]
 fn a_clock_in_a_pure_room_is_found() {
     let planted = Sources::of([
-        ("dcos/moment.rs", "use std::time::SystemTime;\nfn a(t: SystemTime) { SystemTime::now(); }\nfn b() { env!(\"X\"); }\n"),
-        ("plan/mod.rs", "use std::net::IpAddr;\nuse std::net::{TcpStream};\nfn a(p: &Path) { p.exists(); exists(); }\n"),
+        (
+            "dcos/moment.rs",
+            "use std::time::SystemTime;\n\
+             fn a(t: SystemTime) { SystemTime::now(); }\n\
+             fn b() { env!(\"X\"); }\n",
+        ),
+        (
+            "plan/mod.rs",
+            "use std::net::IpAddr;\n\
+             use std::net::{TcpStream};\n\
+             fn a(p: &Path) { p.exists(); exists(); }\n",
+        ),
         ("preflight/mod.rs", "use std::thread;\nfn a() { nix::unistd::getuid(); }\n"),
         ("observe/mod.rs", "use std::thread;\n"),
     ]);
-    let expected = ["moment.rs:2", "plan/mod.rs:2", "plan/mod.rs:3: .exists()", "preflight/mod.rs:1", "preflight/mod.rs:2"];
+    let expected = [
+        "moment.rs:2",
+        "plan/mod.rs:2",
+        "plan/mod.rs:3: .exists()",
+        "preflight/mod.rs:1",
+        "preflight/mod.rs:2",
+    ];
     finds(&purity(&planted), &expected);
 }
 
-/// The root directory is a value: absolute paths stand in one file, and what else looks like one has a reason in a table.
+/// The root directory is a value: absolute paths stand in one file, and what else looks like one
+/// has a reason in a table.
 fn absolute_paths(sources: &Sources, elsewhere: &[(&str, &str, &str)]) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut used = BTreeSet::new();
     for file in sources.files.iter().filter(|file| file.path != "dcos/layout.rs") {
-        for token in file.tokens.iter().filter(|t| t.kind == Kind::Text && t.text.starts_with('/')) {
-            let begins = |literal: &str| token.text == literal || (literal != "/" && token.text.starts_with(literal));
-            match elsewhere.iter().position(|(place, literal, _)| is_in(file, place) && begins(literal)) {
+        for token in file.tokens.iter().filter(|t| t.kind == Kind::Text && t.text.starts_with('/'))
+        {
+            let begins = |literal: &str| {
+                token.text == literal || (literal != "/" && token.text.starts_with(literal))
+            };
+            match elsewhere
+                .iter()
+                .position(|(place, literal, _)| is_in(file, place) && begins(literal))
+            {
                 Some(reason) => drop(used.insert(reason)),
-                None => complaints.push(at(file, token.line, &format!("\"{}\" belongs into dcos/layout.rs", token.text))),
+                None => complaints.push(at(
+                    file,
+                    token.line,
+                    &format!("\"{}\" belongs into dcos/layout.rs", token.text),
+                )),
             }
         }
     }
     let unused = elsewhere.iter().enumerate().filter(|(index, _)| !used.contains(index));
-    complaints.extend(
-        unused.map(|(_, (place, literal, _))| format!("src/{place}: \"{literal}\" is gone; so may be its reason in tests/house.rs")),
-    );
+    complaints.extend(unused.map(|(_, (place, literal, _))| {
+        format!("src/{place}: \"{literal}\" is gone; so may be its reason in tests/house.rs")
+    }));
     complaints
 }
 
@@ -655,10 +854,19 @@ fn an_absolute_path_elsewhere_is_found() {
         ("dcos/layout.rs", "const A: &str = \"/opt\";"),
         (
             "action/place.rs",
-            "const A: &str = \"/proc/self/exe\";\nconst B: &[u8] = br#\"/etc\"#;\nfn a(c: char) { c == '/' || c == '\"'; \"a/b\" }\n// \"/x\"\nconst C: &str = \"\\\"/\";\nconst D: &str = \"/\";\n",
+            "const A: &str = \"/proc/self/exe\";\n\
+             const B: &[u8] = br#\"/etc\"#;\n\
+             fn a(c: char) { c == '/' || c == '\"'; \"a/b\" }\n\
+             // \"/x\"\n\
+             const C: &str = \"\\\"/\";\n\
+             const D: &str = \"/\";\n",
         ),
     ]);
-    let reasons = [("action/place", "/proc/self/", "ourselves"), ("action", "/", "a separator"), ("action/run", "/x", "gone")];
+    let reasons = [
+        ("action/place", "/proc/self/", "ourselves"),
+        ("action", "/", "a separator"),
+        ("action/run", "/x", "gone"),
+    ];
     finds(&absolute_paths(&planted, &reasons), &["place.rs:2: \"/etc\"", "src/action/run"]);
 }
 
@@ -669,10 +877,17 @@ fn sizes_and_names(sources: &Sources) -> Vec<String> {
         if file.lines > MOST_LINES {
             complaints.push(at(file, file.lines, &format!("is longer than {MOST_LINES} lines")));
         }
-        let inline = file.tokens.windows(2).filter(|w| w[0].kind == Kind::Word && w[0].text == "mod" && w[1].kind == Kind::Word);
-        let drawers = inline.map(|w| (w[1].line, w[1].text.as_str())).chain(file.module.last().map(|name| (1, name.as_str())));
+        let inline = file
+            .tokens
+            .windows(2)
+            .filter(|w| w[0].kind == Kind::Word && w[0].text == "mod" && w[1].kind == Kind::Word);
+        let drawers = inline
+            .map(|w| (w[1].line, w[1].text.as_str()))
+            .chain(file.module.last().map(|name| (1, name.as_str())));
         complaints.extend(
-            drawers.filter(|(_, name)| DRAWERS.contains(name)).map(|(line, name)| at(file, line, &format!("{name} is no noun of ours"))),
+            drawers
+                .filter(|(_, name)| DRAWERS.contains(name))
+                .map(|(line, name)| at(file, line, &format!("{name} is no noun of ours"))),
         );
     }
     complaints
@@ -686,8 +901,11 @@ fn files_are_short_and_none_is_a_drawer() {
 #[test]
 fn a_long_file_and_a_drawer_are_found() {
     let long = "\n".repeat(MOST_LINES + 1);
-    let planted =
-        Sources::of([("dcos/id.rs", long.as_str()), ("dcos/util.rs", ""), ("dcos/role.rs", "pub fn a() {}\npub mod common { }\n")]);
+    let planted = Sources::of([
+        ("dcos/id.rs", long.as_str()),
+        ("dcos/util.rs", ""),
+        ("dcos/role.rs", "pub fn a() {}\npub mod common { }\n"),
+    ]);
     finds(&sizes_and_names(&planted), &["dcos/id.rs:451", "dcos/role.rs:2", "dcos/util.rs:1"]);
 }
 
@@ -698,7 +916,8 @@ fn documented(manifest: &str, sources: &Sources) -> Vec<String> {
         complaints.push("Cargo.toml: [lints.rust] lacks missing_docs = \"deny\"".to_owned());
     }
     for file in &sources.files {
-        let lifted = file.tokens.iter().filter(|t| t.kind == Kind::Word && t.text == "missing_docs");
+        let lifted =
+            file.tokens.iter().filter(|t| t.kind == Kind::Word && t.text == "missing_docs");
         complaints.extend(lifted.map(|t| at(file, t.line, "lifts missing_docs")));
     }
     complaints

@@ -17,7 +17,12 @@ fn content(length: usize) -> Vec<u8> {
 
 /// For servers that answer: a slow machine must not look like one that stalls.
 fn options() -> Options {
-    Options { attempts: 3, first_pause: Duration::from_millis(10), stall_timeout: Duration::from_secs(60), ..Options::default() }
+    Options {
+        attempts: 3,
+        first_pause: Duration::from_millis(10),
+        stall_timeout: Duration::from_secs(60),
+        ..Options::default()
+    }
 }
 
 /// For servers that stall.
@@ -57,7 +62,10 @@ async fn a_file_comes_whole_with_length_and_date() {
     let (server, content, _directory) = server(300_000).await;
     let body = client().open(&server.at("/file")).await.unwrap();
     assert_eq!(body.length, Some(300_000));
-    assert_eq!(body.date.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), 784_111_777);
+    assert_eq!(
+        body.date.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
+        784_111_777
+    );
     assert_eq!(all(body).await.unwrap(), content);
     assert_eq!(client().get(&server.at("/file"), 300_000).await.unwrap(), content);
     let head = client().head(&server.at("/file")).await.unwrap();
@@ -115,9 +123,17 @@ async fn connections_that_break_before_the_answer_are_made_again() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_with_the_cause() {
-    let error = client().get(&format!("http://user:secret@{CLOSED}/file?token=secret"), 10).await.unwrap_err();
+    let error = client()
+        .get(&format!("http://user:secret@{CLOSED}/file?token=secret"), 10)
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (Kind::Unreachable, true));
-    assert_eq!(error.to_string(), format!("cannot get http://{CLOSED}/file?...: Connection refused (os error 111) (tried 3 times)"));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot get http://{CLOSED}/file?...: Connection refused (os error 111) (tried 3 times)"
+        )
+    );
     assert!(!format!("{error:?} {:?}", client()).contains("secret"));
 }
 
@@ -129,7 +145,12 @@ async fn a_broken_body_is_gone_on_with() {
     let ranges: Vec<String> = server
         .heads()
         .iter()
-        .flat_map(|head| head.lines().filter(|line| line.starts_with("range")).map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|head| {
+            head.lines()
+                .filter(|line| line.starts_with("range"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
         .collect();
     assert_eq!(ranges, ["range: bytes=70000-", "range: bytes=140000-", "range: bytes=210000-"]);
 }
@@ -138,7 +159,10 @@ async fn a_broken_body_is_gone_on_with() {
 async fn a_stalled_body_is_gone_on_with() {
     let (server, content, _directory) = server(300_000).await;
     server.stall_after("/file", 70_000, 2);
-    assert_eq!(download_with(&impatient(Duration::from_millis(300)), &server).await.unwrap(), content);
+    assert_eq!(
+        download_with(&impatient(Duration::from_millis(300)), &server).await.unwrap(),
+        content
+    );
 }
 
 #[tokio::test]
@@ -149,8 +173,13 @@ async fn a_server_that_trickles_is_as_good_as_one_that_stalls() {
     server.slow("/file", 100, Duration::from_millis(20));
     let error = all(client.open(&server.at("/file")).await.unwrap()).await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (Kind::Stalled, true), "{error}");
-    assert!(error.to_string().contains("less than 1000000 bytes/s") && error.to_string().ends_with("(tried 3 times)"), "{error}");
-    // Each time it was asked on a new connection to go on; a server that is slow by order is fast enough.
+    assert!(
+        error.to_string().contains("less than 1000000 bytes/s")
+            && error.to_string().ends_with("(tried 3 times)"),
+        "{error}"
+    );
+    // Each time it was asked on a new connection to go on; a server that is slow by order is fast
+    // enough.
     assert_eq!(server.requests("/file"), 3);
     server.slow("/file", 1000, Duration::from_millis(5));
     assert_eq!(download(&server).await.unwrap(), content);
@@ -161,7 +190,8 @@ async fn a_rate_is_that_of_all_downloads_together() {
     let (server, content, _directory) = server(300_000).await;
     let client = Client::new(&Options { bytes_per_second: Some(500_000), ..options() }).unwrap();
     let start = Instant::now();
-    let download = async || all(client.clone().open(&server.at("/file")).await.unwrap()).await.unwrap();
+    let download =
+        async || all(client.clone().open(&server.at("/file")).await.unwrap()).await.unwrap();
     let (one, other) = tokio::join!(download(), download());
     assert!(one == content && other == content);
     // 600,000 bytes less what may come at once at the beginning.
@@ -253,7 +283,10 @@ async fn a_file_of_authorities_must_have_some() {
             std::fs::write(&file, content).unwrap();
         }
         let error = Client::new(&Options { ca_file: Some(file.clone()), ..options() }).unwrap_err();
-        assert!(error.to_string().contains(cause) && error.to_string().contains("ca.pem"), "{error}");
+        assert!(
+            error.to_string().contains(cause) && error.to_string().contains("ca.pem"),
+            "{error}"
+        );
     }
 }
 
@@ -283,7 +316,10 @@ async fn a_daemon_is_asked_on_its_socket() {
             let mut head = vec![0; 4096];
             let n = stream.read(&mut head).await.unwrap();
             assert!(head[..n].starts_with(b"GET /info HTTP/1.1\r\n"));
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+                .await
+                .unwrap();
         }
     });
     assert_eq!(get_unix(&socket, "/info", 10).await.unwrap(), b"{}");
@@ -311,7 +347,11 @@ async fn a_source_is_the_same_on_a_server_and_in_a_directory() {
     std::fs::create_dir(directory.path().join("sub")).unwrap();
     std::fs::write(directory.path().join("sub/x"), "x").unwrap();
     server.cut_times("/file", 100_000, 1);
-    for place in [server.url().to_owned(), format!("{}/", server.url()), directory.path().to_str().unwrap().to_owned()] {
+    for place in [
+        server.url().to_owned(),
+        format!("{}/", server.url()),
+        directory.path().to_str().unwrap().to_owned(),
+    ] {
         let source = Source::parse(&place, &client()).unwrap();
         let (length, read) = drain(&source, "file").await;
         assert_eq!(length, Some(300_000));
@@ -333,14 +373,19 @@ async fn an_error_in_the_body_comes_out_of_the_reader() {
     let source = Source::parse(server.url(), &client()).unwrap();
     let error = drain(&source, "file").await.1.unwrap_err();
     let error = error.get_ref().unwrap().downcast_ref::<source::Error>().unwrap();
-    assert!(error.is_transient() && matches!(error, source::Error::Http(error) if error.kind() == Kind::Truncated), "{error}");
+    assert!(
+        error.is_transient()
+            && matches!(error, source::Error::Http(error) if error.kind() == Kind::Truncated),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_is_slow_or_gone_holds_the_network_back() {
     let (server, content, _directory) = server(20_000_000).await;
     let source = Source::parse(server.url(), &impatient(Duration::from_millis(300))).unwrap();
-    // A machine that stalls for as long looks like a server that does: then it is asked once more, which tells nothing of the reader.
+    // A machine that stalls for as long looks like a server that does: then it is asked once more,
+    // which tells nothing of the reader.
     for _ in 0..20 {
         let before = server.requests("/file");
         let mut download = source.open("file").await.unwrap();

@@ -33,7 +33,8 @@ impl Bench {
     }
 
     fn install(&self) -> Vec<&str> {
-        [&["dcos-node", "install", "master", "--bootstrap-url", self.server.url()], node::LACKS].concat()
+        [&["dcos-node", "install", "master", "--bootstrap-url", self.server.url()], node::LACKS]
+            .concat()
     }
 
     /// An install that stands still in the middle, until `/run/go` is there.
@@ -56,15 +57,20 @@ impl Bench {
 
     /// Kills an install at a point of it and switches the node off.
     fn off_at(&self, point: &str) {
-        let mut words = vec!["env".to_owned(), "DCOS_NODE_FAULT_WORKERS=1".to_owned(), format!("DCOS_NODE_FAULT=kill {point}")];
+        let mut words = vec![
+            "env".to_owned(),
+            "DCOS_NODE_FAULT_WORKERS=1".to_owned(),
+            format!("DCOS_NODE_FAULT=kill {point}"),
+        ];
         words.extend(self.install().into_iter().map(str::to_owned));
         let killed = self.node.run(&words);
         assert!(killed.was_killed(), "{killed}");
         self.node.cut_power();
     }
 
-    /// Leaves the node as pkgpanda does when it dies in its swap to another active set (`pkgpanda/__init__.py`, swap_active): so many live names were moved
-    /// away, and so many new ones in. The new set has a mark in `etc`.
+    /// Leaves the node as pkgpanda does when it dies in its swap to another active set
+    /// (`pkgpanda/__init__.py`, swap_active): so many live names were moved away, and so many new
+    /// ones in. The new set has a mark in `etc`.
     fn half_swapped(&self, stage: &str, archived: usize, moved: usize, mark: &str) {
         self.node
             .shell(&format!(
@@ -82,10 +88,14 @@ impl Bench {
 
     /// The swap is finished, the role runs with the new set, and nothing waits to be moved.
     fn is_swapped(&self, mark: &str) {
-        self.node.until(&format!("[ ! -e /opt/mesosphere/install_progress ] && [ -e /opt/mesosphere/etc/{mark} ]"));
+        self.node.until(&format!(
+            "[ ! -e /opt/mesosphere/install_progress ] && [ -e /opt/mesosphere/etc/{mark} ]"
+        ));
         self.node.until("systemctl is-active -q dcos.target");
         self.node.wait_for_setup();
-        self.node.shell("ls -d /opt/mesosphere/*.new /etc/systemd/system/*.unit.new").stdout_lacks(".new");
+        self.node
+            .shell("ls -d /opt/mesosphere/*.new /etc/systemd/system/*.unit.new")
+            .stdout_lacks(".new");
         self.node.run(&["dcos-node", "status"]).stdout_has("master");
     }
 
@@ -96,11 +106,14 @@ impl Bench {
 }
 
 /// What pkgpanda moves in a swap, in its order.
-const NAMES: &str =
-    "bin etc include lib /etc/systemd/system/dcos.target.wants environment environment.export active active.buildinfo.full.json";
+const NAMES: &str = "bin etc include lib /etc/systemd/system/dcos.target.wants environment \
+                     environment.export active active.buildinfo.full.json";
 
 /// Stands in the way of the real program until it is told to let it go on.
-const SLOW: &str = "#!/bin/sh\ntouch /run/still\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/sbin/useradd.real \"$@\"\n";
+const SLOW: &str = "#!/bin/sh\n\
+                    touch /run/still\n\
+                    while [ ! -e /run/go ]; do sleep 0.05; done\n\
+                    exec /usr/sbin/useradd.real \"$@\"\n";
 
 #[test]
 fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
@@ -114,7 +127,10 @@ fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
 
     let first = bench.standing_still();
     let pid = node.run(&["pgrep", "-x", "dcos-node"]).stdout().trim().to_owned();
-    node.run(&bench.install()).exits_with(8).stderr_has(&format!("process {pid} (")).stderr_has("install master");
+    node.run(&bench.install())
+        .exits_with(8)
+        .stderr_has(&format!("process {pid} ("))
+        .stderr_has("install master");
     bench.signal("-TERM");
     node::eventually(|| {
         let said = first.stderr_so_far();
@@ -122,7 +138,10 @@ fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
     });
     node.run(&["touch", "/run/go"]).succeeds();
     let ended = first.finish_within(LIMIT);
-    ended.exits_with(10).stderr_has("stopping at the next safe point").stderr_has("dcos-node install master goes on now");
+    ended
+        .exits_with(10)
+        .stderr_has("stopping at the next safe point")
+        .stderr_has("dcos-node install master goes on now");
     node.run(&["dcos-node", "recover"]).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
@@ -192,7 +211,8 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_lacks("trying again");
     bench.server.start();
 
-    // pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install of the same build.
+    // pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install
+    // of the same build.
     bench.half_swapped("archive", 4, 0, "first");
     node.cut_power();
     bench.boot();
@@ -204,7 +224,8 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.is_swapped("second");
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
 
-    // Packages are missing and no server answers: the boot is over all the same, and it is tried again.
+    // Packages are missing and no server answers: the boot is over all the same, and it is tried
+    // again.
     bench.off_at("Directory 1 /opt/mesosphere/packages");
     bench.server.stop();
     bench.boot();
@@ -229,6 +250,10 @@ fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_dama
     bench.boot();
     bench.until_told("the node is as it was");
     node.wait_for_setup();
-    assert!(!node.has("/etc/mesosphere") && !node.has("/etc/systemd/system/dcos.target") && !node.has("/opt/mesosphere/bin"));
+    assert!(
+        !node.has("/etc/mesosphere")
+            && !node.has("/etc/systemd/system/dcos.target")
+            && !node.has("/opt/mesosphere/bin")
+    );
     node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_lacks("failed");
 }

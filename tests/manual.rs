@@ -1,7 +1,11 @@
 //! The manual pages are those of the program, and shells complete its command line.
 //!
 //! `DCOS_NODE_BLESS=1 cargo test --test manual` writes the pages anew.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read documents and run programs")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests read documents and run programs"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,19 +25,35 @@ fn directory() -> PathBuf {
 /// Every file of the directory.
 fn written() -> BTreeMap<String, String> {
     let files = fs::read_dir(directory()).into_iter().flatten().map(|file| file.unwrap().path());
-    files.map(|file| (file.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&file).unwrap())).collect()
+    files
+        .map(|file| {
+            (
+                file.file_name().unwrap().to_string_lossy().into_owned(),
+                fs::read_to_string(&file).unwrap(),
+            )
+        })
+        .collect()
 }
 
 #[test]
 fn the_manual_is_that_of_the_program() {
-    let pages: BTreeMap<String, String> = cli::manual().into_iter().map(|page| (page.name, page.text)).collect();
+    let pages: BTreeMap<String, String> =
+        cli::manual().into_iter().map(|page| (page.name, page.text)).collect();
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
         let _ = fs::remove_dir_all(directory());
         fs::create_dir_all(directory()).unwrap();
         pages.iter().for_each(|(name, text)| fs::write(directory().join(name), text).unwrap());
     }
-    assert!(written() == pages, "docs/man/ is not the manual of the program any more: DCOS_NODE_BLESS=1 cargo test --test manual");
-    assert!(pages.contains_key("dcos-node.8") && pages.contains_key("dcos-node-install.8"), "{:?}", pages.keys());
+    assert!(
+        written() == pages,
+        "docs/man/ is not the manual of the program any more: DCOS_NODE_BLESS=1 cargo test --test \
+         manual"
+    );
+    assert!(
+        pages.contains_key("dcos-node.8") && pages.contains_key("dcos-node-install.8"),
+        "{:?}",
+        pages.keys()
+    );
     let printed = Command::new(PROGRAM).arg("man").output().unwrap();
     let all: String = cli::manual().into_iter().map(|page| page.text).collect();
     assert_eq!(String::from_utf8_lossy(&printed.stdout), all);
@@ -58,18 +78,45 @@ fn every_page_renders_without_a_warning() {
     for page in cli::manual() {
         let path = directory.path().join(&page.name);
         fs::write(&path, &page.text).unwrap();
-        let output = Command::new("groff").args(["-man", "-Tutf8", "-ww", "-rLL=80n", "-P-c"]).arg(&path).output().unwrap();
-        assert!(output.stderr.is_empty(), "{}: {}", page.name, String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-rLL=80n", "-P-c"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(
+            output.stderr.is_empty(),
+            "{}: {}",
+            page.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
         // Bold in the way of typewriters: a letter, a step back, the letter again.
         let text = String::from_utf8(output.stdout).unwrap();
-        let plain: String =
-            text.chars().zip(text.chars().skip(1)).filter(|two| two.0 != '\u{8}' && two.1 != '\u{8}').map(|two| two.0).collect();
-        let sections = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "SEE ALSO"];
+        let plain: String = text
+            .chars()
+            .zip(text.chars().skip(1))
+            .filter(|two| two.0 != '\u{8}' && two.1 != '\u{8}')
+            .map(|two| two.0)
+            .collect();
+        let sections = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXIT STATUS",
+            "ENVIRONMENT",
+            "EXAMPLES",
+            "SEE ALSO",
+        ];
         for section in sections {
-            assert!(plain.lines().any(|line| line == section), "{}: no {section}\n{plain}", page.name);
+            assert!(
+                plain.lines().any(|line| line == section),
+                "{}: no {section}\n{plain}",
+                page.name
+            );
         }
         assert!(plain.lines().all(|line| line.chars().count() <= 80), "{}: {plain}", page.name);
-        // A section for those that have to do with files; a synopsis that tells which options take a value.
+        // A section for those that have to do with files; a synopsis that tells which options take
+        // a value.
         if page.name == "dcos-node-install.8" {
             let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
             for part in [
@@ -81,10 +128,18 @@ fn every_page_renders_without_a_warning() {
             ] {
                 assert!(words.contains(part), "{part}: {plain}");
             }
-            assert!(plain.contains("   Fetching\n") && plain.contains("   Waiting\n"), "groups are parts of OPTIONS: {plain}");
+            assert!(
+                plain.contains("   Fetching\n") && plain.contains("   Waiting\n"),
+                "groups are parts of OPTIONS: {plain}"
+            );
         }
         if page.name == "dcos-node.8" {
-            assert!(plain.contains(Exit::NotInstalled.explained().meaning.split('`').next_back().unwrap()), "{plain}");
+            assert!(
+                plain.contains(
+                    Exit::NotInstalled.explained().meaning.split('`').next_back().unwrap()
+                ),
+                "{plain}"
+            );
         }
     }
 }
@@ -96,7 +151,10 @@ fn ask(shell: &str, script: &str) -> String {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let path = directory.path().join("completions");
     fs::write(&path, output.stdout).unwrap();
-    let output = Command::new(shell).args(["-c", &script.replace("COMPLETIONS", &path.display().to_string())]).output().unwrap();
+    let output = Command::new(shell)
+        .args(["-c", &script.replace("COMPLETIONS", &path.display().to_string())])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -105,8 +163,9 @@ fn ask(shell: &str, script: &str) -> String {
 /// What bash would offer after this command line.
 fn offered(line: &str) -> Vec<String> {
     let script = "source COMPLETIONS; set -- LINE; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
-        f=$(complete -p dcos-node | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \
-        \"$f\" dcos-node \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+                  f=$(complete -p dcos-node | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \"$f\" dcos-node \
+                  \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; printf '%s\\n' \
+                  \"${COMPREPLY[@]}\"";
     ask("bash", &script.replace("LINE", line)).lines().map(str::to_owned).collect()
 }
 
@@ -137,7 +196,13 @@ fn typed_into_zsh(keys: &str) -> String {
 #[test]
 fn zsh_completes_subcommands_options_and_roles() {
     if is_here("zsh") {
-        assert_eq!(ask("zsh", "autoload -U compinit; compinit -D -u; source COMPLETIONS; print $_comps[dcos-node]"), "_dcos-node\n");
+        assert_eq!(
+            ask(
+                "zsh",
+                "autoload -U compinit; compinit -D -u; source COMPLETIONS; print $_comps[dcos-node]"
+            ),
+            "_dcos-node\n"
+        );
         let said = typed_into_zsh("dcos-node inst\\tslave_p\\t--boots\\thttp://x");
         assert!(said.contains("<install slave_public --bootstrap-url=http://x>"), "{said:?}");
         let said = typed_into_zsh("dcos-node status --wait=clu\\t");
@@ -148,7 +213,8 @@ fn zsh_completes_subcommands_options_and_roles() {
 #[test]
 fn fish_completes_subcommands_and_options() {
     if is_here("fish") {
-        let offered = |line: &str| ask("fish", &format!("source COMPLETIONS; complete -C '{line}'"));
+        let offered =
+            |line: &str| ask("fish", &format!("source COMPLETIONS; complete -C '{line}'"));
         assert!(offered("dcos-node uninst").starts_with("uninstall\t"));
         assert!(offered("dcos-node install --boots").starts_with("--bootstrap-url\t"));
         assert_eq!(offered("dcos-node status --wait=cl").trim_end(), "--wait=cluster-ready");

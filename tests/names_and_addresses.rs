@@ -1,4 +1,5 @@
-//! What `preflight` finds of name servers and of the scripts that detect a node's address: each promise on a real script, server or node.
+//! What `preflight` finds of name servers and of the scripts that detect a node's address: each
+//! promise on a real script, server or node.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests lay out a node")]
 
 mod support;
@@ -29,11 +30,18 @@ struct GoodClock;
 impl Clock for GoodClock {
     fn state(&self) -> io::Result<ClockState> {
         let exact = Duration::from_millis(1);
-        Ok(ClockState { marked_bad: false, unsynchronised: false, estimated_error: exact, max_error: exact, offset: exact })
+        Ok(ClockState {
+            marked_bad: false,
+            unsynchronised: false,
+            estimated_error: exact,
+            max_error: exact,
+            offset: exact,
+        })
     }
 }
 
-/// A directory that stands for a node with a systemd, so that scripts are run and servers are asked.
+/// A directory that stands for a node with a systemd, so that scripts are run and servers are
+/// asked.
 struct Bench {
     directory: TempDir,
     world: World,
@@ -70,7 +78,12 @@ impl Bench {
     async fn with_script(&self, script: &[u8]) -> Report {
         let file = self.path("ip-detect");
         fs::write(&file, script).unwrap();
-        self.report(preflight::Request { ip_detect: Some(file), role: Some(Role::Master), ..preflight::Request::default() }).await
+        self.report(preflight::Request {
+            ip_detect: Some(file),
+            role: Some(Role::Master),
+            ..preflight::Request::default()
+        })
+        .await
     }
 
     /// With what a build has.
@@ -78,26 +91,43 @@ impl Bench {
         let served = tempfile::tempdir().unwrap();
         build.pack(served.path());
         let bootstrap_url = Some(served.path().display().to_string());
-        self.report(preflight::Request { bootstrap_url, role: Some(Role::Master), ..preflight::Request::default() }).await
+        self.report(preflight::Request {
+            bootstrap_url,
+            role: Some(Role::Master),
+            ..preflight::Request::default()
+        })
+        .await
     }
 }
 
 fn check<'a>(report: &'a Report, id: &str) -> &'a Check {
-    report.checks.iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
+    report
+        .checks
+        .iter()
+        .find(|check| check.id == id)
+        .unwrap_or_else(|| panic!("there is no check {id}"))
 }
 
 #[track_caller]
 fn is(report: &Report, id: &str, verdict: Verdict, words: &str) {
     let check = check(report, id);
-    assert!(check.verdict == verdict && check.found.contains(words), "{id} should be {verdict:?} with {words:?}: {check:#?}");
+    assert!(
+        check.verdict == verdict && check.found.contains(words),
+        "{id} should be {verdict:?} with {words:?}: {check:#?}"
+    );
 }
 
-/// Passes with this answer; of a script that had to wait for a busy machine it is told how long it took, and that only warns.
+/// Passes with this answer; of a script that had to wait for a busy machine it is told how long it
+/// took, and that only warns.
 #[track_caller]
 fn is_right(report: &Report, id: &str, answer: &str) {
     let check = check(report, id);
-    let is_late = check.verdict == Verdict::Warn && check.found.starts_with(&format!("{answer}, after "));
-    assert!(check.verdict == Verdict::Pass && check.found == answer || is_late, "{id} should be {answer}: {check:#?}");
+    let is_late =
+        check.verdict == Verdict::Warn && check.found.starts_with(&format!("{answer}, after "));
+    assert!(
+        check.verdict == Verdict::Pass && check.found == answer || is_late,
+        "{id} should be {answer}: {check:#?}"
+    );
 }
 
 #[tokio::test]
@@ -129,14 +159,24 @@ async fn an_ip_detect_that_prints_something_else_than_one_address_fails_by_name(
 async fn an_address_that_changes_fails_and_a_steady_one_is_judged_by_where_it_leads() {
     let bench = Bench::new();
     let counter = bench.path("counter");
-    let script = format!("#!/bin/sh\necho x >>{0}\necho 192.0.2.$(wc -l <{0})\n", counter.display());
-    is(&bench.with_script(script.as_bytes()).await, "ip-detect.output", Verdict::Fail, "192.0.2.1, 192.0.2.2, 192.0.2.3");
+    let script =
+        format!("#!/bin/sh\necho x >>{0}\necho 192.0.2.$(wc -l <{0})\n", counter.display());
+    is(
+        &bench.with_script(script.as_bytes()).await,
+        "ip-detect.output",
+        Verdict::Fail,
+        "192.0.2.1, 192.0.2.2, 192.0.2.3",
+    );
 
     let report = bench.with_script(b"#!/bin/sh\necho 192.0.2.7\n").await;
     is_right(&report, "ip-detect.output", "192.0.2.7");
     is(&report, "ip-detect.address", Verdict::Warn, "on no interface");
-    for (address, words) in [("127.0.0.1", "loopback"), ("169.254.3.4", "link-local"), ("0.0.0.0", "no address"), ("198.51.100.2", "DC/OS")]
-    {
+    for (address, words) in [
+        ("127.0.0.1", "loopback"),
+        ("169.254.3.4", "link-local"),
+        ("0.0.0.0", "no address"),
+        ("198.51.100.2", "DC/OS"),
+    ] {
         let report = bench.with_script(format!("#!/bin/sh\necho {address}\n").as_bytes()).await;
         is(&report, "ip-detect.address", Verdict::Fail, words);
     }
@@ -155,10 +195,21 @@ async fn an_address_that_an_earlier_install_kept_must_be_the_same() {
     let bench = Bench::new();
     fs::create_dir_all(bench.path("var/lib/dcos/navstar")).unwrap();
     fs::write(bench.path("var/lib/dcos/navstar/ip"), "192.0.2.7\n").unwrap();
-    is(&bench.with_script(b"#!/bin/sh\necho 192.0.2.7\n").await, "ip-detect.kept", Verdict::Pass, "192.0.2.7");
+    is(
+        &bench.with_script(b"#!/bin/sh\necho 192.0.2.7\n").await,
+        "ip-detect.kept",
+        Verdict::Pass,
+        "192.0.2.7",
+    );
     let report = bench.with_script(b"#!/bin/sh\necho 192.0.2.8\n").await;
     is(&report, "ip-detect.kept", Verdict::Fail, "now it is 192.0.2.8");
-    assert!(check(&report, "ip-detect.kept").cure.as_deref().unwrap().contains("dcos-node install master --reset-identity"));
+    assert!(
+        check(&report, "ip-detect.kept")
+            .cure
+            .as_deref()
+            .unwrap()
+            .contains("dcos-node install master --reset-identity")
+    );
 }
 
 /// Answers as `reply` says, with the question in it; never if it is none.
@@ -221,7 +272,9 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
         code(m, 0)
     });
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let of = |servers: &[SocketAddr]| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let of = |servers: &[SocketAddr]| {
+        servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
 
     let build = Build::fixture().with_config("resolvers", &of(&[works]));
     let report = bench.with_build(&build).await;
@@ -229,7 +282,8 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
     assert!(found.contains(&works.to_string()), "{found}");
     is(&report, "dns.resolver-addresses", Verdict::Pass, "127.0.0.1");
 
-    let build = Build::fixture().with_config("resolvers", &of(&[works, fails, refuses, silent, garbage, slow, closed]));
+    let build = Build::fixture()
+        .with_config("resolvers", &of(&[works, fails, refuses, silent, garbage, slow, closed]));
     let answers = [
         format!("{fails} answers SERVFAIL"),
         format!("{refuses} answers REFUSED"),
@@ -238,7 +292,8 @@ async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
         format!("{slow} answers, but only after"),
         format!("{closed} cannot be reached"),
     ];
-    // A server has two seconds for an answer. On a machine that stands still for a moment all are late, and are asked again.
+    // A server has two seconds for an answer. On a machine that stands still for a moment all are
+    // late, and are asked again.
     let mut report = bench.with_build(&build).await;
     for _ in 0..20 {
         if answers.iter().all(|words| check(&report, "dns.resolvers").found.contains(words)) {
@@ -273,7 +328,12 @@ async fn the_other_scripts_of_a_build_are_judged_with_their_fields() {
         .with_masters(&["192.0.2.8"])
         .with_file("dcos-config", "bin/detect_ip6", 0o755, script("echo 192.0.2.7"))
         .with_file("dcos-config", "bin/detect_ip_public", 0o755, script("echo '<html>'"))
-        .with_file("dcos-config", "bin/detect_fault_domain", 0o755, script(r#"echo '{"fault_domain":{"region":{"name":"r"}}}'"#));
+        .with_file(
+            "dcos-config",
+            "bin/detect_fault_domain",
+            0o755,
+            script(r#"echo '{"fault_domain":{"region":{"name":"r"}}}'"#),
+        );
     let report = bench.with_build(&build).await;
     is(&report, "ip-detect.output", Verdict::Fail, "without the build's proxy settings it works");
     is(&report, "ip-detect.proxy", Verdict::Fail, "only without");
@@ -305,7 +365,9 @@ async fn resolv_conf_is_judged_by_what_dcos_does_with_it() {
     let bench = Bench::new();
     let works = name_server(|m| code(m, 0)).to_string();
     let resolv_conf = bench.path("etc/resolv.conf");
-    let build = Build::fixture().with_config("resolvers", &works).with_config("dns_search", "known.example");
+    let build = Build::fixture()
+        .with_config("resolvers", &works)
+        .with_config("dns_search", "known.example");
     fs::write(&resolv_conf, "nameserver 192.0.2.53\nsearch known.example other.example\n").unwrap();
     let report = bench.with_build(&build).await;
     is(&report, "dns.resolv-conf", Verdict::Pass, "192.0.2.53");
@@ -315,11 +377,20 @@ async fn resolv_conf_is_judged_by_what_dcos_does_with_it() {
     fs::create_dir_all(bench.path("run/systemd/resolve")).unwrap();
     fs::create_dir_all(bench.path("etc/resolvconf/update.d")).unwrap();
     fs::write(bench.path("run/dhclient.eth0.pid"), "1\n").unwrap();
-    fs::write(bench.path("run/systemd/resolve/stub-resolv.conf"), "nameserver 127.0.0.53\nsearch .\n").unwrap();
+    fs::write(
+        bench.path("run/systemd/resolve/stub-resolv.conf"),
+        "nameserver 127.0.0.53\nsearch .\n",
+    )
+    .unwrap();
     fs::remove_file(&resolv_conf).unwrap();
     std::os::unix::fs::symlink("../run/systemd/resolve/stub-resolv.conf", &resolv_conf).unwrap();
     let report = bench.with_build(&build).await;
-    is(&report, "dns.resolv-conf", Verdict::Pass, "kept by systemd-resolved, a link to ../run/systemd/resolve/stub-resolv.conf");
+    is(
+        &report,
+        "dns.resolv-conf",
+        Verdict::Pass,
+        "kept by systemd-resolved, a link to ../run/systemd/resolve/stub-resolv.conf",
+    );
     is(&report, "dns.search", Verdict::Pass, "");
     is(&report, "dns.writers", Verdict::Warn, "resolvconf");
     is(&report, "dns.writers", Verdict::Warn, "dhclient");

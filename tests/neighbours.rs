@@ -1,5 +1,5 @@
-//! How this node's own Exhibitor and Mesos are asked: with the password and the certificates that the build put on the node, over TLS where they
-//! speak that, and a refusal is a sign of life.
+//! How this node's own Exhibitor and Mesos are asked: with the password and the certificates that
+//! the build put on the node, over TLS where they speak that, and a refusal is a sign of life.
 #![allow(clippy::disallowed_methods, reason = "tests make files")]
 
 mod support;
@@ -26,7 +26,11 @@ fn put(root: &Path, path: &str, content: &[u8]) {
 /// A server that answers as an Exhibitor and a Mesos do, and an empty node.
 async fn bench() -> (Server, tempfile::TempDir, tempfile::TempDir) {
     let served = tempfile::tempdir().unwrap();
-    put(served.path(), STATUS, br#"[{"code":3,"description":"serving","hostname":"10.0.0.1","isLeader":true}]"#);
+    put(
+        served.path(),
+        STATUS,
+        br#"[{"code":3,"description":"serving","hostname":"10.0.0.1","isLeader":true}]"#,
+    );
     put(served.path(), METRICS, br#"{"slave/registered":1.0}"#);
     (Server::start(served.path()).await, served, tempfile::tempdir().unwrap())
 }
@@ -53,7 +57,11 @@ fn address(url: &str) -> SocketAddr {
 /// What the node has for an Exhibitor that speaks TLS.
 fn certificates(node: &Path, authority: &str) {
     let put = |name: &str, from: &str| {
-        put(node, &format!("/var/lib/dcos/exhibitor-tls-artifacts/{name}"), &std::fs::read(tls::file(from)).unwrap());
+        put(
+            node,
+            &format!("/var/lib/dcos/exhibitor-tls-artifacts/{name}"),
+            &std::fs::read(tls::file(from)).unwrap(),
+        );
     };
     put("root-cert.pem", authority);
     put("client-cert.pem", "client.pem");
@@ -78,7 +86,10 @@ async fn exhibitor_that_speaks_tls_is_asked_with_the_certificate_of_the_node() {
     let (server, _served, node) = bench().await;
     let root = Root::new(node.path());
     let behind = tls::for_clients_of("clients.pem", server.url(), "valid.pem");
-    assert!(exhibitor(&root, port(&behind)).await.silence().is_some(), "without a certificate it tells nothing");
+    assert!(
+        exhibitor(&root, port(&behind)).await.silence().is_some(),
+        "without a certificate it tells nothing"
+    );
     certificates(node.path(), "authority.pem");
     assert_eq!(exhibitor(&root, port(&behind)).await.told().unwrap().serving(), 1);
     // One of an authority that is not the node's is not believed.
@@ -106,5 +117,10 @@ async fn a_mesos_that_speaks_tls_only_lives() {
     assert!(mesos_at(address(server.url())).await.told().unwrap().is("slave/registered"));
     let behind = tls::in_front_of(server.url(), "valid.pem");
     assert_eq!(mesos_at(address(&behind)).await, Answer::Locked);
-    assert!(mesos_at(CLOSED.parse().unwrap()).await.silence().is_some_and(|why| why.starts_with("cannot get http://")));
+    assert!(
+        mesos_at(CLOSED.parse().unwrap())
+            .await
+            .silence()
+            .is_some_and(|why| why.starts_with("cannot get http://"))
+    );
 }

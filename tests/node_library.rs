@@ -24,12 +24,21 @@ fn a_node_boots_and_runs_commands() {
     let node = Node::boot("plain");
     node.run(&["cat", "/proc/1/comm"]).succeeds().stdout_has("systemd");
     node.run(&["hostname"]).succeeds().stdout_has("plain");
-    node.shell("echo out; echo err >&2; exit 7").exits_with(7).stdout_has("out").stderr_has("err").stdout_lacks("err");
+    node.shell("echo out; echo err >&2; exit 7")
+        .exits_with(7)
+        .stdout_has("out")
+        .stderr_has("err")
+        .stdout_lacks("err");
     node.run(&["systemctl", "list-units", "--failed", "--no-legend"]).succeeds();
-    assert!(node.run(&["env"]).stdout().lines().all(|line| !line.starts_with("CARGO")), "the environment of the test leaks into the node");
+    assert!(
+        node.run(&["env"]).stdout().lines().all(|line| !line.starts_with("CARGO")),
+        "the environment of the test leaks into the node"
+    );
 
     node.install_binary();
-    node.run(&["sh", "-c", "command -v dcos-node"]).succeeds().stdout_has("/usr/local/bin/dcos-node");
+    node.run(&["sh", "-c", "command -v dcos-node"])
+        .succeeds()
+        .stdout_has("/usr/local/bin/dcos-node");
 
     node.write("/srv/made/for/it", "text");
     assert_eq!(node.read("/srv/made/for/it"), "text");
@@ -51,7 +60,8 @@ fn paths_are_resolved_in_the_node() {
         ("outside", "../../../../../../../etc/there"),
         ("through", "/srv/absolute"),
     ] {
-        std::os::unix::fs::symlink(target, node.root().join("srv").join(link)).expect("make a link");
+        std::os::unix::fs::symlink(target, node.root().join("srv").join(link))
+            .expect("make a link");
         assert_eq!(node.read(&format!("/srv/{link}")), "the node's");
     }
     std::os::unix::fs::symlink("/nowhere", node.root().join("srv/dangling")).expect("make a link");
@@ -68,19 +78,33 @@ fn reboots_and_power_cuts_keep_the_disk() {
     }
     let node = Node::boot("power");
     let boot_id = || node.read("/proc/sys/kernel/random/boot_id");
-    let uptime = || node.run(&["systemctl", "show", "-P", "UserspaceTimestampMonotonic"]).stdout().trim().to_owned();
+    let uptime = || {
+        node.run(&["systemctl", "show", "-P", "UserspaceTimestampMonotonic"])
+            .stdout()
+            .trim()
+            .to_owned()
+    };
     let first = (boot_id(), uptime());
     node.write("/etc/kept", "1");
     node.shell("echo kept > /var/tmp/kept; echo gone > /run/gone").succeeds();
     node.write(
         "/etc/systemd/system/goodbye.service",
-        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/bin/sh -c 'echo stopped >> /srv/stops'\n[Install]\nWantedBy=multi-user.target\n",
+        "[Service]\n\
+         Type=oneshot\n\
+         RemainAfterExit=yes\n\
+         ExecStart=/bin/true\n\
+         ExecStop=/bin/sh -c 'echo stopped >> /srv/stops'\n\
+         [Install]\n\
+         WantedBy=multi-user.target\n",
     );
     node.run(&["systemctl", "enable", "--now", "goodbye.service"]).succeeds();
 
     node.reboot();
     assert_ne!((boot_id(), uptime()), first, "it was booted anew");
-    assert_eq!((node.read("/etc/kept").as_str(), node.read("/var/tmp/kept").as_str()), ("1", "kept\n"));
+    assert_eq!(
+        (node.read("/etc/kept").as_str(), node.read("/var/tmp/kept").as_str()),
+        ("1", "kept\n")
+    );
     assert!(!node.has("/run/gone"));
     assert_eq!(node.read("/srv/stops"), "stopped\n", "units were stopped in an orderly way");
     node.run(&["systemctl", "is-active", "goodbye.service"]).succeeds();
@@ -105,7 +129,9 @@ fn a_process_is_killed_by_name() {
     }
     let node = Node::boot("kill");
     let command = node.start(&["sleep", "1000"]);
-    node::eventually(|| node.kill("sleep").then_some(()).ok_or("the command does not run".to_owned()));
+    node::eventually(|| {
+        node.kill("sleep").then_some(()).ok_or("the command does not run".to_owned())
+    });
     assert!(command.finish_within(Duration::from_secs(300)).was_killed());
     assert!(!node.kill("sleep"));
 }
@@ -130,7 +156,8 @@ fn nodes_share_a_server() {
     let directory = tempfile::tempdir().expect("a directory to serve");
     fs::write(directory.path().join("bootstrap.latest"), "an id").expect("write a file to serve");
     let server = Server::serving(directory.path());
-    let nodes = [Node::switched_off("one").knowing(&server), Node::switched_off("two").knowing(&server)];
+    let nodes =
+        [Node::switched_off("one").knowing(&server), Node::switched_off("two").knowing(&server)];
     let fetch = format!("curl -fsS --max-time 300 {}/bootstrap.latest", server.url());
     std::thread::scope(|scope| {
         for node in &nodes {
@@ -143,7 +170,8 @@ fn nodes_share_a_server() {
     });
     nodes[0].until("ping -c 1 -W 5 10.77.0.3");
     // nginx writes the line when the answer is out already.
-    let requests = || Some(server.requests()).filter(|them| *them == ["GET /bootstrap.latest 200"; 2]);
+    let requests =
+        || Some(server.requests()).filter(|them| *them == ["GET /bootstrap.latest 200"; 2]);
     node::eventually(|| requests().ok_or_else(|| format!("{:?}", server.requests())));
 
     server.stop();
@@ -153,7 +181,10 @@ fn nodes_share_a_server() {
     assert_eq!(nodes[0].shell(&fetch).succeeds().stdout(), "an id");
 
     // What lies outside is refused at once, and does not cost a time limit.
-    nodes[1].run(&["curl", "-sS", "--connect-timeout", "60", "http://192.0.2.1/"]).exits_with(7).stderr_has("Failed to connect");
+    nodes[1]
+        .run(&["curl", "-sS", "--connect-timeout", "60", "http://192.0.2.1/"])
+        .exits_with(7)
+        .stderr_has("Failed to connect");
 }
 
 #[test]
@@ -166,7 +197,8 @@ fn nothing_is_left_behind() {
     let failed = std::panic::catch_unwind(|| {
         let server = Server::serving(directory.path());
         let node = Node::boot("leaving").knowing(&server);
-        *ids.lock().expect("nobody else has it") = vec![node.id().to_owned(), server.id().to_owned()];
+        *ids.lock().expect("nobody else has it") =
+            vec![node.id().to_owned(), server.id().to_owned()];
         panic!("as a test fails");
     });
     assert!(failed.is_err());
@@ -179,7 +211,8 @@ fn nothing_is_left_behind() {
 
 #[test]
 fn what_a_killed_test_left_is_cleared_away() {
-    // This test is also the one that is killed: a second process of it, told where to write the id of its node.
+    // This test is also the one that is killed: a second process of it, told where to write the id
+    // of its node.
     const TELL: &str = "NODE_LIBRARY_TELLS_ITS_ID_IN";
     if let Some(file) = env::var_os(TELL) {
         let directory = tempfile::tempdir().expect("a directory to serve");
@@ -220,12 +253,14 @@ fn what_a_killed_test_left_is_cleared_away() {
     }
 }
 
-/// Everything on this machine that carries the id of a node or a server: processes, namespaces, mounts, cgroups, directories.
+/// Everything on this machine that carries the id of a node or a server: processes, namespaces,
+/// mounts, cgroups, directories.
 fn traces(id: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for process in fs::read_dir("/proc").expect("list /proc").flatten().map(|entry| entry.path()) {
         // Of a process that is dead and not yet reaped nothing is left but its number.
-        let is_dead = fs::read_to_string(process.join("status")).unwrap_or_default().contains("\nState:\tZ");
+        let is_dead =
+            fs::read_to_string(process.join("status")).unwrap_or_default().contains("\nState:\tZ");
         for file in ["cmdline", "cgroup"].into_iter().filter(|_| !is_dead) {
             let text = fs::read(process.join(file)).unwrap_or_default();
             if String::from_utf8_lossy(&text).contains(id) {
@@ -234,10 +269,18 @@ fn traces(id: &str) -> Vec<String> {
         }
     }
     traces.extend(
-        fs::read_to_string("/proc/self/mountinfo").expect("the mounts").lines().filter(|line| line.contains(id)).map(str::to_owned),
+        fs::read_to_string("/proc/self/mountinfo")
+            .expect("the mounts")
+            .lines()
+            .filter(|line| line.contains(id))
+            .map(str::to_owned),
     );
     for place in [Path::new("/run/netns"), Path::new("/sys/fs/cgroup"), &node::cache()] {
-        let found = Command::new("find").arg(place).args(["-maxdepth", "4", "-name", id]).output().expect("run find");
+        let found = Command::new("find")
+            .arg(place)
+            .args(["-maxdepth", "4", "-name", id])
+            .output()
+            .expect("run find");
         traces.extend(String::from_utf8_lossy(&found.stdout).lines().map(str::to_owned));
     }
     traces

@@ -1,6 +1,8 @@
-//! Old systems: what an install and an uninstall ask of systemd is what systemd 219 has, in an order that a power cut cannot harm.
+//! Old systems: what an install and an uninstall ask of systemd is what systemd 219 has, in an
+//! order that a power cut cannot harm.
 //!
-//! The node is a directory with the fake of systemd beside it, so that the flow is that of a running node. Everything runs in this process.
+//! The node is a directory with the fake of systemd beside it, so that the flow is that of a
+//! running node. Everything runs in this process.
 #![allow(clippy::disallowed_methods, reason = "tests lay out a node")]
 
 mod support;
@@ -35,7 +37,13 @@ struct GoodClock;
 impl Clock for GoodClock {
     fn state(&self) -> io::Result<ClockState> {
         let exact = Duration::from_millis(1);
-        Ok(ClockState { marked_bad: false, unsynchronised: false, estimated_error: exact, max_error: exact, offset: exact })
+        Ok(ClockState {
+            marked_bad: false,
+            unsynchronised: false,
+            estimated_error: exact,
+            max_error: exact,
+            offset: exact,
+        })
     }
 }
 
@@ -51,9 +59,13 @@ struct OldNode {
 impl OldNode {
     /// None where this test cannot run; that is said then, and is a failure where `CI` is set.
     fn new() -> Option<OldNode> {
-        // Files are given to the owners that their packages name. Nothing is asked of this machine itself.
+        // Files are given to the owners that their packages name. Nothing is asked of this machine
+        // itself.
         if !nix::unistd::geteuid().is_root() {
-            assert!(!std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"), "this test takes root, and CI must have it");
+            assert!(
+                !std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
+                "this test takes root, and CI must have it"
+            );
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
             let _ = writeln!(io::stderr(), "NOT RUN: {test} takes root");
             return None;
@@ -66,8 +78,11 @@ impl OldNode {
         let (passwd, group) = accounts();
         fs::write(below("etc/passwd"), passwd).unwrap();
         fs::write(below("etc/group"), group).unwrap();
-        fs::write(below("etc/systemd/system/systemd-journald.service"), "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n")
-            .unwrap();
+        fs::write(
+            below("etc/systemd/system/systemd-journald.service"),
+            "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n",
+        )
+        .unwrap();
         let systemd = Arc::new(Fake::new(directory.path()));
         systemd.offers_only_219();
         let (sender, news) = channel();
@@ -94,7 +109,9 @@ impl OldNode {
             role: Role::Master,
             bootstrap_url: Some(self.build.path().display().to_string()),
             skip: Vec::new(),
-            skip_all: Some("the node is a directory; the machine below it is not judged".to_owned()),
+            skip_all: Some(
+                "the node is a directory; the machine below it is not judged".to_owned(),
+            ),
             wait_time_sync: None,
             dry_run: false,
             start: true,
@@ -135,16 +152,20 @@ fn build() -> Arc<tempfile::TempDir> {
     shared.upgrade().unwrap_or_else(|| {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let detect = "#!/bin/sh\necho 127.0.0.1\n";
-        Build::fixture().with_file("dcos-config", "bin/detect_ip", 0o755, detect).pack(directory.path());
+        Build::fixture()
+            .with_file("dcos-config", "bin/detect_ip", 0o755, detect)
+            .pack(directory.path());
         *shared = Arc::downgrade(&directory);
         directory
     })
 }
 
-/// `/etc/passwd` and `/etc/group` of a node that has all accounts of the build already, so that none is made.
+/// `/etc/passwd` and `/etc/group` of a node that has all accounts of the build already, so that
+/// none is made.
 fn accounts() -> (String, String) {
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/build/packages");
-    let (mut passwd, mut group) = ("root:x:0:0:root:/root:/bin/sh\n".to_owned(), "root:x:0:\n".to_owned());
+    let (mut passwd, mut group) =
+        ("root:x:0:0:root:/root:/bin/sh\n".to_owned(), "root:x:0:\n".to_owned());
     let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (id, package) in (60_000..).zip(fs::read_dir(packages).unwrap()) {
         let text = fs::read(package.unwrap().path().join("pkginfo.json")).unwrap();
@@ -157,7 +178,10 @@ fn accounts() -> (String, String) {
         }
     }
     for (id, (name, users)) in (59_000..).zip(members) {
-        group.push_str(&format!("{name}:x:{id}:{}\n", users.into_iter().collect::<Vec<_>>().join(",")));
+        group.push_str(&format!(
+            "{name}:x:{id}:{}\n",
+            users.into_iter().collect::<Vec<_>>().join(",")
+        ));
     }
     (passwd, group)
 }
@@ -168,7 +192,10 @@ fn members(calls: &[String]) -> BTreeSet<&str> {
 
 #[track_caller]
 fn position(calls: &[String], begins: &str) -> usize {
-    calls.iter().position(|call| call.starts_with(begins)).unwrap_or_else(|| panic!("{begins} was not called: {calls:#?}"))
+    calls
+        .iter()
+        .position(|call| call.starts_with(begins))
+        .unwrap_or_else(|| panic!("{begins} was not called: {calls:#?}"))
 }
 
 #[tokio::test]
@@ -179,20 +206,38 @@ async fn an_install_asks_for_what_219_has_and_starts_last() {
     assert_eq!(outcome.units.len(), 0, "{:#?}", outcome.units);
 
     let calls = node.calls_after(0);
-    let used = ["AddDependencyUnitFiles", "GetAll", "ListUnits", "LoadUnit", "Reload", "RestartUnit", "StartUnit", "Version"];
+    let used = [
+        "AddDependencyUnitFiles",
+        "GetAll",
+        "ListUnits",
+        "LoadUnit",
+        "Reload",
+        "RestartUnit",
+        "StartUnit",
+        "Version",
+    ];
     assert_eq!(members(&calls), BTreeSet::from(used), "{calls:#?}");
     let links = calls.iter().filter(|call| call.starts_with("AddDependencyUnitFiles")).count();
     assert_eq!(links, 1, "the links of all units are one call: {calls:#?}");
     let starts: Vec<&String> = calls.iter().filter(|call| call.starts_with("StartUnit")).collect();
     assert_eq!(starts, ["StartUnit dcos.target"], "the target starts everything");
     assert!(position(&calls, "AddDependencyUnitFiles") < position(&calls, "Reload"), "{calls:#?}");
-    assert!(position(&calls, "Reload") < position(&calls, "StartUnit"), "links count after a reload: {calls:#?}");
+    assert!(
+        position(&calls, "Reload") < position(&calls, "StartUnit"),
+        "links count after a reload: {calls:#?}"
+    );
 
     let told = node.told();
     let link = format!("link {COMMIT_LINK}");
-    let committed = told.iter().position(|event| matches!(event, Event::Done { key } if *key == link));
-    let started = told.iter().position(|event| matches!(event, Event::Begun { key, .. } if key == "start dcos.target"));
-    assert!(committed.is_some() && committed < started, "started at {started:?}, durable for the next boot at {committed:?}");
+    let committed =
+        told.iter().position(|event| matches!(event, Event::Done { key } if *key == link));
+    let started = told
+        .iter()
+        .position(|event| matches!(event, Event::Begun { key, .. } if key == "start dcos.target"));
+    assert!(
+        committed.is_some() && committed < started,
+        "started at {started:?}, durable for the next boot at {committed:?}"
+    );
     assert!(node.stands(COMMIT_LINK));
 }
 
@@ -200,9 +245,14 @@ async fn an_install_asks_for_what_219_has_and_starts_last() {
 async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
     let Some(node) = OldNode::new() else { return };
     node.install().await;
-    let links: BTreeSet<String> =
-        fs::read_dir(node.directory.path().join(WANTS)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(links.contains("dcos-diagnostics.socket") && links.contains("dcos-exhibitor.service"), "{links:?}");
+    let links: BTreeSet<String> = fs::read_dir(node.directory.path().join(WANTS))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        links.contains("dcos-diagnostics.socket") && links.contains("dcos-exhibitor.service"),
+        "{links:?}"
+    );
     let before = node.systemd.calls().len();
     node.told();
 
@@ -211,18 +261,41 @@ async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
     let stops: Vec<&str> = calls.iter().filter_map(|call| call.strip_prefix("StopUnit ")).collect();
     let services = stops.iter().position(|unit| unit.ends_with(".service")).unwrap();
     let (first, then) = stops.split_at(services);
-    assert!(first.iter().any(|unit| unit.ends_with(".socket")) && first.iter().any(|unit| unit.ends_with(".timer")), "{stops:?}");
-    assert!(then.iter().all(|unit| unit.ends_with(".service")), "what starts others is stopped before all services: {stops:?}");
+    assert!(
+        first.iter().any(|unit| unit.ends_with(".socket"))
+            && first.iter().any(|unit| unit.ends_with(".timer")),
+        "{stops:?}"
+    );
+    assert!(
+        then.iter().all(|unit| unit.ends_with(".service")),
+        "what starts others is stopped before all services: {stops:?}"
+    );
     assert!(links.iter().all(|unit| stops.contains(&unit.as_str())), "{stops:?}");
     let used = ["ListUnits", "Reload", "ResetFailedUnit", "StopUnit"];
     assert_eq!(members(&calls), BTreeSet::from(used), "{calls:#?}");
 
-    let undone = node.told().into_iter().find_map(|event| if let Event::Undone { text, .. } = event { Some(text) } else { None });
-    assert_eq!(undone, Some(format!("remove {COMMIT_LINK}")), "a boot in between starts nothing half-made");
-    for path in [COMMIT_LINK, WANTS, "/etc/systemd/system/dcos.target", "/etc/systemd/system/dcos-exhibitor.service", "/opt/mesosphere"] {
+    let undone = node
+        .told()
+        .into_iter()
+        .find_map(|event| if let Event::Undone { text, .. } = event { Some(text) } else { None });
+    assert_eq!(
+        undone,
+        Some(format!("remove {COMMIT_LINK}")),
+        "a boot in between starts nothing half-made"
+    );
+    for path in [
+        COMMIT_LINK,
+        WANTS,
+        "/etc/systemd/system/dcos.target",
+        "/etc/systemd/system/dcos-exhibitor.service",
+        "/opt/mesosphere",
+    ] {
         assert!(!node.stands(path), "{path} is left");
     }
-    assert_eq!(status::run(status::Request::default(), &node.world).await.unwrap().exit(), Exit::NotInstalled);
+    assert_eq!(
+        status::run(status::Request::default(), &node.world).await.unwrap().exit(),
+        Exit::NotInstalled
+    );
 }
 
 #[tokio::test]
@@ -231,7 +304,8 @@ async fn a_unit_that_fails_makes_the_node_a_degraded_one() {
     node.systemd.behave("dcos-cosmos.service", Behaviour::Fails);
     let outcome = node.install().await;
     assert!(outcome.changed && outcome.degraded, "{outcome:#?}");
-    let unwell: Vec<(&str, Condition)> = outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
+    let unwell: Vec<(&str, Condition)> =
+        outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
     assert_eq!(unwell, [("dcos-cosmos.service", Condition::Failed)]);
     let status = status::run(status::Request::default(), &node.world).await.unwrap();
     assert!(status.degraded);
@@ -244,10 +318,14 @@ async fn a_unit_that_polls_before_it_starts_is_converging() {
     node.systemd.behave("dcos-exhibitor.service", Behaviour::AutoRestarts);
     let outcome = node.install().await;
     assert!(!outcome.degraded, "{outcome:#?}");
-    let unwell: Vec<(&str, Condition)> = outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
+    let unwell: Vec<(&str, Condition)> =
+        outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
     assert_eq!(unwell, [("dcos-exhibitor.service", Condition::Converging)]);
     let why = outcome.units[0].why.as_deref().unwrap_or_default();
-    assert!(why.contains("/opt/mesosphere/bin/check-time"), "the command that it waits for is named: {why}");
+    assert!(
+        why.contains("/opt/mesosphere/bin/check-time"),
+        "the command that it waits for is named: {why}"
+    );
     let status = status::run(status::Request::default(), &node.world).await.unwrap();
     assert!(!status.degraded);
     assert_eq!(status.exit(), Exit::NotReady);
@@ -261,11 +339,16 @@ async fn a_start_that_never_ends_is_left_to_itself() {
     let outcome = node.install().await;
     assert!(begun.elapsed() >= node.world.patience, "the jobs were not followed");
     assert!(outcome.changed, "{outcome:#?}");
-    let warned =
-        node.told().into_iter().any(|event| matches!(event, Event::Warning { text } if text.contains("have not ended after 1 seconds")));
+    let warned = node.told().into_iter().any(|event| {
+        matches!(event, Event::Warning { text } if text.contains("have \
+            not ended after 1 seconds"))
+    });
     assert!(warned, "that the jobs go on is not said");
     assert!(node.stands("/var/lib/dcos-node/receipt.json"), "the install is complete all the same");
-    assert!(node.uninstall().await.changed, "a start that is under way is no obstacle to an uninstall");
+    assert!(
+        node.uninstall().await.changed,
+        "a start that is under way is no obstacle to an uninstall"
+    );
 }
 
 #[tokio::test]
@@ -285,10 +368,16 @@ async fn who_read_dcos_files_of_the_network_is_told_that_they_are_gone() {
         ("systemd-networkd.service", "etc/systemd/network/dcos.network"),
         ("NetworkManager.service", "etc/NetworkManager/conf.d/dcos-net.conf"),
     ] {
-        fs::write(node.directory.path().join("etc/systemd/system").join(unit), "[Service]\nExecStart=/usr/sbin/it\n").unwrap();
+        fs::write(
+            node.directory.path().join("etc/systemd/system").join(unit),
+            "[Service]\nExecStart=/usr/sbin/it\n",
+        )
+        .unwrap();
         fs::create_dir_all(node.directory.path().join(file).parent().unwrap()).unwrap();
     }
-    let write = |path: &str| fs::write(node.directory.path().join(path), "[Match]\nName=spartan\n").unwrap();
+    let write = |path: &str| {
+        fs::write(node.directory.path().join(path), "[Match]\nName=spartan\n").unwrap()
+    };
     let told = |calls: Vec<String>| -> Vec<String> {
         calls
             .into_iter()
@@ -306,7 +395,8 @@ async fn who_read_dcos_files_of_the_network_is_told_that_they_are_gone() {
     node.uninstall().await;
     assert!(!node.stands("/etc/systemd/network/dcos.network"));
     assert_eq!(told(node.calls_after(before)), Vec::<String>::new());
-    // systemd 219 has a networkd that cannot be told; NetworkManager never depends on systemd's age.
+    // systemd 219 has a networkd that cannot be told; NetworkManager never depends on systemd's
+    // age.
     for unit in ["systemd-networkd.service", "NetworkManager.service"] {
         node.world.systemd.as_ref().unwrap().as_ref().unwrap().start(unit).await.unwrap();
     }
@@ -315,12 +405,19 @@ async fn who_read_dcos_files_of_the_network_is_told_that_they_are_gone() {
     write("etc/NetworkManager/conf.d/dcos-net.conf");
     let before = node.systemd.calls().len();
     node.uninstall().await;
-    assert!(!node.stands("/etc/systemd/network/dcos.network") && !node.stands("/etc/NetworkManager/conf.d/dcos-net.conf"));
+    assert!(
+        !node.stands("/etc/systemd/network/dcos.network")
+            && !node.stands("/etc/NetworkManager/conf.d/dcos-net.conf")
+    );
     let mut calls = told(node.calls_after(before));
     calls.sort();
     assert_eq!(
         calls,
-        ["Reload NetworkManager.service", "ReloadNeighbour systemd-networkd.service", "RestartUnit systemd-networkd.service",]
+        [
+            "Reload NetworkManager.service",
+            "ReloadNeighbour systemd-networkd.service",
+            "RestartUnit systemd-networkd.service",
+        ]
     );
     // Without the files there is nothing to tell.
     node.install().await;

@@ -1,5 +1,6 @@
-//! When the outside fails: systemd refuses, hangs or is gone, a disk is full or read-only, a directory is a link or a mount point, the clock jumps.
-//! Each ends in a clear error and a state from which the same command goes on, and an uninstall too.
+//! When the outside fails: systemd refuses, hangs or is gone, a disk is full or read-only, a
+//! directory is a link or a mount point, the clock jumps. Each ends in a clear error and a state
+//! from which the same command goes on, and an uninstall too.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -22,7 +23,9 @@ use dcos_node::dcos::role::Role;
 use dcos_node::observe::residue;
 use dcos_node::output::failure;
 use dcos_node::output::paint::Paint;
-use dcos_node::system::systemd::{Behaviour, Change, Error, Fake, Job, JobResult, Neighbour, Refusal, Service, Systemd, Unit};
+use dcos_node::system::systemd::{
+    Behaviour, Change, Error, Fake, Job, JobResult, Neighbour, Refusal, Service, Systemd, Unit,
+};
 use support::build::Build;
 use support::image::{Image, Mounted, Said, Serve};
 use support::node::{self, Node, Server};
@@ -55,13 +58,23 @@ impl Unwilling {
         if manner != Manner::Refuses {
             *fails = Some(("*", manner));
         }
-        let refusal =
-            |name: &str, message: &str| Refusal { name: format!("org.freedesktop.DBus.Error.{name}"), message: message.to_owned() };
+        let refusal = |name: &str, message: &str| Refusal {
+            name: format!("org.freedesktop.DBus.Error.{name}"),
+            message: message.to_owned(),
+        };
         let object = object.to_owned();
         Err(match manner {
-            Manner::Refuses => Error::AccessDenied { member, object, source: refusal("AccessDenied", "SELinux policy denies access") },
+            Manner::Refuses => Error::AccessDenied {
+                member,
+                object,
+                source: refusal("AccessDenied", "SELinux policy denies access"),
+            },
             Manner::Hangs => Error::Deadline { member, object, limit: Duration::from_secs(25) },
-            Manner::LosesTheConnection => Error::Disconnected { member, object, source: refusal("Disconnected", "Broken pipe") },
+            Manner::LosesTheConnection => Error::Disconnected {
+                member,
+                object,
+                source: refusal("Disconnected", "Broken pipe"),
+            },
             Manner::IsGone => Error::NotRunning {
                 bus: "/run/dbus/system_bus_socket".into(),
                 bus_reason: "Connection refused".to_owned(),
@@ -109,7 +122,8 @@ impl Systemd for Unwilling {
     }
     async fn units(&self, names: &[String]) -> Result<Vec<Unit>, Error> {
         self.point("ListUnits", "")?;
-        let never = matches!(*self.fails.lock().expect("no panic"), Some((_, Manner::NeverAnswers)));
+        let never =
+            matches!(*self.fails.lock().expect("no panic"), Some((_, Manner::NeverAnswers)));
         if never {
             std::future::pending::<()>().await;
         }
@@ -155,14 +169,26 @@ impl Bench {
     fn new() -> Bench {
         let image = Image::new();
         let users = "dcos_tiny_files:x:60001:60001::/:/sbin/nologin\ndcos_tiny_units:x:60002:60002::/:/sbin/nologin\n";
-        let groups = "dcos_tiny_files:x:60001:\ndcos_tiny_units:x:60002:\nsystemd-journal:x:101:dcos_tiny_units\n";
-        fs::write(image.at("etc/passwd"), format!("root:x:0:0::/root:/bin/sh\n{users}")).expect("write");
+        let groups = "dcos_tiny_files:x:60001:\n\
+                      dcos_tiny_units:x:60002:\n\
+                      systemd-journal:x:101:dcos_tiny_units\n";
+        fs::write(image.at("etc/passwd"), format!("root:x:0:0::/root:/bin/sh\n{users}"))
+            .expect("write");
         fs::write(image.at("etc/group"), format!("root:x:0:\n{groups}")).expect("write");
         fs::create_dir_all(image.at("run")).expect("make /run");
-        fs::write(image.at("etc/systemd/system/systemd-journald.service"), "[Service]\nExecStart=/bin/true\n").expect("write");
-        let systemd = Arc::new(Unwilling { fake: Fake::new(image.path()), fails: Mutex::new(None) });
+        fs::write(
+            image.at("etc/systemd/system/systemd-journald.service"),
+            "[Service]\nExecStart=/bin/true\n",
+        )
+        .expect("write");
+        let systemd =
+            Arc::new(Unwilling { fake: Fake::new(image.path()), fails: Mutex::new(None) });
         let world = image.world(Some(Ok(systemd.clone())));
-        let build = Build::tiny().with_node_file("/etc/systemd/journald.conf.d/dcos.conf", 0o644, "[Journal]\nRateLimitInterval=0\n");
+        let build = Build::tiny().with_node_file(
+            "/etc/systemd/journald.conf.d/dcos.conf",
+            0o644,
+            "[Journal]\nRateLimitInterval=0\n",
+        );
         Bench { image, serve: Serve::of(&build), systemd, world }
     }
 
@@ -188,15 +214,27 @@ impl Bench {
         };
         let ended = install::run(&request, &self.world).await;
         if let Err(failure) = &ended {
-            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, None, Paint::stdout(true)));
+            eprintln!(
+                "--- exit {:?}\n{}",
+                failure.exit,
+                failure::text(failure, None, Paint::stdout(true))
+            );
         }
         ended
     }
 
     async fn uninstall(&self) -> Result<uninstall::Outcome, Failure> {
-        let ended = uninstall::run(&uninstall::Request { purge_data: true, yes: true, ..uninstall::Request::default() }, &self.world).await;
+        let ended = uninstall::run(
+            &uninstall::Request { purge_data: true, yes: true, ..uninstall::Request::default() },
+            &self.world,
+        )
+        .await;
         if let Err(failure) = &ended {
-            eprintln!("--- exit {:?}\n{}", failure.exit, failure::text(failure, None, Paint::stdout(true)));
+            eprintln!(
+                "--- exit {:?}\n{}",
+                failure.exit,
+                failure::text(failure, None, Paint::stdout(true))
+            );
         }
         ended
     }
@@ -216,7 +254,10 @@ async fn a_wait_outlives_a_systemd_that_does_not_answer() {
     bench.fails(Some(("ListUnits", Manner::Hangs)));
     let failure = status::run(wait(1), &bench.world).await.expect_err("it never answers");
     assert_eq!(failure.exit, Exit::NotReady);
-    assert!(failure.error.to_string().starts_with("not started after 1 s: systemd does not answer: "), "{failure:?}");
+    assert!(
+        failure.error.to_string().starts_with("not started after 1 s: systemd does not answer: "),
+        "{failure:?}"
+    );
     let recovers = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         bench.fails(None);
@@ -234,8 +275,12 @@ async fn a_wait_that_is_interrupted_ends_while_a_look_is_under_way() {
     bench.install().await.expect("install");
     bench.fails(Some(("ListUnits", Manner::NeverAnswers)));
     let wish = wait::Wish { level: Level::Started, limit: PATIENCE };
-    let wait = status::run(status::Request { wait: Some(wish), ..status::Request::default() }, &bench.world);
-    let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, wait), async { bench.world.stop.ask() });
+    let wait = status::run(
+        status::Request { wait: Some(wish), ..status::Request::default() },
+        &bench.world,
+    );
+    let (ended, ()) =
+        tokio::join!(tokio::time::timeout(PATIENCE, wait), async { bench.world.stop.ask() });
     let failure = ended.expect("it goes on and on").expect_err("it was interrupted");
     assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
 }
@@ -249,10 +294,17 @@ async fn a_wait_for_a_role_that_somebody_stopped_tells_how_it_starts() {
     bench.install().await.expect("install");
     bench.systemd.stop("dcos.target").await.expect("stop it");
     let wish = wait::Wish { level: Level::Started, limit: Duration::from_secs(1) };
-    let failure =
-        status::run(status::Request { wait: Some(wish), ..status::Request::default() }, &bench.world).await.expect_err("it is stopped");
+    let failure = status::run(
+        status::Request { wait: Some(wish), ..status::Request::default() },
+        &bench.world,
+    )
+    .await
+    .expect_err("it is stopped");
     let text = failure::text(&failure, None, Paint::stdout(true));
-    assert!(text.contains("its role is stopped") && text.contains("systemctl start dcos.target"), "{text}");
+    assert!(
+        text.contains("its role is stopped") && text.contains("systemctl start dcos.target"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -263,10 +315,20 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
     let undisturbed = Bench::new();
     undisturbed.install().await.expect("an undisturbed install");
     let whole = undisturbed.image.tree();
-    let members = ["AddDependencyUnitFiles", "Reload", "RestartUnit", "StartUnit", "wait", "ListUnits"];
-    for (number, manner) in [Manner::Refuses, Manner::Hangs, Manner::LosesTheConnection, Manner::IsGone].into_iter().enumerate() {
-        // What refuses one call may do the next; the other manners last, and half of the calls in turn are enough.
-        for (_, member) in members.into_iter().enumerate().filter(|(at, _)| manner == Manner::Refuses || at % 2 == number % 2) {
+    let members =
+        ["AddDependencyUnitFiles", "Reload", "RestartUnit", "StartUnit", "wait", "ListUnits"];
+    for (number, manner) in
+        [Manner::Refuses, Manner::Hangs, Manner::LosesTheConnection, Manner::IsGone]
+            .into_iter()
+            .enumerate()
+    {
+        // What refuses one call may do the next; the other manners last, and half of the calls in
+        // turn are enough.
+        for (_, member) in members
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| manner == Manner::Refuses || at % 2 == number % 2)
+        {
             let bench = Bench::new();
             let before = bench.image.tree();
             bench.fails(Some((member, manner)));
@@ -276,17 +338,30 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
                 Err(failure) => {
                     let text = failure::text(&failure, None, Paint::stdout(true));
                     assert_eq!(failure.exit, Exit::Failed, "{member} {manner:?}");
-                    assert!(text.contains("systemd") && text.contains("state:") && text.contains("cure:"), "{member} {manner:?}: {text}");
-                    if failure.state.as_deref().is_some_and(|state| state.starts_with("the node is as it was")) {
+                    assert!(
+                        text.contains("systemd")
+                            && text.contains("state:")
+                            && text.contains("cure:"),
+                        "{member} {manner:?}: {text}"
+                    );
+                    if failure
+                        .state
+                        .as_deref()
+                        .is_some_and(|state| state.starts_with("the node is as it was"))
+                    {
                         bench.image.is_as(&before);
                     }
                 }
             }
             bench.fails(None);
-            let outcome = bench.install().await.unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
+            let outcome = bench
+                .install()
+                .await
+                .unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
             assert!(!outcome.degraded, "{member} {manner:?}");
             bench.image.equals(&whole);
-            let status = status::run(status::Request::default(), &bench.world).await.expect("status");
+            let status =
+                status::run(status::Request::default(), &bench.world).await.expect("status");
             assert_eq!(status.exit(), Exit::Done, "{member} {manner:?}: {status:?}");
             bench.uninstall().await.expect("uninstall");
             bench.image.equals(&before);
@@ -308,10 +383,16 @@ async fn a_systemd_that_fails_in_an_uninstall_leaves_one_that_goes_on() {
             if let Err(failure) = bench.uninstall().await {
                 let text = failure::text(&failure, None, Paint::stdout(true));
                 assert_eq!(failure.exit, Exit::Failed, "{member} {manner:?}");
-                assert!(text.contains("systemd") && text.contains("dcos-node uninstall goes on"), "{member} {manner:?}: {text}");
+                assert!(
+                    text.contains("systemd") && text.contains("dcos-node uninstall goes on"),
+                    "{member} {manner:?}: {text}"
+                );
             }
             bench.fails(None);
-            bench.uninstall().await.unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
+            bench
+                .uninstall()
+                .await
+                .unwrap_or_else(|failure| panic!("{member} {manner:?}: {failure:?}"));
             bench.image.equals(&before);
         }
     }
@@ -325,12 +406,17 @@ const RUNNING: [(&str, &str); 4] = [
     ("dcos.target", "active"),
 ];
 
-/// Starts these units, and then removes all files but one behind systemd's back: until it reads them again, all are `loaded`.
+/// Starts these units, and then removes all files but one behind systemd's back: until it reads
+/// them again, all are `loaded`.
 async fn removed_behind_systemd(bench: &Bench, units: &[&str], but: &str) {
     let at = |unit: &str| bench.image.at(Path::new("etc/systemd/system").join(unit));
     bench.systemd.fake.behave("dcos-telegraf.service", Behaviour::Fails);
     for unit in units {
-        fs::write(at(unit), if unit.ends_with(".target") { "[Unit]\n" } else { "[Service]\nExecStart=/bin/true\n" }).expect("write");
+        fs::write(
+            at(unit),
+            if unit.ends_with(".target") { "[Unit]\n" } else { "[Service]\nExecStart=/bin/true\n" },
+        )
+        .expect("write");
         bench.systemd.start(unit).await.expect("start");
     }
     for unit in units.iter().filter(|unit| **unit != but) {
@@ -343,27 +429,43 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
     if !support::is_root() {
         return;
     }
-    let of_dcos = |units: Vec<Unit>| -> Vec<Unit> { units.into_iter().filter(|unit| unit.name.starts_with("dcos")).collect() };
+    let of_dcos = |units: Vec<Unit>| -> Vec<Unit> {
+        units.into_iter().filter(|unit| unit.name.starts_with("dcos")).collect()
+    };
     let all = RUNNING.map(|(unit, _)| unit);
     // One alone, too, and the target with its file.
     let each = all.iter().map(|unit| (vec![*unit], ""));
-    for (units, but) in [(all.to_vec(), ""), (vec!["dcos.target"], "dcos.target")].into_iter().chain(each) {
+    for (units, but) in
+        [(all.to_vec(), ""), (vec!["dcos.target"], "dcos.target")].into_iter().chain(each)
+    {
         let bench = Bench::new();
         let before = bench.image.tree();
         removed_behind_systemd(&bench, &units, but).await;
         fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make what REX-Ray makes");
         fs::create_dir_all(bench.image.at("run/libstorage")).expect("make what REX-Ray makes");
         let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
-        assert!(left.len() == units.len() && left.iter().all(|unit| unit.load == "loaded"), "{left:?}");
-        let seen = residue::units(&bench.world.root, bench.systemd.as_ref(), &[]).await.expect("a list");
-        let seen: Vec<(&str, &str)> = seen.iter().map(|unit| (unit.name.as_str(), unit.active.as_str())).collect();
-        let wanted: Vec<_> = RUNNING.into_iter().filter(|(unit, _)| units.contains(unit) && *unit != but).collect();
+        assert!(
+            left.len() == units.len() && left.iter().all(|unit| unit.load == "loaded"),
+            "{left:?}"
+        );
+        let seen =
+            residue::units(&bench.world.root, bench.systemd.as_ref(), &[]).await.expect("a list");
+        let seen: Vec<(&str, &str)> =
+            seen.iter().map(|unit| (unit.name.as_str(), unit.active.as_str())).collect();
+        let wanted: Vec<_> =
+            RUNNING.into_iter().filter(|(unit, _)| units.contains(unit) && *unit != but).collect();
         assert_eq!(seen, wanted);
         if but.is_empty() {
-            let status = status::run(status::Request::default(), &bench.world).await.expect("status");
-            let told: Vec<&str> =
-                status.foreign.iter().filter(|one| one.what.contains("stops it")).filter_map(|one| one.path.to_str()).collect();
-            let places: Vec<String> = units.iter().map(|unit| format!("/etc/systemd/system/{unit}")).collect();
+            let status =
+                status::run(status::Request::default(), &bench.world).await.expect("status");
+            let told: Vec<&str> = status
+                .foreign
+                .iter()
+                .filter(|one| one.what.contains("stops it"))
+                .filter_map(|one| one.path.to_str())
+                .collect();
+            let places: Vec<String> =
+                units.iter().map(|unit| format!("/etc/systemd/system/{unit}")).collect();
             assert_eq!(told, places, "{units:?}");
         }
 
@@ -371,7 +473,11 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
         let left = of_dcos(bench.systemd.loaded_units().await.expect("a list"));
         assert_eq!(left, Vec::<Unit>::new(), "{units:?}");
         let is_agent = units.contains(&"dcos-rexray.service");
-        assert_eq!((bench.image.has("run/docker"), bench.image.has("run/libstorage")), (!is_agent, !is_agent), "{units:?}");
+        assert_eq!(
+            (bench.image.has("run/docker"), bench.image.has("run/libstorage")),
+            (!is_agent, !is_agent),
+            "{units:?}"
+        );
         bench.image.equals(&before);
         assert!(!bench.uninstall().await.expect("uninstall").changed, "{units:?}");
     }
@@ -383,16 +489,29 @@ async fn units_with_files_of_an_operator_go_on_and_so_does_docker() {
         return;
     }
     let bench = Bench::new();
-    removed_behind_systemd(&bench, &["dcos-rexray.service", "dcos-net.service", "dcos-telegraf.service"], "").await;
-    for (unit, place) in [("dcos-net.service", "usr/lib/systemd/system"), ("dcos-telegraf.service", "run/systemd/transient")] {
+    removed_behind_systemd(
+        &bench,
+        &["dcos-rexray.service", "dcos-net.service", "dcos-telegraf.service"],
+        "",
+    )
+    .await;
+    for (unit, place) in [
+        ("dcos-net.service", "usr/lib/systemd/system"),
+        ("dcos-telegraf.service", "run/systemd/transient"),
+    ] {
         fs::create_dir_all(bench.image.at(place)).expect("make a directory");
-        fs::write(bench.image.at(place).join(unit), "[Service]\nExecStart=/bin/true\n").expect("write");
+        fs::write(bench.image.at(place).join(unit), "[Service]\nExecStart=/bin/true\n")
+            .expect("write");
     }
     fs::create_dir_all(bench.image.at("run/docker/plugins")).expect("make docker's directory");
     fs::create_dir_all(bench.image.at("run/docker/netns")).expect("make docker's directory");
     bench.uninstall().await.expect("uninstall");
     let calls = bench.systemd.fake.calls();
-    let stopped: Vec<&str> = calls.iter().filter(|call| call.member == "StopUnit").map(|call| call.object.as_str()).collect();
+    let stopped: Vec<&str> = calls
+        .iter()
+        .filter(|call| call.member == "StopUnit")
+        .map(|call| call.object.as_str())
+        .collect();
     assert_eq!(stopped, ["dcos.target", "dcos-rexray.service"]);
     assert!(bench.image.has("run/docker/plugins"), "docker runs: it is docker's");
 }
@@ -405,7 +524,14 @@ async fn a_unit_that_fails_at_once_or_does_not_parse_is_reported_by_name() {
     let bench = Bench::new();
     bench.systemd.fake.behave("dcos-tiny.service", Behaviour::Fails);
     let outcome = bench.install().await.expect("units are no reason to fail");
-    assert!(outcome.degraded && outcome.units.iter().any(|unit| unit.name == "dcos-tiny.service" && unit.why.is_some()), "{outcome:#?}");
+    assert!(
+        outcome.degraded
+            && outcome
+                .units
+                .iter()
+                .any(|unit| unit.name == "dcos-tiny.service" && unit.why.is_some()),
+        "{outcome:#?}"
+    );
 }
 
 #[test]
@@ -417,13 +543,26 @@ fn a_read_only_etc_stops_an_install_and_leaves_nothing() {
     let before = image.tree();
     let mounted = Mounted::bind(&image.at("etc"), &image.at("etc"));
     mounted.read_only(true);
-    image.install(serve.url(), &[]).ends(1, &[&["/etc/", "Read-only file system"], &["state:", "the node is as it was"], &["cure:"]]);
+    image.install(serve.url(), &[]).ends(
+        1,
+        &[&["/etc/", "Read-only file system"], &["state:", "the node is as it was"], &["cure:"]],
+    );
     image.equals(&before);
-    assert!(!image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"), "something of ours is left");
+    assert!(
+        !image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"),
+        "something of ours is left"
+    );
     mounted.read_only(false);
     image.install(serve.url(), &[]).ends(0, &[&["done:"]]);
     mounted.read_only(true);
-    image.run(&["uninstall"]).ends(1, &[&["/etc/", "Read-only file system"], &["state:"], &["cure:", "dcos-node uninstall goes on"]]);
+    image.run(&["uninstall"]).ends(
+        1,
+        &[
+            &["/etc/", "Read-only file system"],
+            &["state:"],
+            &["cure:", "dcos-node uninstall goes on"],
+        ],
+    );
     let status = image.run(&["status"]);
     assert!(status.out.contains("an uninstall was interrupted"), "{}", status.out);
     mounted.read_only(false);
@@ -454,7 +593,10 @@ fn a_full_var_is_found_before_anything_is_touched() {
             // Too little for the journal is found first; afterwards the journal has room to undo.
             let state = if pages < 256 { "nothing was changed" } else { "the node is as it was" };
             said.ends(1, &[&["state:", state]]);
-            assert!(pages >= 256 || !image.has("var/lib/dcos-node"), "{pages} pages: something of ours is left");
+            assert!(
+                pages >= 256 || !image.has("var/lib/dcos-node"),
+                "{pages} pages: something of ours is left"
+            );
             fs::write(image.at("var/full"), "").expect("make room");
             image.install(serve.url(), &[]).ends(0, &[&["done:"]]);
             image.run(&["uninstall", "--purge-data", "--yes"]).ends(0, &[&["done:"]]);
@@ -478,7 +620,10 @@ fn opt_mesosphere_as_a_link_to_another_disk_stays_one() {
         std::os::unix::fs::symlink(target, image.at("opt/mesosphere")).expect("link");
         let before = image.tree();
         let stays = || {
-            assert_eq!(fs::read_link(image.at("opt/mesosphere")).expect("a link"), Path::new(target));
+            assert_eq!(
+                fs::read_link(image.at("opt/mesosphere")).expect("a link"),
+                Path::new(target)
+            );
             fs::read_dir(image.at("data/mesosphere")).expect("it is there").count()
         };
         image.install(serve.url(), &[]).ends(0, &[&["done:"]]);
@@ -509,7 +654,14 @@ fn opt_mesosphere_as_a_mount_point_stays_one() {
         image.install(build.url(), &[]).ends(code, &[]);
         image.run(&["uninstall", "--purge-data", "--yes"]).ends(0, &[&["done:"]]);
         image.equals(&before);
-        assert!(Command::new("mountpoint").arg("-q").arg(image.at("opt/mesosphere")).status().expect("mountpoint").success());
+        assert!(
+            Command::new("mountpoint")
+                .arg("-q")
+                .arg(image.at("opt/mesosphere"))
+                .status()
+                .expect("mountpoint")
+                .success()
+        );
     }
 }
 
@@ -541,10 +693,17 @@ fn a_missing_directory_for_the_lock_is_named_with_what_to_do() {
     }
     let (serve, image) = (Serve::of(&Build::tiny()), Image::new().with("TMPDIR", "/not/there"));
     let before = image.tree();
-    for command in [&["install", "master", "--bootstrap-url", serve.url()][..], &["uninstall"], &["recover"]] {
-        image
-            .run(command)
-            .ends(1, &[&["error:", "lock", "/not/there/"], &["state:", "nothing was changed"], &["cure:", "/not/there", "TMPDIR"]]);
+    for command in
+        [&["install", "master", "--bootstrap-url", serve.url()][..], &["uninstall"], &["recover"]]
+    {
+        image.run(command).ends(
+            1,
+            &[
+                &["error:", "lock", "/not/there/"],
+                &["state:", "nothing was changed"],
+                &["cure:", "/not/there", "TMPDIR"],
+            ],
+        );
     }
     image.equals(&before);
 }
@@ -565,7 +724,12 @@ fn stamps_of_a_clock_that_jumped_are_no_obstacle() {
             .env("DCOS_NODE_FAULT", fault)
             .output()
             .expect("run");
-        assert_eq!(killed.status.code(), None, "it was not killed: {}", String::from_utf8_lossy(&killed.stderr));
+        assert_eq!(
+            killed.status.code(),
+            None,
+            "it was not killed: {}",
+            String::from_utf8_lossy(&killed.stderr)
+        );
         stamped(&image.at("var/lib/dcos-node/journal"), stamp);
         image.run(&["status"]).ends(7, &[&["interrupted"]]);
         image.install(serve.url(), &[]).ends(0, &[&["done:"]]);
@@ -584,7 +748,9 @@ fn stamped(file: &Path, stamp: &str) {
     let mut changed = String::new();
     let mut times = 0;
     for (at, part) in text.split(year).enumerate() {
-        let is_stamp = at > 0 && part.as_bytes().get(17) == Some(&b'Z') && part.as_bytes().get(2) == Some(&b'-');
+        let is_stamp = at > 0
+            && part.as_bytes().get(17) == Some(&b'Z')
+            && part.as_bytes().get(2) == Some(&b'-');
         match (at, is_stamp) {
             (0, _) => changed.push_str(part),
             (_, true) => {
@@ -605,19 +771,31 @@ fn stamped(file: &Path, stamp: &str) {
 
 #[test]
 fn only_stamps_are_made_of_the_wall_clock() {
-    // Everything that waits does so by the monotonic clock (`Instant`, `tokio::time`): a wall clock that is set cannot make it end early or never.
-    // Of a file that may still be written to, `publish` keeps no stamp.
-    let allowed = ["command/bundle.rs", "command/world.rs", "observe/server.rs", "output/follow.rs", "system/fingerprint.rs"];
+    // Everything that waits does so by the monotonic clock (`Instant`, `tokio::time`): a wall clock
+    // that is set cannot make it end early or never. Of a file that may still be written to,
+    // `publish` keeps no stamp.
+    let allowed = [
+        "command/bundle.rs",
+        "command/world.rs",
+        "observe/server.rs",
+        "output/follow.rs",
+        "system/fingerprint.rs",
+    ];
     let (src, mut found) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), Vec::new());
     let mut todo = vec![src.clone()];
     while let Some(place) = todo.pop() {
         if place.is_dir() {
-            todo.extend(fs::read_dir(&place).expect("list").map(|entry| entry.expect("entry").path()));
+            todo.extend(
+                fs::read_dir(&place).expect("list").map(|entry| entry.expect("entry").path()),
+            );
             continue;
         }
         let text = fs::read_to_string(&place).expect("a source");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        if ["SystemTime::now", "CLOCK_REALTIME", "UtcDateTime::now"].iter().any(|wall| code.contains(wall)) {
+        if ["SystemTime::now", "CLOCK_REALTIME", "UtcDateTime::now"]
+            .iter()
+            .any(|wall| code.contains(wall))
+        {
             found.push(place.strip_prefix(&src).expect("below").display().to_string());
         }
     }
@@ -636,40 +814,76 @@ fn without_systemd_as_the_first_process_an_install_is_refused_and_an_image_can_b
     machine.copy_in(serve.path(), "/srv/build");
     let inside = |command: &[&str]| {
         let chroot = ["--mount", "--pid", "--fork", "--mount-proc", "--root"];
-        Said::of(Command::new("unshare").args(chroot).arg(machine.root()).args(command).output().expect("unshare"))
+        Said::of(
+            Command::new("unshare")
+                .args(chroot)
+                .arg(machine.root())
+                .args(command)
+                .output()
+                .expect("unshare"),
+        )
     };
-    let refused = inside(&["/usr/local/bin/dcos-node", "install", "master", "--bootstrap-url", "/srv/build"]);
-    refused.ends(3, &[&["error:", "systemd.running"], &["cure:", "--root"], &["state:", "nothing was changed"]]);
-    assert!(!machine.has("/opt/mesosphere") && !machine.has("/opt/dcos-node") && !machine.has("/var/lib/dcos-node"));
+    let refused =
+        inside(&["/usr/local/bin/dcos-node", "install", "master", "--bootstrap-url", "/srv/build"]);
+    refused.ends(
+        3,
+        &[&["error:", "systemd.running"], &["cure:", "--root"], &["state:", "nothing was changed"]],
+    );
+    assert!(
+        !machine.has("/opt/mesosphere")
+            && !machine.has("/opt/dcos-node")
+            && !machine.has("/var/lib/dcos-node")
+    );
     inside(&["/usr/local/bin/dcos-node", "uninstall"]).ends(0, &[&["not installed"]]);
     let image = inside(&[
         "sh",
         "-c",
-        "mkdir -p /image/etc && echo systemd-journal:x:101: >/image/etc/group && touch /image/etc/passwd && /usr/local/bin/dcos-node install master --root /image --bootstrap-url /srv/build",
+        "mkdir -p /image/etc && echo systemd-journal:x:101: >/image/etc/group && touch \
+         /image/etc/passwd && /usr/local/bin/dcos-node install master --root /image \
+         --bootstrap-url /srv/build",
     ]);
     image.ends(0, &[&["done:"]]);
 }
 
-/// Units that cannot work: one does not parse, one ends at once again and again until it is given up, one takes its time, and waits for that.
+/// Units that cannot work: one does not parse, one ends at once again and again until it is given
+/// up, one takes its time, and waits for that.
 fn with_bad_units() -> Build {
     let unit = |build: Build, name: &str, service: &str| {
         let text = format!("[Unit]\nDescription=tiny: {name}\n\n[Service]\n{service}\n");
-        build.with_file("units", &format!("dcos.target.wants/dcos-tiny-{name}.service"), 0o644, text)
+        build.with_file(
+            "units",
+            &format!("dcos.target.wants/dcos-tiny-{name}.service"),
+            0o644,
+            text,
+        )
     };
     let build = unit(Build::tiny(), "relative", "ExecStart=bin/nothing here");
-    // At its third try it ends as one that is not tried again: how it stands then does not depend on when it is looked at.
-    let third = "echo no good >&2; echo >>/run/tries; [ $$(wc -l </run/tries) = 3 ] && exit 1; exit 2";
-    let ending = format!("Restart=always\nRestartSec=1\nRestartPreventExitStatus=1\nExecStart=/bin/sh -c '{third}'");
+    // At its third try it ends as one that is not tried again: how it stands then does not depend
+    // on when it is looked at.
+    let third =
+        "echo no good >&2; echo >>/run/tries; [ $$(wc -l </run/tries) = 3 ] && exit 1; exit 2";
+    let ending = format!(
+        "Restart=always\nRestartSec=1\nRestartPreventExitStatus=1\nExecStart=/bin/sh -c '{third}'"
+    );
     let build = unit(build, "ending", &ending);
-    let given_up = "until systemctl is-failed -q dcos-tiny-ending.service; do sleep 0.2; done; sleep 5";
-    unit(build, "slow", &format!("TimeoutStartSec=infinity\nExecStartPre=/bin/sh -c '{given_up}'\nExecStart=/bin/sleep infinity"))
+    let given_up =
+        "until systemctl is-failed -q dcos-tiny-ending.service; do sleep 0.2; done; sleep 5";
+    unit(
+        build,
+        "slow",
+        &format!(
+            "TimeoutStartSec=infinity\nExecStartPre=/bin/sh -c '{given_up}'\nExecStart=/bin/sleep \
+             infinity"
+        ),
+    )
 }
 
 /// For an install beside which systemd starts itself anew all the time.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
-fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_with_their_reason() {
+fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_with_their_reason()
+{
     if !node::available() {
         return;
     }
@@ -678,18 +892,31 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
     let server = Server::serving(directory.path());
     let node = Node::boot("outside").knowing(&server);
     node.install_binary();
-    let install = [&["dcos-node", "install", "master", "--bootstrap-url", server.url()], node::LACKS].concat();
-    let reexec = "while [ ! -e /var/lib/dcos-node/receipt.json ]; do systemctl daemon-reexec; sleep 0.3; done";
+    let install =
+        [&["dcos-node", "install", "master", "--bootstrap-url", server.url()], node::LACKS]
+            .concat();
+    let reexec = "while [ ! -e /var/lib/dcos-node/receipt.json ]; do systemctl daemon-reexec; \
+                  sleep 0.3; done";
     let reexecs = node.start(&["sh", "-c", reexec]);
     let outcome = node.run_within(PATIENCE, &install);
     eprintln!("{outcome}");
     outcome.succeeds();
     reexecs.finish_within(PATIENCE).succeeds();
-    outcome.succeeds().stdout_has("degraded:").stdout_has("dcos-tiny-relative.service").stdout_has("dcos-tiny-ending.service");
+    outcome
+        .succeeds()
+        .stdout_has("degraded:")
+        .stdout_has("dcos-tiny-relative.service")
+        .stdout_has("dcos-tiny-ending.service");
     outcome.stderr_has("help:   dcos-node bundle");
-    // Why, in systemd's words and the unit's own; and how to see it where the journal has no more: a systemd that starts itself anew tells the journal nothing.
-    outcome.stdout_has("bad unit file setting").stdout_has("systemd-analyze verify dcos-tiny-relative.service");
-    outcome.stdout_has("no good").stdout_has("exited with status 1").stdout_lacks("dcos-tiny-slow.service");
+    // Why, in systemd's words and the unit's own; and how to see it where the journal has no more:
+    // a systemd that starts itself anew tells the journal nothing.
+    outcome
+        .stdout_has("bad unit file setting")
+        .stdout_has("systemd-analyze verify dcos-tiny-relative.service");
+    outcome
+        .stdout_has("no good")
+        .stdout_has("exited with status 1")
+        .stdout_lacks("dcos-tiny-slow.service");
     node.run(&["systemctl", "is-active", "dcos.target", "dcos-tiny-slow.service"]).succeeds();
     node.run(&["systemctl", "daemon-reload"]).succeeds();
     let status = node::eventually(|| {
@@ -697,6 +924,9 @@ fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_
         if status.stdout().contains("absolute path") { Ok(status) } else { Err(status.to_string()) }
     });
     eprintln!("{status}");
-    status.succeeds().stdout_has("dcos-tiny-relative.service").stderr_has("help:   dcos-node bundle");
+    status
+        .succeeds()
+        .stdout_has("dcos-tiny-relative.service")
+        .stderr_has("help:   dcos-node bundle");
     node.run(&["dcos-node", "uninstall"]).succeeds();
 }

@@ -1,4 +1,5 @@
-//! After an install the node holds what the classic installer leaves, and every difference has a reason.
+//! After an install the node holds what the classic installer leaves, and every difference has a
+//! reason.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -15,15 +16,21 @@ const MEANT: &[(&str, Kind, &str)] = &[
     (
         "/opt/mesosphere/*.old",
         Kind::Missing,
-        "what the bootstrap set leaves behind when the real set replaces it; we activate once, and nothing needs them",
+        "what the bootstrap set leaves behind when the real set replaces it; we activate once, and \
+         nothing needs them",
     ),
     ("/opt/mesosphere/*.old/*", Kind::Missing, "the same"),
-    ("/etc/systemd/system/dcos-download.service", Kind::Missing, "the download is our own work, verified and resumable"),
+    (
+        "/etc/systemd/system/dcos-download.service",
+        Kind::Missing,
+        "the download is our own work, verified and resumable",
+    ),
     ("unit:dcos-download.service", Kind::Missing, "the same"),
     (
         "/etc/systemd/system/dcos-setup.service",
         Kind::Different,
-        "its job is `dcos-node recover`; pkgpanda setup would install again what an uninstall removed",
+        "its job is `dcos-node recover`; pkgpanda setup would install again what an uninstall \
+         removed",
     ),
     ("/opt/dcos-node*", Kind::Extra, "the binary that recovers, outside /opt/mesosphere"),
     ("/var/lib/dcos-node*", Kind::Extra, "journal, receipt and manifests"),

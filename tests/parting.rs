@@ -1,7 +1,9 @@
-//! How a node parts from its cluster: an agent with its tasks, and a master that others need. Nothing that Mesos mounted or started stays.
+//! How a node parts from its cluster: an agent with its tasks, and a master that others need.
+//! Nothing that Mesos mounted or started stays.
 //!
-//! Real nodes. The stand-in for Mesos' agent does as the real one: it mounts its directories on themselves and keeps a namespace of a container,
-//! its executors run in a slice of their own, and on SIGUSR1 it unregisters at once and ends when its tasks have ended.
+//! Real nodes. The stand-in for Mesos' agent does as the real one: it mounts its directories on
+//! themselves and keeps a namespace of a container, its executors run in a slice of their own, and
+//! on SIGUSR1 it unregisters at once and ends when its tasks have ended.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -23,7 +25,11 @@ const TASKS: &str = "/var/lib/mesos/slave/stand-in-tasks";
 /// As long as it is there a stand-in agent that leaves gives its tasks more time.
 const HOLD: &str = "/var/lib/mesos/slave/stand-in-hold";
 /// Where Mesos mounts something for itself.
-const MOUNTS: [&str; 3] = ["/run/mesos/isolators/network/cni", "/run/mesos/isolators/network/cni/stand-in/ns", "/var/lib/mesos/slave"];
+const MOUNTS: [&str; 3] = [
+    "/run/mesos/isolators/network/cni",
+    "/run/mesos/isolators/network/cni/stand-in/ns",
+    "/var/lib/mesos/slave",
+];
 
 struct Bench {
     node: Node,
@@ -42,7 +48,8 @@ impl Bench {
     }
 
     fn install(&self, role: &str) {
-        let command = ["dcos-node", "install", role, "--bootstrap-url", self.server.url(), "--json"];
+        let command =
+            ["dcos-node", "install", role, "--bootstrap-url", self.server.url(), "--json"];
         self.node.run(&[&command, node::LACKS].concat()).succeeds();
     }
 
@@ -50,13 +57,17 @@ impl Bench {
         self.node.run(&[&["dcos-node", "uninstall", "--json"], more].concat())
     }
 
-    /// Asks, again if need be, until this is the answer: the agent and the masters have few seconds for theirs, which a busy machine may not give them.
-    /// Only for what changes nothing.
+    /// Asks, again if need be, until this is the answer: the agent and the masters have few seconds
+    /// for theirs, which a busy machine may not give them. Only for what changes nothing.
     #[track_caller]
     fn tells(&self, options: &[&str], code: i32, words: &str) -> Outcome {
         node::eventually(|| {
             let told = self.uninstall(options);
-            if told.code() == Some(code) && told.stderr().contains(words) { Ok(told) } else { Err(told.to_string()) }
+            if told.code() == Some(code) && told.stderr().contains(words) {
+                Ok(told)
+            } else {
+                Err(told.to_string())
+            }
         })
     }
 
@@ -65,7 +76,9 @@ impl Bench {
         self.node.until("dcos-node uninstall --dry-run --json | grep -q 'registered.: true'");
         self.node.write(TASKS, &format!("{}\n", frameworks.join("\n")));
         let count = frameworks.len();
-        self.node.until(&format!("[ $(grep -l mesos_executors.slice /proc/[0-9]*/cgroup | wc -l) -ge {count} ]"));
+        self.node.until(&format!(
+            "[ $(grep -l mesos_executors.slice /proc/[0-9]*/cgroup | wc -l) -ge {count} ]"
+        ));
         if frameworks.contains(&"volumes") {
             self.node.until("findmnt -rno TARGET | grep -q /volume");
         }
@@ -73,16 +86,29 @@ impl Bench {
 
     /// Mount points of Mesos, in their order.
     fn mounts(&self) -> Vec<String> {
-        self.node.shell("findmnt -rno TARGET | grep mesos | sort -u; true").stdout().lines().map(str::to_owned).collect()
+        self.node
+            .shell("findmnt -rno TARGET | grep mesos | sort -u; true")
+            .stdout()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Nothing of Mesos runs, is mounted, or is known to systemd.
     #[track_caller]
     fn is_free_of_mesos(&self) {
         assert_eq!(self.mounts(), Vec::<String>::new());
-        assert!(!self.node.has("/run/mesos") && !self.node.has("/run/systemd/system/mesos_executors.slice"));
-        self.node.shell("cat /proc/[0-9]*/cgroup 2>/dev/null | grep mesos_executors.slice").exits_with(1);
-        self.node.run(&["systemctl", "list-units", "--all", "--no-legend", "mesos*", "dcos*"]).stdout_lacks("mesos").stdout_lacks("dcos");
+        assert!(
+            !self.node.has("/run/mesos")
+                && !self.node.has("/run/systemd/system/mesos_executors.slice")
+        );
+        self.node
+            .shell("cat /proc/[0-9]*/cgroup 2>/dev/null | grep mesos_executors.slice")
+            .exits_with(1);
+        self.node
+            .run(&["systemctl", "list-units", "--all", "--no-legend", "mesos*", "dcos*"])
+            .stdout_lacks("mesos")
+            .stdout_lacks("dcos");
     }
 }
 
@@ -92,14 +118,17 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 fn things(outcome: &Outcome, list: &str) -> Vec<String> {
     let json = outcome.json();
-    let items = json["report"][list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}"));
+    let items =
+        json["report"][list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}"));
     items.iter().map(|item| format!("{} {}", text(item, "kind"), text(item, "what"))).collect()
 }
 
 /// The node's files but what the node itself goes on writing.
 fn files(node: &Node) -> Snapshot {
     let mut files = Snapshot::of(&node.root());
-    files.paths.retain(|path, _| !["/var/lib/systemd", "/var/lib/private"].iter().any(|own| path.starts_with(own)));
+    files.paths.retain(|path, _| {
+        !["/var/lib/systemd", "/var/lib/private"].iter().any(|own| path.starts_with(own))
+    });
     files
 }
 
@@ -113,26 +142,48 @@ fn an_agent_leaves_in_order_and_nothing_that_mesos_mounted_or_started_stays() {
     for role in ["slave", "slave_public"] {
         bench.install(role);
         bench.runs(&["volumes", "marathon", "marathon"]);
-        assert_eq!(bench.mounts().iter().filter(|point| MOUNTS.contains(&point.as_str())).count(), MOUNTS.len(), "{:?}", bench.mounts());
-        let what = "this agent is registered with the masters and runs 3 tasks (marathon: 2, volumes: 1)";
-        bench.tells(&["--strict"], 5, what).stderr_has("--drain lets the agent leave the cluster in order first");
+        assert_eq!(
+            bench.mounts().iter().filter(|point| MOUNTS.contains(&point.as_str())).count(),
+            MOUNTS.len(),
+            "{:?}",
+            bench.mounts()
+        );
+        let what =
+            "this agent is registered with the masters and runs 3 tasks (marathon: 2, volumes: 1)";
+        bench
+            .tells(&["--strict"], 5, what)
+            .stderr_has("--drain lets the agent leave the cluster in order first");
         let told = bench.tells(&["--dry-run"], 0, what);
         assert_eq!(told.json()["cluster"]["frameworks"][0]["name"], "marathon");
         bench.node.shell("dcos-node uninstall --dry-run --drain --purge-data").succeeds();
         // A task's own file system would be left without it, and hides files.
         let refused = bench.uninstall(&["--purge-data", "--yes"]);
-        refused.exits_with(5).stderr_has("/volume, which would be removed").stderr_has("cure:   dcos-node uninstall --drain, if a task");
+        refused
+            .exits_with(5)
+            .stderr_has("/volume, which would be removed")
+            .stderr_has("cure:   dcos-node uninstall --drain, if a task");
         bench.node.write(HOLD, "");
-        bench.tells(&["--drain=1s"], 7, "still runs 3 tasks").stderr_has("nothing was stopped or removed");
+        bench
+            .tells(&["--drain=1s"], 7, "still runs 3 tasks")
+            .stderr_has("nothing was stopped or removed");
         bench.node.run(&["rm", HOLD]).succeeds();
         bench.node.until(&format!("[ ! -e {TASKS} ]"));
 
         bench.runs(&["marathon", "volumes"]);
         bench.node.write(HOLD, "");
-        let draining = bench.node.start(&["dcos-node", "uninstall", "--json", "--strict", "--drain", "--purge-data", "--yes"]);
+        let draining = bench.node.start(&[
+            "dcos-node",
+            "uninstall",
+            "--json",
+            "--strict",
+            "--drain",
+            "--purge-data",
+            "--yes",
+        ]);
         node::eventually(|| {
             let said = draining.stderr_so_far();
-            let is_told = said.contains("waiting for the agent to leave its cluster: it still runs 2 tasks");
+            let is_told =
+                said.contains("waiting for the agent to leave its cluster: it still runs 2 tasks");
             if is_told { Ok(()) } else { Err(said) }
         });
         bench.node.run(&["rm", HOLD]).succeeds();
@@ -140,7 +191,12 @@ fn an_agent_leaves_in_order_and_nothing_that_mesos_mounted_or_started_stays() {
         drained.succeeds();
         assert!(drained.json()["cluster"]["drained_seconds"].as_u64() >= Some(3), "{drained}");
         let afterwards = drained.json()["cluster"]["afterwards"][0].clone();
-        assert!(afterwards.as_str().is_some_and(|deed| deed.starts_with("dcos node decommission ") && !deed.contains("ID (")), "{drained}");
+        assert!(
+            afterwards.as_str().is_some_and(
+                |deed| deed.starts_with("dcos node decommission ") && !deed.contains("ID (")
+            ),
+            "{drained}"
+        );
         let removed = things(&drained, "removed");
         for point in MOUNTS {
             assert!(removed.contains(&format!("mount the mount at {point}")), "{removed:#?}");
@@ -157,14 +213,26 @@ fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_moun
         return;
     }
     let bench = Bench::new("tasks");
-    bench.node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "uninstall"]).exits_with(3).stderr_has("with sudo");
+    bench
+        .node
+        .run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "uninstall"])
+        .exits_with(3)
+        .stderr_has("with sudo");
     for (role, purge) in [("slave", &[][..]), ("slave_public", &["--purge-data", "--yes"])] {
         bench.install(role);
-        bench.runs(if purge.is_empty() { &["volumes", "metronome"] } else { &["marathon", "metronome"] });
+        bench.runs(if purge.is_empty() {
+            &["volumes", "metronome"]
+        } else {
+            &["marathon", "metronome"]
+        });
         for point in MOUNTS.iter().rev() {
             let fault = format!("DCOS_NODE_FAULT=kill Mounts 1 {point}");
-            let killed = bench.node.run(&[&["env", &fault, "dcos-node", "uninstall"], purge].concat());
-            assert!(killed.was_killed() || killed.code() == Some(137), "{fault} was not met: {killed}");
+            let killed =
+                bench.node.run(&[&["env", &fault, "dcos-node", "uninstall"], purge].concat());
+            assert!(
+                killed.was_killed() || killed.code() == Some(137),
+                "{fault} was not met: {killed}"
+            );
         }
         let outcome = bench.uninstall(purge);
         assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new());
@@ -173,19 +241,31 @@ fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_moun
         bench.node.shell(&format!("rm -f {TASKS}")).succeeds();
     }
 
-    // What an operator mounted there is no concern of Mesos', and what pkgpanda is about to do none of ours.
+    // What an operator mounted there is no concern of Mesos', and what pkgpanda is about to do none
+    // of ours.
     bench.install("slave");
     bench.node.write_script("/opt/pkgpanda", "#!/bin/sh\nsleep 600\n");
     let pkgpanda = bench.node.start(&["/opt/pkgpanda"]);
     bench.node.until("pgrep -x pkgpanda");
-    bench.uninstall(&[]).exits_with(8).stderr_has("pkgpanda is at work on this node: process ").stderr_has("nothing was changed");
+    bench
+        .uninstall(&[])
+        .exits_with(8)
+        .stderr_has("pkgpanda is at work on this node: process ")
+        .stderr_has("nothing was changed");
     assert!(bench.node.kill("pkgpanda"));
     drop(pkgpanda);
     bench.node.until("! pgrep -x pkgpanda");
     bench.node.shell("rm /opt/pkgpanda").succeeds();
     bench.node.until("[ -e /run/mesos/isolators/network/cni/stand-in/ns ]");
-    bench.node.shell("mkdir -p /run/mesos/operator && mount -t tmpfs operator /run/mesos/operator").succeeds();
-    bench.uninstall(&[]).exits_with(5).stderr_has("mounted at /run/mesos/operator").stderr_has("nothing was changed");
+    bench
+        .node
+        .shell("mkdir -p /run/mesos/operator && mount -t tmpfs operator /run/mesos/operator")
+        .succeeds();
+    bench
+        .uninstall(&[])
+        .exits_with(5)
+        .stderr_has("mounted at /run/mesos/operator")
+        .stderr_has("nothing was changed");
     bench.node.until("systemctl is-active dcos-mesos-slave.service");
     bench.node.shell("umount /run/mesos/operator").succeeds();
     bench.uninstall(&["--purge-data", "--yes"]).succeeds();
@@ -201,13 +281,22 @@ fn a_master_that_its_cluster_needs_stays_until_it_is_forced_to_go() {
     bench.install("master");
     // The second one of three is this node under another name, so that two of three serve.
     let masters = r#"["127.0.0.1", "10.77.0.50", "192.0.2.10"]"#;
-    let list = format!("p=$(readlink -f /opt/mesosphere/etc/master_list) && echo '{masters}' >$p && systemctl restart dcos-exhibitor");
+    let list = format!(
+        "p=$(readlink -f /opt/mesosphere/etc/master_list) && echo '{masters}' >$p && systemctl \
+         restart dcos-exhibitor"
+    );
     bench.node.shell(&format!("ip address add 10.77.0.50/32 dev lo && {list}")).succeeds();
     bench.tells(&["--dry-run"], 5, "1 of 3 would serve without it");
     let refused = bench.uninstall(&["--purge-data", "--yes"]);
-    refused.exits_with(5).stderr_has("1 of 3 would serve without it").stderr_has("state:  nothing was changed");
+    refused
+        .exits_with(5)
+        .stderr_has("1 of 3 would serve without it")
+        .stderr_has("state:  nothing was changed");
     bench.node.run(&["systemctl", "is-active", "dcos.target", "dcos-exhibitor.service"]).succeeds();
     let forced = bench.uninstall(&["--purge-data", "--yes", "--force"]);
-    forced.succeeds().stderr_has("1 of 3 would serve without it").stdout_has("put another master in the place of 127.0.0.1");
+    forced
+        .succeeds()
+        .stderr_has("1 of 3 would serve without it")
+        .stdout_has("put another master in the place of 127.0.0.1");
     assert!(!bench.node.has("/opt/mesosphere") && !bench.node.has("/var/lib/dcos"));
 }

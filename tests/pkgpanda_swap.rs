@@ -1,4 +1,5 @@
-//! A swap that pkgpanda began and did not finish is finished, from every state that a kill of pkgpanda can leave.
+//! A swap that pkgpanda began and did not finish is finished, from every state that a kill of
+//! pkgpanda can leave.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -31,7 +32,8 @@ const WANTS: &str = "etc/systemd/system/dcos.target.wants";
 const UNITS: &str = "etc/systemd/system";
 const PROGRESS: &str = "opt/mesosphere/install_progress";
 
-/// A node with one set active and another one built beside it, as `pkgpanda activate` has it just before the swap.
+/// A node with one set active and another one built beside it, as `pkgpanda activate` has it just
+/// before the swap.
 struct Bench {
     /// The serve directory whose latest list is the second set.
     second: TempDir,
@@ -61,15 +63,26 @@ impl Bench {
     fn new() -> Bench {
         let (first, second) = (serving("first"), serving("second"));
         let (prepared, other) = (image(), image());
-        succeeds(&run(prepared.path(), &["install", "master", "--bootstrap-url", text(first.path())], &[]));
-        succeeds(&run(other.path(), &["install", "master", "--bootstrap-url", text(second.path())], &[]));
+        succeeds(&run(
+            prepared.path(),
+            &["install", "master", "--bootstrap-url", text(first.path())],
+            &[],
+        ));
+        succeeds(&run(
+            other.path(),
+            &["install", "master", "--bootstrap-url", text(second.path())],
+            &[],
+        ));
         let packages = "opt/mesosphere/packages/.";
         copy(&other.path().join(packages), &prepared.path().join(packages));
         for name in NAMES {
             copy(&other.path().join(name), &prepared.path().join(format!("{name}.new")));
         }
         for unit in names(&other.path().join(WANTS)) {
-            copy(&other.path().join(UNITS).join(&unit), &prepared.path().join(UNITS).join(format!("{unit}.unit.new")));
+            copy(
+                &other.path().join(UNITS).join(&unit),
+                &prepared.path().join(UNITS).join(format!("{unit}.unit.new")),
+            );
         }
         Bench { second, prepared, first }
     }
@@ -78,7 +91,12 @@ impl Bench {
     fn node(&self, came: Came, made: Made) -> TempDir {
         let node = empty();
         // Links in place of copies: nothing here is written over, only moved, made and removed.
-        let status = Command::new("cp").arg("-alT").arg(self.prepared.path()).arg(node.path()).status().expect("run cp");
+        let status = Command::new("cp")
+            .arg("-alT")
+            .arg(self.prepared.path())
+            .arg(node.path())
+            .status()
+            .expect("run cp");
         assert!(status.success());
         let root = node.path();
         if made == Made::ByTheClassicInstaller {
@@ -87,7 +105,8 @@ impl Bench {
             }
             let setup = root.join(UNITS).join("dcos-setup.service");
             fs::remove_file(&setup).expect("remove what is ours");
-            fs::write(&setup, "[Service]\nExecStart=/opt/mesosphere/bin/pkgpanda setup\n").expect("write");
+            fs::write(&setup, "[Service]\nExecStart=/opt/mesosphere/bin/pkgpanda setup\n")
+                .expect("write");
         }
         go(root, came);
         node
@@ -102,7 +121,10 @@ impl Bench {
 
     fn states() -> Vec<Came> {
         let archived = (0..=NAMES.len()).map(Came::Archived);
-        archived.chain((0..=NAMES.len()).map(Came::Moved)).chain([1, 3, usize::MAX].map(Came::Units)).collect()
+        archived
+            .chain((0..=NAMES.len()).map(Came::Moved))
+            .chain([1, 3, usize::MAX].map(Came::Units))
+            .collect()
     }
 }
 
@@ -115,7 +137,8 @@ fn go(root: &Path, came: Came) {
         Came::Units(count) => (NAMES.len(), NAMES.len(), count),
     };
     let stage = if matches!(came, Came::Archived(_)) { "archive" } else { "move_new" };
-    fs::write(root.join(PROGRESS), format!("{{\"stage\": \"{stage}\", \"extension\": \".new\"}}")).expect("write");
+    fs::write(root.join(PROGRESS), format!("{{\"stage\": \"{stage}\", \"extension\": \".new\"}}"))
+        .expect("write");
     if archived > 0 {
         for unit in names(&root.join(WANTS)) {
             fs::remove_file(root.join(UNITS).join(unit)).expect("remove a unit");
@@ -127,16 +150,21 @@ fn go(root: &Path, came: Came) {
     for name in NAMES.iter().take(moved) {
         rename(&format!("{name}.new"), name);
     }
-    let new: Vec<String> = names(&root.join(UNITS)).into_iter().filter(|name| name.ends_with(".unit.new")).collect();
+    let new: Vec<String> =
+        names(&root.join(UNITS)).into_iter().filter(|name| name.ends_with(".unit.new")).collect();
     for unit in new.iter().take(units) {
-        rename(&format!("{UNITS}/{unit}"), &format!("{UNITS}/{}", unit.trim_end_matches(".unit.new")));
+        rename(
+            &format!("{UNITS}/{unit}"),
+            &format!("{UNITS}/{}", unit.trim_end_matches(".unit.new")),
+        );
     }
 }
 
 /// The reference build with this set as its latest list.
 fn serving(set: &str) -> TempDir {
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference");
-    let ids: serde_json::Value = serde_json::from_slice(&fs::read(reference.join("ids.json")).expect("read")).expect("JSON");
+    let ids: serde_json::Value =
+        serde_json::from_slice(&fs::read(reference.join("ids.json")).expect("read")).expect("JSON");
     let directory = empty();
     copy(&reference.join("serve/."), directory.path());
     let list = ids[set]["package_list"].as_str().expect("the id of the list");
@@ -146,11 +174,17 @@ fn serving(set: &str) -> TempDir {
 
 fn image() -> TempDir {
     let image = empty();
-    for directory in ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "usr", "var/lib"] {
+    for directory in
+        ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "usr", "var/lib"]
+    {
         fs::create_dir_all(image.path().join(directory)).expect("make a directory");
     }
     let root = "root:x:0:0::/root:/bin/sh\n";
-    for (file, text) in [("passwd", root), ("group", "root:x:0:\nsystemd-journal:x:101:\n"), ("resolv.conf", "nameserver 192.0.2.1\n")] {
+    for (file, text) in [
+        ("passwd", root),
+        ("group", "root:x:0:\nsystemd-journal:x:101:\n"),
+        ("resolv.conf", "nameserver 192.0.2.1\n"),
+    ] {
         fs::write(image.path().join("etc").join(file), text).expect("write");
     }
     image
@@ -166,8 +200,10 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(directory).expect("list").map(|entry| entry.expect("list").file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .expect("list")
+        .map(|entry| entry.expect("list").file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -178,7 +214,13 @@ fn text(path: &Path) -> &str {
 
 fn run(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-    command.args(arguments).arg("--root").arg(root).envs(environment.iter().copied()).output().expect("run dcos-node")
+    command
+        .args(arguments)
+        .arg("--root")
+        .arg(root)
+        .envs(environment.iter().copied())
+        .output()
+        .expect("run dcos-node")
 }
 
 fn said(output: &Output) -> String {
@@ -209,10 +251,25 @@ fn recover_finishes_a_swap_from_every_state_on_both_kinds_of_node() {
             let node = bench.node(came, made);
             let output = run(node.path(), &["recover"], &[]);
             succeeds(&output);
-            assert!(said(&output).contains("the swap that pkgpanda left unfinished is finished"), "{}", said(&output));
-            assert_eq!(seen(node.path()).changes_since(&finished), Vec::<String>::new(), "{made:?} {came:?}");
-            assert!(said(&run(node.path(), &["recover"], &[])).contains("nothing was interrupted"), "{made:?} {came:?}");
-            assert_eq!(node.path().join("var/lib/dcos-node").exists(), made == Made::ByUs, "a node that is not ours got traces of us");
+            assert!(
+                said(&output).contains("the swap that pkgpanda left unfinished is finished"),
+                "{}",
+                said(&output)
+            );
+            assert_eq!(
+                seen(node.path()).changes_since(&finished),
+                Vec::<String>::new(),
+                "{made:?} {came:?}"
+            );
+            assert!(
+                said(&run(node.path(), &["recover"], &[])).contains("nothing was interrupted"),
+                "{made:?} {came:?}"
+            );
+            assert_eq!(
+                node.path().join("var/lib/dcos-node").exists(),
+                made == Made::ByUs,
+                "a node that is not ours got traces of us"
+            );
         }
     }
 }
@@ -226,21 +283,44 @@ fn an_install_of_the_same_build_finishes_a_swap_and_one_of_another_build_refuses
     for made in [Made::ByUs, Made::ByTheClassicInstaller] {
         let finished = bench.finished(made);
         // The states themselves are those of the test above.
-        for came in [Came::Archived(0), Came::Archived(4), Came::Moved(0), Came::Moved(8), Came::Units(1)] {
+        for came in
+            [Came::Archived(0), Came::Archived(4), Came::Moved(0), Came::Moved(8), Came::Units(1)]
+        {
             let node = bench.node(came, made);
             let before = seen(node.path());
-            let other = run(node.path(), &["install", "master", "--bootstrap-url", text(bench.first.path())], &[]);
+            let other = run(
+                node.path(),
+                &["install", "master", "--bootstrap-url", text(bench.first.path())],
+                &[],
+            );
             assert_eq!(other.status.code(), Some(5), "{}", said(&other));
             assert!(said(&other).contains("dcos-node recover finishes it"), "{}", said(&other));
             for look in ["status", "verify"] {
                 let told = run(node.path(), &[look], &[]);
-                assert!(told.status.code() == Some(7) && said(&told).contains("dcos-node recover finishes it"), "{}", said(&told));
+                assert!(
+                    told.status.code() == Some(7)
+                        && said(&told).contains("dcos-node recover finishes it"),
+                    "{}",
+                    said(&told)
+                );
             }
-            assert_eq!(seen(node.path()).changes_since(&before), Vec::<String>::new(), "a refusal changed something");
-            let same = run(node.path(), &["install", "master", "--json", "--bootstrap-url", text(bench.second.path())], &[]);
+            assert_eq!(
+                seen(node.path()).changes_since(&before),
+                Vec::<String>::new(),
+                "a refusal changed something"
+            );
+            let same = run(
+                node.path(),
+                &["install", "master", "--json", "--bootstrap-url", text(bench.second.path())],
+                &[],
+            );
             succeeds(&same);
             assert!(said(&same).contains("\"changed\": true"), "{}", said(&same));
-            assert_eq!(seen(node.path()).changes_since(&finished), Vec::<String>::new(), "{made:?} {came:?}");
+            assert_eq!(
+                seen(node.path()).changes_since(&finished),
+                Vec::<String>::new(),
+                "{made:?} {came:?}"
+            );
         }
     }
 }
@@ -255,7 +335,11 @@ fn finishing_a_swap_can_be_killed_anywhere_and_goes_on() {
     for came in [Came::Archived(3), Came::Moved(5)] {
         let recorded = bench.node(came, Made::ByUs);
         let record = tempfile::NamedTempFile::new().expect("a file");
-        succeeds(&run(recorded.path(), &["recover"], &[("DCOS_NODE_FAULTS_RECORD", text(record.path()))]));
+        succeeds(&run(
+            recorded.path(),
+            &["recover"],
+            &[("DCOS_NODE_FAULTS_RECORD", text(record.path()))],
+        ));
         let effects = lasting_points(&fs::read_to_string(record.path()).expect("read the record"));
         assert!(effects.len() > 20, "only {} effects were recorded", effects.len());
         for point in spread(&effects, 12, seed()) {
@@ -264,7 +348,11 @@ fn finishing_a_swap_can_be_killed_anywhere_and_goes_on() {
             let killed = run(node.path(), &["recover"], &[("DCOS_NODE_FAULT", &kill)]);
             assert_eq!(killed.status.code(), None, "{point:?} was not hit: {}", said(&killed));
             succeeds(&run(node.path(), &["recover"], &[]));
-            assert_eq!(seen(node.path()).changes_since(&finished), Vec::<String>::new(), "killed at {point:?}");
+            assert_eq!(
+                seen(node.path()).changes_since(&finished),
+                Vec::<String>::new(),
+                "killed at {point:?}"
+            );
         }
     }
 }
@@ -280,8 +368,16 @@ fn a_swap_that_cannot_be_finished_is_named_and_nothing_is_touched() {
     let before = seen(node.path());
     let output = run(node.path(), &["recover"], &[]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("/opt/mesosphere/bin") && said(&output).contains("cure: "), "{}", said(&output));
+    assert!(
+        said(&output).contains("/opt/mesosphere/bin") && said(&output).contains("cure: "),
+        "{}",
+        said(&output)
+    );
     let status = run(node.path(), &["status"], &[]);
-    assert!(said(&status).contains("cannot be finished (pkgpanda left a swap unfinished"), "{}", said(&status));
+    assert!(
+        said(&status).contains("cannot be finished (pkgpanda left a swap unfinished"),
+        "{}",
+        said(&status)
+    );
     assert_eq!(seen(node.path()).changes_since(&before), Vec::<String>::new());
 }

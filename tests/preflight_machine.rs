@@ -1,4 +1,5 @@
-//! What preflight says about a machine: each check on recorded facts, good and bad, and some on a real node.
+//! What preflight says about a machine: each check on recorded facts, good and bad, and some on a
+//! real node.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,

@@ -1,4 +1,5 @@
-//! The cache that `docs/scale.md` shows, as it stands there: packages come out of it, the program and the index never do.
+//! The cache that `docs/scale.md` shows, as it stands there: packages come out of it, the program
+//! and the index never do.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -49,8 +50,13 @@ impl Servers {
     fn started(directory: &Path) -> Result<Servers, String> {
         let desk = tempfile::tempdir().expect("a directory");
         let [origin, cache] = ports().map(|port| format!("127.0.0.1:{port}"));
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scale.md")).expect("docs/scale.md");
-        let snippet = text.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a cache");
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scale.md"))
+            .expect("docs/scale.md");
+        let snippet = text
+            .split("```nginx\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .expect("a cache");
         let snippet = [
             ("/var/cache/nginx/dcos", desk.path().join("cache").display().to_string()),
             ("listen 80", format!("listen {cache}")),
@@ -61,18 +67,31 @@ impl Servers {
             assert!(text.contains(of_the_document), "{of_the_document}");
             text.replace(of_the_document, here)
         });
-        let temporary: String =
-            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {name};\n")).concat();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {name};\n"))
+            .concat();
         let configuration = format!(
-            "{}daemon off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\nhttp {{\naccess_log off;\nlog_format asked '$request_method $uri';\n{temporary}\
-             server {{ listen {origin}; root \"{}\"; access_log asked.log asked; }}\n{snippet}}}\n",
+            "{}daemon off;\n\
+             pid nginx.pid;\n\
+             error_log error.log;\n\
+             events {{}}\n\
+             http {{\n\
+             access_log off;\n\
+             log_format asked '$request_method $uri';\n\
+             {temporary}server {{ listen {origin}; root \"{}\"; access_log asked.log asked; }}\n\
+             {snippet}}}\n",
             if nix::unistd::geteuid().is_root() { "user root;\n" } else { "" },
             directory.display()
         );
         fs::write(desk.path().join("nginx.conf"), configuration).expect("write the configuration");
         let said = fs::File::create(desk.path().join("said")).expect("a file");
         let mut command = Command::new("nginx");
-        command.arg("-p").arg(desk.path()).args(["-c", "nginx.conf"]).stdin(Stdio::null()).stderr(said);
+        command
+            .arg("-p")
+            .arg(desk.path())
+            .args(["-c", "nginx.conf"])
+            .stdin(Stdio::null())
+            .stderr(said);
         let mut nginx = command.spawn().expect("start nginx");
         let began = Instant::now();
         // It writes the file after it has opened its ports.
@@ -97,7 +116,10 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.nginx.id() as i32), nix::sys::signal::Signal::SIGTERM);
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(self.nginx.id() as i32),
+            nix::sys::signal::Signal::SIGTERM,
+        );
         let _ = self.nginx.wait();
     }
 }
@@ -110,31 +132,61 @@ fn ports() -> [u16; 2] {
 
 #[track_caller]
 fn run(program: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(program).args(arguments).env_remove("http_proxy").output().expect("run dcos-node");
+    let output = Command::new(program)
+        .args(arguments)
+        .env_remove("http_proxy")
+        .output()
+        .expect("run dcos-node");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     output
 }
 
-/// Fetches through the cache into a node of its own with the program that the cache gives, and tells which build it has then.
+/// Fetches through the cache into a node of its own with the program that the cache gives, and
+/// tells which build it has then.
 fn fetched_through(servers: &Servers) -> serde_json::Value {
     let node = tempfile::tempdir().expect("a node");
     let program = node.path().join("dcos-node");
-    let got = Command::new("curl").args(["-sf", "-o"]).arg(&program).arg(format!("{}/dcos-node", servers.cache)).status().expect("curl");
+    let got = Command::new("curl")
+        .args(["-sf", "-o"])
+        .arg(&program)
+        .arg(format!("{}/dcos-node", servers.cache))
+        .status()
+        .expect("curl");
     assert!(got.success(), "{got}");
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("make it a program");
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("make it a program");
     let root = node.path().join("root");
     fs::create_dir(&root).expect("a root");
-    let output =
-        run(&program, &["fetch", "--json", "--require-digests", "--root", &root.display().to_string(), "--bootstrap-url", &servers.cache]);
+    let output = run(
+        &program,
+        &[
+            "fetch",
+            "--json",
+            "--require-digests",
+            "--root",
+            &root.display().to_string(),
+            "--bootstrap-url",
+            &servers.cache,
+        ],
+    );
     serde_json::from_slice(&output.stdout).expect("a document")
 }
 
 #[test]
 fn a_cache_of_the_rack_asks_once_for_packages_and_always_for_what_names_the_build() {
-    let (directory, desk) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (directory, desk) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let program: PathBuf = desk.path().join("program");
     // A small copy, for a debug build has a hundred megabytes of symbols.
-    assert!(Command::new("strip").arg("-o").arg(&program).arg(PROGRAM).status().expect("strip").success());
+    assert!(
+        Command::new("strip")
+            .arg("-o")
+            .arg(&program)
+            .arg(PROGRAM)
+            .status()
+            .expect("strip")
+            .success()
+    );
     let publish = |build: Build| {
         build.pack(directory.path());
         run(&program, &["publish", &directory.path().display().to_string()]);
@@ -146,7 +198,11 @@ fn a_cache_of_the_rack_asks_once_for_packages_and_always_for_what_names_the_buil
     assert!(packages > 0 && first["changed"] == true, "{first}");
     let second = fetched_through(&servers);
     assert_eq!(second["package_list_id"], first["package_list_id"]);
-    assert_eq!(servers.asked_for("/packages/"), packages, "the second node has its packages from the cache");
+    assert_eq!(
+        servers.asked_for("/packages/"),
+        packages,
+        "the second node has its packages from the cache"
+    );
     assert_eq!(servers.asked_for("/dcos-node"), 2, "the program is asked for each time");
 
     publish(Build::tiny().with_file("files", "etc/more", 0o644, "more"));

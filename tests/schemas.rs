@@ -24,15 +24,18 @@ use dcos_node::preflight::report::{Protection, Sealed, Verdict};
 use serde_json::{Value, json};
 
 fn document(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).expect(name)
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name))
+        .expect(name)
 }
 
 /// The names of all fields, at any depth.
 fn fields(value: &Value) -> BTreeSet<String> {
     match value {
-        Value::Object(object) => {
-            object.iter().flat_map(|(name, value)| [BTreeSet::from([name.clone()]), fields(value)]).flatten().collect()
-        }
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, value)| [BTreeSet::from([name.clone()]), fields(value)])
+            .flatten()
+            .collect(),
         Value::Array(list) => list.iter().flat_map(fields).collect(),
         _ => BTreeSet::new(),
     }
@@ -41,7 +44,8 @@ fn fields(value: &Value) -> BTreeSet<String> {
 /// The fields that the tables of a document name, in their first column.
 fn documented(text: &str) -> BTreeSet<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned()).collect()
+    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned())
+        .collect()
 }
 
 #[track_caller]
@@ -53,7 +57,13 @@ fn tells(text: &str, words: &[Value]) {
 
 fn difference() -> Difference {
     let details = vec![Detail { aspect: Aspect::Size, was: String::new(), is: String::new() }];
-    Difference { what: "/".into(), kind: Kind::Changed, of: String::new(), mark: Some(Mark::Config), details }
+    Difference {
+        what: "/".into(),
+        kind: Kind::Changed,
+        of: String::new(),
+        mark: Some(Mark::Config),
+        details,
+    }
 }
 
 fn unknown() -> verify::Unknown {
@@ -66,7 +76,11 @@ fn full_status() -> status::Outcome {
         url: String::new(),
         same: None,
         difference: Some(contrast::Difference::Release),
-        differences: vec![Pair { what: What::Package, here: String::new(), offered: String::new() }],
+        differences: vec![Pair {
+            what: What::Package,
+            here: String::new(),
+            offered: String::new(),
+        }],
         more_packages: Some(0),
         bootstrap_id: Some(String::new()),
         config_package: Some(String::new()),
@@ -76,7 +90,13 @@ fn full_status() -> status::Outcome {
         drifted: true,
         address: Some(Address { recorded: String::new(), now: None, changed: false }),
         resolv_conf: Some(ResolvConf { generated: true, keeper: String::new() }),
-        files: Files { changed: 0, missing: 0, extra: 0, first: vec![difference()], unknown: vec![unknown()] },
+        files: Files {
+            changed: 0,
+            missing: 0,
+            extra: 0,
+            first: vec![difference()],
+            unknown: vec![unknown()],
+        },
         foreign_units: Vec::new(),
         offered: Some(offered),
     };
@@ -95,14 +115,23 @@ fn full_status() -> status::Outcome {
         cure: Some(String::new()),
         log: vec![String::new()],
     };
-    let obstacle =
-        Obstacle { link: Link::Net, level: Level::Started, unit: Some(String::new()), text: String::new(), cure: Some(String::new()) };
+    let obstacle = Obstacle {
+        link: Link::Net,
+        level: Level::Started,
+        unit: Some(String::new()),
+        text: String::new(),
+        cure: Some(String::new()),
+    };
     let masters = vec![Member { host: String::new(), serving: Serving::Serving, leads: true }];
     status::Outcome {
         schema: status::SCHEMA,
         state: State::Installed,
         role: Some(Role::Master),
-        version: Some(Version { version: String::new(), image_commit: Some(String::new()), variant: Some(String::new()) }),
+        version: Some(Version {
+            version: String::new(),
+            image_commit: Some(String::new()),
+            variant: Some(String::new()),
+        }),
         bootstrap_url: None,
         bootstrap_id: None,
         package_list_id: None,
@@ -132,7 +161,11 @@ fn full_status() -> status::Outcome {
         adopted: false,
         activated_since: Vec::new(),
         deactivated_since: Vec::new(),
-        swap: Some(status::Swap { process: Some(0), packages: None, not_to_be_finished_because: Some(String::new()) }),
+        swap: Some(status::Swap {
+            process: Some(0),
+            packages: None,
+            not_to_be_finished_because: Some(String::new()),
+        }),
         damaged: vec![Damaged { path: "/".into(), why: String::new() }],
         partial: false,
         overdue: false,
@@ -144,13 +177,46 @@ fn every_field_of_a_status_is_documented_and_no_other() {
     let text = document("status-schema.md");
     assert_eq!(documented(&text), fields(&json!(full_status())));
     assert!(text.contains(&format!("This is schema {}.", status::SCHEMA)));
-    let states =
-        [State::Clean, State::Installed, State::Prepared, State::Installing, State::Uninstalling, State::Foreign].map(|s| json!(s));
-    let conditions = [Condition::Well, Condition::Converging, Condition::Failed, Condition::AuxiliaryFailed].map(|c| json!(c));
-    let differences = [contrast::Difference::Release, contrast::Difference::Configuration, contrast::Difference::ReleaseAndConfiguration];
-    let values = [What::BootstrapId, What::PackageList, What::BuildDigest, What::Configuration, What::Package].map(|what| json!(what));
-    tells(&text, &[&states[..], &conditions, &differences.map(|d| json!(d)), &values, &Level::ALL.map(|l| json!(l))].concat());
-    tells(&text, &[Serving::Serving, Serving::NotServing, Serving::Latent, Serving::Down].map(|s| json!(s)));
+    let states = [
+        State::Clean,
+        State::Installed,
+        State::Prepared,
+        State::Installing,
+        State::Uninstalling,
+        State::Foreign,
+    ]
+    .map(|s| json!(s));
+    let conditions =
+        [Condition::Well, Condition::Converging, Condition::Failed, Condition::AuxiliaryFailed]
+            .map(|c| json!(c));
+    let differences = [
+        contrast::Difference::Release,
+        contrast::Difference::Configuration,
+        contrast::Difference::ReleaseAndConfiguration,
+    ];
+    let values = [
+        What::BootstrapId,
+        What::PackageList,
+        What::BuildDigest,
+        What::Configuration,
+        What::Package,
+    ]
+    .map(|what| json!(what));
+    tells(
+        &text,
+        &[
+            &states[..],
+            &conditions,
+            &differences.map(|d| json!(d)),
+            &values,
+            &Level::ALL.map(|l| json!(l)),
+        ]
+        .concat(),
+    );
+    tells(
+        &text,
+        &[Serving::Serving, Serving::NotServing, Serving::Latent, Serving::Down].map(|s| json!(s)),
+    );
 }
 
 #[test]
@@ -166,7 +232,10 @@ fn every_field_of_a_comparison_is_documented_and_no_other() {
         differences: vec![difference()],
         at_run_time: Vec::new(),
         unknown: vec![unknown()],
-        protection: Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) },
+        protection: Protection {
+            sealed: Some(Sealed::NotEnforced),
+            not_enforced_because: Some(String::new()),
+        },
     };
     let text = document("verify-schema.md");
     assert_eq!(documented(&text), fields(&json!(outcome)));
@@ -184,12 +253,27 @@ fn every_field_of_a_comparison_is_documented_and_no_other() {
         Aspect::Label,
     ];
     tells(&text, &aspects.map(|a| json!(a)));
-    tells(&text, &[json!(Kind::Changed), json!(Kind::Missing), json!(Kind::Extra), json!(Mark::Config), json!(Mark::RunTime)]);
+    tells(
+        &text,
+        &[
+            json!(Kind::Changed),
+            json!(Kind::Missing),
+            json!(Kind::Extra),
+            json!(Mark::Config),
+            json!(Mark::RunTime),
+        ],
+    );
 }
 
 #[test]
 fn every_field_of_a_bundle_is_documented_and_no_other() {
-    let part = Part { name: String::new(), bytes: Some(0), redacted: 0, cut: false, missing_because: Some(String::new()) };
+    let part = Part {
+        name: String::new(),
+        bytes: Some(0),
+        redacted: 0,
+        cut: false,
+        missing_because: Some(String::new()),
+    };
     let outcome = bundle::Outcome {
         schema: dcos_node::dcos::bundle::SCHEMA,
         file: "/".into(),
@@ -225,7 +309,11 @@ fn full_install() -> install::Outcome {
         package_list_id: String::new(),
         packages: 0,
         units: Vec::new(),
-        ready: status.readiness.map(|readiness| wait::Arrived { readiness, waited_seconds: 0, urls: vec![String::new()] }),
+        ready: status.readiness.map(|readiness| wait::Arrived {
+            readiness,
+            waited_seconds: 0,
+            urls: vec![String::new()],
+        }),
         left: Vec::new(),
         plan: plan(),
         protection: protection(),
@@ -234,7 +322,10 @@ fn full_install() -> install::Outcome {
 
 /// A part of a document, up to the next heading.
 fn section(text: &str, heading: &str) -> String {
-    let part = text.split(&format!("\n## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
+    let part = text
+        .split(&format!("\n## {heading}\n"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("no section {heading}"));
     part.split("\n## ").next().unwrap_or_default().to_owned()
 }
 
@@ -243,8 +334,10 @@ fn every_field_of_what_commands_print_is_documented_and_no_other() {
     let text = document("json.md");
     let mut install = fields(&json!(full_install()));
     let readiness = full_status().readiness.expect("a readiness");
-    let elsewhere: BTreeSet<String> = [json!(readiness.obstacles), json!(readiness.masters)].iter().flat_map(fields).collect();
-    install.retain(|field| !elsewhere.contains(field) || ["level", "text"].contains(&field.as_str()));
+    let elsewhere: BTreeSet<String> =
+        [json!(readiness.obstacles), json!(readiness.masters)].iter().flat_map(fields).collect();
+    install
+        .retain(|field| !elsewhere.contains(field) || ["level", "text"].contains(&field.as_str()));
     assert_eq!(documented(&section(&text, "install")), install);
 
     let fetch = fetch::Outcome {
@@ -259,8 +352,12 @@ fn every_field_of_what_commands_print_is_documented_and_no_other() {
     };
     assert_eq!(documented(&section(&text, "fetch")), fields(&json!(fetch)));
 
-    let recovered =
-        [recover::Outcome::Nothing, recover::Outcome::Swapped { packages: 0 }, recover::Outcome::Uninstalled].map(|outcome| json!(outcome));
+    let recovered = [
+        recover::Outcome::Nothing,
+        recover::Outcome::Swapped { packages: 0 },
+        recover::Outcome::Uninstalled,
+    ]
+    .map(|outcome| json!(outcome));
     assert_eq!(documented(&section(&text, "recover")), recovered.iter().flat_map(fields).collect());
     tells(&text, &recovered.map(|outcome| outcome["did"].clone()));
     let installed = json!(recover::Outcome::Installed(Box::new(full_install())));
@@ -268,7 +365,13 @@ fn every_field_of_what_commands_print_is_documented_and_no_other() {
     assert!(fields(&json!(full_install())).is_subset(&fields(&installed)));
 
     let version = full_status().version;
-    let adopt = adopt::Outcome { changed: true, role: Role::Master, version: version.clone(), packages: 0, left: Vec::new() };
+    let adopt = adopt::Outcome {
+        changed: true,
+        role: Role::Master,
+        version: version.clone(),
+        packages: 0,
+        left: Vec::new(),
+    };
     assert_eq!(documented(&section(&text, "adopt")), fields(&json!(adopt)));
 
     let publish = publish::Outcome {
@@ -292,11 +395,24 @@ fn every_field_of_what_commands_print_is_documented_and_no_other() {
     assert_eq!(documented(&section(&text, "publish")), fields(&json!(publish)));
 }
 
-/// Every document that a command prints is in the table of files.md, with the page that describes it.
+/// Every document that a command prints is in the table of files.md, with the page that describes
+/// it.
 #[test]
 fn everything_that_is_printed_is_listed_with_its_page() {
     let text = section(&document("files.md"), "What is printed");
-    for command in ["preflight", "explain", "install", "fetch", "recover", "adopt", "status", "verify", "bundle", "uninstall", "publish"] {
+    for command in [
+        "preflight",
+        "explain",
+        "install",
+        "fetch",
+        "recover",
+        "adopt",
+        "status",
+        "verify",
+        "bundle",
+        "uninstall",
+        "publish",
+    ] {
         let row = text.lines().find(|line| line.contains(&format!("`{command}")));
         assert!(
             row.is_some_and(|row| row.contains(".md)")),

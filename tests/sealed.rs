@@ -1,4 +1,5 @@
-//! Nothing is ever written by a run that promises to change nothing: the kernel sees to it. Proved by trying, with the operator's script.
+//! Nothing is ever written by a run that promises to change nothing: the kernel sees to it. Proved
+//! by trying, with the operator's script.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look from outside")]
 
 mod support;
@@ -24,18 +25,26 @@ echo 127.0.0.1
 "#;
 
 /// System calls with which Linux before 5.12 cannot be asked.
-const NEWER: &str = "mount_setattr landlock_create_ruleset landlock_add_rule landlock_restrict_self";
+const NEWER: &str =
+    "mount_setattr landlock_create_ruleset landlock_add_rule landlock_restrict_self";
 
 fn found(report: &Value, id: &str) -> String {
     let checks = report["checks"].as_array().expect("checks");
-    let check = checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {report:#}"));
+    let check = checks
+        .iter()
+        .find(|check| check["id"] == id)
+        .unwrap_or_else(|| panic!("no {id} in {report:#}"));
     check["found"].as_str().expect("what was found").to_owned()
 }
 
 /// Runs the script by `preflight`, and says how that was sealed and what the script said.
 #[track_caller]
 fn preflight(node: &Node, before: &[&str]) -> (String, String) {
-    let command = [before, &["dcos-node", "preflight", "master", "--ip-detect", "/opt/scripts/ip-detect", "--json"]].concat();
+    let command = [
+        before,
+        &["dcos-node", "preflight", "master", "--ip-detect", "/opt/scripts/ip-detect", "--json"],
+    ]
+    .concat();
     let report = node.run(&command).json();
     (report["sealed"].as_str().unwrap_or("nothing").to_owned(), found(&report, "ip-detect.output"))
 }
@@ -48,10 +57,15 @@ fn snapshot(node: &Node) -> Snapshot {
 #[track_caller]
 fn is_as_before(node: &Node, before: &Snapshot) {
     let mut changed = snapshot(node).changes_since(before);
-    changed.retain(|change| !change.contains("/var/lib/systemd") && !change.contains("/var/lib/private"));
+    changed.retain(|change| {
+        !change.contains("/var/lib/systemd") && !change.contains("/var/lib/private")
+    });
     assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
-    node.shell("ls /root/probe /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe 2>/dev/null; true")
-        .stdout_lacks("probe");
+    node.shell(
+        "ls /root/probe /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe \
+         /mnt/data/probe 2>/dev/null; true",
+    )
+    .stdout_lacks("probe");
 }
 
 #[track_caller]
@@ -72,9 +86,13 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
     node.write_script("/opt/scripts/ip-detect", SCRIPT);
     node.write("/opt/keep/file", "kept");
     node.write("/tmp/operators", "the operator's");
-    // A mount of its own kind, with options that a remount must not lift and a name that is written with an escape.
-    node.shell("mkdir -p /mnt/data '/mnt/a b' && mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 data /mnt/data && mount -t tmpfs blank '/mnt/a b'")
-        .succeeds();
+    // A mount of its own kind, with options that a remount must not lift and a name that is written
+    // with an escape.
+    node.shell(
+        "mkdir -p /mnt/data '/mnt/a b' && mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 data \
+         /mnt/data && mount -t tmpfs blank '/mnt/a b'",
+    )
+    .succeeds();
     // No name server answers here, and the node's own name is looked up in every run.
     node.shell("echo 127.0.1.1 sealed >> /etc/hosts").succeeds();
     let before = snapshot(&node);
@@ -88,8 +106,10 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
     }
     is_as_before(&node, &before);
 
-    let (sealed, said) = preflight(&node, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
-    // Without Landlock in this kernel there is nothing for somebody who may not mount; the report says so.
+    let (sealed, said) =
+        preflight(&node, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // Without Landlock in this kernel there is nothing for somebody who may not mount; the report
+    // says so.
     assert!(["landlock", "not-enforced"].contains(&sealed.as_str()), "{sealed}");
     if sealed == "landlock" {
         assert!(!said.contains("wrote:") && !said.contains("changed:"), "{said}");
@@ -98,15 +118,33 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
         node.shell("rm -f /tmp/probe /dev/shm/probe /mnt/data/probe").succeeds();
     }
 
-    // What the operator names in /tmp is found, and the node can be talked to: sockets are no files.
+    // What the operator names in /tmp is found, and the node can be talked to: sockets are no
+    // files.
     node.write_script("/tmp/ip-detect", "#!/bin/sh\necho 127.0.0.1\n");
-    let report =
-        node.run(&["dcos-node", "preflight", "slave", "--bootstrap-url", server.url(), "--ip-detect", "/tmp/ip-detect", "--json"]).json();
+    let report = node
+        .run(&[
+            "dcos-node",
+            "preflight",
+            "slave",
+            "--bootstrap-url",
+            server.url(),
+            "--ip-detect",
+            "/tmp/ip-detect",
+            "--json",
+        ])
+        .json();
     assert_eq!(found(&report, "ip-detect.output"), "127.0.0.1", "{report:#}");
-    assert!(found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()), "{report:#}");
+    assert!(
+        found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()),
+        "{report:#}"
+    );
     assert!(found(&report, "bootstrap.build").contains("3 packages"), "{report:#}");
 
-    let install = [&["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"], node::LACKS].concat();
+    let install = [
+        &["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"],
+        node::LACKS,
+    ]
+    .concat();
     let dry = serves(&node.run(&[&install[..], &["--dry-run"]].concat()));
     assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
     assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
@@ -114,8 +152,9 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
 
     let filtered = |filter: &str| {
         let line = format!(
-            "systemd-run --quiet --wait --pipe -p SystemCallFilter='~{filter}' -p SystemCallErrorNumber=ENOSYS \
-             dcos-node preflight --ip-detect /opt/scripts/ip-detect --json"
+            "systemd-run --quiet --wait --pipe -p SystemCallFilter='~{filter}' -p \
+             SystemCallErrorNumber=ENOSYS dcos-node preflight --ip-detect /opt/scripts/ip-detect \
+             --json"
         );
         let report = node.shell(&line).json();
         (report.clone(), found(&report, "ip-detect.output"))
@@ -126,9 +165,16 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
     is_as_before(&node, &before);
     let (report, said) = filtered("unshare landlock_create_ruleset");
     assert_eq!(report["sealed"], "not-enforced");
-    assert!(said.contains("wrote:/etc") && said.contains("changed:/opt"), "the script does write where it is let: {said}");
-    assert!(report["not_enforced_because"].as_str().is_some_and(|why| why.contains("not implemented")), "{report:#}");
-    let probes = "rm -rf /etc/probe /var/probe /var/lib/probe /opt/probe /root/probe /usr/probe /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe";
+    assert!(
+        said.contains("wrote:/etc") && said.contains("changed:/opt"),
+        "the script does write where it is let: {said}"
+    );
+    assert!(
+        report["not_enforced_because"].as_str().is_some_and(|why| why.contains("not implemented")),
+        "{report:#}"
+    );
+    let probes = "rm -rf /etc/probe /var/probe /var/lib/probe /opt/probe /root/probe /usr/probe \
+                  /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe";
     node.shell(probes).succeeds();
 
     serves(&node.run(&install));
@@ -137,5 +183,7 @@ fn a_run_that_promises_to_change_nothing_cannot_write() {
     assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
     assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
     is_as_before(&node, &before);
-    node.run(&["dcos-node", "uninstall", "--dry-run"]).succeeds().stdout_has("no writes: enforced by read-only mounts");
+    node.run(&["dcos-node", "uninstall", "--dry-run"])
+        .succeeds()
+        .stdout_has("no writes: enforced by read-only mounts");
 }

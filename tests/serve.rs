@@ -1,5 +1,10 @@
-//! `serve` is a file server that gives away what is in its directory, in whole or in part, and nothing else.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests lay out directories and run programs")]
+//! `serve` is a file server that gives away what is in its directory, in whole or in part, and
+//! nothing else.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests lay out directories and run programs"
+)]
 
 mod support;
 
@@ -36,10 +41,14 @@ impl Serving {
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).for_each(|line| drop(sender.send(serde_json::from_str(&line).unwrap())))
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(sender.send(serde_json::from_str(&line).unwrap())))
         });
         let mut serving = Serving { child, address: String::new(), lines };
-        let note = serving.event(|event| event["text"].as_str().is_some_and(|text| text.starts_with("serving ")));
+        let note = serving
+            .event(|event| event["text"].as_str().is_some_and(|text| text.starts_with("serving ")));
         let (_, url) = note["text"].as_str().unwrap().split_once("http://").unwrap();
         serving.address = url.trim_end_matches('/').to_owned();
         serving
@@ -59,10 +68,14 @@ impl Serving {
     fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")
+            .unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {bytes:?}"));
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap_or_else(|| panic!("{method} {path}: {bytes:?}"));
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_lowercase(), body: bytes.split_off(end + 4) }
@@ -114,7 +127,8 @@ fn directory() -> TempDir {
     write("serve/sub/a+b c.json", b"{}");
     write("serve/.dotfile", b"secret");
     write("serve/sub/.hidden/file", b"secret");
-    let link = |target: &str, path: &str| std::os::unix::fs::symlink(target, inner.join(path)).unwrap();
+    let link =
+        |target: &str, path: &str| std::os::unix::fs::symlink(target, inner.join(path)).unwrap();
     link("file", "inside");
     link("../secret", "outside");
     link("/etc/passwd", "absolute");
@@ -157,11 +171,18 @@ fn files_are_served_whole_and_in_part() {
         ("nonsense", 200, &all[..], None),
     ] {
         let part = serving.ask("GET", "/file", &format!("Range: {range}\r\n"));
-        assert_eq!((part.status, part.body.as_slice(), part.header("content-range")), (status, body, about), "{range}");
+        assert_eq!(
+            (part.status, part.body.as_slice(), part.header("content-range")),
+            (status, body, about),
+            "{range}"
+        );
     }
     let outside = serving.ask("GET", "/file", "Range: bytes=256-\r\n");
     assert_eq!((outside.status, outside.header("content-range")), (416, Some("bytes */256")));
-    assert_eq!(serving.ask("GET", "/file", &format!("Range: bytes=250-\r\nIf-Range: {tag}\r\n")).status, 206);
+    assert_eq!(
+        serving.ask("GET", "/file", &format!("Range: bytes=250-\r\nIf-Range: {tag}\r\n")).status,
+        206
+    );
     assert_eq!(serving.ask("GET", "/file", &format!("If-None-Match: {tag}\r\n")).status, 304);
     fs::write(directory.path().join("serve/file"), "another").unwrap();
     let changed = serving.ask("GET", "/file", &format!("Range: bytes=3-\r\nIf-Range: {tag}\r\n"));
@@ -169,8 +190,14 @@ fn files_are_served_whole_and_in_part() {
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
 
     let encoded = serving.ask("GET", "/sub/a%2Bb%20c.json?x=1", "");
-    assert_eq!((encoded.status, encoded.body.as_slice(), encoded.header("content-type")), (200, &b"{}"[..], Some("application/json")));
-    assert_eq!((serving.ask("GET", "/empty", "").status, serving.ask("GET", "/inside", "").body), (200, b"another".to_vec()));
+    assert_eq!(
+        (encoded.status, encoded.body.as_slice(), encoded.header("content-type")),
+        (200, &b"{}"[..], Some("application/json"))
+    );
+    assert_eq!(
+        (serving.ask("GET", "/empty", "").status, serving.ask("GET", "/inside", "").body),
+        (200, b"another".to_vec())
+    );
     let post = serving.ask("POST", "/file", "Content-Length: 0\r\n");
     assert_eq!((post.status, post.header("allow")), (405, Some("get, head")));
 }
@@ -226,7 +253,8 @@ fn it_ends_what_is_under_way_and_stops() {
         let mut first = [0; 1024];
         stream.read_exact(&mut first).unwrap();
         serving.signal(signal);
-        serving.event(|event| event["text"].as_str().is_some_and(|text| text.starts_with("stopping")));
+        serving
+            .event(|event| event["text"].as_str().is_some_and(|text| text.starts_with("stopping")));
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(first.len() + rest.len() > large.len(), "the answer was cut");
@@ -240,9 +268,16 @@ fn it_listens_where_the_build_is_expected_and_says_why_it_cannot() {
     Build::tiny().pack(directory.path());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = Command::new(PROGRAM).args(["serve", "--listen", &address]).arg(directory.path()).output().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["serve", "--listen", &address])
+        .arg(directory.path())
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && told.contains(&address) && told.contains("ss -ltnp"), "{told}");
+    assert!(
+        output.status.code() == Some(1) && told.contains(&address) && told.contains("ss -ltnp"),
+        "{told}"
+    );
     let output = Command::new(PROGRAM).args(["serve", "/nonexistent"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 
@@ -250,10 +285,19 @@ fn it_listens_where_the_build_is_expected_and_says_why_it_cannot() {
     let said = tempfile::NamedTempFile::new().unwrap();
     let append = || fs::OpenOptions::new().append(true).open(said.path()).unwrap();
     let mut command = Command::new(PROGRAM);
-    let mut child = command.args(["serve", "--json"]).arg(directory.path()).stdout(append()).stderr(append()).spawn().unwrap();
+    let mut child = command
+        .args(["serve", "--json"])
+        .arg(directory.path())
+        .stdout(append())
+        .stderr(append())
+        .spawn()
+        .unwrap();
     let began = Instant::now();
     let told = || fs::read_to_string(said.path()).unwrap();
-    while !told().contains("0.0.0.0:8080") && child.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE {
+    while !told().contains("0.0.0.0:8080")
+        && child.try_wait().unwrap().is_none()
+        && began.elapsed() < PATIENCE
+    {
         std::thread::sleep(Duration::from_millis(20));
     }
     let _ = child.kill();

@@ -1,5 +1,10 @@
-//! The program is one static file: it needs nothing of the machine that it comes to, not even to find a server by its name.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests make directories and run programs")]
+//! The program is one static file: it needs nothing of the machine that it comes to, not even to
+//! find a server by its name.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests make directories and run programs"
+)]
 
 mod support;
 
@@ -38,10 +43,15 @@ fn loads(elf: &[u8]) -> Loads {
         let (offset, length) = (long(header + 8), long(header + 32));
         match word(header) {
             3 => loads.interpreter = true,
-            // PT_DYNAMIC: pairs of a tag and a value, to the tag 0. A static program that can lie anywhere has one too.
+            // PT_DYNAMIC: pairs of a tag and a value, to the tag 0. A static program that can lie
+            // anywhere has one too.
             2 => {
-                loads.libraries =
-                    (offset..offset + length).step_by(16).map(long).take_while(|tag| *tag != 0).filter(|tag| *tag == 1).count()
+                loads.libraries = (offset..offset + length)
+                    .step_by(16)
+                    .map(long)
+                    .take_while(|tag| *tag != 0)
+                    .filter(|tag| *tag == 1)
+                    .count()
             }
             _ => {}
         }
@@ -51,7 +61,11 @@ fn loads(elf: &[u8]) -> Loads {
 
 #[test]
 fn the_program_loads_nothing() {
-    assert_eq!(loads(&fs::read(PROGRAM).unwrap()), Loads::default(), "{PROGRAM} is not static: is target-feature=+crt-static still set?");
+    assert_eq!(
+        loads(&fs::read(PROGRAM).unwrap()),
+        Loads::default(),
+        "{PROGRAM} is not static: is target-feature=+crt-static still set?"
+    );
 }
 
 #[test]
@@ -62,7 +76,8 @@ fn a_program_that_loads_others_is_told_apart() {
     assert!(loads(&elf).interpreter);
 
     let end = elf.len() as u64;
-    let dynamic: Vec<u8> = [1_u64, 10, 1, 20, 0, 0].into_iter().flat_map(u64::to_le_bytes).collect();
+    let dynamic: Vec<u8> =
+        [1_u64, 10, 1, 20, 0, 0].into_iter().flat_map(u64::to_le_bytes).collect();
     elf[header..header + 4].copy_from_slice(&2_u32.to_le_bytes());
     elf[header + 8..header + 16].copy_from_slice(&end.to_le_bytes());
     elf[header + 32..header + 40].copy_from_slice(&(dynamic.len() as u64).to_le_bytes());
@@ -72,11 +87,16 @@ fn a_program_that_loads_others_is_told_apart() {
     assert_eq!(loads(&elf), Loads { interpreter: false, libraries: 2 });
 }
 
-/// Whether a root directory of its own can be had here. If not, says so past the test runner, and fails where `CI` is set.
+/// Whether a root directory of its own can be had here. If not, says so past the test runner, and
+/// fails where `CI` is set.
 fn available() -> bool {
     let reason = if !nix::unistd::geteuid().is_root() {
         "it takes root"
-    } else if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+    } else if !Command::new("unshare")
+        .args(["-m", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         "no mount namespace can be had"
     } else {
         return true;
@@ -85,11 +105,13 @@ fn available() -> bool {
         panic!("this test needs a root directory of its own, and CI must have it: {reason}");
     }
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs a root directory of its own: {reason}");
+    let _ =
+        writeln!(std::io::stderr(), "NOT RUN: {test} needs a root directory of its own: {reason}");
     false
 }
 
-/// A root directory that holds the program, `/proc`, `/etc` as given, and the two devices that the C library takes random numbers from.
+/// A root directory that holds the program, `/proc`, `/etc` as given, and the two devices that the
+/// C library takes random numbers from.
 struct Bare(tempfile::TempDir);
 
 impl Bare {
@@ -104,15 +126,24 @@ impl Bare {
         for (name, text) in etc {
             fs::write(directory.path().join("etc").join(name), text).unwrap();
         }
-        // By another process: what this one had open for writing, a child that another test has just started could still hold open.
-        assert!(Command::new("cp").arg(PROGRAM).arg(directory.path().join("dcos-node")).status().unwrap().success());
+        // By another process: what this one had open for writing, a child that another test has
+        // just started could still hold open.
+        assert!(
+            Command::new("cp")
+                .arg(PROGRAM)
+                .arg(directory.path().join("dcos-node"))
+                .status()
+                .unwrap()
+                .success()
+        );
         Bare(directory)
     }
 
     /// Runs the program in it, in a mount namespace that ends with it.
     fn run(&self, arguments: &[&str]) -> Output {
-        const MOUNT: &str = "mount -t proc proc \"$0/proc\" && mount --bind /dev/random \"$0/dev/random\" && \
-            mount --bind /dev/urandom \"$0/dev/urandom\" && exec chroot \"$0\" /dcos-node \"$@\"";
+        const MOUNT: &str = "mount -t proc proc \"$0/proc\" && mount --bind /dev/random \
+                             \"$0/dev/random\" && mount --bind /dev/urandom \"$0/dev/urandom\" && \
+                             exec chroot \"$0\" /dcos-node \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", MOUNT]).arg(self.0.path()).args(arguments);
         // Nothing of the environment of the test: a proxy, or settings of ours.
@@ -123,10 +154,12 @@ impl Bare {
     fn server_check(&self, id: &str, url: &str) -> (String, String) {
         let output = self.run(&["preflight", "master", "--json", "--bootstrap-url", url]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+        let report: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
         // There is no systemd in a bare root, so the node is not ready; but everything was checked.
         assert_eq!(output.status.code(), Some(3), "{told}");
-        let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
+        let check =
+            report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
         (check["verdict"].as_str().unwrap().to_owned(), check["found"].as_str().unwrap().to_owned())
     }
 }
@@ -148,7 +181,8 @@ async fn in_a_bare_root_it_finds_the_server_in_the_hosts_file() {
         return;
     }
     let (server, _build) = serve().await;
-    let bare = Bare::with(&[("hosts", format!("127.0.0.1 {NAME}\n")), ("resolv.conf", String::new())]);
+    let bare =
+        Bare::with(&[("hosts", format!("127.0.0.1 {NAME}\n")), ("resolv.conf", String::new())]);
     let (verdict, found) = bare.server_check("bootstrap.build", &named(&server));
     assert_eq!(verdict, "pass", "{found}");
     assert!(found.contains("3 packages"), "{found}");
@@ -164,9 +198,13 @@ async fn in_a_bare_root_it_asks_the_name_server() {
     let bare = Bare::with(&[("resolv.conf", format!("nameserver {}\n", names.address))]);
     let (verdict, found) = bare.server_check("bootstrap.build", &named(&server));
     assert_eq!(verdict, "pass", "{found}");
-    assert!(names.asked.lock().unwrap().iter().any(|name| name == NAME), "the name server was not asked");
+    assert!(
+        names.asked.lock().unwrap().iter().any(|name| name == NAME),
+        "the name server was not asked"
+    );
 
-    let (verdict, found) = bare.server_check("bootstrap.name", "http://no-such-host.dcos-node.test:1");
+    let (verdict, found) =
+        bare.server_check("bootstrap.name", "http://no-such-host.dcos-node.test:1");
     assert_eq!(verdict, "fail");
     assert!(found.contains("there is no such name"), "{found}");
 }
@@ -226,7 +264,18 @@ fn answer(query: &[u8]) -> (String, Vec<u8>) {
     let is_known = name == NAME;
     let has_address = is_known && question.ends_with(&[0, 1, 0, 1]);
     let mut answer = query[..2].to_vec();
-    answer.extend([0x81, if is_known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(has_address), 0, 0, 0, 0]);
+    answer.extend([
+        0x81,
+        if is_known { 0x80 } else { 0x83 },
+        0,
+        1,
+        0,
+        u8::from(has_address),
+        0,
+        0,
+        0,
+        0,
+    ]);
     answer.extend(question);
     if has_address {
         // The name of the question, A, IN, 60 seconds, four bytes.

@@ -37,8 +37,13 @@ fn steady(text: &str, serve: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace(serve, "BUILD");
         let words = line.split_inclusive([' ', ',', '/', '_', '(']).map(|word| {
-            let bare = word.trim_end_matches([' ', ',', '/', '_', ';', ')']).rsplit("--").next().unwrap_or_default();
-            let is_id = [40, 64].contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let bare = word
+                .trim_end_matches([' ', ',', '/', '_', ';', ')'])
+                .rsplit("--")
+                .next()
+                .unwrap_or_default();
+            let is_id =
+                [40, 64].contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
             let is_moment = bare.len() == 20 && bare.ends_with('Z') && bare.starts_with("20");
             if is_id {
                 word.replace(bare, "ID")
@@ -53,17 +58,22 @@ fn steady(text: &str, serve: &str) -> String {
     lines.collect()
 }
 
-/// The same; of the level only how far it is, and no skipped check: both are judged by what the machine of the tests has.
+/// The same; of the level only how far it is, and no skipped check: both are judged by what the
+/// machine of the tests has.
 fn of_any_machine(text: &str, serve: &str) -> String {
     let lines = steady(text, serve);
-    let lines = lines.lines().filter(|line| !line.starts_with("skipped:")).map(|line| line.split(" yet: ").next().unwrap_or_default());
+    let lines = lines
+        .lines()
+        .filter(|line| !line.starts_with("skipped:"))
+        .map(|line| line.split(" yet: ").next().unwrap_or_default());
     lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Compares with the text that is recorded.
 #[track_caller]
 fn says(state: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/status").join(format!("{state}.txt"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/status").join(format!("{state}.txt"));
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
         fs::create_dir_all(path.parent().expect("a directory")).expect("make it");
         fs::write(&path, text).expect("write");
@@ -79,7 +89,8 @@ fn of_image(state: &str, image: &Image, serve: &Serve) {
 /// A fresh image in which the fixture build can be installed.
 fn image() -> Image {
     let image = Image::new();
-    fs::write(image.at("etc/group"), "root:x:0:\nsystemd-journal:x:101:\ndocker:x:102:\n").expect("write");
+    fs::write(image.at("etc/group"), "root:x:0:\nsystemd-journal:x:101:\ndocker:x:102:\n")
+        .expect("write");
     image
 }
 
@@ -96,21 +107,38 @@ fn every_state_of_our_own_has_its_words() {
     of_image("installed", &image, &serve);
     assert!(!image.run(&["status"]).err.contains("help:"));
 
-    let config = image.at("opt/mesosphere/packages").join(serve.packed.id("dcos-config")).join("etc/dns_config");
+    let config = image
+        .at("opt/mesosphere/packages")
+        .join(serve.packed.id("dcos-config"))
+        .join("etc/dns_config");
     fs::write(&config, "RESOLVERS=192.0.2.1\n").expect("write");
-    std::os::unix::fs::symlink("/x", image.at("etc/systemd/system/dcos.target.wants/foreign.service")).expect("link");
+    std::os::unix::fs::symlink(
+        "/x",
+        image.at("etc/systemd/system/dcos.target.wants/foreign.service"),
+    )
+    .expect("link");
     of_image("drifted", &image, &serve);
-    fs::remove_file(image.at("etc/systemd/system/dcos.target.wants/foreign.service")).expect("remove");
+    fs::remove_file(image.at("etc/systemd/system/dcos.target.wants/foreign.service"))
+        .expect("remove");
 
-    let (receipt, journal) = (image.at("var/lib/dcos-node/receipt.json"), image.at("var/lib/dcos-node/journal"));
+    let (receipt, journal) =
+        (image.at("var/lib/dcos-node/receipt.json"), image.at("var/lib/dcos-node/journal"));
     let text = fs::read_to_string(&receipt).expect("the receipt");
     let told: Value = serde_json::from_str(&text).expect("JSON");
     let old = fs::read_to_string(&journal).expect("the journal");
     let opened = json!({ "record": "opened", "schema": 1, "dcos_node": "0.1.0" });
     let begun = json!({ "record": "begin", "key": "all", "objects": told["objects"] });
-    let asked =
-        |intent: Value| format!("{opened}\n{}\n{begun}\n", json!({ "record": "asked", "at": "2026-11-22T00:00:00Z", "intent": intent }));
-    fs::write(&journal, asked(json!({ "command": "uninstall", "purge_data": false, "keep_packages": false }))).expect("write");
+    let asked = |intent: Value| {
+        format!(
+            "{opened}\n{}\n{begun}\n",
+            json!({ "record": "asked", "at": "2026-11-22T00:00:00Z", "intent": intent })
+        )
+    };
+    fs::write(
+        &journal,
+        asked(json!({ "command": "uninstall", "purge_data": false, "keep_packages": false })),
+    )
+    .expect("write");
     of_image("uninstall-interrupted", &image, &serve);
     let install = json!({
         "command": "install", "role": "master", "build": told["build"], "version": told["version"], "start": true,
@@ -135,26 +163,43 @@ fn an_image_that_was_filled_without_privileges_has_its_words() {
     }
     let (directory, serve) = (tempfile::tempdir().expect("a directory"), Serve::of(&Build::tiny()));
     chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("give it away");
-    fs::set_permissions(serve.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open it");
+    fs::set_permissions(serve.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("open it");
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-        command.args(arguments).arg("--root").arg(directory.path()).uid(NOBODY).gid(NOBODY).output().expect("run dcos-node")
+        command
+            .args(arguments)
+            .arg("--root")
+            .arg(directory.path())
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .expect("run dcos-node")
     };
     assert!(run(&["install", "master", "--bootstrap-url", serve.url()]).status.success());
-    says("prepared", &of_any_machine(&String::from_utf8_lossy(&run(&["status"]).stdout), serve.url()));
+    says(
+        "prepared",
+        &of_any_machine(&String::from_utf8_lossy(&run(&["status"]).stdout), serve.url()),
+    );
 }
 
 #[test]
 fn a_node_of_the_classic_installer_has_its_words_whole_and_half() {
     let status = |image: &classic::Image| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["status", "--root"]).arg(image.root()).output().expect("run dcos-node");
+        let output = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
+            .args(["status", "--root"])
+            .arg(image.root())
+            .output()
+            .expect("run dcos-node");
         of_any_machine(&String::from_utf8_lossy(&output.stdout), "/nowhere")
     };
     let image = classic::Image::golden("master", "master");
     says("classic", &status(&image));
     if support::is_root() {
-        let adopt = Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["adopt", "--root"]).arg(image.root()).status();
+        let adopt = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
+            .args(["adopt", "--root"])
+            .arg(image.root())
+            .status();
         assert!(adopt.expect("run dcos-node").success());
         says("adopted", &status(&image));
     }
@@ -174,18 +219,39 @@ fn what_pkgpanda_did_has_its_words() {
     }
     let (image, serve) = (image(), Serve::of(&Build::fixture()));
     image.install(serve.url(), &["-d"]).ends(0, &[]);
-    let (java, link) = (image.at("opt/mesosphere/packages").join(serve.packed.id("java")), image.at("opt/mesosphere/active/java"));
+    let (java, link) = (
+        image.at("opt/mesosphere/packages").join(serve.packed.id("java")),
+        image.at("opt/mesosphere/active/java"),
+    );
     fs::rename(java, image.at("opt/mesosphere/packages/java--other")).expect("rename");
     let was = fs::read_link(&link).expect("a link");
-    let activate = |target: &Path| fs::remove_file(&link).and_then(|()| std::os::unix::fs::symlink(target, &link)).expect("link");
+    let activate = |target: &Path| {
+        fs::remove_file(&link)
+            .and_then(|()| std::os::unix::fs::symlink(target, &link))
+            .expect("link")
+    };
     activate("/opt/mesosphere/packages/java--other".as_ref());
     let status = steady(&image.run(&["status"]).out, serve.url());
-    says("activated-since", &status.lines().filter(|line| !line.starts_with("drift:")).map(|line| format!("{line}\n")).collect::<String>());
+    says(
+        "activated-since",
+        &status
+            .lines()
+            .filter(|line| !line.starts_with("drift:"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+    );
     activate(&was);
-    fs::rename(image.at("opt/mesosphere/packages/java--other"), image.at("opt/mesosphere/packages").join(serve.packed.id("java")))
-        .expect("rename");
+    fs::rename(
+        image.at("opt/mesosphere/packages/java--other"),
+        image.at("opt/mesosphere/packages").join(serve.packed.id("java")),
+    )
+    .expect("rename");
 
-    fs::write(image.at("opt/mesosphere/install_progress"), r#"{"stage": "archive", "extension": ".new"}"#).expect("write");
+    fs::write(
+        image.at("opt/mesosphere/install_progress"),
+        r#"{"stage": "archive", "extension": ".new"}"#,
+    )
+    .expect("write");
     of_image("half-swapped", &image, &serve);
     fs::remove_dir_all(image.at("opt/mesosphere/lib")).expect("remove");
     of_image("half-swapped-for-ever", &image, &serve);
@@ -199,9 +265,12 @@ fn what_the_server_has_has_its_words() {
     }
     let (image, serve) = (image(), Serve::of(&Build::fixture()));
     image.install(serve.url(), &["-d"]).ends(0, &[]);
-    // Nobody waits for more than five seconds for a server; a machine that stalls for so long is asked again.
+    // Nobody waits for more than five seconds for a server; a machine that stalls for so long is
+    // asked again.
     let told = || image.run(&["status", "--online"]).out;
-    let told = || (0..20).map(|_| told()).find(|told| !told.contains("no answer within")).expect("an answer");
+    let told = || {
+        (0..20).map(|_| told()).find(|told| !told.contains("no answer within")).expect("an answer")
+    };
     let online = |state: &str| says(state, &of_any_machine(&told(), serve.url()));
     online("online-same");
     Build::fixture().with_config("dns_search", "other.example").pack(serve.path());
@@ -219,10 +288,21 @@ fn records_that_cannot_be_read_or_are_garbage_have_their_words() {
     }
     let (image, serve) = (image(), Serve::of(&Build::fixture()));
     image.install(serve.url(), &["-d"]).ends(0, &[]);
-    fs::set_permissions(image.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open it");
-    let nobody =
-        Command::new(env!("CARGO_BIN_EXE_dcos-node")).args(["status", "--root"]).arg(image.path()).uid(NOBODY).gid(NOBODY).output();
-    says("unprivileged", &of_any_machine(&String::from_utf8_lossy(&nobody.expect("run dcos-node").stdout), serve.url()));
+    fs::set_permissions(image.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("open it");
+    let nobody = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
+        .args(["status", "--root"])
+        .arg(image.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output();
+    says(
+        "unprivileged",
+        &of_any_machine(
+            &String::from_utf8_lossy(&nobody.expect("run dcos-node").stdout),
+            serve.url(),
+        ),
+    );
     fs::write(image.at("var/lib/dcos-node/journal"), "garbage\n").expect("write");
     of_image("journal-damaged", &image, &serve);
     assert!(image.run(&["status"]).err.contains("  help:   dcos-node bundle"));
@@ -259,5 +339,8 @@ async fn a_node_whose_unit_failed_has_its_words() {
     let world = image.world(Some(Ok(Arc::new(fake))));
     let outcome = status::run(status::Request::default(), &world).await.expect("status");
     assert!(outcome.is_for_support());
-    says("degraded", &of_any_machine(&output::status::text(&outcome, Paint::stdout(true)), serve.url()));
+    says(
+        "degraded",
+        &of_any_machine(&output::status::text(&outcome, Paint::stdout(true)), serve.url()),
+    );
 }

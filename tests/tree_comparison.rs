@@ -1,4 +1,5 @@
-//! The comparison with golden records finds what differs, and tolerates no more than its table says.
+//! The comparison with golden records finds what differs, and tolerates no more than its table
+//! says.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -22,16 +23,23 @@ fn node() -> TempDir {
     for directory in ["etc", "opt/mesosphere/bin", "opt/mesosphere/lib", "usr/bin", "var/lib"] {
         fs::create_dir_all(at(directory)).expect("make a directory");
     }
-    let id = fs::metadata(root.path()).map(|about| std::os::unix::fs::MetadataExt::uid(&about)).expect("our own number");
+    let id = fs::metadata(root.path())
+        .map(|about| std::os::unix::fs::MetadataExt::uid(&about))
+        .expect("our own number");
     fs::write(
         at("etc/passwd"),
-        format!("me:x:{id}:{id}:Me:/:/bin/sh\ndcos_log:x:{}:{id}:DCOS System User:/opt/mesosphere:/sbin/nologin\n", id + 1),
+        format!(
+            "me:x:{id}:{id}:Me:/:/bin/sh\ndcos_log:x:{}:{id}:DCOS System \
+             User:/opt/mesosphere:/sbin/nologin\n",
+            id + 1
+        ),
     )
     .expect("write");
     fs::write(at("etc/group"), format!("me:x:{id}:b,a\n")).expect("write");
     fs::write(at("usr/bin/sh"), "a shell").expect("write");
     fs::write(at("opt/mesosphere/bin/tool"), "hello").expect("write");
-    fs::set_permissions(at("opt/mesosphere/bin/tool"), fs::Permissions::from_mode(0o4755)).expect("set a mode");
+    fs::set_permissions(at("opt/mesosphere/bin/tool"), fs::Permissions::from_mode(0o4755))
+        .expect("set a mode");
     fs::hard_link(at("opt/mesosphere/bin/tool"), at("opt/mesosphere/lib/twin")).expect("link");
     symlink("/opt/mesosphere/bin/tool", at("opt/mesosphere/lib/link")).expect("link");
     fs::write(at("opt/mesosphere/environment"), "A=1\n\n# package: x\nC=3\nB=2\n").expect("write");
@@ -85,12 +93,14 @@ fn what_is_as_recorded_does_not_differ() {
 fn every_property_of_a_path_counts() {
     let root = node();
     let at = |path: &str| root.path().join(path);
-    fs::set_permissions(at("opt/mesosphere/bin"), fs::Permissions::from_mode(0o700)).expect("set a mode");
+    fs::set_permissions(at("opt/mesosphere/bin"), fs::Permissions::from_mode(0o700))
+        .expect("set a mode");
     fs::remove_file(at("opt/mesosphere/lib/link")).expect("remove");
     symlink("elsewhere", at("opt/mesosphere/lib/link")).expect("link");
     fs::remove_file(at("opt/mesosphere/lib/twin")).expect("remove");
     fs::write(at("opt/mesosphere/bin/tool"), "other").expect("write");
-    fs::set_permissions(at("opt/mesosphere/bin/tool"), fs::Permissions::from_mode(0o755)).expect("set a mode");
+    fs::set_permissions(at("opt/mesosphere/bin/tool"), fs::Permissions::from_mode(0o755))
+        .expect("set a mode");
     fs::write(at("opt/mesosphere/environment"), "# package: x\nB=2\nC=4\n").expect("write");
     fs::create_dir_all(at("etc/systemd/system")).expect("make a directory");
     symlink("/nowhere", at("etc/systemd/system/dcos-x.service")).expect("link");
@@ -101,8 +111,11 @@ fn every_property_of_a_path_counts() {
             "different /opt/mesosphere/bin  mode: golden 0755, here 0700",
             "different /opt/mesosphere/bin/tool  hardlink: golden /opt/mesosphere/bin/tool, here -",
             "different /opt/mesosphere/bin/tool  mode: golden 4755, here 0755",
-            "different /opt/mesosphere/bin/tool  sha256: golden 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824, here d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
-            "different /opt/mesosphere/lib/link  target: golden /opt/mesosphere/bin/tool, here elsewhere",
+            "different /opt/mesosphere/bin/tool  sha256: golden \
+             2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824, here \
+             d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
+            "different /opt/mesosphere/lib/link  target: golden /opt/mesosphere/bin/tool, here \
+             elsewhere",
             "missing   /opt/mesosphere/lib/twin  file",
             "extra     /etc/gone  the golden run removed it",
             "extra     /etc/systemd/system/dcos-x.service  symlink",
@@ -120,8 +133,14 @@ fn accounts_count() {
     fs::write(&passwd, changed + "dcos_new:x:900:1:::\nother:x:901:1:::\n").expect("write");
     fs::write(root.path().join("etc/group"), "").expect("write");
     let found = compared(root.path(), None);
-    let accounts: Vec<_> = found.iter().filter(|line| line.contains("user:") || line.contains("group:")).collect();
-    assert!(accounts.contains(&&"different user:dcos_log  shell: golden /sbin/nologin, here /bin/sh".to_owned()), "{found:#?}");
+    let accounts: Vec<_> =
+        found.iter().filter(|line| line.contains("user:") || line.contains("group:")).collect();
+    assert!(
+        accounts.contains(
+            &&"different user:dcos_log  shell: golden /sbin/nologin, here /bin/sh".to_owned()
+        ),
+        "{found:#?}"
+    );
     assert!(accounts.iter().any(|line| line.starts_with("extra     user:dcos_new")), "{found:#?}");
     assert!(accounts.iter().any(|line| line.starts_with("missing   group:me")), "{found:#?}");
     assert!(!accounts.iter().any(|line| line.contains("user:other")), "{found:#?}");
@@ -152,19 +171,26 @@ fn extended_attributes_count() {
     let root = node();
     let tool = root.path().join("opt/mesosphere/bin/tool");
     if rustix::fs::setxattr(&tool, "user.test", b"1", rustix::fs::XattrFlags::empty()).is_err() {
-        // Not every file system that can hold temporary files has them, and only root's other kinds are left then.
+        // Not every file system that can hold temporary files has them, and only root's other kinds
+        // are left then.
         return;
     }
     assert!(
-        compared(root.path(), None)
-            .contains(&r#"different /opt/mesosphere/bin/tool  xattrs: golden -, here {"user.test":"31"}"#.to_owned())
+        compared(root.path(), None).contains(
+            &r#"different /opt/mesosphere/bin/tool  xattrs: golden -, here {"user.test":"31"}"#
+                .to_owned()
+        )
     );
 }
 
 #[test]
 fn only_what_the_table_says_is_tolerated_and_every_row_is_needed() {
-    let difference = |kind, what: &str| Difference { kind, what: what.to_owned(), detail: "x".to_owned() };
-    let found = [difference(Kind::Missing, "/opt/mesosphere/bin.old/x"), difference(Kind::Extra, "/opt/dcos-node")];
+    let difference =
+        |kind, what: &str| Difference { kind, what: what.to_owned(), detail: "x".to_owned() };
+    let found = [
+        difference(Kind::Missing, "/opt/mesosphere/bin.old/x"),
+        difference(Kind::Extra, "/opt/dcos-node"),
+    ];
     let old = ("/opt/mesosphere/*.old/*", Kind::Missing, "nothing is set aside");
     let ours = ("/opt/dcos-nod?", Kind::Extra, "our own");
     Tolerated(&[old, ours]).accepts(&found);
@@ -173,8 +199,18 @@ fn only_what_the_table_says_is_tolerated_and_every_row_is_needed() {
         Tolerated(&[old, ours]).complaints(&found[1..]),
         ["stale row: Missing /opt/mesosphere/*.old/*, tolerated because nothing is set aside"]
     );
-    assert_eq!(Tolerated(&[("/opt/dcos-node", Kind::Missing, "another kind")]).complaints(&found[1..]).len(), 2);
-    assert_eq!(Tolerated(&[("/opt/dcos", Kind::Extra, "a part is not the whole")]).complaints(&found[1..]).len(), 2);
+    assert_eq!(
+        Tolerated(&[("/opt/dcos-node", Kind::Missing, "another kind")])
+            .complaints(&found[1..])
+            .len(),
+        2
+    );
+    assert_eq!(
+        Tolerated(&[("/opt/dcos", Kind::Extra, "a part is not the whole")])
+            .complaints(&found[1..])
+            .len(),
+        2
+    );
 }
 
 #[test]

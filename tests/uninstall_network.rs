@@ -1,9 +1,12 @@
-//! What DC/OS made of the machine's network and settings goes with an uninstall, and what others made stays; the report tells of each.
+//! What DC/OS made of the machine's network and settings goes with an uninstall, and what others
+//! made stays; the report tells of each.
 //!
-//! Real nodes with real interfaces, addresses, rules, routes and a real packet filter. Kernels for tests may lack dummy interfaces and IPVS:
-//! `spartan` and the bridges are bridges here, `minuteman` is a veth pair, `vtep1024` and `vtep2048` are real vxlan links; IPVS is tested with
-//! written answers (`system/netlink/ipvs.rs`). `ipset` is a stand-in that keeps its names in a directory. The settings below `vm` are the
-//! host's, so that files are mounted over them; those below `net` are the node's own and are made writable.
+//! Real nodes with real interfaces, addresses, rules, routes and a real packet filter. Kernels for
+//! tests may lack dummy interfaces and IPVS: `spartan` and the bridges are bridges here,
+//! `minuteman` is a veth pair, `vtep1024` and `vtep2048` are real vxlan links; IPVS is tested with
+//! written answers (`system/netlink/ipvs.rs`). `ipset` is a stand-in that keeps its names in a
+//! directory. The settings below `vm` are the host's, so that files are mounted over them; those
+//! below `net` are the node's own and are made writable.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -35,7 +38,8 @@ const OPERATOR: &str = "
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $i; done
     systemctl set-environment OPERATOR=1";
 
-/// What DC/OS makes while it runs (facts of its units, dcos-net and Mesos), as far as its units could not make it in this node.
+/// What DC/OS makes while it runs (facts of its units, dcos-net and Mesos), as far as its units
+/// could not make it in this node.
 const DCOS: &str = "
     ip link add spartan type bridge || ip link show spartan
     ip address replace 198.51.100.1/32 dev spartan && ip link set spartan up
@@ -62,8 +66,10 @@ const DCOS: &str = "
     echo 1 > /proc/sys/vm/swappiness && echo 262144 > /proc/sys/vm/max_map_count
     for i in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 > $i; done";
 
-/// A rule of the operator's in the older flavour of the packet filter, which `iptables` does not show here, if the kernel has that flavour.
-const OLDER_OPERATOR: &str = "if iptables-legacy -w -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE; then touch /run/older; fi";
+/// A rule of the operator's in the older flavour of the packet filter, which `iptables` does not
+/// show here, if the kernel has that flavour.
+const OLDER_OPERATOR: &str = "if iptables-legacy -w -t nat -A POSTROUTING -s 192.0.2.0/24 -j \
+                              MASQUERADE; then touch /run/older; fi";
 /// DC/OS' own beside it.
 const OLDER: &str = "
     if [ -e /run/older ]; then
@@ -135,7 +141,8 @@ impl Bench {
     }
 
     fn install_as(&self, role: &str) {
-        let command = ["dcos-node", "install", role, "--bootstrap-url", self.server.url(), "--json"];
+        let command =
+            ["dcos-node", "install", role, "--bootstrap-url", self.server.url(), "--json"];
         self.node.run(&[&command, node::LACKS].concat()).succeeds();
     }
 
@@ -157,7 +164,8 @@ impl Bench {
 /// The things in one list of a report.
 fn things(outcome: &Outcome, list: &str) -> Vec<String> {
     let report = &outcome.json()["report"];
-    let items = report[list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}")).clone();
+    let items =
+        report[list].as_array().unwrap_or_else(|| panic!("no list {list}: {outcome}")).clone();
     items.iter().map(|item| format!("{} {}", text(item, "kind"), text(item, "what"))).collect()
 }
 
@@ -183,7 +191,9 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     bench.all(OLDER);
 
     let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
-    dry.succeeds().stdout_has("remove the interface spartan").stdout_has("set vm/swappiness back to 60");
+    dry.succeeds()
+        .stdout_has("remove the interface spartan")
+        .stdout_has("set vm/swappiness back to 60");
     let made = bench.state_since(&before);
     for begin in [
         "new unit file: dcos-tiny",
@@ -198,7 +208,10 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
         "new set of addresses: dcos-l4lb",
         "new setting: vm.swappiness = 1",
     ] {
-        assert!(made.iter().any(|change| change.starts_with(begin)), "{begin} is not among {made:#?}");
+        assert!(
+            made.iter().any(|change| change.starts_with(begin)),
+            "{begin} is not among {made:#?}"
+        );
     }
 
     let outcome = bench.uninstall();
@@ -221,12 +234,17 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     ] {
         has(&removed, thing);
     }
-    assert_eq!(removed.iter().filter(|thing| thing.starts_with("routing-rule")).count(), 2, "{removed:#?}");
+    assert_eq!(
+        removed.iter().filter(|thing| thing.starts_with("routing-rule")).count(),
+        2,
+        "{removed:#?}"
+    );
     assert_eq!(things(&outcome, "residue"), Vec::<String>::new());
     assert_eq!(things(&outcome, "unknown"), Vec::<String>::new());
     has(&things(&outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
     has(&things(&outcome, "foreign"), "docker docker's networks dcos");
-    let deed = outcome.json()["report"]["afterwards"][0].as_str().map(str::to_owned).unwrap_or_default();
+    let deed =
+        outcome.json()["report"]["afterwards"][0].as_str().map(str::to_owned).unwrap_or_default();
     assert!(deed.starts_with("docker network rm dcos once "), "{outcome}");
     assert_eq!(outcome.json()["report"]["compared"], true);
     bench.all(OLDER_LEFT);
@@ -237,7 +255,8 @@ fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
     assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
 }
 
-/// Which build a round installs, and for how long: the tiny one for a moment, or the one whose stand-ins work until they took over `resolv.conf`.
+/// Which build a round installs, and for how long: the tiny one for a moment, or the one whose
+/// stand-ins work until they took over `resolv.conf`.
 fn build_of(round: usize) -> &'static str {
     if [5, 10, 15].contains(&round) { "fixture" } else { "tiny" }
 }
@@ -255,7 +274,14 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
     }
     let before = Whole::at_rest(&bench.node);
     for (round, role) in (0..20).zip(["master", "slave", "slave_public"].into_iter().cycle()) {
-        let install = ["dcos-node", "install", role, "--json", "--bootstrap-url", &format!("{server}/{}", build_of(round))];
+        let install = [
+            "dcos-node",
+            "install",
+            role,
+            "--json",
+            "--bootstrap-url",
+            &format!("{server}/{}", build_of(round)),
+        ];
         bench.node.run(&[&install, node::LACKS].concat()).succeeds();
         bench.all(DCOS);
         bench.all(DATA);
@@ -265,16 +291,38 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
         if round % 4 == 3 {
             // Data outlives the uninstall, and can be purged long after it.
             let outcome = bench.node.run(&["dcos-node", "uninstall", "--json"]);
-            assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new(), "round {round}");
+            assert_eq!(
+                things(outcome.succeeds(), "residue"),
+                Vec::<String>::new(),
+                "round {round}"
+            );
             bench.node.stop_forwarding();
-            let kept: Vec<String> = outcome.json()["kept"].as_array().expect("a list").iter().map(|data| text(data, "path")).collect();
-            let is_kept = |change: &String| kept.iter().any(|path| change.contains(&format!(" {path}")));
-            let changes: Vec<String> = bench.changes_since(&before).into_iter().filter(|change| !is_kept(change)).collect();
+            let kept: Vec<String> = outcome.json()["kept"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|data| text(data, "path"))
+                .collect();
+            let is_kept =
+                |change: &String| kept.iter().any(|path| change.contains(&format!(" {path}")));
+            let changes: Vec<String> = bench
+                .changes_since(&before)
+                .into_iter()
+                .filter(|change| !is_kept(change))
+                .collect();
             assert_eq!(changes, Vec::<String>::new(), "round {round}, {role}, with its data kept");
-            assert!(bench.node.has("/var/lib/dcos/exhibitor/log") && bench.node.has("/var/lib/mesos/slave/meta/state"), "{kept:?}");
+            assert!(
+                bench.node.has("/var/lib/dcos/exhibitor/log")
+                    && bench.node.has("/var/lib/mesos/slave/meta/state"),
+                "{kept:?}"
+            );
             bench.uninstall().succeeds();
         } else {
-            assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new(), "round {round}");
+            assert_eq!(
+                things(bench.uninstall().succeeds(), "residue"),
+                Vec::<String>::new(),
+                "round {round}"
+            );
             bench.node.stop_forwarding();
         }
         let after = Whole::after(&bench.node, &before);
@@ -303,7 +351,14 @@ fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_sin
         "kill Write 1 /proc/sys/vm/swappiness",
     ];
     for fault in faults {
-        let killed = bench.node.run(&["env", &format!("DCOS_NODE_FAULT={fault}"), "dcos-node", "uninstall", "--purge-data", "--yes"]);
+        let killed = bench.node.run(&[
+            "env",
+            &format!("DCOS_NODE_FAULT={fault}"),
+            "dcos-node",
+            "uninstall",
+            "--purge-data",
+            "--yes",
+        ]);
         assert!(killed.was_killed() || killed.code() == Some(137), "{fault} was not met: {killed}");
         // A unit that was being stopped made it meanwhile.
         bench.node.shell("ip link add vtep2048 type vxlan id 2048 dstport 64001 dev eth0");
@@ -324,19 +379,26 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     let before = Whole::at_rest(&bench.node);
     bench.install();
     // Something that DC/OS' uninstall does not know of makes the interface again and again.
-    bench.node.write_script("/opt/again", "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n");
+    bench.node.write_script(
+        "/opt/again",
+        "#!/bin/sh\nwhile :; do ip link add spartan type bridge 2>/dev/null; sleep 0.01; done\n",
+    );
     let again = bench.node.start(&["/opt/again"]);
     // It does so before the last look: accounts go after the interface, and not without it.
     let is_there = "ip link show spartan >/dev/null 2>&1";
     bench.all("mv /usr/sbin/userdel /usr/sbin/userdel.real");
-    let held_up = format!("#!/bin/sh\nuntil {is_there}; do sleep 0.05; done\nexec userdel.real \"$@\"\n");
+    let held_up =
+        format!("#!/bin/sh\nuntil {is_there}; do sleep 0.05; done\nexec userdel.real \"$@\"\n");
     bench.node.write_script("/usr/sbin/userdel", &held_up);
     bench.node.until(is_there);
     let outcome = bench.uninstall();
     bench.all("mv /usr/sbin/userdel.real /usr/sbin/userdel");
     outcome.exits_with(9).stderr_has("help:   dcos-node bundle");
     assert_eq!(things(&outcome, "residue"), ["interface the interface spartan"]);
-    assert!(bench.node.has("/var/lib/dcos-node/journal") && bench.node.has("/opt/dcos-node/bin/dcos-node"));
+    assert!(
+        bench.node.has("/var/lib/dcos-node/journal")
+            && bench.node.has("/opt/dcos-node/bin/dcos-node")
+    );
     bench.node.run(&["dcos-node", "status"]).stdout_has("uninstall was interrupted");
     assert!(bench.node.kill("again"));
     drop(again);
@@ -348,10 +410,16 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     assert!(!bench.node.has("/var/lib/dcos-node"));
     assert_eq!(bench.state_since(&before), Vec::<String>::new());
 
-    // A receipt of a dcos-node that took no snapshots: names tell what is DC/OS', and what a setting was is not guessed.
+    // A receipt of a dcos-node that took no snapshots: names tell what is DC/OS', and what a
+    // setting was is not guessed.
     bench.install();
-    let mut receipt: Value = serde_json::from_str(&bench.node.read("/var/lib/dcos-node/receipt.json")).expect("a receipt");
-    assert!(receipt.as_object_mut().expect("an object").remove("snapshot").is_some(), "the receipt has no snapshot");
+    let mut receipt: Value =
+        serde_json::from_str(&bench.node.read("/var/lib/dcos-node/receipt.json"))
+            .expect("a receipt");
+    assert!(
+        receipt.as_object_mut().expect("an object").remove("snapshot").is_some(),
+        "the receipt has no snapshot"
+    );
     bench.node.write("/var/lib/dcos-node/receipt.json", &receipt.to_string());
     bench.all("ip link add spartan type bridge; echo 1 > /proc/sys/vm/swappiness");
     let outcome = bench.uninstall();
@@ -375,7 +443,11 @@ fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_res
     let theirs = "/etc/systemd/network/z-operator.network";
     node.write(theirs, "[Match]\nName=dcos-op\n\n[Network]\nLinkLocalAddressing=no\n");
     bench.all("ip link add dcos-op type bridge; systemctl enable --now systemd-networkd.service");
-    let pid = || node.run(&["systemctl", "show", "-p", "MainPID,ActiveState", "systemd-networkd.service"]).stdout().to_owned();
+    let pid = || {
+        node.run(&["systemctl", "show", "-p", "MainPID,ActiveState", "systemd-networkd.service"])
+            .stdout()
+            .to_owned()
+    };
     let goes_by = |file: &str| {
         node.until(&format!("networkctl status dcos-op | grep -q 'Network File: {file}'"));
     };
@@ -397,7 +469,11 @@ fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_res
     bench.all("systemctl stop dbus.socket dbus.service");
     let running = pid();
     bench.uninstall().succeeds();
-    assert!(pid() != running && pid().contains("ActiveState=active"), "networkd was not restarted: {}", pid());
+    assert!(
+        pid() != running && pid().contains("ActiveState=active"),
+        "networkd was not restarted: {}",
+        pid()
+    );
     bench.all("systemctl start dbus.socket dbus.service");
     goes_by(theirs);
 }

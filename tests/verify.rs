@@ -1,4 +1,5 @@
-//! `verify` and the drift in `status`: what was changed behind dcos-node is found, by name and by letter, and nothing else is.
+//! `verify` and the drift in `status`: what was changed behind dcos-node is found, by name and by
+//! letter, and nothing else is.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -43,10 +44,13 @@ impl Installed {
         serde_json::from_str(&said.out).expect("JSON")
     }
 
-    /// What `status` says of the server. Nobody waits for more than five seconds for one; a machine that stalls for so long is asked again.
+    /// What `status` says of the server. Nobody waits for more than five seconds for one; a machine
+    /// that stalls for so long is asked again.
     fn offered(&self) -> Value {
         let told = || self.json(&["status", "--online"], 0)["drift"]["offered"].clone();
-        let is_told = |told: &Value| !told["unknown"].as_str().is_some_and(|why| why.contains("no answer within"));
+        let is_told = |told: &Value| {
+            !told["unknown"].as_str().is_some_and(|why| why.contains("no answer within"))
+        };
         (0..20).map(|_| told()).find(is_told).expect("an answer")
     }
 
@@ -103,7 +107,11 @@ fn every_kind_of_change_is_found_with_its_letter_and_nothing_else() {
     }
     let image = Installed::new();
     let clean = image.json(&["verify"], 0);
-    assert_eq!((clean["clean"].as_bool(), clean["packages"].as_u64()), (Some(true), Some(32)), "{clean:#}");
+    assert_eq!(
+        (clean["clean"].as_bool(), clean["packages"].as_u64()),
+        (Some(true), Some(32)),
+        "{clean:#}"
+    );
 
     let config = image.of("dcos-config", "etc/dns_config");
     image.write(&config, "RESOLVERS=192.0.2.99\n");
@@ -119,7 +127,11 @@ fn every_kind_of_change_is_found_with_its_letter_and_nothing_else() {
     symlink("/tmp/other", image.at("/opt/mesosphere/bin/detect_ip")).expect("link");
     image.write("/etc/systemd/system/dcos-net.service", "[Service]\nExecStart=/bin/true\n");
     image.write("/etc/systemd/system/dcos-net.service.d/more.conf", "[Service]\n");
-    symlink("/etc/systemd/system/portworx.service", image.at("/etc/systemd/system/dcos.target.wants/portworx.service")).expect("link");
+    symlink(
+        "/etc/systemd/system/portworx.service",
+        image.at("/etc/systemd/system/dcos.target.wants/portworx.service"),
+    )
+    .expect("link");
 
     let expected = [
         "extra      c /etc/systemd/system/dcos-net.service.d/more.conf".to_owned(),
@@ -137,33 +149,57 @@ fn every_kind_of_change_is_found_with_its_letter_and_nothing_else() {
     expected.sort_by(|a, b| a[13..].cmp(&b[13..]));
     assert_eq!(found, expected);
     let report = image.json(&["verify"], 6);
-    let at_run_time: Vec<&str> = report["at_run_time"].as_array().expect("a list").iter().filter_map(|d| d["what"].as_str()).collect();
-    assert!(at_run_time.contains(&compiled.as_str()) && at_run_time.iter().all(|path| path.contains("__pycache__")), "{at_run_time:?}");
+    let at_run_time: Vec<&str> = report["at_run_time"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|d| d["what"].as_str())
+        .collect();
+    assert!(
+        at_run_time.contains(&compiled.as_str())
+            && at_run_time.iter().all(|path| path.contains("__pycache__")),
+        "{at_run_time:?}"
+    );
 
     // Of all this the quick look sees what has another size, time or link.
     let drift = &image.json(&["status"], 0)["drift"];
-    assert_eq!((drift["drifted"].as_bool(), drift["foreign_units"][0].as_str()), (Some(true), Some("portworx.service")), "{drift:#}");
     assert_eq!(
-        (drift["files"]["changed"].as_u64(), drift["files"]["missing"].as_u64(), drift["files"]["extra"].as_u64()),
+        (drift["drifted"].as_bool(), drift["foreign_units"][0].as_str()),
+        (Some(true), Some("portworx.service")),
+        "{drift:#}"
+    );
+    assert_eq!(
+        (
+            drift["files"]["changed"].as_u64(),
+            drift["files"]["missing"].as_u64(),
+            drift["files"]["extra"].as_u64()
+        ),
         (Some(3), Some(1), Some(2))
     );
 }
 
-/// Modes and owners count everywhere: in packages, of what activation makes, of units, of node files and directories, of data directories.
+/// Modes and owners count everywhere: in packages, of what activation makes, of units, of node
+/// files and directories, of data directories.
 #[test]
 fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
     if !support::is_root() {
         return;
     }
     let odd = "dcos.target.wants_master/dcos-odd.service";
-    let image = Installed::with(&Build::fixture().with_file("java", odd, 0o640, "[Service]\nExecStart=/bin/true\n").with_file(
-        "java",
-        "share/notes",
-        0o644,
-        "notes\n",
-    ));
+    let image = Installed::with(
+        &Build::fixture()
+            .with_file("java", odd, 0o640, "[Service]\nExecStart=/bin/true\n")
+            .with_file("java", "share/notes", 0o644, "notes\n"),
+    );
     // A unit is copied with its mode.
-    assert_eq!(fs::metadata(image.at("/etc/systemd/system/dcos-odd.service")).expect("look").permissions().mode() & 0o7777, 0o640);
+    assert_eq!(
+        fs::metadata(image.at("/etc/systemd/system/dcos-odd.service"))
+            .expect("look")
+            .permissions()
+            .mode()
+            & 0o7777,
+        0o640
+    );
     assert_eq!(image.lines(0), [] as [&str; 0]);
 
     image.give("/etc/mesosphere/roles", 7, 0);
@@ -180,15 +216,21 @@ fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
         image.change_mode(path, mode);
         expect(".M.......", path);
     }
-    for path in ["/etc/systemd/system/dcos-net.service", "/opt/mesosphere/bin/detect_ip", "/opt/mesosphere/active"] {
+    for path in [
+        "/etc/systemd/system/dcos-net.service",
+        "/opt/mesosphere/bin/detect_ip",
+        "/opt/mesosphere/active",
+    ] {
         image.give(path, 7, 8);
         expect(".....UG..", path);
     }
     let java = image.of("java", "bin");
     image.give(&java, 0, 8);
     expect("......G..", &java);
-    for (path, target) in [("/etc/systemd/system/dcos-spartan.service", "/dev/null"), ("/opt/mesosphere/environment.export", "environment")]
-    {
+    for (path, target) in [
+        ("/etc/systemd/system/dcos-spartan.service", "/dev/null"),
+        ("/opt/mesosphere/environment.export", "environment"),
+    ] {
         if image.at(path).is_file() {
             image.replace_by_link(path, target);
             expect("...D.....", path);
@@ -200,10 +242,15 @@ fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
     image.change_mode(&notes, 0o644);
     expect("...D.....", &notes);
     let raw = image.of("mesos-dns", "bin/mesos-dns");
-    let set = std::process::Command::new("setcap").arg("cap_net_raw+ep").arg(image.at(&raw)).status().expect("run setcap");
+    let set = std::process::Command::new("setcap")
+        .arg("cap_net_raw+ep")
+        .arg(image.at(&raw))
+        .status()
+        .expect("run setcap");
     assert!(set.success());
     expect("........P", &raw);
-    // An account with another number: its data is another's. One in another group, and one that is gone.
+    // An account with another number: its data is another's. One in another group, and one that is
+    // gone.
     image.edit("/etc/passwd", |line| {
         let mut fields: Vec<&str> = line.split(':').collect();
         match fields[0] {
@@ -222,7 +269,12 @@ fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
     expected.sort();
     assert_eq!(found, expected);
     let report = image.json(&["verify"], 6);
-    let of = |what: &str| report["differences"].as_array().and_then(|all| all.iter().find(|d| d["what"] == what)).cloned();
+    let of = |what: &str| {
+        report["differences"]
+            .as_array()
+            .and_then(|all| all.iter().find(|d| d["what"] == what))
+            .cloned()
+    };
     assert_eq!(of("/var/lib/dcos/marathon").expect("told")["details"][0]["was"], "4321");
 }
 
@@ -269,21 +321,38 @@ fn what_may_not_be_read_is_a_question_and_no_difference() {
     if !support::is_root() {
         return;
     }
-    let image = Installed::with(&Build::fixture().with_file("java", "share/secret", 0o200, "secret\n"));
+    let image =
+        Installed::with(&Build::fixture().with_file("java", "share/secret", 0o200, "secret\n"));
     let secret = image.of("java", "share/secret");
     let verify = |through: &[&str]| {
         let words = [through, &[env!("CARGO_BIN_EXE_dcos-node"), "verify", "--root"]].concat();
-        Said::of(std::process::Command::new(words[0]).args(&words[1..]).arg(image.image.path()).output().expect("run"))
+        Said::of(
+            std::process::Command::new(words[0])
+                .args(&words[1..])
+                .arg(image.image.path())
+                .output()
+                .expect("run"),
+        )
     };
     verify(&["env"]).ends(0, &[&["as installed"]]);
     let blind = verify(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
-    blind.ends(4, &[&["..?......    ", &secret], &["as installed as far as it can be read; 1 not to be compared"]]);
+    blind.ends(
+        4,
+        &[
+            &["..?......    ", &secret],
+            &["as installed as far as it can be read; 1 not to be compared"],
+        ],
+    );
     fs::set_permissions(image.image.path(), fs::Permissions::from_mode(0o755)).expect("open it");
     let nobody = verify(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
-    nobody.ends(4, &[&["unknown      /var/lib/dcos-node: only root may read the receipt and the manifests"]]);
+    nobody.ends(
+        4,
+        &[&["unknown      /var/lib/dcos-node: only root may read the receipt and the manifests"]],
+    );
 }
 
-/// The server has another configuration, has the same, or is gone; it is asked only with `--online`.
+/// The server has another configuration, has the same, or is gone; it is asked only with
+/// `--online`.
 #[test]
 fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
     if !support::is_root() {
@@ -292,24 +361,46 @@ fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
     let image = Installed::new();
     assert!(image.json(&["status"], 0)["drift"].get("offered").is_none());
     assert_eq!(image.offered()["same"], true);
-    let other = Build::fixture().with_config("dns_search", "other.example").pack(image.serve.path());
+    let other =
+        Build::fixture().with_config("dns_search", "other.example").pack(image.serve.path());
     let offered = image.offered();
-    assert_eq!((offered["same"].as_bool(), offered["difference"].as_str()), (Some(false), Some("configuration")), "{offered:#}");
+    assert_eq!(
+        (offered["same"].as_bool(), offered["difference"].as_str()),
+        (Some(false), Some("configuration")),
+        "{offered:#}"
+    );
     assert_eq!(offered["config_package"].as_str(), Some(other.id("dcos-config")));
     // Both values are told, and no value that is the same; so does the install that is refused.
     let here = image.serve.packed.id("dcos-config");
     let pair = json!({ "what": "configuration", "here": here, "offered": other.id("dcos-config") });
     let differences = offered["differences"].as_array().expect("a list");
-    assert!(differences.contains(&pair) && differences.iter().all(|pair| pair["here"] != pair["offered"]), "{offered:#}");
+    assert!(
+        differences.contains(&pair)
+            && differences.iter().all(|pair| pair["here"] != pair["offered"]),
+        "{offered:#}"
+    );
     let refused = image.image.install(image.serve.url(), &[]);
-    refused.ends(5, &[&["this node runs another build: the configuration differs"], &["here:"], &["configuration", here], &["offered:"]]);
-    assert!(refused.err.contains(other.id("dcos-config")) && !refused.err.contains("bootstrap id"), "{}", refused.err);
+    refused.ends(
+        5,
+        &[
+            &["this node runs another build: the configuration differs"],
+            &["here:"],
+            &["configuration", here],
+            &["offered:"],
+        ],
+    );
+    assert!(
+        refused.err.contains(other.id("dcos-config")) && !refused.err.contains("bootstrap id"),
+        "{}",
+        refused.err
+    );
     fs::remove_dir_all(image.serve.path()).expect("remove");
     let offered = image.offered();
     assert!(offered["same"].is_null() && offered["unknown"].is_string(), "{offered:#}");
 }
 
-/// Packages that are not active any more are of the inventory; what pkgpanda had not come to the end of is not.
+/// Packages that are not active any more are of the inventory; what pkgpanda had not come to the
+/// end of is not.
 #[test]
 fn an_adopted_node_is_as_it_was_adopted_and_nothing_but_records_was_written() {
     if !support::is_root() {
@@ -320,7 +411,14 @@ fn an_adopted_node_is_as_it_was_adopted_and_nothing_but_records_was_written() {
     image.write(&format!("{inactive}/bin/half"), "#!/bin/sh\n");
     let run = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-        Said::of(command.args(arguments).arg("--root").arg(image.root()).output().expect("run dcos-node"))
+        Said::of(
+            command
+                .args(arguments)
+                .arg("--root")
+                .arg(image.root())
+                .output()
+                .expect("run dcos-node"),
+        )
     };
     let before = Snapshot::of(image.root());
     run(&["adopt"]).ends(0, &[&["is adopted as master"]]);
@@ -330,10 +428,22 @@ fn an_adopted_node_is_as_it_was_adopted_and_nothing_but_records_was_written() {
     let directory = tempfile::tempdir().expect("a directory");
     run(&["bundle", directory.path().join("b.tar.gz").to_str().expect("UTF-8")]).ends(0, &[]);
 
-    let names = |place: &str| fs::read_dir(image.at(place)).expect("list").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
-    let active: Vec<_> = names("opt/mesosphere/active").iter().map(|link| fs::read_link(link).expect("a link")).collect();
-    let is_active = |package: &std::path::Path| active.iter().any(|target| target.file_name() == package.file_name());
-    let packages = names("opt/mesosphere/packages").into_iter().filter(|package| package.join("pkginfo.json").is_file());
+    let names = |place: &str| {
+        fs::read_dir(image.at(place))
+            .expect("list")
+            .map(|entry| entry.expect("an entry").path())
+            .collect::<Vec<_>>()
+    };
+    let active: Vec<_> = names("opt/mesosphere/active")
+        .iter()
+        .map(|link| fs::read_link(link).expect("a link"))
+        .collect();
+    let is_active = |package: &std::path::Path| {
+        active.iter().any(|target| target.file_name() == package.file_name())
+    };
+    let packages = names("opt/mesosphere/packages")
+        .into_iter()
+        .filter(|package| package.join("pkginfo.json").is_file());
     let inactive: Vec<_> = packages.filter(|package| !is_active(package)).collect();
     assert_eq!(inactive.len(), 1, "{inactive:?}");
     fs::write(inactive[0].join("pkginfo.json"), "{}").expect("write");

@@ -26,16 +26,27 @@ pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Obje
     Ok(vec![Object::Account { account: account.clone(), user_made, group_made, group_before }])
 }
 
-/// Makes the account unless it is there. An account that is there must have the group that the package wants.
+/// Makes the account unless it is there. An account that is there must have the group that the
+/// package wants.
 pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
     if site.names()?.user(&account.user).is_some() {
         return Ok(());
     }
-    let mut arguments = vec!["--system", "--home-dir", layout::MESOSPHERE, "--shell", layout::NO_LOGIN, "-c", "DCOS System User"];
+    let mut arguments = vec![
+        "--system",
+        "--home-dir",
+        layout::MESOSPHERE,
+        "--shell",
+        layout::NO_LOGIN,
+        "-c",
+        "DCOS System User",
+    ];
     match account.group.as_deref() {
         Some(group) => arguments.extend(["-g", group]),
         // A group of that name that is left from before would make `--user-group` fail.
-        None if site.names()?.group(&account.user).is_some() => arguments.extend(["-g", &account.user]),
+        None if site.names()?.group(&account.user).is_some() => {
+            arguments.extend(["-g", &account.user])
+        }
         None => arguments.push("--user-group"),
     }
     arguments.push(&account.user);
@@ -53,7 +64,8 @@ pub(crate) struct Made {
     pub(crate) group_before: Option<u32>,
 }
 
-/// Removes what was made of the account, but not a group that others are in. Its home is `/opt/mesosphere` and is not touched.
+/// Removes what was made of the account, but not a group that others are in. Its home is
+/// `/opt/mesosphere` and is not touched.
 pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow::Result<()> {
     let user = account.user.as_str();
     if made.user && accounts(site)?.has_user(user) {
@@ -61,10 +73,16 @@ pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow
     }
     let now = accounts(site)?;
     if let Some(number) = made.group_before.filter(|_| !now.has_group(user)) {
-        // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`), and this one was there before.
-        run(site, Tool::Groupadd, &["--gid", &number.to_string(), user]).await.with_context(|| now.lost_group(user, number))?;
+        // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`),
+        // and this one was there before.
+        run(site, Tool::Groupadd, &["--gid", &number.to_string(), user])
+            .await
+            .with_context(|| now.lost_group(user, number))?;
     }
-    if made.group && now.has_group(user) && now.users_of(user).into_iter().all(|member| member == user) {
+    if made.group
+        && now.has_group(user)
+        && now.users_of(user).into_iter().all(|member| member == user)
+    {
         run(site, Tool::Groupdel, &[user]).await?;
     }
     Ok(())
@@ -72,21 +90,29 @@ pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow
 
 fn accounts(site: &Site) -> anyhow::Result<Accounts> {
     let text = |path: &str| -> anyhow::Result<String> {
-        Ok(String::from_utf8_lossy(&files::read(&site.root.resolved(path), 16 << 20)?.unwrap_or_default()).into_owned())
+        Ok(String::from_utf8_lossy(
+            &files::read(&site.root.resolved(path), 16 << 20)?.unwrap_or_default(),
+        )
+        .into_owned())
     };
     Ok(Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
 }
 
 async fn run(site: &Site, tool: Tool, arguments: &[&str]) -> anyhow::Result<()> {
     let name = tool.name();
-    let program =
-        tool.find(PROGRAMS).with_context(|| format!("the program {name} is not on this machine (package passwd or shadow-utils)"))?;
+    let program = tool.find(PROGRAMS).with_context(|| {
+        format!("the program {name} is not on this machine (package passwd or shadow-utils)")
+    })?;
     let mut all: Vec<String> = Vec::new();
     if !site.root.is_live() {
         all.extend(["--root".to_owned(), site.root.directory().display().to_string()]);
     }
     all.extend(arguments.iter().map(|a| (*a).to_owned()));
-    let command = Command { program, args: all.iter().map(Into::into).collect(), env: vec![("PATH".into(), PROGRAMS.into())] };
+    let command = Command {
+        program,
+        args: all.iter().map(Into::into).collect(),
+        env: vec![("PATH".into(), PROGRAMS.into())],
+    };
     let output = process::run(&command, LIMIT).await?;
     anyhow::ensure!(
         output.success(),

@@ -1,7 +1,10 @@
-//! Keeps what the programs for accounts overwrite besides accounts: the backup of each of their files, and the lock that they share.
+//! Keeps what the programs for accounts overwrite besides accounts: the backup of each of their
+//! files, and the lock that they share.
 //!
-//! `useradd` and `userdel` save the file before each change under its name with a dash (`passwd(5)`), so that after our accounts are gone the backups
-//! still have the last of them. Copies lie beside the journal, for root only: the receipt would be the wrong place for what `shadow` holds.
+//! `useradd` and `userdel` save the file before each change under its name with a dash
+//! (`passwd(5)`), so that after our accounts are gone the backups still have the last of them.
+//! Copies lie beside the journal, for root only: the receipt would be the wrong place for what
+//! `shadow` holds.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,31 +23,53 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
     let mut objects = Vec::new();
     if !files::exists(&site.root.at(layout::ACCOUNT_LOCK)) {
-        objects.push(Object::File { path: layout::ACCOUNT_LOCK.into(), sha256: String::new(), before: Before::Absent });
+        objects.push(Object::File {
+            path: layout::ACCOUNT_LOCK.into(),
+            sha256: String::new(),
+            before: Before::Absent,
+        });
     }
     for path in layout::ACCOUNT_FILES {
         let Some(content) = files::read(&site.root.resolved(path), LONGEST)? else { continue };
         let had_backup = files::exists(&site.root.at(layout::account_backup(Path::new(path))));
-        objects.push(Object::AccountFile { path: path.into(), sha256: digest::hex(&digest::sha256(&content)), had_backup });
+        objects.push(Object::AccountFile {
+            path: path.into(),
+            sha256: digest::hex(&digest::sha256(&content)),
+            had_backup,
+        });
     }
     Ok(objects)
 }
 
-/// Copies the backups. A copy that is there is of the first run: what stands on the node by now may be ours.
+/// Copies the backups. A copy that is there is of the first run: what stands on the node by now may
+/// be ours.
 pub(crate) fn keep(site: &Site) -> anyhow::Result<()> {
     files::make_directories(&site.root.at(layout::KEPT_ACCOUNTS), 0o700)?;
     for path in layout::ACCOUNT_FILES {
         let (backup, copy) = places(site, Path::new(path));
-        let Some(Standing::File { mode, uid, gid, .. }) = files::standing(&backup)? else { continue };
+        let Some(Standing::File { mode, uid, gid, .. }) = files::standing(&backup)? else {
+            continue;
+        };
         if !files::exists(&copy) {
-            files::place(&copy, &files::read(&backup, LONGEST)?.unwrap_or_default(), mode, Some((uid, gid)))?;
+            files::place(
+                &copy,
+                &files::read(&backup, LONGEST)?.unwrap_or_default(),
+                mode,
+                Some((uid, gid)),
+            )?;
         }
     }
     Ok(())
 }
 
-/// Makes the backup what it was, if the file itself is what it was. Else others changed accounts since, and the backup is theirs as much as ours.
-pub(crate) fn restore(site: &Site, path: &Path, sha256: &str, had_backup: bool) -> anyhow::Result<()> {
+/// Makes the backup what it was, if the file itself is what it was. Else others changed accounts
+/// since, and the backup is theirs as much as ours.
+pub(crate) fn restore(
+    site: &Site,
+    path: &Path,
+    sha256: &str,
+    had_backup: bool,
+) -> anyhow::Result<()> {
     let (backup, copy) = places(site, path);
     if is_as_before(site, path, sha256)? {
         match files::read(&copy, LONGEST)? {

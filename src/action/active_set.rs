@@ -14,7 +14,10 @@ use crate::system::files;
 const FARM: [&str; 4] = ["bin", "etc", "include", "lib"];
 
 pub(crate) fn objects() -> Vec<Object> {
-    layout::ACTIVE_NAMES.iter().map(|name| Object::ActiveName { name: (*name).to_owned(), incoming: None }).collect()
+    layout::ACTIVE_NAMES
+        .iter()
+        .map(|name| Object::ActiveName { name: (*name).to_owned(), incoming: None })
+        .collect()
 }
 
 pub(crate) fn build(site: &Site, set: &ActiveSet) -> anyhow::Result<()> {
@@ -32,7 +35,11 @@ pub(crate) fn build(site: &Site, set: &ActiveSet) -> anyhow::Result<()> {
             }
         }
     }
-    write(site, &site.root.at(layout::new_name("etc")).join("dcos-service-configuration.json"), &set.service_configuration())?;
+    write(
+        site,
+        &site.root.at(layout::new_name("etc")).join("dcos-service-configuration.json"),
+        &set.service_configuration(),
+    )?;
     write(site, &site.root.at(layout::new_name("environment")), &set.environment())?;
     write(site, &site.root.at(layout::new_name("environment.export")), &set.environment_export())?;
     write(site, &site.root.at(layout::new_name("active.buildinfo.full.json")), &set.build_info())?;
@@ -41,7 +48,8 @@ pub(crate) fn build(site: &Site, set: &ActiveSet) -> anyhow::Result<()> {
     for package in &set.packages {
         files::link(&active.join(package.id.name()), &layout::package(&package.id))?;
     }
-    let new: Vec<_> = layout::ACTIVE_NAMES.iter().map(|name| site.root.at(layout::new_name(name))).collect();
+    let new: Vec<_> =
+        layout::ACTIVE_NAMES.iter().map(|name| site.root.at(layout::new_name(name))).collect();
     site.label(&new.iter().map(|p| p.as_path()).collect::<Vec<_>>());
     Ok(files::sync_file_system(&active)?)
 }

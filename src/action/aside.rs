@@ -8,10 +8,15 @@ use crate::system::files;
 
 pub(crate) fn objects(site: &Site, path: &Path, aside: &Path) -> Vec<Object> {
     let is_there = [path, aside].iter().any(|p| files::exists(&site.root.at(p)));
-    if is_there { vec![Object::Aside { path: path.to_owned(), aside: aside.to_owned() }] } else { Vec::new() }
+    if is_there {
+        vec![Object::Aside { path: path.to_owned(), aside: aside.to_owned() }]
+    } else {
+        Vec::new()
+    }
 }
 
-/// One rename. What is aside already stays there: then a first run came so far, and what stands at the path is newer.
+/// One rename. What is aside already stays there: then a first run came so far, and what stands at
+/// the path is newer.
 pub(crate) fn set(site: &Site, path: &Path, aside: &Path) -> anyhow::Result<()> {
     rename(site, path, aside)
 }
@@ -52,7 +57,9 @@ mod tests {
             stop: Stop::default(),
         };
         let (path, aside) = (Path::new("/ip"), Path::new("/ip.2026"));
-        let has = |text: &str, at: &Path| files::read(&site.root.at(at), 10).unwrap().as_deref() == Some(text.as_bytes());
+        let has = |text: &str, at: &Path| {
+            files::read(&site.root.at(at), 10).unwrap().as_deref() == Some(text.as_bytes())
+        };
         assert!(objects(&site, path, aside).is_empty());
         files::place(&site.root.at(path), b"old", 0o644, None).unwrap();
         for _ in 0..2 {

@@ -10,10 +10,12 @@ use crate::system::archive::Budget;
 use crate::system::fault;
 use crate::system::shared_sync::SharedSync;
 
-/// Memory for all decoders together. The dictionary of `xz -6`, which DC/OS' own builds use, is 8 MiB; that of `xz -9` is 64 MiB, and then
-/// one decoder waits for the other. What asks for more than all of it is refused.
+/// Memory for all decoders together. The dictionary of `xz -6`, which DC/OS' own builds use, is 8
+/// MiB; that of `xz -9` is 64 MiB, and then one decoder waits for the other. What asks for more
+/// than all of it is refused.
 const DECODER_MEMORY: u64 = 96 << 20;
-/// Packages that are unpacked already and wait for the disk, besides those that are downloaded or unpacked.
+/// Packages that are unpacked already and wait for the disk, besides those that are downloaded or
+/// unpacked.
 const SETTLING: usize = 2;
 
 /// Downloads, decoders, memory and the disk, shared by all fetches of a run. Cheap to clone.
@@ -21,7 +23,8 @@ const SETTLING: usize = 2;
 pub struct Capacity {
     /// A permit for each download that may run at once.
     pub(crate) downloads: Arc<Semaphore>,
-    /// A permit for each archive that may be unpacked at once: one a processor, which unpacking is bound by.
+    /// A permit for each archive that may be unpacked at once: one a processor, which unpacking is
+    /// bound by.
     pub(crate) decoders: Arc<Semaphore>,
     /// For the decoders.
     pub(crate) memory: Arc<Budget>,
@@ -34,11 +37,13 @@ pub struct Capacity {
 
 /// How many archives can be decompressed at once to any use: one a processor.
 pub fn processors() -> usize {
-    fault::workers().unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+    fault::workers()
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
 }
 
 impl Capacity {
-    /// As the operator and this machine have it. By default one more download than decoders, so that the next archive is on its way already.
+    /// As the operator and this machine have it. By default one more download than decoders, so
+    /// that the next archive is on its way already.
     pub fn new(fetching: &Fetching) -> Capacity {
         let alone = fault::workers();
         let decoders = processors();

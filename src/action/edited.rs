@@ -1,5 +1,6 @@
-//! A file that the install placed and somebody changed since: what they wrote is kept beside it, as package managers do (`.rpmsave`). Where something else
-//! took its place that stays, what stood there before the install is kept so.
+//! A file that the install placed and somebody changed since: what they wrote is kept beside it, as
+//! package managers do (`.rpmsave`). Where something else took its place that stays, what stood
+//! there before the install is kept so.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +13,17 @@ use crate::system::files::{self, Standing};
 /// The longest file that is looked into; a longer one is no node file, and was changed.
 const LONGEST: u64 = 16 << 20;
 
-/// Sets a changed file aside before what was there takes its place. What DC/OS itself rewrites is none, nor is a file whose content nobody recorded. Of an install
-/// that did not come to its end, whose receipt is not there, nobody has changed a file: it may have stopped between two contents.
+/// Sets a changed file aside before what was there takes its place. What DC/OS itself rewrites is
+/// none, nor is a file whose content nobody recorded. Of an install that did not come to its end,
+/// whose receipt is not there, nobody has changed a file: it may have stopped between two contents.
 pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> anyhow::Result<()> {
     let real = site.root.at(path);
     let is_installed = files::exists(&site.root.at(layout::RECEIPT));
-    if !is_installed || sha256.is_empty() || layout::is_rewritten(path) || !matches!(files::standing(&real)?, Some(Standing::File { .. })) {
+    if !is_installed
+        || sha256.is_empty()
+        || layout::is_rewritten(path)
+        || !matches!(files::standing(&real)?, Some(Standing::File { .. }))
+    {
         return Ok(());
     }
     let was = match before {
@@ -30,27 +36,33 @@ pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> a
         return Ok(());
     }
     let Some((saved, is_taken)) = place_beside(site, path, now.as_deref()) else { return Ok(()) };
-    site.events.warn(format!("{} was changed since the install; it is kept as {}", path.display(), saved.display()));
+    site.events.warn(format!(
+        "{} was changed since the install; it is kept as {}",
+        path.display(),
+        saved.display()
+    ));
     if !is_taken {
         files::rename(&real, &site.root.at(&saved))?;
     }
     Ok(())
 }
 
-/// Keeps the file that stood at a path before the install, where what stands there now is another's and stays: nobody else has its content any more.
+/// Keeps the file that stood at a path before the install, where what stands there now is another's
+/// and stays: nobody else has its content any more.
 pub(crate) fn keep_older(site: &Site, path: &Path, before: &Before) -> anyhow::Result<()> {
     let real = site.root.at(path);
     files::remove_staging(&real)?;
     let Before::File { mode, uid, gid, content } = before else { return Ok(()) };
     let was = content.bytes();
-    let is_back =
-        matches!(files::standing(&real)?, Some(Standing::File { .. })) && files::read(&real, LONGEST).ok().flatten().as_ref() == Some(&was);
+    let is_back = matches!(files::standing(&real)?, Some(Standing::File { .. }))
+        && files::read(&real, LONGEST).ok().flatten().as_ref() == Some(&was);
     if is_back {
         return Ok(());
     }
     let Some((saved, is_taken)) = place_beside(site, path, Some(&was)) else { return Ok(()) };
     site.events.warn(format!(
-        "something else stands at {} now, which is left alone; what stood there before the install is kept as {}",
+        "something else stands at {} now, which is left alone; what stood there before the install \
+         is kept as {}",
         path.display(),
         saved.display()
     ));
@@ -61,12 +73,15 @@ pub(crate) fn keep_older(site: &Site, path: &Path, before: &Before) -> anyhow::R
     Ok(())
 }
 
-/// The first name beside a path that is free, or at which an earlier uninstall kept the very same, and whether it did.
+/// The first name beside a path that is free, or at which an earlier uninstall kept the very same,
+/// and whether it did.
 fn place_beside(site: &Site, path: &Path, content: Option<&[u8]>) -> Option<(PathBuf, bool)> {
     layout::saved(path).find_map(|saved| {
         let place = site.root.at(&saved);
         let is_taken = files::exists(&place);
-        let is_same = || content.is_some() && files::read(&place, LONGEST).ok().flatten().as_deref() == content;
+        let is_same = || {
+            content.is_some() && files::read(&place, LONGEST).ok().flatten().as_deref() == content
+        };
         (!is_taken || is_same()).then_some((saved, is_taken))
     })
 }

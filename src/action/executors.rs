@@ -1,5 +1,6 @@
-//! Ends what Mesos' agent leaves running when it is stopped: executors live outside of its unit, so that they outlive a restart of it. Without an
-//! agent they would hold their sandboxes for a quarter of an hour, and then end by themselves.
+//! Ends what Mesos' agent leaves running when it is stopped: executors live outside of its unit, so
+//! that they outlive a restart of it. Without an agent they would hold their sandboxes for a
+//! quarter of an hour, and then end by themselves.
 
 use std::path::Path;
 

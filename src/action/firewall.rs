@@ -1,4 +1,5 @@
-//! Removes DC/OS' rules, chains and sets of the packet filter. Each is looked for again first, and removed as often as it stands.
+//! Removes DC/OS' rules, chains and sets of the packet filter. Each is looked for again first, and
+//! removed as often as it stands.
 
 use std::path::PathBuf;
 
@@ -6,10 +7,16 @@ use super::Site;
 use crate::dcos::layout;
 use crate::system::packet_filter::{self, Place};
 
-/// The same rule stands more than once where a unit was started at the same time twice; more often than this it comes back.
+/// The same rule stands more than once where a unit was started at the same time twice; more often
+/// than this it comes back.
 const MOST: usize = 64;
 
-pub(crate) async fn remove_rule(site: &Site, program: &str, table: &str, rule: &str) -> anyhow::Result<()> {
+pub(crate) async fn remove_rule(
+    site: &Site,
+    program: &str,
+    table: &str,
+    rule: &str,
+) -> anyhow::Result<()> {
     let proc = proc(site);
     let place = Place { path: layout::USUAL_PATH, proc: &proc };
     for _ in 0..MOST {
@@ -21,10 +28,16 @@ pub(crate) async fn remove_rule(site: &Site, program: &str, table: &str, rule: &
     anyhow::bail!("it was removed {MOST} times and still stands: something makes it again")
 }
 
-pub(crate) async fn remove_chain(site: &Site, program: &str, table: &str, chain: &str) -> anyhow::Result<()> {
+pub(crate) async fn remove_chain(
+    site: &Site,
+    program: &str,
+    table: &str,
+    chain: &str,
+) -> anyhow::Result<()> {
     let proc = proc(site);
     let place = Place { path: layout::USUAL_PATH, proc: &proc };
-    let stands = packet_filter::rules(place, program, table).await?.contains(&format!("-N {chain}"));
+    let stands =
+        packet_filter::rules(place, program, table).await?.contains(&format!("-N {chain}"));
     if stands {
         packet_filter::remove_chain(place, program, table, chain).await?;
     }

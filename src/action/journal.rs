@@ -14,7 +14,8 @@ use crate::system::append::Growing;
 use crate::system::files;
 use crate::system::root::Root;
 
-/// More than the records of any install and its undoing: some hundred objects, each named a few times.
+/// More than the records of any install and its undoing: some hundred objects, each named a few
+/// times.
 const ROOM: u32 = 1 << 20;
 
 /// The journal of one node, open for appending. Clones write to the same file.
@@ -26,15 +27,18 @@ struct Open {
     root: Root,
     file: Option<Growing>,
     story: Story,
-    /// The directories that were made for a journal that was not there before; none for one that was.
+    /// The directories that were made for a journal that was not there before; none for one that
+    /// was.
     made: Option<Vec<PathBuf>>,
 }
 
 impl Journal {
-    /// Opens the journal, making it and its directory if they are not there. A torn last line is cut off first.
+    /// Opens the journal, making it and its directory if they are not there. A torn last line is
+    /// cut off first.
     ///
     /// # Errors
-    /// The disk refuses, or the journal cannot be followed. Nothing has been touched then: what was made for a new journal is removed again.
+    /// The disk refuses, or the journal cannot be followed. Nothing has been touched then: what was
+    /// made for a new journal is removed again.
     pub fn open(root: &Root) -> anyhow::Result<Journal> {
         settle(root)?;
         let made = files::missing_directories(&root.at(layout::OUR_STATE));
@@ -48,7 +52,8 @@ impl Journal {
         files::make_directories(&directory, 0o700)?;
         let path = root.at(layout::JOURNAL);
         let text = files::read(&path, 1 << 30)?.unwrap_or_default();
-        let mut story = Story::read(&text).with_context(|| format!("{} cannot be followed", layout::JOURNAL))?;
+        let mut story = Story::read(&text)
+            .with_context(|| format!("{} cannot be followed", layout::JOURNAL))?;
         let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
         if whole == 0 {
             let mut text = line(&opened())?;
@@ -59,32 +64,47 @@ impl Journal {
             story = Story::read(text.as_bytes())?;
         }
         let is_new = whole == 0;
-        let mut file = Growing::open(&path).inspect_err(|_| drop(is_new.then(|| files::remove_file(&path))))?;
+        let mut file = Growing::open(&path)
+            .inspect_err(|_| drop(is_new.then(|| files::remove_file(&path))))?;
         if !is_new && whole < text.len() {
             file.cut(whole as u64)?;
         }
         let made = is_new.then(|| made.to_vec());
-        Ok(Journal(Arc::new(Mutex::new(Open { root: root.clone(), file: Some(file), story, made }))))
+        Ok(Journal(Arc::new(Mutex::new(Open {
+            root: root.clone(),
+            file: Some(file),
+            story,
+            made,
+        }))))
     }
 
-    /// Puts a new journal in the place of one that cannot be followed, with everything there is to undo. The old one is kept beside it for whoever wants
-    /// to know what was in it; it goes with all else of ours.
+    /// Puts a new journal in the place of one that cannot be followed, with everything there is to
+    /// undo. The old one is kept beside it for whoever wants to know what was in it; it goes with
+    /// all else of ours.
     ///
     /// # Errors
     /// The disk refuses: the old one stands then.
-    pub fn set_aside(root: &Root, inventory: &[Object], snapshot: Option<&Snapshot>) -> anyhow::Result<()> {
+    pub fn set_aside(
+        root: &Root,
+        inventory: &[Object],
+        snapshot: Option<&Snapshot>,
+    ) -> anyhow::Result<()> {
         let path = root.at(layout::JOURNAL);
         let damaged = files::read(&path, 1 << 30)?.unwrap_or_default();
         files::place(&root.at(layout::DAMAGED_JOURNAL), &damaged, 0o600, None)?;
         let mut text = line(&opened())?;
-        text.push_str(&line(&Record::Begin { key: "inventory".into(), objects: inventory.to_vec() })?);
+        text.push_str(&line(&Record::Begin {
+            key: "inventory".into(),
+            objects: inventory.to_vec(),
+        })?);
         if let Some(snapshot) = snapshot {
             text.push_str(&line(&Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?);
         }
         Ok(files::place(&path, text.as_bytes(), 0o600, None)?)
     }
 
-    /// Nothing has been done: removes a journal that was not there before, so that no trace is left.
+    /// Nothing has been done: removes a journal that was not there before, so that no trace is
+    /// left.
     pub fn abandon(&self) {
         let mut open = self.lock();
         if let Some(made) = open.made.take() {
@@ -95,7 +115,8 @@ impl Journal {
         }
     }
 
-    /// Takes room for all that a run and its undoing may add, so that a disk that fills up meanwhile cannot stop the undoing.
+    /// Takes room for all that a run and its undoing may add, so that a disk that fills up
+    /// meanwhile cannot stop the undoing.
     ///
     /// # Errors
     /// There is not so much room.
@@ -131,7 +152,8 @@ impl Journal {
         self.append(Record::Begin { key: key.to_owned(), objects })
     }
 
-    /// Nothing is left to do: replaces the journal by one that only knows the objects that `keep` names.
+    /// Nothing is left to do: replaces the journal by one that only knows the objects that `keep`
+    /// names.
     ///
     /// # Errors
     /// The disk refuses; the longer journal then still stands.
@@ -144,7 +166,8 @@ impl Journal {
         }
         let path = open.root.at(layout::JOURNAL);
         if let Some(file) = &mut open.file {
-            // On a full disk the shorter journal takes the room that this one does not need any more.
+            // On a full disk the shorter journal takes the room that this one does not need any
+            // more.
             let _ = file.release();
         }
         files::place(&path, text.as_bytes(), 0o600, None)?;
@@ -159,13 +182,15 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        // A panic while the lock was held has not left the file torn: a record is written by one call.
+        // A panic while the lock was held has not left the file torn: a record is written by one
+        // call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A run that was killed, perhaps with its journal gone already, may have changed what is not on disk yet. The next one finds that done and does not do
-/// it again, so it must be durable before the journal calls anything done.
+/// A run that was killed, perhaps with its journal gone already, may have changed what is not on
+/// disk yet. The next one finds that done and does not do it again, so it must be durable before
+/// the journal calls anything done.
 fn settle(root: &Root) -> Result<(), files::Error> {
     for top in layout::TOPS {
         let top = root.resolved(top);

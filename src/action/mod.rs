@@ -1,4 +1,5 @@
-//! Verbs: what can be done to a node, one a file, each sized as the unit of redo and undo. Applying an action again is always safe.
+//! Verbs: what can be done to a node, one a file, each sized as the unit of redo and undo. Applying
+//! an action again is always safe.
 
 pub mod account;
 pub mod account_files;
@@ -180,7 +181,8 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Action {
-    /// The name of the action: the same in every run of the same plan, so that a journal can be followed.
+    /// The name of the action: the same in every run of the same plan, so that a journal can be
+    /// followed.
     pub fn key(&self) -> String {
         match self {
             Action::PlaceBinary => "binary".into(),
@@ -193,7 +195,9 @@ impl Action {
             Action::SetOwners => "owners".into(),
             Action::KeepAccountFiles => "account files".into(),
             Action::AddAccount { account } => format!("account {}", account.user),
-            Action::MakeStateDirectory { directory } => format!("state {}", directory.path.display()),
+            Action::MakeStateDirectory { directory } => {
+                format!("state {}", directory.path.display())
+            }
             Action::BuildActiveSet { .. } => "active set".into(),
             Action::SwitchName { name } => format!("switch {name}"),
             Action::PlaceUnits { .. } => "units".into(),
@@ -211,11 +215,19 @@ impl Action {
     pub fn words(&self) -> String {
         match self {
             Action::PlaceBinary => format!("place {}", layout::OUR_BINARY),
-            Action::PlaceFile { path, mode, .. } => format!("place {} (mode {mode:04o})", path.display()),
-            Action::PlaceLink { path, target } => format!("link {} -> {}", path.display(), target.display()),
+            Action::PlaceFile { path, mode, .. } => {
+                format!("place {} (mode {mode:04o})", path.display())
+            }
+            Action::PlaceLink { path, target } => {
+                format!("link {} -> {}", path.display(), target.display())
+            }
             Action::KeepResolvConf => "record /etc/resolv.conf".into(),
-            Action::SetAside { path, aside } => format!("set {} aside as {}", path.display(), aside.display()),
-            Action::FetchBootstrap { id, .. } => format!("fetch and unpack {}", Build::bootstrap_archive(id)),
+            Action::SetAside { path, aside } => {
+                format!("set {} aside as {}", path.display(), aside.display())
+            }
+            Action::FetchBootstrap { id, .. } => {
+                format!("fetch and unpack {}", Build::bootstrap_archive(id))
+            }
             Action::FetchPackage { id, .. } => format!("fetch and unpack {id}"),
             Action::SetOwners => "set the owners of what was placed".into(),
             Action::KeepAccountFiles => "keep the backups of the files with accounts".into(),
@@ -228,10 +240,17 @@ impl Action {
                 None => format!("make {}", directory.path.display()),
             },
             Action::BuildActiveSet { set } => {
-                format!("link {} packages ({} paths) for the role {}", set.packages.len(), set.farm.entries.len(), set.role)
+                format!(
+                    "link {} packages ({} paths) for the role {}",
+                    set.packages.len(),
+                    set.farm.entries.len(),
+                    set.role
+                )
             }
             Action::SwitchName { name } => format!("make /opt/mesosphere/{name} live"),
-            Action::PlaceUnits { units } => format!("place {} units and let dcos.target want them", units.len()),
+            Action::PlaceUnits { units } => {
+                format!("place {} units and let dcos.target want them", units.len())
+            }
             Action::Reload => "let systemd read its unit files again".into(),
             Action::Restart { unit, .. } => format!("restart {unit}"),
             Action::Start { unit, wait: true } => format!("start {unit} and follow its jobs"),
@@ -239,7 +258,9 @@ impl Action {
             Action::Stop { units } => format!("stop {} units", units.len()),
             Action::WriteReceipt { .. } => "write the receipt".into(),
             Action::Undo { object } => object.undo_words(),
-            Action::RemoveOurselves { .. } => "remove /var/lib/dcos-node, dcos-setup.service and /opt/dcos-node".into(),
+            Action::RemoveOurselves { .. } => {
+                "remove /var/lib/dcos-node, dcos-setup.service and /opt/dcos-node".into()
+            }
         }
     }
 
@@ -272,26 +293,42 @@ impl Action {
     }
 
     /// Does it. What it changed is durable when this returns.
-    pub(crate) async fn apply(&self, site: &Site, journal: &journal::Journal) -> anyhow::Result<()> {
+    pub(crate) async fn apply(
+        &self,
+        site: &Site,
+        journal: &journal::Journal,
+    ) -> anyhow::Result<()> {
         let key = self.key();
         match self.clone() {
             Action::PlaceBinary => site.blocking(place::binary).await,
-            Action::PlaceFile { path, mode, content } => site.blocking(move |s| place::file(s, &path, mode, &content)).await,
-            Action::PlaceLink { path, target } => site.blocking(move |s| place::link(s, &path, &target)).await,
+            Action::PlaceFile { path, mode, content } => {
+                site.blocking(move |s| place::file(s, &path, mode, &content)).await
+            }
+            Action::PlaceLink { path, target } => {
+                site.blocking(move |s| place::link(s, &path, &target)).await
+            }
             Action::KeepResolvConf => Ok(()),
-            Action::SetAside { path, aside } => site.blocking(move |s| aside::set(s, &path, &aside)).await,
+            Action::SetAside { path, aside } => {
+                site.blocking(move |s| aside::set(s, &path, &aside)).await
+            }
             Action::FetchBootstrap { id, expected, artifact } => {
                 fetch::bootstrap(site, journal, &key, &id, &expected, artifact.as_ref()).await
             }
-            Action::FetchPackage { id, artifact } => fetch::package(site, &key, &id, artifact.as_ref()).await,
+            Action::FetchPackage { id, artifact } => {
+                fetch::package(site, &key, &id, artifact.as_ref()).await
+            }
             Action::SetOwners => {
                 let objects = journal.story().objects;
                 site.blocking(move |s| owners::set(s, &objects)).await
             }
             Action::KeepAccountFiles => site.blocking(account_files::keep).await,
             Action::AddAccount { account } => account::add(site, &account).await,
-            Action::MakeStateDirectory { directory } => site.blocking(move |s| state_directory::make(s, &directory)).await,
-            Action::BuildActiveSet { set } => site.blocking(move |s| active_set::build(s, &set)).await,
+            Action::MakeStateDirectory { directory } => {
+                site.blocking(move |s| state_directory::make(s, &directory)).await
+            }
+            Action::BuildActiveSet { set } => {
+                site.blocking(move |s| active_set::build(s, &set)).await
+            }
             Action::SwitchName { name } => {
                 let story = journal.story();
                 site.blocking(move |s| switch::name(s, &name, &story)).await
@@ -303,11 +340,14 @@ impl Action {
             Action::Stop { units } => services::stop(site, &units).await,
             Action::WriteReceipt { receipt } => {
                 let story = journal.story();
-                let receipt = Receipt { objects: story.objects, snapshot: story.snapshot, ..*receipt };
+                let receipt =
+                    Receipt { objects: story.objects, snapshot: story.snapshot, ..*receipt };
                 site.blocking(move |s| ourselves::write_receipt(s, &receipt)).await
             }
             Action::Undo { object } => undo::undo(site, &object).await,
-            Action::RemoveOurselves { directories } => ourselves::remove(site, journal, directories).await,
+            Action::RemoveOurselves { directories } => {
+                ourselves::remove(site, journal, directories).await
+            }
         }
     }
 }
@@ -330,13 +370,19 @@ impl Object {
             Object::Units { .. } => "units".into(),
             Object::Mount { path } => format!("the mount at {}", path.display()),
             Object::Interface { name } => format!("the interface {name}"),
-            Object::Address { interface, address } => format!("the address {address} of {interface}"),
+            Object::Address { interface, address } => {
+                format!("the address {address} of {interface}")
+            }
             Object::RoutingRule { rule } => format!("the routing rule {rule}"),
             Object::Route { route } => format!("the route {route}"),
             Object::IpvsService { service } => format!("the IPVS service {service}"),
             Object::IpSet { name } => format!("the ipset {name}"),
-            Object::FirewallChain { program, table, chain } => format!("the chain {chain} ({program} -t {table})"),
-            Object::FirewallRule { program, table, rule } => format!("the rule {rule} ({program} -t {table})"),
+            Object::FirewallChain { program, table, chain } => {
+                format!("the chain {chain} ({program} -t {table})")
+            }
+            Object::FirewallRule { program, table, rule } => {
+                format!("the rule {rule} ({program} -t {table})")
+            }
             Object::Sysctl { name, .. } => format!("the setting {name}"),
             Object::Environment { name, .. } => format!("{name} in systemd's environment"),
         }
@@ -345,10 +391,16 @@ impl Object {
     fn undo_words(&self) -> String {
         match self {
             Object::Directory { path } => format!("remove {} if it is empty", path.display()),
-            Object::Aside { path, .. } => format!("put {} back if nothing took its place", path.display()),
+            Object::Aside { path, .. } => {
+                format!("put {} back if nothing took its place", path.display())
+            }
             Object::ResolvConf { .. } => "restore /etc/resolv.conf if DC/OS wrote it".into(),
-            Object::Account { account, user_made: true, .. } => format!("remove the user {}", account.user),
-            Object::Account { account, .. } => format!("keep the user {}, which was there before", account.user),
+            Object::Account { account, user_made: true, .. } => {
+                format!("remove the user {}", account.user)
+            }
+            Object::Account { account, .. } => {
+                format!("keep the user {}, which was there before", account.user)
+            }
             Object::AccountFile { .. } => format!("make {} as it was", self.words()),
             Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
             Object::Units { names } => format!("forget the state of {} units", names.len()),

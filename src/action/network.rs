@@ -1,4 +1,5 @@
-//! Removes what DC/OS made of the network. Each is looked for again first: what is gone is none to remove.
+//! Removes what DC/OS made of the network. Each is looked for again first: what is gone is none to
+//! remove.
 
 use crate::dcos::receipt::Object;
 use crate::system::netlink::ipvs::Ipvs;
@@ -22,7 +23,8 @@ pub(crate) fn remove(object: &Object) -> anyhow::Result<()> {
         Object::Address { interface, address } => {
             let index = routing.links()?.iter().find(|l| l.name == *interface).map(|l| l.index);
             let of_interface = routing.addresses()?.into_iter().filter(|a| Some(a.index) == index);
-            for found in of_interface.filter(|a| format!("{}/{}", a.address, a.prefix) == *address) {
+            for found in of_interface.filter(|a| format!("{}/{}", a.address, a.prefix) == *address)
+            {
                 routing.remove_address(&found)?;
             }
         }

@@ -1,4 +1,5 @@
-//! Takes away the files that keep networkd and NetworkManager from DC/OS' interfaces, and lets those that run know of it.
+//! Takes away the files that keep networkd and NetworkManager from DC/OS' interfaces, and lets
+//! those that run know of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,14 +17,23 @@ pub(crate) fn is_one(path: &Path) -> bool {
     [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE].iter().any(|file| path == Path::new(file))
 }
 
-/// Removes the file, and tells whoever read it. That nobody can be told is no reason to leave the node half clean.
+/// Removes the file, and tells whoever read it. That nobody can be told is no reason to leave the
+/// node half clean.
 pub(crate) async fn remove(site: &Site, path: &Path) -> anyhow::Result<()> {
     let real = site.root.at(path);
     site.blocking(move |_| Ok(files::remove_tree(&real)?)).await?;
     let Some(systemd) = site.systemd.as_deref() else { return Ok(()) };
-    let neighbour = if path == Path::new(layout::NETWORKD_FILE) { Neighbour::Networkd } else { Neighbour::NetworkManager };
+    let neighbour = if path == Path::new(layout::NETWORKD_FILE) {
+        Neighbour::Networkd
+    } else {
+        Neighbour::NetworkManager
+    };
     if let Err(error) = tell(systemd, neighbour).await {
-        site.events.warn(format!("{} is gone, but {} could not be told: {error}", path.display(), neighbour.unit()));
+        site.events.warn(format!(
+            "{} is gone, but {} could not be told: {error}",
+            path.display(),
+            neighbour.unit()
+        ));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Our own traces on the node: the receipt, and their removal in an order that leaves last whatever a retry needs.
+//! Our own traces on the node: the receipt, and their removal in an order that leaves last whatever
+//! a retry needs.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +18,21 @@ pub(crate) fn write_receipt(site: &Site, receipt: &Receipt) -> anyhow::Result<()
 /// Writes the manifest of a package that stands already.
 pub(crate) fn write_manifest(site: &Site, manifest: &Manifest) -> anyhow::Result<()> {
     files::make_directories(&site.root.at(layout::MANIFESTS), 0o700)?;
-    Ok(files::place(&site.root.at(layout::manifest(&manifest.id)), &serde_json::to_vec(manifest)?, 0o600, site.root_owner())?)
+    Ok(files::place(
+        &site.root.at(layout::manifest(&manifest.id)),
+        &serde_json::to_vec(manifest)?,
+        0o600,
+        site.root_owner(),
+    )?)
 }
 
-/// Receipt, manifests, journal, link, unit, binary. What is left when this is killed is found and removed by the next uninstall.
-pub(crate) async fn remove(site: &Site, journal: &Journal, directories: Vec<PathBuf>) -> anyhow::Result<()> {
+/// Receipt, manifests, journal, link, unit, binary. What is left when this is killed is found and
+/// removed by the next uninstall.
+pub(crate) async fn remove(
+    site: &Site,
+    journal: &Journal,
+    directories: Vec<PathBuf>,
+) -> anyhow::Result<()> {
     journal.close();
     site.blocking(move |site| {
         let at = |path: &str| site.root.at(path);
@@ -33,7 +44,8 @@ pub(crate) async fn remove(site: &Site, journal: &Journal, directories: Vec<Path
         files::remove_tree(&at(layout::OUR_STATE))?;
         // The classic installer has a unit of the same name, which is not ours to remove.
         let unit = files::read(&at(layout::SETUP_UNIT), 1 << 20)?;
-        let is_ours = unit.is_none_or(|text| String::from_utf8_lossy(&text).contains(layout::OUR_BINARY));
+        let is_ours =
+            unit.is_none_or(|text| String::from_utf8_lossy(&text).contains(layout::OUR_BINARY));
         for path in [layout::SETUP_LINK, layout::SETUP_UNIT].into_iter().filter(|_| is_ours) {
             // A kill may have left what was to take this name.
             files::remove_staging(&at(path))?;

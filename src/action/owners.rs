@@ -1,4 +1,5 @@
-//! Sets the owners of what an unprivileged run placed into an image: at the first boot, when that is possible.
+//! Sets the owners of what an unprivileged run placed into an image: at the first boot, when that
+//! is possible.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,11 +13,16 @@ use crate::system::files::{self, Standing};
 pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
     for object in objects {
         match object {
-            Object::Directory { path } | Object::File { path, .. } | Object::Link { path, .. } | Object::StateDirectory { path, .. } => {
+            Object::Directory { path }
+            | Object::File { path, .. }
+            | Object::Link { path, .. }
+            | Object::StateDirectory { path, .. } => {
                 let real = site.root.at(path);
                 let mode = match files::standing(&real)? {
                     None => continue,
-                    Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => Some(mode),
+                    Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => {
+                        Some(mode)
+                    }
                     Some(_) => None,
                 };
                 files::give(&real, 0, 0, mode)?;
@@ -48,15 +54,21 @@ fn give_root(path: &std::path::Path) -> Result<(), files::Error> {
         Some(_) => None,
     };
     files::give(path, 0, 0, mode)?;
-    for name in files::names(path)?.filter(|_| matches!(files::standing(path), Ok(Some(Standing::Directory { .. })))).unwrap_or_default() {
+    for name in files::names(path)?
+        .filter(|_| matches!(files::standing(path), Ok(Some(Standing::Directory { .. }))))
+        .unwrap_or_default()
+    {
         give_root(&path.join(name))?;
     }
     Ok(())
 }
 
-/// Gives the files of one package to the owners in its manifest: by name where this node has the name, else by number, as tar does.
+/// Gives the files of one package to the owners in its manifest: by name where this node has the
+/// name, else by number, as tar does.
 fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
-    let Some(text) = files::read(&site.root.at(layout::manifest(id)), 1 << 30)? else { return Ok(()) };
+    let Some(text) = files::read(&site.root.at(layout::manifest(id)), 1 << 30)? else {
+        return Ok(());
+    };
     let manifest: Manifest = serde_json::from_slice(&text)?;
     let names = site.names()?;
     let top = site.root.at(layout::package(id));

@@ -1,5 +1,5 @@
-//! Finishes a swap that pkgpanda left unfinished. pkgpanda's own file tells of it until the end, so that no journal of ours is needed, and a node that
-//! is none of ours gets no trace of us.
+//! Finishes a swap that pkgpanda left unfinished. pkgpanda's own file tells of it until the end, so
+//! that no journal of ours is needed, and a node that is none of ours gets no trace of us.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use crate::dcos::layout;
 use crate::dcos::pkgpanda_swap::Swap;
 use crate::system::files;
 
-/// Stops what runs, moves what is left to move, and starts the target again if it starts at boot. Called again, it goes on.
+/// Stops what runs, moves what is left to move, and starts the target again if it starts at boot.
+/// Called again, it goes on.
 ///
 /// # Errors
 /// The disk or systemd refuses.
@@ -22,7 +23,8 @@ pub async fn finish(site: &Site, swap: &Swap, wait: bool) -> anyhow::Result<()> 
     site.blocking(move |site| move_names(site, &left)).await?;
     if site.systemd.is_some() {
         services::reload(site).await?;
-        // Without the link it was the very first activation, and `pkgpanda setup` has more to do before anything starts.
+        // Without the link it was the very first activation, and `pkgpanda setup` has more to do
+        // before anything starts.
         if files::exists(&site.root.at(layout::COMMIT_LINK)) {
             services::start(site, layout::TARGET, wait).await?;
         }
@@ -47,5 +49,6 @@ fn move_names(site: &Site, swap: &Swap) -> anyhow::Result<()> {
     files::sync_file_system(&site.root.resolved(layout::SYSTEM_UNITS))?;
     let progress = site.root.at(layout::INSTALL_PROGRESS);
     files::remove_file(&progress)?;
-    files::sync_directory(progress.parent().unwrap_or(Path::new(layout::MESOSPHERE))).context("the swap is finished, but")
+    files::sync_directory(progress.parent().unwrap_or(Path::new(layout::MESOSPHERE)))
+        .context("the swap is finished, but")
 }

@@ -14,9 +14,17 @@ use crate::system::root::Root;
 /// Longest file that is kept as what stood there before; node files are short texts.
 const LONGEST_BEFORE: u64 = 1 << 20;
 
-pub(crate) fn file_objects(site: &Site, path: &Path, content: &[u8]) -> anyhow::Result<Vec<Object>> {
+pub(crate) fn file_objects(
+    site: &Site,
+    path: &Path,
+    content: &[u8],
+) -> anyhow::Result<Vec<Object>> {
     let mut objects = directory_objects(site, path);
-    objects.push(Object::File { path: path.to_owned(), sha256: digest::hex(&digest::sha256(content)), before: before(site, path)? });
+    objects.push(Object::File {
+        path: path.to_owned(),
+        sha256: digest::hex(&digest::sha256(content)),
+        before: before(site, path)?,
+    });
     Ok(objects)
 }
 
@@ -30,7 +38,11 @@ pub(crate) fn file(site: &Site, path: &Path, mode: u32, content: &[u8]) -> anyho
 
 pub(crate) fn link_objects(site: &Site, path: &Path, target: &Path) -> anyhow::Result<Vec<Object>> {
     let mut objects = directory_objects(site, path);
-    objects.push(Object::Link { path: path.to_owned(), target: target.to_owned(), before: before(site, path)? });
+    objects.push(Object::Link {
+        path: path.to_owned(),
+        target: target.to_owned(),
+        before: before(site, path)?,
+    });
     Ok(objects)
 }
 
@@ -54,7 +66,8 @@ pub(crate) fn binary(site: &Site) -> anyhow::Result<()> {
     let path = Path::new(layout::OUR_BINARY);
     let real = site.root.at(path);
     let running = Path::new("/proc/self/exe");
-    let content = files::read(running, 512 << 20)?.context("cannot read our own binary through /proc/self/exe")?;
+    let content = files::read(running, 512 << 20)?
+        .context("cannot read our own binary through /proc/self/exe")?;
     if files::read(&real, 512 << 20).ok().flatten().is_some_and(|placed| placed == content) {
         return Ok(());
     }
@@ -91,12 +104,18 @@ pub(crate) fn before(site: &Site, path: &Path) -> anyhow::Result<Before> {
     Ok(match files::standing(&real)? {
         None => Before::Absent,
         Some(Standing::Link { target }) => {
-            let resolved = files::read(&site.root.resolved(path), LONGEST_BEFORE).ok().flatten().map(Blob::new);
+            let resolved = files::read(&site.root.resolved(path), LONGEST_BEFORE)
+                .ok()
+                .flatten()
+                .map(Blob::new);
             Before::Link { target, resolved }
         }
-        Some(Standing::File { mode, uid, gid, .. }) => {
-            Before::File { mode, uid, gid, content: Blob::new(files::read(&real, LONGEST_BEFORE)?.unwrap_or_default()) }
-        }
+        Some(Standing::File { mode, uid, gid, .. }) => Before::File {
+            mode,
+            uid,
+            gid,
+            content: Blob::new(files::read(&real, LONGEST_BEFORE)?.unwrap_or_default()),
+        },
         Some(Standing::Directory { .. } | Standing::Other) => {
             anyhow::bail!("{} is neither a file nor a link; move it away", path.display())
         }

@@ -14,19 +14,23 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
     let before = place::before(site, Path::new(RESOLV_CONF))?;
     let generated = match &before {
         Before::File { content, .. } => is_generated(&content.bytes()),
-        Before::Link { resolved, .. } => resolved.as_ref().is_some_and(|text| is_generated(&text.bytes())),
+        Before::Link { resolved, .. } => {
+            resolved.as_ref().is_some_and(|text| is_generated(&text.bytes()))
+        }
         Before::Absent => false,
     };
     if generated {
         site.events.warn(format!(
-            "{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, and an uninstall can only give it the resolvers that DC/OS asks"
+            "{RESOLV_CONF} was already written by DC/OS: what stood there before is not known, and \
+             an uninstall can only give it the resolvers that DC/OS asks"
         ));
     }
     Ok(if generated { Vec::new() } else { vec![Object::ResolvConf { before }] })
 }
 
-/// Puts the old one back, only if what stands there now is DC/OS' own. A file that nobody may change is made one again, also by the next run if this one
-/// is killed in between, and one that is a mount point is written in place.
+/// Puts the old one back, only if what stands there now is DC/OS' own. A file that nobody may
+/// change is made one again, also by the next run if this one is killed in between, and one that is
+/// a mount point is written in place.
 pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
     let path = Path::new(RESOLV_CONF);
     files::remove_file(&site.root.at(RESOLV_CONF_TMP))?;
@@ -53,9 +57,14 @@ pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
 /// Another file is mounted over it, which cannot be replaced or made a link.
 fn write_in_place(site: &Site, real: &Path, before: &Before) -> anyhow::Result<()> {
     let content = match before {
-        Before::File { content, .. } | Before::Link { resolved: Some(content), .. } => content.bytes(),
+        Before::File { content, .. } | Before::Link { resolved: Some(content), .. } => {
+            content.bytes()
+        }
         Before::Link { .. } | Before::Absent => {
-            site.events.warn(format!("{RESOLV_CONF} is a mount point and cannot be made what it was; it is left without name servers"));
+            site.events.warn(format!(
+                "{RESOLV_CONF} is a mount point and cannot be made what it was; it is left without \
+                 name servers"
+            ));
             Vec::new()
         }
     };

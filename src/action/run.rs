@@ -1,4 +1,5 @@
-//! Runs a list of actions: `begin` is durable before an action touches anything, `done` after its last fsync.
+//! Runs a list of actions: `begin` is durable before an action touches anything, `done` after its
+//! last fsync.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,35 +14,56 @@ use crate::dcos::event::Event;
 use crate::dcos::journal::Record;
 use crate::dcos::receipt::Object;
 
-/// Runs batches one after another; the actions of one batch at most `parallel` at a time. What the journal says is done is not done again.
+/// Runs batches one after another; the actions of one batch at most `parallel` at a time. What the
+/// journal says is done is not done again.
 ///
 /// # Errors
 /// The first action that failed. Those that ran beside it have ended, none is dropped midway.
-pub async fn run(batches: &[Vec<Action>], site: &Site, journal: &Journal, parallel: usize) -> Result<()> {
+pub async fn run(
+    batches: &[Vec<Action>],
+    site: &Site,
+    journal: &Journal,
+    parallel: usize,
+) -> Result<()> {
     let halted = AtomicBool::new(false);
     all(batches, journal, parallel, |action| one(action, site, journal, &halted)).await
 }
 
-/// Runs batches that undo, one action after another. What of the machine refuses to go, as an interface of another namespace or a set in use, an account
-/// that a process still has, and a file that not even root may remove, keeps nothing else from going: it is returned with the reason.
+/// Runs batches that undo, one action after another. What of the machine refuses to go, as an
+/// interface of another namespace or a set in use, an account that a process still has, and a file
+/// that not even root may remove, keeps nothing else from going: it is returned with the reason.
 ///
 /// # Errors
 /// The first other action that failed.
-pub async fn undo(batches: &[Vec<Action>], site: &Site, journal: &Journal) -> Result<Vec<(Object, String)>> {
+pub async fn undo(
+    batches: &[Vec<Action>],
+    site: &Site,
+    journal: &Journal,
+) -> Result<Vec<(Object, String)>> {
     let (halted, refused) = (AtomicBool::new(false), Refused::default());
-    all(batches, journal, 1, |action| one_or_refused(action, site, journal, &halted, &refused)).await?;
+    all(batches, journal, 1, |action| one_or_refused(action, site, journal, &halted, &refused))
+        .await?;
     Ok(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What refused to go, and why.
 type Refused = Mutex<Vec<(Object, String)>>;
 
-async fn one_or_refused(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBool, refused: &Refused) -> Result<()> {
+async fn one_or_refused(
+    action: &Action,
+    site: &Site,
+    journal: &Journal,
+    halted: &AtomicBool,
+    refused: &Refused,
+) -> Result<()> {
     let refused = || refused.lock().unwrap_or_else(PoisonError::into_inner);
     let stays = refused().iter().any(|(object, _)| is_account(object));
     if let (Action::Undo { object: object @ Object::AccountFile { .. } }, true) = (action, stays) {
         // The next try would find nothing to put back.
-        refused().push((object.clone(), "what it was is put back when the last account has gone".to_owned()));
+        refused().push((
+            object.clone(),
+            "what it was is put back when the last account has gone".to_owned(),
+        ));
         return Ok(());
     }
     match (one(action, site, journal, halted).await, action) {
@@ -61,22 +83,33 @@ async fn one_or_refused(action: &Action, site: &Site, journal: &Journal, halted:
     }
 }
 
-/// Whether the kernel does not permit it, not even to root: a flag of the file says so. A disk that is full, broken or read-only is another matter.
+/// Whether the kernel does not permit it, not even to root: a flag of the file says so. A disk that
+/// is full, broken or read-only is another matter.
 fn is_forbidden(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.raw_os_error() == Some(libc::EPERM))
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.raw_os_error() == Some(libc::EPERM))
 }
 
 fn is_account(object: &Object) -> bool {
     matches!(object, Object::Account { .. })
 }
 
-async fn all<'a, F>(batches: &'a [Vec<Action>], journal: &Journal, parallel: usize, one: impl Fn(&'a Action) -> F) -> Result<()>
+async fn all<'a, F>(
+    batches: &'a [Vec<Action>],
+    journal: &Journal,
+    parallel: usize,
+    one: impl Fn(&'a Action) -> F,
+) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
     let done = journal.story().done;
     for batch in batches {
-        let open = batch.iter().filter(|action| matches!(action, Action::Undo { .. }) || !done.contains(&action.key()));
+        let open = batch.iter().filter(|action| {
+            matches!(action, Action::Undo { .. }) || !done.contains(&action.key())
+        });
         let mut failed = None;
         let mut running = stream::iter(open.map(&one)).buffer_unordered(parallel.max(1));
         while let Some(result) = running.next().await {

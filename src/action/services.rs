@@ -26,7 +26,8 @@ pub(crate) async fn restart(site: &Site, unit: &str, wait: bool) -> anyhow::Resu
     let job = loop {
         tries_left -= 1;
         match of(site)?.restart(unit).await {
-            // A systemd that started itself anew meanwhile may have dropped it. A second restart does no harm that the first one did not.
+            // A systemd that started itself anew meanwhile may have dropped it. A second restart
+            // does no harm that the first one did not.
             Err(systemd::Error::Disconnected { .. }) if tries_left > 0 => {}
             asked => break asked?,
         }
@@ -47,7 +48,8 @@ pub(crate) async fn restart(site: &Site, unit: &str, wait: bool) -> anyhow::Resu
     }
 }
 
-/// Starts a unit. Failures of what it wants are not its own, and are judged afterwards by the units' states.
+/// Starts a unit. Failures of what it wants are not its own, and are judged afterwards by the
+/// units' states.
 pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result<()> {
     let job = of(site)?.start(unit).await?;
     if !wait {
@@ -58,15 +60,19 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
         Ok(JobResult::Done) => site.blocking(sync_what_units_wrote).await,
         Ok(other) => anyhow::bail!("starting {unit} ended as {other:?}"),
         Err(systemd::Error::Deadline { .. }) => {
-            site.events.warn(format!("jobs of {unit} have not ended after {} seconds; they go on", site.patience.as_secs()));
+            site.events.warn(format!(
+                "jobs of {unit} have not ended after {} seconds; they go on",
+                site.patience.as_secs()
+            ));
             Ok(())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Makes durable what units wrote when they started. They do not sync it themselves, and one that finds its own file empty after a power cut may
-/// never start again: dcos-net takes an empty `navstar/ip` for another address, and without `/etc/resolv.conf` nothing finds a name.
+/// Makes durable what units wrote when they started. They do not sync it themselves, and one that
+/// finds its own file empty after a power cut may never start again: dcos-net takes an empty
+/// `navstar/ip` for another address, and without `/etc/resolv.conf` nothing finds a name.
 fn sync_what_units_wrote(site: &Site) -> anyhow::Result<()> {
     for path in [layout::STATE, layout::RESOLV_CONF] {
         let real = site.root.resolved(path);
@@ -83,15 +89,21 @@ const SETTING_UP: [&str; 2] = ["dcos-download.service", "dcos-setup.service"];
 /// How often units are stopped that others bring back.
 const ROUNDS: u32 = 5;
 
-/// Stops units. A service that fails and is started again just then brings back what it wants, a socket of its own or another service, whether or not that
-/// was stopped already or was about to be: whatever is up in the end is stopped again.
+/// Stops units. A service that fails and is started again just then brings back what it wants, a
+/// socket of its own or another service, whether or not that was stopped already or was about to
+/// be: whatever is up in the end is stopped again.
 pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
     let mut up = units.to_vec();
     for _ in 0..ROUNDS {
         stop_once(site, &up).await?;
         let loaded = of(site)?.loaded_units().await?;
         let rests = |unit: &systemd::Unit| ["inactive", "failed"].contains(&unit.active.as_str());
-        up = loaded.into_iter().filter(|unit| !rests(unit)).map(|unit| unit.name).filter(|name| units.contains(name)).collect();
+        up = loaded
+            .into_iter()
+            .filter(|unit| !rests(unit))
+            .map(|unit| unit.name)
+            .filter(|name| units.contains(name))
+            .collect();
         if up.is_empty() {
             return Ok(());
         }
@@ -100,12 +112,16 @@ pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sockets and timers go first, so that nothing starts again what is being stopped; all others then at once.
+/// Sockets and timers go first, so that nothing starts again what is being stopped; all others then
+/// at once.
 async fn stop_once(site: &Site, units: &[String]) -> anyhow::Result<()> {
     let systemd = of(site)?;
-    let (first, then): (Vec<&String>, Vec<&String>) = units
-        .iter()
-        .partition(|u| u.ends_with(".socket") || u.ends_with(".timer") || u.ends_with(".target") || SETTING_UP.contains(&u.as_str()));
+    let (first, then): (Vec<&String>, Vec<&String>) = units.iter().partition(|u| {
+        u.ends_with(".socket")
+            || u.ends_with(".timer")
+            || u.ends_with(".target")
+            || SETTING_UP.contains(&u.as_str())
+    });
     for group in [first, then] {
         let mut jobs: Vec<(&String, Job)> = Vec::new();
         for unit in group {

@@ -14,7 +14,8 @@ use crate::system::source::Mirrors;
 use crate::system::systemd::Systemd;
 use crate::system::unpack::Names;
 
-/// How long the jobs of a start or stop are followed on a real node. DC/OS' units poll for minutes; what has not ended by then goes on by itself.
+/// How long the jobs of a start or stop are followed on a real node. DC/OS' units poll for minutes;
+/// what has not ended by then goes on by itself.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Everything that an action needs of the outside. Cheap to clone.
@@ -62,7 +63,8 @@ impl Stop {
 }
 
 impl Site {
-    /// Runs file work on a thread that may block. The work is finished even if the caller goes away.
+    /// Runs file work on a thread that may block. The work is finished even if the caller goes
+    /// away.
     pub(crate) async fn blocking<F>(&self, work: F) -> anyhow::Result<()>
     where
         F: FnOnce(&Site) -> anyhow::Result<()> + Send + 'static,
@@ -74,7 +76,8 @@ impl Site {
     /// The node's accounts and groups as its own files have them.
     pub(crate) fn names(&self) -> anyhow::Result<Names> {
         let text = |path: &str| -> anyhow::Result<String> {
-            let bytes = crate::system::files::read(&self.root.resolved(path), 16 << 20)?.unwrap_or_default();
+            let bytes = crate::system::files::read(&self.root.resolved(path), 16 << 20)?
+                .unwrap_or_default();
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         Ok(Names::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))

@@ -8,17 +8,24 @@ use crate::system::files;
 
 pub(crate) fn objects(site: &Site, directory: &StateDirectory) -> anyhow::Result<Vec<Object>> {
     let mut objects = directory_objects(site, &directory.path);
-    objects.push(Object::StateDirectory { path: directory.path.clone(), made: !site.root.resolved(&directory.path).exists() });
+    objects.push(Object::StateDirectory {
+        path: directory.path.clone(),
+        made: !site.root.resolved(&directory.path).exists(),
+    });
     Ok(objects)
 }
 
-/// Makes the directory and gives it, with all below it, to its user; the group is not changed (`chown -R USER`, as pkgpanda does).
+/// Makes the directory and gives it, with all below it, to its user; the group is not changed
+/// (`chown -R USER`, as pkgpanda does).
 pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()> {
     make_parents(site, &directory.path)?;
     let real = site.root.at(&directory.path);
     files::make_directory(&real, 0o755)?;
     if let (true, Some(owner)) = (site.privileged, &directory.owner) {
-        let uid = site.names()?.user(owner).ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
+        let uid = site
+            .names()?
+            .user(owner)
+            .ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
         files::give_tree(&real, uid)?;
     }
     site.label(&[&real]);

@@ -10,12 +10,17 @@ use crate::system::files;
 pub(crate) fn objects(site: &Site, name: &str) -> anyhow::Result<Vec<Object>> {
     // Where nothing is to come, an earlier run has done it, and has said before which inode it was.
     let incoming = files::inode(&site.root.at(layout::new_name(name)))?;
-    Ok(incoming.map(|inode| Object::ActiveName { name: name.to_owned(), incoming: Some(inode) }).into_iter().collect())
+    Ok(incoming
+        .map(|inode| Object::ActiveName { name: name.to_owned(), incoming: Some(inode) })
+        .into_iter()
+        .collect())
 }
 
-/// Exchanges the new and the live name in one step where the kernel can, else in two; then the old one is removed.
+/// Exchanges the new and the live name in one step where the kernel can, else in two; then the old
+/// one is removed.
 pub(crate) fn name(site: &Site, name: &str, story: &Story) -> anyhow::Result<()> {
-    let (new, live) = (site.root.at(layout::new_name(name)), site.root.at(layout::active_name(name)));
+    let (new, live) =
+        (site.root.at(layout::new_name(name)), site.root.at(layout::active_name(name)));
     let incoming = story.objects.iter().find_map(|o| match o {
         Object::ActiveName { name: n, incoming } if n == name => *incoming,
         _ => None,

@@ -15,7 +15,10 @@ pub(crate) fn put_back(site: &Site, name: &str, before: &str) -> anyhow::Result<
     match sysctl::write(&proc, name, before) {
         // In a container the settings are the host's.
         Err(error) if error.source.kind() == ErrorKind::ReadOnlyFilesystem => {
-            site.events.warn(format!("{name} stays at {}: it cannot be set in a container", now.unwrap_or_default()));
+            site.events.warn(format!(
+                "{name} stays at {}: it cannot be set in a container",
+                now.unwrap_or_default()
+            ));
             Ok(())
         }
         other => Ok(other?),

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{Site, account, account_files, aside, edited, executors, firewall, mesos_mounts, network, network_files, resolv_conf, sysctl};
+use super::{
+    Site, account, account_files, aside, edited, executors, firewall, mesos_mounts, network,
+    network_files, resolv_conf, sysctl,
+};
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
 use crate::system::files::{self, Standing};
@@ -15,7 +18,12 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     }
     match object.clone() {
         Object::Account { account, user_made, group_made, group_before } => {
-            account::remove(site, &account, account::Made { user: user_made, group: group_made, group_before }).await
+            account::remove(
+                site,
+                &account,
+                account::Made { user: user_made, group: group_made, group_before },
+            )
+            .await
         }
         Object::Units { names } => {
             if let Some(systemd) = &site.systemd {
@@ -27,16 +35,28 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
             Ok(())
         }
         Object::Environment { name, before } => match (&site.systemd, before) {
-            (Some(systemd), Some(value)) => Ok(systemd.set_environment(&[format!("{name}={value}")]).await?),
+            (Some(systemd), Some(value)) => {
+                Ok(systemd.set_environment(&[format!("{name}={value}")]).await?)
+            }
             (Some(systemd), None) => Ok(systemd.unset_environment(&[name]).await?),
             (None, _) => Ok(()),
         },
-        Object::Scratch { path } if network_files::is_one(&path) => network_files::remove(site, &path).await,
-        Object::Scratch { path } if path == Path::new(layout::EXECUTORS_SLICE) => executors::remove(site, &path).await,
-        Object::Mount { path } => site.blocking(move |site| mesos_mounts::unmount(site, &path)).await,
+        Object::Scratch { path } if network_files::is_one(&path) => {
+            network_files::remove(site, &path).await
+        }
+        Object::Scratch { path } if path == Path::new(layout::EXECUTORS_SLICE) => {
+            executors::remove(site, &path).await
+        }
+        Object::Mount { path } => {
+            site.blocking(move |site| mesos_mounts::unmount(site, &path)).await
+        }
         Object::IpSet { name } => firewall::remove_set(site, &name).await,
-        Object::FirewallChain { program, table, chain } => firewall::remove_chain(site, &program, &table, &chain).await,
-        Object::FirewallRule { program, table, rule } => firewall::remove_rule(site, &program, &table, &rule).await,
+        Object::FirewallChain { program, table, chain } => {
+            firewall::remove_chain(site, &program, &table, &chain).await
+        }
+        Object::FirewallRule { program, table, rule } => {
+            firewall::remove_rule(site, &program, &table, &rule).await
+        }
         Object::Interface { .. }
         | Object::Address { .. }
         | Object::RoutingRule { .. }
@@ -45,7 +65,9 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
             let object = object.clone();
             site.blocking(move |_| network::remove(&object)).await
         }
-        Object::Sysctl { name, before } => site.blocking(move |site| sysctl::put_back(site, &name, &before)).await,
+        Object::Sysctl { name, before } => {
+            site.blocking(move |site| sysctl::put_back(site, &name, &before)).await
+        }
         other => site.blocking(move |site| undo_files(site, &other)).await,
     }
 }
@@ -55,10 +77,15 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::Directory { path } => {
             files::remove_empty_directory(&site.root.at(path))?;
         }
-        Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => account_files::remove_lock(site)?,
-        Object::AccountFile { path, sha256, had_backup } => account_files::restore(site, path, sha256, *had_backup)?,
+        Object::File { path, .. } if path == Path::new(layout::ACCOUNT_LOCK) => {
+            account_files::remove_lock(site)?
+        }
+        Object::AccountFile { path, sha256, had_backup } => {
+            account_files::restore(site, path, sha256, *had_backup)?
+        }
         Object::File { path, sha256, before } => {
-            // A link is nobody's but who made it, as that which masks a unit, and so is a directory; what was a link before us is put back already.
+            // A link is nobody's but who made it, as that which masks a unit, and so is a
+            // directory; what was a link before us is put back already.
             match files::standing(&site.root.at(path))? {
                 None | Some(Standing::File { .. }) => {
                     edited::keep(site, path, sha256, before)?;
@@ -68,7 +95,9 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
             }
         }
         Object::Link { path, target, before } => match files::standing(&site.root.at(path))? {
-            Some(Standing::Link { target: now }) if now == *target => resolv_conf::restore_path(site, path, before)?,
+            Some(Standing::Link { target: now }) if now == *target => {
+                resolv_conf::restore_path(site, path, before)?
+            }
             None => resolv_conf::restore_path(site, path, before)?,
             Some(_) => edited::keep_older(site, path, before)?,
         },
@@ -88,11 +117,15 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
             }
         }
         Object::StateDirectory { path, made } => {
-            // A place of data, or a part of one, may be a file system of its own, and one that was there before us is no more than emptied.
+            // A place of data, or a part of one, may be a file system of its own, and one that was
+            // there before us is no more than emptied.
             let mounted = mount_points::all_at_or_below(&site.root.at(path))?;
             let places = data::PLACES.iter().map(|place| site.root.at(place.path));
-            let mut staying: Vec<_> =
-                places.filter(|place| mount_points::real(place).is_some_and(|real| mounted.contains(&real))).collect();
+            let mut staying: Vec<_> = places
+                .filter(|place| {
+                    mount_points::real(place).is_some_and(|real| mounted.contains(&real))
+                })
+                .collect();
             staying.extend((!made).then(|| site.root.at(path)));
             files::purge(&site.root.at(path), &staying)?;
         }

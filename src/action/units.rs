@@ -18,16 +18,22 @@ pub(crate) fn objects(site: &Site, units: &[(String, PathBuf)]) -> anyhow::Resul
     for (name, source) in units {
         let (content, _) = unit_file(site, source)?;
         objects.extend(file_objects(site, &layout::unit(name), &content)?);
-        objects.push(Object::Link { path: layout::wants(name), target: layout::unit(name), before: Before::Absent });
+        objects.push(Object::Link {
+            path: layout::wants(name),
+            target: layout::unit(name),
+            before: Before::Absent,
+        });
     }
     objects.push(Object::Units { names: units.iter().map(|(name, _)| name.clone()).collect() });
     Ok(objects)
 }
 
-/// A unit that is a link inside its package is copied as the file it points to, with that file's mode, as pkgpanda does.
+/// A unit that is a link inside its package is copied as the file it points to, with that file's
+/// mode, as pkgpanda does.
 fn unit_file(site: &Site, source: &Path) -> anyhow::Result<(Vec<u8>, u32)> {
     let real = site.root.resolved(source);
-    let content = files::read(&real, LONGEST)?.with_context(|| format!("{} is not there", source.display()))?;
+    let content = files::read(&real, LONGEST)?
+        .with_context(|| format!("{} is not there", source.display()))?;
     match files::standing(&real)? {
         Some(Standing::File { mode, .. }) => Ok((content, mode)),
         _ => anyhow::bail!("{} is not a file", source.display()),
@@ -45,7 +51,9 @@ pub(crate) async fn place(site: &Site, units: Vec<(String, PathBuf)>) -> anyhow:
     })
     .await?;
     match &site.systemd {
-        Some(systemd) if !names.is_empty() => drop(systemd.add_wants(layout::TARGET, &names).await?),
+        Some(systemd) if !names.is_empty() => {
+            drop(systemd.add_wants(layout::TARGET, &names).await?)
+        }
         Some(_) => {}
         None => {
             for name in &names {

@@ -1,5 +1,6 @@
-//! What stands in the environment for options. It is read after the command line, and put behind it as if it were typed, where that left it open: what was
-//! typed prevails, over the variable of the same option and over that of an option that contradicts it.
+//! What stands in the environment for options. It is read after the command line, and put behind it
+//! as if it were typed, where that left it open: what was typed prevails, over the variable of the
+//! same option and over that of an option that contradicts it.
 
 use std::ffi::{OsStr, OsString};
 
@@ -35,9 +36,16 @@ struct Added {
 }
 
 /// Matches a command line, then the same with the environment behind it.
-pub(super) fn matched(definition: &Command, arguments: &[OsString], variables: Variables<'_>) -> Result<Matched, Refused> {
+pub(super) fn matched(
+    definition: &Command,
+    arguments: &[OsString],
+    variables: Variables<'_>,
+) -> Result<Matched, Refused> {
     let bare = without_variables(definition.clone());
-    let typed = bare.clone().try_get_matches_from(arguments).map_err(|error| wrong(definition, error, arguments))?;
+    let typed = bare
+        .clone()
+        .try_get_matches_from(arguments)
+        .map_err(|error| wrong(definition, error, arguments))?;
     let mut added = options_of(definition, &typed, variables)?;
     if let Some((name, matches)) = typed.subcommand()
         && let Some(subcommand) = definition.find_subcommand(name)
@@ -45,21 +53,33 @@ pub(super) fn matched(definition: &Command, arguments: &[OsString], variables: V
         added.extend(options_of(subcommand, matches, variables)?);
     }
     // What comes after two hyphens is no option.
-    let (options, rest) = arguments.split_at(arguments.iter().position(|word| word == "--").unwrap_or(arguments.len()));
+    let (options, rest) = arguments
+        .split_at(arguments.iter().position(|word| word == "--").unwrap_or(arguments.len()));
     let words = options.iter().chain(added.iter().flat_map(|added| &added.words)).chain(rest);
     match bare.try_get_matches_from(words) {
         Ok(all) => Ok(Matched { typed, all, added }),
         // The command line alone was right.
         Err(error) => {
-            let named = [ContextKind::InvalidArg, ContextKind::PriorArg].into_iter().filter_map(|kind| error.get(kind));
-            let named: Vec<&str> = named.flat_map(strings).filter_map(|name| name.split(['=', ' ', '[', '.']).next()).collect();
-            Err(Refused::new(blamed(error.to_string(), &added, |long| named.contains(&format!("--{long}").as_str())), true))
+            let named = [ContextKind::InvalidArg, ContextKind::PriorArg]
+                .into_iter()
+                .filter_map(|kind| error.get(kind));
+            let named: Vec<&str> = named
+                .flat_map(strings)
+                .filter_map(|name| name.split(['=', ' ', '[', '.']).next())
+                .collect();
+            Err(Refused::new(
+                blamed(error.to_string(), &added, |long| {
+                    named.contains(&format!("--{long}").as_str())
+                }),
+                true,
+            ))
         }
     }
 }
 
 impl Matched {
-    /// What is wrong with these options together, with the variables that they come from, if they do.
+    /// What is wrong with these options together, with the variables that they come from, if they
+    /// do.
     pub(super) fn refused(&self, text: &str, options: &[&str]) -> Refused {
         Refused::new(blamed(text.to_owned(), &self.added, |long| options.contains(&long)), true)
     }
@@ -68,7 +88,8 @@ impl Matched {
 /// Whether one document is asked for, as far as can be told of a command line that is wrong.
 pub(super) fn wants_json(arguments: &[OsString], variables: Variables<'_>) -> bool {
     let is_typed = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    is_typed || variables(OsStr::new(JSON_VARIABLE)).is_some_and(|value| truth(&value) == Some(true))
+    is_typed
+        || variables(OsStr::new(JSON_VARIABLE)).is_some_and(|value| truth(&value) == Some(true))
 }
 
 /// As if every variable were unset.
@@ -79,26 +100,41 @@ fn without_variables(command: Command) -> Command {
 /// Help shows variables; what is wrong is wrong without them.
 fn wrong(definition: &Command, error: clap::Error, arguments: &[OsString]) -> Refused {
     let error = match error.kind() {
-        ErrorKind::DisplayHelp => definition.clone().try_get_matches_from(arguments).err().unwrap_or(error),
+        ErrorKind::DisplayHelp => {
+            definition.clone().try_get_matches_from(arguments).err().unwrap_or(error)
+        }
         _ => error,
     };
     Refused::new(waiting::explained(error.to_string(), arguments), error.use_stderr())
 }
 
-/// The options of this command that only the environment has. A variable that is empty counts as not set.
-fn options_of(command: &Command, typed: &ArgMatches, variables: Variables<'_>) -> Result<Vec<Added>, Refused> {
+/// The options of this command that only the environment has. A variable that is empty counts as
+/// not set.
+fn options_of(
+    command: &Command,
+    typed: &ArgMatches,
+    variables: Variables<'_>,
+) -> Result<Vec<Added>, Refused> {
     let mut added = Vec::new();
     for option in command.get_arguments() {
         let (Some(variable), Some(long)) = (option.get_env(), option.get_long()) else { continue };
         let Some(value) = variables(variable).filter(|value| !value.is_empty()) else { continue };
-        let is_contradicted = command.get_arguments().any(|other| is_typed(typed, other) && contradict(command, option, other));
+        let is_contradicted = command
+            .get_arguments()
+            .any(|other| is_typed(typed, other) && contradict(command, option, other));
         if is_typed(typed, option) || is_contradicted || is_ruled_out(option, &value, typed) {
             continue;
         }
         let variable = variable.to_string_lossy().into_owned();
         let words = as_typed(option, long, &value).map_err(|takes| {
             let value = value.to_string_lossy();
-            Refused::new(format!("error: invalid value '{value}' for {variable}, which stands for --{long}: it takes {takes}\n"), true)
+            Refused::new(
+                format!(
+                    "error: invalid value '{value}' for {variable}, which stands for --{long}: it \
+                     takes {takes}\n"
+                ),
+                true,
+            )
         })?;
         added.push(Added { long: long.to_owned(), variable, words });
     }
@@ -111,14 +147,22 @@ fn is_typed(typed: &ArgMatches, option: &Arg) -> bool {
 
 /// Either of them may be the one that says so.
 fn contradict(command: &Command, one: &Arg, other: &Arg) -> bool {
-    let says = |one, other: &Arg| command.get_arg_conflicts_with(one).iter().any(|conflict| conflict.get_id() == other.get_id());
+    let says = |one, other: &Arg| {
+        command
+            .get_arg_conflicts_with(one)
+            .iter()
+            .any(|conflict| conflict.get_id() == other.get_id())
+    };
     says(one, other) || says(other, one)
 }
 
-/// Some contradict each other with certain values only: standard output is for one document or for events, and where nothing is started a node comes to no
-/// more than being unpacked.
+/// Some contradict each other with certain values only: standard output is for one document or for
+/// events, and where nothing is started a node comes to no more than being unpacked.
 fn is_ruled_out(option: &Arg, value: &OsStr, typed: &ArgMatches) -> bool {
-    let is_typed = |id| typed.try_contains_id(id).is_ok() && typed.value_source(id) == Some(ValueSource::CommandLine);
+    let is_typed = |id| {
+        typed.try_contains_id(id).is_ok()
+            && typed.value_source(id) == Some(ValueSource::CommandLine)
+    };
     let raw = |id| typed.try_get_raw(id).ok().flatten().and_then(|mut values| values.next());
     match option.get_id().as_str() {
         "events" => value == "-" && is_typed("json"),
@@ -139,8 +183,13 @@ fn as_typed(option: &Arg, long: &str, value: &OsStr) -> Result<Vec<OsString>, &'
             None => Err("1, true, yes or on; 0, false, no or off"),
         },
         ArgAction::Count => {
-            let number = value.to_str().and_then(|number| number.parse::<u8>().ok()).or(truth(value).map(u8::from));
-            number.map(|times| (0..times).map(|_| flag()).collect()).ok_or("a number; or true, yes or on; false, no or off")
+            let number = value
+                .to_str()
+                .and_then(|number| number.parse::<u8>().ok())
+                .or(truth(value).map(u8::from));
+            number
+                .map(|times| (0..times).map(|_| flag()).collect())
+                .ok_or("a number; or true, yes or on; false, no or off")
         }
         _ => {
             let mut word = flag();
@@ -170,10 +219,16 @@ fn strings(context: &ContextValue) -> Vec<&str> {
 
 /// Nobody sees in the line that was typed where it comes from.
 fn blamed(text: String, added: &[Added], is_at_fault: impl Fn(&str) -> bool) -> String {
-    let variables: Vec<&str> = added.iter().filter(|added| is_at_fault(&added.long)).map(|added| added.variable.as_str()).collect();
+    let variables: Vec<&str> = added
+        .iter()
+        .filter(|added| is_at_fault(&added.long))
+        .map(|added| added.variable.as_str())
+        .collect();
     if variables.is_empty() {
         return text;
     }
-    let (what, rest) = text.split_once("\n\n").map_or((text.trim_end(), "\n".to_owned()), |(what, rest)| (what, format!("\n\n{rest}")));
+    let (what, rest) = text
+        .split_once("\n\n")
+        .map_or((text.trim_end(), "\n".to_owned()), |(what, rest)| (what, format!("\n\n{rest}")));
     format!("{what}\n\n  tip: the environment has {}{rest}", variables.join(" and "))
 }

@@ -13,16 +13,41 @@ const HEADING: &str = "Fetching";
 #[derive(Debug, Args)]
 pub(super) struct TypedFetching {
     /// Another place of the same build, for when one fails. Repeatable
-    #[arg(long, value_name = "URL", help_heading = HEADING, value_parser = places, env = "DCOS_NODE_MIRROR", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = HEADING,
+        value_parser = places,
+        env = "DCOS_NODE_MIRROR",
+        hide_env_values = true
+    )]
     mirror: Vec<Places>,
     /// The most bytes/s of all downloads together: 500k, 10M
-    #[arg(long, value_name = "RATE", help_heading = HEADING, value_parser = rate, env = "DCOS_NODE_LIMIT_RATE")]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = HEADING,
+        value_parser = rate,
+        env = "DCOS_NODE_LIMIT_RATE"
+    )]
     limit_rate: Option<u64>,
     /// Downloads at once [default: one more than processors]
-    #[arg(long, value_name = "N", help_heading = HEADING, value_parser = number, env = "DCOS_NODE_PARALLEL")]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = HEADING,
+        value_parser = number,
+        env = "DCOS_NODE_PARALLEL"
+    )]
     parallel: Option<usize>,
     /// Wait a random part of this before the first request
-    #[arg(long, value_name = "DURATION", help_heading = HEADING, value_parser = duration, env = "DCOS_NODE_SPLAY")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        help_heading = HEADING,
+        value_parser = duration,
+        env = "DCOS_NODE_SPLAY"
+    )]
     splay: Option<Duration>,
 }
 
@@ -51,6 +76,9 @@ mod tests {
 
     #[test]
     fn places_have_white_space_between_them() {
-        assert_eq!(places("http://a/x /srv\n file:///b ").unwrap().0, ["http://a/x", "/srv", "file:///b"]);
+        assert_eq!(
+            places("http://a/x /srv\n file:///b ").unwrap().0,
+            ["http://a/x", "/srv", "file:///b"]
+        );
     }
 }

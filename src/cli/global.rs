@@ -39,13 +39,27 @@ pub(super) struct Global {
     #[arg(short, long, global = true, env = "DCOS_NODE_QUIET", conflicts_with = "verbose")]
     quiet: bool,
     /// Form of the diagnostic log
-    #[arg(long, global = true, value_name = "FORM", default_value = "text", env = "DCOS_NODE_LOG_FORMAT", hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "text",
+        env = "DCOS_NODE_LOG_FORMAT",
+        hide_default_value = true
+    )]
     log_format: LogFormat,
     /// No colour (also NO_COLOR)
     #[arg(long, global = true, env = "DCOS_NODE_NO_COLOR")]
     no_color: bool,
     /// Root directory of the node, for an image [default: /]
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "DCOS_NODE_ROOT", hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/",
+        env = "DCOS_NODE_ROOT",
+        hide_default_value = true
+    )]
     pub(super) root: PathBuf,
     /// PEM file with certificates to trust besides the system's
     #[arg(long, global = true, value_name = "FILE", env = "DCOS_NODE_CA_FILE")]

@@ -1,4 +1,5 @@
-//! What of a command line goes on record: the first event of its run, and whether the node's journal is told.
+//! What of a command line goes on record: the first event of its run, and whether the node's
+//! journal is told.
 
 use super::{Command, Invocation};
 use crate::dcos::event::Event;
@@ -19,6 +20,7 @@ impl Invocation {
     /// Whether the node's journal is told: of what changes the node.
     pub fn is_for_the_journal(&self) -> bool {
         use Command::{Adopt, Fetch, Install, Recover, Uninstall};
-        !self.must_not_write() && matches!(self.command, Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_))
+        !self.must_not_write()
+            && matches!(self.command, Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_))
     }
 }

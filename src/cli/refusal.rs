@@ -1,4 +1,5 @@
-//! A command line that is not run: help and version, and what is wrong, for people and as the document that every failure is.
+//! A command line that is not run: help and version, and what is wrong, for people and as the
+//! document that every failure is.
 
 use crate::command::Failure;
 use crate::dcos::exit::Exit;
@@ -23,9 +24,12 @@ impl Refused {
     pub fn failure(&self) -> Failure {
         let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut paragraphs = self.text.split("\n\n");
-        let error =
-            paragraphs.next().and_then(|first| first.strip_prefix("error: ")).map_or("no command was given".to_owned(), in_one_line);
-        let failure = Failure::new(Exit::Usage, anyhow::anyhow!(error)).leaving("nothing was changed");
+        let error = paragraphs
+            .next()
+            .and_then(|first| first.strip_prefix("error: "))
+            .map_or("no command was given".to_owned(), in_one_line);
+        let failure =
+            Failure::new(Exit::Usage, anyhow::anyhow!(error)).leaving("nothing was changed");
         match paragraphs.find_map(|paragraph| paragraph.trim_start().strip_prefix("tip: ")) {
             Some(tip) => failure.cured_by(in_one_line(tip)),
             None => failure,

@@ -20,7 +20,15 @@ pub(super) struct TypedUninstall {
     yes: bool,
     /// Let an agent leave its cluster in order first, and wait until its tasks
     /// have ended, at most so long [default: 10m]
-    #[arg(long, value_name = "DURATION", value_parser = drain, num_args = 0..=1, require_equals = true, default_missing_value = "", env = "DCOS_NODE_DRAIN")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = drain,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        env = "DCOS_NODE_DRAIN"
+    )]
     drain: Option<Duration>,
     /// Refuse an agent that is registered or runs tasks: exit code 5
     #[arg(long, env = "DCOS_NODE_STRICT")]

@@ -14,9 +14,8 @@ fn skip(text: &str) -> Result<(String, String), String> {
         Some((check, reason)) if !check.trim().is_empty() && !reason.trim().is_empty() => {
             Ok((check.trim().to_owned(), reason.trim().to_owned()))
         }
-        _ => {
-            Err("it takes the id of a check, an equals sign and your reason, for example time.sync=\"the hypervisor keeps the clock\""
-                .into())
-        }
+        _ => Err("it takes the id of a check, an equals sign and your reason, for example \
+                  time.sync=\"the hypervisor keeps the clock\""
+            .into()),
     }
 }

@@ -10,13 +10,17 @@ fn parsed(line: &str) -> Result<Invocation, Refused> {
 
 /// The same with these variables set, and no others.
 fn parsed_with(set: &[(&str, &str)], line: &str) -> Result<Invocation, Refused> {
-    let variable = |name: &OsStr| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value));
+    let variable = |name: &OsStr| {
+        set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value))
+    };
     parse_with(line.split(' ').map(OsString::from), &variable)
 }
 
 #[track_caller]
 fn printing_with(set: &[(&str, &str)], line: &str) -> Printing {
-    parsed_with(set, line).unwrap_or_else(|refused| panic!("{set:?} {line}: {}", refused.text)).printing
+    parsed_with(set, line)
+        .unwrap_or_else(|refused| panic!("{set:?} {line}: {}", refused.text))
+        .printing
 }
 
 #[test]
@@ -59,7 +63,10 @@ fn a_wait_that_is_typed_wrongly_is_told_how_it_is_typed() {
     let levels = said("dcos-node status --wait=ready");
     assert!(Level::ALL.iter().all(|level| levels.contains(level.word())), "{levels}");
     assert!(said("dcos-node status --wait-timeout=5s").contains("give --wait or --wait=LEVEL too"));
-    assert!(parsed("dcos-node status --wait --wait-timeout=5s").is_ok() && parsed("dcos-node adopt").is_ok());
+    assert!(
+        parsed("dcos-node status --wait --wait-timeout=5s").is_ok()
+            && parsed("dcos-node adopt").is_ok()
+    );
 }
 
 #[test]
@@ -67,24 +74,40 @@ fn what_is_wrong_is_one_document_if_that_was_asked_for() {
     let failure = |line: &str| parsed(line).expect_err(line).failure();
     let said = |line: &str| failure(line).error.to_string();
     assert_eq!(said("dcos-node status --json --nosuch"), "unexpected argument '--nosuch' found");
-    assert_eq!(said("dcos-node install --json"), "the following required arguments were not provided: <ROLE>");
+    assert_eq!(
+        said("dcos-node install --json"),
+        "the following required arguments were not provided: <ROLE>"
+    );
     assert_eq!(said("dcos-node"), "no command was given");
-    assert!(said("dcos-node --json").contains("requires a subcommand"), "{}", said("dcos-node --json"));
+    assert!(
+        said("dcos-node --json").contains("requires a subcommand"),
+        "{}",
+        said("dcos-node --json")
+    );
     assert_eq!(failure("dcos-node status --onlin").cure, "a similar argument exists: '--online'");
-    assert_eq!(failure("dcos-node adopt master").cure, "dcos-node COMMAND --help tells what it takes");
+    assert_eq!(
+        failure("dcos-node adopt master").cure,
+        "dcos-node COMMAND --help tells what it takes"
+    );
     let json = |line: &str| parsed(line).expect_err(line).json;
-    assert!(json("dcos-node status --nosuch --json") && json("dcos-node --json install foo") && json("dcos-node status --json --events -"));
+    assert!(
+        json("dcos-node status --nosuch --json")
+            && json("dcos-node --json install foo")
+            && json("dcos-node status --json --events -")
+    );
     assert!(!json("dcos-node status --nosuch") && !json("dcos-node status --nosuch -- --json"));
 }
 
 #[test]
 fn flags_of_the_classic_script_are_understood() {
-    let Ok(Invocation { command: Command::Install(request, None), .. }) = parsed("dcos-node install -d --no-block-dcos-setup slave_public")
+    let Ok(Invocation { command: Command::Install(request, None), .. }) =
+        parsed("dcos-node install -d --no-block-dcos-setup slave_public")
     else {
         panic!()
     };
     assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
-    let Ok(Invocation { command: Command::Preflight { request, strict: false }, .. }) = parsed("dcos-node install --preflight-only slave")
+    let Ok(Invocation { command: Command::Preflight { request, strict: false }, .. }) =
+        parsed("dcos-node install --preflight-only slave")
     else {
         panic!()
     };
@@ -93,17 +116,27 @@ fn flags_of_the_classic_script_are_understood() {
 
 #[test]
 fn durations_have_a_unit() {
-    assert_eq!(["30s", "15m", "1h", "0s"].map(|text| duration(text).map(|d| d.as_secs())), [Ok(30), Ok(900), Ok(3600), Ok(0)]);
+    assert_eq!(
+        ["30s", "15m", "1h", "0s"].map(|text| duration(text).map(|d| d.as_secs())),
+        [Ok(30), Ok(900), Ok(3600), Ok(0)]
+    );
 }
 
 #[test]
 fn what_promises_to_change_nothing_is_held_to_it() {
-    for line in
-        ["preflight", "preflight master", "install master --dry-run", "install master -p", "uninstall --dry-run", "publish x --check"]
-    {
+    for line in [
+        "preflight",
+        "preflight master",
+        "install master --dry-run",
+        "install master -p",
+        "uninstall --dry-run",
+        "publish x --check",
+    ] {
         assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| i.must_not_write()), "{line}");
     }
-    for line in ["install master", "install master -d", "uninstall", "recover", "publish x", "serve x"] {
+    for line in
+        ["install master", "install master -d", "uninstall", "recover", "publish x", "serve x"]
+    {
         assert!(parsed(&format!("dcos-node {line}")).is_ok_and(|i| !i.must_not_write()), "{line}");
     }
 }
@@ -123,7 +156,9 @@ fn skips_are_one_a_line() {
 fn every_help_text_fits_80_columns() {
     let mut command = definition();
     command.build();
-    let texts = std::iter::once(command.clone()).chain(command.get_subcommands().cloned()).map(|mut c| c.render_long_help().to_string());
+    let texts = std::iter::once(command.clone())
+        .chain(command.get_subcommands().cloned())
+        .map(|mut c| c.render_long_help().to_string());
     for text in texts {
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
@@ -132,10 +167,16 @@ fn every_help_text_fits_80_columns() {
 #[test]
 fn a_drain_has_a_limit_also_if_none_is_given() {
     for (line, minutes) in [("--drain", Some(10)), ("--drain=1h", Some(60)), ("--strict", None)] {
-        let Ok(Invocation { command: Command::Uninstall(request), .. }) = parsed(&format!("dcos-node uninstall {line}")) else {
+        let Ok(Invocation { command: Command::Uninstall(request), .. }) =
+            parsed(&format!("dcos-node uninstall {line}"))
+        else {
             panic!("{line} is not understood");
         };
-        assert_eq!(request.drain, minutes.map(|minutes| Duration::from_secs(minutes * 60)), "{line}");
+        assert_eq!(
+            request.drain,
+            minutes.map(|minutes| Duration::from_secs(minutes * 60)),
+            "{line}"
+        );
     }
 }
 
@@ -147,16 +188,29 @@ fn every_command_has_examples_that_are_understood_and_exit_codes_in_order() {
         let told = manual::told(name).unwrap_or_else(|| panic!("nothing is told of {name}"));
         assert!(!told.description.is_empty() && !told.examples.is_empty(), "{name}");
         let codes: Vec<u8> = told.exits.iter().map(|(exit, _)| exit.code()).collect();
-        assert!(codes.is_sorted() && (name.is_empty() || codes.starts_with(&[0]) && codes.contains(&2)), "{name}: {codes:?}");
-        let ours = told.examples.iter().filter_map(|(_, line)| line.trim_start_matches("sudo ").strip_prefix("dcos-node "));
+        assert!(
+            codes.is_sorted() && (name.is_empty() || codes.starts_with(&[0]) && codes.contains(&2)),
+            "{name}: {codes:?}"
+        );
+        let ours = told
+            .examples
+            .iter()
+            .filter_map(|(_, line)| line.trim_start_matches("sudo ").strip_prefix("dcos-node "));
         for line in ours {
             // As a shell has it: without what goes elsewhere, and a quoted word in one piece.
             let typed = line.split(['|', '>']).next().unwrap_or_default();
-            let quoted = |(index, part): (usize, &str)| if index % 2 == 1 { part.replace(' ', "_") } else { part.to_owned() };
+            let quoted = |(index, part): (usize, &str)| {
+                if index % 2 == 1 { part.replace(' ', "_") } else { part.to_owned() }
+            };
             let words: String = typed.split('\'').enumerate().map(quoted).collect();
-            let parsed = parse(std::iter::once("dcos-node").chain(words.split_whitespace()).map(OsString::from));
+            let parsed = parse(
+                std::iter::once("dcos-node").chain(words.split_whitespace()).map(OsString::from),
+            );
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
-            assert!(name.is_empty() || line.starts_with(name) || name == "explain", "{name} has an example of another command: {line}");
+            assert!(
+                name.is_empty() || line.starts_with(name) || name == "explain",
+                "{name} has an example of another command: {line}"
+            );
         }
     }
 }
@@ -166,8 +220,12 @@ fn options_stand_under_their_own_headings() {
     let mut command = definition();
     command.build();
     let install = command.find_subcommand("install").expect("install");
-    let heading =
-        |name: &str| install.get_arguments().find(|argument| argument.get_long() == Some(name)).and_then(|a| a.get_help_heading());
+    let heading = |name: &str| {
+        install
+            .get_arguments()
+            .find(|argument| argument.get_long() == Some(name))
+            .and_then(|a| a.get_help_heading())
+    };
     for (name, is) in [
         ("dry-run", None),
         ("restart-docker", None),
@@ -183,20 +241,37 @@ fn options_stand_under_their_own_headings() {
 #[test]
 fn a_variable_of_a_flag_takes_the_words_that_people_use_and_is_not_set_if_it_is_empty() {
     let words = |words: [&'static str; 6], is: bool| words.map(|word| (word, is));
-    let all = [words(["1", "true", "yes", "on", "YES", "True"], true), words(["0", "false", "no", "off", "No", ""], false)].concat();
+    let all = [
+        words(["1", "true", "yes", "on", "YES", "True"], true),
+        words(["0", "false", "no", "off", "No", ""], false),
+    ]
+    .concat();
     for (word, is) in all {
-        for line in ["dcos-node install master", "dcos-node --root / install master", "dcos-node serve x"] {
+        for line in
+            ["dcos-node install master", "dcos-node --root / install master", "dcos-node serve x"]
+        {
             let set = ["JSON", "QUIET", "NO_COLOR"].map(|name| format!("DCOS_NODE_{name}"));
             let set: Vec<(&str, &str)> = set.iter().map(|name| (name.as_str(), word)).collect();
             let printing = printing_with(&set, line);
-            assert_eq!([printing.json, printing.quiet, printing.no_color], [is; 3], "{word} {line}");
+            assert_eq!(
+                [printing.json, printing.quiet, printing.no_color],
+                [is; 3],
+                "{word} {line}"
+            );
         }
-        let set = ["DRY_RUN", "PURGE_DATA", "STRICT", "FORCE", "YES"].map(|name| format!("DCOS_NODE_{name}"));
+        let set = ["DRY_RUN", "PURGE_DATA", "STRICT", "FORCE", "YES"]
+            .map(|name| format!("DCOS_NODE_{name}"));
         let set: Vec<(&str, &str)> = set.iter().map(|name| (name.as_str(), word)).collect();
-        let Ok(Invocation { command: Command::Uninstall(request), .. }) = parsed_with(&set, "dcos-node uninstall") else {
+        let Ok(Invocation { command: Command::Uninstall(request), .. }) =
+            parsed_with(&set, "dcos-node uninstall")
+        else {
             panic!("{word}")
         };
-        assert_eq!([request.dry_run, request.purge_data, request.strict, request.force, request.yes], [is; 5], "{word}");
+        assert_eq!(
+            [request.dry_run, request.purge_data, request.strict, request.force, request.yes],
+            [is; 5],
+            "{word}"
+        );
         let verbose = printing_with(&[("DCOS_NODE_VERBOSE", word)], "dcos-node adopt").verbose;
         assert_eq!(verbose, u8::from(is), "{word}");
     }
@@ -205,13 +280,19 @@ fn a_variable_of_a_flag_takes_the_words_that_people_use_and_is_not_set_if_it_is_
     let empty: Vec<String> = definition()
         .get_subcommands()
         .flat_map(|subcommand| {
-            subcommand.get_arguments().filter_map(|option| Some(option.get_env()?.to_str()?.to_owned())).collect::<Vec<_>>()
+            subcommand
+                .get_arguments()
+                .filter_map(|option| Some(option.get_env()?.to_str()?.to_owned()))
+                .collect::<Vec<_>>()
         })
         .collect();
     let empty: Vec<(&str, &str)> = empty.iter().map(|name| (name.as_str(), "")).collect();
-    for line in ["install master", "fetch", "preflight", "uninstall", "status", "publish x", "serve x"] {
+    for line in
+        ["install master", "fetch", "preflight", "uninstall", "status", "publish x", "serve x"]
+    {
         let line = format!("dcos-node {line}");
-        let (with, without) = (parsed_with(&empty, &line).unwrap(), parsed_with(&[], &line).unwrap());
+        let (with, without) =
+            (parsed_with(&empty, &line).unwrap(), parsed_with(&[], &line).unwrap());
         assert_eq!(format!("{with:?}"), format!("{without:?}"));
     }
 }
@@ -226,13 +307,34 @@ fn a_variable_that_is_wrong_is_named() {
         ("DCOS_NODE_PARALLEL", "none", "install master -d"),
         ("DCOS_NODE_LOG_FORMAT", "xml", "serve x"),
     ] {
-        let refused = parsed_with(&[(variable, value)], &format!("dcos-node {line}")).expect_err(variable);
-        assert!(refused.is_error && refused.text.contains(variable) && refused.text.contains(value), "{}", refused.text);
+        let refused =
+            parsed_with(&[(variable, value)], &format!("dcos-node {line}")).expect_err(variable);
+        assert!(
+            refused.is_error && refused.text.contains(variable) && refused.text.contains(value),
+            "{}",
+            refused.text
+        );
     }
-    let both = parsed_with(&[("DCOS_NODE_CHECK", "1"), ("DCOS_NODE_RECOMPRESS", "zstd")], "dcos-node publish x").expect_err("both").text;
-    assert!(both.contains("\n\n  tip: the environment has DCOS_NODE_CHECK and DCOS_NODE_RECOMPRESS\n\n"), "{both}");
-    let both = parsed_with(&[("DCOS_NODE_JSON", "1"), ("DCOS_NODE_EVENTS", "-")], "dcos-node status").expect_err("both").text;
-    assert!(both.ends_with("\n\n  tip: the environment has DCOS_NODE_JSON and DCOS_NODE_EVENTS\n"), "{both}");
+    let both = parsed_with(
+        &[("DCOS_NODE_CHECK", "1"), ("DCOS_NODE_RECOMPRESS", "zstd")],
+        "dcos-node publish x",
+    )
+    .expect_err("both")
+    .text;
+    assert!(
+        both.contains(
+            "\n\n  tip: the environment has DCOS_NODE_CHECK and DCOS_NODE_RECOMPRESS\n\n"
+        ),
+        "{both}"
+    );
+    let both =
+        parsed_with(&[("DCOS_NODE_JSON", "1"), ("DCOS_NODE_EVENTS", "-")], "dcos-node status")
+            .expect_err("both")
+            .text;
+    assert!(
+        both.ends_with("\n\n  tip: the environment has DCOS_NODE_JSON and DCOS_NODE_EVENTS\n"),
+        "{both}"
+    );
     // One of another command says nothing here.
     assert!(parsed_with(&[("DCOS_NODE_PARALLEL", "none")], "dcos-node status").is_ok());
 }
@@ -241,40 +343,72 @@ fn a_variable_that_is_wrong_is_named() {
 fn what_is_typed_prevails_over_the_environment() {
     let verbose = [("DCOS_NODE_VERBOSE", "1")];
     for line in ["dcos-node -q adopt", "dcos-node adopt -q"] {
-        assert!(matches!(printing_with(&verbose, line), Printing { quiet: true, verbose: 0, .. }), "{line}");
+        assert!(
+            matches!(printing_with(&verbose, line), Printing { quiet: true, verbose: 0, .. }),
+            "{line}"
+        );
     }
-    assert!(matches!(printing_with(&[("DCOS_NODE_QUIET", "1")], "dcos-node adopt -vv"), Printing { quiet: false, verbose: 2, .. }));
+    assert!(matches!(
+        printing_with(&[("DCOS_NODE_QUIET", "1")], "dcos-node adopt -vv"),
+        Printing { quiet: false, verbose: 2, .. }
+    ));
     for line in ["dcos-node --json status", "dcos-node status --json"] {
-        assert!(matches!(printing_with(&[("DCOS_NODE_EVENTS", "-")], line), Printing { json: true, events: None, .. }), "{line}");
+        assert!(
+            matches!(
+                printing_with(&[("DCOS_NODE_EVENTS", "-")], line),
+                Printing { json: true, events: None, .. }
+            ),
+            "{line}"
+        );
     }
     let printing = printing_with(&[("DCOS_NODE_EVENTS", "/e")], "dcos-node status --json");
     assert!(printing.json && printing.events.as_deref() == Some("/e"));
     let printing = printing_with(&[("DCOS_NODE_JSON", "1")], "dcos-node status --events -");
     assert!(!printing.json && printing.events.as_deref() == Some("-"));
-    let Ok(Invocation { command: Command::Publish(request), .. }) =
-        parsed_with(&[("DCOS_NODE_RECOMPRESS", "zstd"), ("DCOS_NODE_BINARY", "b")], "dcos-node publish x --check")
-    else {
+    let Ok(Invocation { command: Command::Publish(request), .. }) = parsed_with(
+        &[("DCOS_NODE_RECOMPRESS", "zstd"), ("DCOS_NODE_BINARY", "b")],
+        "dcos-node publish x --check",
+    ) else {
         panic!()
     };
     assert!(request.check && !request.recompress && request.binary.is_none());
     let skipping = parsed_with(&[("DCOS_NODE_PREFLIGHT_ONLY", "1")], "dcos-node install slave -d");
     assert!(matches!(skipping, Ok(Invocation { command: Command::Install(..), .. })));
-    let values = [("DCOS_NODE_ROOT", "/env"), ("DCOS_NODE_WAIT", "started"), ("DCOS_NODE_SKIP", "time.sync=env")];
+    let values = [
+        ("DCOS_NODE_ROOT", "/env"),
+        ("DCOS_NODE_WAIT", "started"),
+        ("DCOS_NODE_SKIP", "time.sync=env"),
+    ];
     let Ok(Invocation { command: Command::Install(request, Some(wish)), root, .. }) =
         parsed_with(&values, "dcos-node install slave --wait --skip time.sync=typed")
     else {
         panic!()
     };
-    assert!(root.as_os_str() == "/env" && wish.level == Level::NodeReady && request.skip == [("time.sync".to_owned(), "typed".to_owned())]);
+    assert!(
+        root.as_os_str() == "/env"
+            && wish.level == Level::NodeReady
+            && request.skip == [("time.sync".to_owned(), "typed".to_owned())]
+    );
     assert!(parsed_with(&values, "dcos-node status --wait-timeout=5s").is_ok());
-    let install = |set: &[(&str, &str)], line: &str| match parsed_with(set, &format!("dcos-node install slave {line}")) {
-        Ok(Invocation { command: Command::Install(request, wish), .. }) => (request.start, wish.map(|wish| wish.level)),
+    let install = |set: &[(&str, &str)], line: &str| match parsed_with(
+        set,
+        &format!("dcos-node install slave {line}"),
+    ) {
+        Ok(Invocation { command: Command::Install(request, wish), .. }) => {
+            (request.start, wish.map(|wish| wish.level))
+        }
         other => panic!("{set:?} {line}: {other:?}"),
     };
     assert_eq!(install(&[("DCOS_NODE_WAIT", "cluster-ready")], "--no-start"), (false, None));
-    assert_eq!(install(&[("DCOS_NODE_WAIT", "unpacked")], "--no-start"), (false, Some(Level::Unpacked)));
+    assert_eq!(
+        install(&[("DCOS_NODE_WAIT", "unpacked")], "--no-start"),
+        (false, Some(Level::Unpacked))
+    );
     assert_eq!(install(&[("DCOS_NODE_NO_START", "on")], "--wait"), (true, Some(Level::NodeReady)));
-    assert_eq!(install(&[("DCOS_NODE_NO_START", "on")], "--wait=unpacked"), (false, Some(Level::Unpacked)));
+    assert_eq!(
+        install(&[("DCOS_NODE_NO_START", "on")], "--wait=unpacked"),
+        (false, Some(Level::Unpacked))
+    );
     // A variable is no way around what is refused of words that were typed.
     assert!(parsed_with(&[], "dcos-node -q -v adopt").is_err());
 }

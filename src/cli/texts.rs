@@ -29,14 +29,20 @@ pub struct Page {
 pub(super) fn completions(mut command: Command, shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "dcos-node", &mut text);
-    // clap_complete's bash names the cases of subcommands otherwise than the words it looks for, if the program's name has a hyphen.
+    // clap_complete's bash names the cases of subcommands otherwise than the words it looks for, if
+    // the program's name has a hyphen.
     let text = String::from_utf8_lossy(&text).replace("dcos__subcmd__node", "dcos__node");
-    if shell == clap_complete::Shell::Bash { text.replacen(PREVIOUS, &[PREVIOUS, AFTER_EQUALS].concat(), 1) } else { text }
+    if shell == clap_complete::Shell::Bash {
+        text.replacen(PREVIOUS, &[PREVIOUS, AFTER_EQUALS].concat(), 1)
+    } else {
+        text
+    }
 }
 
 /// Where clap_complete's bash learns which word stands before the one that is completed.
 const PREVIOUS: &str = "    prev=\"$3\"\n";
-/// To bash an equals sign is a word: what stands behind it is of the option before it, and an option whose value may be left out takes it in no other way.
+/// To bash an equals sign is a word: what stands behind it is of the option before it, and an
+/// option whose value may be left out takes it in no other way.
 const AFTER_EQUALS: &str = r#"    if [[ "${prev}" == "=" ]]; then
         prev="${COMP_WORDS[COMP_CWORD-2]}"
     elif [[ "${prev}" =~ ^--(wait|drain)$ && "${COMP_WORDS[COMP_CWORD]}" != "=" ]]; then
@@ -46,7 +52,8 @@ const AFTER_EQUALS: &str = r#"    if [[ "${prev}" == "=" ]]; then
 
 /// With examples under the help of every command.
 pub(super) fn with_examples(mut command: Command) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
+    let names: Vec<String> =
+        command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
     for name in names {
         let Some(told) = told(&name) else { continue };
         command = command.mut_subcommand(name, |subcommand| with_examples_of(told, subcommand));
@@ -60,15 +67,23 @@ pub(super) fn with_examples(mut command: Command) -> Command {
 /// After what the command says there already.
 fn with_examples_of(told: &Told, command: Command) -> Command {
     let before = command.get_after_help().map(|text| format!("{text}\n")).unwrap_or_default();
-    let examples: String = told.examples.iter().map(|(what, line)| format!("\n  {}\n      {line}", heading(what))).collect();
+    let examples: String = told
+        .examples
+        .iter()
+        .map(|(what, line)| format!("\n  {}\n      {line}", heading(what)))
+        .collect();
     command.after_help(format!("{before}Examples:{examples}"))
 }
 
 /// The pages of the program and of every subcommand.
 pub(super) fn manual(mut command: Command) -> Vec<Page> {
     command.build();
-    let subcommands: Vec<&Command> = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).collect();
-    let names: Vec<String> = subcommands.iter().map(|subcommand| format!("dcos-node-{}", subcommand.get_name())).collect();
+    let subcommands: Vec<&Command> =
+        command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).collect();
+    let names: Vec<String> = subcommands
+        .iter()
+        .map(|subcommand| format!("dcos-node-{}", subcommand.get_name()))
+        .collect();
     let everything = Exit::ALL.map(|exit| (exit, exit.explained().meaning));
     let first = page(&command, told(""), &everything, &names);
     let others = subcommands.iter().map(|subcommand| {
@@ -84,7 +99,9 @@ fn page(command: &Command, told: Option<&Told>, exits: &[(Exit, &str)], others: 
     let man = Man::new(command.clone()).section(SECTION).source(source);
     let mut text = Vec::new();
     // Writing to memory does not fail.
-    [Man::render_title, Man::render_name_section].iter().for_each(|part| drop(part(&man, &mut text)));
+    [Man::render_title, Man::render_name_section]
+        .iter()
+        .for_each(|part| drop(part(&man, &mut text)));
     let mut more = vec![synopsis(command), description(command, told)];
     more.iter().for_each(|part| drop(part.to_writer(&mut text)));
     let _ = man.render_options_section(&mut text);
@@ -93,22 +110,30 @@ fn page(command: &Command, told: Option<&Told>, exits: &[(Exit, &str)], others: 
     }
     let files = told.map_or(&[][..], |told| told.files);
     more = vec![
-        listed("EXIT STATUS", exits.iter().map(|(exit, what)| (exit.code().to_string(), what.replace('`', "")))),
+        listed(
+            "EXIT STATUS",
+            exits.iter().map(|(exit, what)| (exit.code().to_string(), what.replace('`', ""))),
+        ),
         environment(command),
         listed("FILES", files.iter().map(|(path, what)| ((*path).to_owned(), (*what).to_owned()))),
         examples(told.map_or(&[], |told| told.examples)),
         see_also(others),
     ];
     more.iter().for_each(|part| drop(part.to_writer(&mut text)));
-    Page { name: man.get_filename(), text: as_subsections(command, &String::from_utf8_lossy(&text)) }
+    Page {
+        name: man.get_filename(),
+        text: as_subsections(command, &String::from_utf8_lossy(&text)),
+    }
 }
 
 /// Groups of options are made sections of their own; here they are parts of OPTIONS.
 fn as_subsections(command: &Command, text: &str) -> String {
-    let headings: BTreeSet<&str> = command.get_arguments().filter_map(|argument| argument.get_help_heading()).collect();
+    let headings: BTreeSet<&str> =
+        command.get_arguments().filter_map(|argument| argument.get_help_heading()).collect();
     headings.into_iter().fold(text.to_owned(), |text, heading| {
         let upper = heading.to_uppercase();
-        let quoted = |name: &str| if name.contains(' ') { format!("\"{name}\"") } else { name.to_owned() };
+        let quoted =
+            |name: &str| if name.contains(' ') { format!("\"{name}\"") } else { name.to_owned() };
         text.replace(&format!(".SH {}\n", quoted(&upper)), &format!(".SS {}\n", quoted(heading)))
     })
 }
@@ -188,7 +213,8 @@ fn description(command: &Command, told: Option<&Told>) -> Roff {
     roff
 }
 
-/// Lines that are not filled. They begin further left than others: they are made for a screen of their own.
+/// Lines that are not filled. They begin further left than others: they are made for a screen of
+/// their own.
 fn as_it_is(roff: &mut Roff, text: &str) {
     roff.control("in", ["-5n"]);
     roff.control("EX", []);
@@ -230,14 +256,16 @@ fn listed(title: &str, rows: impl Iterator<Item = (String, String)>) -> Roff {
 }
 
 /// What a variable is held to.
-const WORDS: &str = "A variable that is empty counts as not set. That of an option without a value takes 1, true, yes or on, and 0, false, no or off. What is \
-                     typed prevails, also over the variable of an option that contradicts it.";
+const WORDS: &str = "A variable that is empty counts as not set. That of an option without a value \
+                     takes 1, true, yes or on, and 0, false, no or off. What is typed prevails, \
+                     also over the variable of an option that contradicts it.";
 
 /// The variables that stand for options.
 fn environment(command: &Command) -> Roff {
     let mut roff = Roff::new();
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
-    let variables = arguments.filter_map(|argument| Some((argument.get_env()?.to_string_lossy(), argument.get_long()?)));
+    let variables = arguments
+        .filter_map(|argument| Some((argument.get_env()?.to_string_lossy(), argument.get_long()?)));
     for (index, (variable, option)) in variables.enumerate() {
         if index == 0 {
             roff.control("SH", ["ENVIRONMENT"]);
@@ -255,7 +283,10 @@ fn see_also(names: &[String]) -> Roff {
     roff.control("SH", ["SEE ALSO"]);
     let last = names.len().saturating_sub(1);
     for (index, name) in names.iter().enumerate() {
-        roff.text([bold(name.as_str()), roman(format!("({SECTION}){}", if index < last { "," } else { "" }))]);
+        roff.text([
+            bold(name.as_str()),
+            roman(format!("({SECTION}){}", if index < last { "," } else { "" })),
+        ]);
     }
     roff
 }

@@ -17,10 +17,26 @@ const HEADING: &str = "Waiting";
 pub(super) struct TypedWaiting {
     /// Wait until the node is unpacked, started, node-ready (if no LEVEL is
     /// given) or cluster-ready
-    #[arg(long, value_name = "LEVEL", help_heading = HEADING, value_parser = level(), hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "node-ready", env = "DCOS_NODE_WAIT")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        help_heading = HEADING,
+        value_parser = level(),
+        hide_possible_values = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "node-ready",
+        env = "DCOS_NODE_WAIT"
+    )]
     wait: Option<Level>,
     /// Give up waiting after so long, with exit code 7 [default: 20m]
-    #[arg(long, value_name = "DURATION", help_heading = HEADING, value_parser = duration, env = "DCOS_NODE_WAIT_TIMEOUT")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        help_heading = HEADING,
+        value_parser = duration,
+        env = "DCOS_NODE_WAIT_TIMEOUT"
+    )]
     wait_timeout: Option<Duration>,
 }
 
@@ -35,10 +51,13 @@ fn level() -> impl TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::word)).try_map(|word| word.parse::<Level>())
 }
 
-/// Refuses a limit that was typed for a wait that is nowhere. In the environment it may stand for other commands.
+/// Refuses a limit that was typed for a wait that is nowhere. In the environment it may stand for
+/// other commands.
 pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), clap::Error> {
     let has = |matches: &ArgMatches, id| {
-        matches.subcommand().is_some_and(|(_, options)| options.try_contains_id(id).is_ok() && options.value_source(id).is_some())
+        matches.subcommand().is_some_and(|(_, options)| {
+            options.try_contains_id(id).is_ok() && options.value_source(id).is_some()
+        })
     };
     if has(typed, "wait_timeout") && !has(all, "wait") {
         let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
@@ -50,9 +69,14 @@ pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), clap::Er
 /// What is wrong with a command line, and how a level is given if that is what went wrong.
 pub(super) fn explained(text: String, arguments: &[OsString]) -> String {
     let words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
-    let loose = words.clone().zip(words.skip(1)).find(|(option, level)| *option == "--wait" && level.parse::<Level>().is_ok());
+    let loose = words
+        .clone()
+        .zip(words.skip(1))
+        .find(|(option, level)| *option == "--wait" && level.parse::<Level>().is_ok());
     match (loose, text.split_once("\n\n")) {
-        (Some((_, level)), Some((what, rest))) => format!("{what}\n\n  tip: a level follows an equals sign: '--wait={level}'\n\n{rest}"),
+        (Some((_, level)), Some((what, rest))) => {
+            format!("{what}\n\n  tip: a level follows an equals sign: '--wait={level}'\n\n{rest}")
+        }
         _ => text,
     }
 }

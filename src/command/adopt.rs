@@ -53,14 +53,20 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         (State::Installed, Some(receipt)) => return Ok(outcome(false, receipt)),
         (State::Foreign, None) => {}
         (State::Clean, _) => {
-            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here"))
-                .leaving("nothing was changed")
-                .cured_by("dcos-node install ROLE"));
+            return Err(Failure::new(
+                Exit::NotInstalled,
+                anyhow::anyhow!("DC/OS is not installed here"),
+            )
+            .leaving("nothing was changed")
+            .cured_by("dcos-node install ROLE"));
         }
         _ => {
-            return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("an install or uninstall of dcos-node is unfinished on this node"))
-                .leaving("nothing was changed")
-                .cured_by("dcos-node recover goes on with it"));
+            return Err(Failure::new(
+                Exit::Conflict,
+                anyhow::anyhow!("an install or uninstall of dcos-node is unfinished on this node"),
+            )
+            .leaving("nothing was changed")
+            .cured_by("dcos-node recover goes on with it"));
         }
     }
     let mut problems = classic::problems(&world.root, &node).map_err(unchanged)?;
@@ -80,25 +86,38 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
 
 /// Brings a receipt up to what pkgpanda activated behind it: what stands counts.
 pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(), Failure> {
-    let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else { return Ok(()) };
-    let mut receipt = Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
+    let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else {
+        return Ok(());
+    };
+    let mut receipt =
+        Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
     receipt::merge(&mut receipt.objects, standing(node, world)?);
-    activated::bring_up(&world.root, node, receipt.role, &mut receipt.objects).map_err(unchanged)?;
+    activated::bring_up(&world.root, node, receipt.role, &mut receipt.objects)
+        .map_err(unchanged)?;
     record(&world.site(None, &Fetching::default())?, &receipt, world)
 }
 
-/// What stands of DC/OS, without packages that pkgpanda did not come to the end of: nobody knows what they should be, and an uninstall finds them.
+/// What stands of DC/OS, without packages that pkgpanda did not come to the end of: nobody knows
+/// what they should be, and an uninstall finds them.
 fn standing(node: &Node, world: &World) -> Result<Vec<Object>, Failure> {
     let found = leftovers::look(&world.root, node).map_err(unchanged)?;
-    let is_half = |object: &Object| matches!(object, Object::Package { id } if !classic::is_whole(&world.root, id));
+    let is_half = |object: &Object| {
+        matches!(
+            object,
+            Object::Package { id } if !classic::is_whole(&world.root, id)
+        )
+    };
     Ok(found.objects.into_iter().filter(|object| !is_half(object)).collect())
 }
 
-/// Manifests first: the receipt makes it true. Packages that are not active get theirs too: they are of the inventory like the others.
+/// Manifests first: the receipt makes it true. Packages that are not active get theirs too: they
+/// are of the inventory like the others.
 fn record(site: &Site, receipt: &Receipt, world: &World) -> Result<(), Failure> {
     for object in &receipt.objects {
         let Object::Package { id } = object else { continue };
-        if files::exists(&world.root.at(layout::manifest(id))) || !classic::is_whole(&world.root, id) {
+        if files::exists(&world.root.at(layout::manifest(id)))
+            || !classic::is_whole(&world.root, id)
+        {
             continue;
         }
         let manifest = classic::manifest(&world.root, id).map_err(unchanged)?;
@@ -130,46 +149,73 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
         version: node.version.clone(),
         skips: Vec::new(),
         snapshot: None,
-        objects: objects.into_iter().filter(|object| !matches!(object, Object::ResolvConf { .. })).collect(),
+        objects: objects
+            .into_iter()
+            .filter(|object| !matches!(object, Object::ResolvConf { .. }))
+            .collect(),
     })
 }
 
 /// What systemd says against it: a target that is not active, units that failed.
 async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
-    let Some(systemd) = world.systemd.clone().transpose().map_err(|why| unchanged(anyhow::anyhow!("systemd does not answer: {why}")))?
+    let Some(systemd) = world
+        .systemd
+        .clone()
+        .transpose()
+        .map_err(|why| unchanged(anyhow::anyhow!("systemd does not answer: {why}")))?
     else {
         return Ok(Vec::new());
     };
     let mut problems = Vec::new();
-    let target = systemd.units(&[layout::TARGET.to_owned()]).await.map_err(|e| unchanged(e.into()))?;
+    let target =
+        systemd.units(&[layout::TARGET.to_owned()]).await.map_err(|e| unchanged(e.into()))?;
     if target.iter().any(|unit| unit.active != "active") {
         problems.push(format!("{} is not active", layout::TARGET));
     }
-    let reports = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await.map_err(|e| unchanged(e.into()))?;
+    let reports = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default())
+        .await
+        .map_err(|e| unchanged(e.into()))?;
     // What systemd is about to start again may only wait for others.
-    let failed = reports.into_iter().filter(|report| report.condition == Condition::Failed && report.active != "activating");
-    problems.extend(failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())));
+    let failed = reports
+        .into_iter()
+        .filter(|report| report.condition == Condition::Failed && report.active != "activating");
+    problems.extend(
+        failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())),
+    );
     Ok(problems)
 }
 
 fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
     let cure = match a_swap_may_be_finished {
         true => "dcos-node recover finishes the swap; then adopt again",
-        false => "mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install ROLE",
+        false => {
+            "mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install \
+             ROLE"
+        }
     };
-    Failure::new(Exit::Conflict, anyhow::anyhow!("this node is not whole and well, so it is not adopted:\n  {}", problems.join("\n  ")))
-        .leaving("nothing was changed")
-        .cured_by(cure)
+    Failure::new(
+        Exit::Conflict,
+        anyhow::anyhow!(
+            "this node is not whole and well, so it is not adopted:\n  {}",
+            problems.join("\n  ")
+        ),
+    )
+    .leaving("nothing was changed")
+    .cured_by(cure)
 }
 
 fn unchanged(error: anyhow::Error) -> Failure {
-    Failure::from(error).leaving("DC/OS was not touched").cured_by("see to what is named, then adopt again; dcos-node uninstall works too")
+    Failure::from(error)
+        .leaving("DC/OS was not touched")
+        .cured_by("see to what is named, then adopt again; dcos-node uninstall works too")
 }
 
 fn outcome(changed: bool, receipt: &Receipt) -> Outcome {
     let left = [
-        "dcos-setup.service is that of the classic installer: at boot it runs pkgpanda setup, which leaves a whole node alone",
-        "files of packages are taken for what they should be: the classic installer wrote down no digests",
+        "dcos-setup.service is that of the classic installer: at boot it runs pkgpanda setup, \
+         which leaves a whole node alone",
+        "files of packages are taken for what they should be: the classic installer wrote down no \
+         digests",
     ];
     Outcome {
         changed,

@@ -1,4 +1,5 @@
-//! `dcos-node bundle`: what support needs, in one file and without secrets. Works on any node, in any state, and goes on where a part cannot be had.
+//! `dcos-node bundle`: what support needs, in one file and without secrets. Works on any node, in
+//! any state, and goes on where a part cannot be had.
 
 mod logs;
 mod machine;
@@ -66,11 +67,13 @@ const PATIENCE_FOR_PACKAGES: Duration = Duration::from_secs(300);
 /// Collects.
 ///
 /// # Errors
-/// The file cannot be written, or would replace another one. What cannot be collected is noted in it.
+/// The file cannot be written, or would replace another one. What cannot be collected is noted in
+/// it.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     refuse_to_replace(&request.file)?;
-    let redactor = Redactor::new().map_err(|error| Failure::new(Exit::Failed, error).leaving("no bundle was written"))?;
+    let redactor = Redactor::new()
+        .map_err(|error| Failure::new(Exit::Failed, error).leaving("no bundle was written"))?;
     let mut parts = Parts::new(&redactor);
     let made = SystemTime::now();
     records(&mut parts, world);
@@ -89,14 +92,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         parts: parts.list(),
         left_out: left_out(),
     };
-    // What could not be collected says why in words of others, so this is redacted as everything is.
+    // What could not be collected says why in words of others, so this is redacted as everything
+    // is.
     let mut contents = serde_json::to_value(&contents).unwrap_or_default();
     redactor.value(&mut contents);
     let contents = serde_json::to_vec_pretty(&contents).unwrap_or_default();
     let (list, mut packed) = parts.into_files();
     packed.insert(0, (CONTENTS.to_owned(), contents));
     let place = path.clone();
-    let placed = tokio::task::spawn_blocking(move || tarball::place(&place, &packed, made)).await.map_err(anyhow::Error::from)?;
+    let placed = tokio::task::spawn_blocking(move || tarball::place(&place, &packed, made))
+        .await
+        .map_err(anyhow::Error::from)?;
     let bytes = placed.map_err(unwritten)?;
     let redacted = list.iter().map(|part| part.redacted).sum();
     Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
@@ -111,11 +117,28 @@ fn records(parts: &mut Parts, world: &World) {
 
 /// What the other commands tell of the node, and the state and log of each unit.
 async fn of_node(parts: &mut Parts<'_>, node: Node, world: &World) {
-    parts.value("preflight.json", tokio::time::timeout(PATIENCE, preflight::judge_again(world, &node)).await.map_err(|_| late()));
-    let status = tokio::time::timeout(PATIENCE, status::run(status::Request::default(), world)).await;
-    parts.value("status.json", status.map_err(|_| late()).and_then(|status| status.map_err(|failure| format!("{:#}", failure.error))));
-    let units: Vec<String> = services::of_role(&node.wanted_units).into_iter().chain(other_units().map(str::to_owned)).collect();
-    parts.value("units.json", tokio::time::timeout(PATIENCE, states(&units, world)).await.unwrap_or_else(|_| Err(late())));
+    parts.value(
+        "preflight.json",
+        tokio::time::timeout(PATIENCE, preflight::judge_again(world, &node))
+            .await
+            .map_err(|_| late()),
+    );
+    let status =
+        tokio::time::timeout(PATIENCE, status::run(status::Request::default(), world)).await;
+    parts.value(
+        "status.json",
+        status
+            .map_err(|_| late())
+            .and_then(|status| status.map_err(|failure| format!("{:#}", failure.error))),
+    );
+    let units: Vec<String> = services::of_role(&node.wanted_units)
+        .into_iter()
+        .chain(other_units().map(str::to_owned))
+        .collect();
+    parts.value(
+        "units.json",
+        tokio::time::timeout(PATIENCE, states(&units, world)).await.unwrap_or_else(|_| Err(late())),
+    );
     let compared = verify::compare(node, Some(PATIENCE_FOR_PACKAGES), world).await;
     parts.value("verify.json", compared.map_err(|failure| format!("{:#}", failure.error)));
     logs::collect(parts, &units, &world.root).await;
@@ -132,9 +155,13 @@ async fn states(units: &[String], world: &World) -> Result<Value, String> {
         None => return Err("the node is a directory".into()),
     };
     let mut states = Vec::new();
-    // That a unit of DC/OS is absent tells something; that a distribution has another time daemon does not.
-    let is_elsewhere =
-        |unit: &Unit| unit.load == "not-found" && other_units().any(|other| other == unit.name) && !unit.name.starts_with("dcos-");
+    // That a unit of DC/OS is absent tells something; that a distribution has another time daemon
+    // does not.
+    let is_elsewhere = |unit: &Unit| {
+        unit.load == "not-found"
+            && other_units().any(|other| other == unit.name)
+            && !unit.name.starts_with("dcos-")
+    };
     for unit in systemd.units(units).await.map_err(|error| error.to_string())? {
         if is_elsewhere(&unit) {
             continue;
@@ -146,11 +173,18 @@ async fn states(units: &[String], world: &World) -> Result<Value, String> {
         if unit.name.ends_with(".service")
             && let Ok(service) = systemd.service(&unit.name).await
         {
-            let start_pre = service.start_pre.iter().map(|command| serde_json::json!({ "argv": command.argv, "status": command.status }));
+            let start_pre = service.start_pre.iter().map(
+                |command| serde_json::json!({ "argv": command.argv, "status": command.status }),
+            );
             let service = serde_json::json!({
-                "result": service.result, "main_pid": service.main_pid, "exec_main_code": service.exec_main_code,
-                "exec_main_status": service.exec_main_status, "restarts": service.restarts, "load_error": service.load_error,
-                "active_enter_monotonic_us": service.active_enter_monotonic, "active_exit_monotonic_us": service.active_exit_monotonic,
+                "result": service.result,
+                "main_pid": service.main_pid,
+                "exec_main_code": service.exec_main_code,
+                "exec_main_status": service.exec_main_status,
+                "restarts": service.restarts,
+                "load_error": service.load_error,
+                "active_enter_monotonic_us": service.active_enter_monotonic,
+                "active_exit_monotonic_us": service.active_exit_monotonic,
                 "exec_main_start_monotonic_us": service.exec_main_start_monotonic,
                 "exec_main_exit_monotonic_us": service.exec_main_exit_monotonic,
                 "start_pre": start_pre.collect::<Vec<_>>(),
@@ -171,14 +205,17 @@ fn configuration(parts: &mut Parts, world: &World) {
     for (name, path) in OF_NODE {
         parts.file(&format!("node/{name}"), &world.root.resolved(path), false);
     }
-    let names = files::names(&world.root.resolved(&etc)).map_err(|error| format!("{error}: {}", error.source)).map(|names| {
-        let names = names.unwrap_or_default();
-        names.iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
-    });
+    let names = files::names(&world.root.resolved(&etc))
+        .map_err(|error| format!("{error}: {}", error.source))
+        .map(|names| {
+            let names = names.unwrap_or_default();
+            names.iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        });
     parts.value("etc-names.json", names);
 }
 
-/// A bundle may take the place of an older one, and of nothing else; and nothing is collected that could not be written.
+/// A bundle may take the place of an older one, and of nothing else; and nothing is collected that
+/// could not be written.
 fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
     let text = asked.to_string_lossy();
     let why = if text == "-" {
@@ -192,21 +229,28 @@ fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         return files::check_writable(directory).map_err(unwritten);
     };
-    Err(Failure::new(Exit::Usage, why).leaving("no bundle was written").cured_by("name another file, or a directory"))
+    Err(Failure::new(Exit::Usage, why)
+        .leaving("no bundle was written")
+        .cured_by("name another file, or a directory"))
 }
 
 fn unwritten(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(Exit::Failed, error).leaving("no bundle was written").cured_by("name a file that can be written: dcos-node bundle FILE")
+    Failure::new(Exit::Failed, error)
+        .leaving("no bundle was written")
+        .cured_by("name a file that can be written: dcos-node bundle FILE")
 }
 
 /// A directory gets a file with a name of its own, whatever stands there already.
 fn path(asked: &Path, host: &str, made: SystemTime) -> PathBuf {
-    let here = std::env::current_dir().map(|here| here.join(asked)).unwrap_or_else(|_| asked.to_owned());
+    let here =
+        std::env::current_dir().map(|here| here.join(asked)).unwrap_or_else(|_| asked.to_owned());
     if !here.is_dir() {
         return here;
     }
-    let (here, moment) = (here.components().collect::<PathBuf>(), moment::rfc3339(made).replace([':', '-'], ""));
+    let (here, moment) =
+        (here.components().collect::<PathBuf>(), moment::rfc3339(made).replace([':', '-'], ""));
     let names = (1..).map(|n: u32| if n == 1 { String::new() } else { format!("-{n}") });
-    let mut paths = names.map(|more| here.join(format!("dcos-node-bundle-{host}-{moment}{more}.tar.gz")));
+    let mut paths =
+        names.map(|more| here.join(format!("dcos-node-bundle-{host}-{moment}{more}.tar.gz")));
     paths.find(|path| !files::exists(path)).unwrap_or(here)
 }

@@ -1,5 +1,6 @@
-//! What on an installed node is not as it was installed any more, as far as that is known at once: the quick part of `verify`, the address, the
-//! resolver configuration, and with leave the bootstrap server.
+//! What on an installed node is not as it was installed any more, as far as that is known at once:
+//! the quick part of `verify`, the address, the resolver configuration, and with leave the
+//! bootstrap server.
 
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ pub struct Drift {
     pub offered: Option<Offered>,
 }
 
-/// An address that must not change over the life of a node (`packages/dcos-net/extra/dcos-net-env`, and the documentation of ip-detect).
+/// An address that must not change over the life of a node (`packages/dcos-net/extra/dcos-net-env`,
+/// and the documentation of ip-detect).
 #[derive(Clone, Debug, Serialize)]
 pub struct Address {
     /// When DC/OS first ran here.
@@ -111,20 +113,37 @@ pub struct Offered {
 }
 
 /// Looks. The server is asked only where its `url` is given.
-pub(super) async fn look(node: &Node, units: &[UnitReport], url: Option<&str>, world: &World) -> Drift {
-    let (address, files, offered) = tokio::join!(address(world), compared(node, world), asked(node, url, world));
+pub(super) async fn look(
+    node: &Node,
+    units: &[UnitReport],
+    url: Option<&str>,
+    world: &World,
+) -> Drift {
+    let (address, files, offered) =
+        tokio::join!(address(world), compared(node, world), asked(node, url, world));
     let resolv_conf = if keeps_resolv_conf(units) { resolv_conf(world) } else { None };
     let (foreign, differences): (Vec<_>, Vec<_>) = files.0.into_iter().partition(is_foreign_unit);
-    let foreign_units = foreign.iter().filter_map(|d| Some(d.what.file_name()?.to_string_lossy().into_owned())).collect::<Vec<_>>();
+    let foreign_units = foreign
+        .iter()
+        .filter_map(|d| Some(d.what.file_name()?.to_string_lossy().into_owned()))
+        .collect::<Vec<_>>();
     let count = |kind| differences.iter().filter(|d| d.kind == kind).count();
-    let (changed, missing, extra) = (count(Kind::Changed), count(Kind::Missing), count(Kind::Extra));
+    let (changed, missing, extra) =
+        (count(Kind::Changed), count(Kind::Missing), count(Kind::Extra));
     let drifted = !differences.is_empty()
         || !foreign_units.is_empty()
         || address.as_ref().is_some_and(|address| address.changed)
         || resolv_conf.as_ref().is_some_and(|resolv_conf| !resolv_conf.generated)
         || offered.as_ref().is_some_and(|offered| offered.same == Some(false));
     let first = differences.into_iter().take(TOLD).collect();
-    Drift { drifted, address, resolv_conf, files: Files { changed, missing, extra, first, unknown: files.1 }, foreign_units, offered }
+    Drift {
+        drifted,
+        address,
+        resolv_conf,
+        files: Files { changed, missing, extra, first, unknown: files.1 },
+        foreign_units,
+        offered,
+    }
 }
 
 async fn address(world: &World) -> Option<Address> {
@@ -137,17 +156,24 @@ async fn address(world: &World) -> Option<Address> {
     Some(Address { changed: now.as_ref().is_some_and(|now| *now != recorded), recorded, now })
 }
 
-/// While the role is stopped, and before the timer had its turn after the start, the file is not DC/OS' to keep.
+/// While the role is stopped, and before the timer had its turn after the start, the file is not
+/// DC/OS' to keep.
 fn keeps_resolv_conf(units: &[UnitReport]) -> bool {
-    let is_active = |name: &str| units.iter().any(|unit| unit.name == name && unit.active == "active");
-    let has_served = |unit: &UnitReport| NAME_SERVERS.contains(&unit.name.as_str()) && unit.active_seconds >= Some(TURN);
+    let is_active =
+        |name: &str| units.iter().any(|unit| unit.name == name && unit.active == "active");
+    let has_served = |unit: &UnitReport| {
+        NAME_SERVERS.contains(&unit.name.as_str()) && unit.active_seconds >= Some(TURN)
+    };
     is_active(layout::TARGET) && is_active(RESOLV_CONF_TIMER) && units.iter().any(has_served)
 }
 
 fn resolv_conf(world: &World) -> Option<ResolvConf> {
-    let text = files::read(&world.root.resolved(layout::RESOLV_CONF), 1 << 20).ok()?.unwrap_or_default();
+    let text =
+        files::read(&world.root.resolved(layout::RESOLV_CONF), 1 << 20).ok()?.unwrap_or_default();
     let link = match stat::look(&world.root.at(layout::RESOLV_CONF)) {
-        Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => Some(target.display().to_string()),
+        Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => {
+            Some(target.display().to_string())
+        }
         _ => None,
     };
     let keeper = Keeper::of(link.as_deref(), &String::from_utf8_lossy(&text));
@@ -156,9 +182,15 @@ fn resolv_conf(world: &World) -> Option<ResolvConf> {
 
 async fn compared(node: &Node, world: &World) -> (Vec<Difference>, Vec<Unknown>) {
     let (root, node, stop) = (world.root.clone(), node.clone(), world.stop.clone());
-    let looked = tokio::task::spawn_blocking(move || verify::look(&root, &node, Depth::Quick, &|| stop.asked())).await;
+    let looked = tokio::task::spawn_blocking(move || {
+        verify::look(&root, &node, Depth::Quick, &|| stop.asked())
+    })
+    .await;
     let findings = looked.unwrap_or_default();
-    let differences = findings.differences.into_iter().filter(|d| d.mark != Some(Mark::RunTime) && !d.is_unread());
+    let differences = findings
+        .differences
+        .into_iter()
+        .filter(|d| d.mark != Some(Mark::RunTime) && !d.is_unread());
     (differences.collect(), findings.unknown)
 }
 
@@ -172,13 +204,22 @@ async fn asked(node: &Node, url: Option<&str>, world: &World) -> Option<Offered>
     let source = match world.source(Some(&url), &Fetching::default(), None) {
         Ok(Some(mirrors)) => mirrors.first().impatient(PATIENCE),
         Ok(None) => return Some(nothing),
-        Err(failure) => return Some(Offered { unknown: Some(format!("{:#}", failure.error)), ..nothing }),
+        Err(failure) => {
+            return Some(Offered { unknown: Some(format!("{:#}", failure.error)), ..nothing });
+        }
     };
     Some(match tokio::time::timeout(PATIENCE, read(&source)).await {
-        Err(_) => Offered { unknown: Some(format!("no answer within {} s", PATIENCE.as_secs())), ..nothing },
+        Err(_) => Offered {
+            unknown: Some(format!("no answer within {} s", PATIENCE.as_secs())),
+            ..nothing
+        },
         Ok(Err(why)) => Offered { unknown: Some(why), ..nothing },
         Ok(Ok(build)) => {
-            let contrast = Contrast::between(&node.active, node.receipt.as_ref().map(|receipt| &receipt.build), &build);
+            let contrast = Contrast::between(
+                &node.active,
+                node.receipt.as_ref().map(|receipt| &receipt.build),
+                &build,
+            );
             Offered {
                 same: Some(contrast.is_none()),
                 difference: contrast.as_ref().map(|contrast| contrast.difference),
@@ -222,7 +263,13 @@ mod tests {
 
     #[test]
     fn the_resolver_configuration_counts_when_dcos_had_the_time_to_write_it() {
-        let units = |seconds| [unit(layout::TARGET, None), unit(RESOLV_CONF_TIMER, None), unit("dcos-net.service", Some(seconds))];
+        let units = |seconds| {
+            [
+                unit(layout::TARGET, None),
+                unit(RESOLV_CONF_TIMER, None),
+                unit("dcos-net.service", Some(seconds)),
+            ]
+        };
         assert!(keeps_resolv_conf(&units(TURN)) && !keeps_resolv_conf(&units(TURN - 1)));
         assert!(!keeps_resolv_conf(&units(TURN)[1..]) && !keeps_resolv_conf(&[]));
     }

@@ -1,4 +1,5 @@
-//! `dcos-node explain CHECK` and `dcos-node preflight --list`: what checks mean, without looking at any node.
+//! `dcos-node explain CHECK` and `dcos-node preflight --list`: what checks mean, without looking at
+//! any node.
 
 use serde::Serialize;
 
@@ -43,13 +44,21 @@ pub fn run(id: &str) -> Result<Outcome, Failure> {
 
 /// Lists all checks.
 pub fn list(role: Option<Role>) -> List {
-    List { schema: SCHEMA, role, checks: preflight::table().map(|rule| rule.explained(role)).collect() }
+    List {
+        schema: SCHEMA,
+        role,
+        checks: preflight::table().map(|rule| rule.explained(role)).collect(),
+    }
 }
 
 /// The answer to the name of a check that there is not.
 pub(super) fn unknown(id: &str) -> Failure {
     let closest = explain::closest(id);
-    let meant = if closest.is_empty() { String::new() } else { format!("did you mean {}? ", closest.join(" or ")) };
+    let meant = if closest.is_empty() {
+        String::new()
+    } else {
+        format!("did you mean {}? ", closest.join(" or "))
+    };
     Failure::new(Exit::Usage, anyhow::anyhow!("there is no check {id}"))
         .leaving("nothing was changed")
         .cured_by(format!("{meant}dcos-node preflight --list shows all checks"))

@@ -27,7 +27,15 @@ pub struct Failure {
 impl Failure {
     /// A failure with this exit code, and its usual cure.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into(), state: None, cure: exit.usual_cure().to_owned(), log: Vec::new(), changed: None, report: None }
+        Failure {
+            exit,
+            error: error.into(),
+            state: None,
+            cure: exit.usual_cure().to_owned(),
+            log: Vec::new(),
+            changed: None,
+            report: None,
+        }
     }
 
     /// How the node stands now.

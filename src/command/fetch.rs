@@ -1,4 +1,5 @@
-//! `dcos-node fetch`: the download part of an install, ahead of time. Packages are unpacked, verified and kept; nothing is activated.
+//! `dcos-node fetch`: the download part of an install, ahead of time. Packages are unpacked,
+//! verified and kept; nothing is activated.
 
 use serde::Serialize;
 
@@ -66,13 +67,20 @@ pub struct Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     if world.is_live() && !world.is_privileged() {
-        let failure = Failure::new(Exit::Preflight, anyhow::anyhow!("only root can fetch packages into /opt/mesosphere"));
-        return Err(failure.leaving("nothing was changed").cured_by("run the same command with sudo"));
+        let failure = Failure::new(
+            Exit::Preflight,
+            anyhow::anyhow!("only root can fetch packages into /opt/mesosphere"),
+        );
+        return Err(failure
+            .leaving("nothing was changed")
+            .cured_by("run the same command with sudo"));
     }
     let digest = world.digest()?;
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
-    let mirrors = world.source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?.ok_or_else(fetching::no_url)?;
+    let mirrors = world
+        .source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?
+        .ok_or_else(fetching::no_url)?;
     if !request.dry_run {
         fetching::splay(&request.fetching, world).await?;
     }
@@ -94,18 +102,25 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let fetched = carry_out(&build, &site, &journal).await;
     // What is whole is kept and known as ours, also after a failure.
     let objects = journal.story().objects;
-    journal.finish(Ending::Clean, objects.into_iter().filter(|o| !matches!(o, Object::Scratch { .. })).collect())?;
+    journal.finish(
+        Ending::Clean,
+        objects.into_iter().filter(|o| !matches!(o, Object::Scratch { .. })).collect(),
+    )?;
     fetched.map_err(stopped)?;
-    let now = journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
+    let now =
+        journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
     Ok(outcome(&build, now, site.capacity.fetched_bytes()))
 }
 
 /// A fetch that cannot fit is not begun.
 fn check_room(build: &Build, node: &Node, world: &World) -> Result<(), Failure> {
     match room::for_packages(build, node, &storage::look_for_packages(&world.root)) {
-        Finding::Bad { found, .. } => Err(Failure::new(Exit::Preflight, anyhow::anyhow!("the packages of this build do not fit: {found}"))
-            .leaving("nothing was changed")
-            .cured_by("make room, or give /opt/mesosphere a file system of its own")),
+        Finding::Bad { found, .. } => Err(Failure::new(
+            Exit::Preflight,
+            anyhow::anyhow!("the packages of this build do not fit: {found}"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("make room, or give /opt/mesosphere a file system of its own")),
         Finding::Doubtful { found, .. } => {
             world.events.warn(format!("the packages of this build may not fit: {found}"));
             Ok(())
@@ -122,24 +137,38 @@ async fn carry_out(build: &Build, site: &Site, journal: &Journal) -> action::Res
     run_actions(&plan.batches, site, journal, site.capacity.actions()).await
 }
 
-/// Whether this build is installed. A node that runs or becomes something else is left alone: an install would refuse the packages.
+/// Whether this build is installed. A node that runs or becomes something else is left alone: an
+/// install would refuse the packages.
 fn stands_already(node: &Node, build: &Build) -> Result<bool, Failure> {
-    let refuse =
-        |text: String, cure: &str| Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text)).leaving("nothing was changed").cured_by(cure));
+    let refuse = |text: String, cure: &str| {
+        Err(Failure::new(Exit::Conflict, anyhow::anyhow!(text))
+            .leaving("nothing was changed")
+            .cured_by(cure))
+    };
     match node.state() {
         State::Clean if node.foreign.is_empty() => Ok(false),
         state @ (State::Clean | State::Foreign) => {
             let foreign = node.foreign.clone();
-            let refusal = if state == State::Clean { Refusal::Strange(foreign) } else { Refusal::Foreign(foreign) };
+            let refusal = if state == State::Clean {
+                Refusal::Strange(foreign)
+            } else {
+                Refusal::Foreign(foreign)
+            };
             let cure = refusal.cure();
             refuse(refusal.to_string(), &cure)
         }
         State::Installed if node.active == build.active() => Ok(true),
-        State::Installed => refuse("this node runs another build".to_owned(), "leave the node as it is"),
-        State::Installing | State::Prepared => {
-            refuse("an install of this node is unfinished".to_owned(), "dcos-node recover goes on; dcos-node uninstall gives it up")
+        State::Installed => {
+            refuse("this node runs another build".to_owned(), "leave the node as it is")
         }
-        State::Uninstalling => refuse("an uninstall of this node is unfinished".to_owned(), "dcos-node uninstall goes on"),
+        State::Installing | State::Prepared => refuse(
+            "an install of this node is unfinished".to_owned(),
+            "dcos-node recover goes on; dcos-node uninstall gives it up",
+        ),
+        State::Uninstalling => refuse(
+            "an uninstall of this node is unfinished".to_owned(),
+            "dcos-node uninstall goes on",
+        ),
     }
 }
 

@@ -15,15 +15,16 @@ use crate::dcos::settings::Settings;
 use crate::plan::fetch::Lengths;
 use crate::system::source::{Mirrors, Presence, Source};
 
-/// How many archives are asked for their length at once, how long one answer may take, and all of them together: the order that they give is
-/// worth no more.
+/// How many archives are asked for their length at once, how long one answer may take, and all of
+/// them together: the order that they give is worth no more.
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
 /// The text of a `.latest` file is an id.
 const LATEST: u64 = 64 << 10;
 
-/// Waits for a random part of what was asked, so that nodes that were told at the same time do not come at the same time.
+/// Waits for a random part of what was asked, so that nodes that were told at the same time do not
+/// come at the same time.
 ///
 /// # Errors
 /// A signal: nothing was changed.
@@ -33,10 +34,15 @@ pub(super) async fn splay(fetching: &Fetching, world: &World) -> Result<(), Fail
     }
     let random = RandomState::new().hash_one(std::process::id()) % 10_000;
     let mut left = fetching.splay.mul_f64(random as f64 / 10_000.0);
-    world.events.note(format!("waiting {:.0} s before the first request (--splay {} s)", left.as_secs_f64(), fetching.splay.as_secs()));
+    world.events.note(format!(
+        "waiting {:.0} s before the first request (--splay {} s)",
+        left.as_secs_f64(),
+        fetching.splay.as_secs()
+    ));
     while !left.is_zero() {
         if world.stop.asked() {
-            return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted")).leaving("nothing was changed"));
+            return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
+                .leaving("nothing was changed"));
         }
         let now = left.min(Duration::from_millis(250));
         tokio::time::sleep(now).await;
@@ -53,16 +59,28 @@ pub(super) async fn first_alive<'a>(mirrors: &'a Mirrors, world: &World) -> &'a 
     mirrors.first()
 }
 
-/// What the journal keeps: every place but the one that the build was read from, without credentials.
+/// What the journal keeps: every place but the one that the build was read from, without
+/// credentials.
 pub(super) fn kept(asked: &Fetching, mirrors: &Mirrors) -> Fetching {
-    Fetching { mirrors: mirrors.in_order().skip(1).map(ToString::to_string).collect(), splay: Duration::ZERO, ..asked.clone() }
+    Fetching {
+        mirrors: mirrors.in_order().skip(1).map(ToString::to_string).collect(),
+        splay: Duration::ZERO,
+        ..asked.clone()
+    }
 }
 
-/// How long the archives are, if no index tells; a server that does not answer soon is not waited for.
+/// How long the archives are, if no index tells; a server that does not answer soon is not waited
+/// for.
 pub(super) async fn lengths(site: &Site, build: &Build) -> Lengths {
-    let Some(source) = site.source.as_ref().filter(|_| build.artifacts.is_empty()) else { return Lengths::new() };
+    let Some(source) = site.source.as_ref().filter(|_| build.artifacts.is_empty()) else {
+        return Lengths::new();
+    };
     let source = source.first().impatient(PATIENCE);
-    let archives = build.to_fetch().into_iter().map(|id| id.archive()).chain([Build::bootstrap_archive(&build.bootstrap_id)]);
+    let archives = build
+        .to_fetch()
+        .into_iter()
+        .map(|id| id.archive())
+        .chain([Build::bootstrap_archive(&build.bootstrap_id)]);
     let ask = async |archive: String| match source.presence(&archive).await {
         Ok(Presence::Present { bytes }) => bytes.map(|bytes| (archive, bytes)),
         _ => None,
@@ -85,9 +103,12 @@ pub(super) async fn lengths(site: &Site, build: &Build) -> Lengths {
 pub(super) fn readable(offered: Offered) -> Result<(Build, Settings), Failure> {
     match offered {
         Some((_, Ok(read))) => Ok(read),
-        Some((_, Err(error))) => Err(Failure::new(Exit::Failed, error)
-            .leaving("nothing was changed")
-            .cured_by("dcos-node preflight tells more of the bootstrap server; then run the same command again")),
+        Some((_, Err(error))) => {
+            Err(Failure::new(Exit::Failed, error).leaving("nothing was changed").cured_by(
+                "dcos-node preflight tells more of the bootstrap server; then run the same command \
+                 again",
+            ))
+        }
         None => Err(no_url()),
     }
 }
@@ -108,13 +129,16 @@ pub(super) fn check_digests(required: bool, build: &Build) -> Result<(), Failure
         return Ok(());
     }
     let text = format!("{} is a classic serve directory: it has no digests", build.url);
-    let failure = Failure::new(Exit::Integrity, anyhow::anyhow!(text)).leaving("nothing was changed");
+    let failure =
+        Failure::new(Exit::Integrity, anyhow::anyhow!(text)).leaving("nothing was changed");
     Err(failure.cured_by("on the bootstrap server: dcos-node publish DIR, then take its dcos-node"))
 }
 
 /// Tells of a build without digests.
 pub(super) fn warn_of_digests(build: &Build, world: &World) {
     if build.index_sha256.is_none() {
-        world.events.warn("this build has no digests: its packages are installed as they come from the server");
+        world.events.warn(
+            "this build has no digests: its packages are installed as they come from the server",
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `dcos-node install ROLE`: the main job.
 
+mod failures;
 mod outcome;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision, Refusal};
 use crate::preflight::report::{Check, Report};
 use crate::system::root::Root;
+use failures::{goes_by_its_identity, interrupted, unrepaired};
 use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
 
 pub(super) use outcome::finished;
@@ -79,7 +81,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     let node = world.node().await?;
-    let mirrors = world.source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?.ok_or_else(fetching::no_url)?;
+    let mirrors = world
+        .source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?
+        .ok_or_else(fetching::no_url)?;
     if !request.dry_run {
         fetching::splay(&request.fetching, world).await?;
     }
@@ -89,7 +93,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {
         let (build, settings) = fetching::readable(offered)?;
-        return Ok(with_units(outcome_of(request.role, &build, settings.version, true), &node, world).await);
+        return Ok(with_units(
+            outcome_of(request.role, &build, settings.version, true),
+            &node,
+            world,
+        )
+        .await);
     }
     let decision = decide(&node, request.role, &offered, &world.root)?;
     if request.reset_identity && node.state() == State::Installed {
@@ -98,7 +107,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request, &node, fetching::readable(offered)?.0, world).await;
     }
-    let report = preflight::check(&check_request(request), world, &node, Some(source), &offered).await?;
+    let report =
+        preflight::check(&check_request(request), world, &node, Some(source), &offered).await?;
     if report.blocking().next().is_some() {
         return Err(preflight::stopped_by(report));
     }
@@ -109,7 +119,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         ..intent(request, build, &settings, &report, set_aside(request, &node, world))
     };
     if request.dry_run {
-        return Ok(Outcome { plan: dry_run(request, &intent, &node, world), ..outcome(&intent, false) });
+        return Ok(Outcome {
+            plan: dry_run(request, &intent, &node, world),
+            ..outcome(&intent, false)
+        });
     }
     if node.state() == State::Prepared && !world.is_privileged() {
         return Ok(Outcome { left: vec![FIRST_BOOT.into()], ..outcome(&intent, false) });
@@ -119,16 +132,20 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;
     }
-    // Before the journal, which is a change too. A node that stands already was looked at by its first install, or never.
+    // Before the journal, which is a change too. A node that stands already was looked at by its
+    // first install, or never.
     let snapshot = match &node.receipt {
         Some(_) if !matches!(decision, Some(Decision::FinishUninstall)) => node.snapshot().cloned(),
         _ => Some(snapshot::look(&world.root, site.systemd.as_deref()).await),
     };
     let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
     if !matches!(decision, Some(Decision::GoOn)) {
-        // A node that is installed but not whole is repaired; what stood there before us is what the first install saw.
-        let known = node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
-        let asked = Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
+        // A node that is installed but not whole is repaired; what stood there before us is what
+        // the first install saw.
+        let known =
+            node.receipt.as_ref().map(|receipt| receipt.objects.clone()).unwrap_or_default();
+        let asked =
+            Record::Asked { at: world.now(), intent: Intent::Install(Box::new(intent.clone())) };
         let seen = |snapshot| journal.append(Record::Snapshot { snapshot: Box::new(snapshot) });
         let begun = journal
             .reserve()
@@ -164,14 +181,26 @@ pub(super) async fn carry_out(
     let set = validate(intent, site).await?;
     let node = {
         let root = site.root.clone();
-        tokio::task::spawn_blocking(move || Node::look(&root)).await.map_err(anyhow::Error::from).and_then(|n| n)
+        tokio::task::spawn_blocking(move || Node::look(&root))
+            .await
+            .map_err(anyhow::Error::from)
+            .and_then(|n| n)
     };
-    let node = node.map_err(|source| action::Error::Failed { what: "cannot look at the node".into(), source })?;
-    let activation = plan::activation(intent, &set, &node.accounts, node.manual_accounts, here).map_err(|obstacles| {
-        action::Error::Failed { what: "the build cannot be activated on this node".into(), source: anyhow::anyhow!(join(&obstacles)) }
+    let node = node.map_err(|source| action::Error::Failed {
+        what: "cannot look at the node".into(),
+        source,
     })?;
+    let activation = plan::activation(intent, &set, &node.accounts, node.manual_accounts, here)
+        .map_err(|obstacles| action::Error::Failed {
+            what: "the build cannot be activated on this node".into(),
+            source: anyhow::anyhow!(join(&obstacles)),
+        })?;
     if plan::leaves_journald(intent, here) {
-        site.events.warn(format!("docker runs {} containers, so journald is not restarted; its new setting applies at the next boot (--restart-journald restarts it now)", here.running_containers));
+        site.events.warn(format!(
+            "docker runs {} containers, so journald is not restarted; its new setting applies at \
+             the next boot (--restart-journald restarts it now)",
+            here.running_containers
+        ));
     }
     site.events.send(Event::Planned { actions: activation.preview() });
     run_actions(&activation.batches, site, journal, 1).await?;
@@ -180,7 +209,8 @@ pub(super) async fn carry_out(
         return Ok(());
     }
     let receipt = plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now());
-    run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1).await?;
+    run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1)
+        .await?;
     journal
         .finish(Ending::Installed, Vec::new())
         .map_err(|source| action::Error::Failed { what: "cannot close the journal".into(), source })
@@ -188,7 +218,8 @@ pub(super) async fn carry_out(
 
 /// All packages are read and judged together before anything is switched.
 async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveSet> {
-    let (root, ids, role): (_, BTreeSet<PackageId>, _) = (site.root.clone(), intent.build.active(), intent.role);
+    let (root, ids, role): (_, BTreeSet<PackageId>, _) =
+        (site.root.clone(), intent.build.active(), intent.role);
     let read = tokio::task::spawn_blocking(move || -> anyhow::Result<ActiveSet> {
         let packages = observe::packages::packages(&root, &ids)?;
         ActiveSet::new(packages, role).map_err(|problems| anyhow::anyhow!(join(&problems)))
@@ -201,25 +232,39 @@ async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveS
     })
 }
 
-/// Packages that are whole but do not fit together. Which of them is wrong is not known, so that none is kept: the server is asked again for all.
+/// Packages that are whole but do not fit together. Which of them is wrong is not known, so that
+/// none is kept: the server is asked again for all.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unfit(String);
 
 /// The install failed: the node becomes as it was, and what was verified is kept for the next try.
-pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal, world: &World) -> Failure {
+pub(super) async fn give_up(
+    error: action::Error,
+    site: &Site,
+    journal: &Journal,
+    world: &World,
+) -> Failure {
     let (exit, cure) = match &error {
-        action::Error::Integrity { .. } => (Exit::Integrity, "put the right archives on the server, then run the same command again"),
+        action::Error::Integrity { .. } => (
+            Exit::Integrity,
+            "put the right archives on the server, then run the same command again",
+        ),
         _ => (Exit::Failed, "remove the cause and run the same command again"),
     };
-    let keep_packages = !matches!(&error, action::Error::Integrity { source, .. } if source.is::<Unfit>());
+    let keep_packages =
+        !matches!(&error, action::Error::Integrity { source, .. } if source.is::<Unfit>());
     let error = anyhow::Error::from(error);
     site.events.warn("the install failed; the node is being made as it was");
     match uninstall::turn_round(site, journal, world.now(), keep_packages).await {
         Ok(ended) if ended.report.open().next().is_some() => {
-            let left: Vec<String> = ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
+            let left: Vec<String> =
+                ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
             Failure::new(exit, error)
-                .leaving(format!("the node is not as it was, as far as is known: {}", left.join(", ")))
+                .leaving(format!(
+                    "the node is not as it was, as far as is known: {}",
+                    left.join(", ")
+                ))
                 .cured_by("dcos-node uninstall makes it clean")
         }
         Ok(uninstall::Ended { kept, .. }) => {
@@ -227,18 +272,31 @@ pub(super) async fn give_up(error: action::Error, site: &Site, journal: &Journal
             let state = if kept == 0 {
                 "the node is as it was".to_owned()
             } else {
-                format!("the node is as it was; {kept} unpacked packages are kept for the next try (dcos-node uninstall removes them)")
+                format!(
+                    "the node is as it was; {kept} unpacked packages are kept for the next try \
+                     (dcos-node uninstall removes them)"
+                )
             };
             Failure::new(exit, error).leaving(state).cured_by(cure)
         }
         Err(second) => Failure::new(exit, error)
-            .leaving(format!("the node could not be made as it was: {:#}", anyhow::Error::from(second)))
-            .cured_by("remove the cause; then the same command installs, and dcos-node uninstall makes the node clean"),
+            .leaving(format!(
+                "the node could not be made as it was: {:#}",
+                anyhow::Error::from(second)
+            ))
+            .cured_by(
+                "remove the cause; then the same command installs, and dcos-node uninstall makes \
+                 the node clean",
+            ),
     }
 }
 
 /// What the outside of an activation is like.
-pub(super) async fn circumstances(world: &World, intent: &InstallIntent, follow: bool) -> Circumstances {
+pub(super) async fn circumstances(
+    world: &World,
+    intent: &InstallIntent,
+    follow: bool,
+) -> Circumstances {
     let docker = host::docker(&world.root).await;
     Circumstances {
         live: world.is_live(),
@@ -249,8 +307,14 @@ pub(super) async fn circumstances(world: &World, intent: &InstallIntent, follow:
     }
 }
 
-/// The same role and build stand already: nothing is touched, nothing restarted. A receipt that is older than what stands is brought up to it.
-async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) -> Result<Outcome, Failure> {
+/// The same role and build stand already: nothing is touched, nothing restarted. A receipt that is
+/// older than what stands is brought up to it.
+async fn unchanged(
+    request: &Request,
+    node: &Node,
+    build: Build,
+    world: &World,
+) -> Result<Outcome, Failure> {
     if !request.dry_run {
         adopt::refresh(node, &build, world)?;
     }
@@ -258,8 +322,14 @@ async fn unchanged(request: &Request, node: &Node, build: Build, world: &World) 
     Ok(with_units(Outcome { packages: node.active.len(), ..outcome }, node, world).await)
 }
 
-/// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was finished.
-async fn finish_swap(request: &Request, node: &Node, offered: &Offered, world: &World) -> Result<bool, Failure> {
+/// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was
+/// finished.
+async fn finish_swap(
+    request: &Request,
+    node: &Node,
+    offered: &Offered,
+    world: &World,
+) -> Result<bool, Failure> {
     match offered {
         Some((_, Ok((build, _)))) if node.role() == Some(request.role) && !request.dry_run => {
             pkgpanda_swap::finish_same(world, &build.active(), request.follow).await
@@ -268,9 +338,15 @@ async fn finish_swap(request: &Request, node: &Node, offered: &Offered, world: &
     }
 }
 
-/// Judged before the checks: a conflict is a better answer than a failed check, and an installed node needs none. A build that cannot be read may be the
-/// one that a swap of pkgpanda leads to; all else that stands there is against any.
-fn decide(node: &Node, role: Role, offered: &Offered, root: &Root) -> Result<Option<Decision>, Failure> {
+/// Judged before the checks: a conflict is a better answer than a failed check, and an installed
+/// node needs none. A build that cannot be read may be the one that a swap of pkgpanda leads to;
+/// all else that stands there is against any.
+fn decide(
+    node: &Node,
+    role: Role,
+    offered: &Offered,
+    root: &Root,
+) -> Result<Option<Decision>, Failure> {
     let refused = |refusal: Refusal| {
         let cure = refusal.cure();
         Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure)
@@ -280,7 +356,9 @@ fn decide(node: &Node, role: Role, offered: &Offered, root: &Root) -> Result<Opt
             Decision::Refuse(refusal) => Err(refused(refusal)),
             decision => Ok(Some(decision)),
         },
-        _ if matches!(unfinished_swap(root), Ok(None)) => plan::conflict(node, role).map_or(Ok(None), |refusal| Err(refused(refusal))),
+        _ if matches!(unfinished_swap(root), Ok(None)) => {
+            plan::conflict(node, role).map_or(Ok(None), |refusal| Err(refused(refusal)))
+        }
         _ => Ok(None),
     }
 }
@@ -296,14 +374,31 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
         placed_unprivileged: false,
     };
     match packages.ok().and_then(|p| ActiveSet::new(p, intent.role).ok()) {
-        Some(set) => preview.extend(plan::activation(intent, &set, &node.accounts, node.manual_accounts, here).map(|p| p.preview()).unwrap_or_default()),
-        None => preview.push(Preview { key: "activation".into(), text: "judge all packages together, place node files, accounts, state directories and units, switch the active names, start dcos.target".into() }),
+        Some(set) => preview.extend(
+            plan::activation(intent, &set, &node.accounts, node.manual_accounts, here)
+                .map(|p| p.preview())
+                .unwrap_or_default(),
+        ),
+        None => preview.push(Preview {
+            key: "activation".into(),
+            text: "judge all packages together, place node files, accounts, state directories and \
+                   units, switch the active names, start dcos.target"
+                .into(),
+        }),
     }
     preview
 }
 
-fn intent(request: &Request, build: Build, settings: &Settings, report: &Report, set_aside: Vec<(PathBuf, PathBuf)>) -> InstallIntent {
-    let skip = |check: &Check| check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason });
+fn intent(
+    request: &Request,
+    build: Build,
+    settings: &Settings,
+    report: &Report,
+    set_aside: Vec<(PathBuf, PathBuf)>,
+) -> InstallIntent {
+    let skip = |check: &Check| {
+        check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason })
+    };
     InstallIntent {
         role: request.role,
         build,
@@ -318,16 +413,11 @@ fn intent(request: &Request, build: Build, settings: &Settings, report: &Report,
     }
 }
 
-/// What `--reset-identity` moves, and where to: names with the time in them, so that nothing set aside earlier is in the way.
+/// What `--reset-identity` moves, and where to: names with the time in them, so that nothing set
+/// aside earlier is in the way.
 fn set_aside(request: &Request, node: &Node, world: &World) -> Vec<(PathBuf, PathBuf)> {
     let kept = node.kept_identity.iter().filter(|_| request.reset_identity);
     kept.map(|path| (path.clone(), layout::set_aside(path, &world.now()))).collect()
-}
-
-fn goes_by_its_identity(role: Role) -> Failure {
-    Failure::new(Exit::Conflict, anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"))
-        .leaving("nothing was changed")
-        .cured_by(identity::renewal(Some(role)))
 }
 
 fn check_request(request: &Request) -> preflight::Request {
@@ -349,19 +439,8 @@ async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
     }
 }
 
-fn unrepaired(error: action::Error, role: Role) -> Failure {
-    Failure::new(Exit::Failed, error)
-        .leaving("the node is installed, but what was missing on it could not be put back")
-        .cured_by(format!("remove the cause; dcos-node install {role} goes on"))
-}
-
-fn interrupted(role: Role) -> Failure {
-    Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
-        .leaving("the install is half done and goes on at the next boot")
-        .cured_by(format!("dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"))
-}
-
-/// The first of them, and how many there are besides: two packages that hold the same files have hundreds.
+/// The first of them, and how many there are besides: two packages that hold the same files have
+/// hundreds.
 fn join<T: ToString>(problems: &[T]) -> String {
     let mut texts: Vec<String> = problems.iter().take(8).map(ToString::to_string).collect();
     if problems.len() > texts.len() {

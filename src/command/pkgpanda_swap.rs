@@ -1,4 +1,5 @@
-//! A swap that pkgpanda left unfinished: every command that goes on with something finishes it first.
+//! A swap that pkgpanda left unfinished: every command that goes on with something finishes it
+//! first.
 
 use std::collections::BTreeSet;
 
@@ -17,20 +18,26 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
     let (root, live) = (world.root.clone(), world.is_live());
     let look = move || {
         let unfinished = pkgpanda_swap::look(&root)?;
-        let at_work = unfinished.as_ref().filter(|_| live).and_then(|_| pkgpanda_swap::at_work(&root));
+        let at_work =
+            unfinished.as_ref().filter(|_| live).and_then(|_| pkgpanda_swap::at_work(&root));
         anyhow::Ok((unfinished, at_work))
     };
-    let looked = tokio::task::spawn_blocking(look).await.map_err(anyhow::Error::from).and_then(|looked| looked);
+    let looked = tokio::task::spawn_blocking(look)
+        .await
+        .map_err(anyhow::Error::from)
+        .and_then(|looked| looked);
     match looked {
         Ok((_, Some(process))) => Err(busy(process)),
         Ok((unfinished, None)) => Ok(unfinished),
-        Err(error) => Err(Failure::from(error)
-            .leaving("nothing was changed")
-            .cured_by("dcos-node uninstall removes DC/OS with what is half done; then dcos-node install begins anew")),
+        Err(error) => Err(Failure::from(error).leaving("nothing was changed").cured_by(
+            "dcos-node uninstall removes DC/OS with what is half done; then dcos-node install \
+             begins anew",
+        )),
     }
 }
 
-/// Refuses to work on a node that pkgpanda or an upgrade works on, whether or not a swap of theirs has begun: packages come before that.
+/// Refuses to work on a node that pkgpanda or an upgrade works on, whether or not a swap of theirs
+/// has begun: packages come before that.
 ///
 /// # Errors
 /// One is at work.
@@ -49,29 +56,48 @@ fn busy(process: u32) -> Failure {
 ///
 /// # Errors
 /// The disk or systemd refuses; called again, it goes on.
-pub(super) async fn finish(unfinished: Unfinished, world: &World, wait: bool) -> Result<BTreeSet<PackageId>, Failure> {
+pub(super) async fn finish(
+    unfinished: Unfinished,
+    world: &World,
+    wait: bool,
+) -> Result<BTreeSet<PackageId>, Failure> {
     let count = unfinished.packages.len();
-    world.events.note(format!("finishing the swap to {count} packages that pkgpanda left unfinished"));
-    action::pkgpanda_swap::finish(&world.site(None, &Fetching::default())?, &unfinished.swap, wait).await.map_err(|error| {
-        Failure::new(Exit::Failed, error)
-            .leaving("the swap that pkgpanda began is half done")
-            .cured_by("remove the cause; dcos-node recover goes on")
-    })?;
+    world
+        .events
+        .note(format!("finishing the swap to {count} packages that pkgpanda left unfinished"));
+    action::pkgpanda_swap::finish(&world.site(None, &Fetching::default())?, &unfinished.swap, wait)
+        .await
+        .map_err(|error| {
+            Failure::new(Exit::Failed, error)
+                .leaving("the swap that pkgpanda began is half done")
+                .cured_by("remove the cause; dcos-node recover goes on")
+        })?;
     Ok(unfinished.packages)
 }
 
-/// Before an install: a swap to the same packages is finished; one to others is not ours to decide about.
+/// Before an install: a swap to the same packages is finished; one to others is not ours to decide
+/// about.
 ///
 /// # Errors
 /// It leads to other packages, or cannot be finished.
-pub(super) async fn finish_same(world: &World, wanted: &BTreeSet<PackageId>, wait: bool) -> Result<bool, Failure> {
+pub(super) async fn finish_same(
+    world: &World,
+    wanted: &BTreeSet<PackageId>,
+    wait: bool,
+) -> Result<bool, Failure> {
     // One that cannot be finished is in the way, as other things of DC/OS are.
-    let conflict = |failure: Failure| Failure { exit: if failure.exit == Exit::Failed { Exit::Conflict } else { failure.exit }, ..failure };
+    let conflict = |failure: Failure| Failure {
+        exit: if failure.exit == Exit::Failed { Exit::Conflict } else { failure.exit },
+        ..failure
+    };
     let Some(unfinished) = unfinished(world).await.map_err(conflict)? else { return Ok(false) };
     if *wanted != unfinished.packages {
-        return Err(Failure::new(Exit::Conflict, anyhow::anyhow!("pkgpanda left a swap to another build unfinished on this node"))
-            .leaving("nothing was changed")
-            .cured_by("dcos-node recover finishes it"));
+        return Err(Failure::new(
+            Exit::Conflict,
+            anyhow::anyhow!("pkgpanda left a swap to another build unfinished on this node"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("dcos-node recover finishes it"));
     }
     finish(unfinished, world, wait).await?;
     Ok(true)

@@ -45,10 +45,13 @@ impl Request {
         for (asked, _) in &self.skip {
             let why = match preflight::find(asked) {
                 Some(rule) if rule.skippable => continue,
-                Some(_) => format!("the check {asked} cannot be skipped: an install cannot work without it"),
+                Some(_) => format!(
+                    "the check {asked} cannot be skipped: an install cannot work without it"
+                ),
                 None => return Err(explain::unknown(asked)),
             };
-            let skippable: Vec<&str> = preflight::table().filter(|rule| rule.skippable).map(|rule| rule.id).collect();
+            let skippable: Vec<&str> =
+                preflight::table().filter(|rule| rule.skippable).map(|rule| rule.id).collect();
             return Err(Failure::new(Exit::Usage, anyhow::anyhow!(why))
                 .leaving("nothing was changed")
                 .cured_by(format!("these can be skipped: {}", skippable.join(", "))));
@@ -66,7 +69,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     request.check_skips()?;
     let digest = world.digest()?;
     let node = world.node().await?;
-    let source = world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
+    let source =
+        world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
     let source = source.as_ref().map(Mirrors::first);
     let build = offered(source, digest).await;
     check(request, world, &node, source, &build).await
@@ -75,7 +79,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
 /// What offers the build, and the build or why it cannot be read. None if no server is known.
 pub(super) type Offered = Option<(Server, Result<(Build, Settings), observe::build::Error>)>;
 
-/// Looks at the server, and reads the build and its settings. With a digest no other build counts than the one whose index has it.
+/// Looks at the server, and reads the build and its settings. With a digest no other build counts
+/// than the one whose index has it.
 pub(super) async fn offered(source: Option<&Source>, digest: Option<&str>) -> Offered {
     Some(Server::look(source?, digest, &Limits::default()).await)
 }
@@ -83,9 +88,9 @@ pub(super) async fn offered(source: Option<&Source>, digest: Option<&str>) -> Of
 /// Refuses a build that is provably not the one that was published.
 pub(super) fn refuse_another_build(offered: Offered) -> Result<Offered, Failure> {
     match offered {
-        Some((_, Err(error))) if error.is_integrity() => {
-            Err(Failure::new(Exit::Integrity, error).leaving("nothing was changed").cured_by(ANOTHER_BUILD))
-        }
+        Some((_, Err(error))) if error.is_integrity() => Err(Failure::new(Exit::Integrity, error)
+            .leaving("nothing was changed")
+            .cured_by(ANOTHER_BUILD)),
         other => Ok(other),
     }
 }
@@ -101,12 +106,16 @@ pub(super) async fn check(
     let build = offered.as_ref().and_then(|(_, read)| read.as_ref().ok());
     let settings = build.map(|(_, settings)| settings.clone()).unwrap_or_default();
     // A build that has its time check switched off needs no such wait.
-    if let Some(limit) = request.wait_time_sync.filter(|_| world.is_live() && settings.check_time != Some(false)) {
+    if let Some(limit) =
+        request.wait_time_sync.filter(|_| world.is_live() && settings.check_time != Some(false))
+    {
         time_sync::wait(limit, world).await?;
     }
     let script = match &request.ip_detect {
         Some(path) => files::read(path, 1 << 20).map_err(|e| {
-            Failure::new(Exit::Usage, e).leaving("nothing was changed").cured_by("--ip-detect takes a script that can be read")
+            Failure::new(Exit::Usage, e)
+                .leaving("nothing was changed")
+                .cured_by("--ip-detect takes a script that can be read")
         })?,
         None => None,
     };
@@ -118,7 +127,13 @@ pub(super) async fn check(
         server
     };
     let (root, clock) = (&world.root, world.clock.as_ref());
-    let outside = Outside { root, systemd: world.systemd.as_ref(), clock, settings: &settings, ip_detect: script.as_deref() };
+    let outside = Outside {
+        root,
+        systemd: world.systemd.as_ref(),
+        clock,
+        settings: &settings,
+        ip_detect: script.as_deref(),
+    };
     let host = Host::look(outside, source, artifacts).await;
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
     let build = build.map(|(build, _)| build);
@@ -141,13 +156,24 @@ pub(super) fn protection() -> Protection {
     Protection { sealed: Some(sealed), not_enforced_because: why }
 }
 
-/// Judges a node that has DC/OS by what can be had without the network and without running anything.
+/// Judges a node that has DC/OS by what can be had without the network and without running
+/// anything.
 pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
     let host = Host::look_alone(&world.root, world.systemd.as_ref(), world.clock.as_ref()).await;
-    let active = |member: &str| files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten();
+    let active = |member: &str| {
+        files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten()
+    };
     let settings = Settings::read(active);
     let (role, live) = (node.role(), world.is_live());
-    let facts = Facts { host: &host, node, settings: &settings, build: None, role, live, reset_identity: false };
+    let facts = Facts {
+        host: &host,
+        node,
+        settings: &settings,
+        build: None,
+        role,
+        live,
+        reset_identity: false,
+    };
     preflight::judge(&facts, &[])
 }
 

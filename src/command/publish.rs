@@ -1,4 +1,5 @@
-//! `dcos-node publish DIR`: gives a classic serve directory an index with digests, and a program that knows both.
+//! `dcos-node publish DIR`: gives a classic serve directory an index with digests, and a program
+//! that knows both.
 
 mod archives;
 mod check;
@@ -44,7 +45,8 @@ pub struct Request {
 /// Publishes, or checks what was published.
 ///
 /// # Errors
-/// The directory is no build, an archive is missing or damaged, or the disk refuses. What was published before then stands as it was.
+/// The directory is no build, an archive is missing or damaged, or the disk refuses. What was
+/// published before then stands as it was.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let directory = directory(&request.directory)?;
     if request.check {
@@ -65,24 +67,39 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         stop: world.stop.clone(),
     };
     let shelf = archives::read(archives, manner, world).await?;
-    let settings = observe::build::settings(&source, &build).await.map_err(|e| Failure::new(Exit::Integrity, e))?;
+    let settings = observe::build::settings(&source, &build)
+        .await
+        .map_err(|e| Failure::new(Exit::Integrity, e))?;
     let index = build.index(settings.version, shelf.artifacts.clone());
     let text = index.text();
     // What nobody could read must not be published.
-    Index::parse(&text)
-        .map_err(|reason| Failure::new(Exit::Failed, anyhow::anyhow!("the index of this build cannot be used: {reason}")))?;
+    Index::parse(&text).map_err(|reason| {
+        Failure::new(
+            Exit::Failed,
+            anyhow::anyhow!("the index of this build cannot be used: {reason}"),
+        )
+    })?;
     let stamp = Stamp { bootstrap_url: url, index_sha256: digest::hex(&digest::sha256(&text)) };
     slot::fill(&mut program, &stamp.text()).map_err(|e| unfit(request.binary.as_deref(), e))?;
     tell_what_is_gone(&directory, &index, world);
-    let changed = write(&directory, &text, &stamp, &program).and_then(|changed| shelf.known.write(&directory).map(|()| changed));
-    let changed =
-        changed.map_err(|e| Failure::new(Exit::Failed, e).leaving("the old build or the new one is published; no mixture of them is"))?;
+    let changed = write(&directory, &text, &stamp, &program)
+        .and_then(|changed| shelf.known.write(&directory).map(|()| changed));
+    let changed = changed.map_err(|e| {
+        Failure::new(Exit::Failed, e)
+            .leaving("the old build or the new one is published; no mixture of them is")
+    })?;
     let outcome = outcome(directory, index, stamp, &program, &shelf);
     Ok(Outcome { changed, ..outcome })
 }
 
-/// The old index stays under its own name for nodes that have the old program; the program comes last, when all that it needs is there.
-fn write(directory: &Path, text: &[u8], stamp: &Stamp, program: &[u8]) -> Result<bool, files::Error> {
+/// The old index stays under its own name for nodes that have the old program; the program comes
+/// last, when all that it needs is there.
+fn write(
+    directory: &Path,
+    text: &[u8],
+    stamp: &Stamp,
+    program: &[u8],
+) -> Result<bool, files::Error> {
     files::make_directories(&directory.join(INDEXES), 0o755)?;
     let kept = place(&directory.join(index::kept(&stamp.index_sha256)), text, 0o644)?;
     let newest = place(&directory.join(INDEX), text, 0o644)?;
@@ -104,18 +121,25 @@ fn directory(asked: &Path) -> Result<PathBuf, Failure> {
 fn lock(directory: &Path, world: &World) -> Result<Lock, Failure> {
     let holder = Holder { pid: std::process::id(), command: world.command_line.clone() };
     Lock::acquire(&directory.join(LOCK), &holder).map_err(|error| match &error {
-        lock::Error::Held { pid, command, .. } => {
-            Failure::new(Exit::Busy, anyhow::anyhow!("another dcos-node is at work on this directory: process {pid} ({command})"))
-                .leaving("nothing was changed")
-        }
+        lock::Error::Held { pid, command, .. } => Failure::new(
+            Exit::Busy,
+            anyhow::anyhow!(
+                "another dcos-node is at work on this directory: process {pid} ({command})"
+            ),
+        )
+        .leaving("nothing was changed"),
         lock::Error::Io { .. } => Failure::new(Exit::Failed, error).leaving("nothing was changed"),
     })
 }
 
 fn no_build(directory: &Path, error: observe::build::Error) -> Failure {
-    Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("{} holds no build of DC/OS", directory.display())))
-        .leaving("nothing was changed")
-        .cured_by("name the directory that dcos_generate_config.sh wrote: genconf/serve")
+    Failure::new(
+        Exit::Failed,
+        anyhow::Error::from(error)
+            .context(format!("{} holds no build of DC/OS", directory.display())),
+    )
+    .leaving("nothing was changed")
+    .cured_by("name the directory that dcos_generate_config.sh wrote: genconf/serve")
 }
 
 /// Where nodes will find the directory. It becomes part of a program that everybody may read.
@@ -125,18 +149,28 @@ fn url(asked: Option<&str>, build: &Build) -> Result<String, Failure> {
             .leaving("nothing was changed")
             .cured_by("give --bootstrap-url http://..., as nodes see this directory")
     };
-    let url = asked.map(str::to_owned).or_else(|| installer_script::bootstrap_url(&build.node_files));
+    let url =
+        asked.map(str::to_owned).or_else(|| installer_script::bootstrap_url(&build.node_files));
     let url = url.ok_or_else(|| usage("the build does not say which URL it was made for"))?;
-    let Some((scheme, rest)) = url.split_once("://") else { return Err(usage("the bootstrap URL is none")) };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(usage("the bootstrap URL is none"));
+    };
     if !["http", "https", "file"].contains(&scheme) || rest.is_empty() {
         return Err(usage("the bootstrap URL must begin with http://, https:// or file://"));
     }
     if rest.contains(['@', '?', '#']) {
-        return Err(usage("the bootstrap URL may hold no user, password or query: everybody can read it out of the program"));
+        return Err(usage(
+            "the bootstrap URL may hold no user, password or query: everybody can read it out of \
+             the program",
+        ));
     }
     // It stands in a line of shell.
-    if rest.contains(|c: char| c.is_control() || c.is_whitespace() || "'\"\\$`;&|<>()*!{}".contains(c)) {
-        return Err(usage("the bootstrap URL holds characters that a URL does not have; encode them, as in %20"));
+    if rest
+        .contains(|c: char| c.is_control() || c.is_whitespace() || "'\"\\$`;&|<>()*!{}".contains(c))
+    {
+        return Err(usage(
+            "the bootstrap URL holds characters that a URL does not have; encode them, as in %20",
+        ));
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
@@ -147,8 +181,12 @@ fn program(asked: Option<&Path>) -> Result<Vec<u8>, Failure> {
         Some(path) => path.to_owned(),
         None => std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, e))?,
     };
-    let read = files::read(&path, LONGEST_PROGRAM).map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
-    read.ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!("{} is not there", path.display())).leaving("nothing was changed"))
+    let read = files::read(&path, LONGEST_PROGRAM)
+        .map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
+    read.ok_or_else(|| {
+        Failure::new(Exit::Usage, anyhow::anyhow!("{} is not there", path.display()))
+            .leaving("nothing was changed")
+    })
 }
 
 fn unfit(binary: Option<&Path>, error: slot::Error) -> Failure {
@@ -164,13 +202,19 @@ fn unfit(binary: Option<&Path>, error: slot::Error) -> Failure {
 
 /// Nodes that have the program of the build before would miss what is gone.
 fn tell_what_is_gone(directory: &Path, new: &Index, world: &World) {
-    let before = files::read(&directory.join(INDEX), index::LONGEST).ok().flatten().and_then(|text| Index::parse(&text).ok());
+    let before = files::read(&directory.join(INDEX), index::LONGEST)
+        .ok()
+        .flatten()
+        .and_then(|text| Index::parse(&text).ok());
     let paths = before.iter().flat_map(|index| index.artifacts.keys());
-    let gone: Vec<&str> =
-        paths.map(String::as_str).filter(|path| !new.artifacts.contains_key(*path) && !directory.join(path).is_file()).collect();
+    let gone: Vec<&str> = paths
+        .map(String::as_str)
+        .filter(|path| !new.artifacts.contains_key(*path) && !directory.join(path).is_file())
+        .collect();
     if !gone.is_empty() {
         world.events.warn(format!(
-            "nodes with the dcos-node that was published before cannot install any more; it named files that are gone: {}",
+            "nodes with the dcos-node that was published before cannot install any more; it named \
+             files that are gone: {}",
             gone.join(", ")
         ));
     }

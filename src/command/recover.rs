@@ -1,4 +1,5 @@
-//! `dcos-node recover`: goes on with what was interrupted. `dcos-setup.service` runs it at every boot.
+//! `dcos-node recover`: goes on with what was interrupted. `dcos-setup.service` runs it at every
+//! boot.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ const PAUSE_AT_BOOT: Duration = Duration::from_secs(15);
 /// What was asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Run by `dcos-setup.service`: never fails the boot, never waits for jobs that start or restart something.
+    /// Run by `dcos-setup.service`: never fails the boot, never waits for jobs that start or
+    /// restart something.
     pub at_boot: bool,
     /// How long it waits at boot before it tries again.
     pub pause: Duration,
@@ -55,13 +57,18 @@ pub enum Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     if world.is_live() && !world.is_privileged() {
-        return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can go on with what was interrupted"))
-            .leaving("nothing was changed")
-            .cured_by("run the same command with sudo"));
+        return Err(Failure::new(
+            Exit::Preflight,
+            anyhow::anyhow!("only root can go on with what was interrupted"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("run the same command with sudo"));
     }
     let _lock = world.lock()?;
     let swapped = match pkgpanda_swap::unfinished(world).await? {
-        Some(unfinished) => Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len()),
+        Some(unfinished) => {
+            Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len())
+        }
         None => None,
     };
     let node = match world.node_as_it_stands().await? {
@@ -80,31 +87,57 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             Ok(Outcome::Uninstalled)
         }
         Some(Intent::Install(intent)) => {
-            let site = world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
+            let site =
+                world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
             let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;
             go_on(*intent, &site, &journal, *request, world).await
         }
     }
 }
 
-/// Goes on with an install. A server that does not answer yet is tried again for some minutes at boot; only damaged packages turn the install back.
-async fn go_on(intent: InstallIntent, site: &Site, journal: &Journal, request: Request, world: &World) -> Result<Outcome, Failure> {
+/// Goes on with an install. A server that does not answer yet is tried again for some minutes at
+/// boot; only damaged packages turn the install back.
+async fn go_on(
+    intent: InstallIntent,
+    site: &Site,
+    journal: &Journal,
+    request: Request,
+    world: &World,
+) -> Result<Outcome, Failure> {
     let Request { at_boot, pause } = request;
     let here = install::circumstances(world, &intent, !at_boot).await;
     let mut tries_left = if at_boot { TRIES_AT_BOOT } else { 1 };
     loop {
         tries_left -= 1;
         match install::carry_out(&intent, site, journal, here, world).await {
-            Ok(()) => return Ok(Outcome::Installed(Box::new(install::finished(intent, site, here).await))),
-            Err(error @ action::Error::Integrity { .. }) => return Err(install::give_up(error, site, journal, world).await),
+            Ok(()) => {
+                return Ok(Outcome::Installed(Box::new(
+                    install::finished(intent, site, here).await,
+                )));
+            }
+            Err(error @ action::Error::Integrity { .. }) => {
+                return Err(install::give_up(error, site, journal, world).await);
+            }
             Err(error) if tries_left == 0 || matches!(error, action::Error::Interrupted) => {
-                let exit = if matches!(error, action::Error::Interrupted) { Exit::Interrupted } else { Exit::Failed };
+                let exit = if matches!(error, action::Error::Interrupted) {
+                    Exit::Interrupted
+                } else {
+                    Exit::Failed
+                };
                 return Err(Failure::new(exit, error)
                     .leaving("the install is half done and goes on at the next boot")
-                    .cured_by(format!("dcos-node install {} goes on now; dcos-node uninstall makes the node clean", intent.role)));
+                    .cured_by(format!(
+                        "dcos-node install {} goes on now; dcos-node uninstall makes the node \
+                         clean",
+                        intent.role
+                    )));
             }
             Err(error) => {
-                world.events.warn(format!("{:#}; trying again in {} s", anyhow::Error::from(error), pause.as_secs()));
+                world.events.warn(format!(
+                    "{:#}; trying again in {} s",
+                    anyhow::Error::from(error),
+                    pause.as_secs()
+                ));
                 wait(site, pause).await;
             }
         }

@@ -49,10 +49,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// The directory is none, or nobody may listen there.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    let directory = std::path::absolute(&request.directory).ok().filter(|directory| directory.is_dir()).ok_or_else(|| {
-        Failure::new(Exit::Usage, anyhow::anyhow!("{} is not a directory", request.directory.display()))
+    let directory = std::path::absolute(&request.directory)
+        .ok()
+        .filter(|directory| directory.is_dir())
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                anyhow::anyhow!("{} is not a directory", request.directory.display()),
+            )
             .cured_by("name the directory that dcos_generate_config.sh wrote: genconf/serve")
-    })?;
+        })?;
     let address = match request.listen {
         Some(address) => address,
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port(&directory, world).await)),
@@ -60,7 +66,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let listener = TcpListener::bind(address).await.map_err(|error| deaf(address, error))?;
     let address = listener.local_addr().map_err(|error| deaf(address, error))?;
     if !directory.join(INDEX).is_file() {
-        world.events.note(format!("this build has no digests; dcos-node publish {} gives it some", directory.display()));
+        world.events.note(format!(
+            "this build has no digests; dcos-node publish {} gives it some",
+            directory.display()
+        ));
     }
     world.events.note(format!("serving {} at http://{address}/", directory.display()));
     let counted = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
@@ -69,16 +78,27 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             tokio::time::sleep(LOOK).await;
         }
     };
-    server::serve(listener, &directory, log(world, counted.clone()), stop).await.map_err(|error| Failure::new(Exit::Failed, error))?;
-    Ok(Outcome { address, requests: counted.0.load(Ordering::SeqCst), bytes: counted.1.load(Ordering::SeqCst) })
+    server::serve(listener, &directory, log(world, counted.clone()), stop)
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(Outcome {
+        address,
+        requests: counted.0.load(Ordering::SeqCst),
+        bytes: counted.1.load(Ordering::SeqCst),
+    })
 }
 
 /// The port that nodes will ask at.
 async fn port(directory: &Path, world: &World) -> u16 {
     let build = observe::build::classic(&Source::Directory(directory.to_owned())).await.ok();
-    let Some(url) = build.and_then(|build| installer_script::bootstrap_url(&build.node_files)) else { return USUAL_PORT };
+    let Some(url) = build.and_then(|build| installer_script::bootstrap_url(&build.node_files))
+    else {
+        return USUAL_PORT;
+    };
     if !url.starts_with("http://") {
-        world.events.warn(format!("the build was made for {url}, and this server speaks plain HTTP"));
+        world
+            .events
+            .warn(format!("the build was made for {url}, and this server speaks plain HTTP"));
         return USUAL_PORT;
     }
     let authority = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
@@ -104,9 +124,17 @@ fn log(world: &World, counted: Arc<(AtomicU64, AtomicU64)>) -> Log {
 
 fn deaf(address: SocketAddr, error: io::Error) -> Failure {
     let cure = match error.kind() {
-        io::ErrorKind::PermissionDenied => "ports below 1024 need root; or give another one, as in --listen 0.0.0.0:8080",
-        io::ErrorKind::AddrInUse => "end what listens there (ss -ltnp names it), or give another port with --listen",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root; or give another one, as in --listen 0.0.0.0:8080"
+        }
+        io::ErrorKind::AddrInUse => {
+            "end what listens there (ss -ltnp names it), or give another port with --listen"
+        }
         _ => "give an address of this machine, as in --listen 0.0.0.0:8080",
     };
-    Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot listen on {address}"))).cured_by(cure)
+    Failure::new(
+        Exit::Failed,
+        anyhow::Error::from(error).context(format!("cannot listen on {address}")),
+    )
+    .cured_by(cure)
 }

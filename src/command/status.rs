@@ -1,4 +1,5 @@
-//! `dcos-node status`: what this node is and how its units are. Works without privileges as far as files can be read.
+//! `dcos-node status`: what this node is and how its units are. Works without privileges as far as
+//! files can be read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,7 +57,8 @@ pub struct Outcome {
     pub bootstrap_id: Option<String>,
     /// The package list of the build.
     pub package_list_id: Option<String>,
-    /// SHA-256 of the build index that everything was verified against; none of a build that had none.
+    /// SHA-256 of the build index that everything was verified against; none of a build that had
+    /// none.
     pub index_sha256: Option<String>,
     /// The package with the cluster's configuration, as it is active.
     pub config_package: Option<String>,
@@ -92,7 +94,8 @@ pub struct Outcome {
     pub skips: Vec<SkippedCheck>,
     /// What stands there that is not ours.
     pub foreign: Vec<Foreign>,
-    /// What keeps a node that dcos-node did not install from being a whole one; none if it is whole, or is ours.
+    /// What keeps a node that dcos-node did not install from being a whole one; none if it is
+    /// whole, or is ours.
     pub unfinished: Vec<String>,
     /// Whether the classic installer installed, and `adopt` wrote the receipt.
     pub adopted: bool,
@@ -111,7 +114,8 @@ pub struct Outcome {
     pub damaged: Vec<Damaged>,
     /// Journal and receipt could not be read: only root may.
     pub partial: bool,
-    /// Since the install and since the boot there was more time than a node usually needs to come up.
+    /// Since the install and since the boot there was more time than a node usually needs to come
+    /// up.
     #[serde(skip)]
     pub overdue: bool,
 }
@@ -144,7 +148,8 @@ pub struct SkippedCheck {
     pub not_judged_because: Option<String>,
 }
 
-/// Checks that are not judged again, by how their names begin, and why: who asks for the status wants it at once, and nobody bothered for it.
+/// Checks that are not judged again, by how their names begin, and why: who asks for the status
+/// wants it at once, and nobody bothered for it.
 const NOT_AGAIN: [(&str, &str); 7] = [
     ("bootstrap.", NO_SERVER),
     ("dns.bootstrap", NO_SERVER),
@@ -172,7 +177,8 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
     let (units, units_unknown) = units(&node, world).await;
     let origin = classic::origin(&world.root);
     let unfinished = match node.state() {
-        State::Foreign => classic::problems(&world.root, &node).map_err(|e| Failure::from(e).leaving("nothing was changed"))?,
+        State::Foreign => classic::problems(&world.root, &node)
+            .map_err(|e| Failure::from(e).leaving("nothing was changed"))?,
         _ => Vec::new(),
     };
     let since = activated::since(&node);
@@ -184,22 +190,36 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
     let bootstrap_url = build.map(|b| b.url.clone()).or(origin.url);
     let drift = match node.state() {
         // In the middle of a swap nothing is where it belongs.
-        State::Installed if swap.is_none() => {
-            Some(drift::look(&node, &units, bootstrap_url.as_deref().filter(|_| request.online), world).await)
-        }
+        State::Installed if swap.is_none() => Some(
+            drift::look(&node, &units, bootstrap_url.as_deref().filter(|_| request.online), world)
+                .await,
+        ),
         _ => None,
     };
     Ok(Outcome {
         schema: SCHEMA,
         state: node.state(),
         role: node.role(),
-        version: node.version.clone().or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
+        version: node
+            .version
+            .clone()
+            .or_else(|| node.receipt.as_ref().and_then(|r| r.version.clone())),
         bootstrap_url,
-        // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its package list.
-        bootstrap_id: origin.bootstrap_id.filter(|_| build.is_none() || !since.is_nothing()).or(build.map(|b| b.bootstrap_id.clone())),
-        package_list_id: build.map_or(origin.package_list_id, |b| Some(b.package_list_id.clone()).filter(|_| since.is_nothing())),
+        // What stands counts: an upgrade by pkgpanda changes the release, and leaves no word of its
+        // package list.
+        bootstrap_id: origin
+            .bootstrap_id
+            .filter(|_| build.is_none() || !since.is_nothing())
+            .or(build.map(|b| b.bootstrap_id.clone())),
+        package_list_id: build.map_or(origin.package_list_id, |b| {
+            Some(b.package_list_id.clone()).filter(|_| since.is_nothing())
+        }),
         index_sha256: build.and_then(|b| b.index_sha256.clone()).filter(|_| since.is_nothing()),
-        config_package: node.active.iter().find(|id| id.name() == "dcos-config").map(ToString::to_string),
+        config_package: node
+            .active
+            .iter()
+            .find(|id| id.name() == "dcos-config")
+            .map(ToString::to_string),
         installed_at: node.receipt.as_ref().map(|r| r.installed_at.clone()),
         installed_by: node.receipt.as_ref().map(|r| r.dcos_node.clone()),
         packages: node.active.len(),
@@ -222,13 +242,20 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         swap,
         damaged: node.damaged.clone(),
         partial: node.unreadable,
-        overdue: is_overdue(begun(&node), &world.ago(wait::LIMIT), Duration::from_micros(clock::monotonic_micros())),
+        overdue: is_overdue(
+            begun(&node),
+            &world.ago(wait::LIMIT),
+            Duration::from_micros(clock::monotonic_micros()),
+        ),
     })
 }
 
 /// When what stands here was begun; when another installer did its work is not known.
 fn begun(node: &Node) -> Option<&str> {
-    node.story.asked_at.as_deref().or(node.receipt.as_ref().map(|receipt| receipt.installed_at.as_str()))
+    node.story
+        .asked_at
+        .as_deref()
+        .or(node.receipt.as_ref().map(|receipt| receipt.installed_at.as_str()))
 }
 
 fn is_overdue(begun: Option<&str>, long_ago: &str, since_boot: Duration) -> bool {
@@ -240,37 +267,63 @@ fn swap(root: &Root, live: bool) -> Option<Swap> {
         Ok(None) => None,
         Ok(Some(unfinished)) => {
             let process = if live { pkgpanda_swap::at_work(root) } else { None };
-            Some(Swap { process, packages: Some(unfinished.packages.len()), not_to_be_finished_because: None })
+            Some(Swap {
+                process,
+                packages: Some(unfinished.packages.len()),
+                not_to_be_finished_because: None,
+            })
         }
-        Err(why) => Some(Swap { not_to_be_finished_because: Some(format!("{why:#}")), ..Swap::default() }),
+        Err(why) => {
+            Some(Swap { not_to_be_finished_because: Some(format!("{why:#}")), ..Swap::default() })
+        }
     }
 }
 
-/// Where DC/OS was removed by hand or by pkgpanda, its units may run on: they hold the ports that an install needs.
+/// Where DC/OS was removed by hand or by pkgpanda, its units may run on: they hold the ports that
+/// an install needs.
 async fn outliving(node: &Node, world: &World) -> Vec<Foreign> {
-    let (State::Clean, Some(Ok(systemd))) = (node.state(), &world.systemd) else { return Vec::new() };
+    let (State::Clean, Some(Ok(systemd))) = (node.state(), &world.systemd) else {
+        return Vec::new();
+    };
     // A systemd that does not answer is told with the units.
     let loaded = systemd.loaded_units().await.unwrap_or_default();
     let what = |active: &str| format!("{active}, without a file; dcos-node uninstall stops it");
-    residue::without_files(&world.root, loaded).map(|unit| Foreign { path: layout::unit(&unit.name), what: what(&unit.active) }).collect()
+    residue::without_files(&world.root, loaded)
+        .map(|unit| Foreign { path: layout::unit(&unit.name), what: what(&unit.active) })
+        .collect()
 }
 
 /// Places that are not empty and that a purge would remove.
 fn kept_data(world: &World) -> Vec<PathBuf> {
-    let is_filled = |path: &str| matches!(files::names(&world.root.at(path)), Ok(Some(names)) if !names.is_empty());
-    let purged = data::judge(&world.root, None, false).into_iter().filter(|judged| !judged.is_link).map(|judged| judged.place.path);
+    let is_filled = |path: &str| {
+        matches!(
+            files::names(&world.root.at(path)),
+            Ok(Some(names)) if !names.is_empty()
+        )
+    };
+    let purged = data::judge(&world.root, None, false)
+        .into_iter()
+        .filter(|judged| !judged.is_link)
+        .map(|judged| judged.place.path);
     purged.filter(|path| is_filled(path)).map(PathBuf::from).collect()
 }
 
 /// Of a node that was waited for, what was found then.
-async fn readiness(arrived: Option<&wait::Arrived>, node: &Node, world: &World) -> Option<Readiness> {
+async fn readiness(
+    arrived: Option<&wait::Arrived>,
+    node: &Node,
+    world: &World,
+) -> Option<Readiness> {
     if let Some(arrived) = arrived {
         return Some(arrived.readiness.clone());
     }
     if node.wanted_units.is_empty() {
         return None;
     }
-    wait::look(node, world, Level::ClusterReady, &mut wait::Memory::default()).await.ok().map(|seen| seen.readiness)
+    wait::look(node, world, Level::ClusterReady, &mut wait::Memory::default())
+        .await
+        .ok()
+        .map(|seen| seen.readiness)
 }
 
 async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
@@ -283,14 +336,28 @@ async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
 }
 
 fn judged_again(skip: Skip, report: &Report) -> SkippedCheck {
-    let not_judged = |skip, why: &str| SkippedCheck { skip, now: None, found: None, not_judged_because: Some(why.to_owned()) };
-    if let Some((_, why)) = NOT_AGAIN.iter().find(|(beginning, _)| skip.check.starts_with(beginning)) {
+    let not_judged = |skip, why: &str| SkippedCheck {
+        skip,
+        now: None,
+        found: None,
+        not_judged_because: Some(why.to_owned()),
+    };
+    if let Some((_, why)) =
+        NOT_AGAIN.iter().find(|(beginning, _)| skip.check.starts_with(beginning))
+    {
         return not_judged(skip, why);
     }
     match report.checks.iter().find(|check| check.id == skip.check) {
         None => not_judged(skip, "this dcos-node has no such check"),
-        Some(check) if matches!(check.verdict, Verdict::Skipped | Verdict::Unknown) => not_judged(skip, &check.found),
-        Some(check) => SkippedCheck { skip, now: Some(check.verdict), found: Some(check.found.clone()), not_judged_because: None },
+        Some(check) if matches!(check.verdict, Verdict::Skipped | Verdict::Unknown) => {
+            not_judged(skip, &check.found)
+        }
+        Some(check) => SkippedCheck {
+            skip,
+            now: Some(check.verdict),
+            found: Some(check.found.clone()),
+            not_judged_because: None,
+        },
     }
 }
 
@@ -303,9 +370,17 @@ async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) 
         Some(Err(why)) => return (Vec::new(), Some(why.clone())),
         None => return (Vec::new(), Some("the node is a directory".into())),
     };
-    match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut Lives::default()).await {
+    match services::look(
+        systemd.as_ref(),
+        &services::of_role(&node.wanted_units),
+        &mut Lives::default(),
+    )
+    .await
+    {
         Ok(mut reports) => {
-            reports.sort_by(|a, b| (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name)));
+            reports.sort_by(|a, b| {
+                (a.name == layout::TARGET, &a.name).cmp(&(b.name == layout::TARGET, &b.name))
+            });
             let root = world.root.clone();
             let with_logs = tokio::task::spawn_blocking(move || {
                 last_words::add(&root, &mut reports);
@@ -321,20 +396,31 @@ impl Outcome {
     /// What `status` exits with.
     pub fn exit(&self) -> Exit {
         match self.state {
-            State::Installed | State::Foreign if self.swap.as_ref().is_some_and(|swap| swap.packages.is_some()) => Exit::NotReady,
+            State::Installed | State::Foreign
+                if self.swap.as_ref().is_some_and(|swap| swap.packages.is_some()) =>
+            {
+                Exit::NotReady
+            }
             State::Foreign if !self.is_whole() => Exit::NotInstalled,
             State::Clean | State::Uninstalling => Exit::NotInstalled,
             State::Installing | State::Prepared => Exit::NotReady,
             // Who waited has what was waited for; what is above that may still be on its way.
-            State::Installed | State::Foreign if !self.arrived && self.units.iter().any(UnitReport::is_converging) => Exit::NotReady,
+            State::Installed | State::Foreign
+                if !self.arrived && self.units.iter().any(UnitReport::is_converging) =>
+            {
+                Exit::NotReady
+            }
             State::Installed | State::Foreign => Exit::Done,
         }
     }
 
-    /// Whether support could be asked about it: not while a node comes up, however many of its units are on their way, unless that takes too long.
+    /// Whether support could be asked about it: not while a node comes up, however many of its
+    /// units are on their way, unless that takes too long.
     pub fn is_for_support(&self) -> bool {
-        let is_stuck = self.swap.as_ref().is_some_and(|swap| swap.not_to_be_finished_because.is_some());
-        let is_late = self.overdue && self.state != State::Prepared && self.exit() == Exit::NotReady;
+        let is_stuck =
+            self.swap.as_ref().is_some_and(|swap| swap.not_to_be_finished_because.is_some());
+        let is_late =
+            self.overdue && self.state != State::Prepared && self.exit() == Exit::NotReady;
         self.degraded || !self.damaged.is_empty() || is_stuck || is_late
     }
 
@@ -349,20 +435,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_has_its_time_from_the_install_and_from_the_boot_on() {
-        let (begun, minutes) = (Some("2026-11-22T16:03:59Z"), |minutes: u64| Duration::from_secs(minutes * 60));
-        assert!(is_overdue(begun, "2026-11-22T16:04:00Z", minutes(21)) && is_overdue(None, "2026-11-22T16:04:00Z", minutes(21)));
-        assert!(!is_overdue(begun, "2026-11-22T16:03:58Z", minutes(21)) && !is_overdue(begun, "2026-11-22T16:04:00Z", minutes(19)));
-    }
-
-    #[test]
-    fn what_is_not_judged_again_is_of_the_table() {
-        for (beginning, _) in NOT_AGAIN {
-            assert!(crate::preflight::table().any(|rule| rule.id.starts_with(beginning)), "{beginning}");
-        }
-    }
-}
+mod tests;

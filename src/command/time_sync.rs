@@ -1,4 +1,5 @@
-//! Waits until DC/OS' own check-time would pass: a fresh ntpd needs about a quarter of an hour for that.
+//! Waits until DC/OS' own check-time would pass: a fresh ntpd needs about a quarter of an hour for
+//! that.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const STEP: Duration = Duration::from_secs(1);
 /// How often it is told that it is still waited for.
 const NEWS: Duration = Duration::from_secs(15);
 
-/// Returns when the clock is in order or the time is up, which the checks then find. A clock that cannot be read is not waited for.
+/// Returns when the clock is in order or the time is up, which the checks then find. A clock that
+/// cannot be read is not waited for.
 pub(super) async fn wait(limit: Duration, world: &World) -> Result<(), Failure> {
     wait_in_steps(limit, STEP, world).await
 }
@@ -31,14 +33,20 @@ async fn wait_in_steps(limit: Duration, step: Duration, world: &World) -> Result
             return Err(interrupted());
         }
         if told.is_none_or(|told: Instant| told.elapsed() >= NEWS) {
-            let text = format!("for the clock, {} s of up to {} s: {fault}", waited.as_secs(), limit.as_secs());
+            let text = format!(
+                "for the clock, {} s of up to {} s: {fault}",
+                waited.as_secs(),
+                limit.as_secs()
+            );
             world.events.send(Event::Waiting { text });
             told = Some(Instant::now());
         }
         tokio::time::sleep(step.min(limit - waited)).await;
     }
     if told.is_some() {
-        world.events.note(format!("the clock is synchronised after {} s", began.elapsed().as_secs()));
+        world
+            .events
+            .note(format!("the clock is synchronised after {} s", began.elapsed().as_secs()));
     }
     Ok(())
 }
@@ -73,7 +81,13 @@ mod tests {
         fn state(&self) -> io::Result<ClockState> {
             let bad = self.looks.fetch_add(1, Ordering::Relaxed) < self.good_from;
             let error = if bad { Duration::from_secs(16) } else { Duration::ZERO };
-            Ok(ClockState { marked_bad: bad, unsynchronised: bad, estimated_error: error, max_error: error, offset: error })
+            Ok(ClockState {
+                marked_bad: bad,
+                unsynchronised: bad,
+                estimated_error: error,
+                max_error: error,
+                offset: error,
+            })
         }
     }
 
@@ -103,7 +117,13 @@ mod tests {
         wait_in_steps(LONG, SHORT, &world).await.unwrap();
         assert_eq!(clock.looks.load(Ordering::Relaxed), 4);
         let told: Vec<Event> = news.try_iter().collect();
-        assert!(matches!(&told[0], Event::Waiting { text } if text.contains("TIME_ERROR") && text.contains("3600 s")), "{told:?}");
+        assert!(
+            matches!(
+                &told[0],
+                Event::Waiting { text } if text.contains("TIME_ERROR") && text.contains("3600 s")
+            ),
+            "{told:?}"
+        );
         assert!(matches!(told.last(), Some(Event::Note { .. })), "{told:?}");
     }
 
@@ -125,6 +145,9 @@ mod tests {
         let (world, _, _news) = world(u32::MAX);
         world.stop.ask();
         let failure = wait_in_steps(LONG, LONG, &world).await.unwrap_err();
-        assert_eq!((failure.exit, failure.state.as_deref()), (Exit::Interrupted, Some("nothing was changed")));
+        assert_eq!(
+            (failure.exit, failure.state.as_deref()),
+            (Exit::Interrupted, Some("nothing was changed"))
+        );
     }
 }

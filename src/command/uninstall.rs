@@ -70,7 +70,8 @@ pub struct Outcome {
     pub kept: Vec<Data>,
     /// What was found and left alone because it is not ours.
     pub foreign: Vec<String>,
-    /// Thing by thing: what is gone, what stays and why, and what should be gone and is not. None if nothing was done.
+    /// Thing by thing: what is gone, what stays and why, and what should be gone and is not. None
+    /// if nothing was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Leftovers>,
     /// With `--dry-run`: what would be done.
@@ -82,9 +83,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What `uninstall` exits with: residue has a code of its own, and so has what could not be looked at.
+    /// What `uninstall` exits with: residue has a code of its own, and so has what could not be
+    /// looked at.
     pub fn exit(&self) -> Exit {
-        if self.report.as_ref().is_some_and(|report| report.open().next().is_some()) { Exit::Residue } else { Exit::Done }
+        if self.report.as_ref().is_some_and(|report| report.open().next().is_some()) {
+            Exit::Residue
+        } else {
+            Exit::Done
+        }
     }
 }
 
@@ -99,7 +105,10 @@ pub async fn data(world: &World) -> Result<Vec<Data>, Failure> {
 
 /// The journal cannot be begun, so nothing is.
 pub(super) fn without_journal(error: anyhow::Error) -> Failure {
-    let cure = format!("see that {} can be written and its file system has room, then run the same command again", layout::OUR_STATE);
+    let cure = format!(
+        "see that {} can be written and its file system has room, then run the same command again",
+        layout::OUR_STATE
+    );
     Failure::from(error).leaving("nothing was changed").cured_by(cure)
 }
 
@@ -115,9 +124,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             .cured_by("run the same command with sudo"));
     }
     if request.purge_data && !request.yes && !request.dry_run {
-        return Err(Failure::new(Exit::Usage, anyhow::anyhow!("--purge-data removes the data of this node for ever"))
-            .leaving("nothing was changed")
-            .cured_by("say --yes too, or run it on a terminal, where it asks"));
+        return Err(Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("--purge-data removes the data of this node for ever"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("say --yes too, or run it on a terminal, where it asks"));
     }
     let _lock = if request.dry_run { None } else { Some(world.lock()?) };
     if !request.dry_run {
@@ -126,19 +138,32 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = world.node_as_it_stands().await?;
     let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
     for damaged in &node.damaged {
-        world.events.warn(format!("{} is damaged: this goes by what stands, and by what else is recorded", damaged.path.display()));
+        world.events.warn(format!(
+            "{} is damaged: this goes by what stands, and by what else is recorded",
+            damaged.path.display()
+        ));
     }
     let found = found(world, &node).await?;
     let dcos_was_here = data::dcos_was_here(&world.root, &node);
     let data = data::judge(&world.root, node.snapshot(), dcos_was_here);
     let inventory = inventory(&node, &found, wish, &data);
-    let links = if wish.purge_data { data::behind_purged_links(&world.root, &data) } else { Vec::new() };
+    let links =
+        if wish.purge_data { data::behind_purged_links(&world.root, &data) } else { Vec::new() };
     let disks = if dcos_was_here { data::mount_disks(&world.root) } else { Vec::new() };
     let foreign = foreign(&found, &data, [links, disks].concat());
     let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
     let nothing_changed = |cluster, plan| {
-        let (kept, foreign) = (data::look(&world.root, &node, node.snapshot()), foreign.iter().map(told).collect());
-        Ok(Outcome { changed: false, cluster, kept, foreign, report: None, plan, protection: protection() })
+        let (kept, foreign) =
+            (data::look(&world.root, &node, node.snapshot()), foreign.iter().map(told).collect());
+        Ok(Outcome {
+            changed: false,
+            cluster,
+            kept,
+            foreign,
+            report: None,
+            plan,
+            protection: protection(),
+        })
     };
     if inventory.is_empty() && node.traces.is_empty() {
         return nothing_changed(None, Vec::new());
@@ -160,8 +185,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let signs = Signs::of(&inventory, &now, node.snapshot());
         let standing = undoing::standing(&now, node.snapshot(), &signs, wish);
         let all: Vec<Object> = inventory.into_iter().chain(standing).collect();
-        let drain = request.drain.map(|_| Preview { key: "drain".into(), text: "let the agent leave its cluster in order".into() });
-        return nothing_changed(cluster, drain.into_iter().chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview()).collect());
+        let drain = request.drain.map(|_| Preview {
+            key: "drain".into(),
+            text: "let the agent leave its cluster in order".into(),
+        });
+        return nothing_changed(
+            cluster,
+            drain
+                .into_iter()
+                .chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview())
+                .collect(),
+        );
     }
     let site = world.site(None, &Fetching::default())?;
     if node.damaged.iter().any(|damaged| damaged.path == Path::new(layout::JOURNAL)) {
@@ -176,28 +210,42 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     })?;
     let found = Found { foreign, ..found };
     let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
-        action::Error::Interrupted => {
-            Failure::new(Exit::Interrupted, error).leaving(half_done(&node)).cured_by("dcos-node uninstall goes on")
-        }
-        error => Failure::new(Exit::Failed, error).leaving(half_done(&node)).cured_by("remove the cause, then dcos-node uninstall goes on"),
+        action::Error::Interrupted => Failure::new(Exit::Interrupted, error)
+            .leaving(half_done(&node))
+            .cured_by("dcos-node uninstall goes on"),
+        error => Failure::new(Exit::Failed, error)
+            .leaving(half_done(&node))
+            .cured_by("remove the cause, then dcos-node uninstall goes on"),
     })?;
     let after = world.node_as_it_stands().await?;
-    let foreign = ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
+    let foreign =
+        ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
     let kept = data::look(&world.root, &after, None);
-    Ok(Outcome { changed: true, cluster, kept, foreign, report: Some(ended.report), plan: Vec::new(), protection: protection() })
+    Ok(Outcome {
+        changed: true,
+        cluster,
+        kept,
+        foreign,
+        report: Some(ended.report),
+        plan: Vec::new(),
+        protection: protection(),
+    })
 }
 
 /// A node that the classic installer made has no unit of ours, whose boot would go on.
 fn half_done(node: &Node) -> &'static str {
-    let has_our_unit = node.setup_is_ours && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT));
+    let has_our_unit = node.setup_is_ours
+        && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT));
     if has_our_unit {
         "the uninstall is half done; the next boot goes on with it"
     } else {
-        "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on with it"
+        "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on \
+         with it"
     }
 }
 
-/// What stands without a record of ours. What could not be made known of the resolvers is told at once.
+/// What stands without a record of ours. What could not be made known of the resolvers is told at
+/// once.
 async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
     let (root, looked_at) = (world.root.clone(), node.clone());
     let found = tokio::task::spawn_blocking(move || {
@@ -209,15 +257,20 @@ async fn found(world: &World, node: &Node) -> Result<Found, Failure> {
     let found = found.map_err(anyhow::Error::from).and_then(|found| found);
     let mut found = found.map_err(|e| Failure::from(e).leaving("nothing was changed"))?;
     if let Some(Ok(systemd)) = &world.systemd {
-        let loaded = systemd.loaded_units().await.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
-        let names: Vec<String> = residue::without_files(&world.root, loaded).map(|unit| unit.name).collect();
+        let loaded = systemd
+            .loaded_units()
+            .await
+            .map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))?;
+        let names: Vec<String> =
+            residue::without_files(&world.root, loaded).map(|unit| unit.name).collect();
         if !names.is_empty() {
             receipt::merge(&mut found.objects, [Object::Units { names }]);
         }
     }
     if found.objects.iter().any(|object| matches!(object, Object::ResolvConf { .. })) {
         world.events.warn(format!(
-            "{} was written by DC/OS, and what stood there before is not known: it gets the resolvers that DC/OS asked",
+            "{} was written by DC/OS, and what stood there before is not known: it gets the \
+             resolvers that DC/OS asked",
             layout::RESOLV_CONF
         ));
     }
@@ -229,7 +282,9 @@ fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Obj
     let mut objects = node.inventory();
     receipt::merge(&mut objects, found.objects.iter().cloned());
     let made: Vec<&str> = plan::made_by_units(&objects).collect();
-    let is_anothers = |path: &Path| layout::MADE_BY_UNITS.iter().any(|known| path == Path::new(known) && !made.contains(known));
+    let is_anothers = |path: &Path| {
+        layout::MADE_BY_UNITS.iter().any(|known| path == Path::new(known) && !made.contains(known))
+    };
     objects.retain(|object| !matches!(object, Object::Scratch { path } if is_anothers(path)));
     if wish.purge_data {
         receipt::merge(&mut objects, data::to_purge(data));
@@ -237,11 +292,20 @@ fn inventory(node: &Node, found: &Found, wish: Wish, data: &[Judged]) -> Vec<Obj
     objects
 }
 
-/// Writes into the journal what was asked and everything there is to undo: from here on the journal alone is enough to go on.
-fn ask(journal: &Journal, inventory: Vec<Object>, node: &Node, wish: Wish, at: String) -> anyhow::Result<()> {
-    let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
+/// Writes into the journal what was asked and everything there is to undo: from here on the journal
+/// alone is enough to go on.
+fn ask(
+    journal: &Journal,
+    inventory: Vec<Object>,
+    node: &Node,
+    wish: Wish,
+    at: String,
+) -> anyhow::Result<()> {
+    let intent =
+        Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
     if journal.story().intent.as_ref() != Some(&intent) {
-        // The inventory first: a journal that says uninstall, and does not know what, would remove our traces and nothing else.
+        // The inventory first: a journal that says uninstall, and does not know what, would remove
+        // our traces and nothing else.
         journal.begin("inventory", inventory)?;
         if let Some(snapshot) = node.snapshot() {
             journal.append(Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?;
@@ -251,11 +315,19 @@ fn ask(journal: &Journal, inventory: Vec<Object>, node: &Node, wish: Wish, at: S
     Ok(())
 }
 
-/// Nothing is left but our own last traces: an uninstall was killed while it removed them. What removes them may itself have been killed, with a journal
-/// that only knows the directories that were made for it.
+/// Nothing is left but our own last traces: an uninstall was killed while it removed them. What
+/// removes them may itself have been killed, with a journal that only knows the directories that
+/// were made for it.
 pub(super) fn is_remnant(node: &Node) -> bool {
-    let is_of_journal = |object: &Object| matches!(object, Object::Directory { path } if Path::new(layout::OUR_STATE).starts_with(path));
-    let knows_nothing = node.story.intent.is_none() && node.receipt.is_none() && node.inventory().iter().all(is_of_journal);
+    let is_of_journal = |object: &Object| {
+        matches!(
+            object,
+            Object::Directory { path } if Path::new(layout::OUR_STATE).starts_with(path)
+        )
+    };
+    let knows_nothing = node.story.intent.is_none()
+        && node.receipt.is_none()
+        && node.inventory().iter().all(is_of_journal);
     // A node that only lost its receipt is none: what stands there may be all that it has of DC/OS.
     knows_nothing && node.active.is_empty() && !node.committed && !node.traces.is_empty()
 }
@@ -264,29 +336,42 @@ pub(super) fn is_remnant(node: &Node) -> bool {
 pub(super) async fn remove_remnant(node: &Node, site: &Site) -> Result<(), Failure> {
     let journal = Journal::open(&site.root).map_err(without_journal)?;
     let known = node.inventory().into_iter().chain(journal.story().objects);
-    let directories: BTreeSet<PathBuf> =
-        known.filter_map(|object| if let Object::Directory { path } = object { Some(path) } else { None }).collect();
+    let directories: BTreeSet<PathBuf> = known
+        .filter_map(
+            |object| if let Object::Directory { path } = object { Some(path) } else { None },
+        )
+        .collect();
     let rest = [vec![Action::RemoveOurselves { directories: directories.into_iter().collect() }]];
     run_actions(&rest, site, &journal, 1).await.map_err(|e| {
-        Failure::new(Exit::Failed, e).leaving("the last traces of dcos-node are half removed").cured_by("dcos-node uninstall goes on")
+        Failure::new(Exit::Failed, e)
+            .leaving("the last traces of dcos-node are half removed")
+            .cured_by("dcos-node uninstall goes on")
     })
 }
 
 /// Finishes an uninstall that was interrupted.
 pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
-    let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else { return Ok(()) };
+    let Some(Intent::Uninstall { purge_data, keep_packages }) = node.story.intent else {
+        return Ok(());
+    };
     let journal = Journal::open(&site.root).map_err(without_journal)?;
     let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
     let found = Found { foreign: node.foreign.clone(), ..Found::default() };
     match carry_out(site, &journal, wish, &found).await {
         Ok(ended) if ended.report.open().next().is_none() => Ok(()),
         Ok(ended) => {
-            let left: Vec<String> = ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
-            Err(Failure::new(Exit::Residue, anyhow::anyhow!("the uninstall left {}", left.join(", ")))
-                .leaving("an uninstall is half done")
-                .cured_by("remove the cause, then dcos-node uninstall goes on"))
+            let left: Vec<String> =
+                ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
+            Err(Failure::new(
+                Exit::Residue,
+                anyhow::anyhow!("the uninstall left {}", left.join(", ")),
+            )
+            .leaving("an uninstall is half done")
+            .cured_by("remove the cause, then dcos-node uninstall goes on"))
         }
-        Err(error) => Err(Failure::new(Exit::Failed, error).leaving("an uninstall is half done").cured_by("dcos-node uninstall goes on")),
+        Err(error) => Err(Failure::new(Exit::Failed, error)
+            .leaving("an uninstall is half done")
+            .cured_by("dcos-node uninstall goes on")),
     }
 }
 

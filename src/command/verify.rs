@@ -1,4 +1,5 @@
-//! `dcos-node verify`: whether everything still stands as it was installed. Changes nothing; works without privileges as far as files can be read.
+//! `dcos-node verify`: whether everything still stands as it was installed. Changes nothing; works
+//! without privileges as far as files can be read.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,14 +60,19 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     let node = world.node().await?;
     match node.state() {
         State::Clean => {
-            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here"))
-                .leaving("nothing was changed")
-                .cured_by("dcos-node install ROLE"));
+            return Err(Failure::new(
+                Exit::NotInstalled,
+                anyhow::anyhow!("DC/OS is not installed here"),
+            )
+            .leaving("nothing was changed")
+            .cured_by("dcos-node install ROLE"));
         }
         State::Installing | State::Uninstalling => {
             return Err(Failure::new(
                 Exit::NotReady,
-                anyhow::anyhow!("an install or uninstall is unfinished, so nothing can be compared yet"),
+                anyhow::anyhow!(
+                    "an install or uninstall is unfinished, so nothing can be compared yet"
+                ),
             )
             .leaving("nothing was changed")
             .cured_by("dcos-node recover goes on with it; dcos-node status tells more"));
@@ -74,35 +80,49 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         State::Installed | State::Prepared | State::Foreign => {}
     }
     if pkgpanda_swap::unfinished(world).await?.is_some() {
-        return Err(Failure::new(Exit::NotReady, anyhow::anyhow!("pkgpanda left a swap half done, so nothing can be compared yet"))
-            .leaving("nothing was changed")
-            .cured_by("dcos-node recover finishes it"));
+        return Err(Failure::new(
+            Exit::NotReady,
+            anyhow::anyhow!("pkgpanda left a swap half done, so nothing can be compared yet"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("dcos-node recover finishes it"));
     }
     let outcome = compare(node, None, world).await?;
     match world.stop.asked() {
-        true => Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted before everything was compared"))
-            .leaving("nothing was changed")
-            .cured_by("dcos-node verify compares everything anew")),
+        true => Err(Failure::new(
+            Exit::Interrupted,
+            anyhow::anyhow!("interrupted before everything was compared"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("dcos-node verify compares everything anew")),
         false => Ok(outcome),
     }
 }
 
 /// Compares whatever stands, and ends early when the time is up.
-pub(super) async fn compare(node: Node, limit: Option<Duration>, world: &World) -> Result<Outcome, Failure> {
+pub(super) async fn compare(
+    node: Node,
+    limit: Option<Duration>,
+    world: &World,
+) -> Result<Outcome, Failure> {
     let (state, role) = (node.state(), node.role());
     let (root, stop, began) = (world.root.clone(), world.stop.clone(), Instant::now());
     let findings = tokio::task::spawn_blocking(move || {
         let stop = || stop.asked() || limit.is_some_and(|limit| began.elapsed() >= limit);
         let mut findings = verify::look(&root, &node, Depth::Full, &stop);
         if findings.stopped {
-            findings.unknown.push(Unknown { what: "the rest".into(), why: "it was stopped before everything was compared".into() });
+            findings.unknown.push(Unknown {
+                what: "the rest".into(),
+                why: "it was stopped before everything was compared".into(),
+            });
             return findings;
         }
         labels(&mut findings, &root);
         findings
     });
     let findings = findings.await.map_err(anyhow::Error::from)?;
-    let (at_run_time, differences): (Vec<_>, Vec<_>) = findings.differences.into_iter().partition(|d| d.mark == Some(Mark::RunTime));
+    let (at_run_time, differences): (Vec<_>, Vec<_>) =
+        findings.differences.into_iter().partition(|d| d.mark == Some(Mark::RunTime));
     Ok(Outcome {
         schema: SCHEMA,
         state,
@@ -123,14 +143,22 @@ fn labels(findings: &mut Findings, root: &Root) {
     if !root.is_live() {
         return;
     }
-    let tops = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::OUR_OPT, layout::OUR_STATE, layout::SYSTEM_UNITS];
+    let tops = [
+        layout::MESOSPHERE,
+        layout::ETC_MESOSPHERE,
+        layout::OUR_OPT,
+        layout::OUR_STATE,
+        layout::SYSTEM_UNITS,
+    ];
     let paths: Vec<&Path> = tops.iter().map(Path::new).filter(|path| files::exists(path)).collect();
     match label::differing(root, &paths) {
         Ok(labels) => labels.into_iter().for_each(|differing| {
             let detail = Detail { aspect: Aspect::Label, was: differing.policy, is: differing.is };
             findings.detail(&differing.path, "labels", detail);
         }),
-        Err(error) => findings.unknown.push(Unknown { what: "SELinux labels".into(), why: error.to_string() }),
+        Err(error) => {
+            findings.unknown.push(Unknown { what: "SELinux labels".into(), why: error.to_string() })
+        }
     }
 }
 

@@ -27,10 +27,12 @@ use crate::system::{files, systemd};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
-/// Between two looks at a unit that tells nothing, and how long they go on: DC/OS tries again every 5 seconds (`RestartSec=`).
+/// Between two looks at a unit that tells nothing, and how long they go on: DC/OS tries again every
+/// 5 seconds (`RestartSec=`).
 const MOMENT: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a wait lasts if nothing else is said: DC/OS' documentation speaks of 10 to 15 minutes for several masters.
+/// How long a wait lasts if nothing else is said: DC/OS' documentation speaks of 10 to 15 minutes
+/// for several masters.
 pub const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// What is waited for.
@@ -63,15 +65,19 @@ pub fn check(wish: Option<Wish>, world: &World) -> Result<(), Failure> {
     if wish.is_none() || world.systemd.is_some() {
         return Ok(());
     }
-    Err(Failure::new(Exit::Usage, anyhow::anyhow!("an image cannot be waited for: nothing runs in it"))
-        .leaving("nothing was changed")
-        .cured_by("leave out --wait, or run it on the machine that was booted from the image"))
+    Err(Failure::new(
+        Exit::Usage,
+        anyhow::anyhow!("an image cannot be waited for: nothing runs in it"),
+    )
+    .leaving("nothing was changed")
+    .cured_by("leave out --wait, or run it on the machine that was booted from the image"))
 }
 
 /// Looks until the level is reached.
 ///
 /// # Errors
-/// The time is up (exit code 7, with the first cause), a signal, a node that has no DC/OS, or one whose state cannot be told.
+/// The time is up (exit code 7, with the first cause), a signal, a node that has no DC/OS, or one
+/// whose state cannot be told.
 pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure> {
     check(Some(wish), world)?;
     let began = Instant::now();
@@ -79,11 +85,17 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
     loop {
         let node = world.node_as_it_stands().await?;
         if has_nothing(&node) {
-            return Err(Failure::new(Exit::NotInstalled, anyhow::anyhow!("DC/OS is not installed here: there is nothing to wait for"))
-                .leaving("nothing was changed")
-                .cured_by("dcos-node install ROLE installs it; dcos-node status tells what stands here"));
+            return Err(Failure::new(
+                Exit::NotInstalled,
+                anyhow::anyhow!("DC/OS is not installed here: there is nothing to wait for"),
+            )
+            .leaving("nothing was changed")
+            .cured_by(
+                "dcos-node install ROLE installs it; dcos-node status tells what stands here",
+            ));
         }
-        // DC/OS' own checks, and a systemd that is silent, take longer than whoever presses Ctrl-C should wait.
+        // DC/OS' own checks, and a systemd that is silent, take longer than whoever presses Ctrl-C
+        // should wait.
         let mut seen = tokio::select! {
             seen = look(&node, world, wish.level, &mut memory) => seen?,
             () = world.stop.when_asked() => return Err(interrupted(wish)),
@@ -96,7 +108,11 @@ pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure>
         world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
         if seen.readiness.level >= Some(wish.level) {
             // Of what was not asked to run there is nothing to be seen.
-            let urls = if wish.level > Level::Unpacked { cluster::urls(&world.root, node.role()).await } else { Vec::new() };
+            let urls = if wish.level > Level::Unpacked {
+                cluster::urls(&world.root, node.role()).await
+            } else {
+                Vec::new()
+            };
             return Ok(Arrived { urls, readiness: seen.readiness, waited_seconds: seconds });
         }
         if world.stop.asked() {
@@ -160,31 +176,60 @@ impl Seen {
     }
 }
 
-/// Looks once, as far up as `wanted`. A systemd that does not answer this time is an obstacle like any other: it may be reloading its units.
-pub(super) async fn look(node: &Node, world: &World, wanted: Level, memory: &mut Memory) -> Result<Seen, Failure> {
+/// Looks once, as far up as `wanted`. A systemd that does not answer this time is an obstacle like
+/// any other: it may be reloading its units.
+pub(super) async fn look(
+    node: &Node,
+    world: &World,
+    wanted: Level,
+    memory: &mut Memory,
+) -> Result<Seen, Failure> {
     let systemd = match &world.systemd {
         Some(Ok(systemd)) => systemd,
         Some(Err(why)) => return Err(untold(why.clone())),
         None => return Err(untold("the node is a directory".into())),
     };
-    let units = match services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut memory.lives).await {
+    let units = match services::look(
+        systemd.as_ref(),
+        &services::of_role(&node.wanted_units),
+        &mut memory.lives,
+    )
+    .await
+    {
         Ok(units) => units,
         Err(error) => return Ok(unanswered(node, &error)),
     };
-    let facts = readiness::look(&world.root, node, units, clock_fault(world), wanted, &mut memory.checks).await;
+    let facts =
+        readiness::look(&world.root, node, units, clock_fault(world), wanted, &mut memory.checks)
+            .await;
     Ok(Seen::judged(facts, wanted))
 }
 
-/// A unit on its way from one try to the next does not tell why it has to be tried again: at the end of a wait it is looked at until it does.
+/// A unit on its way from one try to the next does not tell why it has to be tried again: at the
+/// end of a wait it is looked at until it does.
 async fn telling(seen: Seen, wish: Wish, node: &Node, world: &World, memory: &mut Memory) -> Seen {
-    let (Some(Ok(systemd)), Some(first)) = (&world.systemd, seen.first_unit().filter(|unit| unit.tells_nothing())) else { return seen };
+    let (Some(Ok(systemd)), Some(first)) =
+        (&world.systemd, seen.first_unit().filter(|unit| unit.tells_nothing()))
+    else {
+        return seen;
+    };
     let (began, first) = (Instant::now(), first.name.clone());
     while began.elapsed() < PATIENCE && !world.stop.asked() {
         tokio::time::sleep(MOMENT).await;
-        let Ok(units) = services::look(systemd.as_ref(), &services::of_role(&node.wanted_units), &mut memory.lives).await else { continue };
+        let Ok(units) = services::look(
+            systemd.as_ref(),
+            &services::of_role(&node.wanted_units),
+            &mut memory.lives,
+        )
+        .await
+        else {
+            continue;
+        };
         match units.iter().find(|unit| unit.name == first) {
             Some(unit) if unit.tells_nothing() => {}
-            Some(unit) if unit.condition != Condition::Well => return Seen::judged(Facts { units, ..seen.facts }, wish.level),
+            Some(unit) if unit.condition != Condition::Well => {
+                return Seen::judged(Facts { units, ..seen.facts }, wish.level);
+            }
             // It has come up, too late.
             _ => break,
         }
@@ -196,7 +241,8 @@ fn unanswered(node: &Node, error: &systemd::Error) -> Seen {
     let facts = Facts { role: node.role(), whole: node.is_whole(), ..Facts::default() };
     let Readiness { level, masters, .. } = readiness::judge(&facts, Level::Unpacked);
     let text = format!("systemd does not answer: {error}");
-    let obstacle = Obstacle { link: Link::Install, level: Level::Started, unit: None, text, cure: None };
+    let obstacle =
+        Obstacle { link: Link::Install, level: Level::Started, unit: None, text, cure: None };
     Seen { readiness: Readiness { level, obstacles: vec![obstacle], masters }, facts }
 }
 
@@ -208,8 +254,12 @@ fn untold(why: String) -> Failure {
 
 /// As check-time judges it, which a build can switch off.
 fn clock_fault(world: &World) -> Option<String> {
-    let settings = files::read(&world.root.resolved(layout::CHECK_TIME), 1 << 16).ok().flatten().unwrap_or_default();
-    let checked = variable(&String::from_utf8_lossy(&settings), "ENABLE_CHECK_TIME").is_none_or(|value| value != "false");
+    let settings = files::read(&world.root.resolved(layout::CHECK_TIME), 1 << 16)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let checked = variable(&String::from_utf8_lossy(&settings), "ENABLE_CHECK_TIME")
+        .is_none_or(|value| value != "false");
     world.clock.state().ok().filter(|_| checked).as_ref().and_then(clock::fault)
 }
 
@@ -235,7 +285,10 @@ fn watched(seen: &Seen, wanted: Level, seconds: u64) -> Watched {
 }
 
 fn words(obstacle: &Obstacle) -> String {
-    obstacle.unit.as_ref().map_or_else(|| obstacle.text.clone(), |unit| format!("{unit}: {}", obstacle.text))
+    obstacle
+        .unit
+        .as_ref()
+        .map_or_else(|| obstacle.text.clone(), |unit| format!("{unit}: {}", obstacle.text))
 }
 
 /// The first cause in DC/OS' own chain, what its unit said last, and what cures it.
@@ -245,30 +298,42 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
     };
     let text = format!("not {} after {} s: {}", wish.level, wish.limit.as_secs(), words(&first));
     // A unit that is active but too young has something to say too.
-    let mut units: Vec<UnitReport> =
-        seen.first_unit().map(|unit| UnitReport { condition: Condition::Failed, ..unit.clone() }).into_iter().collect();
+    let mut units: Vec<UnitReport> = seen
+        .first_unit()
+        .map(|unit| UnitReport { condition: Condition::Failed, ..unit.clone() })
+        .into_iter()
+        .collect();
     let root = world.root.clone();
     let with_logs = tokio::task::spawn_blocking(move || {
         last_words::add(&root, &mut units);
         units
     });
-    let mut log: Vec<String> = with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
+    let mut log: Vec<String> =
+        with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
     if first.link == Link::Clock {
-        log = of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
+        log =
+            of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
     }
     let cure = cure(&first, &log, wish, node, world).await;
     // A role that somebody stopped stays down.
-    let state =
-        if first.is_stopped() { "the node is installed, and its role is stopped" } else { "the node is installed and goes on by itself" };
+    let state = if first.is_stopped() {
+        "the node is installed, and its role is stopped"
+    } else {
+        "the node is installed and goes on by itself"
+    };
     Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving(state).cured_by(cure).quoting(log)
 }
 
-/// The last word of check-time in the unit that the clock holds up. That all was well when the unit was started is no word of a clock that has gone
-/// wrong since.
+/// The last word of check-time in the unit that the clock holds up. That all was well when the unit
+/// was started is no word of a clock that has gone wrong since.
 async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<String> {
     let (root, unit) = (root.clone(), unit?.to_owned());
     let look = move || last_words::last_of(&root, &unit, "check-time");
-    tokio::task::spawn_blocking(look).await.ok().flatten().filter(|line| !line.ends_with("Time is in sync!"))
+    tokio::task::spawn_blocking(look)
+        .await
+        .ok()
+        .flatten()
+        .filter(|line| !line.ends_with("Time is in sync!"))
 }
 
 /// What is known of this obstacle, what a check knows, else where to look.
@@ -276,7 +341,9 @@ async fn cure(first: &Obstacle, log: &[String], wish: Wish, node: &Node, world: 
     if let Some(cure) = &first.cure {
         return cure.clone();
     }
-    if log.iter().any(|line| ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))) {
+    if log.iter().any(|line| {
+        ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))
+    }) {
         return format!("the address of this node changed: {}", identity::renewal(node.role()));
     }
     let areas: &[&str] = match first.link {
@@ -286,8 +353,11 @@ async fn cure(first: &Obstacle, log: &[String], wish: Wish, node: &Node, world: 
     };
     if !areas.is_empty() {
         let report = preflight::judge_again(world, node).await;
-        let known = |id: &str| node.receipt.iter().flat_map(|receipt| &receipt.skips).any(|skip| skip.check == id);
-        let mut failed = report.checks.iter().filter(|c| c.verdict == Verdict::Fail && !known(c.id));
+        let known = |id: &str| {
+            node.receipt.iter().flat_map(|receipt| &receipt.skips).any(|skip| skip.check == id)
+        };
+        let mut failed =
+            report.checks.iter().filter(|c| c.verdict == Verdict::Fail && !known(c.id));
         let failed = failed.find(|c| areas.iter().any(|area| c.id.starts_with(area)));
         if let Some(cure) = failed.and_then(|c| c.cure.clone()) {
             return cure;

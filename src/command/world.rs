@@ -45,7 +45,8 @@ pub struct World {
     pub command_line: String,
     /// Certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The stamp of this program, or why it cannot be used; none for a program that was not published.
+    /// The stamp of this program, or why it cannot be used; none for a program that was not
+    /// published.
     pub stamp: Option<Result<Stamp, String>>,
 }
 
@@ -66,7 +67,8 @@ impl World {
         nix::unistd::geteuid().is_root()
     }
 
-    /// Looks at what of DC/OS stands on the node, and refuses to go on without records that are there and damaged.
+    /// Looks at what of DC/OS stands on the node, and refuses to go on without records that are
+    /// there and damaged.
     pub(super) async fn node(&self) -> Result<Node, Failure> {
         sound(self.node_as_it_stands().await?)
     }
@@ -76,9 +78,13 @@ impl World {
         let root = self.root.clone();
         let looked = tokio::task::spawn_blocking(move || Node::look(&root)).await;
         looked.map_err(anyhow::Error::from).and_then(|node| node).map_err(|error| {
-            let cure = error
-                .downcast_ref::<records::Error>()
-                .map_or_else(|| "see that the file system can be read, then run the same command again".to_owned(), records::Error::cure);
+            let cure = error.downcast_ref::<records::Error>().map_or_else(
+                || {
+                    "see that the file system can be read, then run the same command again"
+                        .to_owned()
+                },
+                records::Error::cure,
+            );
             Failure::from(error).leaving("nothing was changed").cured_by(cure)
         })
     }
@@ -86,9 +92,16 @@ impl World {
     /// Takes the lock, so that this is the only dcos-node that changes the node.
     pub(super) fn lock(&self) -> Result<Lock, Failure> {
         let path = if self.is_live() { self.root.at(layout::LOCK) } else { self.offline_lock() };
-        Lock::acquire(&path, &Holder { pid: std::process::id(), command: self.command_line.clone() }).map_err(|error| match &error {
+        Lock::acquire(
+            &path,
+            &Holder { pid: std::process::id(), command: self.command_line.clone() },
+        )
+        .map_err(|error| match &error {
             lock::Error::Held { pid, command, .. } => {
-                let text = format!("another dcos-node is at work on this node: process {pid} ({command})");
+                let text = format!(
+                    "another dcos-node is at work on this node: process {pid} \
+                                    ({command})"
+                );
                 Failure::new(Exit::Busy, anyhow::anyhow!(text))
                     .leaving("nothing was changed")
                     .cured_by("wait until it has ended; dcos-node status tells how far it is")
@@ -97,7 +110,8 @@ impl World {
                 let directory = path.parent().unwrap_or(path).display().to_string();
                 let besides = if self.is_live() { "" } else { ", or name another one with TMPDIR" };
                 Failure::new(Exit::Failed, error).leaving("nothing was changed").cured_by(format!(
-                    "see that the directory {directory} is there and can be written{besides}; then run the same command again"
+                    "see that the directory {directory} is there and can be written{besides}; then \
+                     run the same command again"
                 ))
             }
         })
@@ -106,7 +120,10 @@ impl World {
     /// A lock for a directory lies outside of it, so that it does not become part of the image.
     fn offline_lock(&self) -> PathBuf {
         let directory = self.root.resolved("/");
-        let name: String = digest::hex(&digest::sha256(directory.as_os_str().as_encoded_bytes())).chars().take(16).collect();
+        let name: String = digest::hex(&digest::sha256(directory.as_os_str().as_encoded_bytes()))
+            .chars()
+            .take(16)
+            .collect();
         std::env::temp_dir().join(format!("dcos-node-{name}.lock"))
     }
 
@@ -116,9 +133,15 @@ impl World {
     /// The stamp is damaged: then nothing of the program is to be trusted.
     pub(super) fn stamp(&self) -> Result<Option<&Stamp>, Failure> {
         self.stamp.as_ref().map(Result::as_ref).transpose().map_err(|why| {
-            Failure::new(Exit::Integrity, anyhow::anyhow!("this dcos-node cannot be trusted: {why}"))
-                .leaving("nothing was changed")
-                .cured_by("download it again, and compare its SHA-256 with the one that dcos-node publish printed")
+            Failure::new(
+                Exit::Integrity,
+                anyhow::anyhow!("this dcos-node cannot be trusted: {why}"),
+            )
+            .leaving("nothing was changed")
+            .cured_by(
+                "download it again, and compare its SHA-256 with the one that dcos-node publish \
+                 printed",
+            )
         })
     }
 
@@ -127,16 +150,27 @@ impl World {
         Ok(self.stamp()?.map(|stamp| stamp.index_sha256.as_str()))
     }
 
-    /// Where packages come from: what was asked for, else what this program was published with, else what the node recorded.
-    pub(super) fn source(&self, asked: Option<&str>, fetching: &Fetching, node: Option<&Node>) -> Result<Option<Mirrors>, Failure> {
+    /// Where packages come from: what was asked for, else what this program was published with,
+    /// else what the node recorded.
+    pub(super) fn source(
+        &self,
+        asked: Option<&str>,
+        fetching: &Fetching,
+        node: Option<&Node>,
+    ) -> Result<Option<Mirrors>, Failure> {
         match asked.or(self.stamp()?.map(|stamp| stamp.bootstrap_url.as_str())) {
             Some(place) => self.source_at(place, fetching).map(Some),
             None => node.map_or(Ok(None), |node| self.recorded_source(fetching, node)),
         }
     }
 
-    /// Where the packages of this node come from, as it recorded: an install that goes on goes on with what it began with.
-    pub(super) fn recorded_source(&self, fetching: &Fetching, node: &Node) -> Result<Option<Mirrors>, Failure> {
+    /// Where the packages of this node come from, as it recorded: an install that goes on goes on
+    /// with what it began with.
+    pub(super) fn recorded_source(
+        &self,
+        fetching: &Fetching,
+        node: &Node,
+    ) -> Result<Option<Mirrors>, Failure> {
         let recorded = match (&node.story.intent, &node.receipt) {
             (Some(Intent::Install(intent)), _) => Some(intent.build.url.as_str()),
             (_, Some(receipt)) => Some(receipt.build.url.as_str()),
@@ -146,22 +180,34 @@ impl World {
     }
 
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
-        let options =
-            http::Options { ca_file: self.ca_file.clone(), bytes_per_second: fetching.bytes_per_second, ..http::Options::default() };
-        let client = Client::new(&options).map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
+        let options = http::Options {
+            ca_file: self.ca_file.clone(),
+            bytes_per_second: fetching.bytes_per_second,
+            ..http::Options::default()
+        };
+        let client = Client::new(&options)
+            .map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
         let parsed = |option: &str, place: &str| {
             Source::parse(place, &client).map_err(|e| {
-                Failure::new(Exit::Usage, e)
-                    .leaving("nothing was changed")
-                    .cured_by(format!("{option} takes http://..., https://..., file:///... or an absolute path"))
+                Failure::new(Exit::Usage, e).leaving("nothing was changed").cured_by(format!(
+                    "{option} takes http://..., https://..., file:///... or an absolute path"
+                ))
             })
         };
-        let others: Vec<Source> = fetching.mirrors.iter().map(|place| parsed("--mirror", place)).collect::<Result<_, _>>()?;
+        let others: Vec<Source> = fetching
+            .mirrors
+            .iter()
+            .map(|place| parsed("--mirror", place))
+            .collect::<Result<_, _>>()?;
         Ok(Mirrors::new(parsed("--bootstrap-url", place)?, others))
     }
 
     /// Where actions work.
-    pub(super) fn site(&self, source: Option<Mirrors>, fetching: &Fetching) -> Result<Site, Failure> {
+    pub(super) fn site(
+        &self,
+        source: Option<Mirrors>,
+        fetching: &Fetching,
+    ) -> Result<Site, Failure> {
         let systemd = self.systemd.clone().transpose().map_err(|why| {
             Failure::new(Exit::Preflight, anyhow::anyhow!("systemd does not answer: {why}"))
                 .leaving("nothing was changed")
@@ -200,7 +246,8 @@ impl World {
         if directory.is_dir() && directory.is_absolute() {
             return Ok(());
         }
-        let standing = files::standing(directory).with_context(|| format!("--root {}", directory.display()));
+        let standing =
+            files::standing(directory).with_context(|| format!("--root {}", directory.display()));
         let why = match standing {
             Ok(None) => "is not there".to_owned(),
             Ok(Some(_)) if !directory.is_absolute() => "is not an absolute path".to_owned(),
@@ -217,8 +264,13 @@ impl World {
 pub(super) fn sound(node: Node) -> Result<Node, Failure> {
     match node.damaged.first() {
         None => Ok(node),
-        Some(Damaged { path, why }) => Err(Failure::new(Exit::Failed, anyhow::anyhow!("{} is damaged: {why}", path.display()))
-            .leaving("nothing was changed")
-            .cured_by("dcos-node uninstall makes the node clean without it; dcos-node status tells how the node stands")),
+        Some(Damaged { path, why }) => {
+            Err(Failure::new(Exit::Failed, anyhow::anyhow!("{} is damaged: {why}", path.display()))
+                .leaving("nothing was changed")
+                .cured_by(
+                    "dcos-node uninstall makes the node clean without it; dcos-node status tells \
+                     how the node stands",
+                ))
+        }
     }
 }

@@ -17,7 +17,8 @@ struct User {
     shell: String,
 }
 
-/// Numbers below this are of system accounts (`SYS_UID_MAX` of `login.defs(5)` everywhere that DC/OS runs).
+/// Numbers below this are of system accounts (`SYS_UID_MAX` of `login.defs(5)` everywhere that
+/// DC/OS runs).
 const FIRST_OF_PEOPLE: u32 = 1000;
 
 impl Accounts {
@@ -26,14 +27,25 @@ impl Accounts {
         let user = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
             let (number, group) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-            Some((fields.first()?.to_string(), User { number, group, shell: fields.get(6).unwrap_or(&"").trim().to_owned() }))
+            Some((
+                fields.first()?.to_string(),
+                User { number, group, shell: fields.get(6).unwrap_or(&"").trim().to_owned() },
+            ))
         };
         let group_of = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
-            let members = fields.get(3).unwrap_or(&"").split(',').filter(|m| !m.is_empty()).map(str::to_owned);
+            let members = fields
+                .get(3)
+                .unwrap_or(&"")
+                .split(',')
+                .filter(|m| !m.is_empty())
+                .map(str::to_owned);
             Some((fields.first()?.to_string(), (fields.get(2)?.parse().ok()?, members.collect())))
         };
-        Accounts { users: passwd.lines().filter_map(user).collect(), groups: group.lines().filter_map(group_of).collect() }
+        Accounts {
+            users: passwd.lines().filter_map(user).collect(),
+            groups: group.lines().filter_map(group_of).collect(),
+        }
     }
 
     /// Whether there is such a user.
@@ -56,11 +68,16 @@ impl Accounts {
         self.groups.iter().find(|(_, (n, _))| *n == number).map(|(name, _)| name.as_str())
     }
 
-    /// What ails a group that was there before and went with its user, and the command that cures it.
+    /// What ails a group that was there before and went with its user, and the command that cures
+    /// it.
     pub fn lost_group(&self, group: &str, number: u32) -> String {
-        let lost = format!("its group was there before, with the number {number}, and went with the user");
+        let lost =
+            format!("its group was there before, with the number {number}, and went with the user");
         match self.group_of_number(number) {
-            Some(other) => format!("{lost}; the number is that of the group {other} now, so give it another one: groupadd {group}"),
+            Some(other) => format!(
+                "{lost}; the number is that of the group {other} now, so give it another one: \
+                 groupadd {group}"
+            ),
             None => format!("{lost}; to make it again: groupadd --gid {number} {group}"),
         }
     }
@@ -73,7 +90,8 @@ impl Accounts {
 
     /// The names of all users and of all groups.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let names: BTreeSet<&str> = self.users.keys().chain(self.groups.keys()).map(String::as_str).collect();
+        let names: BTreeSet<&str> =
+            self.users.keys().chain(self.groups.keys()).map(String::as_str).collect();
         names.into_iter()
     }
 
@@ -82,9 +100,12 @@ impl Accounts {
         self.users.get(user).map(|user| user.number)
     }
 
-    /// Whether it is an account as `useradd --system --shell /sbin/nologin` makes it: not of a person, and nobody can log in to it.
+    /// Whether it is an account as `useradd --system --shell /sbin/nologin` makes it: not of a
+    /// person, and nobody can log in to it.
     pub fn is_of_system(&self, user: &str) -> bool {
-        let ours = |user: &User| (1..FIRST_OF_PEOPLE).contains(&user.number) && user.shell == super::layout::NO_LOGIN;
+        let ours = |user: &User| {
+            (1..FIRST_OF_PEOPLE).contains(&user.number) && user.shell == super::layout::NO_LOGIN
+        };
         self.users.get(user).is_some_and(ours)
     }
 
@@ -96,7 +117,11 @@ impl Accounts {
     /// Users that are in a group, as their primary one or as members.
     pub fn users_of(&self, group: &str) -> BTreeSet<&str> {
         let Some((number, members)) = self.groups.get(group) else { return BTreeSet::new() };
-        let primary = self.users.iter().filter(|(_, user)| user.group == *number).map(|(name, _)| name.as_str());
+        let primary = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.group == *number)
+            .map(|(name, _)| name.as_str());
         primary.chain(members.iter().map(String::as_str)).collect()
     }
 }
@@ -107,13 +132,28 @@ mod tests {
 
     #[test]
     fn an_account_of_pkgpanda_is_told_from_one_of_a_person() {
-        let passwd = "dcos_a:x:990:980:DCOS System User:/opt/mesosphere:/sbin/nologin\ndcos_b:x:1001:980::/home/b:/bin/bash\n\
-            dcos_c:x:0:0::/:/sbin/nologin\nbroken\n";
+        let passwd = "dcos_a:x:990:980:DCOS System User:/opt/mesosphere:/sbin/nologin\n\
+                      dcos_b:x:1001:980::/home/b:/bin/bash\n\
+                      dcos_c:x:0:0::/:/sbin/nologin\n\
+                      broken\n";
         let accounts = Accounts::parse(passwd, "dcos_a:x:980:ann\n");
-        assert_eq!(["dcos_a", "dcos_b", "dcos_c", "dcos_d"].map(|user| accounts.is_of_system(user)), [true, false, false, false]);
-        assert_eq!((accounts.primary_group("dcos_b"), accounts.user_number("dcos_a")), (Some("dcos_a"), Some(990)));
-        assert!(accounts.lost_group("x", 980).ends_with("of the group dcos_a now, so give it another one: groupadd x"));
+        assert_eq!(
+            ["dcos_a", "dcos_b", "dcos_c", "dcos_d"].map(|user| accounts.is_of_system(user)),
+            [true, false, false, false]
+        );
+        assert_eq!(
+            (accounts.primary_group("dcos_b"), accounts.user_number("dcos_a")),
+            (Some("dcos_a"), Some(990))
+        );
+        assert!(
+            accounts
+                .lost_group("x", 980)
+                .ends_with("of the group dcos_a now, so give it another one: groupadd x")
+        );
         assert!(accounts.lost_group("x", 981).ends_with("groupadd --gid 981 x"));
-        assert_eq!(accounts.users_of("dcos_a").into_iter().collect::<Vec<_>>(), ["ann", "dcos_a", "dcos_b"]);
+        assert_eq!(
+            accounts.users_of("dcos_a").into_iter().collect::<Vec<_>>(),
+            ["ann", "dcos_a", "dcos_b"]
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! A set of packages that may be active together on a node of one role, with everything that follows from it.
+//! A set of packages that may be active together on a node of one role, with everything that
+//! follows from it.
 //!
-//! All rules of `pkgpanda/__init__.py` (validate_compatible, Install.activate, UserManagement) are judged here before anything is switched,
-//! and every problem is reported, not only the first.
+//! All rules of `pkgpanda/__init__.py` (validate_compatible, Install.activate, UserManagement) are
+//! judged here before anything is switched, and every problem is reported, not only the first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +24,8 @@ const SERVICE_CONFIGURATION: &str = "etc/dcos-service-configuration.json";
 /// A valid set and all that is derived from it.
 #[derive(Clone, Debug)]
 pub struct ActiveSet {
-    /// Sorted by id: the order of the paragraphs in `environment` (pkgpanda's is a Python set's, and differs from run to run).
+    /// Sorted by id: the order of the paragraphs in `environment` (pkgpanda's is a Python set's,
+    /// and differs from run to run).
     pub packages: Vec<Package>,
     /// The role it is for.
     pub role: Role,
@@ -170,7 +172,10 @@ impl ActiveSet {
 
     /// The units of the role: name, and the file in the repository as the node sees it.
     pub fn units(&self) -> Vec<(String, PathBuf)> {
-        self.farm.units().map(|(name, file)| (name.to_string_lossy().into_owned(), file.to_owned())).collect()
+        self.farm
+            .units()
+            .map(|(name, file)| (name.to_string_lossy().into_owned(), file.to_owned()))
+            .collect()
     }
 
     /// Accounts of all packages, those of other roles too, each once.
@@ -182,13 +187,21 @@ impl ActiveSet {
                 *group = group.or(package.info.group.as_deref());
             }
         }
-        by_user.into_iter().map(|(user, group)| Account { user: user.to_owned(), group: group.map(str::to_owned) }).collect()
+        by_user
+            .into_iter()
+            .map(|(user, group)| Account { user: user.to_owned(), group: group.map(str::to_owned) })
+            .collect()
     }
 
     /// State directories of all packages, those of other roles too.
     pub fn state_directories(&self) -> Vec<StateDirectory> {
         let wanted = self.packages.iter().filter(|p| p.info.state_directory);
-        wanted.map(|p| StateDirectory { path: layout::state_directory(p.id.name()), owner: p.info.username.clone() }).collect()
+        wanted
+            .map(|p| StateDirectory {
+                path: layout::state_directory(p.id.name()),
+                owner: p.info.username.clone(),
+            })
+            .collect()
     }
 
     /// The text of `environment`.
@@ -201,13 +214,18 @@ impl ActiveSet {
         environment::for_shells(&self.packages)
     }
 
-    /// The text of `active.buildinfo.full.json`: build info by package name, null where a package has none.
+    /// The text of `active.buildinfo.full.json`: build info by package name, null where a package
+    /// has none.
     pub fn build_info(&self) -> String {
-        let all = self.packages.iter().map(|p| (p.id.name().to_owned(), p.buildinfo.clone().unwrap_or(Value::Null)));
+        let all = self
+            .packages
+            .iter()
+            .map(|p| (p.id.name().to_owned(), p.buildinfo.clone().unwrap_or(Value::Null)));
         python_json(&Value::Object(all.collect()))
     }
 
-    /// The text of `etc/dcos-service-configuration.json`: kernel settings by service, for the services that the packages really have.
+    /// The text of `etc/dcos-service-configuration.json`: kernel settings by service, for the
+    /// services that the packages really have.
     pub fn service_configuration(&self) -> String {
         let mut settings = Map::new();
         for package in &self.packages {
@@ -226,7 +244,8 @@ fn names_are_unique(packages: &[Package], problems: &mut Vec<Problem>) {
         if let [first, second] = pair
             && first.id.name() == second.id.name()
         {
-            problems.push(Problem::RepeatedName { first: first.id.clone(), second: second.id.clone() });
+            problems
+                .push(Problem::RepeatedName { first: first.id.clone(), second: second.id.clone() });
         }
     }
 }
@@ -234,8 +253,13 @@ fn names_are_unique(packages: &[Package], problems: &mut Vec<Problem>) {
 fn requirements_are_met(packages: &[Package], problems: &mut Vec<Problem>) {
     let names: BTreeSet<&str> = packages.iter().map(|p| p.id.name()).collect();
     for package in packages {
-        for requirement in package.info.requires.iter().filter(|name| !names.contains(name.as_str())) {
-            problems.push(Problem::MissingRequirement { package: package.id.clone(), requirement: requirement.clone() });
+        for requirement in
+            package.info.requires.iter().filter(|name| !names.contains(name.as_str()))
+        {
+            problems.push(Problem::MissingRequirement {
+                package: package.id.clone(),
+                requirement: requirement.clone(),
+            });
         }
     }
 }
@@ -245,7 +269,9 @@ fn accounts_agree(packages: &[Package], problems: &mut Vec<Problem>) {
     for package in packages {
         let (user, group) = (package.info.username.as_deref(), package.info.group.as_deref());
         match (user, group) {
-            (None, Some(_)) => problems.push(Problem::GroupWithoutUser { package: package.id.clone() }),
+            (None, Some(_)) => {
+                problems.push(Problem::GroupWithoutUser { package: package.id.clone() })
+            }
             (Some(user), Some(wanted)) => {
                 let other = *groups.entry(user).or_insert(wanted);
                 if other != wanted {
@@ -267,9 +293,16 @@ fn variables_are_unique(packages: &[Package], problems: &mut Vec<Problem>) {
     for package in packages {
         for (variable, _) in &package.info.environment {
             if environment::RESERVED.contains(&variable.as_str()) {
-                problems.push(Problem::ReservedVariable { package: package.id.clone(), variable: variable.clone() });
+                problems.push(Problem::ReservedVariable {
+                    package: package.id.clone(),
+                    variable: variable.clone(),
+                });
             } else if let Some(first) = owner.insert(variable, &package.id) {
-                problems.push(Problem::RepeatedVariable { first: first.clone(), second: package.id.clone(), variable: variable.clone() });
+                problems.push(Problem::RepeatedVariable {
+                    first: first.clone(),
+                    second: package.id.clone(),
+                    variable: variable.clone(),
+                });
             }
         }
     }
@@ -299,7 +332,10 @@ fn units_are_allowed(farm: &Farm, problems: &mut Vec<Problem>) {
     for (name, file) in farm.units() {
         let text = name.to_string_lossy();
         if units::RESERVED.contains(&text.as_ref()) {
-            problems.push(Problem::ReservedUnit { package: file.display().to_string(), unit: text.into_owned() });
+            problems.push(Problem::ReservedUnit {
+                package: file.display().to_string(),
+                unit: text.into_owned(),
+            });
         } else if !units::is_unit_name(&text) {
             problems.push(Problem::NotAUnit { path: text.into_owned() });
         }
@@ -309,7 +345,8 @@ fn units_are_allowed(farm: &Farm, problems: &mut Vec<Problem>) {
     }
 }
 
-/// JSON as Python writes it with `indent=2, sort_keys=True, separators=(',', ':')`, which is how pkgpanda does (`pkgpanda/util.py`, write_json).
+/// JSON as Python writes it with `indent=2, sort_keys=True, separators=(',', ':')`, which is how
+/// pkgpanda does (`pkgpanda/util.py`, write_json).
 pub fn python_json(value: &Value) -> String {
     let mut text = String::new();
     write_python(value, 0, &mut text);

@@ -1,4 +1,5 @@
-//! A build: all packages with one bootstrap id and one cluster package list, as a serve directory offers it.
+//! A build: all packages with one bootstrap id and one cluster package list, as a serve directory
+//! offers it.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +57,10 @@ impl Build {
             index_sha256: Some(sha256),
         };
         match build.archives().iter().find(|path| build.content(path).is_none()) {
-            Some(path) => Err(InvalidBuild { file: INDEX.to_owned(), reason: format!("does not say what is in {path}") }),
+            Some(path) => Err(InvalidBuild {
+                file: INDEX.to_owned(),
+                reason: format!("does not say what is in {path}"),
+            }),
             None => Ok(build),
         }
     }
@@ -154,7 +158,9 @@ pub fn parse_latest(file: &str, text: &[u8]) -> Result<String, InvalidBuild> {
     if super::id::is_build_id(text) {
         Ok(text.to_owned())
     } else {
-        Err(invalid("does not hold an id of 40 hexadecimal digits; is this the URL of a DC/OS build?"))
+        Err(invalid(
+            "does not hold an id of 40 hexadecimal digits; is this the URL of a DC/OS build?",
+        ))
     }
 }
 
@@ -164,6 +170,7 @@ pub fn parse_latest(file: &str, text: &[u8]) -> Result<String, InvalidBuild> {
 /// Anything else, naming the file and the id that is none.
 pub fn parse_package_list(file: &str, text: &[u8]) -> Result<Vec<PackageId>, InvalidBuild> {
     let invalid = |reason: String| InvalidBuild { file: file.to_owned(), reason };
-    let ids: Vec<String> = serde_json::from_slice(text).map_err(|e| invalid(format!("is not a JSON list of package ids: {e}")))?;
+    let ids: Vec<String> = serde_json::from_slice(text)
+        .map_err(|e| invalid(format!("is not a JSON list of package ids: {e}")))?;
     ids.iter().map(|id| id.parse().map_err(|e| invalid(format!("{e}")))).collect()
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::units::TIME_DAEMONS;
 
-/// The schema of `contents.json` and of what `bundle --json` prints (docs/bundle.md); fields may be added without a new number.
+/// The schema of `contents.json` and of what `bundle --json` prints (docs/bundle.md); fields may be
+/// added without a new number.
 pub const SCHEMA: u32 = 1;
 
 /// Files of the machine, each with its name in the bundle.
@@ -51,8 +52,9 @@ pub const SETTINGS: [&str; 14] = [
     "kernel/random/boot_id",
 ];
 
-/// The configuration of the active build that has no secrets by what it is for (`gen/dcos-config.yaml`). It is redacted all the same, since an operator's
-/// words go into it. Everything else below `etc` stays on the node.
+/// The configuration of the active build that has no secrets by what it is for
+/// (`gen/dcos-config.yaml`). It is redacted all the same, since an operator's words go into it.
+/// Everything else below `etc` stays on the node.
 pub const CONFIGURATION: [&str; 32] = [
     "adminrouter.env",
     "check_time.env",
@@ -88,7 +90,8 @@ pub const CONFIGURATION: [&str; 32] = [
     "user.config.yaml",
 ];
 
-/// Files beside the active set that an install or an operator writes, each with its name in the bundle.
+/// Files beside the active set that an install or an operator writes, each with its name in the
+/// bundle.
 pub const OF_NODE: [(&str, &str); 8] = [
     ("repository-url", "/etc/mesosphere/setup-flags/repository-url"),
     ("cluster-package-list", "/etc/mesosphere/setup-flags/cluster-package-list"),
@@ -100,8 +103,9 @@ pub const OF_NODE: [(&str, &str); 8] = [
     ("navstar-ip", "/var/lib/dcos/navstar/ip"),
 ];
 
-/// Units besides those of the role whose state and log tell something: of the install, of what starts containers and keeps logs, of the network, and
-/// of the clock, on which everything else waits. No node has all of them.
+/// Units besides those of the role whose state and log tell something: of the install, of what
+/// starts containers and keeps logs, of the network, and of the clock, on which everything else
+/// waits. No node has all of them.
 pub fn other_units() -> impl Iterator<Item = &'static str> {
     OTHER_UNITS.into_iter().chain(TIME_DAEMONS)
 }
@@ -118,16 +122,19 @@ const OTHER_UNITS: [&str; 9] = [
     "NetworkManager.service",
 ];
 
-/// Logs of what is no unit, each with its name and with the field and value by which the journal has it: what dcos-node did and how it ended, and what
-/// killed or stalled a program (no memory, a disk that fails).
-pub const OTHER_LOGS: [(&str, &str, &str); 2] = [("dcos-node", "SYSLOG_IDENTIFIER", "dcos-node"), ("kernel", "_TRANSPORT", "kernel")];
+/// Logs of what is no unit, each with its name and with the field and value by which the journal
+/// has it: what dcos-node did and how it ended, and what killed or stalled a program (no memory, a
+/// disk that fails).
+pub const OTHER_LOGS: [(&str, &str, &str); 2] =
+    [("dcos-node", "SYSLOG_IDENTIFIER", "dcos-node"), ("kernel", "_TRANSPORT", "kernel")];
 
 /// What never leaves the node, in words.
 pub const NEVER: [(&str, &str); 4] = [
     ("data", "state of ZooKeeper, Mesos and tasks below /var/lib/dcos and /var/lib/mesos"),
     (
         "secrets",
-        "docker credentials, the licence, keys, Exhibitor's realm and properties, user.config.full.yaml and expanded.config.full.json",
+        "docker credentials, the licence, keys, Exhibitor's realm and properties, \
+         user.config.full.yaml and expanded.config.full.json",
     ),
     ("packages", "the files of packages, and their manifests: verify.json has what differs"),
     ("accounts", "/etc/passwd, /etc/group and /etc/shadow"),

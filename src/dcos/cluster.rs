@@ -1,4 +1,5 @@
-//! What the parts of a cluster say of themselves: Exhibitor, ZooKeeper, Mesos and DC/OS' own check runner.
+//! What the parts of a cluster say of themselves: Exhibitor, ZooKeeper, Mesos and DC/OS' own check
+//! runner.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +74,11 @@ impl Ensemble {
             3 => Serving::Serving,
             _ => Serving::Down,
         };
-        let members = states.into_iter().map(|s| Member { serving: serving(s.code), host: s.hostname, leads: s.is_leader });
+        let members = states.into_iter().map(|s| Member {
+            serving: serving(s.code),
+            host: s.hostname,
+            leads: s.is_leader,
+        });
         Some(Ensemble { members: members.collect() })
     }
 
@@ -95,19 +100,30 @@ impl Ensemble {
     /// Whether the ensemble has a quorum now, and would not without this member.
     pub fn would_lose_quorum_without(&self, host: &str) -> bool {
         let serves = self.members.iter().any(|m| m.host == host && m.serving == Serving::Serving);
-        // The member stays configured, so the others must still be more than half of all. An ensemble of one has nobody to lose but itself.
-        serves && self.has_quorum() && self.members.len() > 1 && (self.serving() - 1) * 2 <= self.members.len()
+        // The member stays configured, so the others must still be more than half of all. An
+        // ensemble of one has nobody to lose but itself.
+        serves
+            && self.has_quorum()
+            && self.members.len() > 1
+            && (self.serving() - 1) * 2 <= self.members.len()
     }
 
     /// Whether all of so many masters serve and exactly one leads (`exhibitor.py` 1.12, wait).
     pub fn is_converged(&self, masters: usize) -> bool {
-        self.serving() >= masters.max(1) && self.serving() == self.members.len() && self.leaders() == 1
+        self.serving() >= masters.max(1)
+            && self.serving() == self.members.len()
+            && self.leaders() == 1
     }
 
-    /// The members that the others wait for: those that do not run, else those that run and do not serve.
+    /// The members that the others wait for: those that do not run, else those that run and do not
+    /// serve.
     pub fn missing(&self) -> Vec<String> {
         let which = |wanted: &[Serving]| -> Vec<String> {
-            self.members.iter().filter(|m| wanted.contains(&m.serving)).map(|m| m.host.clone()).collect()
+            self.members
+                .iter()
+                .filter(|m| wanted.contains(&m.serving))
+                .map(|m| m.host.clone())
+                .collect()
         };
         let absent = which(&[Serving::Latent, Serving::Down]);
         if absent.is_empty() { which(&[Serving::NotServing]) } else { absent }
@@ -146,7 +162,9 @@ impl Metrics {
     /// Reads the answer to [`MESOS_METRICS`].
     pub fn parse(text: &[u8]) -> Option<Metrics> {
         let all: BTreeMap<String, serde_json::Value> = serde_json::from_slice(text).ok()?;
-        Some(Metrics(all.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect()))
+        Some(Metrics(
+            all.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect(),
+        ))
     }
 
     /// One count.
@@ -162,7 +180,11 @@ impl Metrics {
     /// How many there are of something that may go by several names.
     pub fn count(&self, names: &[&str]) -> u64 {
         // Mesos counts in whole numbers that it writes as 3.0.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small and not negative")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts are small and not negative"
+        )]
         let whole = |value: f64| value.max(0.0) as u64;
         names.iter().filter_map(|name| self.get(name)).map(whole).sum()
     }
@@ -177,18 +199,24 @@ pub struct FailedCheck {
     pub output: String,
 }
 
-/// Reads what `dcos-check-runner check` prints. Its exit code tells little: 1.12 exits 0 over checks that it could not run, and drops names that it
-/// does not know (`checks.json`, executed).
+/// Reads what `dcos-check-runner check` prints. Its exit code tells little: 1.12 exits 0 over
+/// checks that it could not run, and drops names that it does not know (`checks.json`, executed).
 ///
 /// # Errors
 /// Text that is no report of checks; and the runner's own word for checks that it could not run.
 pub fn failed_checks(text: &[u8]) -> Result<Vec<FailedCheck>, String> {
-    let report: serde_json::Value = serde_json::from_slice(text).map_err(|e| format!("it printed no JSON: {e}"))?;
+    let report: serde_json::Value =
+        serde_json::from_slice(text).map_err(|e| format!("it printed no JSON: {e}"))?;
     if let Some(error) = report.get("error").and_then(|e| e.as_str()) {
-        let which = report.get("checks").and_then(|c| c.as_array()).map(|all| all.iter().filter_map(|c| c.as_str()).collect::<Vec<_>>());
+        let which = report
+            .get("checks")
+            .and_then(|c| c.as_array())
+            .map(|all| all.iter().filter_map(|c| c.as_str()).collect::<Vec<_>>());
         return Err(format!("{error} {}", which.unwrap_or_default().join("; ")).trim().to_owned());
     }
-    let Some(checks) = report.get("checks").and_then(|c| c.as_object()) else { return Err("it printed no list of checks".into()) };
+    let Some(checks) = report.get("checks").and_then(|c| c.as_object()) else {
+        return Err("it printed no list of checks".into());
+    };
     // Names that it does not know are dropped without a word, and every DC/OS has poststart checks.
     if checks.is_empty() {
         return Err("it ran no checks at all".into());
@@ -197,22 +225,28 @@ pub fn failed_checks(text: &[u8]) -> Result<Vec<FailedCheck>, String> {
     let status_of = |of: &serde_json::Value| of.get("status").and_then(serde_json::Value::as_u64);
     let bad = checks.iter().filter_map(|(name, check)| {
         let status = status_of(check).unwrap_or(3);
-        let output = check.get("output").and_then(|o| o.as_str()).unwrap_or_default().trim().to_owned();
+        let output =
+            check.get("output").and_then(|o| o.as_str()).unwrap_or_default().trim().to_owned();
         (status > 1).then(|| FailedCheck { name: name.clone(), output })
     });
     let bad: Vec<FailedCheck> = bad.collect();
     match status_of(&report) {
-        Some(status) if status > 1 && bad.is_empty() => Err(format!("its status is {status}, although no check of it failed")),
+        Some(status) if status > 1 && bad.is_empty() => {
+            Err(format!("its status is {status}, although no check of it failed"))
+        }
         _ => Ok(bad),
     }
 }
 
-/// The credentials in Exhibitor's realm file: `user: password[,role]` (`exhibitor_realm`, made of `exhibitor_admin_password`).
+/// The credentials in Exhibitor's realm file: `user: password[,role]` (`exhibitor_realm`, made of
+/// `exhibitor_admin_password`).
 pub fn realm(text: &str) -> Option<(String, String)> {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let line =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let (user, rest) = line.split_once(':')?;
     let password = rest.split(',').next().unwrap_or_default().trim();
-    (!user.trim().is_empty() && !password.is_empty()).then(|| (user.trim().to_owned(), password.to_owned()))
+    (!user.trim().is_empty() && !password.is_empty())
+        .then(|| (user.trim().to_owned(), password.to_owned()))
 }
 
 #[cfg(test)]
@@ -220,8 +254,12 @@ mod tests {
     use super::*;
 
     fn ensemble(codes: &[u8]) -> Ensemble {
-        let state =
-            |(n, code): (usize, &u8)| format!(r#"{{"code":{code},"description":"","hostname":"10.0.0.{n}","isLeader":{}}}"#, n == 0);
+        let state = |(n, code): (usize, &u8)| {
+            format!(
+                r#"{{"code":{code},"description":"","hostname":"10.0.0.{n}","isLeader":{}}}"#,
+                n == 0
+            )
+        };
         let states: Vec<String> = codes.iter().enumerate().map(state).collect();
         Ensemble::parse(format!("[{}]", states.join(",")).as_bytes()).unwrap()
     }
@@ -238,7 +276,11 @@ mod tests {
             (&[3, 3, 3, 1, 1], "10.0.0.0", true),
             (&[3, 3, 1], "10.9.9.9", false),
         ] {
-            assert_eq!(ensemble(codes).would_lose_quorum_without(leaving), lost, "{codes:?} {leaving}");
+            assert_eq!(
+                ensemble(codes).would_lose_quorum_without(leaving),
+                lost,
+                "{codes:?} {leaving}"
+            );
         }
     }
 
@@ -256,9 +298,17 @@ mod tests {
     #[test]
     fn answers_are_read_and_garbage_is_none() {
         assert_eq!(Mode::parse("Zookeeper version: 3.4\nMode: follower\n"), Some(Mode::Follower));
-        assert_eq!(Mode::parse("This ZooKeeper instance is not currently serving requests\n"), None);
-        let metrics = Metrics::parse(br#"{"slave/registered":1.0,"slave/tasks_running":3.0,"x":"y"}"#).unwrap();
-        assert!(metrics.is("slave/registered") && metrics.count(&["slave/tasks_running", "slave/tasks_staging"]) == 3);
+        assert_eq!(
+            Mode::parse("This ZooKeeper instance is not currently serving requests\n"),
+            None
+        );
+        let metrics =
+            Metrics::parse(br#"{"slave/registered":1.0,"slave/tasks_running":3.0,"x":"y"}"#)
+                .unwrap();
+        assert!(
+            metrics.is("slave/registered")
+                && metrics.count(&["slave/tasks_running", "slave/tasks_staging"]) == 3
+        );
         assert_eq!(realm("# x\nadmin: secret,admin\n"), Some(("admin".into(), "secret".into())));
         assert_eq!(realm("nothing"), None);
     }
@@ -266,11 +316,22 @@ mod tests {
     #[test]
     fn the_words_of_the_check_runner_count_and_not_its_exit_code() {
         assert_eq!(failed_checks(br#"{"status":0,"checks":{"a":{"status":0,"output":"fine"},"b":{"status":1,"output":""}}}"#), Ok(vec![]));
-        let bad = failed_checks(br#"{"status":2,"checks":{"a":{"status":2,"output":"no\n"}}}"#).unwrap();
+        let bad =
+            failed_checks(br#"{"status":2,"checks":{"a":{"status":2,"output":"no\n"}}}"#).unwrap();
         assert_eq!(bad, [FailedCheck { name: "a".into(), output: "no".into() }]);
-        assert!(failed_checks(br#"{"error":"failed to execute","checks":["xz: not there"]}"#).unwrap_err().contains("xz: not there"));
+        assert!(
+            failed_checks(br#"{"error":"failed to execute","checks":["xz: not there"]}"#)
+                .unwrap_err()
+                .contains("xz: not there")
+        );
         assert!(failed_checks(b"").is_err());
-        assert!(failed_checks(br#"{"status":0,"checks":{}}"#).unwrap_err().contains("no checks at all"));
-        assert!(failed_checks(br#"{"status":3,"checks":{"a":{"status":0,"output":""}}}"#).unwrap_err().contains("its status is 3"));
+        assert!(
+            failed_checks(br#"{"status":0,"checks":{}}"#).unwrap_err().contains("no checks at all")
+        );
+        assert!(
+            failed_checks(br#"{"status":3,"checks":{"a":{"status":0,"output":""}}}"#)
+                .unwrap_err()
+                .contains("its status is 3")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What of two builds differs, for the one sentence that an operator needs, and the values by which they see it.
+//! What of two builds differs, for the one sentence that an operator needs, and the values by which
+//! they see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -59,14 +60,25 @@ pub enum What {
 }
 
 impl Contrast {
-    /// Compares the active set of a node with a build; none if they are the same. What is recorded of the node's own build counts while that is what is
-    /// active. Packages made from the configuration have a version that begins with `setup_`.
-    pub fn between(active: &BTreeSet<PackageId>, recorded: Option<&Build>, offered: &Build) -> Option<Contrast> {
+    /// Compares the active set of a node with a build; none if they are the same. What is recorded
+    /// of the node's own build counts while that is what is active. Packages made from the
+    /// configuration have a version that begins with `setup_`.
+    pub fn between(
+        active: &BTreeSet<PackageId>,
+        recorded: Option<&Build>,
+        offered: &Build,
+    ) -> Option<Contrast> {
         let theirs = offered.active();
-        let mut packages: BTreeMap<&str, (Option<&PackageId>, Option<&PackageId>)> = BTreeMap::new();
-        active.difference(&theirs).for_each(|id| packages.entry(id.name()).or_default().0 = Some(id));
-        theirs.difference(active).for_each(|id| packages.entry(id.name()).or_default().1 = Some(id));
-        let is_made = |id: Option<&PackageId>| id.is_some_and(|id| id.version().starts_with("setup_"));
+        let mut packages: BTreeMap<&str, (Option<&PackageId>, Option<&PackageId>)> =
+            BTreeMap::new();
+        active
+            .difference(&theirs)
+            .for_each(|id| packages.entry(id.name()).or_default().0 = Some(id));
+        theirs
+            .difference(active)
+            .for_each(|id| packages.entry(id.name()).or_default().1 = Some(id));
+        let is_made =
+            |id: Option<&PackageId>| id.is_some_and(|id| id.version().starts_with("setup_"));
         let (configuration, release): (Vec<_>, Vec<_>) =
             packages.into_values().partition(|(here, there)| is_made(*here) || is_made(*there));
         let difference = match (release.is_empty(), configuration.is_empty()) {
@@ -77,10 +89,16 @@ impl Contrast {
         };
         let known = |id: &String| Some(id.clone()).filter(|id| !id.is_empty());
         let recorded = recorded.filter(|build| build.active() == *active).map(|build| {
-            let pair = |what, here: Option<String>, offered: Option<String>| Some(Pair { what, here: here?, offered: offered? });
+            let pair = |what, here: Option<String>, offered: Option<String>| {
+                Some(Pair { what, here: here?, offered: offered? })
+            };
             [
                 pair(What::BootstrapId, known(&build.bootstrap_id), known(&offered.bootstrap_id)),
-                pair(What::PackageList, known(&build.package_list_id), known(&offered.package_list_id)),
+                pair(
+                    What::PackageList,
+                    known(&build.package_list_id),
+                    known(&offered.package_list_id),
+                ),
                 pair(What::BuildDigest, build.index_sha256.clone(), offered.index_sha256.clone()),
             ]
         });
@@ -88,8 +106,15 @@ impl Contrast {
         let first = |what, list: &[(Option<&PackageId>, Option<&PackageId>)]| {
             list.first().map(|(here, there)| Pair { what, here: id(*here), offered: id(*there) })
         };
-        let of_packages = [first(What::Configuration, &configuration), first(What::Package, &release)];
-        let values = recorded.into_iter().flatten().chain(of_packages).flatten().filter(|pair| pair.here != pair.offered).collect();
+        let of_packages =
+            [first(What::Configuration, &configuration), first(What::Package, &release)];
+        let values = recorded
+            .into_iter()
+            .flatten()
+            .chain(of_packages)
+            .flatten()
+            .filter(|pair| pair.here != pair.offered)
+            .collect();
         Some(Contrast { difference, values, more_packages: release.len().saturating_sub(1) })
     }
 }
@@ -115,7 +140,12 @@ impl fmt::Display for Contrast {
         ];
         for (side, values) in sides {
             for (index, (pair, value)) in self.values.iter().zip(values).enumerate() {
-                write!(f, "\n  {:8} {:13} {value}", if index == 0 { side } else { "" }, pair.what.words())?;
+                write!(
+                    f,
+                    "\n  {:8} {:13} {value}",
+                    if index == 0 { side } else { "" },
+                    pair.what.words()
+                )?;
             }
         }
         match self.more_packages {
@@ -165,14 +195,30 @@ mod tests {
         let here = build(&["dcos-config--setup_1", "java--1", "mesos--1"], "b", Some("d1"));
         assert_eq!(Contrast::between(&here.active(), Some(&here), &here), None);
         let configured = build(&["dcos-config--setup_2", "java--1", "mesos--1"], "b", Some("d1"));
-        let expected = "the configuration differs\n  here:    package list  dcos-config--setup_1java--1mesos--1\n           configuration dcos-config--setup_1\n  \
-                        offered: package list  dcos-config--setup_2java--1mesos--1\n           configuration dcos-config--setup_2";
+        let expected = "the configuration differs\n  here:    package list  \
+                        dcos-config--setup_1java--1mesos--1\n           configuration \
+                        dcos-config--setup_1\n  offered: package list  \
+                        dcos-config--setup_2java--1mesos--1\n           configuration \
+                        dcos-config--setup_2";
         assert_eq!(told(&here, &configured), expected);
-        let newer = told(&here, &build(&["dcos-config--setup_1", "java--2", "mesos--2"], "b", Some("d2")));
-        assert!(newer.starts_with("the release differs\n") && newer.contains("build digest  d2\n"), "{newer}");
-        assert!(newer.ends_with("package       java--2\n  1 more package differs") && !newer.contains("bootstrap id"), "{newer}");
+        let newer =
+            told(&here, &build(&["dcos-config--setup_1", "java--2", "mesos--2"], "b", Some("d2")));
+        assert!(
+            newer.starts_with("the release differs\n") && newer.contains("build digest  d2\n"),
+            "{newer}"
+        );
+        assert!(
+            newer.ends_with("package       java--2\n  1 more package differs")
+                && !newer.contains("bootstrap id"),
+            "{newer}"
+        );
         let other = told(&here, &build(&["dcos-config--setup_2", "java--1"], "c", None));
-        assert!(other.starts_with("the release and the configuration differ\n  here:    bootstrap id  b\n"), "{other}");
+        assert!(
+            other.starts_with(
+                "the release and the configuration differ\n  here:    bootstrap id  b\n"
+            ),
+            "{other}"
+        );
         assert!(other.ends_with("package       none") && !other.contains("digest"), "{other}");
     }
 
@@ -181,6 +227,9 @@ mod tests {
         let (recorded, offered) = (build(&["java--1"], "a", None), build(&["java--3"], "c", None));
         let active = ["java--2".parse().unwrap()].into();
         let contrast = Contrast::between(&active, Some(&recorded), &offered).unwrap();
-        assert_eq!(contrast.values, [Pair { what: What::Package, here: "java--2".into(), offered: "java--3".into() }]);
+        assert_eq!(
+            contrast.values,
+            [Pair { what: What::Package, here: "java--2".into(), offered: "java--3".into() }]
+        );
     }
 }

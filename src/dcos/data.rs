@@ -1,4 +1,5 @@
-//! Data that DC/OS keeps on a node: what it is, and what it means to a later install. An uninstall keeps it unless it is told to purge it.
+//! Data that DC/OS keeps on a node: what it is, and what it means to a later install. An uninstall
+//! keeps it unless it is told to purge it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,8 @@ pub struct Place {
     pub path: &'static str,
     /// What it holds.
     pub holds: &'static str,
-    /// What DC/OS makes in it, if others use the name of the place too; one with a star at its end is the beginning of a name. Empty for a name that is
-    /// DC/OS' alone.
+    /// What DC/OS makes in it, if others use the name of the place too; one with a star at its end
+    /// is the beginning of a name. Empty for a name that is DC/OS' alone.
     pub inside: &'static [&'static str],
 }
 
@@ -24,9 +25,11 @@ const fn place(path: &'static str, holds: &'static str, inside: &'static [&'stat
 /// Whose the data in a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// DC/OS': the place has its name, or holds what only it makes there. A purge removes it at any time.
+    /// DC/OS': the place has its name, or holds what only it makes there. A purge removes it at any
+    /// time.
     Dcos,
-    /// It came after the install, by the snapshot, and nothing in it says whose it is: a purge removes it while the snapshot is there.
+    /// It came after the install, by the snapshot, and nothing in it says whose it is: a purge
+    /// removes it while the snapshot is there.
     New,
     /// It was there before the install, with something of others in it.
     Before,
@@ -57,32 +60,47 @@ pub const PLACES: [Place; 9] = [
     place(layout::STATE, "state of DC/OS' services", &[]),
     place("/var/lib/dcos/exhibitor", "ZooKeeper: the state of the cluster", &[]),
     place("/var/lib/dcos/mesos", "Mesos masters: their log and state", &[]),
-    place(layout::MESOS_STATE, "Mesos agents: sandboxes and persistent volumes of tasks", &["slave", "master", "isolators"]),
+    place(
+        layout::MESOS_STATE,
+        "Mesos agents: sandboxes and persistent volumes of tasks",
+        &["slave", "master", "isolators"],
+    ),
     place("/var/lib/mesosphere", "state of services of old releases", &[]),
     place("/var/lib/zookeeper", "ZooKeeper of old releases", &["snapshot", "transactions"]),
     place("/var/log/mesos", "logs of Mesos", &["archive", "mesos-agent.log*", "mesos-master.log*"]),
     place("/etc/calico", "settings that calico wrote", &["confd"]),
-    place("/var/lib/cni", "addresses that containers hold", &["networks/dcos*", "networks/mesos-bridge"]),
+    place(
+        "/var/lib/cni",
+        "addresses that containers hold",
+        &["networks/dcos*", "networks/mesos-bridge"],
+    ),
 ];
 
 impl Place {
     /// What a path in it, relative to it, says.
     pub fn mark(&self, below: &Path) -> Mark {
         let text = below.to_string_lossy();
-        let is = |known: &&&str| known.strip_suffix('*').map_or(text == **known, |begins| text.starts_with(begins));
+        let is = |known: &&&str| {
+            known.strip_suffix('*').map_or(text == **known, |begins| text.starts_with(begins))
+        };
         match self.inside.iter().find(is) {
             Some(_) => Mark::Dcos,
-            None if self.inside.iter().any(|known| Path::new(known).starts_with(below)) => Mark::Below,
+            None if self.inside.iter().any(|known| Path::new(known).starts_with(below)) => {
+                Mark::Below
+            }
             None => Mark::Other,
         }
     }
 
-    /// Whose it is, by what stood before the install and by whether all in it is what DC/OS makes there.
+    /// Whose it is, by what stood before the install and by whether all in it is what DC/OS makes
+    /// there.
     pub fn whose(&self, before: Option<&Snapshot>, is_marked: bool) -> Whose {
         let has = |paths: &[PathBuf]| paths.iter().any(|path| path == Path::new(self.path));
         match before {
             _ if self.inside.is_empty() => Whose::Dcos,
-            Some(before) if has(&before.paths) && !has(&before.left) && !has(&before.empty) => Whose::Before,
+            Some(before) if has(&before.paths) && !has(&before.left) && !has(&before.empty) => {
+                Whose::Before
+            }
             _ if is_marked => Whose::Dcos,
             Some(_) => Whose::New,
             None => Whose::Untold,
@@ -109,7 +127,10 @@ pub fn effect(identity: &str) -> &'static str {
     match identity {
         layout::KEPT_ADDRESS => "dcos-net refuses to run here under another address",
         layout::CLUSTER_ID => "services refuse to join another cluster",
-        _ => "the agent comes back under its old id, and refuses a role, attributes or resources that do not fit",
+        _ => {
+            "the agent comes back under its old id, and refuses a role, attributes or resources \
+             that do not fit"
+        }
     }
 }
 
@@ -124,16 +145,21 @@ mod tests {
         let before = Snapshot { paths: path.clone(), ..Snapshot::default() };
         let left = Snapshot { left: path.clone(), ..before.clone() };
         let empty = Snapshot { empty: path, ..before.clone() };
-        let judged = [None, Some(&before), Some(&left), Some(&empty)].map(|s| (zookeeper.whose(s, true), zookeeper.whose(s, false)));
+        let judged = [None, Some(&before), Some(&left), Some(&empty)]
+            .map(|s| (zookeeper.whose(s, true), zookeeper.whose(s, false)));
         use Whose::*;
         assert_eq!(judged, [(Dcos, Untold), (Before, Before), (Dcos, New), (Dcos, New)]);
-        assert_eq!(PLACES[0].whose(Some(&Snapshot { paths: vec![layout::STATE.into()], ..before }), false), Dcos);
+        assert_eq!(
+            PLACES[0].whose(Some(&Snapshot { paths: vec![layout::STATE.into()], ..before }), false),
+            Dcos
+        );
     }
 
     #[test]
     fn a_name_in_a_place_is_dcos_or_not() {
         let cni = PLACES.iter().find(|p| p.path == "/var/lib/cni").unwrap();
-        let marks = ["networks", "networks/dcos6", "networks/podman", "cache"].map(|name| cni.mark(Path::new(name)));
+        let marks = ["networks", "networks/dcos6", "networks/podman", "cache"]
+            .map(|name| cni.mark(Path::new(name)));
         assert_eq!(marks, [Mark::Below, Mark::Dcos, Mark::Other, Mark::Other]);
     }
 

@@ -1,4 +1,5 @@
-//! What the cluster's detection scripts may print: addresses and a fault domain, read as strictly as the strictest of DC/OS' readers does.
+//! What the cluster's detection scripts may print: addresses and a fault domain, read as strictly
+//! as the strictest of DC/OS' readers does.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -8,7 +9,8 @@ use serde_json::Value;
 /// How much of a wrong output is repeated in a message.
 const SHOWN: usize = 60;
 
-/// Exactly one IPv4 address and at most one newline after it (`dcos-net-env`, `inet:parse_ipv4strict_address`).
+/// Exactly one IPv4 address and at most one newline after it (`dcos-net-env`,
+/// `inet:parse_ipv4strict_address`).
 ///
 /// # Errors
 /// What is wrong with the output, in words that follow "it printed".
@@ -28,8 +30,13 @@ fn address<A: FromStr>(stdout: &[u8], family: &str) -> Result<A, String> {
     let line = one_line(stdout)?;
     // The last field of `ip route get` was the address once; today it is a number.
     let is_number = !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
-    let field = if is_number { " but a bare number (ip route get has the address after src, and a number after uid)" } else { "" };
-    line.parse().map_err(|_| format!("{}, which is not exactly one {family} address{field}", shown(line)))
+    let field = if is_number {
+        " but a bare number (ip route get has the address after src, and a number after uid)"
+    } else {
+        ""
+    };
+    line.parse()
+        .map_err(|_| format!("{}, which is not exactly one {family} address{field}", shown(line)))
 }
 
 /// An address or a host name: what clients outside of the cluster reach the node at.
@@ -43,15 +50,21 @@ pub fn address_or_name(stdout: &[u8]) -> Result<String, String> {
     }
     let label = |l: &str| {
         let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        (1..=63).contains(&l.len()) && l.chars().all(inner) && !l.starts_with('-') && !l.ends_with('-')
+        (1..=63).contains(&l.len())
+            && l.chars().all(inner)
+            && !l.starts_with('-')
+            && !l.ends_with('-')
     };
     // A name whose last label is a number is read as an address by others, and this one is none.
     let numeric = line.rsplit('.').next().is_some_and(|l| l.chars().all(|c| c.is_ascii_digit()));
     let is_name = line.len() <= 253 && !numeric && line.split('.').all(label);
-    is_name.then(|| line.to_owned()).ok_or_else(|| format!("{}, which is neither an IPv4 address nor a host name", shown(line)))
+    is_name
+        .then(|| line.to_owned())
+        .ok_or_else(|| format!("{}, which is neither an IPv4 address nor a host name", shown(line)))
 }
 
-/// Region and zone of `{"fault_domain":{"region":{"name":..},"zone":{"name":..}}}` (Mesos' `DomainInfo`).
+/// Region and zone of `{"fault_domain":{"region":{"name":..},"zone":{"name":..}}}` (Mesos'
+/// `DomainInfo`).
 ///
 /// # Errors
 /// What is wrong with the output, naming the field at fault, in words that follow "it printed".
@@ -59,8 +72,9 @@ pub fn fault_domain(stdout: &[u8]) -> Result<(String, String), String> {
     if stdout.trim_ascii().is_empty() {
         return Err("nothing".into());
     }
-    let value: Value =
-        serde_json::from_slice(stdout).map_err(|e| format!("{}, which is not JSON: {e}", shown(&String::from_utf8_lossy(stdout))))?;
+    let value: Value = serde_json::from_slice(stdout).map_err(|e| {
+        format!("{}, which is not JSON: {e}", shown(&String::from_utf8_lossy(stdout)))
+    })?;
     let name = |part: &str| {
         let mut here = &value;
         let mut path = String::new();
@@ -76,17 +90,21 @@ pub fn fault_domain(stdout: &[u8]) -> Result<(String, String), String> {
     Ok((name("region")?, name("zone")?))
 }
 
-/// Whether the first line of a script names a shell: DC/OS' programs in Go run `/bin/bash detect_ip`, whatever it names (`dcos-go`, nodeutil).
+/// Whether the first line of a script names a shell: DC/OS' programs in Go run `/bin/bash
+/// detect_ip`, whatever it names (`dcos-go`, nodeutil).
 pub fn is_for_a_shell(text: &[u8]) -> bool {
     let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let words = line.trim_start_matches("#!").split_whitespace();
-    words.filter(|w| !w.starts_with('-')).any(|w| matches!(w.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh" | "ash")))
+    words
+        .filter(|w| !w.starts_with('-'))
+        .any(|w| matches!(w.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh" | "ash")))
 }
 
 /// The one line of an output, without its newline.
 fn one_line(stdout: &[u8]) -> Result<&str, String> {
-    let text = std::str::from_utf8(stdout).map_err(|e| format!("bytes that are not UTF-8, from byte {} on", e.valid_up_to() + 1))?;
+    let text = std::str::from_utf8(stdout)
+        .map_err(|e| format!("bytes that are not UTF-8, from byte {} on", e.valid_up_to() + 1))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     let count = line.lines().count();
     let wrong = if text.is_empty() {
@@ -130,7 +148,9 @@ pub fn unreachable(address: Ipv4Addr) -> Option<&'static str> {
         _ if address.is_link_local() => Some("is a link-local address, which is not routed"),
         _ if address.is_multicast() => Some("is a multicast address"),
         _ if address.is_broadcast() || a >= 240 => Some("is no address of a host"),
-        _ if (a, b, c) == (198, 51, 100) => Some("is in 198.51.100.0/24, where DC/OS has its own resolvers"),
+        _ if (a, b, c) == (198, 51, 100) => {
+            Some("is in 198.51.100.0/24, where DC/OS has its own resolvers")
+        }
         _ => None,
     }
 }
@@ -187,9 +207,18 @@ mod tests {
             ("region", "not JSON"),
             ("{}", "without the field fault_domain"),
             (r#"{"fault_domain":{"zone":{"name":"z"}}}"#, "without the field fault_domain.region"),
-            (r#"{"fault_domain":{"region":{"name":"r"},"zone":{}}}"#, "without the field fault_domain.zone.name"),
-            (r#"{"fault_domain":{"region":{"name":"r"},"zone":{"name":7}}}"#, "fault_domain.zone.name is 7"),
-            (r#"{"fault_domain":{"region":{"name":""},"zone":{"name":"z"}}}"#, "fault_domain.region.name"),
+            (
+                r#"{"fault_domain":{"region":{"name":"r"},"zone":{}}}"#,
+                "without the field fault_domain.zone.name",
+            ),
+            (
+                r#"{"fault_domain":{"region":{"name":"r"},"zone":{"name":7}}}"#,
+                "fault_domain.zone.name is 7",
+            ),
+            (
+                r#"{"fault_domain":{"region":{"name":""},"zone":{"name":"z"}}}"#,
+                "fault_domain.region.name",
+            ),
         ] {
             let why = fault_domain(bad.as_bytes()).unwrap_err();
             assert!(why.contains(word), "{bad}: {why}");
@@ -201,14 +230,24 @@ mod tests {
         for shell in ["#!/bin/sh\n", "#!/bin/bash -e\n", "#!/usr/bin/env bash\n", "#! /bin/sh\n"] {
             assert!(is_for_a_shell(shell.as_bytes()), "{shell}");
         }
-        for other in ["#!/usr/bin/env python3\n", "#!/opt/mesosphere/bin/python\n", "#!/usr/bin/perl\n"] {
+        for other in
+            ["#!/usr/bin/env python3\n", "#!/opt/mesosphere/bin/python\n", "#!/usr/bin/perl\n"]
+        {
             assert!(!is_for_a_shell(other.as_bytes()), "{other}");
         }
     }
 
     #[test]
     fn addresses_that_no_other_node_reaches_are_told_apart() {
-        for bad in ["0.0.0.0", "0.1.2.3", "127.0.1.1", "169.254.1.1", "224.0.0.1", "255.255.255.255", "198.51.100.1"] {
+        for bad in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.1.1",
+            "169.254.1.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.51.100.1",
+        ] {
             assert!(unreachable(bad.parse().unwrap()).is_some(), "{bad}");
         }
         for good in ["10.0.0.1", "192.168.1.1", "192.0.2.1", "100.64.0.1"] {

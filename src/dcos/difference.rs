@@ -1,4 +1,5 @@
-//! What differs between what was installed and what stands, in the letters that `rpm -V` has for it.
+//! What differs between what was installed and what stands, in the letters that `rpm -V` has for
+//! it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ pub struct Difference {
     pub what: PathBuf,
     /// How it differs.
     pub kind: Kind,
-    /// Whom it belongs to: the id of a package, or a word for what an install makes besides packages.
+    /// Whom it belongs to: the id of a package, or a word for what an install makes besides
+    /// packages.
     pub of: String,
     /// Whether it is configuration, or what DC/OS writes while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +84,8 @@ pub enum Aspect {
     Label,
 }
 
-/// The columns of `rpm -V`, in its order, with its letters. Of devices it has a D; packages of DC/OS have none, so it is the kind of thing here.
+/// The columns of `rpm -V`, in its order, with its letters. Of devices it has a D; packages of
+/// DC/OS have none, so it is the kind of thing here.
 const COLUMNS: [(Aspect, char); 9] = [
     (Aspect::Size, 'S'),
     (Aspect::Mode, 'M'),
@@ -100,7 +103,13 @@ pub const UNREAD: &str = "?";
 impl Difference {
     /// A thing that is missing.
     pub fn missing(what: impl Into<PathBuf>, of: impl Into<String>) -> Difference {
-        Difference { what: what.into(), kind: Kind::Missing, of: of.into(), mark: None, details: Vec::new() }
+        Difference {
+            what: what.into(),
+            kind: Kind::Missing,
+            of: of.into(),
+            mark: None,
+            details: Vec::new(),
+        }
     }
 
     /// A thing that should not be there.
@@ -109,8 +118,16 @@ impl Difference {
     }
 
     /// A thing with these properties changed; none if there are none.
-    pub fn changed(what: impl Into<PathBuf>, of: impl Into<String>, details: Vec<Detail>) -> Option<Difference> {
-        (!details.is_empty()).then(|| Difference { kind: Kind::Changed, details, ..Difference::missing(what, of) })
+    pub fn changed(
+        what: impl Into<PathBuf>,
+        of: impl Into<String>,
+        details: Vec<Detail>,
+    ) -> Option<Difference> {
+        (!details.is_empty()).then(|| Difference {
+            kind: Kind::Changed,
+            details,
+            ..Difference::missing(what, of)
+        })
     }
 
     /// With its mark. What DC/OS writes while it runs is that before it is configuration.
@@ -125,9 +142,14 @@ impl Difference {
         self.kind == Kind::Changed && self.details.iter().all(|detail| detail.is == UNREAD)
     }
 
-    /// The nine columns of `rpm -V`, and a tenth for the SELinux label; a word for what is missing or extra. Ten characters.
+    /// The nine columns of `rpm -V`, and a tenth for the SELinux label; a word for what is missing
+    /// or extra. Ten characters.
     pub fn letters(&self) -> String {
-        let letter = |aspect: Aspect, letter: char| match self.details.iter().find(|detail| detail.aspect == aspect) {
+        let letter = |aspect: Aspect, letter: char| match self
+            .details
+            .iter()
+            .find(|detail| detail.aspect == aspect)
+        {
             None => '.',
             Some(detail) if detail.is == UNREAD => '?',
             Some(_) => letter,
@@ -146,13 +168,19 @@ impl Difference {
 
 impl Detail {
     /// A property that differs; none if it does not.
-    pub fn of<T: PartialEq>(aspect: Aspect, was: T, is: T, words: impl Fn(&T) -> String) -> Option<Detail> {
+    pub fn of<T: PartialEq>(
+        aspect: Aspect,
+        was: T,
+        is: T,
+        words: impl Fn(&T) -> String,
+    ) -> Option<Detail> {
         (was != is).then(|| Detail { aspect, was: words(&was), is: words(&is) })
     }
 }
 
 impl Mark {
-    /// The letter beside the path: that of rpm for configuration, and for files that a package owns and others write.
+    /// The letter beside the path: that of rpm for configuration, and for files that a package owns
+    /// and others write.
     pub fn letter(self) -> char {
         match self {
             Mark::Config => 'c',
@@ -161,11 +189,14 @@ impl Mark {
     }
 }
 
-/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for itself, what Admin Router's nginx keeps beside its
-/// configuration (`PIDFile=` of `dcos-adminrouter.service`; the directories for bodies under way are nginx's defaults), and the file that
-/// `dcos-rexray.service` copies at every start. All else that its units write lies below `/var/lib/dcos` and `/run`.
+/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for
+/// itself, what Admin Router's nginx keeps beside its configuration (`PIDFile=` of
+/// `dcos-adminrouter.service`; the directories for bodies under way are nginx's defaults), and the
+/// file that `dcos-rexray.service` copies at every start. All else that its units write lies below
+/// `/var/lib/dcos` and `/run`.
 pub fn is_written_at_run_time(path: &Path) -> bool {
-    let compiled = path.extension().is_some_and(|extension| extension == "pyc" || extension == "pyo");
+    let compiled =
+        path.extension().is_some_and(|extension| extension == "pyc" || extension == "pyo");
     compiled
         || path.file_name().is_some_and(|name| name == "__pycache__")
         || path == Path::new(layout::REXRAY_SETTINGS)
@@ -173,10 +204,15 @@ pub fn is_written_at_run_time(path: &Path) -> bool {
 }
 
 fn is_of_nginx(path: &Path) -> bool {
-    let mut parts = path.strip_prefix(layout::REPOSITORY).into_iter().flat_map(Path::iter).filter_map(|part| part.to_str());
+    let mut parts = path
+        .strip_prefix(layout::REPOSITORY)
+        .into_iter()
+        .flat_map(Path::iter)
+        .filter_map(|part| part.to_str());
     let package = parts.next().is_some_and(|id| id.starts_with("adminrouter--"));
     let place = (parts.next(), parts.next());
-    package && matches!(place, (Some("nginx"), Some(name)) if name == "logs" || name.ends_with("_temp"))
+    package
+        && matches!(place, (Some("nginx"), Some(name)) if name == "logs" || name.ends_with("_temp"))
 }
 
 #[cfg(test)]
@@ -189,12 +225,19 @@ mod tests {
 
     #[test]
     fn the_letters_are_in_the_columns_that_rpm_has_them_in() {
-        let details = [Aspect::Digest, Aspect::Size, Aspect::Time].map(|aspect| detail(aspect, "y")).to_vec();
+        let details =
+            [Aspect::Digest, Aspect::Size, Aspect::Time].map(|aspect| detail(aspect, "y")).to_vec();
         let mut changed = Difference::changed("/x", "a--1", details).unwrap();
         assert_eq!(changed.letters(), "S.5....T. ");
         changed.details = vec![detail(Aspect::Digest, UNREAD), detail(Aspect::Label, "y")];
         assert_eq!((changed.letters().as_str(), changed.is_unread()), ("..?......Z", false));
-        assert_eq!((Difference::missing("/x", "").letters().len(), Difference::extra("/x", "").letters().len()), (10, 10));
+        assert_eq!(
+            (
+                Difference::missing("/x", "").letters().len(),
+                Difference::extra("/x", "").letters().len()
+            ),
+            (10, 10)
+        );
         assert_eq!(Difference::changed("/x", "", Vec::new()), None);
     }
 
@@ -205,7 +248,15 @@ mod tests {
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__", "")), Some(Mark::RunTime));
         assert_eq!(mark(Difference::missing("/p/lib/a.pyc", "")), Some(Mark::Config));
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__/run.sh", "")), Some(Mark::Config));
-        let nginx = |below: &str| mark(Difference::extra(format!("/opt/mesosphere/packages/adminrouter--1/nginx/{below}"), ""));
-        assert_eq!(["logs/nginx.pid", "proxy_temp", "conf/x"].map(nginx), [Some(Mark::RunTime), Some(Mark::RunTime), Some(Mark::Config)]);
+        let nginx = |below: &str| {
+            mark(Difference::extra(
+                format!("/opt/mesosphere/packages/adminrouter--1/nginx/{below}"),
+                "",
+            ))
+        };
+        assert_eq!(
+            ["logs/nginx.pid", "proxy_temp", "conf/x"].map(nginx),
+            [Some(Mark::RunTime), Some(Mark::RunTime), Some(Mark::Config)]
+        );
     }
 }

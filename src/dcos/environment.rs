@@ -1,4 +1,5 @@
-//! `environment` and `environment.export`: the variables of all packages, for systemd and for shells (`pkgpanda/__init__.py`, env_header).
+//! `environment` and `environment.export`: the variables of all packages, for systemd and for
+//! shells (`pkgpanda/__init__.py`, env_header).
 
 use super::package::Package;
 
@@ -8,7 +9,10 @@ pub const RESERVED: [&str; 2] = ["LD_LIBRARY_PATH", "PATH"];
 /// The text of `environment`, which units name in `EnvironmentFile=`.
 pub fn for_units(packages: &[Package]) -> String {
     render(
-        "# Pkgpanda provided environment variables\nLD_LIBRARY_PATH=/opt/mesosphere/lib\nPATH=/opt/mesosphere/bin:/usr/bin:/bin:/sbin\n\n",
+        "# Pkgpanda provided environment variables\n\
+         LD_LIBRARY_PATH=/opt/mesosphere/lib\n\
+         PATH=/opt/mesosphere/bin:/usr/bin:/bin:/sbin\n\
+         \n",
         "",
         packages,
     )
@@ -17,7 +21,10 @@ pub fn for_units(packages: &[Package]) -> String {
 /// The text of `environment.export`, which shells source.
 pub fn for_shells(packages: &[Package]) -> String {
     render(
-        "# Pkgpanda provided environment variables\nexport LD_LIBRARY_PATH=/opt/mesosphere/lib\nexport PATH=\"/opt/mesosphere/bin:$PATH\"\n\n",
+        "# Pkgpanda provided environment variables\n\
+         export LD_LIBRARY_PATH=/opt/mesosphere/lib\n\
+         export PATH=\"/opt/mesosphere/bin:$PATH\"\n\
+         \n",
         "export ",
         packages,
     )

@@ -1,5 +1,5 @@
-//! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines, files of events and entries of the node's
-//! journal are made from it.
+//! The one enum of events: everything that a run tells while it runs. Progress bars, plain lines,
+//! files of events and entries of the node's journal are made from it.
 
 mod kind;
 

@@ -1,4 +1,5 @@
-//! Exit codes: part of the interface, frozen by a test. `docs/exit-codes.md` and the manual page are made from this table.
+//! Exit codes: part of the interface, frozen by a test. `docs/exit-codes.md` and the manual page
+//! are made from this table.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
-    /// Done, or nothing to do; also when the target is active though units failed (`"degraded": true`).
+    /// Done, or nothing to do; also when the target is active though units failed (`"degraded":
+    /// true`).
     Done = 0,
     /// Failed; the message says what state the node is in and what to run.
     Failed = 1,
@@ -83,8 +85,9 @@ impl Exit {
         }
     }
 
-    /// Whether support could be asked about it: not where all is well or nothing stands, nor about what was mistyped or came too early, nor about what only
-    /// `--strict` or a missing privilege makes of a run.
+    /// Whether support could be asked about it: not where all is well or nothing stands, nor about
+    /// what was mistyped or came too early, nor about what only `--strict` or a missing privilege
+    /// makes of a run.
     pub fn is_for_support(self) -> bool {
         !matches!(self, Exit::Done | Exit::Usage | Exit::Warnings | Exit::Busy | Exit::NotInstalled)
     }
@@ -93,10 +96,15 @@ impl Exit {
     pub fn usual_cure(self) -> &'static str {
         match self {
             Exit::Done => "nothing is to be done",
-            Exit::Failed | Exit::Preflight | Exit::Warnings => "see to what is named, then run the same command again",
+            Exit::Failed | Exit::Preflight | Exit::Warnings => {
+                "see to what is named, then run the same command again"
+            }
             Exit::Usage => "dcos-node COMMAND --help tells what it takes",
             Exit::Conflict => "move what is in the way, then run the same command again",
-            Exit::Integrity => "dcos-node publish --check DIR, on the bootstrap server, tells what is damaged there",
+            Exit::Integrity => {
+                "dcos-node publish --check DIR, on the bootstrap server, tells what is damaged \
+                 there"
+            }
             Exit::NotReady => "dcos-node status --wait waits again",
             Exit::Busy => "wait until the other one has ended, then run the same command again",
             Exit::Residue => "the same command tries again what is left",
@@ -115,31 +123,43 @@ impl Exit {
             ),
             Exit::Failed => (
                 "failed",
-                "as the message says: nothing was changed, or the node is as it was, or the run goes on later",
+                "as the message says: nothing was changed, or the node is as it was, or the run \
+                 goes on later",
                 "what the message says after `cure:`",
             ),
-            Exit::Usage => ("the command line is wrong", "nothing was changed", "`dcos-node COMMAND --help`"),
-            Exit::Preflight => {
-                ("a check failed", "nothing was changed", "the cure of each check, or `--skip CHECK=REASON` where you know better")
+            Exit::Usage => {
+                ("the command line is wrong", "nothing was changed", "`dcos-node COMMAND --help`")
             }
+            Exit::Preflight => (
+                "a check failed",
+                "nothing was changed",
+                "the cure of each check, or `--skip CHECK=REASON` where you know better",
+            ),
             Exit::Warnings => (
-                "only warnings or unknowns, with `--strict`; `verify`: as installed, as far as it can be read",
+                "only warnings or unknowns, with `--strict`; `verify`: as installed, as far as it \
+                 can be read",
                 "nothing was changed",
                 "see to the warnings, or leave out `--strict`; `verify` as root reads everything",
             ),
             Exit::Conflict => (
-                "conflict: another role, another build, or files that are not ours; `uninstall`: the cluster needs this node",
+                "conflict: another role, another build, or files that are not ours; `uninstall`: \
+                 the cluster needs this node",
                 "nothing was changed",
                 "what the message says: mostly `dcos-node uninstall` first, or move the files",
             ),
             Exit::Integrity => (
-                "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages do not fit together; `verify`: something differs",
+                "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages \
+                 do not fit together; `verify`: something differs",
                 "as it was; packages that were whole are kept for the next try",
-                "see to the bootstrap server (`dcos-node publish --check DIR`), then the same command again; after `verify`: uninstall and install",
+                "see to the bootstrap server (`dcos-node publish --check DIR`), then the same \
+                 command again; after `verify`: uninstall and install",
             ),
             Exit::NotReady => (
-                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; `status`: converging; `status`, `verify`: an install or a swap of pkgpanda is unfinished",
-                "installed, and it goes on by itself; an unfinished install goes on with `dcos-node recover`",
+                "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; \
+                 `status`: converging; `status`, `verify`: an install or a swap of pkgpanda is \
+                 unfinished",
+                "installed, and it goes on by itself; an unfinished install goes on with \
+                 `dcos-node recover`",
                 "the first cause is named; `dcos-node status --wait` waits again",
             ),
             Exit::Busy => (
@@ -154,10 +174,15 @@ impl Exit {
             ),
             Exit::Interrupted => (
                 "interrupted by a signal at a safe point",
-                "as far as it had come; the next boot goes on too, but with no uninstall of a node of `dcos_install.sh`",
+                "as far as it had come; the next boot goes on too, but with no uninstall of a node \
+                 of `dcos_install.sh`",
                 "the same command goes on; `dcos-node uninstall` turns it round",
             ),
-            Exit::NotInstalled => ("`status`, `verify`: DC/OS is not installed here", "nothing was changed", "`dcos-node install ROLE`"),
+            Exit::NotInstalled => (
+                "`status`, `verify`: DC/OS is not installed here",
+                "nothing was changed",
+                "`dcos-node install ROLE`",
+            ),
         };
         Explained { meaning, node, remedy }
     }

@@ -1,5 +1,6 @@
-//! The symlink tree of an active set: which links and directories stand below `bin`, `etc`, `include`, `lib` and `dcos.target.wants`
-//! (`pkgpanda/__init__.py`, symlink_tree and Install.activate).
+//! The symlink tree of an active set: which links and directories stand below `bin`, `etc`,
+//! `include`, `lib` and `dcos.target.wants` (`pkgpanda/__init__.py`, symlink_tree and
+//! Install.activate).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ pub enum Entry {
     },
 }
 
-/// All entries by path relative to `/opt/mesosphere`, for example `bin/mesos-master`. Units are below `dcos.target.wants`.
+/// All entries by path relative to `/opt/mesosphere`, for example `bin/mesos-master`. Units are
+/// below `dcos.target.wants`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Farm {
     /// Sorted, so parents come before children.
@@ -44,7 +46,9 @@ impl Farm {
     /// Links all packages for one role. All conflicts are returned, not only the first.
     ///
     /// # Errors
-    /// Every path that two packages claim, unless both claim it as a directory. (pkgpanda merges a directory *through* a link that another package made, and so writes into that package: here it is a conflict.)
+    /// Every path that two packages claim, unless both claim it as a directory. (pkgpanda merges a
+    /// directory *through* a link that another package made, and so writes into that package: here
+    /// it is a conflict.)
     pub fn link(packages: &[Package], role: Role) -> Result<Farm, Vec<Conflict>> {
         let mut farm = Farm::default();
         let mut owner: BTreeMap<PathBuf, &PackageId> = BTreeMap::new();
@@ -59,7 +63,9 @@ impl Farm {
                 let entry = if member.directory {
                     Entry::Directory
                 } else {
-                    Entry::Link { target: layout::package(&package.id).join(&member.top).join(&member.path) }
+                    Entry::Link {
+                        target: layout::package(&package.id).join(&member.top).join(&member.path),
+                    }
                 };
                 match farm.entries.get(&path) {
                     Some(Entry::Directory) if member.directory => {}
@@ -81,7 +87,9 @@ impl Farm {
     pub fn units(&self) -> impl Iterator<Item = (&Path, &Path)> {
         let wants = Path::new("dcos.target.wants");
         self.entries.iter().filter_map(move |(path, entry)| match entry {
-            Entry::Link { target } => path.strip_prefix(wants).ok().map(|name| (name, target.as_path())),
+            Entry::Link { target } => {
+                path.strip_prefix(wants).ok().map(|name| (name, target.as_path()))
+            }
             Entry::Directory => None,
         })
     }
@@ -95,11 +103,13 @@ impl Farm {
     }
 }
 
-/// The well-known directory that a directory of a package feeds: `etc` and, for a master, `etc_master` feed `etc`.
+/// The well-known directory that a directory of a package feeds: `etc` and, for a master,
+/// `etc_master` feed `etc`.
 fn well_known(top: &str, role: Role) -> Option<&'static str> {
-    layout::WELL_KNOWN
-        .into_iter()
-        .find(|name| top == *name || top.strip_prefix(name).and_then(|rest| rest.strip_prefix('_')) == Some(role.word()))
+    layout::WELL_KNOWN.into_iter().find(|name| {
+        top == *name
+            || top.strip_prefix(name).and_then(|rest| rest.strip_prefix('_')) == Some(role.word())
+    })
 }
 
 #[cfg(test)]
@@ -111,9 +121,19 @@ mod tests {
     fn package(id: &str, members: &[&str]) -> Package {
         let members = members.iter().map(|text| {
             let (top, path) = text.split_once('/').unwrap();
-            Member { top: top.into(), path: path.trim_end_matches('/').into(), directory: text.ends_with('/') }
+            Member {
+                top: top.into(),
+                path: path.trim_end_matches('/').into(),
+                directory: text.ends_with('/'),
+            }
         });
-        Package { id: id.parse().unwrap(), info: PackageInfo::default(), buildinfo: None, members: members.collect(), services: vec![] }
+        Package {
+            id: id.parse().unwrap(),
+            info: PackageInfo::default(),
+            buildinfo: None,
+            members: members.collect(),
+            services: vec![],
+        }
     }
 
     #[test]
@@ -127,23 +147,39 @@ mod tests {
         )
         .unwrap();
         assert_eq!(farm.entries[Path::new("lib/py")], Entry::Directory);
-        assert_eq!(farm.entries[Path::new("lib/py/y")], Entry::Link { target: "/opt/mesosphere/packages/b--1/lib/py/y".into() });
+        assert_eq!(
+            farm.entries[Path::new("lib/py/y")],
+            Entry::Link { target: "/opt/mesosphere/packages/b--1/lib/py/y".into() }
+        );
         assert!(farm.entries.contains_key(Path::new("etc/s")));
-        assert!(!farm.entries.contains_key(Path::new("etc/m")) && !farm.entries.contains_key(Path::new("bin/p")));
+        assert!(
+            !farm.entries.contains_key(Path::new("etc/m"))
+                && !farm.entries.contains_key(Path::new("bin/p"))
+        );
     }
 
     #[test]
     fn every_conflict_is_reported_with_both_packages() {
-        let conflicts =
-            Farm::link(&[package("a--1", &["bin/x", "etc/d/", "lib/l"]), package("b--1", &["bin/x", "etc/d", "lib/l/"])], Role::Slave)
-                .unwrap_err();
+        let conflicts = Farm::link(
+            &[
+                package("a--1", &["bin/x", "etc/d/", "lib/l"]),
+                package("b--1", &["bin/x", "etc/d", "lib/l/"]),
+            ],
+            Role::Slave,
+        )
+        .unwrap_err();
         assert_eq!(conflicts.len(), 3);
         assert_eq!(conflicts[0].to_string(), "bin/x is in a--1 and in b--1");
     }
 
     #[test]
     fn a_package_may_clash_with_its_own_role_directory() {
-        assert_eq!(Farm::link(&[package("a--1", &["etc/x", "etc_master/x"])], Role::Master).unwrap_err().len(), 1);
+        assert_eq!(
+            Farm::link(&[package("a--1", &["etc/x", "etc_master/x"])], Role::Master)
+                .unwrap_err()
+                .len(),
+            1
+        );
         assert!(Farm::link(&[package("a--1", &["etc/x", "etc_master/x"])], Role::Slave).is_ok());
     }
 }

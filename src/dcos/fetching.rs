@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// From where else, how fast and how many at once. The journal keeps it, so that an interrupted install goes on as it was asked.
+/// From where else, how fast and how many at once. The journal keeps it, so that an interrupted
+/// install goes on as it was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetching {
-    /// Other places of the same build, asked when the first one fails. In the journal without credentials, like the first one.
+    /// Other places of the same build, asked when the first one fails. In the journal without
+    /// credentials, like the first one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<String>,
     /// The most bytes a second of all downloads together.
@@ -16,7 +18,8 @@ pub struct Fetching {
     /// How many downloads run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<usize>,
-    /// The longest random wait before the first request, so that many nodes do not come at once. Whoever goes on later does not wait again.
+    /// The longest random wait before the first request, so that many nodes do not come at once.
+    /// Whoever goes on later does not wait again.
     #[serde(skip)]
     pub splay: Duration,
 }

@@ -1,5 +1,5 @@
-//! Which rules, chains and sets of the packet filter are DC/OS' own. Only a comment, a chain or a set of DC/OS tells; what has none of them
-//! cannot be told from an operator's.
+//! Which rules, chains and sets of the packet filter are DC/OS' own. Only a comment, a chain or a
+//! set of DC/OS tells; what has none of them cannot be told from an operator's.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +7,28 @@ use serde::{Deserialize, Serialize};
 pub const TABLES: [&str; 2] = ["filter", "nat"];
 /// Sets of addresses that its load balancer serves (`dcos_l4lb_ipset_mgr.erl`).
 pub const SETS: [&str; 2] = ["dcos-l4lb", "dcos-l4lb-ipv6"];
-/// The set of addresses beside the overlay networks, of Mesos' overlay module (`overlay/agent.cpp`, `IPSET_OVERLAY`). Others may use the word too.
+/// The set of addresses beside the overlay networks, of Mesos' overlay module (`overlay/agent.cpp`,
+/// `IPSET_OVERLAY`). Others may use the word too.
 pub const OVERLAY_SET: &str = "overlay";
 /// The chain of Mesos' port mapper (`mesos-cni-port-mapper`).
 const CHAIN: &str = "UCR-DEFAULT-BRIDGE";
 /// Comments of its rules: of `dcos-net.service`, and of `dcos_l4lb_ipset_mgr.erl`.
 const COMMENTS: [&str; 2] = ["Minuteman-IPVS-IPTables-masquerade-rule", "Skip DC/OS L4LB traffic"];
-/// Networks of CNI that every DC/OS has: that of `ucr-default-bridge.conf`, and the default overlays.
+/// Networks of CNI that every DC/OS has: that of `ucr-default-bridge.conf`, and the default
+/// overlays.
 const NETWORKS: [&str; 3] = ["mesos-bridge", "dcos", "dcos6"];
 /// How the chains begin that the CNI plugins make, one for each container.
 const CNI: &str = "CNI-";
 /// How chains begin that DC/OS' networks cause and others too: of the CNI plugins, and of calico.
-const SHARED_CHAINS: [(&str, &str); 2] = [(CNI, "a chain of the CNI plugins, which others use too"), ("cali-", "a chain of calico")];
+const SHARED_CHAINS: [(&str, &str); 2] =
+    [(CNI, "a chain of the CNI plugins, which others use too"), ("cali-", "a chain of calico")];
 
 /// Of the rule that accepts all that is forwarded.
-const FORWARD: &str = "dcos-net.service makes such a rule, without a comment: it cannot be told from an operator's";
+const FORWARD: &str =
+    "dcos-net.service makes such a rule, without a comment: it cannot be told from an operator's";
 /// Of a rule in the form of those by which an overlay is masqueraded.
-const MASQUERADE: &str = "Mesos makes such a rule for an overlay network, and this is for none that is known here";
+const MASQUERADE: &str =
+    "Mesos makes such a rule for an overlay network, and this is for none that is known here";
 
 /// The networks of containers that are DC/OS' own.
 pub struct Networks<'a> {
@@ -34,23 +39,36 @@ pub struct Networks<'a> {
 }
 
 impl Networks<'_> {
-    /// The chains of the port mapper: of the default bridge, and of each overlay, in capitals after its bridge (`configureMesosNetwork`).
+    /// The chains of the port mapper: of the default bridge, and of each overlay, in capitals after
+    /// its bridge (`configureMesosNetwork`).
     fn has_chain(&self, chain: &str) -> bool {
-        let is_of = |name: &str| chain.strip_prefix("M-").is_some_and(|rest| rest == name.to_uppercase());
-        chain == CHAIN || NETWORKS.into_iter().chain(self.names.iter().map(String::as_str)).any(is_of)
+        let is_of =
+            |name: &str| chain.strip_prefix("M-").is_some_and(|rest| rest == name.to_uppercase());
+        chain == CHAIN
+            || NETWORKS.into_iter().chain(self.names.iter().map(String::as_str)).any(is_of)
     }
 
     /// The CNI plugins comment their rules with the network and the container, each in quotes.
     fn has_comment(&self, comment: &str) -> bool {
-        let name = comment.strip_prefix("name: \"").and_then(|rest| rest.split_once("\" id: ")).map(|(name, _)| name);
-        name.is_some_and(|name| NETWORKS.contains(&name) || self.names.iter().any(|known| known == name))
+        let name = comment
+            .strip_prefix("name: \"")
+            .and_then(|rest| rest.split_once("\" id: "))
+            .map(|(name, _)| name);
+        name.is_some_and(|name| {
+            NETWORKS.contains(&name) || self.names.iter().any(|known| known == name)
+        })
     }
 
-    /// A chain of the CNI plugins that no rule of another network stands in or leads to. One without any rule tells nothing.
+    /// A chain of the CNI plugins that no rule of another network stands in or leads to. One
+    /// without any rule tells nothing.
     fn has_container(&self, chain: &str, table: &[Vec<String>]) -> bool {
-        let concerns = |rule: &&Vec<String>| rule.first().is_some_and(|word| word == "-A") && rule.iter().any(|word| word == chain);
+        let concerns = |rule: &&Vec<String>| {
+            rule.first().is_some_and(|word| word == "-A") && rule.iter().any(|word| word == chain)
+        };
         let mut rules = table.iter().filter(concerns).peekable();
-        chain.starts_with(CNI) && rules.peek().is_some() && rules.all(|rule| comments(rule).any(|comment| self.has_comment(comment)))
+        chain.starts_with(CNI)
+            && rules.peek().is_some()
+            && rules.all(|rule| comments(rule).any(|comment| self.has_comment(comment)))
     }
 }
 
@@ -79,7 +97,8 @@ pub enum Owner {
     Untold(String),
 }
 
-/// Judges the lines of a table by their words, taken apart as the program quoted them; none for what has nothing to do with DC/OS.
+/// Judges the lines of a table by their words, taken apart as the program quoted them; none for
+/// what has nothing to do with DC/OS.
 pub fn owners(table: &[Vec<String>], networks: &Networks<'_>) -> Vec<Option<Owner>> {
     table.iter().map(|line| owner(line, table, networks)).collect()
 }
@@ -90,17 +109,37 @@ fn owner(line: &[String], table: &[Vec<String>], networks: &Networks<'_>) -> Opt
     let is_own = |chain: &str| networks.has_chain(chain) || networks.has_container(chain, table);
     match texts.as_slice() {
         ["-N", chain] if is_own(chain) => Some(Owner::Chain((*chain).to_owned())),
-        ["-N", chain] => SHARED_CHAINS.iter().find(|(begin, _)| chain.starts_with(begin)).map(|(_, why)| Owner::Untold((*why).to_owned())),
+        ["-N", chain] => SHARED_CHAINS
+            .iter()
+            .find(|(begin, _)| chain.starts_with(begin))
+            .map(|(_, why)| Owner::Untold((*why).to_owned())),
         // It goes with its chain.
         ["-A", chain, ..] if is_own(chain) => None,
         ["-A", "FORWARD", "-j", "ACCEPT"] => Some(Owner::Untold(FORWARD.to_owned())),
-        ["-A", "POSTROUTING", "-s", subnet, "-m", "set", "--match-set", OVERLAY_SET, "dst", "-j", "MASQUERADE"] => {
-            Some(if (networks.is_overlay)(subnet) { Owner::Rule } else { Owner::Untold(MASQUERADE.to_owned()) })
-        }
+        [
+            "-A",
+            "POSTROUTING",
+            "-s",
+            subnet,
+            "-m",
+            "set",
+            "--match-set",
+            OVERLAY_SET,
+            "dst",
+            "-j",
+            "MASQUERADE",
+        ] => Some(if (networks.is_overlay)(subnet) {
+            Owner::Rule
+        } else {
+            Owner::Untold(MASQUERADE.to_owned())
+        }),
         ["-A", ..] => {
-            let commented = comments(line).any(|comment| COMMENTS.contains(&comment) || networks.has_comment(comment));
+            let commented = comments(line)
+                .any(|comment| COMMENTS.contains(&comment) || networks.has_comment(comment));
             let matches = follows("--match-set", &|set| SETS.contains(&set));
-            let leads = ["-j", "-g"].iter().any(|option| follows(option, &|chain| networks.has_chain(chain)));
+            let leads = ["-j", "-g"]
+                .iter()
+                .any(|option| follows(option, &|chain| networks.has_chain(chain)));
             (commented || matches || leads).then_some(Owner::Rule)
         }
         _ => None,
@@ -113,7 +152,9 @@ fn comments(line: &[String]) -> impl Iterator<Item = &str> {
 
 /// The words that follow an option.
 fn after<'a>(line: &'a [String], option: &str) -> impl Iterator<Item = &'a str> {
-    line.windows(2).filter_map(move |pair| if let [first, value] = pair { (first == option).then_some(value.as_str()) } else { None })
+    line.windows(2).filter_map(move |pair| {
+        if let [first, value] = pair { (first == option).then_some(value.as_str()) } else { None }
+    })
 }
 
 impl Line {
@@ -137,7 +178,8 @@ mod tests {
 
     /// What a table is judged as, of which each line is written with `|` between its words.
     fn judged(table: &[&str]) -> Vec<Option<Owner>> {
-        let table: Vec<Vec<String>> = table.iter().map(|line| line.split('|').map(str::to_owned).collect()).collect();
+        let table: Vec<Vec<String>> =
+            table.iter().map(|line| line.split('|').map(str::to_owned).collect()).collect();
         let is_overlay = |network: &str| ["9.0.0.0/8", "12.0.0.0/8"].contains(&network);
         owners(&table, &Networks { names: &["Prod".to_owned()], is_overlay: &is_overlay })
     }
@@ -152,10 +194,19 @@ mod tests {
         let ours = |owner: &Option<Owner>| *owner == Some(Owner::Rule);
         let other = |owner: &Option<Owner>| owner.is_none();
         let untold = |owner: &Option<Owner>| matches!(owner, Some(Owner::Untold(_)));
-        is("-A|POSTROUTING|-m|ipvs|--ipvs|-m|comment|--comment|Minuteman-IPVS-IPTables-masquerade-rule|-j|MASQUERADE", ours);
-        is("-A|OUTPUT|-m|set|--match-set|dcos-l4lb|dst,dst|-m|comment|--comment|Skip DC/OS L4LB traffic|-j|RETURN", ours);
+        is(
+            "-A|POSTROUTING|-m|ipvs|--ipvs|-m|comment|--comment|Minuteman-IPVS-IPTables-masquerade-rule|-j|MASQUERADE",
+            ours,
+        );
+        is(
+            "-A|OUTPUT|-m|set|--match-set|dcos-l4lb|dst,dst|-m|comment|--comment|Skip DC/OS L4LB \
+             traffic|-j|RETURN",
+            ours,
+        );
         is("-A|PREROUTING|-m|addrtype|--dst-type|LOCAL|-j|UCR-DEFAULT-BRIDGE", ours);
-        is("-N|UCR-DEFAULT-BRIDGE", |owner| *owner == Some(Owner::Chain("UCR-DEFAULT-BRIDGE".to_owned())));
+        is("-N|UCR-DEFAULT-BRIDGE", |owner| {
+            *owner == Some(Owner::Chain("UCR-DEFAULT-BRIDGE".to_owned()))
+        });
         is("-A|UCR-DEFAULT-BRIDGE|-p|tcp|-j|DNAT", other);
         is("-A|FORWARD|-j|ACCEPT", untold);
         is("-A|FORWARD|-j|ACCEPT|-m|comment|--comment|Skip DC/OS L4LB traffic (not)", other);
@@ -170,9 +221,17 @@ mod tests {
         let ours = |owner: &Option<Owner>| *owner == Some(Owner::Rule);
         is("-A|POSTROUTING|-s|9.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", ours);
         is("-A|POSTROUTING|-s|12.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", ours);
-        is("-A|POSTROUTING|-s|10.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", |owner| matches!(owner, Some(Owner::Untold(_))));
-        is("-A|POSTROUTING|-s|9.0.0.0/8|-m|set|--match-set|overlay|src|-j|MASQUERADE", Option::is_none);
-        is("-A|POSTROUTING|-s|9.0.0.0/8|-o|eth0|-m|set|--match-set|overlay|dst|-j|MASQUERADE", Option::is_none);
+        is("-A|POSTROUTING|-s|10.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", |owner| {
+            matches!(owner, Some(Owner::Untold(_)))
+        });
+        is(
+            "-A|POSTROUTING|-s|9.0.0.0/8|-m|set|--match-set|overlay|src|-j|MASQUERADE",
+            Option::is_none,
+        );
+        is(
+            "-A|POSTROUTING|-s|9.0.0.0/8|-o|eth0|-m|set|--match-set|overlay|dst|-j|MASQUERADE",
+            Option::is_none,
+        );
         is("-A|POSTROUTING|-s|9.0.0.0/8|-j|MASQUERADE", Option::is_none);
     }
 
@@ -180,7 +239,9 @@ mod tests {
     fn the_port_mapper_has_a_chain_for_each_overlay() {
         for chain in ["M-DCOS", "M-PROD"] {
             is(&format!("-N|{chain}"), |owner| matches!(owner, Some(Owner::Chain(_))));
-            is(&format!("-A|OUTPUT|-m|addrtype|--dst-type|LOCAL|-j|{chain}"), |owner| *owner == Some(Owner::Rule));
+            is(&format!("-A|OUTPUT|-m|addrtype|--dst-type|LOCAL|-j|{chain}"), |owner| {
+                *owner == Some(Owner::Rule)
+            });
             is(&format!("-A|{chain}|-p|tcp|-j|DNAT"), Option::is_none);
         }
         is("-N|M-OTHER", Option::is_none);
@@ -189,10 +250,20 @@ mod tests {
 
     #[test]
     fn what_a_container_left_goes_if_it_was_in_a_network_of_dcos_alone() {
-        let (jump, chain, within) =
-            ("-A|POSTROUTING|-s|172.31.254.2/32|-m|comment|--comment", "-N|CNI-0a", "-A|CNI-0a|-m|comment|--comment");
-        let of = |comment: &str| [chain.to_owned(), format!("{jump}|{comment}|-j|CNI-0a"), format!("{within}|{comment}|-j|MASQUERADE")];
-        let judge = |lines: &[String]| judged(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let (jump, chain, within) = (
+            "-A|POSTROUTING|-s|172.31.254.2/32|-m|comment|--comment",
+            "-N|CNI-0a",
+            "-A|CNI-0a|-m|comment|--comment",
+        );
+        let of = |comment: &str| {
+            [
+                chain.to_owned(),
+                format!("{jump}|{comment}|-j|CNI-0a"),
+                format!("{within}|{comment}|-j|MASQUERADE"),
+            ]
+        };
+        let judge =
+            |lines: &[String]| judged(&lines.iter().map(String::as_str).collect::<Vec<_>>());
         let (own, rule) = (Some(Owner::Chain("CNI-0a".into())), Some(Owner::Rule));
         assert_eq!(judge(&of(MESOS)), [own.clone(), rule.clone(), None]);
         assert_eq!(judge(&of("name: \"Prod\" id: \"1\"")), [own.clone(), rule.clone(), None]);
@@ -205,7 +276,11 @@ mod tests {
         // A rule of another that leads there keeps the chain.
         let mixed = judge(&[of(MESOS).to_vec(), vec!["-A|OUTPUT|-j|CNI-0a".to_owned()]].concat());
         assert!(untold(&mixed[0]) && mixed[1..] == [rule.clone(), rule, None], "{mixed:?}");
-        for comment in ["name: \"mesos-bridge2\" id: \"1\"", "about name: \"mesos-bridge\" id: \"1\"", "name: \"mesos-bridge\""] {
+        for comment in [
+            "name: \"mesos-bridge2\" id: \"1\"",
+            "about name: \"mesos-bridge\" id: \"1\"",
+            "name: \"mesos-bridge\"",
+        ] {
             assert_eq!(judged(&[&format!("{jump}|{comment}|-j|RETURN")]), [None], "{comment}");
         }
     }

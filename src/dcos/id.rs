@@ -33,7 +33,8 @@ impl PackageId {
         &self.version
     }
 
-    /// Where the archive of this package lies in a serve directory, without the suffix of its format.
+    /// Where the archive of this package lies in a serve directory, without the suffix of its
+    /// format.
     pub fn archive(&self) -> String {
         format!("packages/{}/{}.tar.xz", self.name, self)
     }
@@ -53,11 +54,18 @@ impl FromStr for PackageId {
         let (Some(name), Some(version), None) = (parts.next(), parts.next(), parts.next()) else {
             return Err(invalid("it must contain `--` exactly once, between name and version"));
         };
-        if !name.starts_with(starts_name) || !name.chars().all(|c| starts_name(c) || ".-".contains(c)) {
-            return Err(invalid("the name may hold letters, digits and @ . _ + -, and may not begin with a dot or a hyphen"));
+        if !name.starts_with(starts_name)
+            || !name.chars().all(|c| starts_name(c) || ".-".contains(c))
+        {
+            return Err(invalid(
+                "the name may hold letters, digits and @ . _ + -, and may not begin with a dot or \
+                 a hyphen",
+            ));
         }
         if version.is_empty() || !version.chars().all(|c| starts_name(c) || ":.".contains(c)) {
-            return Err(invalid("the version may hold letters, digits and @ _ + : ., and may not be empty"));
+            return Err(invalid(
+                "the version may hold letters, digits and @ _ + : ., and may not be empty",
+            ));
         }
         if version.chars().all(|c| c == '.') || text.len() > 240 {
             return Err(invalid("it cannot be the name of a directory"));
@@ -84,7 +92,8 @@ impl<'de> Deserialize<'de> for PackageId {
     }
 }
 
-/// Checks an id of a whole build: 40 lower-case hexadecimal digits, as `bootstrap.latest` and `cluster-package-list.latest` hold them.
+/// Checks an id of a whole build: 40 lower-case hexadecimal digits, as `bootstrap.latest` and
+/// `cluster-package-list.latest` hold them.
 pub fn is_build_id(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
@@ -95,10 +104,15 @@ mod tests {
 
     #[test]
     fn ids_are_what_pkgpanda_accepts() {
-        for good in ["mesos--a0ea57", "dcos-config--setup_393ca5", "python@3+x--1.2:3", "_x--@", "a.b-c--_"] {
+        for good in
+            ["mesos--a0ea57", "dcos-config--setup_393ca5", "python@3+x--1.2:3", "_x--@", "a.b-c--_"]
+        {
             assert_eq!(good.parse::<PackageId>().unwrap().to_string(), good);
         }
-        for bad in ["mesos", "a--b--c", "--b", "a--", ".a--b", "-a--b", "a/b--c", "a--b/c", "a--b-c", "a--..", "a\n--b", "../x--y"] {
+        for bad in [
+            "mesos", "a--b--c", "--b", "a--", ".a--b", "-a--b", "a/b--c", "a--b/c", "a--b-c",
+            "a--..", "a\n--b", "../x--y",
+        ] {
             assert!(bad.parse::<PackageId>().is_err(), "{bad}");
         }
     }

@@ -1,6 +1,8 @@
-//! The build index: what `publish` knows of a build, so that a node can verify every byte before it uses one.
+//! The build index: what `publish` knows of a build, so that a node can verify every byte before it
+//! uses one.
 //!
-//! The document is described in `docs/build-index.md`. It says nothing of where a build lies: the same directory may be served anywhere.
+//! The document is described in `docs/build-index.md`. It says nothing of where a build lies: the
+//! same directory may be served anywhere.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +91,8 @@ pub struct Alternative {
     pub sha256: String,
 }
 
-/// The archive that is fetched for a path of the build, with its SHA-256 if that is known: the one that is cheapest to unpack.
+/// The archive that is fetched for a path of the build, with its SHA-256 if that is known: the one
+/// that is cheapest to unpack.
 pub fn preferred<'a>(path: &'a str, artifact: Option<&'a Artifact>) -> (&'a str, Option<&'a str>) {
     match artifact {
         None => (path, None),
@@ -107,7 +110,11 @@ pub fn kept(sha256: &str) -> String {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unusable {
     /// A newer program wrote it.
-    #[error("it has schema {schema}, and dcos-node {ours} reads none newer than {SCHEMA}; dcos-node {needed} or newer reads it", ours = env!("CARGO_PKG_VERSION"), needed = .written_by.as_deref().unwrap_or("of a later version"))]
+    #[error("it has schema {schema}, and dcos-node {ours} reads none newer than {SCHEMA}; \
+             dcos-node {needed} or newer reads it",
+        ours = env!("CARGO_PKG_VERSION"),
+        needed = .written_by.as_deref().unwrap_or("of a later version")
+    )]
     Newer {
         /// Its schema.
         schema: u64,
@@ -135,7 +142,8 @@ impl Index {
     /// Reads the text of an index; the caller has limited its length to [`LONGEST`].
     ///
     /// # Errors
-    /// A newer schema, fields that this schema does not have, and everything that `publish` never writes.
+    /// A newer schema, fields that this schema does not have, and everything that `publish` never
+    /// writes.
     pub fn parse(text: &[u8]) -> Result<Index, Unusable> {
         let value: Value = match serde_json::from_slice(text) {
             Ok(value) => value,
@@ -145,15 +153,22 @@ impl Index {
             None => return invalid("it has no schema number; is it a build index?"),
             Some(0) => return invalid("its schema number is 0"),
             Some(schema) if schema > u64::from(SCHEMA) => {
-                let written_by = value.get("written_by").and_then(Value::as_str).filter(|v| is_version(v)).map(str::to_owned);
+                let written_by = value
+                    .get("written_by")
+                    .and_then(Value::as_str)
+                    .filter(|v| is_version(v))
+                    .map(str::to_owned);
                 return Err(Unusable::Newer { schema, written_by });
             }
             Some(_) => {}
         }
-        // From the text and not from the value, which keeps only the last of fields that are there twice.
+        // From the text and not from the value, which keeps only the last of fields that are there
+        // twice.
         let index: Index = match serde_json::from_slice(text) {
             Ok(index) => index,
-            Err(error) => return invalid(format!("it does not have the form of schema {SCHEMA}: {error}")),
+            Err(error) => {
+                return invalid(format!("it does not have the form of schema {SCHEMA}: {error}"));
+            }
         };
         match serde_json::to_value(&index) {
             Ok(again) if again == value => {}
@@ -181,23 +196,32 @@ impl Index {
             }
         }
         for (path, artifact) in &self.artifacts {
-            let other = artifact.alternative.as_ref().map(|other| (other.path.as_str(), other.sha256.as_str()));
-            for (path, sha256) in [(path.as_str(), artifact.sha256.as_str())].into_iter().chain(other) {
+            let other = artifact
+                .alternative
+                .as_ref()
+                .map(|other| (other.path.as_str(), other.sha256.as_str()));
+            for (path, sha256) in
+                [(path.as_str(), artifact.sha256.as_str())].into_iter().chain(other)
+            {
                 if !is_inside(path) {
                     return invalid(format!("{path:?} is no path inside of a serve directory"));
                 }
                 if !is_sha256(sha256) {
-                    return invalid(format!("the sha256 of {path} does not have 64 hexadecimal digits"));
+                    return invalid(format!(
+                        "the sha256 of {path} does not have 64 hexadecimal digits"
+                    ));
                 }
             }
         }
-        installer_script::check(&self.node_files).or_else(|reason| invalid(format!("node_files: {reason}")))
+        installer_script::check(&self.node_files)
+            .or_else(|reason| invalid(format!("node_files: {reason}")))
     }
 }
 
 /// Up to 40 characters of a version, safe to be shown.
 fn is_version(text: &str) -> bool {
-    (1..=40).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+    (1..=40).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
 }
 
 /// 64 lower-case hexadecimal digits.
@@ -207,7 +231,10 @@ pub fn is_sha256(text: &str) -> bool {
 
 /// A relative path that leads nowhere else and names no hidden file.
 fn is_inside(path: &str) -> bool {
-    path.len() <= 1024 && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.contains(char::is_control))
+    path.len() <= 1024
+        && path.split('/').all(|part| {
+            !part.is_empty() && !part.starts_with('.') && !part.contains(char::is_control)
+        })
 }
 
 #[cfg(test)]
@@ -238,13 +265,17 @@ mod tests {
         let index = Index::parse(sound().to_string().as_bytes()).unwrap();
         assert_eq!(Index::parse(&index.text()).unwrap(), index);
         let (path, artifact) = index.artifacts.first_key_value().unwrap();
-        assert_eq!(preferred(path, Some(artifact)), ("packages/mesos/mesos--1.tar.zst", Some("d".repeat(64).as_str())));
+        assert_eq!(
+            preferred(path, Some(artifact)),
+            ("packages/mesos/mesos--1.tar.zst", Some("d".repeat(64).as_str()))
+        );
         assert_eq!(preferred("a", None), ("a", None));
     }
 
     #[test]
     fn a_newer_schema_names_the_program_that_reads_it() {
-        let error = Index::parse(br#"{"schema": 7, "written_by": "3.1.0", "anything": []}"#).unwrap_err();
+        let error =
+            Index::parse(br#"{"schema": 7, "written_by": "3.1.0", "anything": []}"#).unwrap_err();
         assert_eq!(error, Unusable::Newer { schema: 7, written_by: Some("3.1.0".into()) });
         assert!(error.to_string().contains("dcos-node 3.1.0 or newer"), "{error}");
         let error = Index::parse(b"{\"schema\": 7, \"written_by\": \"\x1b[31m\"}").unwrap_err();
@@ -258,11 +289,27 @@ mod tests {
             ("/schema", json!("1"), "no schema"),
             ("/bootstrap_id", json!("A".repeat(40)), "40 hexadecimal"),
             ("/packages/0", json!("../x"), "not a package id"),
-            ("/artifacts/packages~1mesos~1mesos--1.tar.xz/sha256", json!("C".repeat(64)), "64 hexadecimal"),
+            (
+                "/artifacts/packages~1mesos~1mesos--1.tar.xz/sha256",
+                json!("C".repeat(64)),
+                "64 hexadecimal",
+            ),
             ("/artifacts/packages~1mesos~1mesos--1.tar.xz/bytes", json!(-1), "form"),
-            ("/artifacts/packages~1mesos~1mesos--1.tar.xz/alternative/path", json!("/etc/passwd"), "inside"),
-            ("/artifacts/packages~1mesos~1mesos--1.tar.xz/alternative/path", json!("a/../b"), "inside"),
-            ("/artifacts/packages~1mesos~1mesos--1.tar.xz/content", json!({"disk_bytes": 0, "bytes": 0, "members": 0, "x": 1}), "fields"),
+            (
+                "/artifacts/packages~1mesos~1mesos--1.tar.xz/alternative/path",
+                json!("/etc/passwd"),
+                "inside",
+            ),
+            (
+                "/artifacts/packages~1mesos~1mesos--1.tar.xz/alternative/path",
+                json!("a/../b"),
+                "inside",
+            ),
+            (
+                "/artifacts/packages~1mesos~1mesos--1.tar.xz/content",
+                json!({"disk_bytes": 0, "bytes": 0, "members": 0, "x": 1}),
+                "fields",
+            ),
             ("/node_files/0/path", json!("/etc/../x"), "node_files"),
             ("/node_files/0/mode", json!(0o17777), "node_files"),
             ("/written_by", json!(""), "written_by"),

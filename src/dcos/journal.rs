@@ -97,7 +97,8 @@ pub struct InstallIntent {
     pub placed_unprivileged: bool,
     /// Checks that the operator skipped.
     pub skips: Vec<Skip>,
-    /// What an earlier install kept of the node's identity and is set aside, each with its new place.
+    /// What an earlier install kept of the node's identity and is set aside, each with its new
+    /// place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<(PathBuf, PathBuf)>,
     /// From where else and how fast packages are fetched.
@@ -131,14 +132,21 @@ pub struct Story {
 }
 
 impl Story {
-    /// Reads the text of a journal. A last line without its newline is torn: it was never acted upon.
+    /// Reads the text of a journal. A last line without its newline is torn: it was never acted
+    /// upon.
     ///
     /// # Errors
     /// A line in the middle that is no record, or a journal of a newer dcos-node.
     pub fn read(text: &[u8]) -> Result<Story, InvalidJournal> {
-        let whole = text.iter().rposition(|b| *b == b'\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        let whole = text
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .and_then(|end| text.get(..end))
+            .unwrap_or_default();
         let mut story = Story::default();
-        for (index, line) in whole.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+        for (index, line) in
+            whole.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty())
+        {
             let invalid = |reason, is_newer| InvalidJournal { line: index + 1, reason, is_newer };
             let record = serde_json::from_slice(line).map_err(|e| invalid(e.to_string(), false))?;
             if let Record::Opened { schema, .. } = record
@@ -151,11 +159,14 @@ impl Story {
         Ok(story)
     }
 
-    /// What a journal that cannot be followed still tells of the inventory and of the node before: every line of it that is a record counts. What was
-    /// asked is not known any more, and nothing counts as done.
+    /// What a journal that cannot be followed still tells of the inventory and of the node before:
+    /// every line of it that is a record counts. What was asked is not known any more, and nothing
+    /// counts as done.
     pub fn salvage(text: &[u8]) -> Story {
         let mut story = Story::default();
-        text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).for_each(|record| story.add(record));
+        text.split(|b| *b == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .for_each(|record| story.add(record));
         Story { objects: story.objects, snapshot: story.snapshot, ..Story::default() }
     }
 
@@ -184,7 +195,8 @@ impl Story {
             }
             Record::Undone { object } => {
                 self.objects.retain(|known| !known.same_place(&object));
-                // What made the object would have to be done again, and every action may be: none counts as done any more.
+                // What made the object would have to be done again, and every action may be: none
+                // counts as done any more.
                 self.done.clear();
             }
             Record::Finished { .. } => {
@@ -197,15 +209,19 @@ impl Story {
 }
 
 impl Object {
-    /// A second begin of the same action sees its own work: what was there before is what the first one saw. Only a set that is built anew
-    /// has another inode to switch to, a file that is placed again may get another content, and units may have been found besides.
+    /// A second begin of the same action sees its own work: what was there before is what the first
+    /// one saw. Only a set that is built anew has another inode to switch to, a file that is placed
+    /// again may get another content, and units may have been found besides.
     fn begin_again(&mut self, again: Object) {
         match (self, again) {
-            (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) => *incoming = now.and(incoming.or(now)),
-            (Object::File { sha256, .. }, Object::File { sha256: now, .. }) if !now.is_empty() => *sha256 = now,
-            (Object::Units { names }, Object::Units { names: now }) => {
-                names.extend(now.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>())
+            (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) => {
+                *incoming = now.and(incoming.or(now))
             }
+            (Object::File { sha256, .. }, Object::File { sha256: now, .. }) if !now.is_empty() => {
+                *sha256 = now
+            }
+            (Object::Units { names }, Object::Units { names: now }) => names
+                .extend(now.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>()),
             _ => {}
         }
     }
@@ -219,11 +235,16 @@ impl Object {
             | (Object::AccountFile { path: a, .. }, Object::AccountFile { path: b, .. })
             | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
             | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
-            (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => a == b && x == y,
+            (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => {
+                a == b && x == y
+            }
             (Object::Package { id: a }, Object::Package { id: b }) => a == b,
             (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
-            (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => a.user == b.user,
-            (Object::ResolvConf { .. }, Object::ResolvConf { .. }) | (Object::Units { .. }, Object::Units { .. }) => true,
+            (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => {
+                a.user == b.user
+            }
+            (Object::ResolvConf { .. }, Object::ResolvConf { .. })
+            | (Object::Units { .. }, Object::Units { .. }) => true,
             (Object::Sysctl { name: a, .. }, Object::Sysctl { name: b, .. }) => a == b,
             (Object::Environment { name: a, .. }, Object::Environment { name: b, .. }) => a == b,
             // Those of the network have nothing beside what they are.
@@ -263,8 +284,12 @@ mod tests {
             + &line(&Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         let torn = whole.clone() + &line(&Record::Done { key: "a".into() })[..9];
         assert_eq!(Story::read(torn.as_bytes()).unwrap(), Story::read(whole.as_bytes()).unwrap());
-        assert!(Story::read(b"garbage\n{}\n").is_err_and(|error| error.line == 1 && !error.is_newer));
-        let newer = Story::read(line(&Record::Opened { schema: SCHEMA + 1, dcos_node: "9".into() }).as_bytes());
+        assert!(
+            Story::read(b"garbage\n{}\n").is_err_and(|error| error.line == 1 && !error.is_newer)
+        );
+        let newer = Story::read(
+            line(&Record::Opened { schema: SCHEMA + 1, dcos_node: "9".into() }).as_bytes(),
+        );
         assert!(newer.is_err_and(|error| error.is_newer));
     }
 
@@ -272,20 +297,44 @@ mod tests {
     fn units_that_are_found_besides_are_added_to_those_that_are_known() {
         let begin = |names: &[&str]| Record::Begin {
             key: "units".into(),
-            objects: vec![Object::Units { names: names.iter().map(|name| (*name).to_owned()).collect() }],
+            objects: vec![Object::Units {
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+            }],
         };
         let mut story = Story::default();
-        [begin(&["a.service", "b.service"]), begin(&["b.service", "c.service"])].into_iter().for_each(|record| story.add(record));
-        assert_eq!(story.objects, [Object::Units { names: ["a.service", "b.service", "c.service"].map(str::to_owned).into() }]);
+        [begin(&["a.service", "b.service"]), begin(&["b.service", "c.service"])]
+            .into_iter()
+            .for_each(|record| story.add(record));
+        assert_eq!(
+            story.objects,
+            [Object::Units {
+                names: ["a.service", "b.service", "c.service"].map(str::to_owned).into()
+            }]
+        );
     }
 
     #[test]
     fn what_can_be_read_of_a_damaged_journal_is_its_inventory_and_no_wish() {
-        let asked = Record::Asked { at: String::new(), intent: Intent::Uninstall { purge_data: true, keep_packages: false } };
-        let begun = |path: &str| Record::Begin { key: "a".into(), objects: vec![Object::Directory { path: path.into() }] };
-        let text =
-            ["{\"record\":\"op\0\0\n".to_owned(), line(&asked), line(&begun("/a")), "garbage\n".to_owned(), line(&begun("/b"))].concat();
-        let story = Story { objects: ["/a", "/b"].map(|path| Object::Directory { path: path.into() }).into(), ..Story::default() };
+        let asked = Record::Asked {
+            at: String::new(),
+            intent: Intent::Uninstall { purge_data: true, keep_packages: false },
+        };
+        let begun = |path: &str| Record::Begin {
+            key: "a".into(),
+            objects: vec![Object::Directory { path: path.into() }],
+        };
+        let text = [
+            "{\"record\":\"op\0\0\n".to_owned(),
+            line(&asked),
+            line(&begun("/a")),
+            "garbage\n".to_owned(),
+            line(&begun("/b")),
+        ]
+        .concat();
+        let story = Story {
+            objects: ["/a", "/b"].map(|path| Object::Directory { path: path.into() }).into(),
+            ..Story::default()
+        };
         assert_eq!(Story::salvage(text.as_bytes()), story);
     }
 
@@ -293,9 +342,16 @@ mod tests {
     fn what_was_there_before_is_what_the_first_begin_saw() {
         let mut story = Story::default();
         story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
-        story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Link { target: "/ours".into(), resolved: None })] });
+        story.add(Record::Begin {
+            key: "a".into(),
+            objects: vec![file(Before::Link { target: "/ours".into(), resolved: None })],
+        });
         assert_eq!(story.objects, [file(Before::Absent)]);
-        let other = |sha256: &str| Object::File { path: "/etc/x".into(), sha256: sha256.into(), before: Before::Absent };
+        let other = |sha256: &str| Object::File {
+            path: "/etc/x".into(),
+            sha256: sha256.into(),
+            before: Before::Absent,
+        };
         story.add(Record::Begin { key: "b".into(), objects: vec![other("01")] });
         story.add(Record::Begin { key: "inventory".into(), objects: vec![other("")] });
         assert_eq!(story.objects, [other("01")]);

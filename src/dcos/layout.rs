@@ -1,5 +1,5 @@
-//! Every path on a node, absolute as the node sees it. Which directory of this machine is the node's root is not known here:
-//! `system::root::Root` maps these paths to the disk.
+//! Every path on a node, absolute as the node sees it. Which directory of this machine is the
+//! node's root is not known here: `system::root::Root` maps these paths to the disk.
 
 use std::path::PathBuf;
 
@@ -31,8 +31,10 @@ pub const CLUSTER_PACKAGE_LIST: &str = "/etc/mesosphere/setup-flags/cluster-pack
 pub const MANUAL_HOST_USERS: &str = "/etc/mesosphere/manual_host_users";
 /// Where the administrator's units lie.
 pub const SYSTEM_UNITS: &str = "/etc/systemd/system";
-/// Where an operator's drop-ins and masks may lie besides: `systemctl set-property`, and `--runtime` until the next boot.
-pub const MORE_SYSTEM_UNITS: [&str; 3] = ["/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/system"];
+/// Where an operator's drop-ins and masks may lie besides: `systemctl set-property`, and
+/// `--runtime` until the next boot.
+pub const MORE_SYSTEM_UNITS: [&str; 3] =
+    ["/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/system"];
 /// Where systemd finds unit files, those of generators left out (`systemd.unit(5)`).
 pub const UNIT_PLACES: [&str; 8] = [
     SYSTEM_UNITS,
@@ -68,7 +70,8 @@ pub const JOURNAL: &str = "/var/lib/dcos-node/journal";
 pub const DAMAGED_JOURNAL: &str = "/var/lib/dcos-node/journal.damaged";
 /// What this node owes to us.
 pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
-/// There while `/etc/resolv.conf`, which nobody might change, may be changed: it is to be made so again.
+/// There while `/etc/resolv.conf`, which nobody might change, may be changed: it is to be made so
+/// again.
 pub const IMMUTABLE_MARK: &str = "/var/lib/dcos-node/resolv-conf-immutable";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
@@ -85,22 +88,27 @@ pub const SELINUX_CONFIG: &str = "/etc/selinux/config";
 /// Where distributions keep the system's locale.
 pub const LOCALES: [&str; 2] = ["/etc/locale.conf", "/etc/default/locale"];
 /// Where systemd-networkd looks for its configuration, the administrator's first.
-pub const NETWORKD: [&str; 3] = ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
+pub const NETWORKD: [&str; 3] =
+    ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
 /// Where this machine has programs, besides [`PROGRAM_PATH`].
 pub const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Programs that DC/OS' units name by their paths (`ExecStartPre` of most of them, 1.10 to 2.2).
 pub const PROGRAMS_OF_UNITS: [&str; 3] = ["/bin/bash", "/bin/ping", "/usr/bin/mkdir"];
 /// Programs that the classic installer's own units name by their paths (`gen/dcos-services.yaml`).
-pub const PROGRAMS_OF_CLASSIC_UNITS: [&str; 4] = ["/usr/bin/curl", "/usr/bin/ln", "/usr/bin/rm", "/usr/bin/tar"];
+pub const PROGRAMS_OF_CLASSIC_UNITS: [&str; 4] =
+    ["/usr/bin/curl", "/usr/bin/ln", "/usr/bin/rm", "/usr/bin/tar"];
 /// The working directory of Mesos agents (`MESOS_WORK_DIR`).
 pub const MESOS_WORK: &str = "/var/lib/mesos/slave";
-/// Where Mesos mounts for containers: their volumes in their sandboxes, and the layers of their images.
-pub const MESOS_CONTAINERS: [&str; 2] = ["/var/lib/mesos/slave/slaves", "/var/lib/mesos/slave/provisioner"];
+/// Where Mesos mounts for containers: their volumes in their sandboxes, and the layers of their
+/// images.
+pub const MESOS_CONTAINERS: [&str; 2] =
+    ["/var/lib/mesos/slave/slaves", "/var/lib/mesos/slave/provisioner"];
 /// Where docker keeps images and containers unless it is told otherwise.
 pub const DOCKER_STATE: &str = "/var/lib/docker";
 /// How the names of loop devices begin.
 pub const LOOP_DEVICES: &str = "/dev/loop";
-/// Where disks are mounted that Mesos offers to services whole (`make_disk_resources.py`), and how the names of their mount points begin.
+/// Where disks are mounted that Mesos offers to services whole (`make_disk_resources.py`), and how
+/// the names of their mount points begin.
 pub const MOUNT_DISKS: (&str, &str) = ("/dcos", "volume");
 /// State of everything.
 pub const VAR: &str = "/var";
@@ -114,20 +122,22 @@ pub const LOCK: &str = "/run/dcos-node.lock";
 pub const STATE: &str = "/var/lib/dcos";
 /// State of Mesos agents, kept by an uninstall unless data is purged.
 pub const MESOS_STATE: &str = "/var/lib/mesos";
-/// The address that the node had when DC/OS first ran on it (`packages/dcos-net/extra/dcos-net-env`, which refuses another one).
+/// The address that the node had when DC/OS first ran on it
+/// (`packages/dcos-net/extra/dcos-net-env`, which refuses another one).
 pub const KEPT_ADDRESS: &str = "/var/lib/dcos/navstar/ip";
 /// The id of the cluster that the node belongs to.
 pub const CLUSTER_ID: &str = "/var/lib/dcos/cluster-id";
 /// Leads to what the agent keeps under the id that it has with the Mesos masters.
 pub const LATEST_AGENT: &str = "/var/lib/mesos/slave/meta/slaves/latest";
-/// What a node knows itself by, from one install to the next: its address, its cluster, and the agent that it is to the Mesos masters.
+/// What a node knows itself by, from one install to the next: its address, its cluster, and the
+/// agent that it is to the Mesos masters.
 pub const IDENTITY: [&str; 3] = [KEPT_ADDRESS, CLUSTER_ID, "/var/lib/mesos/slave/meta"];
 /// Tells networkd that DC/OS' interfaces are none of its business.
 pub const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
 /// Tells NetworkManager the same.
 pub const NETWORK_MANAGER_FILE: &str = "/etc/NetworkManager/conf.d/dcos-net.conf";
-/// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps networkd and NetworkManager away from DC/OS'
-/// interfaces (`dcos-net-setup.py`).
+/// What DC/OS' units make while they run, and nobody else: sockets of this boot, and what keeps
+/// networkd and NetworkManager away from DC/OS' interfaces (`dcos-net-setup.py`).
 pub const MADE_BY_UNITS: [&str; 9] = [
     "/run/dcos",
     "/run/dcos_exhibitor",
@@ -139,7 +149,8 @@ pub const MADE_BY_UNITS: [&str; 9] = [
     NETWORK_MANAGER_FILE,
     RESOLV_CONF_TMP,
 ];
-/// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their executors.
+/// What Mesos' agent keeps until the next boot: containers' networks, and the sockets of their
+/// executors.
 pub const MESOS_RUN: &str = "/run/mesos";
 /// Sockets of calico, which others than DC/OS bring too.
 pub const CALICO_RUN: &str = "/run/calico";
@@ -147,11 +158,13 @@ pub const CALICO_RUN: &str = "/run/calico";
 pub const LIBSTORAGE_RUN: &str = "/run/libstorage";
 /// State of docker for this boot.
 pub const DOCKER_RUN: &str = "/run/docker";
-/// Sockets of docker's plugins. docker makes it, and where docker has not `dcos-rexray.service` does.
+/// Sockets of docker's plugins. docker makes it, and where docker has not `dcos-rexray.service`
+/// does.
 pub const DOCKER_PLUGINS: &str = "/run/docker/plugins";
 /// Made by Mesos' agent for its executors, which outlive it there (Mesos, `systemd.cpp`).
 pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
-/// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what is new of it.
+/// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what
+/// is new of it.
 pub const WATCHED: [&str; 24] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
@@ -192,16 +205,20 @@ pub const BOOT_WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Addresses of hosts that need no name server (`hosts(5)`).
 pub const HOSTS: &str = "/etc/hosts";
-/// NetworkManager's own settings, and the directories with more of them, later ones prevailing (`NetworkManager.conf(5)`).
+/// NetworkManager's own settings, and the directories with more of them, later ones prevailing
+/// (`NetworkManager.conf(5)`).
 pub const NETWORK_MANAGER: &str = "/etc/NetworkManager/NetworkManager.conf";
 /// The directories with more of them.
-pub const NETWORK_MANAGER_MORE: [&str; 3] = ["/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/etc/NetworkManager/conf.d"];
+pub const NETWORK_MANAGER_MORE: [&str; 3] =
+    ["/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/etc/NetworkManager/conf.d"];
 /// There if Debian's resolvconf or openresolv is installed.
 pub const RESOLVCONF: [&str; 2] = ["/etc/resolvconf/update.d", "/etc/resolvconf.conf"];
 /// Where a dhclient that runs has its number.
 pub const RUN: &str = "/run";
-/// Where an operator may have told dhclient to leave the resolver configuration alone (`dhclient-script(8)`).
-pub const DHCLIENT_HOOKS: [&str; 2] = ["/etc/dhcp/dhclient-enter-hooks.d", "/etc/dhcp/dhclient-enter-hooks"];
+/// Where an operator may have told dhclient to leave the resolver configuration alone
+/// (`dhclient-script(8)`).
+pub const DHCLIENT_HOOKS: [&str; 2] =
+    ["/etc/dhcp/dhclient-enter-hooks.d", "/etc/dhcp/dhclient-enter-hooks"];
 /// Accounts, one a line (`passwd(5)`).
 pub const PASSWD: &str = "/etc/passwd";
 /// Groups, one a line (`group(5)`).
@@ -221,7 +238,8 @@ pub const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// Where journald takes entries.
 pub const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 /// The program with which DC/OS checks a node, and what came before it (1.10 and 1.11).
-pub const CHECK_RUNNERS: [&str; 2] = ["/opt/mesosphere/bin/dcos-check-runner", "/opt/mesosphere/bin/dcos-diagnostics"];
+pub const CHECK_RUNNERS: [&str; 2] =
+    ["/opt/mesosphere/bin/dcos-check-runner", "/opt/mesosphere/bin/dcos-diagnostics"];
 /// Whether DC/OS' units look at the clock (`ENABLE_CHECK_TIME`).
 pub const CHECK_TIME: &str = "/opt/mesosphere/etc/check_time.env";
 /// The masters, with static discovery.
@@ -230,7 +248,8 @@ pub const MASTER_LIST: &str = "/opt/mesosphere/etc/master_list";
 pub const MASTER_COUNT: &str = "/opt/mesosphere/etc/master_count";
 /// Who may ask Exhibitor; there only with `exhibitor_admin_password`.
 pub const EXHIBITOR_REALM: &str = "/opt/mesosphere/etc/exhibitor_realm";
-/// Exhibitor's authority, and our certificate and key for it; there only where it speaks TLS (2.0 on).
+/// Exhibitor's authority, and our certificate and key for it; there only where it speaks TLS (2.0
+/// on).
 pub const EXHIBITOR_TLS: [&str; 3] = [
     "/var/lib/dcos/exhibitor-tls-artifacts/root-cert.pem",
     "/var/lib/dcos/exhibitor-tls-artifacts/client-cert.pem",
@@ -261,16 +280,27 @@ pub const DNS_SEARCH_CONFIG: &str = "/opt/mesosphere/etc/dns_search_config";
 /// How a name ends that a swap has set aside.
 pub const OLD: &str = ".old";
 /// The directory of units that the target wants, live, to come, and set aside by a swap.
-pub const TARGET_WANTS_NAMES: [&str; 3] = ["dcos.target.wants", "dcos.target.wants.new", "dcos.target.wants.old"];
+pub const TARGET_WANTS_NAMES: [&str; 3] =
+    ["dcos.target.wants", "dcos.target.wants.new", "dcos.target.wants.old"];
 /// How a rename inside a swap ends: what is not live yet.
 pub const NEW: &str = ".new";
 
-/// The names under [`MESOSPHERE`] that are switched from one active set to the next (`pkgpanda/__init__.py`, get_active_names), in our order:
-/// `active` last, because pkgpanda takes its presence for a sound node.
-pub const ACTIVE_NAMES: [&str; 8] =
-    ["bin", "etc", "include", "lib", "environment", "environment.export", "active.buildinfo.full.json", "active"];
+/// The names under [`MESOSPHERE`] that are switched from one active set to the next
+/// (`pkgpanda/__init__.py`, get_active_names), in our order: `active` last, because pkgpanda takes
+/// its presence for a sound node.
+pub const ACTIVE_NAMES: [&str; 8] = [
+    "bin",
+    "etc",
+    "include",
+    "lib",
+    "environment",
+    "environment.export",
+    "active.buildinfo.full.json",
+    "active",
+];
 
-/// The directories of a package whose files are linked into the active set; the last one holds units.
+/// The directories of a package whose files are linked into the active set; the last one holds
+/// units.
 pub const WELL_KNOWN: [&str; 5] = ["bin", "etc", "include", "lib", "dcos.target.wants"];
 
 /// The directory of one package.
@@ -278,7 +308,8 @@ pub fn package(id: &PackageId) -> PathBuf {
     PathBuf::from(format!("{REPOSITORY}/{id}"))
 }
 
-/// Where a package is unpacked until it is whole. The leading dot keeps pkgpanda from taking it for a package.
+/// Where a package is unpacked until it is whole. The leading dot keeps pkgpanda from taking it for
+/// a package.
 pub fn staging(id: &PackageId) -> PathBuf {
     PathBuf::from(format!("{REPOSITORY}/.{id}.tmp"))
 }
@@ -310,7 +341,8 @@ pub fn account_backup(file: &std::path::Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Where an uninstall keeps a file that somebody changed since the install: the first of these names that no earlier one took.
+/// Where an uninstall keeps a file that somebody changed since the install: the first of these
+/// names that no earlier one took.
 pub fn saved(path: &std::path::Path) -> impl Iterator<Item = PathBuf> {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
@@ -323,9 +355,12 @@ pub fn saved(path: &std::path::Path) -> impl Iterator<Item = PathBuf> {
     (0..).map(name)
 }
 
-/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an upgrade the settings of the setup, `dcos-rexray.service` its own.
+/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an
+/// upgrade the settings of the setup, `dcos-rexray.service` its own.
 pub fn is_rewritten(path: &std::path::Path) -> bool {
-    [SYSTEM_UNITS, SETUP_FLAGS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE].iter().any(|place| path.starts_with(place))
+    [SYSTEM_UNITS, SETUP_FLAGS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE]
+        .iter()
+        .any(|place| path.starts_with(place))
 }
 
 /// Where a unit is copied to.

@@ -1,6 +1,8 @@
-//! What DC/OS leaves on a node besides its packages, links and units, by its creator, and what an uninstall does about each.
+//! What DC/OS leaves on a node besides its packages, links and units, by its creator, and what an
+//! uninstall does about each.
 //!
-//! Read off the sources of DC/OS 1.10 to 2.2 (`dcos_install.sh`, pkgpanda, `dcos-net-setup.py`, the units) and off nodes after `pkgpanda uninstall`.
+//! Read off the sources of DC/OS 1.10 to 2.2 (`dcos_install.sh`, pkgpanda, `dcos-net-setup.py`, the
+//! units) and off nodes after `pkgpanda uninstall`.
 
 use super::layout;
 
@@ -56,9 +58,17 @@ pub const LEFTOVERS: [Leftover; 29] = [
     leftover(layout::JOURNALD_SETTINGS, INSTALLER, Fate::RemoveIfEmpty),
     leftover("/etc/systemd/journald.conf.d/dcos.conf", INSTALLER, Fate::Remove),
     leftover("/etc/rexray", INSTALLER, Fate::RemoveIfEmpty),
-    leftover("/etc/rexray/config.yml", "dcos_install.sh, dcos-rexray.service", Fate::RemoveBesideDcos),
+    leftover(
+        "/etc/rexray/config.yml",
+        "dcos_install.sh, dcos-rexray.service",
+        Fate::RemoveBesideDcos,
+    ),
     leftover("/etc/systemd/network/dcos.network", "dcos-net-setup.py", Fate::RemoveBesideDcos),
-    leftover("/etc/NetworkManager/conf.d/dcos-net.conf", "dcos-net-setup.py", Fate::RemoveBesideDcos),
+    leftover(
+        "/etc/NetworkManager/conf.d/dcos-net.conf",
+        "dcos-net-setup.py",
+        Fate::RemoveBesideDcos,
+    ),
     leftover(layout::RESOLV_CONF_TMP, "gen_resolvconf.py, killed", Fate::RemoveBesideDcos),
     leftover("/run/dcos", "sockets and RuntimeDirectory= of DC/OS' units", Fate::Remove),
     leftover("/run/dcos_exhibitor", "dcos-exhibitor.service", Fate::Remove),
@@ -75,7 +85,8 @@ pub const LEFTOVERS: [Leftover; 29] = [
 ];
 
 /// Units of the classic installer itself, and pkgpanda's target.
-pub const CLASSIC_UNITS: [&str; 4] = ["dcos-setup.service", "dcos-download.service", "dcos-link-env.service", layout::TARGET];
+pub const CLASSIC_UNITS: [&str; 4] =
+    ["dcos-setup.service", "dcos-download.service", "dcos-link-env.service", layout::TARGET];
 
 /// Units of DC/OS 1.10 to 2.2, of all roles: for nodes whose packages are gone.
 pub const UNITS: [&str; 67] = [
@@ -154,7 +165,8 @@ pub const UNIT_PREFIX: &str = "dcos-";
 /// How a unit ends that an activation has copied and not put in place.
 pub const UNIT_NEW: &str = ".unit.new";
 
-/// Accounts that packages of DC/OS 1.10 to 2.2 ask for (`username` of their `pkginfo.json`): for nodes whose packages are gone.
+/// Accounts that packages of DC/OS 1.10 to 2.2 ask for (`username` of their `pkginfo.json`): for
+/// nodes whose packages are gone.
 pub const USERS: [&str; 21] = [
     "dcos_adminrouter",
     "dcos_bouncer",
@@ -194,11 +206,18 @@ pub enum Inside<'a> {
 
 /// Judges a name directly below `/opt/mesosphere`.
 pub fn inside(name: &str) -> Inside<'_> {
-    let live = layout::ACTIVE_NAMES.into_iter().find(|active| name == *active || name.strip_suffix(layout::NEW) == Some(active));
+    let live = layout::ACTIVE_NAMES
+        .into_iter()
+        .find(|active| name == *active || name.strip_suffix(layout::NEW) == Some(active));
     let path = layout::active_name(name);
     match live {
         Some(active) => Inside::Active(active),
-        None if layout::ACTIVE_NAMES.into_iter().any(|active| name.strip_suffix(layout::OLD) == Some(active)) => Inside::Scratch,
+        None if layout::ACTIVE_NAMES
+            .into_iter()
+            .any(|active| name.strip_suffix(layout::OLD) == Some(active)) =>
+        {
+            Inside::Scratch
+        }
         // The bootstrap archive of some builds links its units here, too.
         None if layout::TARGET_WANTS_NAMES.contains(&name) || is_staging(name) => Inside::Scratch,
         // pkgpanda writes its progress here, and then renames it.
@@ -220,10 +239,14 @@ pub fn download_of(unit: &str) -> Option<&str> {
     words.next().filter(|path| path.starts_with('/') && !path.split('/').any(|part| part == ".."))
 }
 
-/// Whether a name is one that Python's `tempfile` gives, as pkgpanda has it for an archive (`pkgpanda/util.py`, download).
+/// Whether a name is one that Python's `tempfile` gives, as pkgpanda has it for an archive
+/// (`pkgpanda/util.py`, download).
 pub fn is_temporary_archive(name: &str) -> bool {
     let random = name.strip_prefix("tmp").and_then(|rest| rest.strip_suffix(".tar.xz"));
-    random.is_some_and(|random| random.len() == 8 && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+    random.is_some_and(|random| {
+        random.len() == 8
+            && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    })
 }
 
 /// Whether a name in the repository is a package of pkgpanda's, whole or not (`<id>_tmp`).
@@ -246,10 +269,18 @@ pub fn looks_like_dcos(name: &str) -> bool {
     CLASSIC_UNITS.contains(&name) || name.starts_with(UNIT_PREFIX)
 }
 
-/// The units that a socket, timer or path of its own starts: by its text, else the service of its name (`systemd.socket(5)`, `systemd.timer(5)`).
+/// The units that a socket, timer or path of its own starts: by its text, else the service of its
+/// name (`systemd.socket(5)`, `systemd.timer(5)`).
 pub fn started_by(name: &str, text: &str) -> Vec<String> {
-    let Some((stem, "socket" | "timer" | "path")) = name.rsplit_once('.') else { return Vec::new() };
-    let named = |line: &str| line.trim().strip_prefix("Service=").or(line.trim().strip_prefix("Unit=")).map(|unit| unit.trim().to_owned());
+    let Some((stem, "socket" | "timer" | "path")) = name.rsplit_once('.') else {
+        return Vec::new();
+    };
+    let named = |line: &str| {
+        line.trim()
+            .strip_prefix("Service=")
+            .or(line.trim().strip_prefix("Unit="))
+            .map(|unit| unit.trim().to_owned())
+    };
     let all: Vec<String> = text.lines().filter_map(named).collect();
     if all.is_empty() { vec![format!("{stem}.service")] } else { all }
 }
@@ -273,15 +304,33 @@ mod tests {
         ] {
             assert_eq!(inside(name), what, "{name}");
         }
-        assert_eq!(started_by("dcos-a.socket", "[Socket]\nService=dcos-b.service\n"), ["dcos-b.service"]);
-        assert_eq!((started_by("dcos-a.timer", ""), started_by("dcos-a.service", "")), (vec!["dcos-a.service".to_owned()], vec![]));
-        assert!(is_unit_of_dcos("dcos-signal.timer") && !is_unit_of_dcos("dcos-custom.service") && looks_like_dcos("dcos-custom.service"));
         assert_eq!(
-            download_of("[Service]\nExecStart=/usr/bin/curl -fLsSv --retry 20 -o /srv/x.tar.xz http://b/x\n"),
+            started_by("dcos-a.socket", "[Socket]\nService=dcos-b.service\n"),
+            ["dcos-b.service"]
+        );
+        assert_eq!(
+            (started_by("dcos-a.timer", ""), started_by("dcos-a.service", "")),
+            (vec!["dcos-a.service".to_owned()], vec![])
+        );
+        assert!(
+            is_unit_of_dcos("dcos-signal.timer")
+                && !is_unit_of_dcos("dcos-custom.service")
+                && looks_like_dcos("dcos-custom.service")
+        );
+        assert_eq!(
+            download_of(
+                "[Service]\nExecStart=/usr/bin/curl -fLsSv --retry 20 -o /srv/x.tar.xz http://b/x\n"
+            ),
             Some("/srv/x.tar.xz")
         );
-        assert_eq!(download_of("ExecStart=/usr/bin/curl -o ../x http://b/x\n").or(download_of("")), None);
-        assert!(is_temporary_archive("tmpab12_d3f.tar.xz") && !is_temporary_archive("tmp-of-ann.tar.xz"));
+        assert_eq!(
+            download_of("ExecStart=/usr/bin/curl -o ../x http://b/x\n").or(download_of("")),
+            None
+        );
+        assert!(
+            is_temporary_archive("tmpab12_d3f.tar.xz")
+                && !is_temporary_archive("tmp-of-ann.tar.xz")
+        );
         assert!(is_package("mesos--0f_tmp") && !is_package("mesos.tar.xz"));
     }
 }

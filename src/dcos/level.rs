@@ -1,5 +1,5 @@
-//! How far a node has come: what "installed" means to different people (files unpacked, target started, node serving,
-//! cluster formed).
+//! How far a node has come: what "installed" means to different people (files unpacked, target
+//! started, node serving, cluster formed).
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,15 +14,18 @@ pub enum Level {
     Unpacked,
     /// `dcos.target` is active.
     Started,
-    /// The clock is right, the node's DNS answers, the role's units stay up, and DC/OS' own poststart checks pass.
+    /// The clock is right, the node's DNS answers, the role's units stay up, and DC/OS' own
+    /// poststart checks pass.
     NodeReady,
-    /// A master: all masters serve, one leads, and the web interface answers. An agent: it is registered.
+    /// A master: all masters serve, one leads, and the web interface answers. An agent: it is
+    /// registered.
     ClusterReady,
 }
 
 impl Level {
     /// All, from the lowest.
-    pub const ALL: [Level; 4] = [Level::Unpacked, Level::Started, Level::NodeReady, Level::ClusterReady];
+    pub const ALL: [Level; 4] =
+        [Level::Unpacked, Level::Started, Level::NodeReady, Level::ClusterReady];
 
     /// The word for it on the command line and in JSON.
     pub fn word(self) -> &'static str {

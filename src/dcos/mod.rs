@@ -1,4 +1,5 @@
-//! The words of DC/OS: what its files mean and where they lie. Pure; nothing here reads, writes or asks the time.
+//! The words of DC/OS: what its files mean and where they lie. Pure; nothing here reads, writes or
+//! asks the time.
 
 pub mod accounts;
 pub mod active_set;

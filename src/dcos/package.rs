@@ -18,7 +18,8 @@ pub struct Package {
     pub buildinfo: Option<Value>,
     /// What lies below its well-known directories and their role forms, parents before children.
     pub members: Vec<Member>,
-    /// Names of all `*.service` files anywhere in it, without the suffix: `sysctl` counts for these only.
+    /// Names of all `*.service` files anywhere in it, without the suffix: `sysctl` counts for these
+    /// only.
     pub services: Vec<String>,
 }
 

@@ -43,16 +43,29 @@ impl PackageInfo {
     /// # Errors
     /// The first key that does not have the form that `pkgpanda/__init__.py` needs.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidInfo> {
-        let value: Value = serde_json::from_slice(text).map_err(|e| invalid("pkginfo.json", format!("not JSON: {e}")))?;
-        let Value::Object(mut map) = value else { return Err(invalid("pkginfo.json", "must be a JSON object")) };
+        let value: Value = serde_json::from_slice(text)
+            .map_err(|e| invalid("pkginfo.json", format!("not JSON: {e}")))?;
+        let Value::Object(mut map) = value else {
+            return Err(invalid("pkginfo.json", "must be a JSON object"));
+        };
         let mut take = |key: &str| map.remove(key).filter(|v| !v.is_null());
         Ok(PackageInfo {
             requires: take("requires").map_or(Ok(Vec::new()), requires)?,
             environment: take("environment").map_or(Ok(Vec::new()), environment)?,
-            username: take("username").map(|v| text_of("username", v)).transpose()?.map(user_name).transpose()?,
-            group: take("group").map(|v| text_of("group", v)).transpose()?.map(group_name).transpose()?.flatten(),
-            state_directory: take("state_directory")
-                .map_or(Ok(false), |v| v.as_bool().ok_or_else(|| invalid("state_directory", "must be true or false")))?,
+            username: take("username")
+                .map(|v| text_of("username", v))
+                .transpose()?
+                .map(user_name)
+                .transpose()?,
+            group: take("group")
+                .map(|v| text_of("group", v))
+                .transpose()?
+                .map(group_name)
+                .transpose()?
+                .flatten(),
+            state_directory: take("state_directory").map_or(Ok(false), |v| {
+                v.as_bool().ok_or_else(|| invalid("state_directory", "must be true or false"))
+            })?,
             sysctl: take("sysctl").map_or(Ok(BTreeMap::new()), sysctl)?,
             variant: take("variant").map(|v| text_of("variant", v)).transpose()?,
         })
@@ -66,7 +79,8 @@ fn text_of(key: &str, value: Value) -> Result<String, InvalidInfo> {
     }
 }
 
-/// A requirement is a name, or a name with a variant; the variant is never compared (`validate_compatible`).
+/// A requirement is a name, or a name with a variant; the variant is never compared
+/// (`validate_compatible`).
 fn requires(value: Value) -> Result<Vec<String>, InvalidInfo> {
     let Value::Array(list) = value else { return Err(invalid("requires", "must be a list")) };
     let mut names = Vec::new();
@@ -76,11 +90,21 @@ fn requires(value: Value) -> Result<Vec<String>, InvalidInfo> {
             Value::Object(mut map) if map.contains_key("name") && map.contains_key("variant") => {
                 text_of("requires", map.remove("name").unwrap_or_default())?
             }
-            Value::Object(_) => return Err(invalid("requires", "an object needs both `name` and `variant`")),
-            other => return Err(invalid("requires", format!("{other} is neither a name nor an object"))),
+            Value::Object(_) => {
+                return Err(invalid("requires", "an object needs both `name` and `variant`"));
+            }
+            other => {
+                return Err(invalid(
+                    "requires",
+                    format!("{other} is neither a name nor an object"),
+                ));
+            }
         };
         if name.parse::<PackageId>().is_ok() {
-            return Err(invalid("requires", format!("{name} is an exact id; only names may be required")));
+            return Err(invalid(
+                "requires",
+                format!("{name} is an exact id; only names may be required"),
+            ));
         }
         names.push(name);
     }
@@ -95,10 +119,18 @@ fn environment(value: Value) -> Result<Vec<(String, String)>, InvalidInfo> {
             let text = match value {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
-                other => return Err(invalid("environment", format!("{name} must be a string, not {other}"))),
+                other => {
+                    return Err(invalid(
+                        "environment",
+                        format!("{name} must be a string, not {other}"),
+                    ));
+                }
             };
             if name.is_empty() || name.contains(['=', '\n', '\0']) || text.contains(['\n', '\0']) {
-                return Err(invalid("environment", format!("{name:?} would not be one line NAME=VALUE")));
+                return Err(invalid(
+                    "environment",
+                    format!("{name:?} would not be one line NAME=VALUE"),
+                ));
             }
             Ok((name, text))
         })
@@ -108,10 +140,16 @@ fn environment(value: Value) -> Result<Vec<(String, String)>, InvalidInfo> {
 /// `^dcos_[a-z0-9_]+$` (`pkgpanda/__init__.py`, username_regex).
 fn user_name(name: String) -> Result<String, InvalidInfo> {
     let rest = name.strip_prefix("dcos_").unwrap_or_default();
-    if rest.is_empty() || name.len() > 32 || !rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+    if rest.is_empty()
+        || name.len() > 32
+        || !rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    {
         return Err(invalid(
             "username",
-            format!("{name:?} must begin with dcos_ and go on with lower-case letters, digits and underscores"),
+            format!(
+                "{name:?} must begin with dcos_ and go on with lower-case letters, digits and \
+                 underscores"
+            ),
         ));
     }
     Ok(name)
@@ -123,19 +161,27 @@ fn group_name(name: String) -> Result<Option<String>, InvalidInfo> {
         return Ok(None);
     }
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-    if name.len() > 32 || !name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') || !name.bytes().all(good) {
+    if name.len() > 32
+        || !name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        || !name.bytes().all(good)
+    {
         return Err(invalid("group", format!("{name:?} is not a group name")));
     }
     Ok(Some(name))
 }
 
 fn sysctl(value: Value) -> Result<BTreeMap<String, Map<String, Value>>, InvalidInfo> {
-    let Value::Object(services) = value else { return Err(invalid("sysctl", "must be an object of services")) };
+    let Value::Object(services) = value else {
+        return Err(invalid("sysctl", "must be an object of services"));
+    };
     services
         .into_iter()
         .map(|(service, settings)| match settings {
             Value::Object(settings) => Ok((service, settings)),
-            other => Err(invalid("sysctl", format!("{service} must be an object of settings, not {other}"))),
+            other => Err(invalid(
+                "sysctl",
+                format!("{service} must be an object of settings, not {other}"),
+            )),
         })
         .collect()
 }
@@ -171,7 +217,9 @@ mod tests {
 
     #[test]
     fn a_variant_in_a_requirement_is_read_and_not_compared() {
-        let info = PackageInfo::parse(br#"{"requires":["openssl",{"name":"java","variant":null}]}"#).unwrap();
+        let info =
+            PackageInfo::parse(br#"{"requires":["openssl",{"name":"java","variant":null}]}"#)
+                .unwrap();
         assert_eq!(info.requires, ["openssl", "java"]);
     }
 }

@@ -1,8 +1,11 @@
-//! A swap of active sets that pkgpanda began and did not finish: what is left to do (`pkgpanda/__init__.py`, swap_active).
+//! A swap of active sets that pkgpanda began and did not finish: what is left to do
+//! (`pkgpanda/__init__.py`, swap_active).
 //!
-//! pkgpanda writes `install_progress`, moves every live name to `NAME.old` (stage `archive`), then every `NAME.new` to `NAME` (stage `move_new`), gives
-//! the copied units their names, and removes `install_progress`. Its own recovery demands that every `NAME.new` is there, and so fails once one was moved;
-//! where `bin` was moved away it cannot even be started. What stands there tells what is left, whatever the stage: a `NAME.new` is still to come.
+//! pkgpanda writes `install_progress`, moves every live name to `NAME.old` (stage `archive`), then
+//! every `NAME.new` to `NAME` (stage `move_new`), gives the copied units their names, and removes
+//! `install_progress`. Its own recovery demands that every `NAME.new` is there, and so fails once
+//! one was moved; where `bin` was moved away it cannot even be started. What stands there tells
+//! what is left, whatever the stage: a `NAME.new` is still to come.
 
 use std::path::{Path, PathBuf};
 
@@ -42,13 +45,15 @@ pub struct Present {
     pub paths: Vec<PathBuf>,
     /// Names in `/etc/systemd/system`.
     pub units: Vec<String>,
-    /// Units that the old set wanted: names in `dcos.target.wants.old`, and in the live one while it is not switched.
+    /// Units that the old set wanted: names in `dcos.target.wants.old`, and in the live one while
+    /// it is not switched.
     pub old_units: Vec<String>,
     /// Units that the new set wants.
     pub new_units: Vec<String>,
 }
 
-/// What is left of a swap. Each step may be done again; done in this order, a kill between two leaves what the next run finishes.
+/// What is left of a swap. Each step may be done again; done in this order, a kill between two
+/// leaves what the next run finishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swap {
     /// Old and new name of what is moved; what stands at the new name is older still, and goes.
@@ -66,7 +71,10 @@ pub enum Unfinishable {
     #[error("{file} is not what pkgpanda writes: {0}", file = layout::INSTALL_PROGRESS)]
     Unknown(String),
     /// Neither the live nor the new form of a name is there.
-    #[error("pkgpanda left a swap unfinished, and neither the live nor the new form is there of: {}", list(.0))]
+    #[error(
+        "pkgpanda left a swap unfinished, and neither the live nor the new form is there of: {}",
+        list(.0)
+    )]
     Missing(Vec<PathBuf>),
 }
 
@@ -76,7 +84,10 @@ fn list(paths: &[PathBuf]) -> String {
 
 /// All names that a swap moves, live form.
 pub fn names() -> impl Iterator<Item = PathBuf> {
-    layout::ACTIVE_NAMES.iter().map(|name| layout::active_name(name)).chain([PathBuf::from(layout::TARGET_WANTS)])
+    layout::ACTIVE_NAMES
+        .iter()
+        .map(|name| layout::active_name(name))
+        .chain([PathBuf::from(layout::TARGET_WANTS)])
 }
 
 /// The live, the new and the old form of every name.
@@ -106,12 +117,14 @@ impl Swap {
     /// # Errors
     /// The file is not pkgpanda's, or a name is lost in every form.
     pub fn read(progress: &[u8], present: &Present) -> Result<Swap, Unfinishable> {
-        let progress: Progress = serde_json::from_slice(progress).map_err(|e| Unfinishable::Unknown(e.to_string()))?;
+        let progress: Progress =
+            serde_json::from_slice(progress).map_err(|e| Unfinishable::Unknown(e.to_string()))?;
         if progress.extension != layout::NEW {
             return Err(Unfinishable::Unknown(format!("extension {:?}", progress.extension)));
         }
         let has = |path: &Path| present.paths.iter().any(|p| p == path);
-        let lost: Vec<PathBuf> = names().filter(|name| !has(name) && !has(&new_form(name))).collect();
+        let lost: Vec<PathBuf> =
+            names().filter(|name| !has(name) && !has(&new_form(name))).collect();
         if !lost.is_empty() {
             return Err(Unfinishable::Missing(lost));
         }
@@ -127,11 +140,19 @@ impl Swap {
                 renames.push((layout::unit(unit), layout::unit(name)));
             }
         }
-        let superseded = present.old_units.iter().filter(|unit| !present.new_units.contains(unit) && present.units.contains(unit));
-        let mut units: Vec<String> = present.old_units.iter().chain(&present.new_units).cloned().collect();
+        let superseded = present
+            .old_units
+            .iter()
+            .filter(|unit| !present.new_units.contains(unit) && present.units.contains(unit));
+        let mut units: Vec<String> =
+            present.old_units.iter().chain(&present.new_units).cloned().collect();
         units.sort();
         units.dedup();
-        Ok(Swap { renames, superseded_units: superseded.map(|unit| layout::unit(unit)).collect(), units })
+        Ok(Swap {
+            renames,
+            superseded_units: superseded.map(|unit| layout::unit(unit)).collect(),
+            units,
+        })
     }
 }
 
@@ -147,19 +168,37 @@ mod tests {
 
     #[test]
     fn before_anything_was_moved_every_name_is_moved_twice_and_active_after_bin() {
-        let swap = Swap::read(ARCHIVE, &Present { paths: all(&["", ".new"]), ..Present::default() }).unwrap();
+        let swap =
+            Swap::read(ARCHIVE, &Present { paths: all(&["", ".new"]), ..Present::default() })
+                .unwrap();
         assert_eq!(swap.renames.len(), 18);
-        assert_eq!(swap.renames[0], ("/opt/mesosphere/bin".into(), "/opt/mesosphere/bin.old".into()));
-        assert_eq!(swap.renames[1], ("/opt/mesosphere/bin.new".into(), "/opt/mesosphere/bin".into()));
+        assert_eq!(
+            swap.renames[0],
+            ("/opt/mesosphere/bin".into(), "/opt/mesosphere/bin.old".into())
+        );
+        assert_eq!(
+            swap.renames[1],
+            ("/opt/mesosphere/bin.new".into(), "/opt/mesosphere/bin".into())
+        );
     }
 
     #[test]
     fn what_was_moved_is_not_moved_again() {
-        let everything = Swap::read(ARCHIVE, &Present { paths: all(&["", ".old"]), ..Present::default() }).unwrap();
+        let everything =
+            Swap::read(ARCHIVE, &Present { paths: all(&["", ".old"]), ..Present::default() })
+                .unwrap();
         assert!(everything.renames.is_empty());
-        let second_half =
-            Swap::read(br#"{"stage":"move_new","extension":".new"}"#, &Present { paths: all(&[".old", ".new"]), ..Present::default() });
-        assert!(second_half.unwrap().renames.iter().all(|(from, _)| from.to_string_lossy().ends_with(".new")));
+        let second_half = Swap::read(
+            br#"{"stage":"move_new","extension":".new"}"#,
+            &Present { paths: all(&[".old", ".new"]), ..Present::default() },
+        );
+        assert!(
+            second_half
+                .unwrap()
+                .renames
+                .iter()
+                .all(|(from, _)| from.to_string_lossy().ends_with(".new"))
+        );
     }
 
     #[test]
@@ -172,7 +211,10 @@ mod tests {
             new_units: words(&["dcos-b.service"]),
         };
         let swap = Swap::read(ARCHIVE, &present).unwrap();
-        assert_eq!(swap.renames, [(layout::unit("dcos-b.service.unit.new"), layout::unit("dcos-b.service"))]);
+        assert_eq!(
+            swap.renames,
+            [(layout::unit("dcos-b.service.unit.new"), layout::unit("dcos-b.service"))]
+        );
         assert_eq!(swap.superseded_units, [layout::unit("dcos-a.service")]);
         assert_eq!(swap.units, ["dcos-a.service", "dcos-b.service"]);
     }
@@ -183,8 +225,16 @@ mod tests {
         paths.retain(|path| !path.to_string_lossy().contains("lib"));
         let lost = Swap::read(ARCHIVE, &Present { paths, ..Present::default() }).unwrap_err();
         assert!(lost.to_string().ends_with("of: /opt/mesosphere/lib"), "{lost}");
-        for strange in [&b""[..], b"{}", br#"{"stage":"fly","extension":".new"}"#, br#"{"stage":"archive","extension":".old"}"#] {
-            assert!(matches!(Swap::read(strange, &Present::default()), Err(Unfinishable::Unknown(_))));
+        for strange in [
+            &b""[..],
+            b"{}",
+            br#"{"stage":"fly","extension":".new"}"#,
+            br#"{"stage":"archive","extension":".old"}"#,
+        ] {
+            assert!(matches!(
+                Swap::read(strange, &Present::default()),
+                Err(Unfinishable::Unknown(_))
+            ));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The ports that DC/OS listens on, by role and version.
 //!
-//! The union of what the classic script refuses to share (`gen/build_deploy/bash.py`, check_all, 1.10 to 2.2) and of the tables in the
-//! documentation (system requirements, ports): neither list is complete. What [`Kind`] says is ours.
+//! The union of what the classic script refuses to share (`gen/build_deploy/bash.py`, check_all,
+//! 1.10 to 2.2) and of the tables in the documentation (system requirements, ports): neither list
+//! is complete. What [`Kind`] says is ours.
 
 use super::role::Role;
 
@@ -29,7 +30,8 @@ impl Protocol {
 pub enum Kind {
     /// The component binds just this port, and does not start without it.
     Fixed,
-    /// The system chose it once (libprocess, JMX, Erlang's distribution): the component takes any other as well.
+    /// The system chose it once (libprocess, JMX, Erlang's distribution): the component takes any
+    /// other as well.
     Ephemeral,
     /// Only the documentation names it, or only the enterprise edition binds it.
     Documented,
@@ -59,7 +61,8 @@ pub struct Port {
 pub struct Need {
     /// The port.
     pub port: &'static Port,
-    /// Whether DC/OS cannot start without it: it is fixed, and that holds for every role and version that are possible.
+    /// Whether DC/OS cannot start without it: it is fixed, and that holds for every role and
+    /// version that are possible.
     pub certain: bool,
 }
 
@@ -153,14 +156,21 @@ pub const PORTS: &[Port] = &[
     port((64000, Udp, "dcos-net", ALL, FIRST, LAST, Fixed)),
 ];
 
-/// The ports of a role and version; of all of them where one is not known. Each port once, the firmest want of it.
+/// The ports of a role and version; of all of them where one is not known. Each port once, the
+/// firmest want of it.
 pub fn needed(role: Option<Role>, version: Option<(u32, u32)>) -> Vec<Need> {
     let version = version.map(|v| v.max(FIRST));
-    let possible = |p: &&Port| role.is_none_or(|r| p.roles.contains(&r)) && version.is_none_or(|v| (p.from..=p.to).contains(&v));
+    let possible = |p: &&Port| {
+        role.is_none_or(|r| p.roles.contains(&r))
+            && version.is_none_or(|v| (p.from..=p.to).contains(&v))
+    };
     let mut needs: Vec<Need> = Vec::new();
     for port in PORTS.iter().filter(possible) {
         let need = Need { port, certain: port.kind == Fixed && is_always(port, role, version) };
-        match needs.iter_mut().find(|known| (known.port.number, known.port.protocol) == (port.number, port.protocol)) {
+        match needs
+            .iter_mut()
+            .find(|known| (known.port.number, known.port.protocol) == (port.number, port.protocol))
+        {
             Some(known) if known.certain || firmness(known.port.kind) >= firmness(port.kind) => {}
             Some(known) => *known = need,
             None => needs.push(need),
@@ -169,14 +179,16 @@ pub fn needed(role: Option<Role>, version: Option<(u32, u32)>) -> Vec<Need> {
     needs
 }
 
-/// Whether a port is fixed for all roles and versions that are possible: 8101, say, changed its owner, and is always bound.
+/// Whether a port is fixed for all roles and versions that are possible: 8101, say, changed its
+/// owner, and is always bound.
 fn is_always(port: &Port, role: Option<Role>, version: Option<(u32, u32)>) -> bool {
     let roles_agree = role.is_some() || Role::ALL.iter().all(|r| port.roles.contains(r));
     let bound = |at: (u32, u32)| {
         let same = |p: &Port| (p.number, p.protocol, p.kind) == (port.number, port.protocol, Fixed);
         PORTS.iter().any(|p| same(p) && (p.from..=p.to).contains(&at))
     };
-    let versions_agree = version.is_some() || [FIRST, V1_11, V1_12, V1_13, V2_0, V2_1, LAST].into_iter().all(bound);
+    let versions_agree =
+        version.is_some() || [FIRST, V1_11, V1_12, V1_13, V2_0, V2_1, LAST].into_iter().all(bound);
     roles_agree && versions_agree
 }
 
@@ -193,7 +205,11 @@ mod tests {
     use super::*;
 
     fn numbers(role: Option<Role>, version: Option<(u32, u32)>, certain: bool) -> Vec<u16> {
-        let mut numbers: Vec<u16> = needed(role, version).iter().filter(|n| n.certain == certain).map(|n| n.port.number).collect();
+        let mut numbers: Vec<u16> = needed(role, version)
+            .iter()
+            .filter(|n| n.certain == certain)
+            .map(|n| n.port.number)
+            .collect();
         numbers.dedup();
         numbers
     }
@@ -205,9 +221,20 @@ mod tests {
         assert_eq!(numbers(Some(Role::SlavePublic), Some((1, 12)), true), agent);
         let v1_12 = numbers(Some(Role::Master), Some((1, 12)), true);
         let v2_2 = numbers(Some(Role::Master), Some((2, 2)), true);
-        assert!([53, 443, 2888, 8080, 8101, 15055].iter().all(|p| v1_12.contains(p)) && !v1_12.contains(&2379), "{v1_12:?}");
-        assert!([179, 2379, 26257, 62020, 62091].iter().all(|p| v2_2.contains(p)) && !v2_2.contains(&15055), "{v2_2:?}");
-        assert_eq!(numbers(Some(Role::Master), Some((1, 9)), true), numbers(Some(Role::Master), Some((1, 10)), true));
+        assert!(
+            [53, 443, 2888, 8080, 8101, 15055].iter().all(|p| v1_12.contains(p))
+                && !v1_12.contains(&2379),
+            "{v1_12:?}"
+        );
+        assert!(
+            [179, 2379, 26257, 62020, 62091].iter().all(|p| v2_2.contains(p))
+                && !v2_2.contains(&15055),
+            "{v2_2:?}"
+        );
+        assert_eq!(
+            numbers(Some(Role::Master), Some((1, 9)), true),
+            numbers(Some(Role::Master), Some((1, 10)), true)
+        );
         assert_eq!(numbers(Some(Role::Master), Some((2, 3)), true), v2_2);
     }
 
@@ -215,9 +242,15 @@ mod tests {
     fn without_a_version_only_what_all_versions_agree_on_is_certain() {
         let certain = numbers(Some(Role::Master), None, true);
         assert!([53, 443, 8080, 8101].iter().all(|p| certain.contains(p)), "{certain:?}");
-        assert!([179, 2379, 15055, 61091, 62501, 36771].iter().all(|p| !certain.contains(p)), "{certain:?}");
+        assert!(
+            [179, 2379, 15055, 61091, 62501, 36771].iter().all(|p| !certain.contains(p)),
+            "{certain:?}"
+        );
         let uncertain = numbers(Some(Role::Master), None, false);
-        assert!([179, 2379, 15055, 61091, 62501, 36771].iter().all(|p| uncertain.contains(p)), "{uncertain:?}");
+        assert!(
+            [179, 2379, 15055, 61091, 62501, 36771].iter().all(|p| uncertain.contains(p)),
+            "{uncertain:?}"
+        );
         assert_eq!(numbers(None, None, true), [53, 62080, 64000]);
     }
 }

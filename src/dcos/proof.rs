@@ -1,4 +1,5 @@
-//! What an uninstall comes to, thing by thing: the proof that a node is clean, or what it is not clean of (docs/uninstall-report.md).
+//! What an uninstall comes to, thing by thing: the proof that a node is clean, or what it is not
+//! clean of (docs/uninstall-report.md).
 
 use serde::Serialize;
 
@@ -10,7 +11,8 @@ pub const UNIT: &str = "unit";
 /// The kind of a look at the machine that failed.
 pub const LOOK: &str = "look";
 
-/// The kind of tables of the packet filter that nobody could look into. They prove nothing, and another try would see no more.
+/// The kind of tables of the packet filter that nobody could look into. They prove nothing, and
+/// another try would see no more.
 pub const TABLE: &str = "firewall-table";
 
 /// Everything that an uninstall removed, kept, left alone or failed to remove.
@@ -52,14 +54,28 @@ pub struct Item {
 impl Leftovers {
     /// Nothing yet.
     pub fn new(compared: bool) -> Leftovers {
-        let (removed, kept, foreign, residue, gone, unknown, searched, afterwards) = Default::default();
-        Leftovers { schema: SCHEMA, compared, removed, kept, foreign, residue, gone, unknown, searched, afterwards }
+        let (removed, kept, foreign, residue, gone, unknown, searched, afterwards) =
+            Default::default();
+        Leftovers {
+            schema: SCHEMA,
+            compared,
+            removed,
+            kept,
+            foreign,
+            residue,
+            gone,
+            unknown,
+            searched,
+            afterwards,
+        }
     }
 
-    /// What keeps the node from being proved clean: what should be gone and is not, and what could be looked at before the install and cannot be now. A retry needs
-    /// our own traces then.
+    /// What keeps the node from being proved clean: what should be gone and is not, and what could
+    /// be looked at before the install and cannot be now. A retry needs our own traces then.
     pub fn open(&self) -> impl Iterator<Item = &Item> {
-        self.residue.iter().chain(self.unknown.iter().filter(|item| [UNIT, LOOK].contains(&item.kind)))
+        self.residue
+            .iter()
+            .chain(self.unknown.iter().filter(|item| [UNIT, LOOK].contains(&item.kind)))
     }
 }
 

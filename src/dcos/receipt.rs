@@ -59,8 +59,8 @@ pub struct Manifest {
     pub schema: u32,
     /// The package.
     pub id: PackageId,
-    /// SHA-256 of the archive that it came in, hexadecimal; a package of the bootstrap archive has that archive's. Empty where nobody knows: the
-    /// package was there when the node was adopted.
+    /// SHA-256 of the archive that it came in, hexadecimal; a package of the bootstrap archive has
+    /// that archive's. Empty where nobody knows: the package was there when the node was adopted.
     pub archive_sha256: String,
     /// Length of that archive in bytes.
     pub archive_bytes: u64,
@@ -122,10 +122,16 @@ impl Receipt {
     /// Text that is no receipt, or one of a newer dcos-node.
     pub fn parse(text: &[u8]) -> Result<Receipt, InvalidReceipt> {
         let invalid = |what: String, is_newer| InvalidReceipt { what, is_newer };
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| invalid(format!("is not JSON: {e}"), false))?;
+        let value: serde_json::Value = serde_json::from_slice(text)
+            .map_err(|e| invalid(format!("is not JSON: {e}"), false))?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(schema) if schema <= u64::from(SCHEMA) => serde_json::from_value(value).map_err(|e| invalid(e.to_string(), false)),
-            Some(schema) => Err(invalid(format!("has schema {schema}; this dcos-node knows schemas up to {SCHEMA}"), true)),
+            Some(schema) if schema <= u64::from(SCHEMA) => {
+                serde_json::from_value(value).map_err(|e| invalid(e.to_string(), false))
+            }
+            Some(schema) => Err(invalid(
+                format!("has schema {schema}; this dcos-node knows schemas up to {SCHEMA}"),
+                true,
+            )),
             None => Err(invalid("has no schema number".into(), false)),
         }
     }

@@ -1,7 +1,9 @@
-//! Takes secrets out of texts that leave the node: by the names that they go by, and by the shapes that they have.
+//! Takes secrets out of texts that leave the node: by the names that they go by, and by the shapes
+//! that they have.
 //!
-//! A secret that stays is worse than a word too many that goes, so everything here errs on that side. What support needs stays all the same: ids and
-//! digests of packages, builds, agents and images, units, paths, addresses (a test has them).
+//! A secret that stays is worse than a word too many that goes, so everything here errs on that
+//! side. What support needs stays all the same: ids and digests of packages, builds, agents and
+//! images, units, paths, addresses (a test has them).
 
 mod lines;
 mod names;
@@ -60,7 +62,11 @@ impl Redactor {
         {
             let taken = self.value(&mut value);
             // What has no secret stays as it was written.
-            let text = if taken == 0 { text.to_owned() } else { serde_json::to_string_pretty(&value).unwrap_or_default() + "\n" };
+            let text = if taken == 0 {
+                text.to_owned()
+            } else {
+                serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+            };
             return Clean { text, taken };
         }
         let (text, by_shape) = self.shapes.take(text);
@@ -69,14 +75,17 @@ impl Redactor {
         Clean { text, taken: by_shape + by_name + opaque }
     }
 
-    /// A record of ours that is torn or damaged, in which a file with nothing but a secret in it is not told by structure: from its content on all goes.
+    /// A record of ours that is torn or damaged, in which a file with nothing but a secret in it is
+    /// not told by structure: from its content on all goes.
     pub fn clean_torn(&self, record: &str) -> Clean {
         const PATH: &str = "\"path\":\"";
         const CONTENT: &str = "\"content\":";
         let content = record.match_indices(PATH).find_map(|(at, _)| {
             let rest = record.get(at + PATH.len()..)?;
             let is_secret = rest.split('"').next().is_some_and(|path| self.is_secret_file(path));
-            rest.find(CONTENT).filter(|_| is_secret).map(|content| at + PATH.len() + content + CONTENT.len())
+            rest.find(CONTENT)
+                .filter(|_| is_secret)
+                .map(|content| at + PATH.len() + content + CONTENT.len())
         });
         match content.and_then(|content| record.get(..content)) {
             None => self.clean(record),
@@ -103,36 +112,56 @@ impl Redactor {
         }
     }
 
-    /// A list, which may be a command line: then the word before a word may tell that it is a secret.
+    /// A list, which may be a command line: then the word before a word may tell that it is a
+    /// secret.
     fn list(&self, list: &mut [Value]) -> usize {
-        let words: Vec<String> = list.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
+        let words: Vec<String> =
+            list.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
         let is_option = |word: &String| word.starts_with('-') && !word.contains('=');
         let follows_its_option = |index: usize| {
             let before = words.get(index.saturating_sub(3)..index).unwrap_or_default();
-            let may = before.last().is_some_and(is_option) || before.iter().any(|word| word == "addauth" || word == "digest");
+            let may = before.last().is_some_and(is_option)
+                || before.iter().any(|word| word == "addauth" || word == "digest");
             let may = may || words.get(index).is_some_and(is_option);
-            let word = words.get(index).filter(|word| may && !word.is_empty()).map(|word| Value::from(word.as_str()).to_string());
-            word.is_some_and(|word| !self.shapes.take(&format!("{} {word}", before.join(" "))).0.ends_with(&word))
+            let word = words
+                .get(index)
+                .filter(|word| may && !word.is_empty())
+                .map(|word| Value::from(word.as_str()).to_string());
+            word.is_some_and(|word| {
+                !self.shapes.take(&format!("{} {word}", before.join(" "))).0.ends_with(&word)
+            })
         };
         let secrets: Vec<bool> = (0..list.len()).map(follows_its_option).collect();
-        list.iter_mut().zip(secrets).map(|(value, is_secret)| if is_secret { take(value) } else { self.value(value) }).sum()
+        list.iter_mut()
+            .zip(secrets)
+            .map(|(value, is_secret)| if is_secret { take(value) } else { self.value(value) })
+            .sum()
     }
 
     /// An object: its values by their names, and its names, which may be addresses with passwords.
     fn object(&self, object: &mut Map<String, Value>) -> usize {
         let word = |names: &[&str]| -> String {
-            names.iter().find_map(|name| object.get(*name).and_then(Value::as_str)).unwrap_or_default().to_owned()
+            names
+                .iter()
+                .find_map(|name| object.get(*name).and_then(Value::as_str))
+                .unwrap_or_default()
+                .to_owned()
         };
         let (path, name) = (word(&["path"]), word(&["name", "Name", "key", "Key"]));
         let is_digest = word(&["scheme"]) == "digest";
         let mut taken = 0;
         let mut clean = Map::new();
         for (key, mut value) in std::mem::take(object) {
-            // A file in a record of ours, a variable as docker and Marathon list them, and whom an ACL of ZooKeeper names.
+            // A file in a record of ours, a variable as docker and Marathon list them, and whom an
+            // ACL of ZooKeeper names.
             let by_another = (key == "content" || key == "before") && self.is_secret_file(&path)
                 || key.eq_ignore_ascii_case("value") && self.is_secret_name(&name)
                 || key == "id" && is_digest && value.is_string();
-            taken += if by_another || self.is_secret_name(&key) { take(&mut value) } else { self.value(&mut value) };
+            taken += if by_another || self.is_secret_name(&key) {
+                take(&mut value)
+            } else {
+                self.value(&mut value)
+            };
             let Clean { text, taken: in_name } = self.clean(&key);
             taken += in_name;
             let mut name = if in_name > 0 { text } else { key };

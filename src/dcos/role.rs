@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a node is in the cluster; also the suffix of role directories in packages (`etc_master`) and the name of the role file.
+/// What a node is in the cluster; also the suffix of role directories in packages (`etc_master`)
+/// and the name of the role file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

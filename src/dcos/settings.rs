@@ -1,4 +1,5 @@
-//! What a build says about the cluster: the parts of dcos-config and dcos-metadata that checks and reports need.
+//! What a build says about the cluster: the parts of dcos-config and dcos-metadata that checks and
+//! reports need.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +37,8 @@ pub struct Settings {
     pub dns_search: Vec<String>,
     /// `ENABLE_CHECK_TIME` of `check_time.env`.
     pub check_time: Option<bool>,
-    /// `DCOS_NET_IPV6` of `dcos_net` (`enable_ipv6` of the configuration); dcos-net takes none for true.
+    /// `DCOS_NET_IPV6` of `dcos_net` (`enable_ipv6` of the configuration); dcos-net takes none for
+    /// true.
     pub ipv6: Option<bool>,
     /// `RESOLVERS` of `dns_config`.
     pub resolvers: Vec<String>,
@@ -80,11 +82,18 @@ impl Settings {
                 .and_then(|t| variable(&t, "SEARCH"))
                 .map(|v| v.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
-            check_time: text("etc/check_time.env").and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
-            ipv6: text("etc/dcos_net").and_then(|t| variable(&t, "DCOS_NET_IPV6").and_then(|v| v.parse().ok())),
+            check_time: text("etc/check_time.env")
+                .and_then(|t| variable(&t, "ENABLE_CHECK_TIME").and_then(|v| v.parse().ok())),
+            ipv6: text("etc/dcos_net")
+                .and_then(|t| variable(&t, "DCOS_NET_IPV6").and_then(|v| v.parse().ok())),
             resolvers: text("etc/dns_config")
                 .and_then(|t| {
-                    variable(&t, "RESOLVERS").map(|v| v.split(',').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect())
+                    variable(&t, "RESOLVERS").map(|v| {
+                        v.split(',')
+                            .map(|r| r.trim().to_owned())
+                            .filter(|r| !r.is_empty())
+                            .collect()
+                    })
                 })
                 .unwrap_or_default(),
             masters: find("etc/master_list")
@@ -95,18 +104,29 @@ impl Settings {
     }
 }
 
-/// The variables of a `proxy.env` that are set, in both cases: some programs read the one, some the other.
+/// The variables of a `proxy.env` that are set, in both cases: some programs read the one, some the
+/// other.
 fn proxy(text: &str) -> Vec<(String, String)> {
-    let names = ["http_proxy", "https_proxy", "no_proxy"].into_iter().flat_map(|name| [name.to_owned(), name.to_uppercase()]);
-    names.filter_map(|name| variable(text, &name).filter(|value| !value.is_empty()).map(|value| (name, value))).collect()
+    let names = ["http_proxy", "https_proxy", "no_proxy"]
+        .into_iter()
+        .flat_map(|name| [name.to_owned(), name.to_uppercase()]);
+    names
+        .filter_map(|name| {
+            variable(text, &name).filter(|value| !value.is_empty()).map(|value| (name, value))
+        })
+        .collect()
 }
 
-/// The value of one variable in the text of an environment file (`systemd.exec(5)`, EnvironmentFile=).
+/// The value of one variable in the text of an environment file (`systemd.exec(5)`,
+/// EnvironmentFile=).
 pub fn variable(text: &str, name: &str) -> Option<String> {
-    let line = text.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+    let line =
+        text.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
     let value = line.trim();
-    let bare =
-        value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
+    let bare = value
+        .strip_prefix('"')
+        .and_then(|v| v.strip_suffix('"'))
+        .or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
     Some(bare.unwrap_or(value).to_owned())
 }
 
@@ -118,15 +138,29 @@ mod tests {
     fn settings_are_read_and_what_is_missing_is_none() {
         let settings = Settings::read(|member| match member {
             "etc/check_time.env" => Some(b"# x\nENABLE_CHECK_TIME=\"false\"\n".to_vec()),
-            "etc/dns_config" => Some(b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, 192.0.2.2:5353\n".to_vec()),
+            "etc/dns_config" => Some(
+                b"MASTER_SOURCE=master_list\nRESOLVERS=192.0.2.1, \
+                                       192.0.2.2:5353\n"
+                    .to_vec(),
+            ),
             "etc/dcos_net" => Some(b"DCOS_NET_WATCHDOG=true\nDCOS_NET_IPV6=false\n".to_vec()),
             "etc/master_list" => Some(br#"["10.0.0.1"]"#.to_vec()),
             "etc/dns_search_config" => Some(b"SEARCH=example.com corp.example\n".to_vec()),
-            "etc/proxy.env" => Some(b"http_proxy=\"http://proxy:3128\"\nHTTP_PROXY=\"http://proxy:3128\"\nno_proxy=\"\"\n".to_vec()),
+            "etc/proxy.env" => Some(
+                b"http_proxy=\"http://proxy:3128\"\n\
+                  HTTP_PROXY=\"http://proxy:3128\"\nno_proxy=\"\"\n"
+                    .to_vec(),
+            ),
             _ => None,
         });
-        assert_eq!((settings.check_time, settings.resolvers.len(), settings.masters), (Some(false), 2, Some(vec!["10.0.0.1".to_owned()])));
-        assert_eq!((settings.detect_ip, settings.version, settings.ipv6), (None, None, Some(false)));
+        assert_eq!(
+            (settings.check_time, settings.resolvers.len(), settings.masters),
+            (Some(false), 2, Some(vec!["10.0.0.1".to_owned()]))
+        );
+        assert_eq!(
+            (settings.detect_ip, settings.version, settings.ipv6),
+            (None, None, Some(false))
+        );
         assert_eq!(settings.dns_search, ["example.com", "corp.example"]);
         let names: Vec<&str> = settings.proxy.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["http_proxy", "HTTP_PROXY"]);

@@ -1,5 +1,5 @@
-//! What of a node an install could change, as it was before: taken before the first action, kept in the journal and the receipt, and what an
-//! uninstall is judged by.
+//! What of a node an install could change, as it was before: taken before the first action, kept in
+//! the journal and the receipt, and what an uninstall is judged by.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 
-/// A node as far as DC/OS changes it. What is new in a later dcos-node has a default, so that older snapshots stay readable.
+/// A node as far as DC/OS changes it. What is new in a later dcos-node has a default, so that older
+/// snapshots stay readable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    /// Whether the machine was looked at too. Of a node that is a directory there are only files, units, users and groups.
+    /// Whether the machine was looked at too. Of a node that is a directory there are only files,
+    /// units, users and groups.
     pub live: bool,
     /// Paths of `layout::WATCHED` that stand.
     pub paths: Vec<PathBuf>,
-    /// Those of `paths` with data, in a place whose name others use too, that an earlier DC/OS left.
+    /// Those of `paths` with data, in a place whose name others use too, that an earlier DC/OS
+    /// left.
     pub left: Vec<PathBuf>,
     /// Those of `paths` that are places for data and empty: what came into them is new.
     pub empty: Vec<PathBuf>,

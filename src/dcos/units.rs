@@ -6,7 +6,8 @@ pub const RESERVED: [&str; 3] = ["dcos.target", "dcos-download.service", "dcos-s
 /// Ours: runs `dcos-node recover` at every boot.
 pub const SETUP: &str = include_str!("../../units/dcos-setup.service");
 
-/// What starts the role; only an `[Install]` section, as pkgpanda writes it (`pkgpanda/actions.py`, setup).
+/// What starts the role; only an `[Install]` section, as pkgpanda writes it (`pkgpanda/actions.py`,
+/// setup).
 pub const TARGET: &str = include_str!("../../units/dcos.target");
 
 /// What runs Mesos' agent, by role.
@@ -15,10 +16,13 @@ pub const AGENTS: [&str; 2] = ["dcos-mesos-slave.service", "dcos-mesos-slave-pub
 /// Where executors of tasks run: outside of the agent's unit, so that they outlive a restart of it.
 pub const EXECUTORS: &str = "mesos_executors.slice";
 
-/// Whether a control group of systemd's hierarchy is one that Mesos made for a task: in its slice, or a container of its own launcher (`cgroups_root`).
+/// Whether a control group of systemd's hierarchy is one that Mesos made for a task: in its slice,
+/// or a container of its own launcher (`cgroups_root`).
 pub fn is_of_task(group: &str) -> bool {
     let mut parts = group.split('/').skip_while(|part| *part != EXECUTORS && *part != "mesos");
-    let is_container = |part: &str| part.len() >= 36 && part.bytes().take(36).all(|b| b == b'-' || b.is_ascii_hexdigit());
+    let is_container = |part: &str| {
+        part.len() >= 36 && part.bytes().take(36).all(|b| b == b'-' || b.is_ascii_hexdigit())
+    };
     match parts.next() {
         Some(EXECUTORS) => true,
         Some(_) => parts.next().is_some_and(is_container),
@@ -44,7 +48,19 @@ pub const TIME_DAEMONS: [&str; 10] = [
 ];
 
 /// The suffixes that make a file name a unit (`systemd.unit(5)`).
-const SUFFIXES: [&str; 11] = ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+const SUFFIXES: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
 
 /// Whether systemd takes a file of this name as a unit (`systemd.unit(5)`: at most 255 characters).
 pub fn is_unit_name(name: &str) -> bool {
@@ -63,8 +79,9 @@ pub fn socket_of(agent: &str) -> String {
     agent.replace(".service", ".socket")
 }
 
-/// Units that a node does without: their failure neither degrades it nor keeps it from being ready (`dcos-docs#62`). By how their names begin
-/// (service, timer and socket alike), each with what is missed without it.
+/// Units that a node does without: their failure neither degrades it nor keeps it from being ready
+/// (`dcos-docs#62`). By how their names begin (service, timer and socket alike), each with what is
+/// missed without it.
 pub const AUXILIARY: [(&str, &str); 11] = [
     ("dcos-signal", "tells the vendor that the cluster lives"),
     // DC/OS' own components check leaves them out too (`gen/calc.py` 1.12).
@@ -73,20 +90,26 @@ pub const AUXILIARY: [(&str, &str); 11] = [
     ("dcos-metrics-agent", "metrics, 1.10 and 1.11"),
     ("dcos-metrics-master", "metrics, 1.10 and 1.11"),
     ("dcos-fluent-bit", "passes log lines of DC/OS' units on, 1.13 and later"),
-    ("dcos-diagnostics-mesos-state", "keeps what Mesos said of itself, once a day, for bundles of dcos-diagnostics"),
+    (
+        "dcos-diagnostics-mesos-state",
+        "keeps what Mesos said of itself, once a day, for bundles of dcos-diagnostics",
+    ),
     ("dcos-logrotate-agent", "cuts log files, every two minutes"),
     ("dcos-logrotate-master", "cuts log files, every two minutes"),
     ("dcos-docker-gc", "clears away what docker no longer uses, once an hour"),
     ("dcos-ui-update-service", "takes newer versions of the web interface"),
 ];
 
-/// What telegraf makes, and agents of 2.x test for before they start (`ExecStartPre` of `dcos-mesos-slave.service`).
+/// What telegraf makes, and agents of 2.x test for before they start (`ExecStartPre` of
+/// `dcos-mesos-slave.service`).
 pub const STATSD_SOCKET: &str = "dcos_statsd.sock";
 
-/// Whether a node does without this unit; `feeds_agent`: a Mesos agent here waits for the socket of telegraf.
+/// Whether a node does without this unit; `feeds_agent`: a Mesos agent here waits for the socket of
+/// telegraf.
 pub fn is_auxiliary(name: &str, feeds_agent: bool) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
-    AUXILIARY.iter().any(|(auxiliary, _)| *auxiliary == stem) && !(feeds_agent && stem == "dcos-telegraf")
+    AUXILIARY.iter().any(|(auxiliary, _)| *auxiliary == stem)
+        && !(feeds_agent && stem == "dcos-telegraf")
 }
 
 #[cfg(test)]
@@ -95,22 +118,45 @@ mod tests {
 
     #[test]
     fn a_node_does_without_telemetry_and_housekeeping_and_without_nothing_else() {
-        for name in ["dcos-signal.timer", "dcos-checks-poststart.service", "dcos-fluent-bit.service", "dcos-docker-gc.timer"] {
+        for name in [
+            "dcos-signal.timer",
+            "dcos-checks-poststart.service",
+            "dcos-fluent-bit.service",
+            "dcos-docker-gc.timer",
+        ] {
             assert!(is_auxiliary(name, true), "{name}");
         }
-        for name in ["dcos-net.service", "dcos-diagnostics.service", "dcos-checks-api.service", "dcos-gen-resolvconf.timer", "dcos.target"]
-        {
+        for name in [
+            "dcos-net.service",
+            "dcos-diagnostics.service",
+            "dcos-checks-api.service",
+            "dcos-gen-resolvconf.timer",
+            "dcos.target",
+        ] {
             assert!(!is_auxiliary(name, false), "{name}");
         }
-        assert!(is_auxiliary("dcos-telegraf.service", false) && !is_auxiliary("dcos-telegraf.service", true));
+        assert!(
+            is_auxiliary("dcos-telegraf.service", false)
+                && !is_auxiliary("dcos-telegraf.service", true)
+        );
     }
 
     #[test]
     fn a_task_is_known_by_the_group_that_mesos_puts_it_in() {
-        for group in ["/mesos_executors.slice", "/mesos_executors.slice/x", "/mesos/0a1b2c3d-0000-4000-8000-0123456789ab/mesos/x"] {
+        for group in [
+            "/mesos_executors.slice",
+            "/mesos_executors.slice/x",
+            "/mesos/0a1b2c3d-0000-4000-8000-0123456789ab/mesos/x",
+        ] {
             assert!(is_of_task(group), "{group}");
         }
-        for group in ["/system.slice/dcos-mesos-slave.service", "/mesos", "/mesos/notes", "/user.slice/mesos_executors.service", "/"] {
+        for group in [
+            "/system.slice/dcos-mesos-slave.service",
+            "/mesos",
+            "/mesos/notes",
+            "/user.slice/mesos_executors.service",
+            "/",
+        ] {
             assert!(!is_of_task(group), "{group}");
         }
     }

@@ -9,7 +9,8 @@ pub const AGENT_STATE: &str = "/state";
 /// Where the leading master tells of its agents.
 pub const MASTER_AGENTS: &str = "/slaves";
 /// What Mesos counts of tasks that are not over (Mesos, monitoring).
-pub const TASK_COUNTS: [&str; 4] = ["slave/tasks_running", "slave/tasks_staging", "slave/tasks_starting", "slave/tasks_killing"];
+pub const TASK_COUNTS: [&str; 4] =
+    ["slave/tasks_running", "slave/tasks_staging", "slave/tasks_starting", "slave/tasks_killing"];
 /// Whether the agent counts itself as registered.
 pub const REGISTERED: &str = "slave/registered";
 
@@ -76,10 +77,14 @@ impl Work {
         let state: State = serde_json::from_slice(text).ok()?;
         let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
         for framework in state.frameworks {
-            let tasks = framework.executors.iter().map(|executor| (executor.tasks.len() + executor.queued_tasks.len()) as u64);
+            let tasks = framework
+                .executors
+                .iter()
+                .map(|executor| (executor.tasks.len() + executor.queued_tasks.len()) as u64);
             *by_name.entry(framework.name).or_default() += tasks.sum::<u64>();
         }
-        let mut frameworks: Vec<Framework> = by_name.into_iter().map(|(name, tasks)| Framework { name, tasks }).collect();
+        let mut frameworks: Vec<Framework> =
+            by_name.into_iter().map(|(name, tasks)| Framework { name, tasks }).collect();
         frameworks.retain(|framework| framework.tasks > 0);
         frameworks.sort_by_key(|framework| std::cmp::Reverse(framework.tasks));
         let tasks = frameworks.iter().map(|framework| framework.tasks).sum();
@@ -88,7 +93,11 @@ impl Work {
 
     /// `no task`, or `3 tasks (marathon: 2, metronome: 1)`.
     pub fn words(&self) -> String {
-        let names: Vec<String> = self.frameworks.iter().map(|framework| format!("{}: {}", framework.name, framework.tasks)).collect();
+        let names: Vec<String> = self
+            .frameworks
+            .iter()
+            .map(|framework| format!("{}: {}", framework.name, framework.tasks))
+            .collect();
         let of = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
         match self.tasks {
             0 => "no task".into(),
@@ -98,14 +107,25 @@ impl Work {
     }
 }
 
-/// Reads the answer to [`MASTER_AGENTS`]: whether an agent of this id, or at this address, is active. None for anything else.
+/// Reads the answer to [`MASTER_AGENTS`]: whether an agent of this id, or at this address, is
+/// active. None for anything else.
 pub fn is_registered(text: &[u8], id: Option<&str>, address: &str) -> Option<bool> {
     let agents: Agents = serde_json::from_slice(text).ok()?;
-    let at = |pid: &str| pid.rsplit_once('@').and_then(|(_, at)| at.rsplit_once(':')).is_some_and(|(host, _)| host == address);
-    Some(agents.slaves.iter().any(|agent| agent.active && (Some(agent.id.as_str()) == id || at(&agent.pid))))
+    let at = |pid: &str| {
+        pid.rsplit_once('@')
+            .and_then(|(_, at)| at.rsplit_once(':'))
+            .is_some_and(|(host, _)| host == address)
+    };
+    Some(
+        agents
+            .slaves
+            .iter()
+            .any(|agent| agent.active && (Some(agent.id.as_str()) == id || at(&agent.pid))),
+    )
 }
 
-/// Reads the same for an agent that does not run: whether the masters have not given it up. None for anything else.
+/// Reads the same for an agent that does not run: whether the masters have not given it up. None
+/// for anything else.
 pub fn is_listed(text: &[u8], id: &str) -> Option<bool> {
     let agents: Agents = serde_json::from_slice(text).ok()?;
     Some(agents.slaves.iter().any(|agent| agent.id == id))
@@ -137,6 +157,9 @@ mod tests {
         assert_eq!(is_registered(answer, Some("a-S2"), "10.0.0.6"), Some(false));
         assert_eq!(is_registered(answer, None, "10.0.0"), Some(false));
         assert_eq!(is_registered(b"[]", None, "10.0.0.5"), None);
-        assert_eq!((is_listed(answer, "a-S2"), is_listed(answer, "a-S3"), is_listed(b"[]", "a-S2")), (Some(true), Some(false), None));
+        assert_eq!(
+            (is_listed(answer, "a-S2"), is_listed(answer, "a-S3"), is_listed(b"[]", "a-S2")),
+            (Some(true), Some(false), None)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What pkgpanda activated behind our receipt: which packages came and which went, and what of our inventory still counts.
+//! What pkgpanda activated behind our receipt: which packages came and which went, and what of our
+//! inventory still counts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,13 +32,19 @@ impl Since {
     }
 }
 
-/// Compares the active set with the receipt; nothing where there is none, or an install or uninstall is under way. A set that is gone is none.
+/// Compares the active set with the receipt; nothing where there is none, or an install or
+/// uninstall is under way. A set that is gone is none.
 pub fn since(node: &Node) -> Since {
-    let Some(receipt) = node.receipt.as_ref().filter(|_| node.story.intent.is_none() && !node.active.is_empty()) else {
+    let Some(receipt) =
+        node.receipt.as_ref().filter(|_| node.story.intent.is_none() && !node.active.is_empty())
+    else {
         return Since::default();
     };
     let recorded = receipt.build.active();
-    Since { came: node.active.difference(&recorded).cloned().collect(), went: recorded.difference(&node.active).cloned().collect() }
+    Since {
+        came: node.active.difference(&recorded).cloned().collect(),
+        went: recorded.difference(&node.active).cloned().collect(),
+    }
 }
 
 /// The inventory of a node, brought up to the active set if that is another one than the receipt's.
@@ -53,13 +60,21 @@ pub fn inventory(root: &Root, node: &Node) -> Vec<Object> {
     objects
 }
 
-/// Brings an inventory up to the active set: a unit of the set is a copy of the package's own, and one that the set has not is nothing of ours any more, if
-/// pkgpanda took it away and nothing was there before us. A package that is not active need not be there.
+/// Brings an inventory up to the active set: a unit of the set is a copy of the package's own, and
+/// one that the set has not is nothing of ours any more, if pkgpanda took it away and nothing was
+/// there before us. A package that is not active need not be there.
 ///
 /// # Errors
 /// A package cannot be read.
-pub fn bring_up(root: &Root, node: &Node, role: Role, objects: &mut Vec<Object>) -> anyhow::Result<()> {
-    let Ok(set) = ActiveSet::new(packages::packages(root, &node.active)?, role) else { return Ok(()) };
+pub fn bring_up(
+    root: &Root,
+    node: &Node,
+    role: Role,
+    objects: &mut Vec<Object>,
+) -> anyhow::Result<()> {
+    let Ok(set) = ActiveSet::new(packages::packages(root, &node.active)?, role) else {
+        return Ok(());
+    };
     let mut units = BTreeMap::new();
     for (name, source) in set.units() {
         let (_, sha256) = digest::of_file(&root.resolved(source))?;
@@ -68,22 +83,28 @@ pub fn bring_up(root: &Root, node: &Node, role: Role, objects: &mut Vec<Object>)
     // Those that the installer itself writes are in no package.
     let packaged = |path: &Path| {
         let name = path.file_name()?.to_string_lossy().into_owned();
-        let is_one = (path == layout::unit(&name) || path == layout::wants(&name)) && !CLASSIC_UNITS.contains(&name.as_str());
+        let is_one = (path == layout::unit(&name) || path == layout::wants(&name))
+            && !CLASSIC_UNITS.contains(&name.as_str());
         is_one.then_some(name)
     };
     objects.retain_mut(|object| match object {
-        Object::File { path, sha256, before: Before::Absent } => match packaged(path).map(|name| units.get(&name)) {
-            Some(Some(digest)) => {
-                sha256.clone_from(digest);
-                true
+        Object::File { path, sha256, before: Before::Absent } => {
+            match packaged(path).map(|name| units.get(&name)) {
+                Some(Some(digest)) => {
+                    sha256.clone_from(digest);
+                    true
+                }
+                Some(None) => files::exists(&root.at(path)),
+                None => true,
             }
-            Some(None) => files::exists(&root.at(path)),
-            None => true,
-        },
-        Object::Link { path, before: Before::Absent, .. } => {
-            packaged(path).is_none_or(|name| units.contains_key(&name)) || files::exists(&root.at(path))
         }
-        Object::Package { id } => node.active.contains(id) || files::exists(&root.at(layout::package(id))),
+        Object::Link { path, before: Before::Absent, .. } => {
+            packaged(path).is_none_or(|name| units.contains_key(&name))
+                || files::exists(&root.at(path))
+        }
+        Object::Package { id } => {
+            node.active.contains(id) || files::exists(&root.at(layout::package(id)))
+        }
         _ => true,
     });
     Ok(())

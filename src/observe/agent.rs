@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use super::cluster::{self, Answer, BEFORE_GOING};
 use crate::dcos::cluster::{MESOS_AGENT_PORT, MESOS_MASTER_PORT};
 use crate::dcos::layout;
-use crate::dcos::work::{AGENT_STATE, MASTER_AGENTS, REGISTERED, TASK_COUNTS, Work, is_listed, is_registered};
+use crate::dcos::work::{
+    AGENT_STATE, MASTER_AGENTS, REGISTERED, TASK_COUNTS, Work, is_listed, is_registered,
+};
 use crate::system::files::{self, Standing};
 use crate::system::root::Root;
 
@@ -17,7 +19,8 @@ const LONGEST: u64 = 64 << 20;
 pub struct Agent {
     /// Its id, by itself or by what it keeps; none before it was registered.
     pub id: Option<String>,
-    /// Whether the masters count on it: the leader's word, else its own; none if neither can be had.
+    /// Whether the masters count on it: the leader's word, else its own; none if neither can be
+    /// had.
     pub registered: Option<bool>,
     /// What it runs.
     pub work: Answer<Work>,
@@ -32,7 +35,9 @@ pub async fn look(root: &Root) -> Agent {
         cluster::mesos(address, false, BEFORE_GOING),
         cluster::leader()
     );
-    let counted = || metrics.told().map(|metrics| Work { tasks: metrics.count(&TASK_COUNTS), ..Work::default() });
+    let counted = || {
+        metrics.told().map(|metrics| Work { tasks: metrics.count(&TASK_COUNTS), ..Work::default() })
+    };
     let work = match (state, counted()) {
         (Answer::Told(work), _) | (_, Some(work)) => Answer::Told(work),
         (silent, None) => silent,
@@ -53,17 +58,26 @@ pub async fn look_for_stopped(root: &Root) -> Option<Agent> {
     // Without its own name server a node may know them by their addresses.
     let masters = match cluster::leader().await {
         Ok(leader) => vec![leader],
-        Err(_) => cluster::master_list(root).unwrap_or_default().iter().filter_map(|host| host.parse().ok()).collect(),
+        Err(_) => cluster::master_list(root)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|host| host.parse().ok())
+            .collect(),
     };
     let mut registered = None;
     for master in masters {
         // Only the leading one answers.
-        registered = registered.or(ask_master(master, Some(&id), |text| is_listed(text, &id)).await);
+        registered =
+            registered.or(ask_master(master, Some(&id), |text| is_listed(text, &id)).await);
     }
     Some(Agent { id: Some(id), registered, work: Answer::Silent("it does not run".to_owned()) })
 }
 
-async fn ask_master(master: IpAddr, id: Option<&str>, read: impl Fn(&[u8]) -> Option<bool>) -> Option<bool> {
+async fn ask_master(
+    master: IpAddr,
+    id: Option<&str>,
+    read: impl Fn(&[u8]) -> Option<bool>,
+) -> Option<bool> {
     let of = id.map(|id| format!("?slave_id={id}")).unwrap_or_default();
     let place = format!("{}{MASTER_AGENTS}{of}", SocketAddr::new(master, MESOS_MASTER_PORT));
     cluster::ask_either(&place, LONGEST, BEFORE_GOING, read).await.told().copied()

@@ -1,4 +1,5 @@
-//! An archive of a serve directory, read from its first byte to its last: what it is, what it holds, and what that costs.
+//! An archive of a serve directory, read from its first byte to its last: what it is, what it
+//! holds, and what that costs.
 
 use std::io::{self, Read};
 use std::path::{Component, Path};
@@ -50,11 +51,16 @@ pub struct Examined {
     pub processor_us: u64,
 }
 
-/// Reads an archive as a node would, writes nothing, and refuses what a node would refuse. `tell` gets the bytes that were read so far.
+/// Reads an archive as a node would, writes nothing, and refuses what a node would refuse. `tell`
+/// gets the bytes that were read so far.
 ///
 /// # Errors
 /// The file cannot be read, or is no archive of that meaning.
-pub fn examine(path: &Path, meaning: &Meaning, tell: &mut dyn FnMut(u64)) -> anyhow::Result<Examined> {
+pub fn examine(
+    path: &Path,
+    meaning: &Meaning,
+    tell: &mut dyn FnMut(u64),
+) -> anyhow::Result<Examined> {
     let began = clock::thread_time();
     let mut file = Told { inner: Hashing::new(Reading::open(path)?), read: 0, told: 0, tell };
     let decoder = archive::decode(&mut file, DECODER_MEMORY)?;
@@ -102,7 +108,11 @@ impl Examined {
 fn package(surveyed: &Surveyed) -> anyhow::Result<Content> {
     let has = matches!(surveyed.entries.get(Path::new("pkginfo.json")), Some(Seen::File(_)));
     anyhow::ensure!(has, "it has no pkginfo.json");
-    let links = surveyed.entries.iter().filter(|(path, seen)| **seen != Seen::Directory && is_linked(path)).count();
+    let links = surveyed
+        .entries
+        .iter()
+        .filter(|(path, seen)| **seen != Seen::Directory && is_linked(path))
+        .count();
     Ok(content(surveyed, links))
 }
 
@@ -110,20 +120,28 @@ fn bootstrap(surveyed: &Surveyed, expected: &[PackageId]) -> anyhow::Result<Cont
     let mut links = 0;
     for (path, seen) in &surveyed.entries {
         let Some(Component::Normal(first)) = path.components().next() else { continue };
-        let id: PackageId = first.to_string_lossy().parse().context("packages/ holds what is no package")?;
+        let id: PackageId =
+            first.to_string_lossy().parse().context("packages/ holds what is no package")?;
         let is_active = expected.contains(&id);
-        links += usize::from(is_active && *seen != Seen::Directory && path.strip_prefix(first).is_ok_and(is_linked));
+        links += usize::from(
+            is_active && *seen != Seen::Directory && path.strip_prefix(first).is_ok_and(is_linked),
+        );
     }
     for id in expected {
         let info = Path::new(&id.to_string()).join("pkginfo.json");
-        anyhow::ensure!(matches!(surveyed.entries.get(&info), Some(Seen::File(_))), "it does not contain {id} with its pkginfo.json");
+        anyhow::ensure!(
+            matches!(surveyed.entries.get(&info), Some(Seen::File(_))),
+            "it does not contain {id} with its pkginfo.json"
+        );
     }
     Ok(content(surveyed, links))
 }
 
 /// Whether an active set links to it, whatever the role; the directories of other roles are few.
 fn is_linked(path: &Path) -> bool {
-    path.components().next().is_some_and(|top| layout::WELL_KNOWN.iter().any(|known| top.as_os_str() == *known))
+    path.components()
+        .next()
+        .is_some_and(|top| layout::WELL_KNOWN.iter().any(|known| top.as_os_str() == *known))
 }
 
 fn content(surveyed: &Surveyed, links: usize) -> Content {

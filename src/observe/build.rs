@@ -1,9 +1,13 @@
-//! What a serve directory offers: a published build by its index, a classic one by the files that `dcos_generate_config.sh` writes.
+//! What a serve directory offers: a published build by its index, a classic one by the files that
+//! `dcos_generate_config.sh` writes.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::dcos::build::{BOOTSTRAP_LATEST, Build, INSTALLER_SCRIPT, InvalidBuild, PACKAGE_LIST_LATEST, parse_latest, parse_package_list};
+use crate::dcos::build::{
+    BOOTSTRAP_LATEST, Build, INSTALLER_SCRIPT, InvalidBuild, PACKAGE_LIST_LATEST, parse_latest,
+    parse_package_list,
+};
 use crate::dcos::id::PackageId;
 use crate::dcos::index::{self, Artifacts, INDEX, Index, preferred};
 use crate::dcos::installer_script;
@@ -49,7 +53,8 @@ pub enum Error {
     },
     /// The server has a published build, but not the one that this program was published for.
     #[error(
-        "this dcos-node was published for another build than the server has: the SHA-256 of its index is {expected}, the server has {}",
+        "this dcos-node was published for another build than the server has: the SHA-256 of its \
+         index is {expected}, the server has {}",
         found.as_deref().unwrap_or("no index")
     )]
     OtherIndex {
@@ -59,7 +64,10 @@ pub enum Error {
         found: Option<String>,
     },
     /// A configuration package is not the one that the index knows.
-    #[error("{archive} of the build is not what was published: its SHA-256 is {found}; the build index says {expected}")]
+    #[error(
+        "{archive} of the build is not what was published: its SHA-256 is {found}; the build index \
+         says {expected}"
+    )]
     OtherArchive {
         /// Relative to the serve directory.
         archive: String,
@@ -77,7 +85,8 @@ impl Error {
     }
 }
 
-/// Reads everything but the packages: from the index where there is one. With a digest no other index counts, and a directory without is refused.
+/// Reads everything but the packages: from the index where there is one. With a digest no other
+/// index counts, and a directory without is refused.
 ///
 /// # Errors
 /// The first file that is missing or wrong.
@@ -88,13 +97,16 @@ pub async fn build(source: &Source, digest: Option<&str>) -> Result<Build, Error
     }
 }
 
-/// The index and its SHA-256; none for a classic serve directory. After a newer build was published, the older ones stay under their own names.
+/// The index and its SHA-256; none for a classic serve directory. After a newer build was
+/// published, the older ones stay under their own names.
 async fn index(source: &Source, digest: Option<&str>) -> Result<Option<(Index, String)>, Error> {
     let newest = text_if_there(source, INDEX).await?;
     let found = newest.as_deref().map(sha256);
     let (file, text, sha256) = match (newest, found, digest) {
         (None, _, None) => return Ok(None),
-        (Some(text), Some(found), wanted) if wanted.is_none_or(|wanted| wanted == found) => (INDEX.to_owned(), text, found),
+        (Some(text), Some(found), wanted) if wanted.is_none_or(|wanted| wanted == found) => {
+            (INDEX.to_owned(), text, found)
+        }
         (_, found, wanted) => {
             let expected = wanted.unwrap_or_default().to_owned();
             let kept = index::kept(&expected);
@@ -120,14 +132,21 @@ fn sha256(bytes: &[u8]) -> String {
     digest::hex(&digest::sha256(bytes))
 }
 
-/// What `dcos_generate_config.sh` wrote after the build was published, in words; none if nothing did, and for a classic serve directory.
+/// What `dcos_generate_config.sh` wrote after the build was published, in words; none if nothing
+/// did, and for a classic serve directory.
 pub async fn made_since(source: &Source, build: &Build) -> Option<String> {
     build.index_sha256.as_ref()?;
     let mut made = Vec::new();
-    for (file, published) in [(BOOTSTRAP_LATEST, &build.bootstrap_id), (PACKAGE_LIST_LATEST, &build.package_list_id)] {
+    for (file, published) in
+        [(BOOTSTRAP_LATEST, &build.bootstrap_id), (PACKAGE_LIST_LATEST, &build.package_list_id)]
+    {
         // A server that gives the published files only is fine.
         let latest = small(source, file).await.ok().and_then(|text| parse_latest(file, &text).ok());
-        made.extend(latest.filter(|latest| latest != published).map(|latest| format!("{file} names {latest}, the index {published}")));
+        made.extend(
+            latest
+                .filter(|latest| latest != published)
+                .map(|latest| format!("{file} names {latest}, the index {published}")),
+        );
     }
     (!made.is_empty()).then(|| made.join("; "))
 }
@@ -138,8 +157,10 @@ pub async fn made_since(source: &Source, build: &Build) -> Option<String> {
 /// The first file that is missing or wrong.
 pub async fn classic(source: &Source) -> Result<Build, Error> {
     let bootstrap_id = parse_latest(BOOTSTRAP_LATEST, &small(source, BOOTSTRAP_LATEST).await?)?;
-    let package_list_id = parse_latest(PACKAGE_LIST_LATEST, &small(source, PACKAGE_LIST_LATEST).await?)?;
-    let (list, active) = (Build::package_list(&package_list_id), Build::bootstrap_active(&bootstrap_id));
+    let package_list_id =
+        parse_latest(PACKAGE_LIST_LATEST, &small(source, PACKAGE_LIST_LATEST).await?)?;
+    let (list, active) =
+        (Build::package_list(&package_list_id), Build::bootstrap_active(&bootstrap_id));
     let packages = parse_package_list(&list, &small(source, &list).await?)?;
     let bootstrap_packages = parse_package_list(&active, &small(source, &active).await?)?;
     let script = small(source, INSTALLER_SCRIPT).await?;
@@ -184,7 +205,10 @@ async fn select(
     let path = id.archive();
     let (archive, expected) = preferred(&path, build.artifact(&path));
     let (archive, expected) = (archive.to_owned(), expected.map(str::to_owned));
-    let download = source.open(&archive).await.map_err(|source| Error::Fetch { file: archive.clone(), source })?;
+    let download = source
+        .open(&archive)
+        .await
+        .map_err(|source| Error::Fetch { file: archive.clone(), source })?;
     let selected = tokio::task::spawn_blocking(move || {
         let mut reader = Hashing::new(download.reader);
         let members = members(&mut reader, wanted);
@@ -196,7 +220,9 @@ async fn select(
     let damaged = |source: anyhow::Error| Error::Damaged { archive: archive.clone(), source };
     let (members, found) = selected.map_err(|e| damaged(e.into()))?;
     match (members, found, expected) {
-        (_, Ok(found), Some(expected)) if found != expected => Err(Error::OtherArchive { archive, expected, found }),
+        (_, Ok(found), Some(expected)) if found != expected => {
+            Err(Error::OtherArchive { archive, expected, found })
+        }
         (Err(error), ..) => Err(damaged(error)),
         (Ok(_), Err(error), _) => Err(damaged(error.into())),
         (Ok(members), ..) => Ok(members),

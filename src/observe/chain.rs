@@ -1,4 +1,5 @@
-//! DC/OS' own chain, in which each link waits for the one before: what comes first in it is the cause of what comes later.
+//! DC/OS' own chain, in which each link waits for the one before: what comes first in it is the
+//! cause of what comes later.
 
 use serde::Serialize;
 
@@ -52,7 +53,12 @@ impl Obstacle {
     }
 }
 
-pub(super) fn obstacle(link: Link, level: Level, unit: Option<&str>, text: impl Into<String>) -> Obstacle {
+pub(super) fn obstacle(
+    link: Link,
+    level: Level,
+    unit: Option<&str>,
+    text: impl Into<String>,
+) -> Obstacle {
     Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into(), cure: None }
 }
 
@@ -63,7 +69,11 @@ impl Link {
     /// Where a unit stands in the chain by its name.
     pub(super) fn of(name: &str) -> Link {
         match name.split('.').next().unwrap_or_default() {
-            "dcos-net" | "dcos-net-watchdog" | "dcos-spartan" | "dcos-navstar" | "dcos-gen-resolvconf" => Link::Net,
+            "dcos-net"
+            | "dcos-net-watchdog"
+            | "dcos-spartan"
+            | "dcos-navstar"
+            | "dcos-gen-resolvconf" => Link::Net,
             "dcos-exhibitor" => Link::Exhibitor,
             "dcos-mesos-master" => Link::MesosMaster,
             "dcos-mesos-dns" => Link::Dns,
@@ -71,7 +81,8 @@ impl Link {
         }
     }
 
-    /// The link that a unit polls for in vain, by the command that fails; none for a unit that waits for nobody.
+    /// The link that a unit polls for in vain, by the command that fails; none for a unit that
+    /// waits for nobody.
     pub(super) fn awaited_by(unit: &UnitReport) -> Option<Link> {
         let why = unit.why.as_deref()?;
         let names = [
@@ -119,8 +130,13 @@ pub(super) fn admin_router(role: Role) -> &'static str {
     if role == Role::Master { "dcos-adminrouter.service" } else { "dcos-adminrouter-agent.service" }
 }
 
-/// The link and the unit that a check of DC/OS' own is about, where it is about one (`gen/calc.py`).
-pub(super) fn of_check(name: &str, role: Role, units: &[UnitReport]) -> (Link, Option<&'static str>) {
+/// The link and the unit that a check of DC/OS' own is about, where it is about one
+/// (`gen/calc.py`).
+pub(super) fn of_check(
+    name: &str,
+    role: Role,
+    units: &[UnitReport],
+) -> (Link, Option<&'static str>) {
     match name {
         "clock_sync" => (Link::Clock, Some(net(units))),
         "mesos_master_replog_synchronized" => (Link::MesosMaster, Some(MESOS_MASTER)),

@@ -11,7 +11,8 @@ use crate::system::root::Root;
 
 /// The checks of a node with dozens of units take long on a busy one (`components`, 30 s).
 const LIMIT: Duration = Duration::from_secs(90);
-/// So long a pass is believed: who waits looks every second, and the checks cost the node more than that.
+/// So long a pass is believed: who waits looks every second, and the checks cost the node more than
+/// that.
 const BELIEVED: Duration = Duration::from_secs(30);
 /// And so long a failure, which is to be seen to pass soon.
 const DISBELIEVED: Duration = Duration::from_secs(5);
@@ -33,7 +34,9 @@ impl Checks {
         {
             return Some(found.clone());
         }
-        let found = run(root).await?.map(|failed| failed.into_iter().filter(|check| !is_of_units(&check.name)).collect::<Vec<_>>());
+        let found = run(root).await?.map(|failed| {
+            failed.into_iter().filter(|check| !is_of_units(&check.name)).collect::<Vec<_>>()
+        });
         self.last = Some((Instant::now(), found.clone()));
         Some(found)
     }
@@ -43,14 +46,16 @@ fn how_long(found: &Found) -> Duration {
     if found.as_ref().is_ok_and(Vec::is_empty) { BELIEVED } else { DISBELIEVED }
 }
 
-/// dcos-diagnostics takes every unit for as important as any other (`dcos-docs#62`). The checks are run where all units that the node needs are well
-/// by a look of our own, so that what it complains of is one that the node does without.
+/// dcos-diagnostics takes every unit for as important as any other (`dcos-docs#62`). The checks are
+/// run where all units that the node needs are well by a look of our own, so that what it complains
+/// of is one that the node does without.
 fn is_of_units(check: &str) -> bool {
     check.starts_with("components_")
 }
 
 async fn run(root: &Root) -> Option<Found> {
-    let program = layout::CHECK_RUNNERS.iter().map(|path| root.resolved(path)).find(|path| path.is_file())?;
+    let program =
+        layout::CHECK_RUNNERS.iter().map(|path| root.resolved(path)).find(|path| path.is_file())?;
     let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     let command = process::Command {
         program: Program::script(program.clone()),

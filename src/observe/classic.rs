@@ -1,4 +1,5 @@
-//! What a node says of itself where no receipt does, or an outdated one: a node of the classic installer, or one that pkgpanda upgraded.
+//! What a node says of itself where no receipt does, or an outdated one: a node of the classic
+//! installer, or one that pkgpanda upgraded.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ pub struct Origin {
     pub url: Option<String>,
     /// Of the active release (`dcos-version.json`), else of the installer's download unit.
     pub bootstrap_id: Option<String>,
-    /// The package list that `pkgpanda setup` would activate (`setup-flags/cluster-package-list`); an upgrade does not change it.
+    /// The package list that `pkgpanda setup` would activate (`setup-flags/cluster-package-list`);
+    /// an upgrade does not change it.
     pub package_list_id: Option<String>,
 }
 
@@ -43,8 +45,13 @@ pub fn origin(root: &Root) -> Origin {
         let bytes = files::read(&root.resolved(path), LONGEST).ok().flatten()?;
         Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty())
     };
-    let version = text(layout::DCOS_VERSION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let of_release = version.as_ref().and_then(|v| v.get("bootstrap-id")?.as_str()).filter(|id| id::is_build_id(id)).map(str::to_owned);
+    let version =
+        text(layout::DCOS_VERSION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let of_release = version
+        .as_ref()
+        .and_then(|v| v.get("bootstrap-id")?.as_str())
+        .filter(|id| id::is_build_id(id))
+        .map(str::to_owned);
     let downloads = text(&layout::unit("dcos-download.service").to_string_lossy());
     let of_download = downloads.and_then(|text| {
         let ids = text.split(|c: char| !c.is_ascii_hexdigit()).find(|word| id::is_build_id(word));
@@ -57,7 +64,8 @@ pub fn origin(root: &Root) -> Origin {
     }
 }
 
-/// An address as it may be shown and kept; what is no address of HTTP is a directory, and has no credentials.
+/// An address as it may be shown and kept; what is no address of HTTP is a directory, and has no
+/// credentials.
 fn without_credentials(url: String) -> Option<String> {
     match Address::parse(&url) {
         Ok(address) => Some(address.to_string()),
@@ -65,7 +73,8 @@ fn without_credentials(url: String) -> Option<String> {
     }
 }
 
-/// Everything that a whole node of the classic installer has and this one lacks, and what an unfinished attempt left; nothing if it is whole.
+/// Everything that a whole node of the classic installer has and this one lacks, and what an
+/// unfinished attempt left; nothing if it is whole.
 ///
 /// # Errors
 /// A directory cannot be listed.
@@ -76,17 +85,28 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
         [] => found.push(format!("no role in {}", layout::ROLES)),
         several => found.push(format!("{} roles in {}", several.len(), layout::ROLES)),
     }
-    for (path, means) in
-        [(layout::INSTALL_PROGRESS, "a swap of pkgpanda has not ended"), (layout::BOOTSTRAP_MARKER, "its setup has not ended")]
-    {
+    for (path, means) in [
+        (layout::INSTALL_PROGRESS, "a swap of pkgpanda has not ended"),
+        (layout::BOOTSTRAP_MARKER, "its setup has not ended"),
+    ] {
         if files::exists(&root.at(path)) {
             found.push(format!("{means} ({path} is there)"));
         }
     }
-    let coming = names(root, layout::MESOSPHERE)?.into_iter().filter(|n| n.ends_with(layout::NEW)).map(|n| layout::active_name(&n));
-    let units = names(root, layout::SYSTEM_UNITS)?.into_iter().filter(|n| n.ends_with(".unit.new") || *n == layout::TARGET_WANTS_NAMES[1]);
-    tell(&mut found, "an activation was interrupted", coming.chain(units.map(|n| layout::unit(&n))).collect());
-    let missing = layout::ACTIVE_NAMES.iter().filter(|name| !node.active_names.iter().any(|n| n == *name));
+    let coming = names(root, layout::MESOSPHERE)?
+        .into_iter()
+        .filter(|n| n.ends_with(layout::NEW))
+        .map(|n| layout::active_name(&n));
+    let units = names(root, layout::SYSTEM_UNITS)?
+        .into_iter()
+        .filter(|n| n.ends_with(".unit.new") || *n == layout::TARGET_WANTS_NAMES[1]);
+    tell(
+        &mut found,
+        "an activation was interrupted",
+        coming.chain(units.map(|n| layout::unit(&n))).collect(),
+    );
+    let missing =
+        layout::ACTIVE_NAMES.iter().filter(|name| !node.active_names.iter().any(|n| n == *name));
     tell(&mut found, "missing", missing.map(|name| layout::active_name(name)).collect());
     let needed = [
         layout::REPOSITORY_URL.into(),
@@ -94,7 +114,11 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
         layout::unit(layout::TARGET),
         layout::active_name("environment"),
     ];
-    tell(&mut found, "missing or empty", needed.into_iter().filter(|path| is_empty(root, path)).collect());
+    tell(
+        &mut found,
+        "missing or empty",
+        needed.into_iter().filter(|path| is_empty(root, path)).collect(),
+    );
     if !node.committed {
         found.push(format!("{} is not enabled", layout::TARGET));
     }
@@ -102,7 +126,10 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
         && let Some(role) = node.roles.first()
     {
         let set = packages::packages(root, &node.active).map_err(|e| format!("{e:#}"));
-        match set.and_then(|packages| ActiveSet::new(packages, *role).map_err(|p| p.first().map(ToString::to_string).unwrap_or_default())) {
+        match set.and_then(|packages| {
+            ActiveSet::new(packages, *role)
+                .map_err(|p| p.first().map(ToString::to_string).unwrap_or_default())
+        }) {
             Ok(set) => compare(root, node, &set, &mut found)?,
             Err(why) => found.push(why),
         }
@@ -110,14 +137,27 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// What is not as the active packages ask for: links, units, accounts, and what a power cut emptied or lost. Modes and owners count for nothing: whatever
-/// umask root had, the installer worked under it.
-fn compare(root: &Root, node: &Node, set: &ActiveSet, found: &mut Vec<String>) -> anyhow::Result<()> {
-    let (mut other, mut units, mut missing, mut elsewhere, mut users) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+/// What is not as the active packages ask for: links, units, accounts, and what a power cut emptied
+/// or lost. Modes and owners count for nothing: whatever umask root had, the installer worked under
+/// it.
+fn compare(
+    root: &Root,
+    node: &Node,
+    set: &ActiveSet,
+    found: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let (mut other, mut units, mut missing, mut elsewhere, mut users) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // A name that is missing as a whole is told by then.
     let lost = |path: &Path| {
-        let below = path.strip_prefix(layout::MESOSPHERE).ok().and_then(|below| below.iter().next()).and_then(|name| name.to_str());
-        below.is_some_and(|name| layout::ACTIVE_NAMES.contains(&name) && !node.active_names.iter().any(|n| n == name))
+        let below = path
+            .strip_prefix(layout::MESOSPHERE)
+            .ok()
+            .and_then(|below| below.iter().next())
+            .and_then(|name| name.to_str());
+        below.is_some_and(|name| {
+            layout::ACTIVE_NAMES.contains(&name) && !node.active_names.iter().any(|n| n == name)
+        })
     };
     let differences = verify::look(root, node, Depth::Quick, &|| false).differences;
     for difference in differences.into_iter().filter(|d| is_damage(root, d) && !lost(&d.what)) {
@@ -139,20 +179,27 @@ fn compare(root: &Root, node: &Node, set: &ActiveSet, found: &mut Vec<String>) -
     Ok(())
 }
 
-/// Whether something is missing, or is another than the active packages have it. What nobody asks for may be an operator's, but a link of the active set
-/// into a package is of a file that the package has lost, or of a package that is not active.
+/// Whether something is missing, or is another than the active packages have it. What nobody asks
+/// for may be an operator's, but a link of the active set into a package is of a file that the
+/// package has lost, or of a package that is not active.
 fn is_damage(root: &Root, difference: &Difference) -> bool {
     match difference.kind {
         Kind::Missing => true,
-        Kind::Changed => difference.details.iter().any(|d| matches!(d.aspect, Aspect::Link | Aspect::Kind | Aspect::Size | Aspect::Digest)),
+        Kind::Changed => difference.details.iter().any(|d| {
+            matches!(d.aspect, Aspect::Link | Aspect::Kind | Aspect::Size | Aspect::Digest)
+        }),
         Kind::Extra => {
             let standing = files::standing(&root.at(&difference.what));
-            matches!(standing, Ok(Some(Standing::Link { target })) if target.starts_with(layout::REPOSITORY))
+            matches!(
+                standing,
+                Ok(Some(Standing::Link { target })) if target.starts_with(layout::REPOSITORY)
+            )
         }
     }
 }
 
-/// Programs, libraries and units of the active packages in which nothing is. Other files may be empty from the beginning, modules of Python for one.
+/// Programs, libraries and units of the active packages in which nothing is. Other files may be
+/// empty from the beginning, modules of Python for one.
 fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for package in &set.packages {
@@ -162,9 +209,12 @@ fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
             let is_program = |mode: u32| member.top.starts_with("bin") && mode & 0o111 != 0;
             let is_library = name.ends_with(".so") || name.contains(".so.");
             let is_unit = member.top.starts_with("dcos.target.wants");
-            let stands = stat::look(&root.at(&path)).with_context(|| format!("cannot look at {}", path.display()))?;
+            let stands = stat::look(&root.at(&path))
+                .with_context(|| format!("cannot look at {}", path.display()))?;
             let is_empty = stands.is_some_and(|stands| {
-                stands.kind == stat::Kind::File && stands.size == 0 && (is_program(stands.mode) || is_library || is_unit)
+                stands.kind == stat::Kind::File
+                    && stands.size == 0
+                    && (is_program(stands.mode) || is_library || is_unit)
             });
             if is_empty {
                 found.push(path);
@@ -178,29 +228,44 @@ fn tell(found: &mut Vec<String>, what: &str, paths: Vec<PathBuf>) {
     if paths.is_empty() {
         return;
     }
-    let named: Vec<String> = paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
-    let more = if paths.len() > NAMED { format!(" and {} more", paths.len() - NAMED) } else { String::new() };
+    let named: Vec<String> =
+        paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+    let more = if paths.len() > NAMED {
+        format!(" and {} more", paths.len() - NAMED)
+    } else {
+        String::new()
+    };
     found.push(format!("{what}: {}{more}", named.join(", ")));
 }
 
 fn is_empty(root: &Root, path: &Path) -> bool {
-    files::read(&root.resolved(path), LONGEST).is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
+    files::read(&root.resolved(path), LONGEST)
+        .is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
 }
 
-/// Whether a package has its final name, and what pkgpanda loads it by: it unpacks into `ID_tmp`, which could be the name of a package too.
+/// Whether a package has its final name, and what pkgpanda loads it by: it unpacks into `ID_tmp`,
+/// which could be the name of a package too.
 pub fn is_whole(root: &Root, id: &PackageId) -> bool {
     let information = root.resolved(layout::package(id)).join("pkginfo.json");
-    !id.to_string().ends_with("_tmp") && matches!(files::standing(&information), Ok(Some(Standing::File { .. })))
+    !id.to_string().ends_with("_tmp")
+        && matches!(files::standing(&information), Ok(Some(Standing::File { .. })))
 }
 
-/// A manifest of a package as it stands. Its archive is not known: neither its length nor its digest.
+/// A manifest of a package as it stands. Its archive is not known: neither its length nor its
+/// digest.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Manifest> {
     let mut files = Vec::new();
     hash(&root.at(layout::package(id)), Path::new(""), &mut files)?;
-    Ok(Manifest { schema: receipt::SCHEMA, id: id.clone(), archive_sha256: String::new(), archive_bytes: 0, files })
+    Ok(Manifest {
+        schema: receipt::SCHEMA,
+        id: id.clone(),
+        archive_sha256: String::new(),
+        archive_bytes: 0,
+        files,
+    })
 }
 
 fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Result<()> {
@@ -216,10 +281,20 @@ fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Res
             }
             Some(Standing::Link { target }) => ManifestKind::Link { target: blob(&target) },
             Some(Standing::Directory { .. }) => ManifestKind::Directory,
-            Some(Standing::Other) | None => anyhow::bail!("{} is no file, directory or link", real.display()),
+            Some(Standing::Other) | None => {
+                anyhow::bail!("{} is no file, directory or link", real.display())
+            }
         };
         let is_directory = matches!(kind, ManifestKind::Directory);
-        found.push(ManifestEntry { path: blob(&path), mode, uid, gid, owner: None, group: None, kind });
+        found.push(ManifestEntry {
+            path: blob(&path),
+            mode,
+            uid,
+            gid,
+            owner: None,
+            group: None,
+            kind,
+        });
         if is_directory {
             hash(top, &path, found)?;
         }

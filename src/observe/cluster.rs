@@ -1,4 +1,5 @@
-//! How the cluster is, as far as this node can tell: asked over the network, each part for itself, none for long.
+//! How the cluster is, as far as this node can tell: asked over the network, each part for itself,
+//! none for long.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -17,9 +18,11 @@ use crate::system::program::Program;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
-/// How long each part has for its answer where one looks again and again; a test has servers that answer, on a machine that may stall.
+/// How long each part has for its answer where one looks again and again; a test has servers that
+/// answer, on a machine that may stall.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 3 });
-/// The same before a node goes: that is asked once, and one that was only busy must not count as one that is down.
+/// The same before a node goes: that is asked once, and one that was only busy must not count as
+/// one that is down.
 pub(super) const BEFORE_GOING: Duration = Duration::from_secs(15);
 /// Longest answer that is read: Mesos counts some hundred things.
 const LONGEST: u64 = 1 << 20;
@@ -29,7 +32,8 @@ const LONGEST: u64 = 1 << 20;
 pub enum Answer<T> {
     /// This.
     Told(T),
-    /// It asks for a login, so it lives; or only root may read what it is asked with, and nothing is known against it.
+    /// It asks for a login, so it lives; or only root may read what it is asked with, and nothing
+    /// is known against it.
     Locked,
     /// Nothing that can be used, in one line.
     Silent(String),
@@ -64,7 +68,8 @@ pub struct Cluster {
     pub exhibitor: Option<Answer<Ensemble>>,
     /// Whether this version of Exhibitor is believed only where ZooKeeper cannot be asked.
     pub exhibitor_may_lie: bool,
-    /// All masters, by their ZooKeepers: asked only where Exhibitor's word is not worth much, or cannot be had.
+    /// All masters, by their ZooKeepers: asked only where Exhibitor's word is not worth much, or
+    /// cannot be had.
     pub zookeepers: Option<Ensemble>,
     /// This node's Mesos, master or agent.
     pub mesos: Answer<Metrics>,
@@ -80,7 +85,13 @@ impl Cluster {
         let (address, list) = (address(root), master_list(root));
         let master = role == Role::Master;
         let (exhibitor, mesos, leader, admin_router) = tokio::join!(
-            async { if master { Some(exhibitor(root, cluster::EXHIBITOR_PORT, PATIENCE).await) } else { None } },
+            async {
+                if master {
+                    Some(exhibitor(root, cluster::EXHIBITOR_PORT, PATIENCE).await)
+                } else {
+                    None
+                }
+            },
             mesos(address, master, PATIENCE),
             leader(),
             admin_router(address, master),
@@ -94,7 +105,16 @@ impl Cluster {
             None => alone(zookeepers(vec![HERE.to_owned()], PATIENCE).await, exhibitor.as_ref()),
         };
         let expected = master_count(root).or(list.map(|l| l.len()));
-        Cluster { address, expected, exhibitor, exhibitor_may_lie, zookeepers, mesos, leader, admin_router }
+        Cluster {
+            address,
+            expected,
+            exhibitor,
+            exhibitor_may_lie,
+            zookeepers,
+            mesos,
+            leader,
+            admin_router,
+        }
     }
 
     /// The masters by the word that counts.
@@ -118,13 +138,16 @@ impl Cluster {
         match silence {
             Some(silence) if missing.iter().any(|host| own.contains(host)) => Some(silence),
             _ if !missing.is_empty() => Some(format!("{WAITING}: {}", missing.join(", "))),
-            _ if masters.members.len() < expected => Some(format!("{WAITING}: {who} knows {} of {expected}", masters.members.len())),
+            _ if masters.members.len() < expected => {
+                Some(format!("{WAITING}: {who} knows {} of {expected}", masters.members.len()))
+            }
             _ => Some(format!("{} of the masters lead; it should be one", masters.leaders())),
         }
     }
 }
 
-/// What one ZooKeeper tells of all: beside an Exhibitor that knows the others, and tells only who logs in, it tells nothing while it serves.
+/// What one ZooKeeper tells of all: beside an Exhibitor that knows the others, and tells only who
+/// logs in, it tells nothing while it serves.
 fn alone(own: Ensemble, exhibitor: Option<&Answer<Ensemble>>) -> Option<Ensemble> {
     Some(own).filter(|own| own.serving() == 0 || exhibitor != Some(&Answer::Locked))
 }
@@ -144,20 +167,29 @@ pub async fn urls(root: &Root, role: Option<Role>) -> Vec<String> {
         return Vec::new();
     }
     let address = address(root);
-    let public = detected(root, layout::DETECT_IP_PUBLIC).await.unwrap_or_else(|| address.to_string());
+    let public =
+        detected(root, layout::DETECT_IP_PUBLIC).await.unwrap_or_else(|| address.to_string());
     let front = front(scheme(address).await, &public);
     vec![format!("{front}/"), format!("{front}/exhibitor/")]
 }
 
 /// The beginning of a URL; an address of IPv6 stands in brackets there.
 fn front(scheme: &str, host: &str) -> String {
-    if host.parse::<Ipv6Addr>().is_ok() { format!("{scheme}://[{host}]") } else { format!("{scheme}://{host}") }
+    if host.parse::<Ipv6Addr>().is_ok() {
+        format!("{scheme}://[{host}]")
+    } else {
+        format!("{scheme}://{host}")
+    }
 }
 
 /// How the web interface of this master is spoken to.
 async fn scheme(address: IpAddr) -> &'static str {
     let asked = |scheme: &'static str, port: u16| async move {
-        let url = format!("{scheme}://{}{}", SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION);
+        let url = format!(
+            "{scheme}://{}{}",
+            SocketAddr::new(address, port),
+            cluster::ADMIN_ROUTER_VERSION
+        );
         ask(&url, &Credentials::default(), LONGEST, PATIENCE, |_| Some(())).await
     };
     match asked("http", 80).await.silence() {
@@ -175,8 +207,10 @@ async fn scheme(address: IpAddr) -> &'static str {
 pub async fn detected(root: &Root, script: &str) -> Option<String> {
     let set = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     let env = vec![set("PATH", layout::PROGRAM_PATH), set("LD_LIBRARY_PATH", layout::LIBRARIES)];
-    let command = process::Command { program: Program::script(root.resolved(script)), args: Vec::new(), env };
-    let output = process::run(&command, 2 * PATIENCE).await.ok().filter(process::Output::success)?;
+    let command =
+        process::Command { program: Program::script(root.resolved(script)), args: Vec::new(), env };
+    let output =
+        process::run(&command, 2 * PATIENCE).await.ok().filter(process::Output::success)?;
     let text = String::from_utf8(output.stdout.bytes).ok()?;
     let word = text.trim();
     (!word.is_empty() && !word.contains(char::is_whitespace)).then(|| word.to_owned())
@@ -187,13 +221,17 @@ pub async fn ready() -> Result<(), String> {
     named(cluster::READY).await.map(|_| ())
 }
 
-/// From 2.1 on bootstrap asks ZooKeeper itself, since Exhibitor's status was found wrong (D2IQ-70393).
+/// From 2.1 on bootstrap asks ZooKeeper itself, since Exhibitor's status was found wrong
+/// (D2IQ-70393).
 pub(super) fn exhibitor_may_lie(version: Option<&Version>) -> bool {
-    let parts: Vec<u32> = version.map(|v| v.version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()).unwrap_or_default();
+    let parts: Vec<u32> = version
+        .map(|v| v.version.split(['.', '-']).map_while(|part| part.parse().ok()).collect())
+        .unwrap_or_default();
     matches!(parts.as_slice(), [major, minor, ..] if (*major, *minor) >= (2, 1))
 }
 
-/// What the Exhibitor of this node says of the masters: with a password and certificates where the build has them.
+/// What the Exhibitor of this node says of the masters: with a password and certificates where the
+/// build has them.
 pub async fn exhibitor(root: &Root, port: u16, limit: Duration) -> Answer<Ensemble> {
     let credentials = match credentials(root) {
         Ok(credentials) => credentials,
@@ -206,17 +244,27 @@ pub async fn exhibitor(root: &Root, port: u16, limit: Duration) -> Answer<Ensemb
 
 /// It was not asked, as what it is asked with cannot be read.
 fn unasked<T>(error: &files::Error) -> Answer<T> {
-    if error.source.kind() == ErrorKind::PermissionDenied { Answer::Locked } else { Answer::Silent(super::told(error)) }
+    if error.source.kind() == ErrorKind::PermissionDenied {
+        Answer::Locked
+    } else {
+        Answer::Silent(super::told(error))
+    }
 }
 
 /// A password where the build sets one, and certificates where Exhibitor speaks TLS.
 fn credentials(root: &Root) -> Result<Credentials, files::Error> {
     let read = |path: &str| files::read(&root.resolved(path), 1 << 20);
-    let realm = read(layout::EXHIBITOR_REALM)?.and_then(|text| cluster::realm(&String::from_utf8_lossy(&text)));
+    let realm = read(layout::EXHIBITOR_REALM)?
+        .and_then(|text| cluster::realm(&String::from_utf8_lossy(&text)));
     let [authority, certificate, key] = layout::EXHIBITOR_TLS;
     let (authorities, certificate, key) = (read(authority)?, read(certificate)?, read(key)?);
-    let identity = certificate.zip(key).map(|(certificate, key)| [certificate, b"\n".to_vec(), key].concat());
-    Ok(Credentials { basic: realm, authorities: authorities.filter(|_| identity.is_some()), identity })
+    let identity =
+        certificate.zip(key).map(|(certificate, key)| [certificate, b"\n".to_vec(), key].concat());
+    Ok(Credentials {
+        basic: realm,
+        authorities: authorities.filter(|_| identity.is_some()),
+        identity,
+    })
 }
 
 pub(super) async fn mesos(address: IpAddr, master: bool, limit: Duration) -> Answer<Metrics> {
@@ -232,15 +280,32 @@ pub async fn mesos_at(to: SocketAddr, limit: Duration) -> Answer<Metrics> {
 async fn admin_router(address: IpAddr, master: bool) -> Answer<()> {
     // Of a master the port for people, of an agent the one for the cluster.
     let port = if master { 80 } else { 61001 };
-    ask_anyhow(SocketAddr::new(address, port), cluster::ADMIN_ROUTER_VERSION, PATIENCE, |_| Some(())).await
+    ask_anyhow(
+        SocketAddr::new(address, port),
+        cluster::ADMIN_ROUTER_VERSION,
+        PATIENCE,
+        |_| Some(()),
+    )
+    .await
 }
 
-async fn ask_anyhow<T>(to: SocketAddr, path: &str, limit: Duration, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+async fn ask_anyhow<T>(
+    to: SocketAddr,
+    path: &str,
+    limit: Duration,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Answer<T> {
     ask_either(&format!("{to}{path}"), LONGEST, limit, read).await
 }
 
-/// Asks over http, then over https, without either before the place. Certificates of a cluster's own authority are not looked into: who shows one lives.
-pub(super) async fn ask_either<T>(place: &str, longest: u64, limit: Duration, read: impl Fn(&[u8]) -> Option<T>) -> Answer<T> {
+/// Asks over http, then over https, without either before the place. Certificates of a cluster's
+/// own authority are not looked into: who shows one lives.
+pub(super) async fn ask_either<T>(
+    place: &str,
+    longest: u64,
+    limit: Duration,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Answer<T> {
     let open = Credentials::default();
     let plain = ask(&format!("http://{place}"), &open, longest, limit, &read).await;
     match plain.silence() {
@@ -271,9 +336,10 @@ pub(super) async fn ask<T>(
 ) -> Answer<T> {
     match neighbour::ask(url, credentials, longest, limit).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
-        Ok(reply) if reply.status == 200 => {
-            read(&reply.body).map_or_else(|| Answer::Silent(format!("the answer of {url} is not what it should be")), Answer::Told)
-        }
+        Ok(reply) if reply.status == 200 => read(&reply.body).map_or_else(
+            || Answer::Silent(format!("the answer of {url} is not what it should be")),
+            Answer::Told,
+        ),
         Ok(reply) => Answer::Silent(format!("{url} answers with status {}", reply.status)),
         Err(error) => Answer::Silent(error.to_string()),
     }
@@ -285,7 +351,9 @@ pub(super) async fn leader() -> Result<IpAddr, String> {
 
 async fn named(name: &str) -> Result<IpAddr, String> {
     let found = tokio::time::timeout(PATIENCE, resolver::lookup(name)).await;
-    let found = found.map_err(|_| format!("cannot resolve {name}: no answer in {PATIENCE:?}"))?.map_err(|e| e.to_string())?;
+    let found = found
+        .map_err(|_| format!("cannot resolve {name}: no answer in {PATIENCE:?}"))?
+        .map_err(|e| e.to_string())?;
     found.first().copied().ok_or_else(|| format!("{name} has no address"))
 }
 
@@ -293,7 +361,9 @@ async fn named(name: &str) -> Result<IpAddr, String> {
 pub(super) async fn zookeepers(hosts: Vec<String>, limit: Duration) -> Ensemble {
     let members = hosts.into_iter().map(|host| async move {
         match keeper(&host, limit).await {
-            Some(Some(mode)) => Member { host, serving: Serving::Serving, leads: mode != Mode::Follower },
+            Some(Some(mode)) => {
+                Member { host, serving: Serving::Serving, leads: mode != Mode::Follower }
+            }
             Some(None) => Member { host, serving: Serving::NotServing, leads: false },
             None => Member { host, serving: Serving::Down, leads: false },
         }
@@ -301,13 +371,17 @@ pub(super) async fn zookeepers(hosts: Vec<String>, limit: Duration) -> Ensemble 
     Ensemble { members: future::join_all(members).await }
 }
 
-/// What a ZooKeeper does, by itself; none inside for one that does nothing now, none at all for one that does not answer.
+/// What a ZooKeeper does, by itself; none inside for one that does nothing now, none at all for one
+/// that does not answer.
 pub(super) async fn keeper(host: &str, limit: Duration) -> Option<Option<Mode>> {
     let address = match host.parse() {
         Ok(address) => address,
         Err(_) => named(host).await.ok()?,
     };
-    let answer = words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, limit).await.ok()?;
+    let answer =
+        words::ask(SocketAddr::new(address, cluster::ZOOKEEPER_PORT), "srvr", LONGEST, limit)
+            .await
+            .ok()?;
     Some(Mode::parse(&answer))
 }
 
@@ -318,7 +392,9 @@ fn text(root: &Root, path: &str) -> Option<String> {
 
 /// The address that this node goes by, as DC/OS recorded it; 127.0.0.1 before that.
 pub(super) fn address(root: &Root) -> IpAddr {
-    text(root, layout::KEPT_ADDRESS).and_then(|kept| kept.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    text(root, layout::KEPT_ADDRESS)
+        .and_then(|kept| kept.parse().ok())
+        .unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
 
 pub(super) fn master_list(root: &Root) -> Option<Vec<String>> {
@@ -330,100 +406,4 @@ pub(super) fn master_count(root: &Root) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server that says these bytes to whoever says something; its address.
-    async fn saying(answer: &'static [u8]) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let _ = client.read(&mut [0; 4096]).await;
-                let _ = client.write_all(answer).await;
-            }
-        });
-        place
-    }
-
-    #[tokio::test]
-    async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
-        let asked = |place: String| async move { ask_either(&format!("{place}/x"), LONGEST, PATIENCE, |text| Some(text.to_vec())).await };
-        // An alert: the handshake failed.
-        assert_eq!(asked(saying(&[0x15, 3, 3, 0, 2, 2, 40]).await).await, Answer::Locked);
-        let plain = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await;
-        assert_eq!(asked(plain).await, Answer::Told(b"{}".to_vec()));
-        assert!(asked("127.0.0.1:1".to_owned()).await.silence().is_some(), "nobody listens there");
-    }
-
-    #[test]
-    fn what_only_root_may_ask_is_not_held_against_a_node() {
-        let error = |kind: ErrorKind| files::Error { operation: "open", path: "root-cert.pem".into(), source: kind.into() };
-        assert_eq!(unasked::<Ensemble>(&error(ErrorKind::PermissionDenied)), Answer::Locked);
-        assert!(unasked::<Ensemble>(&error(ErrorKind::InvalidData)).silence().is_some_and(|why| why.contains("root-cert.pem")));
-        let own = |serving| Ensemble { members: vec![Member { host: HERE.into(), serving, leads: true }] };
-        assert_eq!(alone(own(Serving::Serving), Some(&Answer::Locked)), None);
-        assert!(alone(own(Serving::Down), Some(&Answer::Locked)).is_some());
-        assert!(alone(own(Serving::Serving), Some(&Answer::Silent("refused".into()))).is_some());
-    }
-
-    #[test]
-    fn exhibitors_word_counts_until_2_1() {
-        let version = |text: &str| Version { version: text.into(), image_commit: None, variant: None };
-        for (text, lies) in [("1.12.4", false), ("2.0.5", false), ("2.1.0", true), ("2.2.0-dev", true), ("3.0", true), ("x", false)] {
-            assert_eq!(exhibitor_may_lie(Some(&version(text))), lies, "{text}");
-        }
-        assert!(!exhibitor_may_lie(None));
-    }
-
-    #[test]
-    fn an_address_of_ipv6_stands_in_brackets() {
-        assert_eq!(front("http", "fd01:d::1"), "http://[fd01:d::1]");
-        assert_eq!(front("https", "192.0.2.7"), "https://192.0.2.7");
-        assert_eq!(front("https", "master.example.com"), "https://master.example.com");
-    }
-
-    const THREE: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
-
-    fn members(states: &[(&str, Serving)]) -> Ensemble {
-        let member = |(n, (host, serving)): (usize, &(&str, Serving))| Member { host: (*host).into(), serving: *serving, leads: n == 0 };
-        Ensemble { members: states.iter().enumerate().map(member).collect() }
-    }
-
-    fn cluster(exhibitor: Answer<Ensemble>, zookeepers: Option<Ensemble>) -> Cluster {
-        Cluster {
-            address: [10, 0, 0, 1].into(),
-            expected: Some(3),
-            exhibitor: Some(exhibitor),
-            exhibitor_may_lie: true,
-            zookeepers,
-            mesos: Answer::Locked,
-            leader: Ok([10, 0, 0, 1].into()),
-            admin_router: Answer::Locked,
-        }
-    }
-
-    #[test]
-    fn zookeeper_is_believed_where_it_was_asked_and_every_master_counts() {
-        let (all, down) = (members(&THREE.map(|host| (host, Serving::Serving))), members(&THREE.map(|host| (host, Serving::Down))));
-        let liar = cluster(Answer::Told(down), Some(all.clone()));
-        assert_eq!((liar.disunion(), liar.masters()), (None, Some(&all)));
-        let two = members(&[("10.0.0.1", Serving::Serving), ("10.0.0.2", Serving::Serving)]);
-        let fewer = cluster(Answer::Locked, Some(two));
-        assert_eq!(fewer.disunion().as_deref(), Some("waiting for masters: ZooKeeper knows 2 of 3"));
-        let one_down = members(&[("10.0.0.1", Serving::Serving), ("10.0.0.2", Serving::Serving), ("10.0.0.3", Serving::Down)]);
-        assert_eq!(cluster(Answer::Told(all), Some(one_down)).disunion().as_deref(), Some("waiting for masters: 10.0.0.3"));
-    }
-
-    #[test]
-    fn an_exhibitor_that_says_nothing_is_the_cause_where_its_own_zookeeper_is_down_and_up_to_2_0_always() {
-        let silent = || Answer::Silent("refused".to_owned());
-        let here_down = members(&[("10.0.0.1", Serving::Down), ("10.0.0.2", Serving::Serving), ("10.0.0.3", Serving::Serving)]);
-        assert_eq!(cluster(silent(), Some(here_down)).disunion().as_deref(), Some("Exhibitor does not answer: refused"));
-        let all = members(&THREE.map(|host| (host, Serving::Serving)));
-        let new = cluster(silent(), Some(all.clone()));
-        assert_eq!(new.disunion(), None);
-        assert!(Cluster { exhibitor_may_lie: false, ..new }.disunion().is_some());
-    }
-}
+mod tests;

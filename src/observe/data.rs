@@ -21,7 +21,8 @@ use crate::system::survey;
 pub struct Data {
     /// As the node sees it.
     pub path: PathBuf,
-    /// Bytes of its files, without those of places below it that are listed on their own, and without what another file system holds.
+    /// Bytes of its files, without those of places below it that are listed on their own, and
+    /// without what another file system holds.
     pub bytes: u64,
     /// What it holds.
     pub holds: &'static str,
@@ -49,36 +50,56 @@ pub struct Judged {
     pub is_link: bool,
 }
 
-/// Whose each place with data is: this alone decides what a purge removes, what is listed, and what a report says. A name that others use too is told
-/// only where DC/OS is or was.
+/// Whose each place with data is: this alone decides what a purge removes, what is listed, and what
+/// a report says. A name that others use too is told only where DC/OS is or was.
 pub fn judge(root: &Root, before: Option<&Snapshot>, dcos_was_here: bool) -> Vec<Judged> {
-    let judged = data::whole().filter(|place| files::exists(&root.at(place.path))).map(|place| Judged {
-        place,
-        whose: place.whose(before, is_marked(root, place)),
-        stays_empty: before.is_some_and(|before| before.empty.iter().any(|path| path == Path::new(place.path))),
-        is_link: matches!(files::standing(&root.at(place.path)), Ok(Some(Standing::Link { .. }))),
-    });
+    let judged =
+        data::whole().filter(|place| files::exists(&root.at(place.path))).map(|place| Judged {
+            place,
+            whose: place.whose(before, is_marked(root, place)),
+            stays_empty: before.is_some_and(|before| {
+                before.empty.iter().any(|path| path == Path::new(place.path))
+            }),
+            is_link: matches!(
+                files::standing(&root.at(place.path)),
+                Ok(Some(Standing::Link { .. }))
+            ),
+        });
     judged.filter(|judged| dcos_was_here || judged.whose.is_purged()).collect()
 }
 
 /// Whether DC/OS stands on a node, or left something besides data.
 pub fn dcos_was_here(root: &Root, node: &Node) -> bool {
-    !node.active.is_empty() || !node.inventory().is_empty() || !node.foreign.is_empty() || files::exists(&root.at(layout::STATE))
+    !node.active.is_empty()
+        || !node.inventory().is_empty()
+        || !node.foreign.is_empty()
+        || files::exists(&root.at(layout::STATE))
 }
 
-/// Places that hold what only DC/OS makes there, though others use their names too; and those that are empty.
+/// Places that hold what only DC/OS makes there, though others use their names too; and those that
+/// are empty.
 pub fn left_and_empty(root: &Root) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let paths = |is: &dyn Fn(&&Place) -> bool| data::whole().filter(is).map(|place| PathBuf::from(place.path)).collect();
+    let paths = |is: &dyn Fn(&&Place) -> bool| {
+        data::whole().filter(is).map(|place| PathBuf::from(place.path)).collect()
+    };
     let left = |place: &&Place| !place.inside.is_empty() && is_marked(root, place);
-    (paths(&left), paths(&|place| entries(&root.at(place.path)).is_some_and(|names| names.is_empty())))
+    (
+        paths(&left),
+        paths(&|place| entries(&root.at(place.path)).is_some_and(|names| names.is_empty())),
+    )
 }
 
 /// What there is of DC/OS, in the order of the table, and then the parts of the node's identity.
 pub fn look(root: &Root, node: &Node, before: Option<&Snapshot>) -> Vec<Data> {
     let judged = judge(root, before, dcos_was_here(root, node));
-    let counts = |place: &Place| judged.iter().any(|j| j.whose.is_purged() && Path::new(place.path).starts_with(j.place.path));
+    let counts = |place: &Place| {
+        judged
+            .iter()
+            .any(|j| j.whose.is_purged() && Path::new(place.path).starts_with(j.place.path))
+    };
     let mut found = Vec::new();
-    for place in PLACES.iter().filter(|place| files::exists(&root.at(place.path)) && counts(place)) {
+    for place in PLACES.iter().filter(|place| files::exists(&root.at(place.path)) && counts(place))
+    {
         let parts: Vec<PathBuf> = data::parts(place).map(|part| root.resolved(part.path)).collect();
         found.push(Data {
             path: place.path.into(),
@@ -105,23 +126,41 @@ pub fn look(root: &Root, node: &Node, before: Option<&Snapshot>) -> Vec<Data> {
 /// Where a path of a place leads, if it or what is above it up to the place is a link.
 fn behind_link(root: &Root, path: &Path) -> Option<PathBuf> {
     let place = data::whole().find(|place| path.starts_with(place.path))?;
-    let is_link = |path: &&Path| matches!(files::standing(&root.at(path)), Ok(Some(Standing::Link { .. })));
+    let is_link =
+        |path: &&Path| matches!(files::standing(&root.at(path)), Ok(Some(Standing::Link { .. })));
     path.ancestors().take_while(|path| path.starts_with(place.path)).find(is_link)?;
     Some(root.as_seen(&root.resolved(path)))
 }
 
-/// Data that lies behind links in what a purge removes: the links go with it, and what they lead to stays.
+/// Data that lies behind links in what a purge removes: the links go with it, and what they lead to
+/// stays.
 pub fn behind_purged_links(root: &Root, judged: &[Judged]) -> Vec<Foreign> {
     let mut found = Vec::new();
-    for place in judged.iter().filter(|judged| judged.whose.is_purged() && !judged.is_link).map(|judged| Path::new(judged.place.path)) {
+    for place in judged
+        .iter()
+        .filter(|judged| judged.whose.is_purged() && !judged.is_link)
+        .map(|judged| Path::new(judged.place.path))
+    {
         let mut open = vec![(place.to_owned(), 0)];
         while let Some((directory, depth)) = open.pop() {
-            for path in entries(&root.at(&directory)).unwrap_or_default().into_iter().map(|name| directory.join(name)) {
+            for path in entries(&root.at(&directory))
+                .unwrap_or_default()
+                .into_iter()
+                .map(|name| directory.join(name))
+            {
                 let real = root.resolved(&path);
                 match files::standing(&root.at(&path)) {
-                    Ok(Some(Standing::Directory { .. })) if depth < DEEPEST_LINK => open.push((path, depth + 1)),
-                    Ok(Some(Standing::Link { .. })) if real.is_dir() && !real.starts_with(root.resolved(place)) => {
-                        let what = format!("data of DC/OS, behind the link {}: a purge removes the link, and this stays", path.display());
+                    Ok(Some(Standing::Directory { .. })) if depth < DEEPEST_LINK => {
+                        open.push((path, depth + 1))
+                    }
+                    Ok(Some(Standing::Link { .. }))
+                        if real.is_dir() && !real.starts_with(root.resolved(place)) =>
+                    {
+                        let what = format!(
+                            "data of DC/OS, behind the link {}: a purge removes the link, and this \
+                             stays",
+                            path.display()
+                        );
                         found.push(Foreign { path: root.as_seen(&real), what });
                     }
                     _ => {}
@@ -137,20 +176,25 @@ pub fn mount_disks(root: &Root) -> Vec<Foreign> {
     let (directory, begins) = layout::MOUNT_DISKS;
     let points = mount_points::all_at_or_below(&root.at(directory)).unwrap_or_default();
     let disks = points.into_iter().map(|point| root.as_seen(&point)).filter(|point| {
-        point.parent() == Some(Path::new(directory)) && point.file_name().is_some_and(|name| name.as_bytes().starts_with(begins.as_bytes()))
+        point.parent() == Some(Path::new(directory))
+            && point.file_name().is_some_and(|name| name.as_bytes().starts_with(begins.as_bytes()))
     });
     let what = "a disk that Mesos offers to services; what they keep on it is never removed";
     disks.map(|path| Foreign { path, what: what.to_owned() }).collect()
 }
 
-/// How deep below a place an operator may have put a link to a larger disk: `/var/lib/dcos/exhibitor/zookeeper`, `/var/lib/mesos/slave`. What is deeper
-/// is DC/OS' own.
+/// How deep below a place an operator may have put a link to a larger disk:
+/// `/var/lib/dcos/exhibitor/zookeeper`, `/var/lib/mesos/slave`. What is deeper is DC/OS' own.
 const DEEPEST_LINK: usize = 1;
 
-/// What a purge removes: whole places. A link is an operator's, and what it leads to is not touched.
+/// What a purge removes: whole places. A link is an operator's, and what it leads to is not
+/// touched.
 pub fn to_purge(judged: &[Judged]) -> impl Iterator<Item = Object> {
     let going = judged.iter().filter(|judged| judged.whose.is_purged() && !judged.is_link);
-    going.map(|judged| Object::StateDirectory { path: judged.place.path.into(), made: !judged.stays_empty })
+    going.map(|judged| Object::StateDirectory {
+        path: judged.place.path.into(),
+        made: !judged.stays_empty,
+    })
 }
 
 /// What stays, and why.
@@ -158,16 +202,23 @@ pub fn foreign(judged: &[Judged]) -> impl Iterator<Item = Foreign> {
     let why = |judged: &Judged| match judged.whose {
         _ if judged.is_link => Some("a link; what it leads to is not removed"),
         Whose::Before => Some("it was there before the install"),
-        Whose::Untold => Some("others use this name too, and nothing in it shows that it is DC/OS'; remove it by hand if it is"),
+        Whose::Untold => Some(
+            "others use this name too, and nothing in it shows that it is DC/OS'; remove it by \
+             hand if it is",
+        ),
         Whose::Dcos | Whose::New => None,
     };
-    judged.iter().filter_map(move |judged| Some(Foreign { path: judged.place.path.into(), what: why(judged)?.to_owned() }))
+    judged.iter().filter_map(move |judged| {
+        Some(Foreign { path: judged.place.path.into(), what: why(judged)?.to_owned() })
+    })
 }
 
 /// Whether the place itself is a mount point; a table that cannot be read tells of none.
 fn is_mounted(root: &Root, path: &str) -> bool {
     let real = mount_points::real(&root.at(path));
-    real.is_some_and(|real| mount_points::all_at_or_below(&real).is_ok_and(|points| points.contains(&real)))
+    real.is_some_and(|real| {
+        mount_points::all_at_or_below(&real).is_ok_and(|points| points.contains(&real))
+    })
 }
 
 /// Whether there is something in a place, and all of it is what DC/OS makes there.
@@ -186,7 +237,8 @@ fn is_marked(root: &Root, place: &Place) -> bool {
     known > 0
 }
 
-/// The names in a directory; none if it is no directory. A file system of its own may have `lost+found`.
+/// The names in a directory; none if it is no directory. A file system of its own may have
+/// `lost+found`.
 fn entries(real: &Path) -> Option<Vec<OsString>> {
     let names = files::names(real).ok().flatten()?;
     Some(names.into_iter().filter(|name| name != "lost+found").collect())

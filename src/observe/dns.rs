@@ -1,4 +1,5 @@
-//! Name servers: those that the build names, what the node's own names resolve to, and who writes `/etc/resolv.conf`.
+//! Name servers: those that the build names, what the node's own names resolve to, and who writes
+//! `/etc/resolv.conf`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -74,7 +75,8 @@ pub struct Writer {
     pub cure: &'static str,
 }
 
-/// DC/OS' own resolv.conf gives a server 1 s (`gen_resolvconf.py`: `options timeout:1`); we wait longer, to tell slow from silent.
+/// DC/OS' own resolv.conf gives a server 1 s (`gen_resolvconf.py`: `options timeout:1`); we wait
+/// longer, to tell slow from silent.
 const PATIENCE: Patience = Patience { udp: Duration::from_secs(2), tcp: Duration::from_secs(3) };
 /// For the lookup of one name, all servers and retries included.
 const LOOKUP: Duration = Duration::from_secs(3);
@@ -98,16 +100,24 @@ impl ResolvConfFile {
 impl Dns {
     /// Looks at files and units; no server is asked.
     pub async fn look(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Dns {
-        Dns { resolv_conf: resolv_conf(root), writers: writers(root, systemd).await, ..Dns::default() }
+        Dns {
+            resolv_conf: resolv_conf(root),
+            writers: writers(root, systemd).await,
+            ..Dns::default()
+        }
     }
 
     /// Asks all servers at the same time; files and units are not looked at.
     pub async fn ask(root: &Root, settings: &Settings, source: Option<&Source>) -> Dns {
         let host = source.and_then(server_name);
-        let own = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
+        let own = nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .filter(|name| !name.is_empty());
         let (question, asked) = question(host, own.as_deref());
         let resolvers = join_all(settings.resolvers.iter().map(|text| ask(text, &question)));
-        let (resolvers, bootstrap, hostname) = tokio::join!(resolvers, lookup(root, host), lookup(root, own.as_deref()));
+        let (resolvers, bootstrap, hostname) =
+            tokio::join!(resolvers, lookup(root, host), lookup(root, own.as_deref()));
         Dns { asked, resolvers, bootstrap, hostname, ..Dns::default() }
     }
 }
@@ -115,12 +125,15 @@ impl Dns {
 /// The name of a server that has one.
 fn server_name(source: &Source) -> Option<&str> {
     match source {
-        Source::Server { base, .. } => Some(base.host()).filter(|host| host.parse::<IpAddr>().is_err()),
+        Source::Server { base, .. } => {
+            Some(base.host()).filter(|host| host.parse::<IpAddr>().is_err())
+        }
         Source::Directory(_) => None,
     }
 }
 
-/// The bootstrap host is what matters most; a short name of the node itself would only be looked for at the root.
+/// The bootstrap host is what matters most; a short name of the node itself would only be looked
+/// for at the root.
 fn question(host: Option<&str>, own: Option<&str>) -> (Question, String) {
     match host.or(own).filter(|name| name.contains('.')) {
         Some(name) => (Question::Host(name.to_owned()), name.to_owned()),
@@ -130,7 +143,10 @@ fn question(host: Option<&str>, own: Option<&str>) -> (Question, String) {
 
 async fn ask(text: &str, question: &Question) -> Resolver {
     let answers = match dns::address(text) {
-        Some(server) => Some(tokio::join!(dns::ask_udp(server, question, PATIENCE), dns::ask_tcp(server, question, PATIENCE))),
+        Some(server) => Some(tokio::join!(
+            dns::ask_udp(server, question, PATIENCE),
+            dns::ask_tcp(server, question, PATIENCE)
+        )),
         None => None,
     };
     Resolver { text: text.to_owned(), answers }
@@ -148,7 +164,9 @@ async fn lookup(root: &Root, name: Option<&str>) -> Option<Lookup> {
 
 fn has_host(hosts: &str, name: &str) -> bool {
     let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-    lines.into_iter().any(|line| line.split_whitespace().skip(1).any(|word| word.eq_ignore_ascii_case(name)))
+    lines
+        .into_iter()
+        .any(|line| line.split_whitespace().skip(1).any(|word| word.eq_ignore_ascii_case(name)))
 }
 
 fn resolv_conf(root: &Root) -> ResolvConfFile {
@@ -157,11 +175,18 @@ fn resolv_conf(root: &Root) -> ResolvConfFile {
         _ => None,
     };
     let text = files::read(&root.resolved(layout::RESOLV_CONF), SMALL);
-    ResolvConfFile { link, text: text.map(|t| t.map(|t| String::from_utf8_lossy(&t).into_owned())).map_err(|e| e.to_string()) }
+    ResolvConfFile {
+        link,
+        text: text
+            .map(|t| t.map(|t| String::from_utf8_lossy(&t).into_owned()))
+            .map_err(|e| e.to_string()),
+    }
 }
 
 async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec<Writer> {
-    let names = ["NetworkManager.service", "dhcpcd.service", "wickedd.service", "netconfig.service"].map(str::to_owned);
+    let names =
+        ["NetworkManager.service", "dhcpcd.service", "wickedd.service", "netconfig.service"]
+            .map(str::to_owned);
     let active: Vec<String> = match systemd {
         Ok(systemd) => {
             let units = systemd.units(&names).await.unwrap_or_default();
@@ -175,7 +200,8 @@ async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec
         writers.push(Writer {
             name: "NetworkManager",
             known_by: "NetworkManager.service runs, and its settings have no dns=none".into(),
-            cure: "let NetworkManager leave it alone: dns=none in the section [main] of its settings",
+            cure: "let NetworkManager leave it alone: dns=none in the section [main] of its \
+                   settings",
         });
     }
     if let Some(sign) = layout::RESOLVCONF.iter().find(|path| files::exists(&root.at(path))) {
@@ -188,13 +214,20 @@ async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec
     if let Some(pid_file) = dhclient(root) {
         writers.push(Writer {
             name: "dhclient",
-            known_by: format!("{}/{pid_file} is there, and no hook redefines make_resolv_conf", layout::RUN),
+            known_by: format!(
+                "{}/{pid_file} is there, and no hook redefines make_resolv_conf",
+                layout::RUN
+            ),
             cure: "give dhclient an enter hook with an empty function make_resolv_conf",
         });
     }
     for (unit, name, cure) in [
         ("dhcpcd.service", "dhcpcd", "add nohook resolv.conf to dhcpcd.conf"),
-        ("wickedd.service", "netconfig", "set NETCONFIG_DNS_POLICY=\"\" in sysconfig/network/config"),
+        (
+            "wickedd.service",
+            "netconfig",
+            "set NETCONFIG_DNS_POLICY=\"\" in sysconfig/network/config",
+        ),
     ] {
         if runs(unit) {
             writers.push(Writer { name, known_by: format!("{unit} runs"), cure });
@@ -207,9 +240,16 @@ async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec
 fn network_manager_abstains(root: &Root) -> bool {
     let mut more: Vec<String> = Vec::new();
     for directory in layout::NETWORK_MANAGER_MORE {
-        let mut names: Vec<_> = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
+        let mut names: Vec<_> =
+            files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
         names.sort();
-        more.extend(names.iter().filter_map(|name| name.to_str()).filter(|n| n.ends_with(".conf")).map(|n| format!("{directory}/{n}")));
+        more.extend(
+            names
+                .iter()
+                .filter_map(|name| name.to_str())
+                .filter(|n| n.ends_with(".conf"))
+                .map(|n| format!("{directory}/{n}")),
+        );
     }
     let paths = std::iter::once(layout::NETWORK_MANAGER.to_owned()).chain(more);
     let (mut dns, mut manager) = (None, None);
@@ -243,8 +283,13 @@ fn dhclient(root: &Root) -> Option<String> {
     let pid_file = names.iter().filter_map(|name| name.to_str()).find(is_pid_file)?.to_owned();
     let [directory, single] = layout::DHCLIENT_HOOKS;
     let hooks = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-    let hooks = hooks.iter().filter_map(|name| name.to_str()).map(|name| format!("{directory}/{name}")).chain([single.to_owned()]);
-    let abstains = hooks.filter_map(|path| text_of(root, &path)).any(|text| text.contains("make_resolv_conf"));
+    let hooks = hooks
+        .iter()
+        .filter_map(|name| name.to_str())
+        .map(|name| format!("{directory}/{name}"))
+        .chain([single.to_owned()]);
+    let abstains =
+        hooks.filter_map(|path| text_of(root, &path)).any(|text| text.contains("make_resolv_conf"));
     (!abstains).then_some(pid_file)
 }
 
@@ -267,7 +312,11 @@ mod tests {
     #[test]
     fn a_hosts_file_is_read_word_by_word() {
         let hosts = "127.0.0.1 localhost # bootstrap\n10.0.0.1\tother Boot.example\n";
-        assert!(has_host(hosts, "boot.example") && !has_host(hosts, "bootstrap") && !has_host(hosts, "10.0.0.1"));
+        assert!(
+            has_host(hosts, "boot.example")
+                && !has_host(hosts, "bootstrap")
+                && !has_host(hosts, "10.0.0.1")
+        );
     }
 
     #[test]

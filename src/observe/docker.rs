@@ -1,4 +1,5 @@
-//! The docker daemon, by what it answers on its socket (`GET /version` and `GET /info` of its HTTP interface).
+//! The docker daemon, by what it answers on its socket (`GET /version` and `GET /info` of its HTTP
+//! interface).
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +18,8 @@ pub struct Engine {
     pub containerd: Option<String>,
     /// Its storage driver, for example `overlay2`.
     pub driver: String,
-    /// The loop device or file that devicemapper stores on; none with a device of its own or another driver.
+    /// The loop device or file that devicemapper stores on; none with a device of its own or
+    /// another driver.
     pub loopback: Option<String>,
     /// Where it keeps images and containers.
     pub root: String,
@@ -57,7 +59,8 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Both answers have some KiB.
 const LONGEST: u64 = 1 << 20;
 
-/// Asks the daemon of this machine, by the name that the check has for its socket and not by where a link in that name leads.
+/// Asks the daemon of this machine, by the name that the check has for its socket and not by where
+/// a link in that name leads.
 ///
 /// # Errors
 /// Why it does not answer, in one line.
@@ -74,22 +77,36 @@ pub async fn ask(socket: &Path) -> Result<Engine, String> {
         return Err(format!("there is no {}", socket.display()));
     }
     let both = async {
-        let version = http::get_unix(socket, "/version", LONGEST).await.map_err(|e| e.to_string())?;
+        let version =
+            http::get_unix(socket, "/version", LONGEST).await.map_err(|e| e.to_string())?;
         let info = http::get_unix(socket, "/info", LONGEST).await.map_err(|e| e.to_string())?;
         engine(&version, &info)
     };
-    tokio::time::timeout(LIMIT, both).await.unwrap_or_else(|_| Err(format!("docker does not answer within {LIMIT:?}")))
+    tokio::time::timeout(LIMIT, both)
+        .await
+        .unwrap_or_else(|_| Err(format!("docker does not answer within {LIMIT:?}")))
 }
 
 fn engine(version: &[u8], info: &[u8]) -> Result<Engine, String> {
     let not_docker = |error: serde_json::Error| format!("what answers is not docker ({error})");
     let version: VersionAnswer = serde_json::from_slice(version).map_err(not_docker)?;
     let info: InfoAnswer = serde_json::from_slice(info).map_err(not_docker)?;
-    let status = |name: &str| info.driver_status.iter().flatten().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let loopback = status("Data loop file").or_else(|| status("Data file").filter(|file| file.starts_with(layout::LOOP_DEVICES)));
+    let status = |name: &str| {
+        info.driver_status
+            .iter()
+            .flatten()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let loopback = status("Data loop file")
+        .or_else(|| status("Data file").filter(|file| file.starts_with(layout::LOOP_DEVICES)));
     Ok(Engine {
         version: version.version,
-        containerd: version.components.into_iter().find(|c| c.name == "containerd").map(|c| c.version),
+        containerd: version
+            .components
+            .into_iter()
+            .find(|c| c.name == "containerd")
+            .map(|c| c.version),
         loopback: loopback.filter(|_| info.driver == "devicemapper"),
         root: info.docker_root_dir.unwrap_or_else(|| layout::DOCKER_STATE.to_owned()),
         driver: info.driver,

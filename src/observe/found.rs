@@ -46,11 +46,21 @@ pub(super) fn object_at(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<O
     let path = path.as_ref().to_owned();
     Ok(match files::standing(&root.at(&path))? {
         // In a directory that everybody writes to, a name alone is no proof.
-        Some(Standing::File { uid, .. }) if path.starts_with(layout::TMP) && uid != 0 && root.is_live() => None,
-        Some(Standing::File { .. }) if path.starts_with(layout::RUN) => Some(Object::Scratch { path }),
-        Some(Standing::File { .. }) => Some(Object::File { path, sha256: String::new(), before: Before::Absent }),
+        Some(Standing::File { uid, .. })
+            if path.starts_with(layout::TMP) && uid != 0 && root.is_live() =>
+        {
+            None
+        }
+        Some(Standing::File { .. }) if path.starts_with(layout::RUN) => {
+            Some(Object::Scratch { path })
+        }
+        Some(Standing::File { .. }) => {
+            Some(Object::File { path, sha256: String::new(), before: Before::Absent })
+        }
         Some(_) if path.starts_with(layout::TMP) => None,
-        Some(Standing::Link { target }) => Some(Object::Link { path, target, before: Before::Absent }),
+        Some(Standing::Link { target }) => {
+            Some(Object::Link { path, target, before: Before::Absent })
+        }
         Some(Standing::Directory { .. } | Standing::Other) => Some(Object::Scratch { path }),
         None => None,
     })

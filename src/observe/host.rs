@@ -74,8 +74,13 @@ pub struct Outside<'a> {
 }
 
 impl Host {
-    /// Looks at everything at the same time; `server` is the look at what offers the build, which others began.
-    pub async fn look(outside: Outside<'_>, source: Option<&Source>, server: impl Future<Output = Option<Server>>) -> Host {
+    /// Looks at everything at the same time; `server` is the look at what offers the build, which
+    /// others began.
+    pub async fn look(
+        outside: Outside<'_>,
+        source: Option<&Source>,
+        server: impl Future<Output = Option<Server>>,
+    ) -> Host {
         let identity = async {
             match outside.systemd {
                 Some(_) => Identity::look(outside.root, outside.settings, outside.ip_detect).await,
@@ -90,11 +95,21 @@ impl Host {
         };
         let alone = Host::look_alone(outside.root, outside.systemd, outside.clock);
         let (alone, identity, dns, server) = tokio::join!(alone, identity, dns, server);
-        Host { identity, dns: Dns { resolv_conf: alone.dns.resolv_conf, writers: alone.dns.writers, ..dns }, server, ..alone }
+        Host {
+            identity,
+            dns: Dns { resolv_conf: alone.dns.resolv_conf, writers: alone.dns.writers, ..dns },
+            server,
+            ..alone
+        }
     }
 
-    /// Looks at what can be had without a network, without a script of the operator's, and in a moment; the rest is none.
-    pub async fn look_alone(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, String>>, clock: &(dyn Clock + Send + Sync)) -> Host {
+    /// Looks at what can be had without a network, without a script of the operator's, and in a
+    /// moment; the rest is none.
+    pub async fn look_alone(
+        root: &Root,
+        systemd: Option<&Result<Arc<dyn Systemd>, String>>,
+        clock: &(dyn Clock + Send + Sync),
+    ) -> Host {
         let version = async {
             match systemd {
                 Some(Ok(systemd)) => systemd.version().await.map_err(|e| e.to_string()),
@@ -136,19 +151,26 @@ impl Host {
     }
 }
 
-/// The root of this machine; none for a directory, and nobody who asks for no systemd asks for the rest of the machine.
+/// The root of this machine; none for a directory, and nobody who asks for no systemd asks for the
+/// rest of the machine.
 fn machine_of<T>(root: &Root, systemd: Option<T>) -> Option<&Root> {
     systemd.map(|_| root).filter(|root| root.is_live())
 }
 
 /// Looks where that may take a moment; none without a machine.
-async fn on_this_machine<T: Send + 'static>(root: Option<&Root>, look: impl FnOnce(&Root) -> T + Send + 'static) -> Option<T> {
+async fn on_this_machine<T: Send + 'static>(
+    root: Option<&Root>,
+    look: impl FnOnce(&Root) -> T + Send + 'static,
+) -> Option<T> {
     let root = root?.clone();
     // A look that panicked counts as none.
     tokio::task::spawn_blocking(move || look(&root)).await.ok()
 }
 
-async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, String>>) -> Option<Result<Neighbours, String>> {
+async fn neighbours(
+    root: &Root,
+    systemd: Option<&Result<Arc<dyn Systemd>, String>>,
+) -> Option<Result<Neighbours, String>> {
     match systemd? {
         Ok(systemd) => Some(neighbours::look(root, systemd.as_ref()).await),
         Err(why) => Some(Err(why.clone())),
@@ -156,12 +178,16 @@ async fn neighbours(root: &Root, systemd: Option<&Result<Arc<dyn Systemd>, Strin
 }
 
 /// Docker tells where its state is, and so which file system to look at.
-async fn docker_and_storage(root: Option<&Root>) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
+async fn docker_and_storage(
+    root: Option<&Root>,
+) -> (Option<Result<Engine, String>>, Option<Vec<(String, Result<Place, String>)>>) {
     if root.is_none() {
         return (None, None);
     }
     let engine = daemon::look().await;
-    let state = engine.as_ref().map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
+    let state = engine
+        .as_ref()
+        .map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
     (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
 }
 

@@ -25,48 +25,76 @@ enum Owner {
     Group(u32),
 }
 
-/// Finds the accounts, those with a group of their own first. Where our receipt stands, only packages that came later ask for more.
+/// Finds the accounts, those with a group of their own first. Where our receipt stands, only
+/// packages that came later ask for more.
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let asked_for = asked_for(root, node)?;
-    let known = |user: &str| asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user));
+    let known = |user: &str| {
+        asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user))
+    };
     let accounts = &node.accounts;
     let mut ours = Vec::new();
     for user in accounts.names().filter(|user| known(user) && !is_recorded(node, user)) {
         let user_made = accounts.is_of_system(user) && !node.manual_accounts;
         if accounts.has_user(user) && !user_made {
-            let why = if node.manual_accounts { "made by an operator (manual_host_users)" } else { "no system account without a login" };
+            let why = if node.manual_accounts {
+                "made by an operator (manual_host_users)"
+            } else {
+                "no system account without a login"
+            };
             found.leave(layout::PASSWD, &format!("the user {user}: {why}"));
             continue;
         }
-        let other = accounts.users_of(user).into_iter().find(|member| !known(member) && !is_recorded(node, member));
+        let other = accounts
+            .users_of(user)
+            .into_iter()
+            .find(|member| !known(member) && !is_recorded(node, member));
         if let Some(other) = other.filter(|_| accounts.has_group(user)) {
             found.leave(layout::GROUP, &format!("the group {user}: {other} is in it"));
         }
         let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
         if user_made || group_made {
-            let group = accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
-            ours.push(Object::Account { account: Account { user: user.to_owned(), group }, user_made, group_made, group_before: None });
+            let group =
+                accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
+            ours.push(Object::Account {
+                account: Account { user: user.to_owned(), group },
+                user_made,
+                group_made,
+                group_before: None,
+            });
         }
     }
     // Undone from the last to the first: a group goes after the users that are in it.
-    ours.sort_by_key(|object| matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. }));
+    ours.sort_by_key(|object| {
+        matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. })
+    });
     ours.into_iter().for_each(|object| found.add(object));
     Ok(())
 }
 
 fn is_recorded(node: &Node, user: &str) -> bool {
-    node.inventory().iter().any(|object| matches!(object, Object::Account { account, .. } if account.user == user))
+    node.inventory()
+        .iter()
+        .any(|object| matches!(object, Object::Account { account, .. } if account.user == user))
 }
 
 /// The users that packages in the repository ask for, of which our receipt knows nothing.
 fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
     let mut users = BTreeSet::new();
     let inventory = node.inventory();
-    let recorded = |name: &str| inventory.iter().any(|object| matches!(object, Object::Package { id } if id.to_string() == name));
-    for name in names(root, layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name) && !recorded(name)) {
+    let recorded = |name: &str| {
+        inventory
+            .iter()
+            .any(|object| matches!(object, Object::Package { id } if id.to_string() == name))
+    };
+    for name in names(root, layout::REPOSITORY)?
+        .into_iter()
+        .filter(|name| leftovers::is_package(name) && !recorded(name))
+    {
         let path = Path::new(layout::REPOSITORY).join(name).join("pkginfo.json");
         let text = files::read(&root.resolved(path), 16 << 20)?.unwrap_or_default();
-        // A package that cannot be read asks for nothing; the names that every release has are known.
+        // A package that cannot be read asks for nothing; the names that every release has are
+        // known.
         users.extend(PackageInfo::parse(&text).ok().and_then(|info| info.username));
     }
     Ok(users)
@@ -77,10 +105,12 @@ fn going(node: &Node, found: &Found) -> BTreeMap<Owner, String> {
     let accounts = &node.accounts;
     let mut going = BTreeMap::new();
     for object in node.inventory().into_iter().chain(found.objects.iter().cloned()) {
-        if let Object::Account { account: Account { user, .. }, user_made, group_made, .. } = object {
+        if let Object::Account { account: Account { user, .. }, user_made, group_made, .. } = object
+        {
             let others = accounts.users_of(&user).into_iter().any(|member| member != user);
             let number = accounts.user_number(&user).filter(|_| user_made).map(Owner::User);
-            let group = accounts.group_number(&user).filter(|_| group_made && !others).map(Owner::Group);
+            let group =
+                accounts.group_number(&user).filter(|_| group_made && !others).map(Owner::Group);
             going.extend(number.into_iter().chain(group).map(|owner| (owner, user.clone())));
         }
     }
@@ -93,26 +123,44 @@ pub fn owned(root: &Root, node: &Node, found: &mut Found) {
     if going.is_empty() {
         return;
     }
-    let key = |user, group| [Owner::User(user), Owner::Group(group)].into_iter().find(|owner| going.contains_key(owner));
+    let key = |user, group| {
+        [Owner::User(user), Owner::Group(group)].into_iter().find(|owner| going.contains_key(owner))
+    };
     let mut skipped: Vec<PathBuf> = data::whole().map(|place| root.at(place.path)).collect();
     skipped.extend([layout::DOCKER_STATE, layout::MESOSPHERE].map(|path| root.at(path)));
     match mounts::all(Path::new(layout::PROC)) {
-        Ok(all) => skipped.extend(all.into_iter().filter(|m| REMOTE.iter().any(|kind| m.kind.starts_with(kind))).map(|m| m.point)),
-        Err(error) => return found.unknown.push(format!("files of accounts that go were not looked for: {error}")),
+        Ok(all) => skipped.extend(
+            all.into_iter()
+                .filter(|m| REMOTE.iter().any(|kind| m.kind.starts_with(kind)))
+                .map(|m| m.point),
+        ),
+        Err(error) => {
+            return found
+                .unknown
+                .push(format!("files of accounts that go were not looked for: {error}"));
+        }
     }
     for top in layout::OPERATORS {
         let owned = survey::owned_below(&root.resolved(top), &skipped, MOST, &key);
         found.searched.push(top.into());
         if owned.stopped {
-            found.unknown.push(format!("files of accounts that go, in {top}: it holds more than {MOST} paths"));
+            found.unknown.push(format!(
+                "files of accounts that go, in {top}: it holds more than {MOST} paths"
+            ));
         }
         for (owner, (path, count)) in owned.by {
             let path = root.as_seen(&path);
             let name = going.get(&owner).map_or("?", String::as_str);
-            let more = if count > 1 { format!(", and {} more below {top}", count - 1) } else { String::new() };
+            let more = if count > 1 {
+                format!(", and {} more below {top}", count - 1)
+            } else {
+                String::new()
+            };
             let why = match owner {
                 Owner::User(number) => format!("owned by {name} (number {number}), who goes{more}"),
-                Owner::Group(number) => format!("owned by the group {name} (number {number}), which goes{more}"),
+                Owner::Group(number) => {
+                    format!("owned by the group {name} (number {number}), which goes{more}")
+                }
             };
             found.leave(path, &why);
         }

@@ -10,14 +10,23 @@ use crate::system::root::Root;
 
 /// The archive that `dcos-download.service` writes goes; what only may be pkgpanda's is told.
 pub(super) fn look(root: &Root, found: &mut Found) -> anyhow::Result<()> {
-    let unit = files::read(&root.at(layout::unit(leftovers::DOWNLOAD)), 1 << 20)?.unwrap_or_default();
+    let unit =
+        files::read(&root.at(layout::unit(leftovers::DOWNLOAD)), 1 << 20)?.unwrap_or_default();
     if let Some(path) = leftovers::download_of(&String::from_utf8_lossy(&unit)).map(PathBuf::from) {
-        found.objects.extend(object_at(root, path)?.filter(|object| matches!(object, Object::File { .. })));
+        found
+            .objects
+            .extend(object_at(root, path)?.filter(|object| matches!(object, Object::File { .. })));
     }
-    for name in names(root, layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name)) {
+    for name in
+        names(root, layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name))
+    {
         let path = Path::new(layout::TMP).join(name);
         if matches!(files::standing(&root.at(&path))?, Some(Standing::File { uid: 0, .. })) {
-            found.leave(path, "perhaps a package that pkgpanda was downloading when it was killed: remove it by hand if it is");
+            found.leave(
+                path,
+                "perhaps a package that pkgpanda was downloading when it was killed: remove it by \
+                 hand if it is",
+            );
         }
     }
     Ok(())

@@ -17,29 +17,40 @@ const MASKED: &str = "masked by an operator";
 /// Longest unit file that is read.
 const LONGEST: u64 = 4 << 20;
 
-/// Looks at everything in the administrator's directory of units, and at what an operator put beside it.
+/// Looks at everything in the administrator's directory of units, and at what an operator put
+/// beside it.
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let packaged = packaged(root)?;
     let all = names(root, layout::SYSTEM_UNITS)?;
     let mut ours = ours(root, node, &all, &packaged, found)?;
     for name in all.iter().filter(|name| ours.contains(*name) || name.ends_with(UNIT_NEW)) {
-        // The unit and the link that run at boot go before anything else, and are no objects of our own install.
+        // The unit and the link that run at boot go before anything else, and are no objects of our
+        // own install.
         let is_setup = layout::unit(name) == Path::new(layout::SETUP_UNIT);
-        let object = if is_setup { Some(Object::Scratch { path: layout::unit(name) }) } else { object_at(root, layout::unit(name))? };
+        let object = if is_setup {
+            Some(Object::Scratch { path: layout::unit(name) })
+        } else {
+            object_at(root, layout::unit(name))?
+        };
         object.into_iter().for_each(|object| found.add(object));
     }
     for name in &all {
         match name.rsplit_once('.') {
-            Some((unit, "d")) if ours.contains(unit) || leftovers::is_unit_of_dcos(unit) => drop_ins(root, layout::unit(name), found)?,
+            Some((unit, "d")) if ours.contains(unit) || leftovers::is_unit_of_dcos(unit) => {
+                drop_ins(root, layout::unit(name), found)?
+            }
             _ if layout::TARGET_WANTS_NAMES.contains(&name.as_str()) => {
                 let known = found.signs.len();
                 let directory = Object::Directory { path: layout::unit(name) };
                 let at = found.objects.len();
                 let is_empty = wants(root, name, &packaged, &mut ours, found)?;
-                // The live one is known by our receipt, if there is one: it may have stood there before. With nothing but an operator's links it is no sign.
+                // The live one is known by our receipt, if there is one: it may have stood there
+                // before. With nothing but an operator's links it is no sign.
                 if node.receipt.is_none() || layout::unit(name) != Path::new(layout::TARGET_WANTS) {
                     found.objects.insert(at, directory.clone());
-                    found.signs.extend((is_empty || found.signs.len() > known).then_some(directory));
+                    found
+                        .signs
+                        .extend((is_empty || found.signs.len() > known).then_some(directory));
                 }
             }
             Some((_, "wants" | "requires")) => links(root, node, name, &ours, found)?,
@@ -53,12 +64,16 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
     Ok(())
 }
 
-/// Units of every package in the repository, for any role, each with the files that it may be a copy of.
+/// Units of every package in the repository, for any role, each with the files that it may be a
+/// copy of.
 fn packaged(root: &Root) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
     let mut units: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for package in names(root, layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name)) {
+    for package in
+        names(root, layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name))
+    {
         let top = Path::new(layout::REPOSITORY).join(package);
-        let wants = names(root, &top)?.into_iter().filter(|name| name.starts_with("dcos.target.wants"));
+        let wants =
+            names(root, &top)?.into_iter().filter(|name| name.starts_with("dcos.target.wants"));
         for directory in wants.map(|name| top.join(name)) {
             for unit in names(root, &directory)? {
                 units.entry(unit.clone()).or_default().push(directory.join(unit));
@@ -68,7 +83,8 @@ fn packaged(root: &Root) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
     Ok(units)
 }
 
-/// The units that are DC/OS'. What is only named like them, or is masked, is an operator's and told.
+/// The units that are DC/OS'. What is only named like them, or is masked, is an operator's and
+/// told.
 fn ours(
     root: &Root,
     node: &Node,
@@ -83,12 +99,25 @@ fn ours(
         }
     }
     let inventory = node.inventory();
-    let is_recorded =
-        |path: &Path| inventory.iter().any(|o| matches!(o, Object::File { path: p, .. } | Object::Link { path: p, .. } if p == path));
-    for name in all.iter().filter(|name| !ours.contains(*name) && units::is_unit_name(name)).cloned().collect::<Vec<_>>() {
+    let is_recorded = |path: &Path| {
+        inventory.iter().any(|o| {
+            matches!(
+                o,
+                Object::File { path: p, .. } | Object::Link { path: p, .. } if p == path
+            )
+        })
+    };
+    for name in all
+        .iter()
+        .filter(|name| !ours.contains(*name) && units::is_unit_name(name))
+        .cloned()
+        .collect::<Vec<_>>()
+    {
         let path = layout::unit(&name);
-        let (is_file, is_setup) = (files::read(&root.at(&path), LONGEST), path == Path::new(layout::SETUP_UNIT));
-        let text = String::from_utf8_lossy(&is_file.ok().flatten().unwrap_or_default()).into_owned();
+        let (is_file, is_setup) =
+            (files::read(&root.at(&path), LONGEST), path == Path::new(layout::SETUP_UNIT));
+        let text =
+            String::from_utf8_lossy(&is_file.ok().flatten().unwrap_or_default()).into_owned();
         if is_masked(root, &path)? {
             if packaged.contains_key(&name) || leftovers::is_unit_of_dcos(&name) {
                 found.leave(path, MASKED);
@@ -98,15 +127,24 @@ fn ours(
             if leftovers::started_by(&name, &text).iter().any(|started| ours.contains(started)) {
                 ours.insert(name);
             } else {
-                found.leave(path, "named like a unit of DC/OS, but no package and no release has it");
+                found.leave(
+                    path,
+                    "named like a unit of DC/OS, but no package and no release has it",
+                );
             }
         }
     }
     Ok(ours)
 }
 
-/// A unit is DC/OS' if it leads into `/opt/mesosphere`, if a package has it, or if it has a name of DC/OS' own and the packages are gone.
-fn is_ours(root: &Root, node: &Node, name: &str, packaged: &BTreeMap<String, Vec<PathBuf>>) -> anyhow::Result<bool> {
+/// A unit is DC/OS' if it leads into `/opt/mesosphere`, if a package has it, or if it has a name of
+/// DC/OS' own and the packages are gone.
+fn is_ours(
+    root: &Root,
+    node: &Node,
+    name: &str,
+    packaged: &BTreeMap<String, Vec<PathBuf>>,
+) -> anyhow::Result<bool> {
     let path = layout::unit(name);
     if !units::is_unit_name(name) || (path == Path::new(layout::SETUP_UNIT) && node.setup_is_ours) {
         return Ok(false);
@@ -134,10 +172,14 @@ fn is_ours(root: &Root, node: &Node, name: &str, packaged: &BTreeMap<String, Vec
 }
 
 fn is_masked(root: &Root, path: &Path) -> anyhow::Result<bool> {
-    Ok(matches!(files::standing(&root.at(path))?, Some(Standing::Link { target }) if units::is_mask(&target)))
+    Ok(matches!(
+        files::standing(&root.at(path))?,
+        Some(Standing::Link { target }) if units::is_mask(&target)
+    ))
 }
 
-/// What an operator put into the other places for units: drop-ins, masks, and units in the place of DC/OS' own. A later install would meet them.
+/// What an operator put into the other places for units: drop-ins, masks, and units in the place of
+/// DC/OS' own. A later install would meet them.
 fn elsewhere(root: &Root, ours: &BTreeSet<String>, found: &mut Found) -> anyhow::Result<()> {
     let is_dcos = |unit: &str| ours.contains(unit) || leftovers::is_unit_of_dcos(unit);
     for top in layout::MORE_SYSTEM_UNITS.map(Path::new) {
@@ -146,14 +188,16 @@ fn elsewhere(root: &Root, ours: &BTreeSet<String>, found: &mut Found) -> anyhow:
                 Some((unit, "d")) if is_dcos(unit) => drop_ins(root, top.join(&name), found)?,
                 _ if !is_dcos(&name) => {}
                 _ if is_masked(root, &top.join(&name))? => found.leave(top.join(&name), MASKED),
-                _ => found.leave(top.join(&name), "a unit of an operator, in the place of DC/OS' own"),
+                _ => found
+                    .leave(top.join(&name), "a unit of an operator, in the place of DC/OS' own"),
             }
         }
     }
     Ok(())
 }
 
-/// The links by which the target wants units: live, to come, or set aside. A unit that no package has is an operator's. Says whether there is none.
+/// The links by which the target wants units: live, to come, or set aside. A unit that no package
+/// has is an operator's. Says whether there is none.
 fn wants(
     root: &Root,
     directory: &str,
@@ -167,10 +211,15 @@ fn wants(
     for name in all {
         let path = top.join(&name);
         let leads_inside = |target: &Path| target.starts_with(layout::MESOSPHERE);
-        let is_gone = |name: &str| leftovers::is_unit_of_dcos(name) && !files::exists(&root.at(layout::unit(name)));
+        let is_gone = |name: &str| {
+            leftovers::is_unit_of_dcos(name) && !files::exists(&root.at(layout::unit(name)))
+        };
         match files::standing(&root.at(&path))? {
             Some(Standing::Link { target })
-                if leads_inside(&target) || packaged.contains_key(&name) || ours.contains(&name) || is_gone(&name) =>
+                if leads_inside(&target)
+                    || packaged.contains_key(&name)
+                    || ours.contains(&name)
+                    || is_gone(&name) =>
             {
                 found.add(Object::Link { path, target, before: Before::Absent });
                 ours.insert(name);
@@ -182,13 +231,21 @@ fn wants(
 }
 
 /// Links elsewhere by which a unit of DC/OS' is enabled.
-fn links(root: &Root, node: &Node, directory: &str, ours: &BTreeSet<String>, found: &mut Found) -> anyhow::Result<()> {
+fn links(
+    root: &Root,
+    node: &Node,
+    directory: &str,
+    ours: &BTreeSet<String>,
+    found: &mut Found,
+) -> anyhow::Result<()> {
     let top = layout::unit(directory);
     for name in names(root, &top)? {
         let path = top.join(&name);
         let Some(Standing::Link { target }) = files::standing(&root.at(&path))? else { continue };
         let is_setup = path == Path::new(layout::SETUP_LINK);
-        let leads_to_ours = ours.contains(&name) || CLASSIC_UNITS.contains(&name.as_str()) || target.starts_with(layout::MESOSPHERE);
+        let leads_to_ours = ours.contains(&name)
+            || CLASSIC_UNITS.contains(&name.as_str())
+            || target.starts_with(layout::MESOSPHERE);
         match (is_setup, leads_to_ours) {
             (true, _) if node.setup_is_ours => {}
             (true, _) => found.add(Object::Scratch { path }),
@@ -199,7 +256,8 @@ fn links(root: &Root, node: &Node, directory: &str, ours: &BTreeSet<String>, fou
     Ok(())
 }
 
-/// Drop-ins are an operator's: DC/OS makes none. Only links that led into `/opt/mesosphere` go, and a directory that is empty.
+/// Drop-ins are an operator's: DC/OS makes none. Only links that led into `/opt/mesosphere` go, and
+/// a directory that is empty.
 fn drop_ins(root: &Root, top: PathBuf, found: &mut Found) -> anyhow::Result<()> {
     for name in names(root, &top)? {
         let path = top.join(&name);

@@ -1,6 +1,8 @@
-//! What DC/OS left on a node that no receipt tells of: made by the classic installer, by pkgpanda behind our back, or by an attempt of either that failed.
+//! What DC/OS left on a node that no receipt tells of: made by the classic installer, by pkgpanda
+//! behind our back, or by an attempt of either that failed.
 //!
-//! What is found is told in the same [`Object`]s that an install records, so that one plan undoes both.
+//! What is found is told in the same [`Object`]s that an install records, so that one plan undoes
+//! both.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,8 +21,9 @@ use crate::system::root::Root;
 pub use super::found::Found;
 pub use super::left_accounts::owned;
 
-/// Looks for what no record of ours tells of. Where our receipt stands, only what pkgpanda and the units make counts: all else is known by the
-/// receipt, or was there before us. A half-done install or uninstall of ours is told by its journal alone.
+/// Looks for what no record of ours tells of. Where our receipt stands, only what pkgpanda and the
+/// units make counts: all else is known by the receipt, or was there before us. A half-done install
+/// or uninstall of ours is told by its journal alone.
 ///
 /// # Errors
 /// A directory cannot be listed.
@@ -30,18 +33,27 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         return Ok(found);
     }
     let knows_nothing = node.receipt.is_none();
-    let stood = |path: &str| node.snapshot().is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
+    let stood = |path: &str| {
+        node.snapshot().is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)))
+    };
     let counts = |leftover: &&Leftover| {
         let made_by_units = layout::MADE_BY_UNITS.contains(&leftover.path) && !stood(leftover.path);
         let made_meanwhile = leftover.path.starts_with(layout::MESOSPHERE) || made_by_units;
         knows_nothing || made_meanwhile || leftover.fate == Fate::Keep
     };
     if knows_nothing {
-        for leftover in LEFTOVERS.iter().filter(|l| l.fate == Fate::RemoveIfEmpty && files::exists(&root.at(l.path))) {
+        for leftover in LEFTOVERS
+            .iter()
+            .filter(|l| l.fate == Fate::RemoveIfEmpty && files::exists(&root.at(l.path)))
+        {
             found.objects.push(Object::Directory { path: leftover.path.into() });
         }
-        // The first that the installer makes, killed before it came to its next. With something in it, that tells whose it is.
-        let is_directory = matches!(files::standing(&root.at(layout::ETC_MESOSPHERE))?, Some(Standing::Directory { .. }));
+        // The first that the installer makes, killed before it came to its next. With something in
+        // it, that tells whose it is.
+        let is_directory = matches!(
+            files::standing(&root.at(layout::ETC_MESOSPHERE))?,
+            Some(Standing::Directory { .. })
+        );
         if is_directory && names(root, layout::ETC_MESOSPHERE)?.is_empty() {
             found.signs.push(Object::Directory { path: layout::ETC_MESOSPHERE.into() });
         }
@@ -54,17 +66,25 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
     }
     resolvers(root, node, &mut found)?;
     if found.is_sure() || !knows_nothing {
-        for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos) {
+        for leftover in LEFTOVERS.iter().filter(counts).filter(|l| l.fate == Fate::RemoveBesideDcos)
+        {
             found.objects.extend(object_at(root, leftover.path)?);
         }
         left_downloads::look(root, &mut found)?;
     }
     if !found.is_sure() {
-        // Empty directories, and what others may have made, are no trace of DC/OS; where a record of ours was lost, those that only DC/OS has are.
+        // Empty directories, and what others may have made, are no trace of DC/OS; where a record
+        // of ours was lost, those that only DC/OS has are.
         let tops = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::STATE];
-        let is_lost = |object: &Object| matches!(object, Object::Directory { path } if tops.iter().any(|top| path.starts_with(top)));
+        let is_lost = |object: &Object| {
+            matches!(
+                object,
+                Object::Directory { path } if tops.iter().any(|top| path.starts_with(top))
+            )
+        };
         found.objects.retain(|object| !node.damaged.is_empty() && is_lost(object));
-        let places = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
+        let places =
+            [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
         let places = places.into_iter().chain(layout::MORE_SYSTEM_UNITS);
         found.foreign.retain(|foreign| places.clone().any(|place| foreign.path.starts_with(place)));
     }
@@ -74,13 +94,21 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-/// What a kill of ours left of files that were about to get their names, where the record of them is lost. Nobody else gives such names.
+/// What a kill of ours left of files that were about to get their names, where the record of them
+/// is lost. Nobody else gives such names.
 fn stagings(root: &Root, found: &mut Found) -> anyhow::Result<()> {
     let parents = LEFTOVERS.iter().filter_map(|leftover| Path::new(leftover.path).parent());
-    let units = [layout::SYSTEM_UNITS, layout::TARGET_WANTS].map(Path::new).into_iter().chain(Path::new(layout::COMMIT_LINK).parent());
-    let places: BTreeSet<&Path> = parents.chain(units).filter(|place| *place != Path::new(layout::TMP)).collect();
+    let units = [layout::SYSTEM_UNITS, layout::TARGET_WANTS]
+        .map(Path::new)
+        .into_iter()
+        .chain(Path::new(layout::COMMIT_LINK).parent());
+    let places: BTreeSet<&Path> =
+        parents.chain(units).filter(|place| *place != Path::new(layout::TMP)).collect();
     for place in places {
-        let left = names(root, place)?.into_iter().filter(|name| leftovers::is_staging(name)).map(|name| place.join(name));
+        let left = names(root, place)?
+            .into_iter()
+            .filter(|name| leftovers::is_staging(name))
+            .map(|name| place.join(name));
         receipt::merge(&mut found.objects, left.map(|path| Object::Scratch { path }));
     }
     Ok(())
@@ -130,7 +158,9 @@ fn strangers(root: &Root, directory: &str, found: &mut Found) -> anyhow::Result<
 fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<()> {
     let path = Path::new(leftover.path);
     match leftover.fate {
-        Fate::Remove => object_at(root, leftover.path)?.into_iter().for_each(|object| found.add(object)),
+        Fate::Remove => {
+            object_at(root, leftover.path)?.into_iter().for_each(|object| found.add(object))
+        }
         Fate::RemoveFilesIn => {
             for name in names(root, leftover.path)? {
                 object_at(root, path.join(name))?.into_iter().for_each(|object| found.add(object));
@@ -147,7 +177,9 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
                 found.add(Object::Link { path: path.to_owned(), target, before: Before::Absent });
             }
         }
-        Fate::Keep if files::exists(&root.at(path)) => found.leave(path, &format!("of {}", leftover.creator)),
+        Fate::Keep if files::exists(&root.at(path)) => {
+            found.leave(path, &format!("of {}", leftover.creator))
+        }
         Fate::Keep | Fate::RemoveBesideDcos | Fate::RemoveIfEmpty => {}
     }
     Ok(())
@@ -155,9 +187,16 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
 
 /// The resolver configuration, if DC/OS wrote it and no record tells what stood there.
 fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
-    let has_record = node.inventory().iter().any(|object| matches!(object, Object::ResolvConf { .. }));
-    let text = |path: PathBuf| Ok::<_, anyhow::Error>(files::read(&path, 1 << 20)?.map(|t| String::from_utf8_lossy(&t).into_owned()));
-    let Some(written) = text(root.resolved(layout::RESOLV_CONF))?.filter(|t| !has_record && resolv_conf::is_generated(t.as_bytes())) else {
+    let has_record =
+        node.inventory().iter().any(|object| matches!(object, Object::ResolvConf { .. }));
+    let text = |path: PathBuf| {
+        Ok::<_, anyhow::Error>(
+            files::read(&path, 1 << 20)?.map(|t| String::from_utf8_lossy(&t).into_owned()),
+        )
+    };
+    let Some(written) = text(root.resolved(layout::RESOLV_CONF))?
+        .filter(|t| !has_record && resolv_conf::is_generated(t.as_bytes()))
+    else {
         return Ok(());
     };
     let upstream = configured(root, layout::DNS_CONFIG, "RESOLVERS", [',', ' '])?;
@@ -166,22 +205,38 @@ fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> 
         Some(text) => {
             let content = Blob::new(text.into_bytes());
             // Its header is a sign of DC/OS: names do not resolve as long as it stands.
-            found.add(Object::ResolvConf { before: Before::File { mode: 0o644, uid: 0, gid: 0, content } });
+            found.add(Object::ResolvConf {
+                before: Before::File { mode: 0o644, uid: 0, gid: 0, content },
+            });
         }
-        None => found.leave(layout::RESOLV_CONF, "written by DC/OS; which resolvers it asked is not known, so name some by hand"),
+        None => found.leave(
+            layout::RESOLV_CONF,
+            "written by DC/OS; which resolvers it asked is not known, so name some by hand",
+        ),
     }
     Ok(())
 }
 
 /// A list in a file of dcos-config: of the active set, or of a package if the set is broken.
-fn configured(root: &Root, path: &str, variable: &str, separators: [char; 2]) -> anyhow::Result<Vec<String>> {
+fn configured(
+    root: &Root,
+    path: &str,
+    variable: &str,
+    separators: [char; 2],
+) -> anyhow::Result<Vec<String>> {
     let below = Path::new(path).strip_prefix(layout::MESOSPHERE).unwrap_or(Path::new(path));
-    let packages = names(root, layout::REPOSITORY)?.into_iter().filter(|name| name.starts_with("dcos-config--"));
+    let packages = names(root, layout::REPOSITORY)?
+        .into_iter()
+        .filter(|name| name.starts_with("dcos-config--"));
     let packages = packages.map(|name| Path::new(layout::REPOSITORY).join(name).join(below));
     for path in std::iter::once(PathBuf::from(path)).chain(packages) {
         let text = files::read(&root.resolved(path), 1 << 20)?.unwrap_or_default();
         if let Some(value) = settings::variable(&String::from_utf8_lossy(&text), variable) {
-            return Ok(value.split(separators).filter(|word| !word.is_empty()).map(str::to_owned).collect());
+            return Ok(value
+                .split(separators)
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect());
         }
     }
     Ok(Vec::new())

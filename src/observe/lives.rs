@@ -1,4 +1,5 @@
-//! What is remembered of services from one look to the next: a service that lives for a minute, again and again, is well at almost every look.
+//! What is remembered of services from one look to the next: a service that lives for a minute,
+//! again and again, is well at almost every look.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +8,11 @@ use crate::system::systemd::Service;
 
 /// A service that never fell is trusted after so long.
 const STEADY: Duration = Duration::from_secs(10);
-/// One that fell is looked at for longer: DC/OS restarts what fails every 5 to 30 seconds (`RestartSec=`).
+/// One that fell is looked at for longer: DC/OS restarts what fails every 5 to 30 seconds
+/// (`RestartSec=`).
 const STEADY_AFTER_A_FALL: Duration = Duration::from_secs(30);
-/// Whoever lived for so long does not flap in a way that a wait could show; a service of days that was replaced need not live for days again.
+/// Whoever lived for so long does not flap in a way that a wait could show; a service of days that
+/// was replaced need not live for days again.
 const LONGEST_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The services that were looked at before, by name.
@@ -45,30 +48,42 @@ impl Lives {
     /// Takes note of a service, and tells what it has to show.
     pub(super) fn note(&mut self, name: &str, service: &Service) -> Proof {
         let (began, exited) = (service.active_enter_monotonic, service.active_exit_monotonic);
-        let life = self.lives.entry(name.to_owned()).or_insert(Life { restarts: service.restarts, exited, began, longest: Duration::ZERO });
+        let life = self.lives.entry(name.to_owned()).or_insert(Life {
+            restarts: service.restarts,
+            exited,
+            began,
+            longest: Duration::ZERO,
+        });
         if exited > life.began && life.began > 0 {
             life.longest = life.longest.max(Duration::from_micros(exited - life.began));
         }
         life.began = began;
-        // A polling `ExecStartPre` counts as a restart without a life, and a restart by hand ends a life without counting. Before systemd 235 there
-        // is no count.
-        let falls = exited != life.exited && (service.restarts.is_none() || service.restarts != life.restarts);
+        // A polling `ExecStartPre` counts as a restart without a life, and a restart by hand ends a
+        // life without counting. Before systemd 235 there is no count.
+        let falls = exited != life.exited
+            && (service.restarts.is_none() || service.restarts != life.restarts);
         // Who was never started again by itself was stopped and started by somebody.
         let fell = exited > 0 && service.restarts != Some(0);
         let needed = match (fell, falls) {
             (false, _) => STEADY,
             (true, false) => STEADY_AFTER_A_FALL,
             (true, true) => {
-                let again = life.longest.min(LONGEST_LIFE) + Duration::from_micros(service.restart_micros).min(LONGEST_LIFE);
+                let again = life.longest.min(LONGEST_LIFE)
+                    + Duration::from_micros(service.restart_micros).min(LONGEST_LIFE);
                 again.max(STEADY_AFTER_A_FALL)
             }
         };
         Proof { fell, falls, needed }
     }
 
-    /// Why a unit is not as it should be. While it `passes` from one try to the next systemd knows no more why it has to: then what was seen last is
-    /// told.
-    pub(super) fn reason(&mut self, unit: &str, why: Option<String>, passes: bool) -> Option<String> {
+    /// Why a unit is not as it should be. While it `passes` from one try to the next systemd knows
+    /// no more why it has to: then what was seen last is told.
+    pub(super) fn reason(
+        &mut self,
+        unit: &str,
+        why: Option<String>,
+        passes: bool,
+    ) -> Option<String> {
         match why {
             Some(why) if passes => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
             Some(why) => {

@@ -30,7 +30,8 @@ pub struct Machine {
     pub modules: Result<BTreeSet<String>, String>,
     /// Whether the kernel has IPv6 (`/proc/sys/net/ipv6`, which `ipv6.disable=1` takes away).
     pub ipv6: bool,
-    /// What new files are not allowed for others (`Umask` of `/proc/self/status`, Linux 4.7 and newer).
+    /// What new files are not allowed for others (`Umask` of `/proc/self/status`, Linux 4.7 and
+    /// newer).
     pub umask: Option<u32>,
     /// The locale of this process, else the system's; none if neither is set.
     pub locale: Option<String>,
@@ -76,26 +77,31 @@ const LONGEST: u64 = 64 << 20;
 pub fn look(root: &Root) -> Machine {
     let proc = root.resolved(layout::PROC);
     let system = nix::sys::utsname::uname();
-    let word = |text: Option<&std::ffi::OsStr>| text.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
+    let word = |text: Option<&std::ffi::OsStr>| {
+        text.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let architecture = word(system.as_ref().ok().map(|s| s.machine()));
     let kernel = word(system.as_ref().ok().map(|s| s.release()));
     let memory = text(&proc.join("meminfo"));
     let bytes = |field: &str| {
         let text = memory.as_ref().map_err(Clone::clone)?;
-        kilobytes(text, field).map(|n| n.saturating_mul(1024)).ok_or_else(|| format!("the kernel does not tell {field}"))
+        kilobytes(text, field)
+            .map(|n| n.saturating_mul(1024))
+            .ok_or_else(|| format!("the kernel does not tell {field}"))
     };
     Machine {
         hostname: word(system.as_ref().ok().map(|s| s.nodename())),
-        processors: text(&proc.join("cpuinfo")).map(|t| t.lines().filter(|l| l.starts_with("processor")).count()),
+        processors: text(&proc.join("cpuinfo"))
+            .map(|t| t.lines().filter(|l| l.starts_with("processor")).count()),
         memory: bytes("MemTotal"),
         swap: bytes("SwapTotal"),
         cgroups: cgroups(&proc),
         selinux: selinux(root),
         modules: modules(root, &proc, &kernel),
         ipv6: files::exists(&proc.join("sys/net/ipv6")),
-        umask: text(&proc.join("self/status"))
-            .ok()
-            .and_then(|t| u32::from_str_radix(t.lines().find_map(|l| l.strip_prefix("Umask:"))?.trim(), 8).ok()),
+        umask: text(&proc.join("self/status")).ok().and_then(|t| {
+            u32::from_str_radix(t.lines().find_map(|l| l.strip_prefix("Umask:"))?.trim(), 8).ok()
+        }),
         locale: locale(root),
         journal: layout::JOURNALS.iter().find_map(|path| journal(root, path)),
         architecture,
@@ -127,8 +133,11 @@ fn cgroups(proc: &Path) -> Result<Cgroups, String> {
     });
     let enabled: BTreeSet<String> = enabled.collect();
     let of_v1 = mounts.iter().filter(|m| m.kind == "cgroup");
-    let mounted: BTreeSet<String> =
-        of_v1.flat_map(|m| m.super_options.iter()).filter(|option| enabled.contains(*option)).cloned().collect();
+    let mounted: BTreeSet<String> = of_v1
+        .flat_map(|m| m.super_options.iter())
+        .filter(|option| enabled.contains(*option))
+        .cloned()
+        .collect();
     let only_v2 = mounted.is_empty() && mounts.iter().any(|m| m.kind == "cgroup2");
     Ok(Cgroups { mounted, only_v2, enabled })
 }
@@ -136,11 +145,16 @@ fn cgroups(proc: &Path) -> Result<Cgroups, String> {
 fn selinux(root: &Root) -> Option<SeLinux> {
     let enforce = text(&root.resolved(layout::SELINUX_ENFORCE)).ok()?;
     let configuration = text(&root.resolved(layout::SELINUX_CONFIG)).unwrap_or_default();
-    let policy = configuration.lines().rev().find_map(|line| line.trim().strip_prefix("SELINUXTYPE=")).map(|p| p.trim().to_owned());
+    let policy = configuration
+        .lines()
+        .rev()
+        .find_map(|line| line.trim().strip_prefix("SELINUXTYPE="))
+        .map(|p| p.trim().to_owned());
     Some(SeLinux { enforcing: enforce.trim() == "1", policy })
 }
 
-/// Loaded and built-in modules, those that `modprobe` would find, and file systems, which are modules as well.
+/// Loaded and built-in modules, those that `modprobe` would find, and file systems, which are
+/// modules as well.
 fn modules(root: &Root, proc: &Path, kernel: &str) -> Result<BTreeSet<String>, String> {
     let mut found = BTreeSet::new();
     let mut add = |name: &str| {
@@ -148,7 +162,8 @@ fn modules(root: &Root, proc: &Path, kernel: &str) -> Result<BTreeSet<String>, S
     };
     let loaded = text(&proc.join("modules")).unwrap_or_default();
     loaded.lines().filter_map(|line| line.split(' ').next()).for_each(&mut add);
-    let built_in = files::names(&root.resolved(layout::SYS_MODULES)).ok().flatten().unwrap_or_default();
+    let built_in =
+        files::names(&root.resolved(layout::SYS_MODULES)).ok().flatten().unwrap_or_default();
     built_in.iter().filter_map(|name| name.to_str()).for_each(&mut add);
     let file_systems = text(&proc.join("filesystems")).unwrap_or_default();
     file_systems.lines().filter_map(|line| line.split('\t').nth(1)).for_each(&mut add);
@@ -173,7 +188,9 @@ fn locale(root: &Root) -> Option<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let system = |name: &str| {
         let files = layout::LOCALES.iter().filter_map(|path| text(&root.resolved(path)).ok());
-        files.filter_map(|text| crate::dcos::settings::variable(&text, name)).find(|value| !value.is_empty())
+        files
+            .filter_map(|text| crate::dcos::settings::variable(&text, name))
+            .find(|value| !value.is_empty())
     };
     set("LC_ALL").or_else(|| set("LANG")).or_else(|| system("LC_ALL")).or_else(|| system("LANG"))
 }
@@ -204,36 +221,67 @@ mod tests {
         let (_directory, machine) = recorded(&[
             ("proc/meminfo", "MemTotal:       16384 kB\nMemFree: 1 kB\nSwapTotal:  8 kB\n"),
             ("proc/cpuinfo", "processor\t: 0\nmodel name : x\n\nprocessor\t: 1\n"),
-            ("proc/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t1\t1\nmemory\t0\t1\t0\n"),
+            (
+                "proc/cgroups",
+                "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t1\t1\nmemory\t0\t1\t0\n",
+            ),
             (
                 "proc/self/mountinfo",
-                "30 25 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n31 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+                "30 25 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n31 25 0:27 / \
+                 /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
             ),
             ("proc/self/status", "Name:\tx\nUmask:\t0077\n"),
             ("proc/modules", "dm_raid 49152 0 - Live 0x0000000000000000\n"),
             ("proc/filesystems", "nodev\toverlay\n\text4\n"),
             ("proc/sys/net/ipv6/conf", ""),
             ("lib/modules/RELEASE/modules.builtin", "kernel/drivers/net/dummy.ko\n"),
-            ("lib/modules/RELEASE/modules.dep", "kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz\n"),
+            (
+                "lib/modules/RELEASE/modules.dep",
+                "kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: \
+                 kernel/net/netfilter/ipvs/ip_vs.ko.xz\n",
+            ),
             ("sys/module/vxlan/version", "0.1\n"),
             ("sys/fs/selinux/enforce", "1"),
             ("etc/selinux/config", "# x\nSELINUX=enforcing\nSELINUXTYPE=targeted\n"),
             ("run/log/journal/x", ""),
         ]);
-        assert_eq!((machine.memory, machine.swap, machine.processors), (Ok(16384 * 1024), Ok(8192), Ok(2)));
+        assert_eq!(
+            (machine.memory, machine.swap, machine.processors),
+            (Ok(16384 * 1024), Ok(8192), Ok(2))
+        );
         let cgroups = machine.cgroups.unwrap();
-        assert_eq!((cgroups.mounted.contains("cpu"), cgroups.only_v2, cgroups.enabled.contains("memory")), (true, false, false));
+        assert_eq!(
+            (cgroups.mounted.contains("cpu"), cgroups.only_v2, cgroups.enabled.contains("memory")),
+            (true, false, false)
+        );
         let modules = machine.modules.unwrap();
-        assert!(["dm_raid", "overlay", "dummy", "ip_vs_wlc", "vxlan"].iter().all(|m| modules.contains(*m)), "{modules:?}");
-        assert_eq!(machine.selinux, Some(SeLinux { enforcing: true, policy: Some("targeted".into()) }));
-        assert_eq!((machine.ipv6, machine.umask, machine.journal.map(|j| j.path)), (true, Some(0o77), Some("/run/log/journal".into())));
+        assert!(
+            ["dm_raid", "overlay", "dummy", "ip_vs_wlc", "vxlan"]
+                .iter()
+                .all(|m| modules.contains(*m)),
+            "{modules:?}"
+        );
+        assert_eq!(
+            machine.selinux,
+            Some(SeLinux { enforcing: true, policy: Some("targeted".into()) })
+        );
+        assert_eq!(
+            (machine.ipv6, machine.umask, machine.journal.map(|j| j.path)),
+            (true, Some(0o77), Some("/run/log/journal".into()))
+        );
     }
 
     #[test]
     fn an_unreadable_machine_gives_reasons() {
         let (_directory, machine) = recorded(&[("proc/meminfo", "MemFree: 1 kB\n")]);
-        assert!(machine.memory.unwrap_err().contains("MemTotal") && machine.processors.unwrap_err().contains("cpuinfo"));
+        assert!(
+            machine.memory.unwrap_err().contains("MemTotal")
+                && machine.processors.unwrap_err().contains("cpuinfo")
+        );
         assert!(machine.cgroups.unwrap_err().contains("mountinfo"));
-        assert_eq!((machine.selinux, machine.ipv6, machine.umask, machine.journal), (None, false, None, None));
+        assert_eq!(
+            (machine.selinux, machine.ipv6, machine.umask, machine.journal),
+            (None, false, None, None)
+        );
     }
 }

@@ -20,26 +20,41 @@ pub struct Masters {
 }
 
 impl Masters {
-    /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot be had.
+    /// Asks on a master: Exhibitor, and the ZooKeepers where its word is not worth much or cannot
+    /// be had.
     pub async fn look(root: &Root, version: Option<&Version>) -> Masters {
         let address = cluster::address(root);
-        let (exhibitor, mesos) =
-            tokio::join!(cluster::exhibitor(root, EXHIBITOR_PORT, BEFORE_GOING), cluster::mesos(address, true, BEFORE_GOING));
+        let (exhibitor, mesos) = tokio::join!(
+            cluster::exhibitor(root, EXHIBITOR_PORT, BEFORE_GOING),
+            cluster::mesos(address, true, BEFORE_GOING)
+        );
         let hosts = exhibitor.told().map(cluster::hosts).or_else(|| cluster::master_list(root));
         let asks = exhibitor.told().is_none() || cluster::exhibitor_may_lie(version);
         let ensemble = match hosts {
-            Some(hosts) if asks => by_keepers(cluster::zookeepers(hosts, BEFORE_GOING).await, exhibitor),
-            None => alone(cluster::keeper(cluster::HERE, BEFORE_GOING).await.flatten(), cluster::master_count(root), exhibitor),
+            Some(hosts) if asks => {
+                by_keepers(cluster::zookeepers(hosts, BEFORE_GOING).await, exhibitor)
+            }
+            None => alone(
+                cluster::keeper(cluster::HERE, BEFORE_GOING).await.flatten(),
+                cluster::master_count(root),
+                exhibitor,
+            ),
             Some(_) => exhibitor,
         };
         let agents = match mesos {
-            Answer::Told(metrics) if metrics.is("master/elected") => Answer::Told(metrics.count(&["master/slaves_active"])),
+            Answer::Told(metrics) if metrics.is("master/elected") => {
+                Answer::Told(metrics.count(&["master/slaves_active"]))
+            }
             Answer::Told(_) => Answer::Silent("its Mesos does not lead".to_owned()),
             Answer::Locked => Answer::Locked,
             Answer::Silent(why) => Answer::Silent(why),
         };
         let own = Routing::open().and_then(|mut routing| routing.addresses()).unwrap_or_default();
-        Masters { ensemble, addresses: own.into_iter().map(|own| own.address).chain([address]).collect(), agents }
+        Masters {
+            ensemble,
+            addresses: own.into_iter().map(|own| own.address).chain([address]).collect(),
+            agents,
+        }
     }
 }
 
@@ -48,16 +63,30 @@ fn by_keepers(keepers: Ensemble, exhibitor: Answer<Ensemble>) -> Answer<Ensemble
     if keepers.serving() > 0 { Answer::Told(keepers) } else { exhibitor }
 }
 
-/// The same where only this master's own ZooKeeper can be asked: that tells all there is of a master alone, and of others nothing.
-fn alone(own: Option<Mode>, masters: Option<usize>, exhibitor: Answer<Ensemble>) -> Answer<Ensemble> {
+/// The same where only this master's own ZooKeeper can be asked: that tells all there is of a
+/// master alone, and of others nothing.
+fn alone(
+    own: Option<Mode>,
+    masters: Option<usize>,
+    exhibitor: Answer<Ensemble>,
+) -> Answer<Ensemble> {
     match own {
         Some(mode) if mode == Mode::Standalone || masters == Some(1) => {
-            let own = Member { host: cluster::HERE.to_owned(), serving: Serving::Serving, leads: mode != Mode::Follower };
+            let own = Member {
+                host: cluster::HERE.to_owned(),
+                serving: Serving::Serving,
+                leads: mode != Mode::Follower,
+            };
             Answer::Told(Ensemble { members: vec![own] })
         }
         Some(_) => {
-            let all = masters.map_or_else(|| "a number of masters that is not known".to_owned(), |masters| format!("{masters} masters"));
-            Answer::Silent(format!("its ZooKeeper serves, with {all}, and Exhibitor does not tell how the others are"))
+            let all = masters.map_or_else(
+                || "a number of masters that is not known".to_owned(),
+                |masters| format!("{masters} masters"),
+            );
+            Answer::Silent(format!(
+                "its ZooKeeper serves, with {all}, and Exhibitor does not tell how the others are"
+            ))
         }
         None => exhibitor,
     }
@@ -70,19 +99,35 @@ mod tests {
     #[test]
     fn zookeepers_tell_of_the_masters_where_exhibitor_does_not() {
         let silent = || Answer::Silent("refused".to_owned());
-        let member = |(n, serving): (usize, Serving)| Member { host: format!("10.0.0.{n}"), serving, leads: n == 1 };
-        let keepers = |states: &[Serving]| Ensemble { members: states.iter().copied().enumerate().map(member).collect() };
-        let told = by_keepers(keepers(&[Serving::Serving, Serving::Serving, Serving::Down]), silent());
+        let member = |(n, serving): (usize, Serving)| Member {
+            host: format!("10.0.0.{n}"),
+            serving,
+            leads: n == 1,
+        };
+        let keepers = |states: &[Serving]| Ensemble {
+            members: states.iter().copied().enumerate().map(member).collect(),
+        };
+        let told =
+            by_keepers(keepers(&[Serving::Serving, Serving::Serving, Serving::Down]), silent());
         let ensemble = told.told().unwrap();
-        assert_eq!((ensemble.serving(), ensemble.leaders(), ensemble.missing()), (2, 1, vec!["10.0.0.2".to_owned()]));
+        assert_eq!(
+            (ensemble.serving(), ensemble.leaders(), ensemble.missing()),
+            (2, 1, vec!["10.0.0.2".to_owned()])
+        );
         assert!(ensemble.would_lose_quorum_without("10.0.0.0"));
         assert_eq!(by_keepers(keepers(&[Serving::Down]), silent()), silent());
 
         for (mode, masters) in [(Mode::Standalone, None), (Mode::Leader, Some(1))] {
-            assert_eq!(alone(Some(mode), masters, silent()).told().map(|e| (e.members.len(), e.serving())), Some((1, 1)));
+            assert_eq!(
+                alone(Some(mode), masters, silent()).told().map(|e| (e.members.len(), e.serving())),
+                Some((1, 1))
+            );
         }
         let of_three = alone(Some(Mode::Follower), Some(3), silent());
-        assert!(of_three.silence().is_some_and(|why| why.contains("serves, with 3 masters")), "{of_three:?}");
+        assert!(
+            of_three.silence().is_some_and(|why| why.contains("serves, with 3 masters")),
+            "{of_three:?}"
+        );
         assert_eq!(alone(None, Some(1), silent()), silent());
     }
 }

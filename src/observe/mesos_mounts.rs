@@ -1,5 +1,6 @@
-//! What Mesos' agent mounts for itself and leaves mounted: its work directory and the one for containers' networks on themselves
-//! (`filesystem/linux`, `network/cni`), and a namespace for each container.
+//! What Mesos' agent mounts for itself and leaves mounted: its work directory and the one for
+//! containers' networks on themselves (`filesystem/linux`, `network/cni`), and a namespace for each
+//! container.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,11 @@ pub fn own(all: &[Mount]) -> Vec<&Mount> {
 
 /// The points of Mesos' own mounts and of those that it made for containers, outer ones first.
 pub fn points(all: &[Mount]) -> Vec<PathBuf> {
-    let of_containers = layout::MESOS_CONTAINERS.iter().flat_map(|place| mount_points::among(all, Path::new(place)));
-    let mut points: Vec<PathBuf> = own(all).into_iter().chain(of_containers).map(|mount| mount.point.clone()).collect();
+    let of_containers = layout::MESOS_CONTAINERS
+        .iter()
+        .flat_map(|place| mount_points::among(all, Path::new(place)));
+    let mut points: Vec<PathBuf> =
+        own(all).into_iter().chain(of_containers).map(|mount| mount.point.clone()).collect();
     points.sort();
     points.dedup();
     points

@@ -1,4 +1,5 @@
-//! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how units are.
+//! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how
+//! units are.
 
 pub mod activated;
 pub mod agent;

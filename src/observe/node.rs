@@ -26,7 +26,8 @@ pub struct Node {
     pub receipt: Option<Receipt>,
     /// Packages that `active` links to; empty if there is no `active`.
     pub active: BTreeSet<PackageId>,
-    /// Packages that an install need not fetch: they have their final names and our manifests. Empty for who cannot read those.
+    /// Packages that an install need not fetch: they have their final names and our manifests.
+    /// Empty for who cannot read those.
     pub whole: BTreeSet<PackageId>,
     /// Which of the eight active names are there.
     pub active_names: Vec<String>,
@@ -40,7 +41,8 @@ pub struct Node {
     pub traces: Vec<PathBuf>,
     /// What stands where DC/OS belongs and is not ours.
     pub foreign: Vec<Foreign>,
-    /// Whether something stands that only DC/OS makes and that is not ours, accounts left out: what an uninstall would remove.
+    /// Whether something stands that only DC/OS makes and that is not ours, accounts left out: what
+    /// an uninstall would remove.
     pub has_dcos: bool,
     /// Which DC/OS the active set is.
     pub version: Option<Version>,
@@ -48,9 +50,11 @@ pub struct Node {
     pub accounts: Accounts,
     /// Journal and receipt are there, but only root may read them.
     pub unreadable: bool,
-    /// Which of them are there and are not what a dcos-node writes: then what stands counts, and the other one.
+    /// Which of them are there and are not what a dcos-node writes: then what stands counts, and
+    /// the other one.
     pub damaged: Vec<Damaged>,
-    /// Whether `dcos-setup.service` is ours, or is not there: the classic installer has another one of that name.
+    /// Whether `dcos-setup.service` is ours, or is not there: the classic installer has another one
+    /// of that name.
     pub setup_is_ours: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
     pub manual_accounts: bool,
@@ -89,11 +93,17 @@ impl Node {
     /// How it stands.
     pub fn state(&self) -> State {
         match (&self.story.intent, &self.receipt) {
-            (Some(Intent::Install(intent)), _) if intent.placed_unprivileged && self.is_linked() => State::Prepared,
+            (Some(Intent::Install(intent)), _)
+                if intent.placed_unprivileged && self.is_linked() =>
+            {
+                State::Prepared
+            }
             (Some(Intent::Install(_)), _) => State::Installing,
             (Some(Intent::Uninstall { .. }), _) => State::Uninstalling,
             (None, Some(_)) => State::Installed,
-            (None, None) if (self.unreadable || !self.damaged.is_empty()) && self.is_whole() => State::Installed,
+            (None, None) if (self.unreadable || !self.damaged.is_empty()) && self.is_whole() => {
+                State::Installed
+            }
             (None, None) if !self.has_dcos => State::Clean,
             (None, None) => State::Foreign,
         }
@@ -101,16 +111,21 @@ impl Node {
 
     /// The role: what stands on the node counts, then what was asked.
     pub fn role(&self) -> Option<Role> {
-        self.roles.first().copied().or_else(|| self.receipt.as_ref().map(|r| r.role)).or(match &self.story.intent {
-            Some(Intent::Install(intent)) => Some(intent.role),
-            _ => None,
-        })
+        self.roles.first().copied().or_else(|| self.receipt.as_ref().map(|r| r.role)).or(
+            match &self.story.intent {
+                Some(Intent::Install(intent)) => Some(intent.role),
+                _ => None,
+            },
+        )
     }
 
     /// Everything that we made or changed, in the order in which it was begun.
     pub fn inventory(&self) -> Vec<Object> {
-        let mut objects =
-            if self.story.intent.is_none() { self.receipt.as_ref().map(|r| r.objects.clone()).unwrap_or_default() } else { Vec::new() };
+        let mut objects = if self.story.intent.is_none() {
+            self.receipt.as_ref().map(|r| r.objects.clone()).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         for object in &self.story.objects {
             if !objects.iter().any(|known| known.same_place(object)) {
                 objects.push(object.clone());
@@ -125,16 +140,23 @@ impl Node {
             Object::Package { id } => Some(id),
             _ => None,
         };
-        if self.state() == State::Clean { self.inventory().into_iter().filter_map(package).collect() } else { Vec::new() }
+        if self.state() == State::Clean {
+            self.inventory().into_iter().filter_map(package).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The node before the install, if it was looked at.
     pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.story.snapshot.as_deref().or(self.receipt.as_ref().and_then(|receipt| receipt.snapshot.as_deref()))
+        self.story
+            .snapshot
+            .as_deref()
+            .or(self.receipt.as_ref().and_then(|receipt| receipt.snapshot.as_deref()))
     }
 
-    /// What of it says that the node is ours: an inventory whose wish to uninstall was never written counts for the packages in it only, as the
-    /// classic installer made the rest.
+    /// What of it says that the node is ours: an inventory whose wish to uninstall was never
+    /// written counts for the packages in it only, as the classic installer made the rest.
     fn known(&self) -> Vec<Object> {
         let mut known = self.inventory();
         if self.story.intent.is_none() && self.receipt.is_none() {
@@ -143,12 +165,15 @@ impl Node {
         known
     }
 
-    /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd would look for.
+    /// Whether everything that makes an installed node is in its place: what pkgpanda and systemd
+    /// would look for.
     pub fn is_whole(&self) -> bool {
         self.committed && self.is_linked()
     }
 
     fn is_linked(&self) -> bool {
-        self.active_names.len() == layout::ACTIVE_NAMES.len() && !self.wanted_units.is_empty() && !self.active.is_empty()
+        self.active_names.len() == layout::ACTIVE_NAMES.len()
+            && !self.wanted_units.is_empty()
+            && !self.active.is_empty()
     }
 }

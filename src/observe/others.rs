@@ -1,4 +1,5 @@
-//! What holds a node up that other nodes have to bring: the masters, one that leads, a place in the cluster.
+//! What holds a node up that other nodes have to bring: the masters, one that leads, a place in the
+//! cluster.
 
 use super::chain::{self, Link, Obstacle, obstacle};
 use super::cluster::{Answer, Cluster, WAITING};
@@ -8,11 +9,13 @@ use crate::dcos::level::Level;
 use crate::dcos::role::Role;
 use crate::dcos::units::EXHIBITOR;
 
-/// What units of this node wait for, and other nodes have to bring: masters, and one that leads. Of a node whose units wait for nobody it is no
-/// part: what runs there is not held up by others.
+/// What units of this node wait for, and other nodes have to bring: masters, and one that leads. Of
+/// a node whose units wait for nobody it is no part: what runs there is not held up by others.
 pub(super) fn awaited(units: &[UnitReport], role: Role, cluster: &Cluster) -> Vec<Obstacle> {
     let mut found = Vec::new();
-    let waits_for = |word: &str| units.iter().any(|unit| unit.why.as_deref().is_some_and(|why| why.contains(word)));
+    let waits_for = |word: &str| {
+        units.iter().any(|unit| unit.why.as_deref().is_some_and(|why| why.contains(word)))
+    };
     let has_quorum = cluster.masters().is_some_and(|masters| masters.has_quorum());
     if !has_quorum || waits_for(BOOTSTRAP) {
         found.extend(disunion(cluster, Level::NodeReady));
@@ -28,13 +31,19 @@ const BOOTSTRAP: &str = "/bootstrap ";
 
 fn disunion(cluster: &Cluster, level: Level) -> Option<Obstacle> {
     let text = cluster.disunion()?;
-    let told = "see to the masters that are missing; until most of them serve, no other part of DC/OS can start";
+    let told = "see to the masters that are missing; until most of them serve, no other part of \
+                DC/OS can start";
     // What this node's own Exhibitor lacks is in its own log.
     let cure = text.starts_with(WAITING).then(|| told.to_owned());
     Some(Obstacle { cure, ..obstacle(Link::Exhibitor, level, Some(EXHIBITOR), text) })
 }
 
-fn leaderless(units: &[UnitReport], role: Role, cluster: &Cluster, level: Level) -> Option<Obstacle> {
+fn leaderless(
+    units: &[UnitReport],
+    role: Role,
+    cluster: &Cluster,
+    level: Level,
+) -> Option<Obstacle> {
     let why = cluster.leader.as_ref().err()?;
     let text = format!("no master leads, as far as this node can tell ({LEADER}): {why}");
     Some(obstacle(Link::Dns, level, Some(chain::leader(role, units)), text))
@@ -48,8 +57,12 @@ pub(super) fn cluster_ready(units: &[UnitReport], role: Role, cluster: &Cluster)
         obstacle(link, level, Some(chain::mesos(role)), text)
     };
     let joined = match role {
-        Role::Master => ("registrar/log/recovered", "the registry of the masters is not recovered yet"),
-        Role::Slave | Role::SlavePublic => ("slave/registered", "this agent is not registered with the masters yet"),
+        Role::Master => {
+            ("registrar/log/recovered", "the registry of the masters is not recovered yet")
+        }
+        Role::Slave | Role::SlavePublic => {
+            ("slave/registered", "this agent is not registered with the masters yet")
+        }
     };
     let mut found: Vec<Obstacle> = disunion(cluster, level).into_iter().collect();
     match &cluster.mesos {
@@ -59,7 +72,12 @@ pub(super) fn cluster_ready(units: &[UnitReport], role: Role, cluster: &Cluster)
     }
     found.extend(leaderless(units, role, cluster, level));
     if let Some(why) = cluster.admin_router.silence() {
-        found.push(obstacle(Link::Rest, level, Some(chain::admin_router(role)), format!("Admin Router does not answer: {why}")));
+        found.push(obstacle(
+            Link::Rest,
+            level,
+            Some(chain::admin_router(role)),
+            format!("Admin Router does not answer: {why}"),
+        ));
     }
     found
 }

@@ -17,8 +17,12 @@ const LONGEST: u64 = 16 << 20;
 /// Reads each of these packages whole.
 ///
 /// # Errors
-/// All packages that cannot be used, in one error: a missing directory, a `pkginfo.json` that is missing or wrong.
-pub fn packages<'a>(root: &Root, ids: impl IntoIterator<Item = &'a PackageId>) -> anyhow::Result<Vec<Package>> {
+/// All packages that cannot be used, in one error: a missing directory, a `pkginfo.json` that is
+/// missing or wrong.
+pub fn packages<'a>(
+    root: &Root,
+    ids: impl IntoIterator<Item = &'a PackageId>,
+) -> anyhow::Result<Vec<Package>> {
     let (mut packages, mut problems) = (Vec::new(), Vec::new());
     for id in ids {
         match package(root, id) {
@@ -32,17 +36,24 @@ pub fn packages<'a>(root: &Root, ids: impl IntoIterator<Item = &'a PackageId>) -
 
 fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
     let top = root.resolved(layout::package(id));
-    let text = files::read(&top.join("pkginfo.json"), LONGEST)?.context("there is no pkginfo.json")?;
+    let text =
+        files::read(&top.join("pkginfo.json"), LONGEST)?.context("there is no pkginfo.json")?;
     let info = PackageInfo::parse(&text)?;
     let buildinfo = files::read(&top.join("buildinfo.full.json"), LONGEST)?;
-    let buildinfo = buildinfo.map(|text| serde_json::from_slice(&text).context("buildinfo.full.json is not JSON")).transpose()?;
+    let buildinfo = buildinfo
+        .map(|text| serde_json::from_slice(&text).context("buildinfo.full.json is not JSON"))
+        .transpose()?;
     let (mut members, mut services) = (Vec::new(), Vec::new());
     for name in files::names(&top)?.context("its directory is not there")? {
         let name = name.to_string_lossy().into_owned();
         let directory = root.resolved(layout::package(id).join(&name));
         if is_linked(&name) && directory.is_dir() {
             walk(&directory, Path::new(""), &mut |path, is_directory| {
-                members.push(Member { top: name.clone(), path: path.to_owned(), directory: is_directory })
+                members.push(Member {
+                    top: name.clone(),
+                    path: path.to_owned(),
+                    directory: is_directory,
+                })
             })?;
         }
     }
@@ -56,14 +67,17 @@ fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
 
 /// Whether a directory of a package can be linked, for this role or another.
 fn is_linked(name: &str) -> bool {
-    layout::WELL_KNOWN.iter().any(|known| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+    layout::WELL_KNOWN.iter().any(|known| {
+        name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
 }
 
 /// Every path below a directory, parents first; links are not followed.
 fn walk(top: &Path, below: &Path, tell: &mut dyn FnMut(&Path, bool)) -> anyhow::Result<()> {
     for name in files::names(&top.join(below))?.unwrap_or_default() {
         let path: PathBuf = below.join(name);
-        let directory = matches!(files::standing(&top.join(&path))?, Some(Standing::Directory { .. }));
+        let directory =
+            matches!(files::standing(&top.join(&path))?, Some(Standing::Directory { .. }));
         tell(&path, directory);
         if directory {
             walk(top, &path, tell)?;

@@ -25,7 +25,9 @@ pub struct Unfinished {
 /// # Errors
 /// There is a swap, and it cannot be finished.
 pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
-    let Some(progress) = files::read(&root.at(layout::INSTALL_PROGRESS), 1 << 20)? else { return Ok(None) };
+    let Some(progress) = files::read(&root.at(layout::INSTALL_PROGRESS), 1 << 20)? else {
+        return Ok(None);
+    };
     let has = |path: &Path| files::exists(&root.at(path));
     let wants = Path::new(layout::TARGET_WANTS);
     let (new_wants, old_wants) = (pkgpanda_swap::new_form(wants), pkgpanda_swap::old_form(wants));
@@ -55,27 +57,36 @@ pub fn packages(root: &Root, active: &Path) -> anyhow::Result<BTreeSet<PackageId
     let mut packages = BTreeSet::new();
     for name in names(root, active)? {
         if let Some(Standing::Link { target }) = files::standing(&root.at(active.join(name)))? {
-            packages.extend(target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()));
+            packages.extend(
+                target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()),
+            );
         }
     }
     Ok(packages)
 }
 
 fn names(root: &Root, path: &Path) -> anyhow::Result<Vec<String>> {
-    let names = files::names(&root.resolved(path)).with_context(|| format!("cannot look into {}", path.display()))?;
+    let names = files::names(&root.resolved(path))
+        .with_context(|| format!("cannot look into {}", path.display()))?;
     Ok(names.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
 }
 
 /// What changes the packages of a node of the classic installer.
 const CHANGING: [&[u8]; 2] = [b"pkgpanda", b"dcos_node_upgrade.sh"];
 
-/// The number of a process that is pkgpanda, not its web interface, or the upgrade that runs it: what it does is not unfinished yet.
+/// The number of a process that is pkgpanda, not its web interface, or the upgrade that runs it:
+/// what it does is not unfinished yet.
 pub fn at_work(root: &Root) -> Option<u32> {
     let proc = root.resolved(layout::PROC);
     let numbers = files::names(&proc).ok().flatten()?;
     numbers.iter().filter_map(|name| name.to_str()?.parse().ok()).find(|number: &u32| {
-        let words = files::read(&proc.join(number.to_string()).join("cmdline"), 1 << 20).ok().flatten().unwrap_or_default();
-        let is_one = |word: &[u8]| word.rsplit(|byte| *byte == b'/').next().is_some_and(|name| CHANGING.contains(&name));
+        let words = files::read(&proc.join(number.to_string()).join("cmdline"), 1 << 20)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let is_one = |word: &[u8]| {
+            word.rsplit(|byte| *byte == b'/').next().is_some_and(|name| CHANGING.contains(&name))
+        };
         words.split(|byte| *byte == 0).take(3).any(is_one)
     })
 }

@@ -14,7 +14,8 @@ pub use crate::system::sockets::Holder;
 pub struct Ports {
     /// The sockets that listen (`/proc/net/{tcp,tcp6,udp,udp6}`).
     pub listeners: Result<Vec<Listener>, String>,
-    /// The first and the last port that the system gives to connections (`net.ipv4.ip_local_port_range`).
+    /// The first and the last port that the system gives to connections
+    /// (`net.ipv4.ip_local_port_range`).
     pub local_range: Result<(u16, u16), String>,
     /// Ranges of ports that it gives to none of them (`net.ipv4.ip_local_reserved_ports`).
     pub reserved: Vec<(u16, u16)>,
@@ -29,7 +30,8 @@ pub struct Listener {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// Who holds it; none if that cannot be told: the kernel itself, or a process of somebody else when we are not root.
+    /// Who holds it; none if that cannot be told: the kernel itself, or a process of somebody else
+    /// when we are not root.
     pub holder: Option<Holder>,
 }
 
@@ -44,7 +46,9 @@ pub fn look(proc: &Path) -> Ports {
                 _ => Err(format!("the kernel's ip_local_port_range is {:?}", text.trim())),
             }
         }),
-        reserved: setting(proc, "ip_local_reserved_ports").map(|text| ranges(&text)).unwrap_or_default(),
+        reserved: setting(proc, "ip_local_reserved_ports")
+            .map(|text| ranges(&text))
+            .unwrap_or_default(),
     }
 }
 
@@ -94,7 +98,10 @@ mod tests {
             files::place(&path, text.as_bytes(), 0o644, None).unwrap();
         };
         let nothing = look(proc.path());
-        assert!(nothing.listeners.unwrap_err().contains("net/tcp") && nothing.local_range.unwrap_err().contains("not there"));
+        assert!(
+            nothing.listeners.unwrap_err().contains("net/tcp")
+                && nothing.local_range.unwrap_err().contains("not there")
+        );
         put("net/tcp", "0: 00000000:1F90 00000000:0000 0A 0:0 00:0 0 0 0 4711 1\n");
         put("sys/net/ipv4/ip_local_port_range", "1024\t65000\n");
         put("sys/net/ipv4/ip_local_reserved_ports", "61001,62000-62501\n");
@@ -105,8 +112,14 @@ mod tests {
         let ports = look(proc.path());
         let listeners = ports.listeners.unwrap();
         let holder = listeners[0].holder.clone().unwrap();
-        assert_eq!((listeners.len(), listeners[0].port, holder.pid, holder.command.as_str()), (1, 8080, 7, "squid"));
+        assert_eq!(
+            (listeners.len(), listeners[0].port, holder.pid, holder.command.as_str()),
+            (1, 8080, 7, "squid")
+        );
         assert_eq!(holder.unit.as_deref(), Some("squid.service"));
-        assert_eq!((ports.local_range, ports.reserved), (Ok((1024, 65000)), vec![(61001, 61001), (62000, 62501)]));
+        assert_eq!(
+            (ports.local_range, ports.reserved),
+            (Ok((1024, 65000)), vec![(61001, 61001), (62000, 62501)])
+        );
     }
 }

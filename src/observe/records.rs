@@ -58,8 +58,13 @@ impl Error {
     /// What an operator can do.
     pub fn cure(&self) -> String {
         match self {
-            Error::Unread(_) => format!("see that {} and its file system can be read, then run the same command again", layout::OUR_STATE),
-            Error::NewerJournal { .. } | Error::NewerReceipt { .. } => format!("use the newer one: {}", layout::OUR_BINARY),
+            Error::Unread(_) => format!(
+                "see that {} and its file system can be read, then run the same command again",
+                layout::OUR_STATE
+            ),
+            Error::NewerJournal { .. } | Error::NewerReceipt { .. } => {
+                format!("use the newer one: {}", layout::OUR_BINARY)
+            }
         }
     }
 }
@@ -73,17 +78,25 @@ pub fn look(root: &Root) -> Result<Records, Error> {
     let text = files::read(&root.at(layout::JOURNAL), 1 << 30)?.unwrap_or_default();
     match Story::read(&text) {
         Ok(story) => records.story = story,
-        Err(source) if source.is_newer => return Err(Error::NewerJournal { path: layout::JOURNAL, source }),
+        Err(source) if source.is_newer => {
+            return Err(Error::NewerJournal { path: layout::JOURNAL, source });
+        }
         Err(invalid) => {
             records.story = Story::salvage(&text);
-            records.damaged.push(Damaged { path: layout::JOURNAL.into(), why: invalid.to_string() });
+            records
+                .damaged
+                .push(Damaged { path: layout::JOURNAL.into(), why: invalid.to_string() });
         }
     }
     let text = files::read(&root.at(layout::RECEIPT), 256 << 20)?;
     match text.map(|text| Receipt::parse(&text)).transpose() {
         Ok(receipt) => records.receipt = receipt,
-        Err(source) if source.is_newer => return Err(Error::NewerReceipt { path: layout::RECEIPT, source }),
-        Err(invalid) => records.damaged.push(Damaged { path: layout::RECEIPT.into(), why: invalid.to_string() }),
+        Err(source) if source.is_newer => {
+            return Err(Error::NewerReceipt { path: layout::RECEIPT, source });
+        }
+        Err(invalid) => {
+            records.damaged.push(Damaged { path: layout::RECEIPT.into(), why: invalid.to_string() })
+        }
     }
     Ok(records)
 }

@@ -31,7 +31,10 @@ pub struct Remnant {
 /// A file cannot be read.
 pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
     let text = |file: &str| -> anyhow::Result<String> {
-        Ok(String::from_utf8_lossy(&files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default()).into_owned())
+        Ok(String::from_utf8_lossy(
+            &files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default(),
+        )
+        .into_owned())
     };
     let accounts = Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?);
     let mut found = Vec::new();
@@ -42,16 +45,27 @@ pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
             {
                 Some((accounts.lost_group(&account.user, *number), false))
             }
-            Object::Account { account, user_made, group_made, .. } => account_left(&accounts, &account.user, *user_made, *group_made),
+            Object::Account { account, user_made, group_made, .. } => {
+                account_left(&accounts, &account.user, *user_made, *group_made)
+            }
             other => file(root, other)?.map(|(why, on_purpose)| (why.to_owned(), on_purpose)),
         };
-        found.extend(remnant.map(|(why, on_purpose)| Remnant { object: object.clone(), why, on_purpose }));
+        found.extend(remnant.map(|(why, on_purpose)| Remnant {
+            object: object.clone(),
+            why,
+            on_purpose,
+        }));
     }
     Ok(found)
 }
 
 /// What is left of an account, and whether it should be.
-fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bool) -> Option<(String, bool)> {
+fn account_left(
+    accounts: &Accounts,
+    user: &str,
+    user_made: bool,
+    group_made: bool,
+) -> Option<(String, bool)> {
     if accounts.has_user(user) {
         return Some(if user_made {
             ("the account is still there".to_owned(), false)
@@ -64,7 +78,10 @@ fn account_left(accounts: &Accounts, user: &str, user_made: bool, group_made: bo
         (false, _) if !accounts.has_group(user) || !group_made => None,
         (true, false) => Some(("the user is gone; its group was there before".to_owned(), true)),
         _ if others.is_empty() => Some(("its group is still there".to_owned(), false)),
-        _ => Some((format!("the user is gone, and its group stays: {} is in it", others.join(", ")), true)),
+        _ => Some((
+            format!("the user is gone, and its group stays: {} is in it", others.join(", ")),
+            true,
+        )),
     }
 }
 
@@ -77,17 +94,24 @@ fn is_as_before(root: &Root, path: &Path, before: &Before) -> anyhow::Result<boo
     Ok(files::read(&root.at(path), 1 << 30)?.is_some_and(|now| now == content.bytes()))
 }
 
-/// What stands where the install had put something else, and what became of the older file that this had replaced.
+/// What stands where the install had put something else, and what became of the older file that
+/// this had replaced.
 fn another(root: &Root, path: &Path, before: &Before) -> (&'static str, bool) {
-    let kept = matches!(before, Before::File { .. }) && layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
-    let beside = "something else stands there now, which is left alone; what stood there before is beside it, with .dcos-node-save at the end of its name";
+    let kept = matches!(before, Before::File { .. })
+        && layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
+    let beside = "something else stands there now, which is left alone; what stood there before is \
+                  beside it, with .dcos-node-save at the end of its name";
     (if kept { beside } else { ANOTHER }, true)
 }
 
 /// What became of a file that somebody changed.
 fn saved(root: &Root, path: &Path) -> Option<(&'static str, bool)> {
     let kept = layout::saved(path).next().is_some_and(|saved| files::exists(&root.at(saved)));
-    kept.then_some(("it was changed since an install; the changed one is beside it, with .dcos-node-save at the end of its name", true))
+    kept.then_some((
+        "it was changed since an install; the changed one is beside it, with .dcos-node-save at \
+         the end of its name",
+        true,
+    ))
 }
 
 /// Whether an object that is a file still stands, and why that is.
@@ -96,13 +120,19 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
     let residue = |stands: bool| stands.then_some(("it is still there", false));
     Ok(match object {
         Object::Directory { path } => match files::standing(&root.at(path))? {
-            Some(Standing::Directory { .. }) if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) => {
+            Some(Standing::Directory { .. })
+                if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) =>
+            {
                 Some(("it holds what stays", true))
             }
             // The operator's, and empty as it was.
-            Some(Standing::Directory { .. }) if is_mount_point(&root.at(path)) => Some(("a file system is mounted there", true)),
+            Some(Standing::Directory { .. }) if is_mount_point(&root.at(path)) => {
+                Some(("a file system is mounted there", true))
+            }
             Some(Standing::Directory { .. }) => Some(("it is empty and still there", false)),
-            Some(Standing::Link { .. }) => Some(("a link that was there before, which stays", true)),
+            Some(Standing::Link { .. }) => {
+                Some(("a link that was there before, which stays", true))
+            }
             Some(Standing::File { .. } | Standing::Other) => Some((ANOTHER, true)),
             None => None,
         },
@@ -115,8 +145,13 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             };
             // What another made has no content that is known: there it is enough that it stands.
             let unknown = sha256.is_empty() && *before == Before::Absent;
-            let ours = now.as_ref().is_some_and(|now| unknown || digest::hex(&digest::sha256(now)) == *sha256);
-            let was_so = matches!((before, &now), (Before::File { content, .. }, Some(now)) if content.bytes() == *now);
+            let ours = now
+                .as_ref()
+                .is_some_and(|now| unknown || digest::hex(&digest::sha256(now)) == *sha256);
+            let was_so = matches!(
+                (before, &now),
+                (Before::File { content, .. }, Some(now)) if content.bytes() == *now
+            );
             match now {
                 Some(_) if was_so => saved(root, path),
                 Some(_) if ours => Some(("it is still there", false)),
@@ -125,8 +160,17 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             }
         }
         Object::Link { path, target, before } => match files::standing(&root.at(path))? {
-            Some(Standing::Link { target: now }) if matches!(before, Before::Link { target: was, .. } if *was == now) => None,
-            Some(Standing::Link { target: now }) if now == *target => Some(("it is still there", false)),
+            Some(Standing::Link { target: now })
+                if matches!(
+                    before,
+                    Before::Link { target: was, .. } if *was == now
+                ) =>
+            {
+                None
+            }
+            Some(Standing::Link { target: now }) if now == *target => {
+                Some(("it is still there", false))
+            }
             Some(Standing::File { .. }) if is_as_before(root, path, before)? => None,
             Some(_) => Some(another(root, path, before)),
             None => None,
@@ -136,17 +180,26 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             let changed = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) != *sha256);
             let stands = stands(&layout::account_backup(path));
             changed
-                .then_some(("accounts were changed since: it is what it was before the last change", true))
+                .then_some((
+                    "accounts were changed since: it is what it was before the last change",
+                    true,
+                ))
                 .or(residue(stands && !had_backup))
         }
-        Object::Package { id } => residue(stands(&layout::package(id)) || stands(&layout::staging(id))),
-        Object::ActiveName { name, .. } => residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name))),
+        Object::Package { id } => {
+            residue(stands(&layout::package(id)) || stands(&layout::staging(id)))
+        }
+        Object::ActiveName { name, .. } => {
+            residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name)))
+        }
         Object::StateDirectory { path, made } => match files::standing(&root.at(path))? {
             None => None,
             Some(Standing::Directory { .. }) if is_emptied(root, path) => {
                 Some(("a file system is mounted there, and it is empty now", true))
             }
-            Some(Standing::Directory { .. }) if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) => {
+            Some(Standing::Directory { .. })
+                if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) =>
+            {
                 Some(("it was there before the install, and is empty as it was", true))
             }
             Some(_) => Some(("it is still there", false)),
@@ -155,11 +208,19 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         Object::ResolvConf { before } => {
             let now = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?;
             let was_so = match (before, files::standing(&root.at(layout::RESOLV_CONF))?) {
-                (Before::Absent, standing) => standing.is_none() || now.as_ref().is_some_and(Vec::is_empty),
-                (Before::File { content, .. }, Some(Standing::File { .. })) => now.as_ref().is_some_and(|now| content.bytes() == *now),
-                (Before::Link { target, .. }, Some(Standing::Link { target: now })) => *target == now,
+                (Before::Absent, standing) => {
+                    standing.is_none() || now.as_ref().is_some_and(Vec::is_empty)
+                }
+                (Before::File { content, .. }, Some(Standing::File { .. })) => {
+                    now.as_ref().is_some_and(|now| content.bytes() == *now)
+                }
+                (Before::Link { target, .. }, Some(Standing::Link { target: now })) => {
+                    *target == now
+                }
                 // Written in place, as it is a mount point.
-                (Before::Link { resolved: Some(content), .. }, Some(Standing::File { .. })) => now.as_ref() == Some(&content.bytes()),
+                (Before::Link { resolved: Some(content), .. }, Some(Standing::File { .. })) => {
+                    now.as_ref() == Some(&content.bytes())
+                }
                 _ => false,
             };
             match now.as_deref().is_some_and(is_generated) {
@@ -172,7 +233,8 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
     })
 }
 
-/// Whether all that is left of a place are directories that lead to mount points, and nothing is in those.
+/// Whether all that is left of a place are directories that lead to mount points, and nothing is in
+/// those.
 fn is_emptied(root: &Root, path: &Path) -> bool {
     let Ok(points) = mount_points::all_at_or_below(&root.at(path)) else { return false };
     let mut open = vec![root.at(path)];
@@ -181,7 +243,8 @@ fn is_emptied(root: &Root, path: &Path) -> bool {
         let is_point = mount_points::real(&directory).is_some_and(|real| points.contains(&real));
         met |= is_point;
         let Ok(Some(names)) = files::names(&directory) else { return false };
-        let names: Vec<_> = names.into_iter().filter(|name| !(is_point && name == "lost+found")).collect();
+        let names: Vec<_> =
+            names.into_iter().filter(|name| !(is_point && name == "lost+found")).collect();
         if names.is_empty() && !is_point {
             return false;
         }
@@ -192,7 +255,10 @@ fn is_emptied(root: &Root, path: &Path) -> bool {
 
 /// Whether a file system is mounted at the path itself; a table that cannot be read tells of none.
 fn is_mount_point(path: &Path) -> bool {
-    mount_points::at_or_below(path).ok().flatten().is_some_and(|point| point.file_name() == path.file_name())
+    mount_points::at_or_below(path)
+        .ok()
+        .flatten()
+        .is_some_and(|point| point.file_name() == path.file_name())
 }
 
 /// A unit that lives on in systemd's memory.
@@ -204,28 +270,38 @@ pub struct Alive {
     pub active: String,
 }
 
-/// Units of DC/OS that systemd still runs or remembers: of those that were undone, and of all others that have no file.
+/// Units of DC/OS that systemd still runs or remembers: of those that were undone, and of all
+/// others that have no file.
 ///
 /// # Errors
 /// systemd does not answer; in one line.
-pub async fn units(root: &Root, systemd: &dyn Systemd, undone: &[String]) -> Result<Vec<Alive>, String> {
+pub async fn units(
+    root: &Root,
+    systemd: &dyn Systemd,
+    undone: &[String],
+) -> Result<Vec<Alive>, String> {
     let loaded = systemd.loaded_units().await.map_err(|e| e.to_string())?;
-    let (undone, others): (Vec<Unit>, Vec<Unit>) = loaded.into_iter().partition(|unit| undone.contains(&unit.name));
+    let (undone, others): (Vec<Unit>, Vec<Unit>) =
+        loaded.into_iter().partition(|unit| undone.contains(&unit.name));
     let left = undone.into_iter().filter(is_alive).chain(without_files(root, others));
     Ok(left.map(|Unit { name, active, .. }| Alive { name, active }).collect())
 }
 
-/// Units of DC/OS, its target among them, whose files were removed behind systemd's back: they run on, or are listed as failed. Until it reads its files
-/// again systemd calls them loaded, so that only the files themselves tell.
+/// Units of DC/OS, its target among them, whose files were removed behind systemd's back: they run
+/// on, or are listed as failed. Until it reads its files again systemd calls them loaded, so that
+/// only the files themselves tell.
 pub fn without_files(root: &Root, loaded: Vec<Unit>) -> impl Iterator<Item = Unit> {
-    loaded.into_iter().filter(|unit| is_unit_of_dcos(&unit.name) && is_alive(unit) && !has_file(root, &unit.name))
+    loaded
+        .into_iter()
+        .filter(|unit| is_unit_of_dcos(&unit.name) && is_alive(unit) && !has_file(root, &unit.name))
 }
 
 fn is_alive(unit: &Unit) -> bool {
     unit.active != "inactive"
 }
 
-/// Whether a unit stands where systemd looks. A mask is none, and where nobody can look there may be one.
+/// Whether a unit stands where systemd looks. A mask is none, and where nobody can look there may
+/// be one.
 fn has_file(root: &Root, unit: &str) -> bool {
     let stands = |place: &&str| match files::standing(&root.at(Path::new(place).join(unit))) {
         Ok(Some(Standing::Link { target })) => !units::is_mask(&target),

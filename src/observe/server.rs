@@ -1,7 +1,8 @@
-//! The bootstrap server, layer by layer: its name, a connection, TLS, an answer, the build, every artifact of it.
+//! The bootstrap server, layer by layer: its name, a connection, TLS, an answer, the build, every
+//! artifact of it.
 //!
-//! A server may be anything, also hostile: every layer has a time limit, nothing is read without a limit, and no text of a server's is longer
-//! than a line.
+//! A server may be anything, also hostile: every layer has a time limit, nothing is read without a
+//! limit, and no text of a server's is longer than a line.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,7 +38,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         let seconds = Duration::from_secs;
-        Limits { name: seconds(20), connect: seconds(5), answer: seconds(15), build: seconds(120), artifacts: seconds(120) }
+        Limits {
+            name: seconds(20),
+            connect: seconds(5),
+            answer: seconds(15),
+            build: seconds(120),
+            artifacts: seconds(120),
+        }
     }
 }
 
@@ -64,7 +71,8 @@ pub struct Server {
     pub network: Option<Network>,
     /// What the build is, in a few words.
     pub build: Layer<String>,
-    /// The build is provably not what was published: not the one that this program was published for, or changed since.
+    /// The build is provably not what was published: not the one that this program was published
+    /// for, or changed since.
     pub is_another: bool,
     /// Whether every artifact of the build is there.
     pub artifacts: Layer<Artifacts>,
@@ -103,7 +111,8 @@ pub struct Network {
     pub tls: Layer<()>,
     /// If the certificate was refused for its dates: these, and what our clock said.
     pub dates: Option<(Validity, SystemTime)>,
-    /// The first answer, with the server's clock minus ours in seconds, if the server tells its time.
+    /// The first answer, with the server's clock minus ours in seconds, if the server tells its
+    /// time.
     pub http: Layer<Option<i64>>,
 }
 
@@ -143,10 +152,15 @@ const MOST_ADDRESSES: usize = 16;
 const LONGEST_TEXT: usize = 300;
 
 impl Server {
-    /// Looks at everything before the artifacts, and reads the build. After the first broken layer nothing is tried.
+    /// Looks at everything before the artifacts, and reads the build. After the first broken layer
+    /// nothing is tried.
     ///
     /// With a digest no other build counts than the one whose index has it.
-    pub async fn look(source: &Source, digest: Option<&str>, limits: &Limits) -> (Server, Result<(Build, Settings), build::Error>) {
+    pub async fn look(
+        source: &Source,
+        digest: Option<&str>,
+        limits: &Limits,
+    ) -> (Server, Result<(Build, Settings), build::Error>) {
         let network = match source {
             Source::Server { client, base } => Some(Network::look(client, base, limits).await),
             Source::Directory(_) => None,
@@ -182,8 +196,14 @@ impl Server {
     /// Asks for every artifact of the build.
     pub async fn look_at_artifacts(&mut self, source: &Source, build: &Build, limits: &Limits) {
         let began = Instant::now();
-        let asked = tokio::time::timeout(limits.artifacts, artifacts(&source.impatient(limits.answer), build)).await;
-        let result = asked.map_err(|_| format!("the server did not answer for all of them in {:?}", limits.artifacts));
+        let asked = tokio::time::timeout(
+            limits.artifacts,
+            artifacts(&source.impatient(limits.answer), build),
+        )
+        .await;
+        let result = asked.map_err(|_| {
+            format!("the server did not answer for all of them in {:?}", limits.artifacts)
+        });
         self.artifacts = Layer::Reached { took: began.elapsed(), result };
     }
 }
@@ -191,10 +211,14 @@ impl Server {
 impl Network {
     async fn look(client: &Client, base: &Address, limits: &Limits) -> Network {
         let proxy = Proxy::for_address(base);
-        let (host, port) = proxy.as_ref().map_or((base.host(), base.port()), |proxy| (proxy.host.as_str(), proxy.port));
+        let (host, port) = proxy
+            .as_ref()
+            .map_or((base.host(), base.port()), |proxy| (proxy.host.as_str(), proxy.port));
         let (name, connect) = (names(host, limits).await, Layer::NotReached);
         let connect = match &name {
-            Layer::Reached { result: Ok(addresses), .. } => connections(addresses, port, limits).await,
+            Layer::Reached { result: Ok(addresses), .. } => {
+                connections(addresses, port, limits).await
+            }
             _ => connect,
         };
         let mut network = Network {
@@ -213,7 +237,8 @@ impl Network {
         network
     }
 
-    /// TLS and HTTP with the client that an install will use. The first question makes the connection that the second finds made.
+    /// TLS and HTTP with the client that an install will use. The first question makes the
+    /// connection that the second finds made.
     async fn speak(&mut self, client: &Client, address: &Address) {
         if self.is_tls {
             let began = Instant::now();
@@ -221,12 +246,16 @@ impl Network {
                 // The server speaks, whatever it says.
                 Ok(_) => None,
                 Err(error) => match error.kind() {
-                    // A handshake that does not end is a failed connection, so this is a server that took it and says nothing.
+                    // A handshake that does not end is a failed connection, so this is a server
+                    // that took it and says nothing.
                     Kind::Status(_) | Kind::Stalled | Kind::Truncated | Kind::TooLarge => None,
                     Kind::Tls | Kind::Unreachable | Kind::Other => Some(error),
                 },
             };
-            self.dates = refused.as_ref().and_then(http::Error::validity).map(|dates| (dates, SystemTime::now()));
+            self.dates = refused
+                .as_ref()
+                .and_then(http::Error::validity)
+                .map(|dates| (dates, SystemTime::now()));
             let result = refused.map_or(Ok(()), |error| Err(brief(error.cause())));
             self.tls = Layer::Reached { took: began.elapsed(), result };
             if !self.tls.is_sound() {
@@ -243,7 +272,10 @@ impl Network {
 
     /// Why the build cannot be asked for.
     fn broken(&self) -> Option<String> {
-        [self.name.trouble(), self.connect.trouble(), self.tls.trouble(), self.http.trouble()].into_iter().flatten().next()
+        [self.name.trouble(), self.connect.trouble(), self.tls.trouble(), self.http.trouble()]
+            .into_iter()
+            .flatten()
+            .next()
     }
 }
 
@@ -264,7 +296,9 @@ async fn names(host: &str, limits: &Limits) -> Layer<Vec<IpAddr>> {
     let began = Instant::now();
     let result = match tokio::time::timeout(limits.name, resolver::lookup(host)).await {
         Ok(found) => found.map_err(|error| brief(&error.to_string())),
-        Err(_) => Err(format!("cannot resolve {host}: no name server answered in {:?}", limits.name)),
+        Err(_) => {
+            Err(format!("cannot resolve {host}: no name server answered in {:?}", limits.name))
+        }
     };
     Layer::Reached { took: began.elapsed(), result }
 }
@@ -280,13 +314,19 @@ async fn connections(addresses: &[IpAddr], port: u16, limits: &Limits) -> Layer<
     let result = if tried.iter().any(|c| c.result.is_ok()) {
         Ok(tried)
     } else {
-        let failed = |c: &Connection| c.result.as_ref().err().map(|why| format!("cannot connect to {}: {why}", c.to));
+        let failed = |c: &Connection| {
+            c.result.as_ref().err().map(|why| format!("cannot connect to {}: {why}", c.to))
+        };
         Err(brief(&tried.iter().filter_map(failed).collect::<Vec<_>>().join("; ")))
     };
     Layer::Reached { took: began.elapsed(), result }
 }
 
-async fn read(source: &Source, digest: Option<&str>, limits: &Limits) -> Result<(Build, Settings), build::Error> {
+async fn read(
+    source: &Source,
+    digest: Option<&str>,
+    limits: &Limits,
+) -> Result<(Build, Settings), build::Error> {
     let reading = async {
         let build = build::build(source, digest).await?;
         let settings = build::settings(source, &build).await?;
@@ -350,11 +390,17 @@ enum Answer {
 
 async fn ask(source: &Source, name: String, published: Option<u64>) -> Answer {
     match source.presence(&name).await {
-        Ok(Presence::Present { bytes: Some(0) }) => Answer::Missing(format!("{name} (it is empty)")),
-        Ok(Presence::Present { bytes: Some(bytes) }) => match published.filter(|published| *published != bytes) {
-            Some(published) => Answer::Changed(format!("{name} ({bytes} bytes, published were {published})")),
-            None => Answer::There(bytes),
-        },
+        Ok(Presence::Present { bytes: Some(0) }) => {
+            Answer::Missing(format!("{name} (it is empty)"))
+        }
+        Ok(Presence::Present { bytes: Some(bytes) }) => {
+            match published.filter(|published| *published != bytes) {
+                Some(published) => {
+                    Answer::Changed(format!("{name} ({bytes} bytes, published were {published})"))
+                }
+                None => Answer::There(bytes),
+            }
+        }
         Ok(Presence::Present { bytes: None }) => Answer::OfUnknownLength,
         Ok(Presence::Absent) => Answer::Missing(name),
         Err(error) => Answer::Failed(brief(&chain(&error))),
@@ -362,7 +408,10 @@ async fn ask(source: &Source, name: String, published: Option<u64>) -> Answer {
 }
 
 fn summary(build: &Build, settings: &Settings) -> String {
-    let version = settings.version.as_ref().map_or_else(|| "a build".to_owned(), |v| format!("DC/OS {}", v.version));
+    let version = settings
+        .version
+        .as_ref()
+        .map_or_else(|| "a build".to_owned(), |v| format!("DC/OS {}", v.version));
     brief(&format!("{version} with {} packages at {}", build.active().len(), build.url))
 }
 
@@ -389,7 +438,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// At most one line, and nothing that a terminal would obey.
 fn brief(text: &str) -> String {
-    let mut line: String = text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String =
+        text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST_TEXT).is_some() {
         line.push_str("...");
     }
@@ -397,18 +447,4 @@ fn brief(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_others_are_one_short_line() {
-        assert_eq!(brief("a\u{1b}[31m\nb"), "a [31m b");
-        assert_eq!(brief(&"x".repeat(1 << 20)).len(), LONGEST_TEXT + 3);
-    }
-
-    #[test]
-    fn a_clock_is_ahead_or_behind() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        assert_eq!([990, 1000, 1007].map(|s| skew(SystemTime::UNIX_EPOCH + Duration::from_secs(s), now)), [-10, 0, 7]);
-    }
-}
+mod tests;

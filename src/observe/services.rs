@@ -21,7 +21,8 @@ pub struct UnitReport {
     pub sub: String,
     /// What that comes to.
     pub condition: Condition,
-    /// Whether it stays up: not only active now, but for long enough, and longer if it fell before. Units that rest or listen are steady.
+    /// Whether it stays up: not only active now, but for long enough, and longer if it fell before.
+    /// Units that rest or listen are steady.
     pub steady: bool,
     /// Whether it was active before, and fell by itself.
     pub fell: bool,
@@ -58,7 +59,8 @@ pub enum Condition {
     AuxiliaryFailed,
 }
 
-/// An `ExecStartPre` command that runs for so many seconds is told of: those of DC/OS end at once, or ask a server that does not answer.
+/// An `ExecStartPre` command that runs for so many seconds is told of: those of DC/OS end at once,
+/// or ask a server that does not answer.
 const LONG: u64 = 5;
 
 impl UnitReport {
@@ -87,18 +89,40 @@ impl UnitReport {
 ///
 /// # Errors
 /// systemd does not answer.
-pub async fn look(systemd: &dyn Systemd, names: &[String], lives: &mut Lives) -> Result<Vec<UnitReport>, systemd::Error> {
+pub async fn look(
+    systemd: &dyn Systemd,
+    names: &[String],
+    lives: &mut Lives,
+) -> Result<Vec<UnitReport>, systemd::Error> {
     let mut found = Vec::new();
-    // The target too, whether or not it was asked for: what it wants should run only while it is active.
-    let asked: Vec<String> = names.iter().filter(|name| *name != layout::TARGET).cloned().chain([layout::TARGET.to_owned()]).collect();
+    // The target too, whether or not it was asked for: what it wants should run only while it is
+    // active.
+    let asked: Vec<String> = names
+        .iter()
+        .filter(|name| *name != layout::TARGET)
+        .cloned()
+        .chain([layout::TARGET.to_owned()])
+        .collect();
     let units = systemd.units(&asked).await?;
-    let is_started = units.iter().any(|unit| unit.name == layout::TARGET && unit.active == "active");
+    let is_started =
+        units.iter().any(|unit| unit.name == layout::TARGET && unit.active == "active");
     for unit in units.into_iter().filter(|unit| names.contains(&unit.name)) {
-        let service = if unit.name.ends_with(".service") { Some(systemd.service(&unit.name).await?) } else { None };
+        let service = if unit.name.ends_with(".service") {
+            Some(systemd.service(&unit.name).await?)
+        } else {
+            None
+        };
         found.push((unit, service));
     }
-    let around = Around { is_started, feeds_agent: found.iter().filter_map(|(_, service)| service.as_ref()).any(waits_for_statsd), names };
-    Ok(found.into_iter().map(|(unit, service)| report(unit, service.as_ref(), &around, lives)).collect())
+    let around = Around {
+        is_started,
+        feeds_agent: found.iter().filter_map(|(_, service)| service.as_ref()).any(waits_for_statsd),
+        names,
+    };
+    Ok(found
+        .into_iter()
+        .map(|(unit, service)| report(unit, service.as_ref(), &around, lives))
+        .collect())
 }
 
 /// What a unit is judged by besides its own state.
@@ -114,12 +138,18 @@ struct Around<'a> {
 impl Around<'_> {
     /// Whether a unit of this kind starts the service.
     fn has(&self, service: &str, kind: &str) -> bool {
-        service.strip_suffix("service").is_some_and(|stem| self.names.contains(&format!("{stem}{kind}")))
+        service
+            .strip_suffix("service")
+            .is_some_and(|stem| self.names.contains(&format!("{stem}{kind}")))
     }
 }
 
 fn waits_for_statsd(service: &Service) -> bool {
-    service.start_pre.iter().flat_map(|command| &command.argv).any(|word| word.contains(units::STATSD_SOCKET))
+    service
+        .start_pre
+        .iter()
+        .flat_map(|command| &command.argv)
+        .any(|word| word.contains(units::STATSD_SOCKET))
 }
 
 fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Lives) -> UnitReport {
@@ -150,26 +180,34 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
     }
 }
 
-/// How long a service that runs is active, in seconds; none for one that has done its work (`RemainAfterExit=`).
+/// How long a service that runs is active, in seconds; none for one that has done its work
+/// (`RemainAfterExit=`).
 ///
-/// Its state and its times are two answers: one that died between them was active in the first, has no process in the second, and is as young as can be.
+/// Its state and its times are two answers: one that died between them was active in the first, has
+/// no process in the second, and is as young as can be.
 fn active_seconds(unit: &Unit, service: Option<&Service>) -> Option<u64> {
-    let service = service.filter(|service| unit.active == "active" && unit.sub != "exited" && service.active_enter_monotonic > 0)?;
+    let service = service.filter(|service| {
+        unit.active == "active" && unit.sub != "exited" && service.active_enter_monotonic > 0
+    })?;
     if service.active_exit_monotonic >= service.active_enter_monotonic {
         return Some(0);
     }
     Some(monotonic_micros().checked_sub(service.active_enter_monotonic)? / 1_000_000)
 }
 
-/// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the time.
+/// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the
+/// time.
 fn young(seconds: u64, proof: Proof, service: Option<&Service>) -> String {
     let again = match service.and_then(|service| service.restarts) {
         _ if !proof.fell => String::new(),
         Some(times) if times > 0 => format!(", and was restarted {times} times"),
         _ => ", and fell before".to_owned(),
     };
-    let needed =
-        if proof.falls { format!("; it keeps falling, and has to stay up for {} s", proof.needed.as_secs()) } else { String::new() };
+    let needed = if proof.falls {
+        format!("; it keeps falling, and has to stay up for {} s", proof.needed.as_secs())
+    } else {
+        String::new()
+    };
     format!("is active for only {seconds} s{again}{needed}")
 }
 
@@ -210,8 +248,8 @@ impl Verdict {
     }
 }
 
-/// What helps with a unit file that systemd does not take. Which line it is, only the journal has, and of a systemd that has just started itself anew not
-/// even that.
+/// What helps with a unit file that systemd does not take. Which line it is, only the journal has,
+/// and of a systemd that has just started itself anew not even that.
 fn cure_of_unloaded(load: &str, name: &str) -> String {
     match load {
         "masked" => format!("systemctl unmask {name}"),
@@ -227,7 +265,9 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         "loaded" => {}
         "not-found" => return failed("its unit file is not there".into()),
         other => {
-            let why = service.and_then(|s| s.load_error.clone()).unwrap_or_else(|| format!("its unit file cannot be used ({other})"));
+            let why = service
+                .and_then(|s| s.load_error.clone())
+                .unwrap_or_else(|| format!("its unit file cannot be used ({other})"));
             return Verdict { cure: Some(cure_of_unloaded(other, &unit.name)), ..failed(why) };
         }
     }
@@ -236,15 +276,24 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         "active" | "reloading" => Verdict::well(),
         "inactive" if service.is_none_or(|s| s.result == "success") => match service {
             _ if unit.job_pending => Verdict::converging("its start is queued"),
-            Some(service) if around.is_started && !rests(unit, service, around) => {
-                Verdict { cure: Some(format!("systemctl start {}", unit.name)), ..failed("is not running".into()) }
-            }
+            Some(service) if around.is_started && !rests(unit, service, around) => Verdict {
+                cure: Some(format!("systemctl start {}", unit.name)),
+                ..failed("is not running".into())
+            },
             _ => Verdict::well(),
         },
         // Every few seconds, for a moment.
-        "activating" if around.has(&unit.name, "timer") && start_pre.is_none() && unit.sub.starts_with("start") => Verdict::well(),
+        "activating"
+            if around.has(&unit.name, "timer")
+                && start_pre.is_none()
+                && unit.sub.starts_with("start") =>
+        {
+            Verdict::well()
+        }
         // What failed is on its way down for a moment, and is soon tried again.
-        "deactivating" if service.is_none_or(|s| s.result == "success") => Verdict::converging(STOPPING),
+        "deactivating" if service.is_none_or(|s| s.result == "success") => {
+            Verdict::converging(STOPPING)
+        }
         "activating" | "deactivating" => trying(service, start_pre, failed),
         _ if unit.job_pending => trying(service, start_pre, failed),
         _ => match (start_pre, service) {
@@ -256,36 +305,52 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
 }
 
 /// A service that is tried again and again, somewhere between two tries.
-fn trying(service: Option<&Service>, start_pre: Option<String>, failed: impl Fn(String) -> Verdict) -> Verdict {
+fn trying(
+    service: Option<&Service>,
+    start_pre: Option<String>,
+    failed: impl Fn(String) -> Verdict,
+) -> Verdict {
     match (service.and_then(hanging_start_pre), start_pre, service) {
         (Some(hangs), ..) => Verdict::converging(hangs),
-        (None, Some(command), _) => Verdict::converging(format!("waits: {command} does not succeed yet")),
+        (None, Some(command), _) => {
+            Verdict::converging(format!("waits: {command} does not succeed yet"))
+        }
         // A new try begins with a clean slate.
         (None, None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
         _ => Verdict::converging(STARTING),
     }
 }
 
-/// Whether a service that does not run is as it should be: something starts it when it is needed, a condition of it does not hold, or it is
-/// not meant to run for ever and has ended well.
+/// Whether a service that does not run is as it should be: something starts it when it is needed, a
+/// condition of it does not hold, or it is not meant to run for ever and has ended well.
 fn rests(unit: &Unit, service: &Service, around: &Around) -> bool {
     // Agents of 2.1 and later have a socket too, for executors; the cluster needs them to run.
-    let by_socket = around.has(&unit.name, "socket") && !units::AGENTS.contains(&unit.name.as_str());
-    let ended_well = service.restart != "always" && service.exec_main_code == libc::CLD_EXITED && service.exec_main_status == 0;
+    let by_socket =
+        around.has(&unit.name, "socket") && !units::AGENTS.contains(&unit.name.as_str());
+    let ended_well = service.restart != "always"
+        && service.exec_main_code == libc::CLD_EXITED
+        && service.exec_main_status == 0;
     by_socket || around.has(&unit.name, "timer") || service.condition_failed || ended_well
 }
 
 /// The `ExecStartPre` command that runs now, if it takes long.
 fn hanging_start_pre(service: &Service) -> Option<String> {
-    let running = service.start_pre.iter().find(|c| c.start_monotonic > 0 && c.exit_monotonic < c.start_monotonic)?;
+    let running = service
+        .start_pre
+        .iter()
+        .find(|c| c.start_monotonic > 0 && c.exit_monotonic < c.start_monotonic)?;
     let seconds = monotonic_micros().checked_sub(running.start_monotonic)? / 1_000_000;
     (seconds >= LONG).then(|| format!("waits: {} runs for {seconds} s now", running.argv.join(" ")))
 }
 
-/// The `ExecStartPre` command whose failure ended the last attempt: later than the main process' end, which was that of an attempt before.
+/// The `ExecStartPre` command whose failure ended the last attempt: later than the main process'
+/// end, which was that of an attempt before.
 fn failing_start_pre(service: &Service) -> Option<String> {
-    let last =
-        service.start_pre.iter().filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0).max_by_key(|c| c.exit_monotonic)?;
+    let last = service
+        .start_pre
+        .iter()
+        .filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0)
+        .max_by_key(|c| c.exit_monotonic)?;
     (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
 }
 
@@ -293,113 +358,17 @@ fn how_it_ended(service: &Service) -> String {
     match service.result.as_str() {
         "start-limit" | "start-limit-hit" => "was started too often and is not tried again".into(),
         // A daemon that failed before it had a main process (`Type=forking`).
-        "exit-code" if service.exec_main_status == 0 => "its program failed when it was started".into(),
+        "exit-code" if service.exec_main_status == 0 => {
+            "its program failed when it was started".into()
+        }
         "exit-code" => format!("its program exited with status {}", service.exec_main_status),
-        "signal" | "core-dump" => format!("its program was ended by signal {}", service.exec_main_status),
+        "signal" | "core-dump" => {
+            format!("its program was ended by signal {}", service.exec_main_status)
+        }
         "timeout" => "did not start or stop in time".into(),
         other => format!("ended with {other}"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::system::systemd::Command;
-
-    fn unit(name: &str, active: (&str, &str)) -> Unit {
-        Unit {
-            name: name.into(),
-            load: "loaded".into(),
-            active: active.0.into(),
-            sub: active.1.into(),
-            description: String::new(),
-            job_pending: false,
-        }
-    }
-
-    fn judged(name: &str, active: (&str, &str), service: Service, others: &[&str]) -> Verdict {
-        let unit = unit(name, active);
-        let names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
-        judge(&unit, Some(&service), &Around { is_started: true, feeds_agent: false, names: &names })
-    }
-
-    fn always() -> Service {
-        Service { result: "success".into(), restart: "always".into(), ..Service::default() }
-    }
-
-    #[test]
-    fn a_service_that_somebody_stopped_is_not_well() {
-        let stopped = Service { exec_main_code: libc::CLD_KILLED, exec_main_status: libc::SIGTERM, ..always() };
-        for service in [stopped.clone(), Service { exec_main_code: libc::CLD_EXITED, exec_main_status: 0, ..always() }] {
-            let verdict = judged("dcos-marathon.service", ("inactive", "dead"), service, &["dcos-marathon.service"]);
-            assert_eq!((verdict.condition, verdict.cure.as_deref()), (Condition::Failed, Some("systemctl start dcos-marathon.service")));
-        }
-        // The socket of an agent is for its executors, and starts nothing that the cluster could do without.
-        let agent = judged("dcos-mesos-slave.service", ("inactive", "dead"), stopped, &["dcos-mesos-slave.socket"]);
-        assert_eq!(agent.condition, Condition::Failed);
-    }
-
-    #[test]
-    fn a_unit_file_that_is_not_taken_is_told_with_how_to_see_the_line_or_to_unmask_it() {
-        let cure = |load: &str| {
-            let unit = Unit { load: load.into(), ..unit("dcos-x.service", ("inactive", "dead")) };
-            judge(&unit, Some(&always()), &Around { is_started: true, feeds_agent: false, names: &[] }).cure.unwrap()
-        };
-        assert_eq!(cure("masked"), "systemctl unmask dcos-x.service");
-        // systemd 219 calls it an error, later ones a bad setting.
-        assert_eq!((cure("error").as_str(), cure("bad-setting").as_str()), (VERIFY, VERIFY));
-    }
-
-    const VERIFY: &str = "systemd-analyze verify dcos-x.service names the line";
-
-    #[test]
-    fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
-        let unit = unit("dcos-marathon.service", ("active", "running"));
-        let around = Around { is_started: true, feeds_agent: false, names: &[] };
-        let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
-        assert!(report(unit.clone(), Some(&long_ago), &around, &mut Lives::default()).is_settled());
-        let died = Service { active_exit_monotonic: 2, main_pid: 0, ..long_ago };
-        assert!(!report(unit, Some(&died), &around, &mut Lives::default()).is_settled());
-    }
-
-    #[test]
-    fn what_something_else_starts_or_has_done_its_work_rests() {
-        let rests = |name, service, others: &[&str]| judged(name, ("inactive", "dead"), service, others).condition == Condition::Well;
-        assert!(rests("dcos-gen-resolvconf.service", always(), &["dcos-gen-resolvconf.timer"]));
-        assert!(rests("dcos-log-master.service", always(), &["dcos-log-master.socket"]));
-        let once = Service { restart: "on-failure".into(), exec_main_code: libc::CLD_EXITED, ..always() };
-        assert!(rests("dcos-bouncer-migrate-users.service", once.clone(), &[]));
-        assert!(!rests("dcos-bouncer-migrate-users.service", Service { exec_main_code: 0, ..once }, &[]));
-        // Calico and etcd of 2.1 and later, where the configuration switches them off.
-        assert!(rests("dcos-etcd.service", Service { condition_failed: true, ..always() }, &[]));
-    }
-
-    #[test]
-    fn a_unit_tells_what_ails_it_wherever_between_two_tries_it_is() {
-        let command = Command { argv: vec!["/bin/ping".into(), "x".into()], exit_monotonic: 2, status: 1, ..Command::default() };
-        let polls = Service { result: "exit-code".into(), start_pre: vec![command], ..always() };
-        let falls = Service { result: "exit-code".into(), exec_main_status: 3, ..always() };
-        for state in [("deactivating", "stop-sigterm"), ("activating", "auto-restart"), ("activating", "auto-restart-queued")] {
-            let why = |service: &Service| judged("dcos-net.service", state, service.clone(), &[]).why.unwrap();
-            assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
-        }
-        let queued = Unit { job_pending: true, ..unit("dcos-net.service", ("inactive", "dead")) };
-        let why = |service| judge(&queued, Some(service), &Around { is_started: true, feeds_agent: false, names: &[] }).why.unwrap();
-        assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
-        // Somebody stops it.
-        assert_eq!(judged("dcos-net.service", ("deactivating", "stop-sigterm"), always(), &[]).why.as_deref(), Some(STOPPING));
-    }
-
-    const POLLS_AND_FALLS: (&str, &str) = ("waits: /bin/ping x does not succeed yet", "its program exited with status 3");
-
-    #[test]
-    fn a_start_that_is_queued_and_a_command_that_hangs_are_told() {
-        let hangs = Command { argv: vec!["/bin/ping".into(), "x".into()], start_monotonic: 1, ..Command::default() };
-        let service = Service { start_pre: vec![hangs], ..always() };
-        let why = judged("dcos-marathon.service", ("activating", "start-pre"), service, &[]).why.unwrap();
-        assert!(why.starts_with("waits: /bin/ping x runs for ") && why.ends_with(" s now"), "{why}");
-        let unit = Unit { job_pending: true, ..unit("dcos-x.service", ("inactive", "dead")) };
-        let verdict = judge(&unit, Some(&always()), &Around { is_started: false, feeds_agent: false, names: &[] });
-        assert_eq!((verdict.condition, verdict.why.as_deref()), (Condition::Converging, Some("its start is queued")));
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! A node as far as DC/OS changes it, looked at as a whole: before an install, and after an uninstall.
+//! A node as far as DC/OS changes it, looked at as a whole: before an install, and after an
+//! uninstall.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use crate::system::root::Root;
 use crate::system::systemd::Systemd;
 use crate::system::{files, mounts, sysctl};
 
-/// Looks at the files, and, where the node is this machine, at the machine. What cannot be looked at is told in words.
+/// Looks at the files, and, where the node is this machine, at the machine. What cannot be looked
+/// at is told in words.
 pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
     let here = root.clone();
     let mut snapshot = tokio::task::spawn_blocking(move || {
@@ -29,7 +31,9 @@ pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
         snapshot.unknown.extend(unknown);
         match systemd.environment().await {
             Ok(all) => {
-                let named = |variable: &String| variable.split_once('=').is_some_and(|(name, _)| name == NODENAME);
+                let named = |variable: &String| {
+                    variable.split_once('=').is_some_and(|(name, _)| name == NODENAME)
+                };
                 snapshot.environment = all.into_iter().filter(named).collect();
             }
             Err(error) => snapshot.unknown.push(format!("systemd's environment: {error}")),
@@ -41,15 +45,26 @@ pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
 fn of_files(root: &Root) -> Snapshot {
     let names = |directory: &str| -> Vec<String> {
         let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-        names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_unit(name)).collect()
+        names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| is_unit(name))
+            .collect()
     };
     let (left, empty) = super::data::left_and_empty(root);
     Snapshot {
         left,
         empty,
-        paths: layout::WATCHED.iter().map(PathBuf::from).filter(|path| files::exists(&root.at(path))).collect(),
+        paths: layout::WATCHED
+            .iter()
+            .map(PathBuf::from)
+            .filter(|path| files::exists(&root.at(path)))
+            .collect(),
         units: names(layout::SYSTEM_UNITS),
-        enabled: [layout::BOOT_WANTS, layout::TARGET_WANTS].iter().flat_map(|directory| names(directory)).collect(),
+        enabled: [layout::BOOT_WANTS, layout::TARGET_WANTS]
+            .iter()
+            .flat_map(|directory| names(directory))
+            .collect(),
         users: accounts(root, layout::PASSWD),
         groups: accounts(root, layout::GROUP),
         ..Snapshot::default()
@@ -64,11 +79,17 @@ fn is_unit(name: &str) -> bool {
 fn accounts(root: &Root, file: &str) -> Vec<String> {
     let text = files::read(&root.resolved(file), 16 << 20).ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
-    text.lines().filter_map(|line| line.split(':').next()).filter(|name| name.starts_with("dcos_")).map(str::to_owned).collect()
+    text.lines()
+        .filter_map(|line| line.split(':').next())
+        .filter(|name| name.starts_with("dcos_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {
-    let interfaces = sysctl::names(proc, CONF).into_iter().map(|interface| format!("{CONF}{interface}{RP_FILTER}"));
+    let interfaces = sysctl::names(proc, CONF)
+        .into_iter()
+        .map(|interface| format!("{CONF}{interface}{RP_FILTER}"));
     for name in SETTINGS.iter().map(|name| (*name).to_owned()).chain(interfaces) {
         match sysctl::read(proc, &name) {
             Ok(Some(value)) => drop(snapshot.sysctls.insert(name, value)),
@@ -79,17 +100,28 @@ fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {
     match mounts::all(proc) {
         Ok(all) => {
             // docker mounts and unmounts all the time.
-            let places =
-                || layout::WATCHED.iter().filter(|place| **place != layout::DOCKER_STATE && !place.starts_with(layout::DOCKER_RUN));
+            let places = || {
+                layout::WATCHED.iter().filter(|place| {
+                    **place != layout::DOCKER_STATE && !place.starts_with(layout::DOCKER_RUN)
+                })
+            };
             let ours = |point: &Path| places().any(|place| point.starts_with(place));
             snapshot.mesos_mounts = mesos_mounts::points(&all);
             let own = &snapshot.mesos_mounts;
-            snapshot.mounts = all.into_iter().map(|mount| mount.point).filter(|point| ours(point) && !own.contains(point)).collect();
+            snapshot.mounts = all
+                .into_iter()
+                .map(|mount| mount.point)
+                .filter(|point| ours(point) && !own.contains(point))
+                .collect();
         }
         Err(error) => snapshot.unknown.push(super::told(&error)),
     }
     let loaded = files::read(&proc.join("modules"), 16 << 20).ok().flatten().unwrap_or_default();
     let loaded = String::from_utf8_lossy(&loaded).into_owned();
     let loaded: Vec<&str> = loaded.lines().filter_map(|line| line.split(' ').next()).collect();
-    snapshot.modules = MODULES.iter().filter(|module| loaded.contains(module)).map(|module| (*module).to_owned()).collect();
+    snapshot.modules = MODULES
+        .iter()
+        .filter(|module| loaded.contains(module))
+        .map(|module| (*module).to_owned())
+        .collect();
 }

@@ -15,7 +15,8 @@ pub struct Place {
     pub mounted_at: String,
     /// The kind of the file system, for example `xfs`.
     pub kind: String,
-    /// The options of the mount, for example `noexec`; `ro` also where the file system itself cannot be written.
+    /// The options of the mount, for example `noexec`; `ro` also where the file system itself
+    /// cannot be written.
     pub options: Vec<String>,
     /// Bytes that are left.
     pub free_bytes: u64,
@@ -25,19 +26,32 @@ pub struct Place {
     pub file_types: Option<Result<bool, String>>,
 }
 
-/// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it could not be looked at.
+/// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it
+/// could not be looked at.
 pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
-    let running = [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
-    let installing = [layout::REPOSITORY, layout::ETC, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::OUR_STATE];
+    let running =
+        [layout::MESOSPHERE, layout::STATE, layout::MESOS_WORK, docker, layout::VAR, layout::TMP];
+    let installing = [
+        layout::REPOSITORY,
+        layout::ETC,
+        layout::ETC_MESOSPHERE,
+        layout::SYSTEM_UNITS,
+        layout::OUR_STATE,
+    ];
     places(root, &root.resolved(layout::PROC), running.into_iter().chain(installing))
 }
 
-/// Looks at the places that packages are unpacked to and accounted for; those of a node that is a directory lie on file systems of this machine.
+/// Looks at the places that packages are unpacked to and accounted for; those of a node that is a
+/// directory lie on file systems of this machine.
 pub fn look_for_packages(root: &Root) -> Vec<(String, Result<Place, String>)> {
     places(root, Path::new(layout::PROC), [layout::REPOSITORY, layout::OUR_STATE].into_iter())
 }
 
-fn places<'a>(root: &Root, proc: &Path, paths: impl Iterator<Item = &'a str>) -> Vec<(String, Result<Place, String>)> {
+fn places<'a>(
+    root: &Root,
+    proc: &Path,
+    paths: impl Iterator<Item = &'a str>,
+) -> Vec<(String, Result<Place, String>)> {
     let mounts = mounts::all(proc).map_err(|e| super::told(&e));
     let look = |path: &str| {
         let mounts = mounts.as_ref().map_err(Clone::clone)?;
@@ -47,7 +61,9 @@ fn places<'a>(root: &Root, proc: &Path, paths: impl Iterator<Item = &'a str>) ->
 }
 
 fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {
-    let mount = mounts::holding(all, nearest).ok_or_else(|| format!("the mount of {} is not in the kernel's table", nearest.display()))?;
+    let mount = mounts::holding(all, nearest).ok_or_else(|| {
+        format!("the mount of {} is not in the kernel's table", nearest.display())
+    })?;
     let left = mounts::left(nearest).map_err(|e| super::told(&e))?;
     let file_types = || mounts::xfs_has_file_types(nearest).map_err(|e| super::told(&e));
     Ok(Place {

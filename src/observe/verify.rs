@@ -1,5 +1,5 @@
-//! Compares what stands on a node with what was installed: packages with their manifests, everything else with the receipt and with what the
-//! active packages ask for. Looks only.
+//! Compares what stands on a node with what was installed: packages with their manifests,
+//! everything else with the receipt and with what the active packages ask for. Looks only.
 
 mod findings;
 mod inventory;
@@ -21,7 +21,8 @@ use crate::system::unpack::Names;
 pub use findings::{Depth, Findings, Unknown};
 use package::Owners;
 
-/// Compares everything; `stop` is asked between packages. Blocks, and for [`Depth::Full`] reads every file.
+/// Compares everything; `stop` is asked between packages. Blocks, and for [`Depth::Full`] reads
+/// every file.
 pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> Findings {
     let mut findings = Findings::default();
     let text = |path: &str| {
@@ -30,7 +31,8 @@ pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> 
     };
     let names = Names::parse(&text(layout::PASSWD), &text(layout::GROUP));
     // An image that was filled without privileges gets owners and accounts at its first boot.
-    let unowned = node.state() == State::Prepared || matches!(&node.story.intent, Some(Intent::Install(i)) if i.placed_unprivileged);
+    let unowned = node.state() == State::Prepared
+        || matches!(&node.story.intent, Some(Intent::Install(i)) if i.placed_unprivileged);
     let owners = Owners { names: &names, set: !unowned };
     if node.unreadable {
         findings.unknown(layout::OUR_STATE, "only root may read the receipt and the manifests");

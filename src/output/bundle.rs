@@ -8,13 +8,24 @@ use crate::command::bundle::Outcome;
 /// The outcome for people.
 pub fn text(outcome: &Outcome, paint: Paint) -> String {
     let there = outcome.parts.iter().filter(|part| part.bytes.is_some()).count();
-    let mut text =
-        format!("{} {} ({}, {there} files, for its owner only)\n", paint.good("done:"), outcome.file.display(), size(outcome.bytes));
-    let redacted = format!("{} secrets were found and replaced; look through it before you give it away", outcome.redacted);
+    let mut text = format!(
+        "{} {} ({}, {there} files, for its owner only)\n",
+        paint.good("done:"),
+        outcome.file.display(),
+        size(outcome.bytes)
+    );
+    let redacted = format!(
+        "{} secrets were found and replaced; look through it before you give it away",
+        outcome.redacted
+    );
     text.push_str(&beside("  redacted: ", &redacted));
-    let cut: Vec<&str> = outcome.parts.iter().filter(|part| part.cut).map(|part| part.name.as_str()).collect();
+    let cut: Vec<&str> =
+        outcome.parts.iter().filter(|part| part.cut).map(|part| part.name.as_str()).collect();
     if !cut.is_empty() {
-        text.push_str(&beside("  cut:      ", &format!("only the newest part of {}", cut.join(", "))));
+        text.push_str(&beside(
+            "  cut:      ",
+            &format!("only the newest part of {}", cut.join(", ")),
+        ));
     }
     for part in &outcome.parts {
         if let Some(why) = &part.missing_because {

@@ -14,7 +14,10 @@ pub fn text(outcome: &Outcome, paint: Paint) -> String {
     add("source:", check.source);
     add("if not:", &check.severity_in_words());
     let skip = format!("yes, with --skip {}='your reason'", check.id);
-    add("skippable:", if check.skippable { &skip } else { "no: an install cannot work without it" });
+    add(
+        "skippable:",
+        if check.skippable { &skip } else { "no: an install cannot work without it" },
+    );
     add("cure:", check.cure);
     text
 }
@@ -22,11 +25,17 @@ pub fn text(outcome: &Outcome, paint: Paint) -> String {
 /// The table of checks for people.
 pub fn list(list: &List, paint: Paint) -> String {
     let title = |name: &str| (name.to_owned(), paint.strong(name));
-    let mut rows = vec![vec![title("CHECK"), title("IF NOT"), title("SKIPPABLE"), plain("EXPECTED")]];
+    let mut rows =
+        vec![vec![title("CHECK"), title("IF NOT"), title("SKIPPABLE"), plain("EXPECTED")]];
     for check in &list.checks {
         let skippable = if check.skippable { "yes" } else { "no" };
         let star = if check.exceptions.is_empty() { "" } else { "*" };
-        rows.push(vec![plain(check.id), plain(format!("{}{star}", check.severity)), plain(skippable), plain(check.expected)]);
+        rows.push(vec![
+            plain(check.id),
+            plain(format!("{}{star}", check.severity)),
+            plain(skippable),
+            plain(check.expected),
+        ]);
     }
     let mut text = aligned_and_wrapped(&rows);
     if list.checks.iter().any(|check| !check.exceptions.is_empty()) {

@@ -6,7 +6,8 @@ use super::paint::Paint;
 use super::table::in_lines;
 use crate::command::Failure;
 
-/// The failure for people; `bundle` is the command that collects what support needs, where it is offered.
+/// The failure for people; `bundle` is the command that collects what support needs, where it is
+/// offered.
 pub fn text(failure: &Failure, bundle: Option<&str>, paint: Paint) -> String {
     let mut text = String::new();
     if let Some(report) = &failure.report {

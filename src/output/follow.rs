@@ -1,4 +1,5 @@
-//! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for programs, entries for the node's journal.
+//! Follows the news of a run: progress bars on a terminal, plain lines elsewhere, lines of JSON for
+//! programs, entries for the node's journal.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -70,7 +71,9 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
     let (sender, receiver) = channel();
     let teller = Teller {
         // What would hide its bars would hide the lines between them too.
-        bars: (wish.plain.is_none() && can_draw(&io::stderr())).then(MultiProgress::new).filter(|bars| !bars.is_hidden()),
+        bars: (wish.plain.is_none() && can_draw(&io::stderr()))
+            .then(MultiProgress::new)
+            .filter(|bars| !bars.is_hidden()),
         plain: wish.plain,
         paint: Paint::stderr(wish.no_color),
         verbose: wish.verbose,
@@ -78,7 +81,11 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
         watch: Watch::default(),
         open: HashMap::new(),
     };
-    let told = Told { lines: wish.lines, journal: wish.journal.map(|journal| (journal, Record::default())), listener: wish.listener };
+    let told = Told {
+        lines: wish.lines,
+        journal: wish.journal.map(|journal| (journal, Record::default())),
+        listener: wish.listener,
+    };
     let thread = std::thread::spawn(move || tell(&receiver, teller, told));
     (Events::to(sender), Follower(thread))
 }
@@ -137,7 +144,10 @@ fn in_one_line(event: &Event) -> Option<&str> {
         | Event::Note { text }
         | Event::Warning { text } => Some(text),
         Event::Watched(watched) => watched.waits_for.as_deref(),
-        Event::Started { .. } | Event::Planned { .. } | Event::Progress { .. } | Event::Ended { .. } => None,
+        Event::Started { .. }
+        | Event::Planned { .. }
+        | Event::Progress { .. }
+        | Event::Ended { .. } => None,
         Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
     }
 }
@@ -155,12 +165,15 @@ struct Teller {
 impl Teller {
     fn tell(&mut self, event: &Event) {
         match event {
-            Event::Warning { text } => self.write(&format!("{} {}", self.paint.doubtful("warning:"), table::in_one_line(text))),
+            Event::Warning { text } => self.write(&format!(
+                "{} {}",
+                self.paint.doubtful("warning:"),
+                table::in_one_line(text)
+            )),
             _ if self.quiet => {}
             Event::Note { text } => self.line(text),
-            Event::Answered { at, client, method, path, status, bytes, milliseconds } => {
-                self.line(&format!("{at} {client} {method} {path} {status} {bytes} {milliseconds}ms"))
-            }
+            Event::Answered { at, client, method, path, status, bytes, milliseconds } => self
+                .line(&format!("{at} {client} {method} {path} {status} {bytes} {milliseconds}ms")),
             Event::Waiting { text } => self.line(&format!("waiting {text}")),
             Event::Watched(watched) => self.watch(watched),
             Event::Undone { text, .. } if self.verbose => self.line(text),
@@ -168,7 +181,11 @@ impl Teller {
             Event::Begun { key, text } if is_long(key) => self.begin(key, text),
             Event::Progress { key, bytes, total } => self.progress(key, *bytes, *total),
             Event::Done { key } | Event::Failed { key, .. } => self.end(key),
-            Event::Started { .. } | Event::Ended { .. } | Event::Planned { .. } | Event::Begun { .. } | Event::Undone { .. } => {}
+            Event::Started { .. }
+            | Event::Ended { .. }
+            | Event::Planned { .. }
+            | Event::Begun { .. }
+            | Event::Undone { .. } => {}
         }
     }
 
@@ -188,7 +205,9 @@ impl Teller {
         if let (Some(total), None) = (total, bar.length()) {
             bar.set_length(total);
             // The template is constant; if it did not parse, the default form would do.
-            if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}") {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{wide_msg} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}",
+            ) {
                 bar.set_style(style);
             }
         }
@@ -235,7 +254,8 @@ impl Teller {
 
 /// Actions that take long enough for a person to wonder.
 fn is_long(key: &str) -> bool {
-    is_fetch(key) || ["active set", "units", "start ", "stop", "restart "].iter().any(|k| key.starts_with(k))
+    is_fetch(key)
+        || ["active set", "units", "start ", "stop", "restart "].iter().any(|k| key.starts_with(k))
 }
 
 fn is_fetch(key: &str) -> bool {

@@ -20,7 +20,8 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-/// Prints a text to standard output. A reader that has gone away is no error: it has seen what it wanted.
+/// Prints a text to standard output. A reader that has gone away is no error: it has seen what it
+/// wanted.
 ///
 /// # Errors
 /// Standard output does not take it: it goes to a disk that is full, say.

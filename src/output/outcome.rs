@@ -12,14 +12,20 @@ use crate::observe::services::{Condition, UnitReport};
 
 /// An install for people.
 pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
-    let text = if outcome.plan.is_empty() { installed(outcome, paint) } else { plan(&outcome.plan) };
+    let text =
+        if outcome.plan.is_empty() { installed(outcome, paint) } else { plan(&outcome.plan) };
     text + &protection(&outcome.protection)
 }
 
 fn installed(outcome: &install::Outcome, paint: Paint) -> String {
-    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
+    let version = outcome
+        .version
+        .as_ref()
+        .map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
     let mut text = match (outcome.changed, outcome.degraded) {
-        (false, _) => format!("{version} stands here already as {}; nothing was changed\n", outcome.role),
+        (false, _) => {
+            format!("{version} stands here already as {}; nothing was changed\n", outcome.role)
+        }
         (true, false) => format!(
             "{} {version} is installed as {}: {} packages from {}\n",
             paint.good("done:"),
@@ -27,7 +33,11 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
             outcome.packages,
             outcome.bootstrap_url
         ),
-        (true, true) => format!("{} {version} is installed as {}, but units failed\n", paint.doubtful("degraded:"), outcome.role),
+        (true, true) => format!(
+            "{} {version} is installed as {}, but units failed\n",
+            paint.doubtful("degraded:"),
+            outcome.role
+        ),
     };
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {}\n", in_one_line(left)));
@@ -39,11 +49,14 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
             text.push_str(&format!("  {}\n", in_one_line(url)));
         }
     }
-    let of = |condition: Condition| -> Vec<UnitReport> { outcome.units.iter().filter(|u| u.condition == condition).cloned().collect() };
+    let of = |condition: Condition| -> Vec<UnitReport> {
+        outcome.units.iter().filter(|u| u.condition == condition).cloned().collect()
+    };
     let waiting = of(Condition::Converging).len();
     if waiting > 0 {
         text.push_str(&format!(
-            "  {waiting} units wait for each other still, which takes some minutes; dcos-node status tells how far they are\n"
+            "  {waiting} units wait for each other still, which takes some minutes; dcos-node \
+             status tells how far they are\n"
         ));
     }
     let failed = of(Condition::Failed);
@@ -58,7 +71,9 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
 pub fn fetch(outcome: &fetch::Outcome, paint: Paint) -> String {
     let text = match (outcome.plan.is_empty(), outcome.changed) {
         (false, _) => plan(&outcome.plan),
-        (true, false) => format!("all {} packages were here already; nothing was changed\n", outcome.packages),
+        (true, false) => {
+            format!("all {} packages were here already; nothing was changed\n", outcome.packages)
+        }
         (true, true) => format!(
             "{} {} packages from {} wait for an install (dcos-node uninstall removes them)\n",
             paint.good("done:"),
@@ -71,7 +86,8 @@ pub fn fetch(outcome: &fetch::Outcome, paint: Paint) -> String {
 
 /// An uninstall for people.
 pub fn uninstall(outcome: &uninstall::Outcome, paint: Paint) -> String {
-    let text = if outcome.plan.is_empty() { uninstalled(outcome, paint) } else { plan(&outcome.plan) };
+    let text =
+        if outcome.plan.is_empty() { uninstalled(outcome, paint) } else { plan(&outcome.plan) };
     text + &protection(&outcome.protection)
 }
 
@@ -80,7 +96,10 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
     let unseen = outcome.report.as_ref().is_some_and(|report| report.residue.is_empty());
     let mut text = match (outcome.changed, residue) {
         (true, true) if unseen => {
-            format!("{} DC/OS is removed as far as could be seen, but not all could be looked at\n", paint.bad("residue:"))
+            format!(
+                "{} DC/OS is removed as far as could be seen, but not all could be looked at\n",
+                paint.bad("residue:")
+            )
         }
         (true, false) if outcome.report.as_ref().is_some_and(only_data) => {
             format!("{} the data that DC/OS left is removed\n", paint.good("done:"))
@@ -101,11 +120,15 @@ fn uninstalled(outcome: &uninstall::Outcome, paint: Paint) -> String {
         }
     }
     let (goes, stays) = by_what_a_purge_does(&outcome.kept);
-    let kept = [("dcos-node uninstall --purge-data removes it", goes), ("behind links, which --purge-data leaves alone", stays)];
+    let kept = [
+        ("dcos-node uninstall --purge-data removes it", goes),
+        ("behind links, which --purge-data leaves alone", stays),
+    ];
     for (how, data) in kept.iter().filter(|(_, data)| !data.is_empty()) {
         text.push_str(&format!("kept data ({how}):\n{}", list(data)));
     }
-    let elsewhere = outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards);
+    let elsewhere =
+        outcome.cluster.iter().filter(|_| outcome.changed).flat_map(|cluster| &cluster.afterwards);
     for deed in outcome.report.iter().flat_map(|report| &report.afterwards).chain(elsewhere) {
         text.push_str(&format!("left to do: {}\n", in_one_line(deed)));
     }
@@ -125,7 +148,9 @@ fn leftovers(report: &Leftovers) -> String {
     let all = &report.removed;
     let removed = match all.len() {
         1 => all.iter().map(|item| item.what.as_str()).collect(),
-        _ if only_data(report) => all.iter().map(|item| item.what.as_str()).collect::<Vec<_>>().join(", "),
+        _ if only_data(report) => {
+            all.iter().map(|item| item.what.as_str()).collect::<Vec<_>>().join(", ")
+        }
         count => format!("{count} things, each of them looked for afterwards (--json lists them)"),
     };
     let mut text = format!("  removed: {}\n", in_one_line(&removed));
@@ -139,23 +164,44 @@ fn leftovers(report: &Leftovers) -> String {
     for (word, list) in lists {
         // Data has a list of its own, with sizes.
         for item in list.iter().filter(|item| item.kind != "data") {
-            text.push_str(&format!("  {word}: {} ({})\n", in_one_line(&item.what), in_one_line(&item.why)));
+            text.push_str(&format!(
+                "  {word}: {} ({})\n",
+                in_one_line(&item.what),
+                in_one_line(&item.why)
+            ));
         }
     }
     if !report.searched.is_empty() {
-        text.push_str(&format!("  files of the accounts that went were looked for in {}\n", report.searched.join(", ")));
+        text.push_str(&format!(
+            "  files of the accounts that went were looked for in {}\n",
+            report.searched.join(", ")
+        ));
     }
     text
 }
 
 /// An adoption for people.
 pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
-    let version = outcome.version.as_ref().map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
+    let version = outcome
+        .version
+        .as_ref()
+        .map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
     let mut text = match outcome.changed {
-        true => format!("{} {version} is adopted as {}: {} packages\n", paint.good("done:"), outcome.role, outcome.packages),
-        false => format!("{version} stands here as {} with a receipt; nothing was changed\n", outcome.role),
+        true => format!(
+            "{} {version} is adopted as {}: {} packages\n",
+            paint.good("done:"),
+            outcome.role,
+            outcome.packages
+        ),
+        false => format!(
+            "{version} stands here as {} with a receipt; nothing was changed\n",
+            outcome.role
+        ),
     };
-    outcome.left.iter().for_each(|left| text.push_str(&format!("  left as it is: {}\n", in_one_line(left))));
+    outcome
+        .left
+        .iter()
+        .for_each(|left| text.push_str(&format!("  left as it is: {}\n", in_one_line(left))));
     text
 }
 
@@ -164,10 +210,16 @@ pub fn recover(outcome: &recover::Outcome, paint: Paint) -> String {
     match outcome {
         recover::Outcome::Nothing => "nothing was interrupted\n".to_owned(),
         recover::Outcome::Swapped { packages } => {
-            format!("{} the swap that pkgpanda left unfinished is finished: {packages} packages are active\n", paint.good("done:"))
+            format!(
+                "{} the swap that pkgpanda left unfinished is finished: {packages} packages are \
+                 active\n",
+                paint.good("done:")
+            )
         }
         recover::Outcome::Installed(outcome) => install(outcome, paint),
-        recover::Outcome::Uninstalled => format!("{} the interrupted uninstall is finished\n", paint.good("done:")),
+        recover::Outcome::Uninstalled => {
+            format!("{} the interrupted uninstall is finished\n", paint.good("done:"))
+        }
     }
 }
 

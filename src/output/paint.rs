@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-/// Whether this stream is a terminal that takes colours and can be drawn on. One of `TERM=dumb`, such as Emacs, or without `TERM`, such as one that
-/// `ssh -tt` makes for a build server, shows every byte as it comes: it is told what a file would be.
+/// Whether this stream is a terminal that takes colours and can be drawn on. One of `TERM=dumb`,
+/// such as Emacs, or without `TERM`, such as one that `ssh -tt` makes for a build server, shows
+/// every byte as it comes: it is told what a file would be.
 pub(super) fn can_draw(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && takes_sequences(std::env::var_os("TERM").as_deref())
 }

@@ -4,7 +4,8 @@ use super::paint::Paint;
 use super::table::{aligned_and_wrapped, beside, plain};
 use crate::preflight::report::{Check, Protection, Report, Sealed, Verdict};
 
-/// How many characters of a finding are shown: a script may have written a novel, which `--json` has whole.
+/// How many characters of a finding are shown: a script may have written a novel, which `--json`
+/// has whole.
 const LONGEST: usize = 600;
 /// How many of them stand in the table if the check is expanded below it.
 const GLIMPSE: usize = 40;
@@ -14,7 +15,8 @@ pub fn text(report: &Report, paint: Paint) -> String {
     let mut checks: Vec<&Check> = report.checks.iter().collect();
     // The sort is stable: what is equally bad stays in the order of the table of checks.
     checks.sort_by_key(|check| gravity(check));
-    let rows: Vec<_> = checks.iter().map(|c| vec![word(c, paint), plain(c.id), plain(cell(c))]).collect();
+    let rows: Vec<_> =
+        checks.iter().map(|c| vec![word(c, paint), plain(c.id), plain(cell(c))]).collect();
     let mut text = aligned_and_wrapped(&rows);
     for check in checks.iter().filter(|c| is_expanded(c)) {
         text.push_str(&expanded(check, paint));
@@ -28,9 +30,15 @@ pub fn text(report: &Report, paint: Paint) -> String {
 fn tally(report: &Report) -> String {
     let count = |verdict| report.count(verdict);
     let role = report.role.map_or_else(|| "any role".to_owned(), |r| format!("role {r}"));
-    let (passed, warned, failed) = (count(Verdict::Pass), count(Verdict::Warn), count(Verdict::Fail));
-    let mut text = format!("{} checks for {role}: {passed} passed, {warned} warned, {failed} failed", report.checks.len());
-    for (number, what) in [(count(Verdict::Unknown), "unknown"), (count(Verdict::Skipped), "do not apply")] {
+    let (passed, warned, failed) =
+        (count(Verdict::Pass), count(Verdict::Warn), count(Verdict::Fail));
+    let mut text = format!(
+        "{} checks for {role}: {passed} passed, {warned} warned, {failed} failed",
+        report.checks.len()
+    );
+    for (number, what) in
+        [(count(Verdict::Unknown), "unknown"), (count(Verdict::Skipped), "do not apply")]
+    {
         if number > 0 {
             text.push_str(&format!(", {number} {what}"));
         }
@@ -38,13 +46,21 @@ fn tally(report: &Report) -> String {
     text
 }
 
-/// How a run was kept from changing the node, in words; nothing for a run that was meant to change it.
+/// How a run was kept from changing the node, in words; nothing for a run that was meant to change
+/// it.
 pub fn protection(protection: &Protection) -> String {
     let how = match protection.sealed {
         None => return String::new(),
-        Some(Sealed::MountNamespace) => "enforced by read-only mounts; scripts had a private /tmp".to_owned(),
-        Some(Sealed::Landlock) => "enforced by Landlock; scripts had no /tmp to write to (as root they have)".to_owned(),
-        Some(Sealed::NotEnforced) => format!("not enforced: {}", protection.not_enforced_because.as_deref().unwrap_or("unknown why")),
+        Some(Sealed::MountNamespace) => {
+            "enforced by read-only mounts; scripts had a private /tmp".to_owned()
+        }
+        Some(Sealed::Landlock) => {
+            "enforced by Landlock; scripts had no /tmp to write to (as root they have)".to_owned()
+        }
+        Some(Sealed::NotEnforced) => format!(
+            "not enforced: {}",
+            protection.not_enforced_because.as_deref().unwrap_or("unknown why")
+        ),
     };
     beside("no writes: ", &how)
 }
@@ -98,7 +114,9 @@ fn expanded(check: &Check, paint: Paint) -> String {
     }
     match &check.skipped_because {
         Some(reason) => add("skipped:", reason),
-        None if check.skippable && check.verdict == Verdict::Fail => add("or:", &format!("--skip {}='your reason'", check.id)),
+        None if check.skippable && check.verdict == Verdict::Fail => {
+            add("or:", &format!("--skip {}='your reason'", check.id))
+        }
         None => {}
     }
     text

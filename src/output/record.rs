@@ -1,4 +1,5 @@
-//! Events as entries of the node's journal: a message for people, and fields for those who search (`docs/events.md` has the table).
+//! Events as entries of the node's journal: a message for people, and fields for those who search
+//! (`docs/events.md` has the table).
 
 use super::watch::Watch;
 use crate::dcos::event::{Event, Kind};
@@ -27,7 +28,10 @@ impl Record {
         let kind = event.kind();
         let id = kind.message_id()?;
         if let Event::Started { command, role, version } = event {
-            self.run = vec![("DCOS_NODE_COMMAND", command.clone()), ("DCOS_NODE_VERSION", version.clone())];
+            self.run = vec![
+                ("DCOS_NODE_COMMAND", command.clone()),
+                ("DCOS_NODE_VERSION", version.clone()),
+            ];
             self.run.extend(role.map(|role| ("DCOS_NODE_ROLE", role.to_string())));
         }
         let message = self.message(event)?;
@@ -52,9 +56,14 @@ impl Record {
             Event::Failed { key, error } => format!("{key}: failed: {error}"),
             Event::Waiting { text } => format!("waiting {text}"),
             Event::Watched(watched) => self.watch.news(watched)?.trim_start().to_owned(),
-            Event::Begun { text, .. } | Event::Undone { text, .. } | Event::Note { text } | Event::Warning { text } => text.clone(),
+            Event::Begun { text, .. }
+            | Event::Undone { text, .. }
+            | Event::Note { text }
+            | Event::Warning { text } => text.clone(),
             Event::Ended { error: Some(error), .. } => error.clone(),
-            Event::Ended { exit, seconds, .. } => format!("ended after {seconds} s: {}", exit.word()),
+            Event::Ended { exit, seconds, .. } => {
+                format!("ended after {seconds} s: {}", exit.word())
+            }
             Event::Progress { .. } | Event::Answered { .. } => return None,
         })
     }
@@ -75,9 +84,14 @@ fn details(event: &Event) -> Entry {
     match event {
         Event::Planned { actions } => vec![("DCOS_NODE_ACTIONS", actions.len().to_string())],
         Event::Begun { key, .. } | Event::Done { key } | Event::Undone { key, .. } => action(key),
-        Event::Failed { key, error } => [action(key), vec![("DCOS_NODE_ERROR", error.clone())]].concat(),
+        Event::Failed { key, error } => {
+            [action(key), vec![("DCOS_NODE_ERROR", error.clone())]].concat()
+        }
         Event::Watched(watched) => {
-            let mut entry = vec![("DCOS_NODE_WANTED", watched.wanted.to_string()), ("DCOS_NODE_SECONDS", watched.seconds.to_string())];
+            let mut entry = vec![
+                ("DCOS_NODE_WANTED", watched.wanted.to_string()),
+                ("DCOS_NODE_SECONDS", watched.seconds.to_string()),
+            ];
             entry.extend(watched.level.map(|level| ("DCOS_NODE_LEVEL", level.to_string())));
             entry.extend(watched.unit.clone().map(|unit| ("DCOS_NODE_UNIT", unit)));
             entry
@@ -88,7 +102,12 @@ fn details(event: &Event) -> Entry {
                 ("DCOS_NODE_EXIT_CODE", code.to_string()),
                 ("DCOS_NODE_SECONDS", seconds.to_string()),
             ];
-            let texts = [("DCOS_NODE_ERROR", error), ("DCOS_NODE_STATE", state), ("DCOS_NODE_CURE", cure), ("DCOS_NODE_HELP", help)];
+            let texts = [
+                ("DCOS_NODE_ERROR", error),
+                ("DCOS_NODE_STATE", state),
+                ("DCOS_NODE_CURE", cure),
+                ("DCOS_NODE_HELP", help),
+            ];
             entry.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
             entry
         }
@@ -119,9 +138,17 @@ mod tests {
     #[test]
     fn an_entry_can_be_found_by_kind_command_role_package_and_unit() {
         let mut record = Record::default();
-        let started = Event::Started { command: "install".to_owned(), role: Some(Role::Master), version: "0.1.0".to_owned() };
-        assert_eq!(field(&record.entry(&started).unwrap(), "MESSAGE"), Some("install master begins"));
-        let failed = Event::Failed { key: "package a--b".to_owned(), error: "no such file".to_owned() };
+        let started = Event::Started {
+            command: "install".to_owned(),
+            role: Some(Role::Master),
+            version: "0.1.0".to_owned(),
+        };
+        assert_eq!(
+            field(&record.entry(&started).unwrap(), "MESSAGE"),
+            Some("install master begins")
+        );
+        let failed =
+            Event::Failed { key: "package a--b".to_owned(), error: "no such file".to_owned() };
         let entry = record.entry(&failed).unwrap();
         for (name, value) in [
             ("MESSAGE", "package a--b: failed: no such file"),
@@ -138,7 +165,10 @@ mod tests {
         ] {
             assert_eq!(field(&entry, name), Some(value), "{name}");
         }
-        let begun = Event::Begun { key: "start dcos.target".to_owned(), text: "start dcos.target".to_owned() };
+        let begun = Event::Begun {
+            key: "start dcos.target".to_owned(),
+            text: "start dcos.target".to_owned(),
+        };
         assert_eq!(field(&record.entry(&begun).unwrap(), "DCOS_NODE_UNIT"), Some("dcos.target"));
     }
 
@@ -154,8 +184,14 @@ mod tests {
             seconds: 3,
         };
         let done = Record::default().entry(&ended(Exit::Done, None)).unwrap();
-        assert_eq!((field(&done, "PRIORITY"), field(&done, "MESSAGE")), (Some("6"), Some("ended after 3 s: done")));
+        assert_eq!(
+            (field(&done, "PRIORITY"), field(&done, "MESSAGE")),
+            (Some("6"), Some("ended after 3 s: done"))
+        );
         let busy = Record::default().entry(&ended(Exit::Busy, Some("taken"))).unwrap();
-        assert_eq!((field(&busy, "PRIORITY"), field(&busy, "DCOS_NODE_EXIT_CODE")), (Some("3"), Some("8")));
+        assert_eq!(
+            (field(&busy, "PRIORITY"), field(&busy, "DCOS_NODE_EXIT_CODE")),
+            (Some("3"), Some("8"))
+        );
     }
 }

@@ -20,7 +20,9 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         State::Installed if status.degraded => "installed, degraded",
         State::Installed => "installed",
         State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
-        State::Installing => "an install was interrupted; it goes on at the next boot, or with dcos-node recover",
+        State::Installing => {
+            "an install was interrupted; it goes on at the next boot, or with dcos-node recover"
+        }
         State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
         State::Foreign if is_to_be_finished(status) => "installed, not by dcos-node",
         State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt or uninstall",
@@ -36,7 +38,11 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     add(
         "version",
         status.version.as_ref().map(|v| {
-            [Some(v.version.clone()), v.variant.clone(), v.image_commit.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+            [Some(v.version.clone()), v.variant.clone(), v.image_commit.clone()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", ")
         }),
     );
     add("bootstrap id", status.bootstrap_id.clone());
@@ -45,16 +51,30 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     add("configuration", status.config_package.clone());
     add("from", status.bootstrap_url.clone());
     let how = if status.adopted { "adopted" } else { "installed" };
-    add(how, status.installed_at.as_ref().map(|at| format!("{at} by dcos-node {}", status.installed_by.as_deref().unwrap_or("?"))));
+    add(
+        how,
+        status.installed_at.as_ref().map(|at| {
+            format!("{at} by dcos-node {}", status.installed_by.as_deref().unwrap_or("?"))
+        }),
+    );
     if status.packages > 0 {
         add("packages", Some(format!("{} active", status.packages)));
-        add("at boot", Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }));
+        add(
+            "at boot",
+            Some(if status.starts_at_boot { "starts".into() } else { "does not start".into() }),
+        );
     }
     if !status.fetched.is_empty() {
         add("fetched", Some(format!("{} packages wait for an install", status.fetched.len())));
     }
     for data in &status.kept_data {
-        add("data", Some(format!("{} is kept of an earlier install; uninstall --purge-data removes it", data.display())));
+        add(
+            "data",
+            Some(format!(
+                "{} is kept of an earlier install; uninstall --purge-data removes it",
+                data.display()
+            )),
+        );
     }
     if let Some(readiness) = &status.readiness {
         add("level", Some(level(readiness)));
@@ -75,18 +95,25 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     add("build", status.drift.as_ref().and_then(|drift| drift.offered.as_ref()).and_then(offered));
     let mut text = pairs(&rows);
     if status.partial {
-        text.push_str("\nOnly root may read the receipt: where it came from and when is left out. Run with sudo.\n");
+        text.push_str(
+            "\nOnly root may read the receipt: where it came from and when is left out. Run with \
+             sudo.\n",
+        );
     }
     for damaged in &status.damaged {
         let (path, why) = (damaged.path.display(), in_one_line(&damaged.why));
-        text.push_str(&format!("damaged: {path} ({why}); dcos-node uninstall makes the node clean without it\n"));
+        text.push_str(&format!(
+            "damaged: {path} ({why}); dcos-node uninstall makes the node clean without it\n"
+        ));
     }
     for problem in &status.unfinished {
         text.push_str(&format!("unfinished: {}\n", in_one_line(problem)));
     }
     // What went because another version came is told by that.
-    let is_replaced = |went: &&PackageId| status.activated_since.iter().any(|came| came.name() == went.name());
-    let went: Vec<&PackageId> = status.deactivated_since.iter().filter(|went| !is_replaced(went)).collect();
+    let is_replaced =
+        |went: &&PackageId| status.activated_since.iter().any(|came| came.name() == went.name());
+    let went: Vec<&PackageId> =
+        status.deactivated_since.iter().filter(|went| !is_replaced(went)).collect();
     for (what, packages) in [
         ("activated since by pkgpanda", status.activated_since.iter().collect()),
         ("not active any more since pkgpanda's activation", went),
@@ -97,14 +124,22 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
             text.push_str(&format!("{what}: {first}{more}\n"));
         }
     }
-    // Of a whole node of another installer, or one that pkgpanda will make whole, every path would be named.
-    let is_another = status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
+    // Of a whole node of another installer, or one that pkgpanda will make whole, every path would
+    // be named.
+    let is_another =
+        status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
     for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
-        let what = if foreign.what == "not ours" { String::new() } else { format!(" ({})", foreign.what) };
+        let what =
+            if foreign.what == "not ours" { String::new() } else { format!(" ({})", foreign.what) };
         text.push_str(&in_one_line(&format!("not ours: {}{what}", foreign.path.display())));
         text.push('\n');
     }
-    let unwell: Vec<UnitReport> = status.units.iter().filter(|u| u.condition != Condition::Well || u.flaps()).cloned().collect();
+    let unwell: Vec<UnitReport> = status
+        .units
+        .iter()
+        .filter(|u| u.condition != Condition::Well || u.flaps())
+        .cloned()
+        .collect();
     if !unwell.is_empty() {
         text.push('\n');
         text.push_str(&units(&unwell, paint));
@@ -112,8 +147,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     text
 }
 
-/// What everything was verified against, or why there is nothing of the kind. Of a node of another installer, and of one that pkgpanda changed
-/// since, nobody asks.
+/// What everything was verified against, or why there is nothing of the kind. Of a node of another
+/// installer, and of one that pkgpanda changed since, nobody asks.
 fn build_digest(status: &Outcome) -> Option<String> {
     let is_ours = matches!(status.state, State::Installed | State::Installing | State::Prepared);
     match &status.index_sha256 {
@@ -139,7 +174,10 @@ fn half_swapped(swap: &Swap) -> String {
     match (swap.process, &swap.not_to_be_finished_because) {
         (Some(process), _) => format!("pkgpanda swaps its packages now (process {process})"),
         (None, None) => "a swap by pkgpanda is half done: dcos-node recover finishes it".to_owned(),
-        (None, Some(why)) => format!("a swap by pkgpanda cannot be finished ({why}); dcos-node uninstall makes the node clean"),
+        (None, Some(why)) => format!(
+            "a swap by pkgpanda cannot be finished ({why}); dcos-node uninstall makes the node \
+             clean"
+        ),
     }
 }
 
@@ -147,25 +185,47 @@ fn half_swapped(swap: &Swap) -> String {
 fn drift(drift: &Drift, role: Option<Role>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(Address { recorded, now: Some(now), changed: true }) = &drift.address {
-        lines.push(format!("the address is {now}, and was {recorded}: it must not change; {}", renewal(role)));
+        lines.push(format!(
+            "the address is {now}, and was {recorded}: it must not change; {}",
+            renewal(role)
+        ));
     }
     if let Some(ResolvConf { generated: false, keeper }) = &drift.resolv_conf {
         lines.push(format!("DC/OS does not keep /etc/resolv.conf any more; {keeper} does"));
     }
     let files = &drift.files;
     let numbers = [(files.changed, "changed"), (files.missing, "missing"), (files.extra, "extra")];
-    let found: Vec<String> = numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let found: Vec<String> =
+        numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if let Some(first) = files.first.first() {
         let first = first.what.display();
-        lines.push(format!("of what was installed {}, such as {first}; dcos-node verify tells all", found.join(", ")));
+        lines.push(format!(
+            "of what was installed {}, such as {first}; dcos-node verify tells all",
+            found.join(", ")
+        ));
     }
     if !drift.foreign_units.is_empty() {
-        lines.push(format!("dcos.target wants units that no package brings: {}", drift.foreign_units.join(", ")));
+        lines.push(format!(
+            "dcos.target wants units that no package brings: {}",
+            drift.foreign_units.join(", ")
+        ));
     }
-    if let Some(Offered { same: Some(false), difference: Some(difference), differences, more_packages, .. }) = &drift.offered {
-        let more = more_packages.filter(|more| *more > 0).map(|more| format!(" ({more} more packages differ)")).unwrap_or_default();
+    if let Some(Offered {
+        same: Some(false),
+        difference: Some(difference),
+        differences,
+        more_packages,
+        ..
+    }) = &drift.offered
+    {
+        let more = more_packages
+            .filter(|more| *more > 0)
+            .map(|more| format!(" ({more} more packages differ)"))
+            .unwrap_or_default();
         lines.push(format!("the server has another build: {difference}{more}"));
-        lines.extend(differences.iter().map(|pair| format!("{}: {} here, {} on the server", pair.what.words(), pair.here, pair.offered)));
+        lines.extend(differences.iter().map(|pair| {
+            format!("{}: {} here, {} on the server", pair.what.words(), pair.here, pair.offered)
+        }));
     }
     lines
 }
@@ -195,7 +255,10 @@ fn skip(skipped: &SkippedCheck) -> Option<String> {
     let now = match (skipped.now, &skipped.found) {
         (Some(Verdict::Pass | Verdict::Skipped), _) => return None,
         (Some(verdict), Some(found)) => format!("{} now: {found}", verdict.word()),
-        _ => format!("not judged again: {}", skipped.not_judged_because.as_deref().unwrap_or("it is not known why")),
+        _ => format!(
+            "not judged again: {}",
+            skipped.not_judged_because.as_deref().unwrap_or("it is not known why")
+        ),
     };
     Some(format!("{}: {} ({now})", skipped.skip.check, skipped.skip.reason))
 }
@@ -203,9 +266,14 @@ fn skip(skipped: &SkippedCheck) -> Option<String> {
 fn counts(reports: &[UnitReport]) -> String {
     let is = |condition: Condition| move |r: &&UnitReport| r.condition == condition;
     // What fell a moment ago is on its way, although it is active.
-    let target = reports.iter().find(|r| r.name == layout::TARGET).map_or("active", |target| target.active.as_str());
+    let target = reports
+        .iter()
+        .find(|r| r.name == layout::TARGET)
+        .map_or("active", |target| target.active.as_str());
     // Of a role that is down nothing is expected, and nothing is well either.
-    let is_stopped = |r: &&UnitReport| target == "inactive" && r.condition == Condition::Well && r.active == "inactive";
+    let is_stopped = |r: &&UnitReport| {
+        target == "inactive" && r.condition == Condition::Well && r.active == "inactive"
+    };
     let is_well = |r: &&UnitReport| r.condition == Condition::Well && !r.flaps() && !is_stopped(r);
     let is_converging = |r: &&UnitReport| r.condition == Condition::Converging || r.flaps();
     let named = [
@@ -213,19 +281,28 @@ fn counts(reports: &[UnitReport]) -> String {
         (reports.iter().filter(is_stopped).count(), "not started"),
         (reports.iter().filter(is_converging).count(), "converging"),
         (reports.iter().filter(is(Condition::Failed)).count(), "failed"),
-        (reports.iter().filter(is(Condition::AuxiliaryFailed)).count(), "failed that the node does not need"),
+        (
+            reports.iter().filter(is(Condition::AuxiliaryFailed)).count(),
+            "failed that the node does not need",
+        ),
     ];
     let told = named.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Units that are not well, each with the reason, its last journal lines, and the cure if one is known.
+/// Units that are not well, each with the reason, its last journal lines, and the cure if one is
+/// known.
 pub fn units(reports: &[UnitReport], paint: Paint) -> String {
     let mut text = String::new();
     let rows: Vec<_> = reports
         .iter()
         .map(|r| {
-            vec![word(r, paint), plain(&r.name), plain(format!("{} ({})", r.active, r.sub)), plain(r.why.as_deref().unwrap_or_default())]
+            vec![
+                word(r, paint),
+                plain(&r.name),
+                plain(format!("{} ({})", r.active, r.sub)),
+                plain(r.why.as_deref().unwrap_or_default()),
+            ]
         })
         .collect();
     for (line, report) in aligned(&rows).lines().zip(reports) {
@@ -245,7 +322,11 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
 pub(super) fn shortened(line: &str) -> String {
     const LONGEST: usize = 160;
     let line = in_one_line(line);
-    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST - 3).collect::<String>() + "..." }
+    if line.chars().count() <= LONGEST {
+        line
+    } else {
+        line.chars().take(LONGEST - 3).collect::<String>() + "..."
+    }
 }
 
 fn word(report: &UnitReport, paint: Paint) -> (String, String) {

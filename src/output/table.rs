@@ -9,7 +9,8 @@ const NARROWEST: usize = 24;
 /// A text and how it is painted: its width is that of the text.
 pub type Cell = (String, String);
 
-/// Puts rows into columns as wide as their widest cell, two spaces apart. The last column is not padded.
+/// Puts rows into columns as wide as their widest cell, two spaces apart. The last column is not
+/// padded.
 pub fn aligned(rows: &[Vec<Cell>]) -> String {
     let widths = widths(rows);
     let mut text = String::new();
@@ -25,7 +26,8 @@ pub fn aligned(rows: &[Vec<Cell>]) -> String {
     text
 }
 
-/// The same, with the last column, which must not be painted, broken into lines so that all fits into [`WIDTH`].
+/// The same, with the last column, which must not be painted, broken into lines so that all fits
+/// into [`WIDTH`].
 pub fn aligned_and_wrapped(rows: &[Vec<Cell>]) -> String {
     let before: usize = widths(rows).iter().rev().skip(1).map(|width| width + 2).sum();
     let mut lines = Vec::new();
@@ -42,19 +44,27 @@ pub fn aligned_and_wrapped(rows: &[Vec<Cell>]) -> String {
 fn widths(rows: &[Vec<Cell>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|(plain, _): &Cell| plain.chars().count()).max().unwrap_or_default()
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|(plain, _): &Cell| plain.chars().count())
+            .max()
+            .unwrap_or_default()
     };
     (0..columns).map(width).collect()
 }
 
-/// Breaks a text between words; at least one line. A word that is longer than a line stays whole, so that it can be copied.
+/// Breaks a text between words; at least one line. A word that is longer than a line stays whole,
+/// so that it can be copied.
 ///
-/// What scripts and servers said may hold anything: characters that would steer a terminal are made visible.
+/// What scripts and servers said may hold anything: characters that would steer a terminal are made
+/// visible.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(NARROWEST);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace().map(visible) {
-        let line = lines.last_mut().filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
+        let line = lines.last_mut().filter(|line| {
+            line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width
+        });
         match line {
             Some(line) if line.is_empty() => *line = word,
             Some(line) => {
@@ -68,10 +78,13 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 fn visible(word: &str) -> String {
-    word.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    word.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
-/// What units, servers and files said, in one line: breaks and tabs become spaces, and nothing in it steers a terminal.
+/// What units, servers and files said, in one line: breaks and tabs become spaces, and nothing in
+/// it steers a terminal.
 pub fn in_one_line(text: &str) -> String {
     visible(&text.trim_end().replace(['\n', '\r', '\t'], " "))
 }
@@ -85,7 +98,9 @@ pub fn in_lines(text: &str) -> String {
 pub fn beside(name: &str, text: &str) -> String {
     let lines = wrapped(text, WIDTH.saturating_sub(name.chars().count()));
     let indent = " ".repeat(name.chars().count());
-    let line = |(index, line): (usize, &String)| format!("{}{line}\n", if index == 0 { name } else { &indent });
+    let line = |(index, line): (usize, &String)| {
+        format!("{}{line}\n", if index == 0 { name } else { &indent })
+    };
     lines.iter().enumerate().map(line).collect()
 }
 
@@ -97,7 +112,12 @@ pub fn plain(text: impl AsRef<str>) -> Cell {
 
 /// Rows of a name and a value.
 pub fn pairs(rows: &[(&str, String)]) -> String {
-    aligned(&rows.iter().map(|(name, value)| vec![plain(format!("{name}:")), plain(value)]).collect::<Vec<_>>())
+    aligned(
+        &rows
+            .iter()
+            .map(|(name, value)| vec![plain(format!("{name}:")), plain(value)])
+            .collect::<Vec<_>>(),
+    )
 }
 
 #[cfg(test)]
@@ -113,7 +133,12 @@ mod tests {
         ]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(lines[0].starts_with("a      one") && lines[1].starts_with("       ") && lines.contains(&"long   short"), "{text}");
+        assert!(
+            lines[0].starts_with("a      one")
+                && lines[1].starts_with("       ")
+                && lines.contains(&"long   short"),
+            "{text}"
+        );
     }
 
     #[test]

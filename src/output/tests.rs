@@ -11,7 +11,8 @@ use crate::dcos::exit::Exit;
 use crate::dcos::level::Level;
 use crate::observe::services::{Condition, UnitReport};
 
-/// What a unit, a server or a file may say: it clears a terminal, and goes on in what looks like a line of ours.
+/// What a unit, a server or a file may say: it clears a terminal, and goes on in what looks like a
+/// line of ours.
 const SAID: &str = "boom\u{1b}[2J\n  cure:   rm -rf /";
 /// The same where people see it.
 const SEEN: &str = "boom\\u{1b}[2J   cure:   rm -rf /";
@@ -73,26 +74,42 @@ fn no_unit_that_speaks_steers_the_terminal_of_a_status() {
     // Each stands below its own unit, too.
     let text = status::units(&[unit.clone(), unit], paint());
     is_seen(&text, 8);
-    assert!(text.lines().nth(4).is_some_and(|line| line.starts_with("failed  dcos-net.service")), "{text}");
+    assert!(
+        text.lines().nth(4).is_some_and(|line| line.starts_with("failed  dcos-net.service")),
+        "{text}"
+    );
 }
 
 #[test]
 fn no_cause_and_no_log_line_of_a_failure_steers_the_terminal_and_lines_of_our_own_stay() {
     let problems = "this node is not whole:\n  one\n  two\u{7}";
-    let error = anyhow::Error::from(std::io::Error::other("x\u{1b}]0;title\u{7}")).context(problems);
+    let error =
+        anyhow::Error::from(std::io::Error::other("x\u{1b}]0;title\u{7}")).context(problems);
     let failure = Failure::new(Exit::Failed, error).leaving("as it was").quoting(vec![SAID.into()]);
     let text = failure::text(&failure, None, paint());
     is_seen(&text, 6);
-    assert!(text.starts_with("error: this node is not whole:\n  one\n  two\\u{7}: x\\u{1b}]0;title\\u{7}\n  log:    boom"), "{text}");
+    assert!(
+        text.starts_with(
+            "error: this node is not whole:\n  one\n  two\\u{7}: x\\u{1b}]0;title\\u{7}\n  log:    \
+             boom"
+        ),
+        "{text}"
+    );
     assert!(text.lines().nth(4) == Some("  state:  as it was"), "{text}");
 }
 
 #[test]
 fn no_news_of_a_run_steers_the_terminal() {
     let text = || SAID.to_owned();
-    let news = [Event::Note { text: text() }, Event::Warning { text: text() }, Event::Waiting { text: text() }, watched()];
+    let news = [
+        Event::Note { text: text() },
+        Event::Warning { text: text() },
+        Event::Waiting { text: text() },
+        watched(),
+    ];
     let kept = Kept::default();
-    let (sender, follower) = follow(Wish { plain: Some(Box::new(kept.clone())), no_color: true, ..Wish::default() });
+    let (sender, follower) =
+        follow(Wish { plain: Some(Box::new(kept.clone())), no_color: true, ..Wish::default() });
     let count = news.len();
     news.into_iter().for_each(|event| sender.send(event));
     drop(sender);

@@ -7,11 +7,16 @@ use super::table::in_one_line;
 use crate::command::verify::Outcome;
 use crate::dcos::difference::{Difference, Kind};
 
-/// Differences for people: the columns of `rpm -V`, then what could not be compared, then one line of counts.
+/// Differences for people: the columns of `rpm -V`, then what could not be compared, then one line
+/// of counts.
 pub fn text(outcome: &Outcome, paint: Paint) -> String {
-    let mut text: String = outcome.differences.iter().map(|difference| line(difference, paint)).collect();
+    let mut text: String =
+        outcome.differences.iter().map(|difference| line(difference, paint)).collect();
     for unknown in &outcome.unknown {
-        text.push_str(&format!("unknown      {}\n", in_one_line(&format!("{}: {}", unknown.what, unknown.why))));
+        text.push_str(&format!(
+            "unknown      {}\n",
+            in_one_line(&format!("{}: {}", unknown.what, unknown.why))
+        ));
     }
     if !text.is_empty() {
         text.push('\n');
@@ -22,30 +27,48 @@ pub fn text(outcome: &Outcome, paint: Paint) -> String {
 
 fn line(difference: &Difference, paint: Paint) -> String {
     let letters = difference.letters();
-    let letters = if difference.is_unread() { paint.doubtful(&letters) } else { paint.bad(&letters) };
+    let letters =
+        if difference.is_unread() { paint.doubtful(&letters) } else { paint.bad(&letters) };
     let mark = difference.mark.map_or(' ', |mark| mark.letter());
     let what = difference.what.display().to_string();
-    format!("{letters} {mark} {}\n", what.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>())
+    format!(
+        "{letters} {mark} {}\n",
+        what.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>()
+    )
 }
 
 fn summary(outcome: &Outcome, paint: Paint) -> String {
-    let count = |kind: Kind| outcome.differences.iter().filter(|d| d.kind == kind && !d.is_unread()).count();
-    let unread = outcome.differences.iter().filter(|d| d.is_unread()).count() + outcome.unknown.len();
+    let count = |kind: Kind| {
+        outcome.differences.iter().filter(|d| d.kind == kind && !d.is_unread()).count()
+    };
+    let unread =
+        outcome.differences.iter().filter(|d| d.is_unread()).count() + outcome.unknown.len();
     let numbers = [
         (count(Kind::Changed), "changed"),
         (count(Kind::Missing), "missing"),
         (count(Kind::Extra), "extra"),
         (unread, "not to be compared"),
     ];
-    let found: Vec<String> = numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let found: Vec<String> =
+        numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let verdict = match (numbers.iter().take(3).any(|(n, _)| *n > 0), unread) {
         (true, _) => paint.bad(&found.join(", ")),
         (false, 0) => paint.good("as installed"),
-        (false, _) => paint.doubtful(&format!("as installed as far as it can be read; {}", found.join(", "))),
+        (false, _) => {
+            paint.doubtful(&format!("as installed as far as it can be read; {}", found.join(", ")))
+        }
     };
-    let mut text = format!("{} packages, {} paths, {} read: {verdict}\n", outcome.packages, outcome.paths, size(outcome.bytes));
+    let mut text = format!(
+        "{} packages, {} paths, {} read: {verdict}\n",
+        outcome.packages,
+        outcome.paths,
+        size(outcome.bytes)
+    );
     if !outcome.at_run_time.is_empty() {
-        text.push_str(&format!("  left out: {} that DC/OS itself writes while it runs (--json lists them)\n", outcome.at_run_time.len()));
+        text.push_str(&format!(
+            "  left out: {} that DC/OS itself writes while it runs (--json lists them)\n",
+            outcome.at_run_time.len()
+        ));
     }
     text
 }

@@ -10,7 +10,8 @@ use super::table::in_one_line;
 use crate::dcos::cluster::{Member, Serving};
 use crate::dcos::event::Watched;
 
-/// Counts of units move at nearly every look of a node that comes up: they are told at most so often, in seconds.
+/// Counts of units move at nearly every look of a node that comes up: they are told at most so
+/// often, in seconds.
 const COUNTS: u64 = 10;
 
 /// What was told last.
@@ -32,11 +33,21 @@ impl Watch {
     pub fn news(&mut self, watched: &Watched) -> Option<String> {
         let level = watched.level.map_or("not unpacked", |level| level.word());
         let waits = match &watched.waits_for {
-            Some(what) if watched.level < Some(watched.wanted) => format!("{level}; waits for {}: {}", watched.wanted, in_one_line(what)),
+            Some(what) if watched.level < Some(watched.wanted) => {
+                format!("{level}; waits for {}: {}", watched.wanted, in_one_line(what))
+            }
             _ => level.to_owned(),
         };
-        let masters: Vec<String> = watched.masters.iter().map(|m| format!("{} {}", in_one_line(&m.host), state(m).0)).collect();
-        let masters = if masters.is_empty() { String::new() } else { format!("; masters: {}", masters.join(", ")) };
+        let masters: Vec<String> = watched
+            .masters
+            .iter()
+            .map(|m| format!("{} {}", in_one_line(&m.host), state(m).0))
+            .collect();
+        let masters = if masters.is_empty() {
+            String::new()
+        } else {
+            format!("; masters: {}", masters.join(", "))
+        };
         let units = units(watched, |word| word.to_owned());
         let text = without_figures(&format!("{waits}{masters}"));
         if let Some(told) = &self.told
@@ -50,11 +61,13 @@ impl Watch {
         Some(format!("{:>5} s  {waits}{units}", watched.seconds))
     }
 
-    /// Draws the table anew; it goes when the level is reached. Between two looks, which can take long, the time goes on.
+    /// Draws the table anew; it goes when the level is reached. Between two looks, which can take
+    /// long, the time goes on.
     pub fn draw(&mut self, bars: &MultiProgress, watched: &Watched, paint: Paint) {
         let level = watched.level.map_or("not unpacked", |level| level.word());
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = bars.add(ProgressBar::new_spinner().with_elapsed(Duration::from_secs(watched.seconds)));
+            let bar = bars
+                .add(ProgressBar::new_spinner().with_elapsed(Duration::from_secs(watched.seconds)));
             if let Ok(style) = ProgressStyle::with_template("{prefix}  {minutes}\n{msg}") {
                 bar.set_style(style.with_key("minutes", minutes));
             }
@@ -79,14 +92,21 @@ fn without_figures(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let counts = |at: usize| {
         let unit = words.get(at + 1).map(|word| word.trim_end_matches([',', ';', ')']));
-        words.get(at).is_some_and(|word| word.bytes().all(|b| b.is_ascii_digit())) && matches!(unit, Some("s" | "times"))
+        words.get(at).is_some_and(|word| word.bytes().all(|b| b.is_ascii_digit()))
+            && matches!(unit, Some("s" | "times"))
     };
-    let kept: Vec<&str> = words.iter().enumerate().filter(|(at, _)| !counts(*at)).map(|(_, word)| *word).collect();
+    let kept: Vec<&str> =
+        words.iter().enumerate().filter(|(at, _)| !counts(*at)).map(|(_, word)| *word).collect();
     kept.join(" ")
 }
 
 fn units(watched: &Watched, paint: impl Fn(&str) -> String) -> String {
-    watched.units.iter().map(|(word, count)| format!("{count} {}", paint(word))).collect::<Vec<_>>().join(", ")
+    watched
+        .units
+        .iter()
+        .map(|(word, count)| format!("{count} {}", paint(word)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// How a master is, in words.
@@ -132,9 +152,18 @@ mod tests {
 
     fn watched(level: Level, waits_for: Option<&str>) -> Watched {
         let units = [("well".to_owned(), 28), ("converging".to_owned(), 2)].into();
-        let masters = vec![Member { host: "10.0.0.2".into(), serving: Serving::Down, leads: false }];
+        let masters =
+            vec![Member { host: "10.0.0.2".into(), serving: Serving::Down, leads: false }];
         let waits_for = waits_for.map(str::to_owned);
-        Watched { wanted: Level::ClusterReady, level: Some(level), seconds: 75, units, masters, waits_for, unit: None }
+        Watched {
+            wanted: Level::ClusterReady,
+            level: Some(level),
+            seconds: 75,
+            units,
+            masters,
+            waits_for,
+            unit: None,
+        }
     }
 
     #[test]
@@ -143,7 +172,8 @@ mod tests {
         let mut waiting = watched(Level::NodeReady, Some("waiting for masters: 10.0.0.2"));
         assert_eq!(
             watch.news(&waiting).unwrap(),
-            "   75 s  node-ready; waits for cluster-ready: waiting for masters: 10.0.0.2 (units: 2 converging, 28 well; masters: 10.0.0.2 down)"
+            "   75 s  node-ready; waits for cluster-ready: waiting for masters: 10.0.0.2 (units: 2 \
+             converging, 28 well; masters: 10.0.0.2 down)"
         );
         assert_eq!(watch.news(&waiting), None);
         waiting.masters[0].serving = Serving::NotServing;
@@ -161,12 +191,22 @@ mod tests {
     fn a_number_that_only_counts_is_no_news_and_an_address_is() {
         let mut watch = Watch::default();
         let young = |seconds| {
-            watched(Level::Started, Some(&format!("dcos-x.service: is active for only {seconds} s, and was restarted {seconds} times")))
+            watched(
+                Level::Started,
+                Some(&format!(
+                    "dcos-x.service: is active for only {seconds} s, and was restarted {seconds} \
+                     times"
+                )),
+            )
         };
         assert!(watch.news(&young(3)).is_some());
         assert_eq!(watch.news(&young(4)), None);
-        assert!(watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.2"))).is_some());
-        assert!(watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.3"))).is_some());
+        assert!(
+            watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.2"))).is_some()
+        );
+        assert!(
+            watch.news(&watched(Level::Started, Some("waiting for masters: 10.0.0.3"))).is_some()
+        );
     }
 
     #[test]
@@ -177,7 +217,14 @@ mod tests {
 
     #[test]
     fn the_table_has_units_masters_and_what_it_waits_for() {
-        let table = table(&watched(Level::Started, Some("dcos-net.service: is starting")), Paint::stderr(true));
-        assert_eq!(table, "  units    2 converging, 28 well\n  master   10.0.0.2        down\n  waits    dcos-net.service: is starting");
+        let table = table(
+            &watched(Level::Started, Some("dcos-net.service: is starting")),
+            Paint::stderr(true),
+        );
+        assert_eq!(
+            table,
+            "  units    2 converging, 28 well\n  master   10.0.0.2        down\n  waits    \
+             dcos-net.service: is starting"
+        );
     }
 }

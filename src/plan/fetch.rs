@@ -6,20 +6,26 @@ use std::collections::BTreeMap;
 use crate::action::Action;
 use crate::dcos::build::Build;
 
-/// Lengths of archives in bytes, by their paths in the serve directory: what a server tells where no build index does.
+/// Lengths of archives in bytes, by their paths in the serve directory: what a server tells where
+/// no build index does.
 pub type Lengths = BTreeMap<String, u64>;
 
-/// One action an archive, the longest work first, so that at the end no processor waits for the other.
+/// One action an archive, the longest work first, so that at the end no processor waits for the
+/// other.
 pub fn fetches(build: &Build, lengths: &Lengths) -> Vec<Action> {
     let artifact = |path: &str| build.artifact(path).cloned();
     let archive = Build::bootstrap_archive(&build.bootstrap_id);
-    let bootstrap =
-        Action::FetchBootstrap { id: build.bootstrap_id.clone(), expected: build.bootstrap_packages.clone(), artifact: artifact(&archive) };
+    let bootstrap = Action::FetchBootstrap {
+        id: build.bootstrap_id.clone(),
+        expected: build.bootstrap_packages.clone(),
+        artifact: artifact(&archive),
+    };
     let packages = build.to_fetch().into_iter().map(|id| {
         let archive = id.archive();
         (Action::FetchPackage { artifact: artifact(&archive), id }, archive)
     });
-    let mut fetches: Vec<(Action, String)> = std::iter::once((bootstrap, archive)).chain(packages).collect();
+    let mut fetches: Vec<(Action, String)> =
+        std::iter::once((bootstrap, archive)).chain(packages).collect();
     let work = |path: &str| match build.artifact(path) {
         Some(artifact) => artifact.content.map_or(artifact.bytes, |content| content.bytes),
         None => lengths.get(path).copied().unwrap_or_default(),
@@ -35,7 +41,9 @@ mod tests {
 
     #[test]
     fn the_longest_work_comes_first() {
-        let id = |name: &str| format!("{name}--{}", "0".repeat(40)).parse::<crate::dcos::id::PackageId>().unwrap();
+        let id = |name: &str| {
+            format!("{name}--{}", "0".repeat(40)).parse::<crate::dcos::id::PackageId>().unwrap()
+        };
         let build = Build {
             url: "/srv".into(),
             bootstrap_id: "b".into(),
@@ -51,7 +59,11 @@ mod tests {
             fetches(&build, lengths).iter().map(|action| name(action.key())).collect()
         };
         assert_eq!(order(&Lengths::new()), ["b", "small", "large", "unknown"]);
-        let known = [(id("small").archive(), 1), (id("large").archive(), 9), (Build::bootstrap_archive("b"), 5)];
+        let known = [
+            (id("small").archive(), 1),
+            (id("large").archive(), 9),
+            (Build::bootstrap_archive("b"), 5),
+        ];
         assert_eq!(order(&known.into()), ["large", "b", "small", "unknown"]);
     }
 }

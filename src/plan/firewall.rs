@@ -5,48 +5,67 @@ use crate::dcos::network::Network;
 use crate::dcos::proof::{Item, TABLE};
 use crate::dcos::receipt::Object;
 
-/// What is DC/OS' own and was not there before: sets, then the chains that use them, then the rules that use both. The last goes first.
+/// What is DC/OS' own and was not there before: sets, then the chains that use them, then the rules
+/// that use both. The last goes first.
 pub(super) fn objects(now: &Network, was: &Network) -> Vec<Object> {
     let sets = now.sets.iter().filter(|set| is_own_set(set, now) && !was.sets.contains(set));
     let mut objects: Vec<Object> = sets.map(|set| Object::IpSet { name: set.clone() }).collect();
     objects.extend(new_lines(now, was).filter_map(chain));
-    objects.extend(new_lines(now, was).filter(|line| line.owner == Owner::Rule).map(|line| Object::FirewallRule {
-        program: line.program.clone(),
-        table: line.table.clone(),
-        rule: line.text.clone(),
+    objects.extend(new_lines(now, was).filter(|line| line.owner == Owner::Rule).map(|line| {
+        Object::FirewallRule {
+            program: line.program.clone(),
+            table: line.table.clone(),
+            rule: line.text.clone(),
+        }
     }));
     objects
 }
 
-/// What is new since the install and may be DC/OS' or not. Without a snapshot nothing tells that a set is new, unless it has a name that DC/OS gives.
+/// What is new since the install and may be DC/OS' or not. Without a snapshot nothing tells that a
+/// set is new, unless it has a name that DC/OS gives.
 pub(super) fn foreign(now: &Network, was: Option<&Network>) -> Vec<Item> {
     let nothing = Network::default();
     let mut items = Vec::new();
     for line in new_lines(now, was.unwrap_or(&nothing)) {
         if let Owner::Untold(why) = &line.owner {
-            items.push(Item::new("firewall-rule", format!("{} ({} -t {})", line.text, line.program, line.table), why.clone()));
+            items.push(Item::new(
+                "firewall-rule",
+                format!("{} ({} -t {})", line.text, line.program, line.table),
+                why.clone(),
+            ));
         }
     }
-    let new = now.sets.iter().filter(|set| !is_own_set(set, now) && was.is_none_or(|was| !was.sets.contains(set)));
+    let new = now
+        .sets
+        .iter()
+        .filter(|set| !is_own_set(set, now) && was.is_none_or(|was| !was.sets.contains(set)));
     let (overlay, others): (Vec<&String>, Vec<&String>) = new.partition(|set| *set == OVERLAY_SET);
     if !overlay.is_empty() {
-        let why = "Mesos makes a set of that name for DC/OS' overlays, and others may: no rule of DC/OS uses this one";
+        let why = "Mesos makes a set of that name for DC/OS' overlays, and others may: no rule of \
+                   DC/OS uses this one";
         items.push(Item::new("ip-set", format!("the ipset {OVERLAY_SET}"), why));
     }
     if was.is_some() && !others.is_empty() {
         let names: Vec<&str> = others.into_iter().map(String::as_str).collect();
-        items.push(Item::new("ip-set", names.join(", "), "new since the install, with a name that DC/OS does not give to a set"));
+        items.push(Item::new(
+            "ip-set",
+            names.join(", "),
+            "new since the install, with a name that DC/OS does not give to a set",
+        ));
     }
     items
 }
 
-/// Tables that nobody could look into. That they are there tells nothing: to list one makes it, and DC/OS asks the program that does not show them.
+/// Tables that nobody could look into. That they are there tells nothing: to list one makes it, and
+/// DC/OS asks the program that does not show them.
 pub(super) fn unseen(now: &Network) -> impl Iterator<Item = Item> {
     now.unseen.iter().map(|unseen| {
-        let (program, first) = (&unseen.program, unseen.tables.first().map(String::as_str).unwrap_or_default());
+        let (program, first) =
+            (&unseen.program, unseen.tables.first().map(String::as_str).unwrap_or_default());
         let why = format!(
-            "they are of the older flavour of the packet filter, which the program here does not show: \
-             install what brings {program} (the package iptables or iptables-legacy), then {program} -t {first} -S shows what is in them"
+            "they are of the older flavour of the packet filter, which the program here does not \
+             show: install what brings {program} (the package iptables or iptables-legacy), then \
+             {program} -t {first} -S shows what is in them"
         );
         Item::new(TABLE, format!("the tables {} of {program}", unseen.tables.join(", ")), why)
     })
@@ -63,9 +82,11 @@ fn new_lines<'a>(now: &'a Network, was: &'a Network) -> impl Iterator<Item = &'a
 
 fn chain(line: &Line) -> Option<Object> {
     match &line.owner {
-        Owner::Chain(chain) => {
-            Some(Object::FirewallChain { program: line.program.clone(), table: line.table.clone(), chain: chain.clone() })
-        }
+        Owner::Chain(chain) => Some(Object::FirewallChain {
+            program: line.program.clone(),
+            table: line.table.clone(),
+            chain: chain.clone(),
+        }),
         _ => None,
     }
 }
@@ -95,21 +116,35 @@ mod tests {
         let text = "-A POSTROUTING -s 9.0.0.0/8 -m set --match-set overlay dst -j MASQUERADE";
         let (bare, ours) = (node(&["overlay"], &[]), node(&["overlay"], &[(text, Owner::Rule)]));
         let empty = Network::default();
-        assert_eq!(words(&ours, &empty), ["the ipset overlay".to_owned(), format!("the rule {text} (iptables -t nat)")]);
+        assert_eq!(
+            words(&ours, &empty),
+            ["the ipset overlay".to_owned(), format!("the rule {text} (iptables -t nat)")]
+        );
         assert_eq!(words(&bare, &empty), Vec::<String>::new());
         // It was an operator's before DC/OS used it: the rule goes alone.
         assert_eq!(words(&ours, &bare), [format!("the rule {text} (iptables -t nat)")]);
-        let told = |now: &Network, was: Option<&Network>| foreign(now, was).into_iter().map(|item| item.what).collect::<Vec<_>>();
-        assert_eq!([told(&bare, Some(&empty)), told(&bare, None)], [["the ipset overlay"], ["the ipset overlay"]]);
+        let told = |now: &Network, was: Option<&Network>| {
+            foreign(now, was).into_iter().map(|item| item.what).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [told(&bare, Some(&empty)), told(&bare, None)],
+            [["the ipset overlay"], ["the ipset overlay"]]
+        );
         assert!(told(&ours, Some(&empty)).is_empty() && told(&bare, Some(&bare)).is_empty());
         let untold = node(&["overlay"], &[(text, Owner::Untold("why".into()))]);
-        assert_eq!(told(&untold, None), [format!("{text} (iptables -t nat)"), "the ipset overlay".into()]);
+        assert_eq!(
+            told(&untold, None),
+            [format!("{text} (iptables -t nat)"), "the ipset overlay".into()]
+        );
     }
 
     #[test]
     fn sets_that_are_new_are_told_once_and_those_that_were_there_are_not() {
         let (now, was) = (node(&["a", "dcos-l4lb", "b", "c"], &[]), node(&["c"], &[]));
-        assert_eq!(foreign(&now, Some(&was)).into_iter().map(|item| item.what).collect::<Vec<_>>(), ["a, b"]);
+        assert_eq!(
+            foreign(&now, Some(&was)).into_iter().map(|item| item.what).collect::<Vec<_>>(),
+            ["a, b"]
+        );
         assert_eq!(foreign(&now, None), []);
     }
 
@@ -123,9 +158,16 @@ mod tests {
 
     #[test]
     fn a_table_that_nobody_can_see_is_told_with_the_command_that_shows_it() {
-        let table = Unseen { program: "ip6tables-legacy".into(), tables: vec!["nat".into(), "filter".into()] };
-        let told: Vec<Item> = unseen(&Network { unseen: vec![table], ..Network::default() }).collect();
-        assert_eq!((told.len(), told[0].what.as_str()), (1, "the tables nat, filter of ip6tables-legacy"));
+        let table = Unseen {
+            program: "ip6tables-legacy".into(),
+            tables: vec!["nat".into(), "filter".into()],
+        };
+        let told: Vec<Item> =
+            unseen(&Network { unseen: vec![table], ..Network::default() }).collect();
+        assert_eq!(
+            (told.len(), told[0].what.as_str()),
+            (1, "the tables nat, filter of ip6tables-legacy")
+        );
         assert!(told[0].why.contains("ip6tables-legacy -t nat -S"), "{}", told[0].why);
     }
 }

@@ -1,4 +1,5 @@
-//! Plans an install: first what must be on the node before anything else and the packages, then the activation.
+//! Plans an install: first what must be on the node before anything else and the packages, then the
+//! activation.
 
 use crate::action::Action;
 use crate::dcos::accounts::Accounts;
@@ -45,7 +46,10 @@ pub enum Refusal {
     #[error("this node runs another build: {0}")]
     OtherBuild(Contrast),
     /// An install of something else was interrupted.
-    #[error("an interrupted install of another build is on this node (package list {here}; offered is {offered})")]
+    #[error(
+        "an interrupted install of another build is on this node (package list {here}; offered is \
+         {offered})"
+    )]
     OtherInterrupted {
         /// The package list of the interrupted install.
         here: String,
@@ -61,7 +65,8 @@ pub enum Refusal {
 }
 
 fn list(foreign: &[Foreign]) -> String {
-    let mut names: Vec<String> = foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
+    let mut names: Vec<String> =
+        foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
     if foreign.len() > 5 {
         names.push(format!("{} more", foreign.len() - 5));
     }
@@ -72,12 +77,24 @@ impl Refusal {
     /// The command or deed that cures it.
     pub fn cure(&self) -> String {
         match self {
-            Refusal::OtherRole { asked, .. } => format!("to change the role: dcos-node uninstall, then dcos-node install {asked}"),
+            Refusal::OtherRole { asked, .. } => format!(
+                "to change the role: dcos-node uninstall, \
+                                                         then dcos-node install {asked}"
+            ),
             // Never an uninstall: the node is live, and its role in the cluster would be lost.
-            Refusal::OtherBuild(_) => "leave the node as it is, or bring it to the other build with DC/OS' own upgrade script (dcos_generate_config.sh --generate-node-upgrade-script)".into(),
-            Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; dcos-node uninstall gives it up".into(),
-            Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it alone".into(),
-            Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves alone; dcos-node adopt takes a whole node over".into(),
+            Refusal::OtherBuild(_) => "leave the node as it is, or bring it to the other build \
+                                       with DC/OS' own upgrade script (dcos_generate_config.sh \
+                                       --generate-node-upgrade-script)"
+                .into(),
+            Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; \
+                                                 dcos-node uninstall gives it up"
+                .into(),
+            Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it \
+                                    alone"
+                .into(),
+            Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves \
+                                    alone; dcos-node adopt takes a whole node over"
+                .into(),
         }
     }
 }
@@ -100,11 +117,17 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
         return Decision::Refuse(refusal);
     }
     match (node.state(), &node.story.intent) {
-        (State::Installing | State::Prepared, Some(Intent::Install(intent))) if intent.build.active() == build.active() => Decision::GoOn,
-        (State::Installing | State::Prepared, Some(Intent::Install(intent))) => Decision::Refuse(Refusal::OtherInterrupted {
-            here: intent.build.package_list_id.clone(),
-            offered: build.package_list_id.clone(),
-        }),
+        (State::Installing | State::Prepared, Some(Intent::Install(intent)))
+            if intent.build.active() == build.active() =>
+        {
+            Decision::GoOn
+        }
+        (State::Installing | State::Prepared, Some(Intent::Install(intent))) => {
+            Decision::Refuse(Refusal::OtherInterrupted {
+                here: intent.build.package_list_id.clone(),
+                offered: build.package_list_id.clone(),
+            })
+        }
         (State::Uninstalling, _) => Decision::FinishUninstall,
         (State::Installed, _) => installed(node, build),
         _ => Decision::Fresh,
@@ -112,10 +135,16 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
 }
 
 fn installed(node: &Node, build: &Build) -> Decision {
-    let Some(contrast) = Contrast::between(&node.active, node.receipt.as_ref().map(|receipt| &receipt.build), build) else {
+    let Some(contrast) =
+        Contrast::between(&node.active, node.receipt.as_ref().map(|receipt| &receipt.build), build)
+    else {
         return if node.is_whole() { Decision::Unchanged } else { Decision::Fresh };
     };
-    if node.active.is_empty() { Decision::Fresh } else { Decision::Refuse(Refusal::OtherBuild(contrast)) }
+    if node.active.is_empty() {
+        Decision::Fresh
+    } else {
+        Decision::Refuse(Refusal::OtherBuild(contrast))
+    }
 }
 
 /// Where and how an activation takes place.
@@ -123,9 +152,11 @@ fn installed(node: &Node, build: &Build) -> Decision {
 pub struct Circumstances {
     /// The node is this machine: systemd is told and the role is started.
     pub live: bool,
-    /// Owners and accounts can be set. A directory filled without that is finished by its first boot.
+    /// Owners and accounts can be set. A directory filled without that is finished by its first
+    /// boot.
     pub privileged: bool,
-    /// Jobs that start or restart something are followed to their end; the run at boot enqueues them and is done.
+    /// Jobs that start or restart something are followed to their end; the run at boot enqueues
+    /// them and is done.
     pub follow: bool,
     /// Containers that docker runs now.
     pub running_containers: usize,
@@ -167,14 +198,18 @@ pub enum Obstacle {
         group: String,
     },
     /// Accounts are the operator's, and one is missing.
-    #[error("the user {user} is missing, and {} says that users are made by hand", layout::MANUAL_HOST_USERS)]
+    #[error(
+        "the user {user} is missing, and {} says that users are made by hand",
+        layout::MANUAL_HOST_USERS
+    )]
     ManualAccount {
         /// The user.
         user: String,
     },
 }
 
-/// Everything after the packages, in an order in which a boot at any point starts nothing half-made: the link that starts the target is last.
+/// Everything after the packages, in an order in which a boot at any point starts nothing
+/// half-made: the link that starts the target is last.
 ///
 /// # Errors
 /// Every obstacle on this node.
@@ -186,8 +221,10 @@ pub fn activation(
     here: Circumstances,
 ) -> Result<Plan, Vec<Obstacle>> {
     let wanted: Vec<Account> = set.accounts().into_iter().collect();
-    // In a directory filled without privileges the accounts are made by its first boot, on the node itself.
-    let obstacles = if here.privileged { obstacles(&wanted, accounts, manual_accounts) } else { Vec::new() };
+    // In a directory filled without privileges the accounts are made by its first boot, on the node
+    // itself.
+    let obstacles =
+        if here.privileged { obstacles(&wanted, accounts, manual_accounts) } else { Vec::new() };
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
@@ -217,7 +254,11 @@ pub fn activation(
         plan.then(Action::KeepAccountFiles);
     }
     // Users with a group of their own first: another user's group may be one of these.
-    for account in wanted.iter().filter(|a| a.group.is_none()).chain(wanted.iter().filter(|a| a.group.is_some())) {
+    for account in wanted
+        .iter()
+        .filter(|a| a.group.is_none())
+        .chain(wanted.iter().filter(|a| a.group.is_some()))
+    {
         plan.then(Action::AddAccount { account: account.clone() });
     }
     if here.placed_unprivileged {
@@ -234,7 +275,10 @@ fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here
     if here.live {
         plan.then(Action::Reload);
         if changes_journald(node_files) && restarts_journald(intent, here) {
-            plan.then(Action::Restart { unit: "systemd-journald.service".into(), wait: here.follow });
+            plan.then(Action::Restart {
+                unit: "systemd-journald.service".into(),
+                wait: here.follow,
+            });
         }
         if intent.restart_docker {
             plan.then(Action::Restart { unit: "docker.service".into(), wait: here.follow });
@@ -246,7 +290,8 @@ fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here
     }
 }
 
-/// Whether a restart of journald is left for the next boot: docker's containers would lose their output, and may die of it (moby#19728).
+/// Whether a restart of journald is left for the next boot: docker's containers would lose their
+/// output, and may die of it (moby#19728).
 pub fn leaves_journald(intent: &InstallIntent, here: Circumstances) -> bool {
     here.live && changes_journald(&intent.build.node_files) && !restarts_journald(intent, here)
 }
@@ -274,7 +319,10 @@ fn obstacles(wanted: &[Account], accounts: &Accounts, manual: bool) -> Vec<Obsta
             Some(group) if exists && !accounts.is_in(user, group) => {
                 found.push(Obstacle::OtherGroup { user: user.clone(), group: group.clone() })
             }
-            Some(group) if !accounts.has_group(group) && !wanted.iter().any(|a| a.user == *group && a.group.is_none()) => {
+            Some(group)
+                if !accounts.has_group(group)
+                    && !wanted.iter().any(|a| a.user == *group && a.group.is_none()) =>
+            {
                 found.push(Obstacle::NoGroup { user: user.clone(), group: group.clone() });
             }
             _ => {}

@@ -1,4 +1,5 @@
-//! Judges an uninstall: what is gone, what stays on purpose, what is foreign, and what should be gone and is not.
+//! Judges an uninstall: what is gone, what stays on purpose, what is foreign, and what should be
+//! gone and is not.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,8 @@ pub struct Evidence<'a> {
     pub remnants: &'a [Remnant],
     /// Units without files that systemd still runs or remembers, or why it does not tell.
     pub units: &'a Result<Vec<Alive>, String>,
-    /// What was found before anything was undone: what stands in DC/OS' places and was never ours, and where was looked.
+    /// What was found before anything was undone: what stands in DC/OS' places and was never ours,
+    /// and where was looked.
     pub found: &'a Found,
     /// Places with data that stand, and whose they are.
     pub data: &'a [Judged],
@@ -44,23 +46,41 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let compared = before.is_some_and(|before| before.live || !now.live);
     let mut report = Leftovers::new(compared);
     let stands = |object: &Object| evidence.remnants.iter().find(|r| r.object == *object);
-    let again: Vec<Object> = if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
+    let again: Vec<Object> =
+        if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
     // With a better reason, among what is foreign.
-    let is_told = |object: &Object| evidence.found.foreign.iter().any(|foreign| foreign.path == Path::new(&object.words()));
-    let why = |object: &Object| evidence.refused.iter().find(|(refused, _)| refused.same_place(object)).map(|(_, why)| why.as_str());
+    let is_told = |object: &Object| {
+        evidence.found.foreign.iter().any(|foreign| foreign.path == Path::new(&object.words()))
+    };
+    let why = |object: &Object| {
+        evidence
+            .refused
+            .iter()
+            .find(|(refused, _)| refused.same_place(object))
+            .map(|(_, why)| why.as_str())
+    };
     // A backup of accounts that were changed since is kept, whatever else it waits for.
-    let refuses = |object: &Object| why(object).is_some() && !matches!(object, Object::AccountFile { .. });
+    let refuses =
+        |object: &Object| why(object).is_some() && !matches!(object, Object::AccountFile { .. });
     for object in undone.iter().filter(|object| !matches!(object, Object::Units { .. })) {
         match stands(object) {
             Some(remnant) if remnant.on_purpose && !refuses(object) && is_told(object) => {}
-            Some(remnant) if remnant.on_purpose && !refuses(object) => report.kept.push(item(object, &remnant.why)),
+            Some(remnant) if remnant.on_purpose && !refuses(object) => {
+                report.kept.push(item(object, &remnant.why))
+            }
             Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
             None if again.iter().any(|a| a.same_place(object)) => {}
             // What tells whose it is may be gone by now, and it is not.
-            None if refuses(object) && may_stand(object, now) => report.residue.push(item(object, why(object).unwrap_or_default())),
-            // Told once by the list of what stays, below.
-            None if now.live && matches!(object, Object::Sysctl { name, before } if now.sysctls.get(name).is_some_and(|v| v != before)) => {
+            None if refuses(object) && may_stand(object, now) => {
+                report.residue.push(item(object, why(object).unwrap_or_default()))
             }
+            // Told once by the list of what stays, below.
+            None if now.live
+                && matches!(
+                    object,
+                    Object::Sysctl { name, before }
+                        if now.sysctls.get(name).is_some_and(|v| v != before)
+                ) => {}
             None => report.removed.push(item(object, undone_because(object))),
         }
     }
@@ -69,9 +89,13 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     match evidence.units {
         Ok(units) => {
             let words = |unit: &Alive| format!("{} ({})", unit.name, unit.active);
-            report.residue.extend(units.iter().map(|unit| Item::new("unit", words(unit), "systemd still has it without its file")));
+            report.residue.extend(units.iter().map(|unit| {
+                Item::new("unit", words(unit), "systemd still has it without its file")
+            }));
         }
-        Err(why) => report.unknown.push(Item::new(UNIT, "the units in systemd's memory", why.clone())),
+        Err(why) => {
+            report.unknown.push(Item::new(UNIT, "the units in systemd's memory", why.clone()))
+        }
     }
     kept(&mut report, evidence);
     foreign(&mut report, evidence);
@@ -79,22 +103,36 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     for what in &now.unknown {
         // What nobody could look at before DC/OS was here either, DC/OS will hardly have changed.
         let never = before.is_some_and(|before| before.unknown.contains(what));
-        let (kind, why) =
-            if never { ("snapshot", "it could not be looked at before the install either") } else { (LOOK, "it could not be looked at") };
+        let (kind, why) = if never {
+            ("snapshot", "it could not be looked at before the install either")
+        } else {
+            (LOOK, "it could not be looked at")
+        };
         report.unknown.push(Item::new(kind, what.clone(), why));
     }
     report.unknown.extend(firewall::unseen(&now.network));
-    report.unknown.extend(evidence.found.unknown.iter().map(|what| Item::new("search", what.clone(), "not all was looked at")));
-    report.searched = evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
+    report.unknown.extend(
+        evidence
+            .found
+            .unknown
+            .iter()
+            .map(|what| Item::new("search", what.clone(), "not all was looked at")),
+    );
+    report.searched =
+        evidence.found.searched.iter().map(|path| path.display().to_string()).collect();
     if !compared && now.live {
         let why = "no snapshot of it was taken: what is new since then is told by its names only";
         report.unknown.push(Item::new("snapshot", "the machine before the install", why));
     }
     let units = undone.iter().filter(|o| matches!(o, Object::Units { .. })).cloned();
-    let alive: Vec<String> = evidence.units.iter().flatten().map(|unit| unit.name.clone()).collect();
+    let alive: Vec<String> =
+        evidence.units.iter().flatten().map(|unit| unit.name.clone()).collect();
     let alive = (!alive.is_empty()).then_some(Object::Units { names: alive });
     // A directory stays with what refused to go, and goes with it then.
-    let goes_later = |r: &&Remnant| !r.on_purpose || !evidence.refused.is_empty() && matches!(r.object, Object::Directory { .. });
+    let goes_later = |r: &&Remnant| {
+        !r.on_purpose
+            || !evidence.refused.is_empty() && matches!(r.object, Object::Directory { .. })
+    };
     let remnants = evidence.remnants.iter().filter(goes_later).map(|r| r.object.clone());
     let mut once_more = Vec::new();
     receipt::merge(&mut once_more, remnants.chain(again).chain(units).chain(alive));
@@ -104,27 +142,44 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
 fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
     for Judged { place, whose, .. } in evidence.data.iter().filter(|judged| !judged.is_link) {
         // Once: what a purge left of it is told already.
-        if [&report.kept, &report.residue].iter().any(|list| list.iter().any(|item| item.what == place.path && item.kind != "directory")) {
+        if [&report.kept, &report.residue]
+            .iter()
+            .any(|list| list.iter().any(|item| item.what == place.path && item.kind != "directory"))
+        {
             continue;
         }
         report.kept.retain(|item| item.what != place.path);
         match whose {
-            Whose::Dcos => report.kept.push(Item::new("data", place.path, "data; dcos-node uninstall --purge-data removes it")),
+            Whose::Dcos => report.kept.push(Item::new(
+                "data",
+                place.path,
+                "data; dcos-node uninstall --purge-data removes it",
+            )),
             Whose::New => {
-                let why =
-                    "data that came since the install; nothing in it shows that it is DC/OS', so a later --purge-data leaves it alone";
+                let why = "data that came since the install; nothing in it shows that it is \
+                           DC/OS', so a later --purge-data leaves it alone";
                 report.kept.push(Item::new("path", place.path, why));
             }
             Whose::Before | Whose::Untold => {}
         }
     }
     for path in layout::MADE_BY_UNITS.iter().map(Path::new) {
-        if evidence.now.paths.iter().any(|p| p == path) && evidence.before.is_some_and(|before| before.paths.iter().any(|p| p == path)) {
-            report.kept.push(Item::new("path", path.display().to_string(), "it was there before the install"));
+        if evidence.now.paths.iter().any(|p| p == path)
+            && evidence.before.is_some_and(|before| before.paths.iter().any(|p| p == path))
+        {
+            report.kept.push(Item::new(
+                "path",
+                path.display().to_string(),
+                "it was there before the install",
+            ));
         }
     }
     if evidence.keeps_packages {
-        report.kept.push(Item::new("directory", layout::REPOSITORY, "verified packages, for the next try"));
+        report.kept.push(Item::new(
+            "directory",
+            layout::REPOSITORY,
+            "verified packages, for the next try",
+        ));
     }
     if evidence.now.live {
         report.kept.extend(network::kept(evidence.now, evidence.before, evidence.signs));
@@ -133,12 +188,27 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
 
 fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let Evidence { before, now, .. } = *evidence;
-    report.foreign.extend(evidence.found.foreign.iter().map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())));
-    let theirs = data::foreign(evidence.data).map(|f| Item::new("path", f.path.display().to_string(), f.what));
-    report.foreign.extend(theirs.filter(|item| !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))));
+    report.foreign.extend(
+        evidence
+            .found
+            .foreign
+            .iter()
+            .map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())),
+    );
+    let theirs = data::foreign(evidence.data)
+        .map(|f| Item::new("path", f.path.display().to_string(), f.what));
+    report
+        .foreign
+        .extend(theirs.filter(|item| {
+            !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))
+        }));
     if now.live {
-        let names = |item: &Item| ["", "the rule ", "the interface "].map(|of| format!("{of}{}", item.what));
-        let is_told = |item: &Item, residue: &[Item]| residue.iter().any(|left| names(item).contains(&left.what));
+        let names = |item: &Item| {
+            ["", "the rule ", "the interface "].map(|of| format!("{of}{}", item.what))
+        };
+        let is_told = |item: &Item, residue: &[Item]| {
+            residue.iter().any(|left| names(item).contains(&left.what))
+        };
         let theirs = network::foreign(now, before, evidence.signs).into_iter();
         report.foreign.extend(theirs.filter(|item| !is_told(item, &report.residue)));
         docker_networks(report, evidence);
@@ -149,16 +219,30 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     }
     let Some(before) = before else { return };
     let new = "it was not there before the install, and nobody recorded making it";
-    let is_data = |path: &Path| places::whole().map(|place| place.path).chain([layout::DOCKER_STATE]).any(|data| path == Path::new(data));
-    let told = |what: &str, report: &Leftovers| {
-        [&report.removed, &report.kept, &report.residue, &report.foreign].iter().any(|list| list.iter().any(|item| item.what == what))
+    let is_data = |path: &Path| {
+        places::whole()
+            .map(|place| place.path)
+            .chain([layout::DOCKER_STATE])
+            .any(|data| path == Path::new(data))
     };
-    let holds_kept = |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
-    for path in now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p)) {
+    let told = |what: &str, report: &Leftovers| {
+        [&report.removed, &report.kept, &report.residue, &report.foreign]
+            .iter()
+            .any(|list| list.iter().any(|item| item.what == what))
+    };
+    let holds_kept =
+        |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
+    for path in
+        now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p))
+    {
         let what = path.display().to_string();
         let of_docker = "docker's for this boot, which docker makes where it starts";
         if !told(&what, report) {
-            report.foreign.push(Item::new("path", what, if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new }));
+            report.foreign.push(Item::new(
+                "path",
+                what,
+                if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new },
+            ));
         }
     }
     let setup = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default();
@@ -168,7 +252,8 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
         }
     }
     for unit in now.enabled.iter().filter(|u| !before.enabled.contains(u) && setup != u.as_str()) {
-        let links = [layout::BOOT_WANTS, layout::TARGET_WANTS].map(|wants| Path::new(wants).join(unit).display().to_string());
+        let links = [layout::BOOT_WANTS, layout::TARGET_WANTS]
+            .map(|wants| Path::new(wants).join(unit).display().to_string());
         if !links.iter().any(|link| told(link, report)) {
             report.foreign.push(Item::new(
                 "enabled",
@@ -186,19 +271,32 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
         }
     }
     let mounted: Vec<&PathBuf> = now.mounts.iter().filter(|m| !before.mounts.contains(m)).collect();
-    report.foreign.extend(mounted.into_iter().map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")));
+    report.foreign.extend(
+        mounted
+            .into_iter()
+            .map(|m| Item::new("mount", m.display().to_string(), "mounted since the install")),
+    );
 }
 
-/// docker makes the bridges of its networks again, so that what was removed comes back: who keeps docker removes the networks.
+/// docker makes the bridges of its networks again, so that what was removed comes back: who keeps
+/// docker removes the networks.
 fn docker_networks(report: &mut Leftovers, evidence: &Evidence<'_>) {
-    let names = network::docker_networks(evidence.undone, evidence.now, evidence.before, evidence.signs);
+    let names =
+        network::docker_networks(evidence.undone, evidence.now, evidence.before, evidence.signs);
     if names.is_empty() {
         return;
     }
     let why = "docker keeps them, and makes their bridges again when it starts";
-    report.foreign.push(Item::new("docker", format!("docker's networks {}", names.join(", ")), why));
+    report.foreign.push(Item::new(
+        "docker",
+        format!("docker's networks {}", names.join(", ")),
+        why,
+    ));
     let command = format!("docker network rm {}", names.join(" "));
-    report.afterwards.push(format!("{command} once no container is on them: else docker makes their bridges again when it starts"));
+    report.afterwards.push(format!(
+        "{command} once no container is on them: else docker makes their bridges again when it \
+         starts"
+    ));
 }
 
 /// Whether what refused to go of the packet filter is not known to be gone all the same.
@@ -210,15 +308,27 @@ fn may_stand(object: &Object, now: &Snapshot) -> bool {
     }
 }
 
-/// What was there before the install and is not any more. Of what lies in `/run` no boot leaves anything.
+/// What was there before the install and is not any more. Of what lies in `/run` no boot leaves
+/// anything.
 fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let (Some(before), now) = (evidence.before, evidence.now) else { return };
-    let lasts = |path: &&PathBuf| !path.starts_with(layout::RUN) && *path != Path::new(layout::RESOLV_CONF_TMP);
+    let lasts = |path: &&PathBuf| {
+        !path.starts_with(layout::RUN) && *path != Path::new(layout::RESOLV_CONF_TMP)
+    };
     let text = |path: &PathBuf| path.display().to_string();
-    let mounts =
-        |snapshot: &Snapshot| if before.live && now.live { snapshot.mounts.iter().filter(lasts).map(text).collect() } else { Vec::new() };
+    let mounts = |snapshot: &Snapshot| {
+        if before.live && now.live {
+            snapshot.mounts.iter().filter(lasts).map(text).collect()
+        } else {
+            Vec::new()
+        }
+    };
     let lists = [
-        ("path", before.paths.iter().filter(lasts).map(text).collect(), now.paths.iter().map(text).collect()),
+        (
+            "path",
+            before.paths.iter().filter(lasts).map(text).collect(),
+            now.paths.iter().map(text).collect(),
+        ),
         ("unit", before.units.clone(), now.units.clone()),
         ("enabled", before.enabled.clone(), now.enabled.clone()),
         ("user", before.users.clone(), now.users.clone()),
@@ -228,16 +338,26 @@ fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
     for (kind, was, is) in lists {
         let missing = was.into_iter().filter(|what: &String| !is.contains(what));
         // A purge was asked for.
-        let missing = missing.filter(|what| !report.removed.iter().any(|item| item.what == *what)).collect::<Vec<_>>();
-        report.gone.extend(missing.into_iter().map(|what| Item::new(kind, what, "it was there before the install")));
+        let missing = missing
+            .filter(|what| !report.removed.iter().any(|item| item.what == *what))
+            .collect::<Vec<_>>();
+        report.gone.extend(
+            missing
+                .into_iter()
+                .map(|what| Item::new(kind, what, "it was there before the install")),
+        );
     }
 }
 
 fn undone_because(object: &Object) -> &'static str {
     use crate::dcos::receipt::Before::Absent;
     match object {
-        Object::File { before, .. } | Object::Link { before, .. } if *before != Absent => "as it was before the install",
-        Object::ResolvConf { .. } | Object::Sysctl { .. } | Object::AccountFile { .. } => "as it was before the install",
+        Object::File { before, .. } | Object::Link { before, .. } if *before != Absent => {
+            "as it was before the install"
+        }
+        Object::ResolvConf { .. } | Object::Sysctl { .. } | Object::AccountFile { .. } => {
+            "as it was before the install"
+        }
         Object::Aside { .. } => "put back unless something took its place",
         Object::Scratch { .. } => "DC/OS makes it while it runs",
         object if object.is_of_machine() => "made by DC/OS since the install",
@@ -250,84 +370,4 @@ fn item(object: &Object, why: &str) -> Item {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dcos::network::Unseen;
-
-    /// Judges a node where nothing else is wrong.
-    fn report(
-        before: &Snapshot,
-        now: &Snapshot,
-        undone: &[Object],
-        refused: &[(Object, String)],
-        units: Result<Vec<Alive>, String>,
-    ) -> (Leftovers, Vec<Object>) {
-        let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
-        let evidence = Evidence {
-            before: Some(before),
-            now,
-            signs: &Signs::default(),
-            undone,
-            refused,
-            remnants: &[],
-            units: &units,
-            found: &found,
-            data: &[],
-            keeps_packages: false,
-        };
-        judge(&evidence)
-    }
-
-    fn judged(before: &Snapshot, now: &Snapshot, undone: &[Object], units: Result<Vec<Alive>, String>) -> (Vec<String>, Vec<Object>) {
-        let (report, once_more) = report(before, now, undone, &[], units);
-        (report.open().map(|item| item.what.clone()).collect(), once_more)
-    }
-
-    #[test]
-    fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
-        let now = Snapshot {
-            live: true,
-            unknown: vec!["the rules: iptables failed".into(), "the sets: ipset failed".into()],
-            ..Snapshot::default()
-        };
-        let before = Snapshot { live: true, unknown: vec!["the sets: ipset failed".into()], ..Snapshot::default() };
-        let open = |now: &Snapshot, units| judged(&before, now, &[], units).0;
-        assert_eq!(open(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
-        assert_eq!(open(&before, Err("no answer".into())), ["the units in systemd's memory"]);
-        assert_eq!(open(&before, Ok(Vec::new())), Vec::<String>::new());
-        // What no program shows was not looked at this time either, and no other try would.
-        let mut hidden = before.clone();
-        hidden.network.unseen = vec![Unseen { program: "iptables-legacy".into(), tables: vec!["nat".into()] }];
-        assert_eq!(open(&hidden, Ok(Vec::new())), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_unit_that_still_runs_is_residue_and_the_next_try_stops_it() {
-        let units = |names: &[&str]| Object::Units { names: names.iter().map(|name| (*name).to_owned()).collect() };
-        let alive = |name: &str| Alive { name: name.to_owned(), active: "active".to_owned() };
-        let now = Snapshot { live: true, ..Snapshot::default() };
-        let left = || Ok(vec![alive("dcos-net.service"), alive("dcos-mesos-slave.service")]);
-        let open = ["dcos-net.service (active)", "dcos-mesos-slave.service (active)"].map(str::to_owned).to_vec();
-        let known = [units(&["dcos-net.service"])];
-        assert_eq!(judged(&now, &now, &known, left()), (open.clone(), vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
-        assert_eq!(judged(&now, &now, &[], left()), (open, vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])]));
-        assert_eq!(judged(&now, &now, &[], Ok(Vec::new())), (Vec::new(), Vec::new()));
-    }
-
-    #[test]
-    fn what_refuses_to_go_is_residue_though_what_told_whose_it_is_is_gone() {
-        let (before, mut now) = (Snapshot { live: true, ..Snapshot::default() }, Snapshot { live: true, ..Snapshot::default() });
-        now.network.sets = vec!["overlay".into()];
-        let undone = [Object::IpSet { name: "overlay".into() }, Object::Interface { name: "d-dcos".into() }];
-        let refused = [(undone[0].clone(), "it is in use".to_owned())];
-        let judged = |now: &Snapshot| report(&before, now, &undone, &refused, Ok(Vec::new())).0;
-        let what = |items: &[Item]| items.iter().map(|item| item.what.clone()).collect::<Vec<_>>();
-        let told = judged(&now);
-        assert_eq!((what(&told.residue), what(&told.removed)), (vec!["the ipset overlay".into()], vec!["the interface d-dcos".into()]));
-        // Told once; and docker would make the bridge again.
-        assert_eq!((what(&told.foreign), told.afterwards.len()), (vec!["docker's networks dcos".to_owned()], 1));
-        assert!(told.afterwards[0].contains("docker network rm dcos"), "{:?}", told.afterwards);
-        now.network.sets.clear();
-        assert_eq!((judged(&now).residue, judged(&now).removed.len()), (Vec::new(), 2));
-    }
-}
+mod tests;

@@ -19,8 +19,8 @@ pub struct Wish {
     pub live: bool,
 }
 
-/// The commit link goes first, so that a boot in between starts nothing; then units stop, and what an agent left running. Only then is it certain
-/// what they made.
+/// The commit link goes first, so that a boot in between starts nothing; then units stop, and what
+/// an agent left running. Only then is it certain what they made.
 pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     let mut plan = Plan::default();
     for object in inventory.iter().filter(|o| starts_at_boot(o)) {
@@ -35,30 +35,50 @@ pub fn stop(inventory: &[Object], units: &[String], wish: Wish) -> Plan {
     plan
 }
 
-/// First what [`stop`] plans; then everything else goes, newest first. What DC/OS makes while it runs is not looked for where it stood `before` it.
-pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Option<&Snapshot>) -> Plan {
+/// First what [`stop`] plans; then everything else goes, newest first. What DC/OS makes while it
+/// runs is not looked for where it stood `before` it.
+pub fn uninstall(
+    inventory: &[Object],
+    units: &[String],
+    wish: Wish,
+    before: Option<&Snapshot>,
+) -> Plan {
     let mut plan = stop(inventory, units, wish);
     if wish.keep_packages {
-        // The last step of the install may have written it. While packages are kept the rest of our records stay, and it would say that the node is installed.
-        let receipt = Object::File { path: layout::RECEIPT.into(), sha256: String::new(), before: Before::Absent };
+        // The last step of the install may have written it. While packages are kept the rest of our
+        // records stay, and it would say that the node is installed.
+        let receipt = Object::File {
+            path: layout::RECEIPT.into(),
+            sha256: String::new(),
+            before: Before::Absent,
+        };
         plan.then(Action::Undo { object: receipt });
     }
-    let rest: Vec<&Object> = inventory.iter().filter(|o| !starts_at_boot(o) && !is_scratch(o, layout::EXECUTORS_SLICE)).collect();
-    let (directories, things): (Vec<&Object>, Vec<&Object>) = rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
-    for object in things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. })) {
+    let rest: Vec<&Object> = inventory
+        .iter()
+        .filter(|o| !starts_at_boot(o) && !is_scratch(o, layout::EXECUTORS_SLICE))
+        .collect();
+    let (directories, things): (Vec<&Object>, Vec<&Object>) =
+        rest.into_iter().rev().partition(|o| matches!(o, Object::Directory { .. }));
+    for object in
+        things.iter().filter(|o| goes(o, wish) && !is_ours(o) && !matches!(o, Object::Units { .. }))
+    {
         plan.then(Action::Undo { object: (*object).clone() });
     }
     if wish.live {
         // Those of the network are in the inventory if they stand: who read them is told.
         let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
-        let stood = |path: &str| before.is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)));
+        let stood = |path: &str| {
+            before.is_some_and(|before| before.paths.iter().any(|p| p == Path::new(path)))
+        };
         let made = made_by_units(inventory).filter(|made| !told.contains(made) && !stood(made));
         for path in made.filter(|made| !inventory.iter().any(|o| is_scratch(o, made))) {
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
     if wish.keep_packages {
-        // A state directory that a failed install made is as empty as it made it, unless a unit ran: then its data stays.
+        // A state directory that a failed install made is as empty as it made it, unless a unit
+        // ran: then its data stays.
         for object in &things {
             if let Object::StateDirectory { path, made: true } = object {
                 plan.then(Action::Undo { object: Object::Directory { path: path.clone() } });
@@ -67,7 +87,10 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
     }
     if wish.purge_data {
         // Whole places; what lies in them goes with them.
-        for object in things.iter().filter(|o| matches!(o, Object::StateDirectory { path, .. } if is_place(path))) {
+        for object in things
+            .iter()
+            .filter(|o| matches!(o, Object::StateDirectory { path, .. } if is_place(path)))
+        {
             plan.then(Action::Undo { object: (*object).clone() });
         }
     }
@@ -75,7 +98,8 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         plan.then(Action::Undo { object: (*object).clone() });
     }
     // Deepest first; what is not empty stays, with what is kept in it.
-    let (ours, theirs): (Vec<&Object>, Vec<&Object>) = directories.into_iter().partition(|o| leads_to_ours(o));
+    let (ours, theirs): (Vec<&Object>, Vec<&Object>) =
+        directories.into_iter().partition(|o| leads_to_ours(o));
     let keeps = wish.keep_packages && inventory.iter().any(|o| matches!(o, Object::Package { .. }));
     for object in theirs.into_iter().filter(|o| !(keeps && holds(o, layout::REPOSITORY))) {
         plan.then(Action::Undo { object: object.clone() });
@@ -85,11 +109,15 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
         directories.reverse();
         plan.then(Action::RemoveOurselves { directories });
     } else {
-        // Packages stay, and the journal that knows them; binary and unit go, as there is nothing to recover.
+        // Packages stay, and the journal that knows them; binary and unit go, as there is nothing
+        // to recover.
         for object in things.iter().filter(|o| is_ours(o)) {
             plan.then(Action::Undo { object: (*object).clone() });
         }
-        for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, layout::REPOSITORY)) {
+        for object in ours
+            .into_iter()
+            .filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, layout::REPOSITORY))
+        {
             plan.then(Action::Undo { object: object.clone() });
         }
         if wish.live {
@@ -99,7 +127,8 @@ pub fn uninstall(inventory: &[Object], units: &[String], wish: Wish, before: Opt
     plan
 }
 
-/// What units made while they ran. calico's and REX-Ray's is another's where DC/OS did not bring them.
+/// What units made while they ran. calico's and REX-Ray's is another's where DC/OS did not bring
+/// them.
 pub fn made_by_units(inventory: &[Object]) -> impl Iterator<Item = &'static str> {
     let (calico, rexray) = (network::brings_calico(inventory), brings_rexray(inventory));
     let is_anothers = move |made: &str| match made {
@@ -112,7 +141,12 @@ pub fn made_by_units(inventory: &[Object]) -> impl Iterator<Item = &'static str>
 
 /// Whether REX-Ray runs as a unit of DC/OS (on agents).
 pub fn brings_rexray(inventory: &[Object]) -> bool {
-    inventory.iter().any(|object| matches!(object, Object::Units { names } if names.iter().any(|name| name == layout::REXRAY)))
+    inventory.iter().any(|object| {
+        matches!(
+            object,
+            Object::Units { names } if names.iter().any(|name| name == layout::REXRAY)
+        )
+    })
 }
 
 /// Everything that a plan undoes.
@@ -124,9 +158,13 @@ pub fn undone(plan: &Plan) -> Vec<Object> {
     objects.collect()
 }
 
-/// Takes off the end of a plan what removes our own traces: a retry needs them if something else is left.
+/// Takes off the end of a plan what removes our own traces: a retry needs them if something else is
+/// left.
 pub fn without_ourselves(mut plan: Plan) -> (Plan, Plan) {
-    let at = plan.batches.iter().position(|batch| batch.iter().any(|a| matches!(a, Action::RemoveOurselves { .. })));
+    let at = plan
+        .batches
+        .iter()
+        .position(|batch| batch.iter().any(|a| matches!(a, Action::RemoveOurselves { .. })));
     let ourselves = plan.batches.split_off(at.unwrap_or(plan.batches.len()));
     (plan, Plan { batches: ourselves })
 }
@@ -140,9 +178,11 @@ fn goes(object: &Object, wish: Wish) -> bool {
     }
 }
 
-/// What starts DC/OS at the next boot: the commit point, and what the classic installer enabled. Our own link is needed until the end.
+/// What starts DC/OS at the next boot: the commit point, and what the classic installer enabled.
+/// Our own link is needed until the end.
 fn starts_at_boot(object: &Object) -> bool {
-    is_scratch(object, layout::SETUP_LINK) || matches!(object, Object::Link { path, .. } if path == Path::new(layout::COMMIT_LINK))
+    is_scratch(object, layout::SETUP_LINK)
+        || matches!(object, Object::Link { path, .. } if path == Path::new(layout::COMMIT_LINK))
 }
 
 fn is_scratch(object: &Object, at: &str) -> bool {
@@ -156,12 +196,20 @@ fn is_place(path: &Path) -> bool {
 
 /// Binary, unit and link of ours: a retry needs them until the end.
 fn is_ours(object: &Object) -> bool {
-    matches!(object, Object::File { path, .. } | Object::Link { path, .. } if [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK].iter().any(|ours| path == Path::new(ours)))
+    matches!(
+        object,
+        Object::File { path, .. } | Object::Link { path, .. }
+            if [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK]
+                .iter()
+                .any(|ours| path == Path::new(ours))
+    )
 }
 
 /// Directories that hold our own traces until the end.
 fn leads_to_ours(object: &Object) -> bool {
-    [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE].iter().any(|ours| holds(object, ours))
+    [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE]
+        .iter()
+        .any(|ours| holds(object, ours))
 }
 
 fn holds(object: &Object, what: &str) -> bool {
@@ -182,15 +230,24 @@ mod tests {
     #[test]
     fn what_units_make_is_removed_unless_it_stood_before() {
         let wish = Wish { purge_data: false, keep_packages: false, live: true };
-        let before = Snapshot { paths: ["/run/mesos", "/run/calico", "/run/libstorage"].map(PathBuf::from).into(), ..Snapshot::default() };
-        let brought = [Object::Units { names: vec!["dcos-calico-bird.service".into(), "dcos-rexray.service".into()] }];
-        let removed = |before| -> Vec<String> { undone(&uninstall(&brought, &[], wish, before)).iter().map(Object::words).collect() };
+        let before = Snapshot {
+            paths: ["/run/mesos", "/run/calico", "/run/libstorage"].map(PathBuf::from).into(),
+            ..Snapshot::default()
+        };
+        let brought = [Object::Units {
+            names: vec!["dcos-calico-bird.service".into(), "dcos-rexray.service".into()],
+        }];
+        let removed = |before| -> Vec<String> {
+            undone(&uninstall(&brought, &[], wish, before)).iter().map(Object::words).collect()
+        };
         let (all, some) = (removed(None), removed(Some(&before)));
         let stood: Vec<&String> = all.iter().filter(|path| !some.contains(path)).collect();
         assert_eq!(stood, ["/run/mesos", "/run/calico", "/run/libstorage"]);
         let anothers = |path: &str| ["/run/calico", "/run/libstorage"].contains(&path);
         assert!(
-            !undone(&uninstall(&[], &[], wish, None)).iter().any(|object| anothers(&object.words())),
+            !undone(&uninstall(&[], &[], wish, None))
+                .iter()
+                .any(|object| anothers(&object.words())),
             "another calico's, another REX-Ray's"
         );
     }

@@ -12,7 +12,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "docker answers on /var/run/docker.sock",
         why: "all nodes need it, masters too: the classic script refuses without a running docker",
-        source: "gen/build_deploy/bash.py: check docker 1.6, check_docker_running; docs: docker on all nodes",
+        source: "gen/build_deploy/bash.py: check docker 1.6, check_docker_running; docs: docker on \
+                 all nodes",
         cure: "install docker, and systemctl enable --now docker",
         look: reachable,
     },
@@ -44,9 +45,12 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warn,
         except: &[],
         expected: "on a file system of a local disk that can be written",
-        why: "images and containers are kept there; without it no container starts, and in memory all are gone at the next boot",
-        source: "docs: system requirements (/var/lib/docker must not be a remote mount); docker's own data-root",
-        cure: "set data-root to a directory of a local disk in /etc/docker/daemon.json, and restart docker",
+        why: "images and containers are kept there; without it no container starts, and in memory \
+              all are gone at the next boot",
+        source: "docs: system requirements (/var/lib/docker must not be a remote mount); docker's \
+                 own data-root",
+        cure: "set data-root to a directory of a local disk in /etc/docker/daemon.json, and \
+               restart docker",
         look: root_dir,
     },
     Rule {
@@ -92,9 +96,13 @@ fn version(facts: &Facts<'_>) -> Finding {
         return Finding::bad(version);
     }
     match (major, engine.containerd.as_deref()) {
-        (17, _) => Finding::doubtful(format!("{version}, whose accounting of kernel memory is known to be bad")),
+        (17, _) => Finding::doubtful(format!(
+            "{version}, whose accounting of kernel memory is known to be bad"
+        )),
         (_, Some(containerd)) if containerd.trim_start_matches('v').starts_with("1.2.10") => {
-            Finding::doubtful(format!("{version} with containerd {containerd}, which is known to be bad"))
+            Finding::doubtful(format!(
+                "{version} with containerd {containerd}, which is known to be bad"
+            ))
         }
         _ => Finding::good(version),
     }
@@ -103,9 +111,15 @@ fn version(facts: &Facts<'_>) -> Finding {
 fn driver(facts: &Facts<'_>) -> Finding {
     match engine(facts) {
         Err(finding) => finding,
-        Ok(Engine { loopback: Some(file), .. }) => Finding::bad(format!("devicemapper on the loop device of {file}")),
-        Ok(Engine { driver, .. }) if matches!(driver.as_str(), "overlay" | "overlay2") => Finding::good(driver),
-        Ok(Engine { driver, .. }) => Finding::doubtful(format!("{driver}; DC/OS was tested with overlay and overlay2")),
+        Ok(Engine { loopback: Some(file), .. }) => {
+            Finding::bad(format!("devicemapper on the loop device of {file}"))
+        }
+        Ok(Engine { driver, .. }) if matches!(driver.as_str(), "overlay" | "overlay2") => {
+            Finding::good(driver)
+        }
+        Ok(Engine { driver, .. }) => {
+            Finding::doubtful(format!("{driver}; DC/OS was tested with overlay and overlay2"))
+        }
     }
 }
 

@@ -35,8 +35,12 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 /// The ids that are most like a word, best first, three at most.
 pub fn closest(word: &str) -> Vec<&'static str> {
     let area = |id: &str| id.split('.').next().map(str::to_owned);
-    let mut ids: Vec<_> = table().map(|rule| (area(rule.id) != area(word), distance(rule.id, word), rule.id)).collect();
-    ids.retain(|(elsewhere, distance, id)| !elsewhere || *distance <= id.len() / 2 || id.split(['.', '-']).any(|part| part == word));
+    let mut ids: Vec<_> = table()
+        .map(|rule| (area(rule.id) != area(word), distance(rule.id, word), rule.id))
+        .collect();
+    ids.retain(|(elsewhere, distance, id)| {
+        !elsewhere || *distance <= id.len() / 2 || id.split(['.', '-']).any(|part| part == word)
+    });
     ids.sort_by_key(|(_, distance, _)| *distance);
     ids.into_iter().map(|(_, _, id)| id).take(3).collect()
 }
@@ -63,7 +67,8 @@ fn distance(a: &str, b: &str) -> usize {
 impl Rule {
     /// The row in words; with a role, only what matters for it.
     pub fn explained(&self, role: Option<Role>) -> Explanation {
-        let matters = |e: &&Except| role.is_none_or(|role| e.roles.is_empty() || e.roles.contains(&role));
+        let matters =
+            |e: &&Except| role.is_none_or(|role| e.roles.is_empty() || e.roles.contains(&role));
         let mut severity = self.severity;
         let mut exceptions = Vec::new();
         for except in self.except.iter().filter(matters) {
@@ -75,14 +80,26 @@ impl Rule {
             exceptions.push(except.in_words(role.is_none()));
         }
         let Rule { id, skippable, expected, why, source, cure, .. } = *self;
-        Explanation { id, severity: severity.word(), exceptions, skippable, expected, why, source, cure }
+        Explanation {
+            id,
+            severity: severity.word(),
+            exceptions,
+            skippable,
+            expected,
+            why,
+            source,
+            cure,
+        }
     }
 }
 
 impl Explanation {
     /// The severity with its exceptions, in one line.
     pub fn severity_in_words(&self) -> String {
-        std::iter::once(self.severity).chain(self.exceptions.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
+        std::iter::once(self.severity)
+            .chain(self.exceptions.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
@@ -92,8 +109,10 @@ impl Except {
     }
 
     fn in_words(&self, with_roles: bool) -> String {
-        let roles: Vec<&str> = self.roles.iter().filter(|_| with_roles).map(|role| role.word()).collect();
-        let roles = if roles.is_empty() { String::new() } else { format!(" for {}", roles.join(" and ")) };
+        let roles: Vec<&str> =
+            self.roles.iter().filter(|_| with_roles).map(|role| role.word()).collect();
+        let roles =
+            if roles.is_empty() { String::new() } else { format!(" for {}", roles.join(" and ")) };
         let version = |(major, minor): (u32, u32)| format!("{major}.{minor}");
         let versions = match (self.from, self.to) {
             _ if self.is_for_every_version() => String::new(),
@@ -126,8 +145,18 @@ mod tests {
         skippable: true,
         severity: Severity::Fail,
         except: &[
-            Except { roles: &[Role::Slave, Role::SlavePublic], from: (1, 10), to: (1, 12), severity: Severity::Warn },
-            Except { roles: &[Role::SlavePublic], from: (0, 0), to: (u32::MAX, u32::MAX), severity: Severity::Ignore },
+            Except {
+                roles: &[Role::Slave, Role::SlavePublic],
+                from: (1, 10),
+                to: (1, 12),
+                severity: Severity::Warn,
+            },
+            Except {
+                roles: &[Role::SlavePublic],
+                from: (0, 0),
+                to: (u32::MAX, u32::MAX),
+                severity: Severity::Ignore,
+            },
             Except { roles: &[], from: (2, 0), to: (u32::MAX, u32::MAX), severity: Severity::Warn },
         ],
         expected: "",
@@ -140,7 +169,8 @@ mod tests {
     #[test]
     fn the_severity_is_told_by_role_and_version() {
         let words = |role| RULE.explained(role).severity_in_words();
-        let all = "fail; warn for slave and slave_public from DC/OS 1.10 to 1.12; ignored for slave_public; warn from DC/OS 2.0 on";
+        let all = "fail; warn for slave and slave_public from DC/OS 1.10 to 1.12; ignored for \
+                   slave_public; warn from DC/OS 2.0 on";
         assert_eq!(words(None), all);
         assert_eq!(words(Some(Role::Master)), "fail; warn from DC/OS 2.0 on");
         assert_eq!(words(Some(Role::SlavePublic)), "ignored; warn from DC/OS 1.10 to 1.12");
@@ -168,7 +198,8 @@ mod tests {
         let mut ids = std::collections::BTreeSet::new();
         for rule in table() {
             assert!(ids.insert(rule.id), "{} twice", rule.id);
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+            let plain =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
             assert!(rule.id.contains('.') && rule.id.chars().all(plain), "{}", rule.id);
             for text in [rule.expected, rule.why, rule.source, rule.cure] {
                 assert!(!text.is_empty(), "{}", rule.id);

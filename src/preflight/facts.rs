@@ -29,7 +29,8 @@ impl Facts<'_> {
     /// Which DC/OS the build is, as (major, minor); none if the build does not say.
     pub fn version(&self) -> Option<(u32, u32)> {
         let version = &self.settings.version.as_ref()?.version;
-        let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+        let mut numbers =
+            version.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
         Some((numbers.next()?, numbers.next()?))
     }
 }

@@ -24,7 +24,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "Linux 3.10 or newer",
         why: "overlay networks and containers need it",
-        source: "gen/build_deploy/bash.py of 1.10 to 1.13: --install-prereqs refuses older kernels; docs: CentOS and RHEL 7 are the oldest systems",
+        source: "gen/build_deploy/bash.py of 1.10 to 1.13: --install-prereqs refuses older \
+                 kernels; docs: CentOS and RHEL 7 are the oldest systems",
         cure: "update the operating system",
         look: kernel,
     },
@@ -74,7 +75,8 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// What the documentation calls a GB, less what the kernel and firmware take off the top: a machine with 32 GB tells some 31 GiB.
+/// What the documentation calls a GB, less what the kernel and firmware take off the top: a machine
+/// with 32 GB tells some 31 GiB.
 const MEMORY_TOLD: f64 = 0.9 * 1e9;
 
 fn machine<'a>(facts: &Facts<'a>) -> Result<&'a Machine, Finding> {
@@ -96,7 +98,9 @@ fn kernel(facts: &Facts<'_>) -> Finding {
     };
     let mut numbers = machine.kernel.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (3, 10) => Finding::good(&machine.kernel),
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (3, 10) => {
+            Finding::good(&machine.kernel)
+        }
         (Some(Ok(_)), Some(Ok(_))) => Finding::bad(&machine.kernel),
         _ => Finding::unknown(format!("the kernel calls itself {:?}", machine.kernel)),
     }
@@ -123,7 +127,11 @@ fn memory(facts: &Facts<'_>) -> Finding {
         Ok(Err(why)) => Finding::unknown(why),
         Ok(Ok(bytes)) => {
             let told = format!("{:.1} GB", *bytes as f64 / 1e9);
-            if (*bytes as f64) < wanted as f64 * MEMORY_TOLD { Finding::bad(told) } else { Finding::good(told) }
+            if (*bytes as f64) < wanted as f64 * MEMORY_TOLD {
+                Finding::bad(told)
+            } else {
+                Finding::good(told)
+            }
         }
     }
 }
@@ -142,7 +150,9 @@ fn hostname(facts: &Facts<'_>) -> Finding {
     match machine(facts).map(|machine| machine.hostname.as_str()) {
         Err(not_here) => not_here,
         Ok("") => Finding::bad("none"),
-        Ok(name) if name == "localhost" || name.starts_with("localhost.") || name == "(none)" => Finding::bad(name),
+        Ok(name) if name == "localhost" || name.starts_with("localhost.") || name == "(none)" => {
+            Finding::bad(name)
+        }
         Ok(name) => Finding::good(name),
     }
 }

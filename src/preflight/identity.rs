@@ -15,10 +15,12 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Fail,
         except: &[],
-        expected: "the same IPv4 address three times, in under 1 s each, nothing else on stdout, nothing on stderr",
+        expected: "the same IPv4 address three times, in under 1 s each, nothing else on stdout, \
+                   nothing on stderr",
         why: "every DC/OS service asks it for the node's address",
         source: "packages/dcos-net/extra/dcos-net-env, dcos-checks ip, dcos-go nodeutil",
-        cure: "correct genconf/ip-detect on the bootstrap machine, generate the build again, and try it here with --ip-detect FILE",
+        cure: "correct genconf/ip-detect on the bootstrap machine, generate the build again, and \
+               try it here with --ip-detect FILE",
         look: output,
     },
     Rule {
@@ -29,7 +31,9 @@ pub(super) const RULES: &[Rule] = &[
         expected: "ip-detect works with the proxy settings of the build",
         why: "DC/OS' units run it with /opt/mesosphere/etc/proxy.env",
         source: "EnvironmentFile=/opt/mesosphere/etc/proxy.env of the units that run detect_ip",
-        cure: "add what ip-detect asks (for example 169.254.169.254) to no_proxy in genconf/config.yaml, or let its curl use --noproxy '*', and generate the build again",
+        cure: "add what ip-detect asks (for example 169.254.169.254) to no_proxy in \
+               genconf/config.yaml, or let its curl use --noproxy '*', and generate the build \
+               again",
         look: proxy,
     },
     Rule {
@@ -39,7 +43,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "an address of this node that the other nodes reach",
         why: "the other nodes talk to this node at that address",
-        source: "DC/OS documentation, system requirements; 198.51.100.0/24 is DC/OS' own (COPS-4616)",
+        source: "DC/OS documentation, system requirements; 198.51.100.0/24 is DC/OS' own \
+                 (COPS-4616)",
         cure: "correct genconf/ip-detect on the bootstrap machine, and generate the build again",
         look: address,
     },
@@ -50,8 +55,10 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "the address of a master is in the build's master_list",
         why: "Exhibitor refuses to start otherwise",
-        source: "packages/exhibitor/extra/start_exhibitor.py: \"X is not in the configured list of masters\" (COPS-3485)",
-        cure: "install a master on one of these, or correct master_list in genconf/config.yaml and generate the build again",
+        source: "packages/exhibitor/extra/start_exhibitor.py: \"X is not in the configured list of \
+                 masters\" (COPS-3485)",
+        cure: "install a master on one of these, or correct master_list in genconf/config.yaml and \
+               generate the build again",
         look: master_list,
     },
     Rule {
@@ -59,7 +66,8 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Fail,
         except: &[],
-        expected: "the address that an earlier install kept in /var/lib/dcos/navstar/ip, if there is one",
+        expected: "the address that an earlier install kept in /var/lib/dcos/navstar/ip, if there \
+                   is one",
         why: "dcos-net refuses to start with another address, and nothing starts without it",
         source: "packages/dcos-net/extra/dcos-net-env: \"ERROR: IP address was changed\"",
         cure: "if this node may forget what it was: dcos-node install ROLE --reset-identity",
@@ -73,7 +81,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "exactly one IPv6 address, in under 1 s, nothing on stderr",
         why: "DC/OS' network asks it for the node's IPv6 address",
         source: "ip6-detect of the documentation; /opt/mesosphere/bin/detect_ip6",
-        cure: "correct genconf/ip6-detect on the bootstrap machine, or remove it, and generate the build again",
+        cure: "correct genconf/ip6-detect on the bootstrap machine, or remove it, and generate the \
+               build again",
         look: ip6,
     },
     Rule {
@@ -84,7 +93,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "an IPv4 address or a host name, in under 1 s, nothing on stderr",
         why: "certificates and links for clients outside of the cluster carry it",
         source: "ip-detect-public of the documentation; /opt/mesosphere/bin/detect_ip_public",
-        cure: "correct genconf/ip-detect-public on the bootstrap machine, and generate the build again",
+        cure: "correct genconf/ip-detect-public on the bootstrap machine, and generate the build \
+               again",
         look: public,
     },
     Rule {
@@ -95,7 +105,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "{\"fault_domain\":{\"region\":{\"name\":..},\"zone\":{\"name\":..}}}",
         why: "Mesos starts with it, and does not start if the script fails",
         source: "packages/mesos/extra/start_mesos.sh (set -e, MESOS_DOMAIN)",
-        cure: "correct genconf/fault-domain-detect on the bootstrap machine, and generate the build again",
+        cure: "correct genconf/fault-domain-detect on the bootstrap machine, and generate the \
+               build again",
         look: fault_domain,
     },
 ];
@@ -108,10 +119,13 @@ fn output(facts: &Facts<'_>) -> Finding {
         Ok(detection) => detection,
         Err(not_here) => return not_here,
     };
-    let told: Result<Vec<Ipv4Addr>, String> = detection.runs.iter().map(|run| told(run, detected::ipv4)).collect();
+    let told: Result<Vec<Ipv4Addr>, String> =
+        detection.runs.iter().map(|run| told(run, detected::ipv4)).collect();
     let addresses = match told {
         Ok(addresses) => addresses,
-        Err(why) if only_with_proxy(detection) => return Finding::bad(format!("{why}; without the build's proxy settings it works")),
+        Err(why) if only_with_proxy(detection) => {
+            return Finding::bad(format!("{why}; without the build's proxy settings it works"));
+        }
         Err(why) => return Finding::bad(why),
     };
     let Some(first) = addresses.first() else { return Finding::unknown("it was not run") };
@@ -125,7 +139,10 @@ fn output(facts: &Facts<'_>) -> Finding {
     }
     if !detection.for_a_shell {
         return Finding::doubtful(format!("{first}, by a script that is not for a shell"))
-            .cured_by("write it for bash: DC/OS' programs in Go run it with /bin/bash, whatever its first line says");
+            .cured_by(
+                "write it for bash: DC/OS' programs in Go run it with /bin/bash, whatever its \
+                 first line says",
+            );
     }
     Finding::good(first.to_string())
 }
@@ -133,9 +150,15 @@ fn output(facts: &Facts<'_>) -> Finding {
 fn proxy(facts: &Facts<'_>) -> Finding {
     match detection(facts) {
         Err(not_here) => not_here,
-        Ok(detection) if !detection.with_proxy => Finding::not_here("the build has no proxy settings"),
-        Ok(detection) if only_with_proxy(detection) => Finding::bad("it works only without the proxy settings of the build"),
-        Ok(Detection { without_proxy: Some(_), .. }) => Finding::not_here("it works neither with nor without them"),
+        Ok(detection) if !detection.with_proxy => {
+            Finding::not_here("the build has no proxy settings")
+        }
+        Ok(detection) if only_with_proxy(detection) => {
+            Finding::bad("it works only without the proxy settings of the build")
+        }
+        Ok(Detection { without_proxy: Some(_), .. }) => {
+            Finding::not_here("it works neither with nor without them")
+        }
         Ok(_) => Finding::good("it works with them"),
     }
 }
@@ -153,12 +176,22 @@ fn address(facts: &Facts<'_>) -> Finding {
     }
     let is_ours = facts.host.addresses.contains(&IpAddr::V4(address));
     if !is_ours && facts.host.gateways.contains(&address) {
-        return Finding::bad(format!("{address} is no address of this node but a gateway of its routes, the field after via"))
-            .cured_by("let ip-detect print the node's own address, which ip route get has after src, and generate the build again");
+        return Finding::bad(format!(
+            "{address} is no address of this node but a gateway of its \
+                                     routes, the field after via"
+        ))
+        .cured_by(
+            "let ip-detect print the node's own address, which ip route get has after src, and \
+             generate the build again",
+        );
     }
     if !is_ours {
-        return Finding::doubtful(format!("{address} is on no interface of this node (NAT, or another host?)"))
-            .cured_by("correct ip-detect, or make sure that the other nodes reach this node at that address");
+        return Finding::doubtful(format!(
+            "{address} is on no interface of this node (NAT, or another host?)"
+        ))
+        .cured_by(
+            "correct ip-detect, or make sure that the other nodes reach this node at that address",
+        );
     }
     Finding::good(format!("{address} is on an interface of this node"))
 }
@@ -177,32 +210,46 @@ fn master_list(facts: &Facts<'_>) -> Finding {
 fn kept(facts: &Facts<'_>) -> Finding {
     match (&facts.host.identity.kept_address, detected_address(facts)) {
         (None, _) => Finding::not_here("no earlier install kept an address here"),
-        (Some(_), _) if facts.reset_identity => Finding::not_here(format!("{} is set aside", layout::KEPT_ADDRESS)),
+        (Some(_), _) if facts.reset_identity => {
+            Finding::not_here(format!("{} is set aside", layout::KEPT_ADDRESS))
+        }
         (Some(Err(why)), _) => Finding::unknown(why),
         (Some(Ok(_)), Err(not_here)) => not_here,
         (Some(Ok(kept)), Ok(now)) if *kept == now.to_string() => Finding::good(kept),
         (Some(Ok(kept)), Ok(now)) => {
             let role = facts.role.map_or("ROLE", Role::word);
-            Finding::bad(format!("{} has {kept:?}, and now it is {now}", layout::KEPT_ADDRESS)).cured_by(format!(
-                "give the node its old address, or, if it may forget what it was: dcos-node install {role} --reset-identity"
-            ))
+            Finding::bad(format!("{} has {kept:?}, and now it is {now}", layout::KEPT_ADDRESS))
+                .cured_by(format!(
+                    "give the node its old address, or, if it may forget what it was: dcos-node \
+                     install {role} --reset-identity"
+                ))
         }
     }
 }
 
 fn ip6(facts: &Facts<'_>) -> Finding {
-    judged(facts, facts.host.identity.ip6.as_ref(), "the build has no ip6-detect", |out| detected::ipv6(out).map(|a| a.to_string()))
+    judged(facts, facts.host.identity.ip6.as_ref(), "the build has no ip6-detect", |out| {
+        detected::ipv6(out).map(|a| a.to_string())
+    })
 }
 
 fn public(facts: &Facts<'_>) -> Finding {
-    judged(facts, facts.host.identity.public.as_ref(), "the build has none, or it is ip-detect itself", detected::address_or_name)
+    judged(
+        facts,
+        facts.host.identity.public.as_ref(),
+        "the build has none, or it is ip-detect itself",
+        detected::address_or_name,
+    )
 }
 
 fn fault_domain(facts: &Facts<'_>) -> Finding {
-    let read = |out: &[u8]| detected::fault_domain(out).map(|(region, zone)| format!("region {region}, zone {zone}"));
+    let read = |out: &[u8]| {
+        detected::fault_domain(out).map(|(region, zone)| format!("region {region}, zone {zone}"))
+    };
     let detection = facts.host.identity.fault_domain.as_ref();
     // Mesos reads only what goes to standard output, so that complaints beside it are harmless.
-    let quiet = detection.map(|d| Detection { runs: d.runs.iter().map(without_complaint).collect(), ..d.clone() });
+    let quiet = detection
+        .map(|d| Detection { runs: d.runs.iter().map(without_complaint).collect(), ..d.clone() });
     judged(facts, quiet.as_ref(), "the build has no fault-domain-detect", read)
 }
 
@@ -212,29 +259,50 @@ fn without_complaint(run: &Run) -> Run {
 }
 
 /// A script that was run once.
-fn judged(facts: &Facts<'_>, detection: Option<&Detection>, none: &str, read: impl Fn(&[u8]) -> Result<String, String>) -> Finding {
+fn judged(
+    facts: &Facts<'_>,
+    detection: Option<&Detection>,
+    none: &str,
+    read: impl Fn(&[u8]) -> Result<String, String>,
+) -> Finding {
     if !facts.live {
         return Finding::not_here("the node is a directory");
     }
     let Some(run) = detection.and_then(|d| d.runs.first()) else { return Finding::not_here(none) };
     match told(run, &read) {
-        Ok(answer) if run.took > PROMPT => Finding::doubtful(format!("{answer}, after {:.1} s", run.took.as_secs_f32())),
+        Ok(answer) if run.took > PROMPT => {
+            Finding::doubtful(format!("{answer}, after {:.1} s", run.took.as_secs_f32()))
+        }
         Ok(answer) => Finding::good(answer),
         Err(why) => {
-            let compared = detection.and_then(|d| d.without_proxy.as_ref()).is_some_and(|run| told(run, &read).is_ok());
-            Finding::bad(if compared { format!("{why}; without the build's proxy settings it works") } else { why })
+            let compared = detection
+                .and_then(|d| d.without_proxy.as_ref())
+                .is_some_and(|run| told(run, &read).is_ok());
+            Finding::bad(if compared {
+                format!("{why}; without the build's proxy settings it works")
+            } else {
+                why
+            })
         }
     }
 }
 
 /// What one run says, or everything that is wrong with it.
 fn told<T>(run: &Run, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, String> {
-    let complaint = if run.stderr.is_empty() { String::new() } else { format!(", and wrote to stderr: {}", run.stderr) };
+    let complaint = if run.stderr.is_empty() {
+        String::new()
+    } else {
+        format!(", and wrote to stderr: {}", run.stderr)
+    };
     if let Some(failure) = &run.failure {
         return Err(format!("it {failure}{complaint}"));
     }
     let answer = read(&run.stdout).map_err(|why| format!("it printed {why}{complaint}"))?;
-    if run.stderr.is_empty() { Ok(answer) } else { Err(format!("it printed what it should{complaint}")) }
+    if run.stderr.is_empty() {
+        Ok(answer)
+    } else {
+        Err(format!("it printed what it should{complaint}"))
+    }
 }
 
 fn only_with_proxy(detection: &Detection) -> bool {
@@ -245,7 +313,12 @@ fn detection<'a>(facts: &Facts<'a>) -> Result<&'a Detection, Finding> {
     if !facts.live {
         return Err(Finding::not_here("the node is a directory"));
     }
-    facts.host.identity.ip.as_ref().ok_or_else(|| Finding::not_here("no build to take ip-detect from"))
+    facts
+        .host
+        .identity
+        .ip
+        .as_ref()
+        .ok_or_else(|| Finding::not_here("no build to take ip-detect from"))
 }
 
 /// The address that the first run told, even if there is something else wrong with the script.

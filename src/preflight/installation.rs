@@ -24,8 +24,10 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "219 or newer, answering on D-Bus",
         why: "DC/OS is a set of systemd units",
-        source: "gen/build_deploy/bash.py: check systemctl 200; 219 is that of CentOS 7, the oldest that DC/OS 1.10 to 2.2 supports",
-        cure: "boot this machine with systemd 219 or newer, or install into a directory with --root",
+        source: "gen/build_deploy/bash.py: check systemctl 200; 219 is that of CentOS 7, the \
+                 oldest that DC/OS 1.10 to 2.2 supports",
+        cure: "boot this machine with systemd 219 or newer, or install into a directory with \
+               --root",
         look: systemd,
     },
     Rule {
@@ -44,7 +46,9 @@ pub(super) const RULES: &[Rule] = &[
 fn root(facts: &Facts<'_>) -> Finding {
     match (facts.host.uid, facts.live) {
         (0, _) => Finding::good("root"),
-        (uid, false) => Finding::good(format!("user {uid}: owners and accounts are left for the first boot of the image")),
+        (uid, false) => Finding::good(format!(
+            "user {uid}: owners and accounts are left for the first boot of the image"
+        )),
         (uid, true) => Finding::bad(format!("user {uid}")),
     }
 }
@@ -55,10 +59,14 @@ fn systemd(facts: &Facts<'_>) -> Finding {
     }
     match &facts.host.systemd {
         Err(why) => Finding::bad(why),
-        Ok(version) => match version.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u32>().ok()) {
-            Some(number) if number < 219 => Finding::bad(version).cured_by("update the operating system"),
-            _ => Finding::good(version),
-        },
+        Ok(version) => {
+            match version.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u32>().ok()) {
+                Some(number) if number < 219 => {
+                    Finding::bad(version).cured_by("update the operating system")
+                }
+                _ => Finding::good(version),
+            }
+        }
     }
 }
 
@@ -66,11 +74,16 @@ fn existing(facts: &Facts<'_>) -> Finding {
     let role = facts.node.role();
     match facts.node.state() {
         State::Clean if facts.node.foreign.is_empty() => Finding::good("none"),
-        State::Installing | State::Prepared | State::Installed if facts.role.is_some() && role.is_some() && role != facts.role => {
+        State::Installing | State::Prepared | State::Installed
+            if facts.role.is_some() && role.is_some() && role != facts.role =>
+        {
             let (is, asked) = (role.map_or("?", Role::word), facts.role.map_or("?", Role::word));
-            Finding::bad(format!("this node is a {is}, not a {asked}")).cured_by("dcos-node uninstall")
+            Finding::bad(format!("this node is a {is}, not a {asked}"))
+                .cured_by("dcos-node uninstall")
         }
-        State::Installing | State::Prepared => Finding::good("an interrupted install, which goes on"),
+        State::Installing | State::Prepared => {
+            Finding::good("an interrupted install, which goes on")
+        }
         State::Uninstalling => Finding::good("an interrupted uninstall, which is finished first"),
         State::Installed => Finding::good("installed by dcos-node"),
         State::Clean => Finding::bad(in_the_way(facts)).cured_by("move that somewhere else"),
@@ -79,7 +92,13 @@ fn existing(facts: &Facts<'_>) -> Finding {
 }
 
 fn in_the_way(facts: &Facts<'_>) -> String {
-    let list: Vec<String> = facts.node.foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
+    let list: Vec<String> = facts
+        .node
+        .foreign
+        .iter()
+        .take(5)
+        .map(|f| format!("{} ({})", f.path.display(), f.what))
+        .collect();
     let more = facts.node.foreign.len().saturating_sub(5);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", list.join(", "))

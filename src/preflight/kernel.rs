@@ -13,13 +13,25 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Warn,
         except: &[
-            Except { roles: &[Role::Slave, Role::SlavePublic], from: (0, 0), to: (u32::MAX, u32::MAX), severity: Severity::Fail },
-            Except { roles: &[Role::Master], from: (0, 0), to: (u32::MAX, u32::MAX), severity: Severity::Ignore },
+            Except {
+                roles: &[Role::Slave, Role::SlavePublic],
+                from: (0, 0),
+                to: (u32::MAX, u32::MAX),
+                severity: Severity::Fail,
+            },
+            Except {
+                roles: &[Role::Master],
+                from: (0, 0),
+                to: (u32::MAX, u32::MAX),
+                severity: Severity::Ignore,
+            },
         ],
         expected: "hierarchies of control groups of version 1",
         why: "the Mesos agent of DC/OS 1.10 to 2.2 mounts them and ends if it cannot",
-        source: "mesos: src/linux/cgroups.cpp, prepare; MESOS_ISOLATION=cgroups/cpu,cgroups/mem,cgroups/blkio of dcos-config",
-        cure: "boot with systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1, and without cgroup_disable",
+        source: "mesos: src/linux/cgroups.cpp, prepare; \
+                 MESOS_ISOLATION=cgroups/cpu,cgroups/mem,cgroups/blkio of dcos-config",
+        cure: "boot with systemd.unified_cgroup_hierarchy=0 \
+               systemd.legacy_systemd_cgroup_controller=1, and without cgroup_disable",
         look: cgroups,
     },
     Rule {
@@ -41,7 +53,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "ip_vs, ip_vs_wlc and dummy can be loaded",
         why: "dcos-net loads them before it starts, and does not start without them",
         source: "packages/dcos-net/extra/dcos-net.service: ExecStartPre modprobe",
-        cure: "install the kernel's modules (kernel-modules-extra, linux-modules-extra), or a kernel that has them",
+        cure: "install the kernel's modules (kernel-modules-extra, linux-modules-extra), or a \
+               kernel that has them",
         look: modules_net,
     },
     Rule {
@@ -51,8 +64,10 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "overlay and vxlan can be loaded",
         why: "overlay networks and images of containers need them",
-        source: "dcos-net makes the interface vtep1024; docs: overlay or overlay2 as docker's storage driver",
-        cure: "install the kernel's modules (kernel-modules-extra, linux-modules-extra), or a kernel that has them",
+        source: "dcos-net makes the interface vtep1024; docs: overlay or overlay2 as docker's \
+                 storage driver",
+        cure: "install the kernel's modules (kernel-modules-extra, linux-modules-extra), or a \
+               kernel that has them",
         look: modules_containers,
     },
     Rule {
@@ -72,9 +87,12 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Fail,
         except: &[Except { roles: &[], from: (0, 0), to: (1, 10), severity: Severity::Ignore }],
         expected: "IPv6 in the kernel, or enable_ipv6: false in the build",
-        why: "dcos-net gives its interface an IPv6 address before it starts, and does not start if it cannot",
-        source: "packages/dcos-net/extra/dcos-net.service: ExecStartPre --ipv6, 1.11 to 2.2 (DCOS-21471)",
-        cure: "set enable_ipv6: false in genconf/config.yaml and generate the build again, or boot without ipv6.disable=1",
+        why: "dcos-net gives its interface an IPv6 address before it starts, and does not start if \
+              it cannot",
+        source: "packages/dcos-net/extra/dcos-net.service: ExecStartPre --ipv6, 1.11 to 2.2 \
+                 (DCOS-21471)",
+        cure: "set enable_ipv6: false in genconf/config.yaml and generate the build again, or boot \
+               without ipv6.disable=1",
         look: ipv6,
     },
 ];
@@ -95,13 +113,17 @@ fn cgroups(facts: &Facts<'_>) -> Finding {
     if groups.only_v2 {
         return Finding::bad("version 2 only, whose controllers cannot be mounted as version 1");
     }
-    let lacking = |has: &BTreeSet<String>| CONTROLLERS.iter().filter(|c| !has.contains(**c)).copied().collect::<Vec<_>>().join(", ");
+    let lacking = |has: &BTreeSet<String>| {
+        CONTROLLERS.iter().filter(|c| !has.contains(**c)).copied().collect::<Vec<_>>().join(", ")
+    };
     match (lacking(&groups.enabled), lacking(&groups.mounted)) {
         (missing, _) if !missing.is_empty() => {
-            Finding::bad(format!("the kernel does not have, or has switched off: {missing}")).cured_by("boot without cgroup_disable")
+            Finding::bad(format!("the kernel does not have, or has switched off: {missing}"))
+                .cured_by("boot without cgroup_disable")
         }
         (_, unmounted) if !unmounted.is_empty() => {
-            Finding::doubtful(format!("not mounted: {unmounted}")).cured_by("nothing: Mesos mounts them itself, unless version 2 uses them")
+            Finding::doubtful(format!("not mounted: {unmounted}"))
+                .cured_by("nothing: Mesos mounts them itself, unless version 2 uses them")
         }
         _ => Finding::good("version 1"),
     }
@@ -117,7 +139,9 @@ fn selinux(facts: &Facts<'_>) -> Finding {
     let policy = selinux.policy.as_deref().unwrap_or("a policy that cannot be told");
     match facts.version() {
         _ if policy != "targeted" => Finding::bad(format!("enforcing {policy}")),
-        Some(version) if version < (1, 12) => Finding::bad("enforcing; DC/OS before 1.12 allows that with no policy"),
+        Some(version) if version < (1, 12) => {
+            Finding::bad("enforcing; DC/OS before 1.12 allows that with no policy")
+        }
         None => Finding::doubtful("enforcing targeted, which DC/OS before 1.12 refuses"),
         Some(_) => Finding::good("enforcing targeted"),
     }
@@ -149,7 +173,11 @@ fn modules(facts: &Facts<'_>, wanted: &[&str]) -> Finding {
         Ok(Ok(found)) => found,
     };
     let missing: Vec<&str> = wanted.iter().copied().filter(|name| !found.contains(*name)).collect();
-    if missing.is_empty() { Finding::good("available") } else { Finding::bad(format!("not available: {}", missing.join(", "))) }
+    if missing.is_empty() {
+        Finding::good("available")
+    } else {
+        Finding::bad(format!("not available: {}", missing.join(", ")))
+    }
 }
 
 fn ipv6(facts: &Facts<'_>) -> Finding {
@@ -159,14 +187,26 @@ fn ipv6(facts: &Facts<'_>) -> Finding {
     };
     match (on, facts.settings.ipv6) {
         (false, Some(false)) => Finding::good("off in the kernel, as in the build"),
-        (false, Some(true)) => Finding::bad("off in the kernel, and the build has enable_ipv6: true"),
-        (false, None) if facts.version().is_none() => Finding::doubtful("off in the kernel, and no build says whether it needs it"),
-        (false, None) => Finding::bad("off in the kernel, and the build does not set enable_ipv6, which counts as true"),
-        (true, Some(false)) => Finding::good("on in the kernel, off in the build"),
-        (true, _) if facts.version() == Some((1, 12)) => {
-            Finding::doubtful("on in the kernel, and on or unset in a build of 1.12, for which there is an advisory about overlay networks")
-                .cured_by("set enable_ipv6: false in genconf/config.yaml unless you need IPv6 networks")
+        (false, Some(true)) => {
+            Finding::bad("off in the kernel, and the build has enable_ipv6: true")
         }
+        (false, None) if facts.version().is_none() => Finding::doubtful(
+            "off in the kernel, and no \
+            build says whether it needs it",
+        ),
+        (false, None) => Finding::bad(
+            "off in the kernel, and the build does not set enable_ipv6, \
+                                       which counts as true",
+        ),
+        (true, Some(false)) => Finding::good("on in the kernel, off in the build"),
+        (true, _) if facts.version() == Some((1, 12)) => Finding::doubtful(
+            "on in the kernel, and on or unset in a build of 1.12, for which there is an advisory \
+             about overlay networks",
+        )
+        .cured_by(
+            "set enable_ipv6: false in genconf/config.yaml unless you need IPv6 \
+                           networks",
+        ),
         (true, _) => Finding::good("on"),
     }
 }

@@ -1,7 +1,8 @@
 //! Judges facts: will this node work? Pure; every problem is reported, never only the first.
 //!
-//! Each area is a file with its rows of the one table of checks ([`table`]) and one function a check that says what was found. How bad a bad
-//! finding is follows from the table, by role and by the version of the build.
+//! Each area is a file with its rows of the one table of checks ([`table`]) and one function a
+//! check that says what was found. How bad a bad finding is follows from the table, by role and by
+//! the version of the build.
 
 pub mod clock;
 mod dns;

@@ -42,11 +42,17 @@ pub(super) const RULES: &[Rule] = &[
         id: "services.network-manager",
         skippable: true,
         severity: Severity::Warn,
-        except: &[Except { roles: &[], from: (2, 2), to: (u32::MAX, u32::MAX), severity: Severity::Ignore }],
+        except: &[Except {
+            roles: &[],
+            from: (2, 2),
+            to: (u32::MAX, u32::MAX),
+            severity: Severity::Ignore,
+        }],
         expected: "NetworkManager leaves DC/OS' interfaces alone",
         why: "it takes the addresses off DC/OS' interfaces, and names no longer resolve",
         source: "COPS-6519, D2IQ-73113; DC/OS 2.2 brings such a rule itself",
-        cure: "write /etc/NetworkManager/conf.d/dcos-net.conf: [keyfile] unmanaged-devices=interface-name:docker*;interface-name:m-*;interface-name:d-*;interface-name:vtep*;interface-name:spartan;interface-name:minuteman",
+        cure: "write /etc/NetworkManager/conf.d/dcos-net.conf: [keyfile] \
+               unmanaged-devices=interface-name:docker*;interface-name:m-*;interface-name:d-*;interface-name:vtep*;interface-name:spartan;interface-name:minuteman",
         look: network_manager,
     },
     Rule {
@@ -57,7 +63,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "systemd-networkd leaves DC/OS' interfaces alone",
         why: "it changes the addresses of DC/OS' interfaces, and overlay networks break",
         source: "DCOS_OSS-1790, DCOS-60956, COPS-5575",
-        cure: "match interfaces by narrower names, or name the file so that it sorts behind dcos.network",
+        cure: "match interfaces by narrower names, or name the file so that it sorts behind \
+               dcos.network",
         look: networkd,
     },
 ];
@@ -100,14 +107,20 @@ fn resolved(facts: &Facts<'_>) -> Finding {
 fn network_manager(facts: &Facts<'_>) -> Finding {
     let neighbours = match neighbours(facts) {
         Err(finding) => return finding,
-        Ok(neighbours) if !runs(neighbours, "NetworkManager.service") => return Finding::good("not running"),
+        Ok(neighbours) if !runs(neighbours, "NetworkManager.service") => {
+            return Finding::good("not running");
+        }
         Ok(neighbours) => neighbours,
     };
     let left_alone = |interface: &str| {
-        let patterns = neighbours.unmanaged.iter().map(|p| p.strip_prefix("interface-name:").unwrap_or(p));
-        patterns.clone().any(|pattern| matches(pattern.strip_prefix('=').unwrap_or(pattern), interface))
+        let patterns =
+            neighbours.unmanaged.iter().map(|p| p.strip_prefix("interface-name:").unwrap_or(p));
+        patterns
+            .clone()
+            .any(|pattern| matches(pattern.strip_prefix('=').unwrap_or(pattern), interface))
     };
-    let managed: Vec<&str> = INTERFACES.into_iter().filter(|interface| !left_alone(interface)).collect();
+    let managed: Vec<&str> =
+        INTERFACES.into_iter().filter(|interface| !left_alone(interface)).collect();
     if managed.is_empty() {
         return Finding::good("running, and leaves them alone");
     }
@@ -117,10 +130,14 @@ fn network_manager(facts: &Facts<'_>) -> Finding {
 fn networkd(facts: &Facts<'_>) -> Finding {
     let neighbours = match neighbours(facts) {
         Err(finding) => return finding,
-        Ok(neighbours) if !runs(neighbours, "systemd-networkd.service") => return Finding::good("not running"),
+        Ok(neighbours) if !runs(neighbours, "systemd-networkd.service") => {
+            return Finding::good("not running");
+        }
         Ok(neighbours) => neighbours,
     };
-    let catches = |(_, names): &&(String, Vec<String>)| INTERFACES.iter().any(|i| names.iter().any(|name| matches(name, i)));
+    let catches = |(_, names): &&(String, Vec<String>)| {
+        INTERFACES.iter().any(|i| names.iter().any(|name| matches(name, i)))
+    };
     match neighbours.networkd.iter().find(catches) {
         None => Finding::good("running, and leaves them alone"),
         Some((file, names)) => Finding::bad(format!("{file} matches {}", names.join(" "))),
@@ -132,8 +149,13 @@ fn matches(pattern: &str, name: &str) -> bool {
     let (mut pattern_left, mut name_left) = (pattern.chars(), name.chars());
     match (pattern_left.next(), name_left.next()) {
         (None, first) => first.is_none(),
-        (Some('*'), first) => matches(pattern_left.as_str(), name) || (first.is_some() && matches(pattern, name_left.as_str())),
-        (Some(p), Some(c)) => (p == '?' || p == c) && matches(pattern_left.as_str(), name_left.as_str()),
+        (Some('*'), first) => {
+            matches(pattern_left.as_str(), name)
+                || (first.is_some() && matches(pattern, name_left.as_str()))
+        }
+        (Some(p), Some(c)) => {
+            (p == '?' || p == c) && matches(pattern_left.as_str(), name_left.as_str())
+        }
         (Some(_), None) => false,
     }
 }

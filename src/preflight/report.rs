@@ -85,16 +85,26 @@ pub enum Verdict {
 }
 
 impl Report {
-    pub(super) fn new(role: Option<Role>, mut checks: Vec<Check>, skip: &[(String, String)]) -> Report {
+    pub(super) fn new(
+        role: Option<Role>,
+        mut checks: Vec<Check>,
+        skip: &[(String, String)],
+    ) -> Report {
         for check in checks.iter_mut().filter(|c| c.skippable) {
-            check.skipped_because = skip.iter().find(|(id, _)| id == check.id).map(|(_, reason)| reason.clone());
+            check.skipped_because =
+                skip.iter().find(|(id, _)| id == check.id).map(|(_, reason)| reason.clone());
         }
         Report { schema: SCHEMA, role, protection: Protection::default(), checks }
     }
 
-    /// Takes responsibility, for this reason, for everything that can be skipped and is not as it should be.
+    /// Takes responsibility, for this reason, for everything that can be skipped and is not as it
+    /// should be.
     pub fn skip_what_failed(&mut self, reason: &str) {
-        let failed = |c: &&mut Check| c.skippable && c.skipped_because.is_none() && matches!(c.verdict, Verdict::Fail | Verdict::Warn);
+        let failed = |c: &&mut Check| {
+            c.skippable
+                && c.skipped_because.is_none()
+                && matches!(c.verdict, Verdict::Fail | Verdict::Warn)
+        };
         for check in self.checks.iter_mut().filter(failed) {
             check.skipped_because = Some(reason.to_owned());
         }
@@ -114,7 +124,10 @@ impl Report {
     pub fn exit(&self, strict: bool) -> Exit {
         if self.blocking().next().is_some() {
             Exit::Preflight
-        } else if strict && self.checks.iter().any(|c| matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none())
+        } else if strict
+            && self.checks.iter().any(|c| {
+                matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none()
+            })
         {
             Exit::Warnings
         } else {
@@ -124,7 +137,8 @@ impl Report {
 }
 
 impl Check {
-    /// Whether it stops an install: a failure that nobody took responsibility for, or an unknown that nobody may.
+    /// Whether it stops an install: a failure that nobody took responsibility for, or an unknown
+    /// that nobody may.
     pub fn blocks(&self) -> bool {
         match self.verdict {
             Verdict::Fail => self.skipped_because.is_none(),

@@ -1,6 +1,8 @@
-//! Whether a published build fits: bytes and inodes, counted from its index for each file system that will really hold them.
+//! Whether a published build fits: bytes and inodes, counted from its index for each file system
+//! that will really hold them.
 //!
-//! What is counted is the least that an install writes, so that what fails here cannot fit; how much more it takes depends on the file system.
+//! What is counted is the least that an install writes, so that what fails here cannot fit; how
+//! much more it takes depends on the file system.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +20,13 @@ pub(super) const RULES: &[Rule] = &[Rule {
     skippable: true,
     severity: Severity::Fail,
     except: &[],
-    expected: "room for everything that the build unpacks to, on each file system that will hold it",
-    why: "an install that fills a file system fails in the middle, and so may what else writes there",
-    source: "ours: sizes and numbers of files in the build index; a classic serve directory does not tell them, and its install stops when a file system is full and leaves the node as it was",
+    expected: "room for everything that the build unpacks to, on each file system that will hold \
+               it",
+    why: "an install that fills a file system fails in the middle, and so may what else writes \
+          there",
+    source: "ours: sizes and numbers of files in the build index; a classic serve directory does \
+             not tell them, and its install stops when a file system is full and leaves the node \
+             as it was",
     cure: "make room, or give /opt/mesosphere a file system of its own",
     look: room,
 }];
@@ -53,8 +59,13 @@ fn room(facts: &Facts<'_>) -> Finding {
     fits(facts.node, &needs(build, facts.node), |path| place(facts, path))
 }
 
-/// Whether there is room for the packages of a build, and for what is written down of them; nothing else of it is on the node after a fetch.
-pub fn for_packages(build: &Build, node: &Node, places: &[(String, Result<Place, String>)]) -> Finding {
+/// Whether there is room for the packages of a build, and for what is written down of them; nothing
+/// else of it is on the node after a fetch.
+pub fn for_packages(
+    build: &Build,
+    node: &Node,
+    places: &[(String, Result<Place, String>)],
+) -> Finding {
     if build.index_sha256.is_none() {
         return Finding::not_here("no build index tells how much is needed");
     }
@@ -63,16 +74,26 @@ pub fn for_packages(build: &Build, node: &Node, places: &[(String, Result<Place,
     fits(node, &needs, |path| among(places, path))
 }
 
-fn fits<'a>(node: &Node, needs: &[(&'static str, Need)], place: impl Fn(&str) -> Result<&'a Place, Finding>) -> Finding {
+fn fits<'a>(
+    node: &Node,
+    needs: &[(&'static str, Need)],
+    place: impl Fn(&str) -> Result<&'a Place, Finding>,
+) -> Finding {
     let mut by_mount: BTreeMap<&str, (Need, &Place)> = BTreeMap::new();
     for (path, need) in needs {
         match place(path) {
             Err(finding) => return finding,
-            Ok(place) => by_mount.entry(&place.mounted_at).or_insert((Need::default(), place)).0.add(need.bytes, need.inodes),
+            Ok(place) => by_mount
+                .entry(&place.mounted_at)
+                .or_insert((Need::default(), place))
+                .0
+                .add(need.bytes, need.inodes),
         }
     }
-    let told: Vec<String> = by_mount.values().filter(|(need, _)| *need != Need::default()).map(told).collect();
-    let short = |inodes: bool| by_mount.values().filter(move |(need, place)| is_short(need, place, inodes));
+    let told: Vec<String> =
+        by_mount.values().filter(|(need, _)| *need != Need::default()).map(told).collect();
+    let short =
+        |inodes: bool| by_mount.values().filter(move |(need, place)| is_short(need, place, inodes));
     if told.is_empty() {
         return Finding::good("everything is there already");
     }
@@ -81,8 +102,9 @@ fn fits<'a>(node: &Node, needs: &[(&'static str, Need)], place: impl Fn(&str) ->
         return Finding::good(found);
     }
     // Whoever cannot read our records does not know what is there already.
-    let is_sure =
-        !node.unreadable && (short(true).next().is_some() || short(false).any(|(_, place)| !COMPRESSING.contains(&place.kind.as_str())));
+    let is_sure = !node.unreadable
+        && (short(true).next().is_some()
+            || short(false).any(|(_, place)| !COMPRESSING.contains(&place.kind.as_str())));
     if is_sure { Finding::bad(found) } else { Finding::doubtful(found) }
 }
 
@@ -111,22 +133,40 @@ fn needs(build: &Build, node: &Node) -> [(&'static str, Need); 4] {
     let is_there = |id| node.whole.contains(id);
     let mut missing: Vec<(&Content, u64)> = Vec::new();
     if !build.bootstrap_packages.iter().all(is_there) {
-        missing.extend(build.content(&bootstrap).map(|content| (content, build.bootstrap_packages.len() as u64)));
+        missing.extend(
+            build
+                .content(&bootstrap)
+                .map(|content| (content, build.bootstrap_packages.len() as u64)),
+        );
     }
     for id in build.to_fetch().iter().filter(|id| !is_there(id)) {
         missing.extend(build.content(&id.archive()).map(|content| (content, 1)));
     }
-    let (mut packages, mut links, mut node_files, mut state) = (Need::default(), Need::default(), Need::default(), Need::default());
+    let (mut packages, mut links, mut node_files, mut state) =
+        (Need::default(), Need::default(), Need::default(), Need::default());
     for (content, count) in missing {
         packages.add(content.disk_bytes, content.members);
         state.add(content.members.saturating_mul(MANIFEST_ENTRY), count);
     }
     if node.active_names.is_empty() {
         // Short links have no block of their own.
-        build.archives().iter().filter_map(|path| build.content(path)).for_each(|content| links.add(0, content.links));
+        build
+            .archives()
+            .iter()
+            .filter_map(|path| build.content(path))
+            .for_each(|content| links.add(0, content.links));
     }
-    for file in build.node_files.iter().filter(|file| file.path.starts_with(layout::ETC) && !node.is_whole()) {
+    for file in build
+        .node_files
+        .iter()
+        .filter(|file| file.path.starts_with(layout::ETC) && !node.is_whole())
+    {
         node_files.add((file.content.len() as u64).div_ceil(BLOCK) * BLOCK, 1);
     }
-    [(layout::REPOSITORY, packages), (layout::MESOSPHERE, links), (layout::ETC, node_files), (layout::OUR_STATE, state)]
+    [
+        (layout::REPOSITORY, packages),
+        (layout::MESOSPHERE, links),
+        (layout::ETC, node_files),
+        (layout::OUR_STATE, state),
+    ]
 }

@@ -9,7 +9,8 @@ use crate::dcos::role::Role;
 pub struct Rule {
     /// Stable, for example `time.sync`.
     pub id: &'static str,
-    /// Whether an operator may take responsibility for it; an install cannot work without the others.
+    /// Whether an operator may take responsibility for it; an install cannot work without the
+    /// others.
     pub skippable: bool,
     /// How bad a bad finding is.
     pub severity: Severity,
@@ -129,9 +130,15 @@ impl Rule {
             Finding::Bad { found, cure } => match self.severity_for(facts.role, facts.version()) {
                 Severity::Fail => (Verdict::Fail, found, cure.or_else(|| self.usual_cure())),
                 Severity::Warn => (Verdict::Warn, found, cure.or_else(|| self.usual_cure())),
-                Severity::Ignore => (Verdict::Skipped, format!("{found}; that does not matter for this role and version"), None),
+                Severity::Ignore => (
+                    Verdict::Skipped,
+                    format!("{found}; that does not matter for this role and version"),
+                    None,
+                ),
             },
-            Finding::Doubtful { found, cure } => (Verdict::Warn, found, cure.or_else(|| self.usual_cure())),
+            Finding::Doubtful { found, cure } => {
+                (Verdict::Warn, found, cure.or_else(|| self.usual_cure()))
+            }
             Finding::Unknown(why) => (Verdict::Unknown, why, self.usual_cure()),
             Finding::NotHere(why) => (Verdict::Skipped, why, None),
         };

@@ -1,4 +1,5 @@
-//! The bootstrap server, layer by layer. The first broken layer is the message; those behind it were not reached.
+//! The bootstrap server, layer by layer. The first broken layer is the message; those behind it
+//! were not reached.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +7,9 @@ use super::Facts;
 use super::clock::fault;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::moment::rfc3339;
-use crate::observe::server::{Artifacts, Connection, Layer, Network, Published, Server, Setting, Validity};
+use crate::observe::server::{
+    Artifacts, Connection, Layer, Network, Published, Server, Setting, Validity,
+};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -15,7 +18,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warn,
         except: &[],
         expected: "no proxy between this node and the bootstrap server",
-        why: "packages of hundreds of megabytes go through it, and what it caches or refuses is taken for the server's",
+        why: "packages of hundreds of megabytes go through it, and what it caches or refuses is \
+              taken for the server's",
         source: "ours; the variables are those of curl, which dcos_install.sh uses",
         cure: "add the bootstrap server to no_proxy, if this node reaches it without the proxy",
         look: proxy,
@@ -28,7 +32,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "the server's name has an address",
         why: "the packages come from there",
         source: "gen/dcos-services.yaml: dcos-download.service",
-        cure: "look at the name in --bootstrap-url, at /etc/hosts and at the name servers in /etc/resolv.conf",
+        cure: "look at the name in --bootstrap-url, at /etc/hosts and at the name servers in \
+               /etc/resolv.conf",
         look: name,
     },
     Rule {
@@ -39,7 +44,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "a connection to the server",
         why: "the packages come from there",
         source: "gen/dcos-services.yaml: dcos-download.service",
-        cure: "look at the port in --bootstrap-url, whether the server is up, and whether a firewall lets this node reach it",
+        cure: "look at the port in --bootstrap-url, whether the server is up, and whether a \
+               firewall lets this node reach it",
         look: connect,
     },
     Rule {
@@ -50,7 +56,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "a certificate that this node trusts",
         why: "without trust in the server nothing can be fetched from it",
         source: "ours",
-        cure: "name the file with the certificate of its authority with --ca-file, and look at the name in --bootstrap-url",
+        cure: "name the file with the certificate of its authority with --ca-file, and look at the \
+               name in --bootstrap-url",
         look: tls,
     },
     Rule {
@@ -83,7 +90,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "a DC/OS build that can be read",
         why: "the packages come from there",
         source: "gen/dcos-services.yaml: dcos-download.service",
-        cure: "look at --bootstrap-url; if it is right, generate the build again on the bootstrap machine",
+        cure: "look at --bootstrap-url; if it is right, generate the build again on the bootstrap \
+               machine",
         look: build,
     },
     Rule {
@@ -111,7 +119,9 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// What to do about a build that is provably not the published one.
-pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build, or give the --bootstrap-url of the build that this one was published for; on the bootstrap server: dcos-node publish --check DIR";
+pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build, or give the \
+                                 --bootstrap-url of the build that this one was published for; on \
+                                 the bootstrap server: dcos-node publish --check DIR";
 
 /// Largest skew that is no reason to worry, in seconds.
 const MOST_SKEW: u64 = 5;
@@ -129,7 +139,9 @@ fn network(facts: &Facts<'_>, judge: impl FnOnce(&Network) -> Finding) -> Findin
 fn layer<T>(layer: &Layer<T>, good: impl FnOnce(&T, String) -> Finding) -> Finding {
     match layer {
         Layer::NotReached => Finding::not_here("not reached"),
-        Layer::Reached { result: Err(why), took } => Finding::bad(format!("{why} (after {})", time(*took))),
+        Layer::Reached { result: Err(why), took } => {
+            Finding::bad(format!("{why} (after {})", time(*took)))
+        }
         Layer::Reached { result: Ok(found), took } => good(found, time(*took)),
     }
 }
@@ -148,19 +160,26 @@ fn of_whom(network: &Network) -> &'static str {
 }
 
 fn proxy(facts: &Facts<'_>) -> Finding {
-    caught(&facts.host.proxies, facts.host.server.as_ref().and_then(|server| server.network.as_ref()))
+    caught(
+        &facts.host.proxies,
+        facts.host.server.as_ref().and_then(|server| server.network.as_ref()),
+    )
 }
 
 fn caught(settings: &[Setting], network: Option<&Network>) -> Finding {
     if settings.is_empty() {
         return Finding::good("the environment names none");
     }
-    let settings = settings.iter().map(|s| format!("{}={}", s.name, s.value)).collect::<Vec<_>>().join(" ");
+    let settings =
+        settings.iter().map(|s| format!("{}={}", s.name, s.value)).collect::<Vec<_>>().join(" ");
     match network.map(|network| (&network.host, &network.proxy)) {
         None => Finding::good(settings),
         Some((host, None)) => Finding::good(format!("{settings}; {host} is reached without it")),
-        Some((host, Some(proxy))) => Finding::bad(format!("{settings}; requests to {host} go through {}:{}", proxy.host, proxy.port))
-            .cured_by(format!("if this node reaches {host} without the proxy: add {host} to no_proxy")),
+        Some((host, Some(proxy))) => Finding::bad(format!(
+            "{settings}; requests to {host} go through {}:{}",
+            proxy.host, proxy.port
+        ))
+        .cured_by(format!("if this node reaches {host} without the proxy: add {host} to no_proxy")),
     }
 }
 
@@ -174,7 +193,9 @@ fn name(facts: &Facts<'_>) -> Finding {
 }
 
 fn connect(facts: &Facts<'_>) -> Finding {
-    network(facts, |network| layer(&network.connect, |tried, _| connections(tried, of_whom(network))))
+    network(facts, |network| {
+        layer(&network.connect, |tried, _| connections(tried, of_whom(network)))
+    })
 }
 
 fn connections(tried: &[Connection], of_whom: &str) -> Finding {
@@ -184,7 +205,8 @@ fn connections(tried: &[Connection], of_whom: &str) -> Finding {
     };
     let found = format!("{of_whom}{}", tried.iter().map(told).collect::<Vec<_>>().join("; "));
     if tried.iter().any(|c| c.result.is_err()) {
-        return Finding::doubtful(found).cured_by("take the addresses that do not answer out of the server's name");
+        return Finding::doubtful(found)
+            .cured_by("take the addresses that do not answer out of the server's name");
     }
     Finding::good(found)
 }
@@ -192,7 +214,9 @@ fn connections(tried: &[Connection], of_whom: &str) -> Finding {
 fn tls(facts: &Facts<'_>) -> Finding {
     network(facts, |network| match &network.dates {
         _ if !network.is_tls => Finding::not_here("http:// has none"),
-        None => layer(&network.tls, |(), took| Finding::good(format!("the certificate is trusted (handshake and first answer {took})"))),
+        None => layer(&network.tls, |(), took| {
+            Finding::good(format!("the certificate is trusted (handshake and first answer {took})"))
+        }),
         Some((validity, now)) => refused_for_dates(*validity, *now, clock_fault(facts)),
     })
 }
@@ -202,22 +226,33 @@ fn clock_fault(facts: &Facts<'_>) -> Option<String> {
     facts.host.time.clock.as_ref().ok().and_then(fault)
 }
 
-/// A certificate's dates are judged by our clock: if that is known to be wrong, it is the likely cause.
+/// A certificate's dates are judged by our clock: if that is known to be wrong, it is the likely
+/// cause.
 fn refused_for_dates(validity: Validity, now: SystemTime, clock_fault: Option<String>) -> Finding {
     let dates = match validity {
         Validity::Ended(end) => format!("the server's certificate expired at {}", rfc3339(end)),
-        Validity::NotBegun(begin) => format!("the server's certificate is not valid before {}", rfc3339(begin)),
+        Validity::NotBegun(begin) => {
+            format!("the server's certificate is not valid before {}", rfc3339(begin))
+        }
     };
     let found = format!("{dates}; this node's clock says {}", rfc3339(now));
     match clock_fault {
         Some(fault) => Finding::bad(format!("{found}, and is not to be trusted: {fault}"))
-            .cured_by("this node's clock is the likely cause: see time.sync first; if it is right, renew the server's certificate"),
-        None => Finding::bad(found).cured_by("renew the server's certificate; this node's clock is synchronised"),
+            .cured_by(
+                "this node's clock is the likely cause: see time.sync first; if it is right, renew \
+                 the server's certificate",
+            ),
+        None => Finding::bad(found).cured_by(
+            "renew the server's certificate; this node's clock is \
+                                              synchronised",
+        ),
     }
 }
 
 fn http(facts: &Facts<'_>) -> Finding {
-    network(facts, |network| layer(&network.http, |_, took| Finding::good(format!("answered in {took}"))))
+    network(facts, |network| {
+        layer(&network.http, |_, took| Finding::good(format!("answered in {took}")))
+    })
 }
 
 fn clock(facts: &Facts<'_>) -> Finding {
@@ -236,51 +271,76 @@ fn skewed(skew: Option<i64>, clock_fault: Option<String>) -> Finding {
     };
     match clock_fault {
         _ if skew.is_none_or(|skew| skew.unsigned_abs() <= MOST_SKEW) => Finding::good(found),
-        Some(_) => Finding::bad(found).cured_by("this node's clock is not synchronised: see time.sync first"),
+        Some(_) => Finding::bad(found)
+            .cured_by("this node's clock is not synchronised: see time.sync first"),
         None => Finding::bad(found).cured_by("this node's clock is synchronised: set the server's"),
     }
 }
 
 fn build(facts: &Facts<'_>) -> Finding {
-    let Some(server) = &facts.host.server else { return Finding::not_here("no --bootstrap-url given") };
+    let Some(server) = &facts.host.server else {
+        return Finding::not_here("no --bootstrap-url given");
+    };
     let finding = layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")));
     if server.is_another { finding.cured_by(ANOTHER_BUILD) } else { finding }
 }
 
 fn artifacts(facts: &Facts<'_>) -> Finding {
-    let Some(server) = &facts.host.server else { return Finding::not_here("no --bootstrap-url given") };
+    let Some(server) = &facts.host.server else {
+        return Finding::not_here("no --bootstrap-url given");
+    };
     layer(&server.artifacts, complete)
 }
 
 fn complete(artifacts: &Artifacts, took: String) -> Finding {
     let Artifacts { count, bytes, of_unknown_length, missing, changed, failed } = artifacts;
-    let told = |list: &[String], are: &str| (!list.is_empty()).then(|| format!("{} of {count} {are}: {}", list.len(), first(list)));
-    let wrong: Vec<String> = [told(missing, "are missing"), told(changed, "are not as long as published")].into_iter().flatten().collect();
+    let told = |list: &[String], are: &str| {
+        (!list.is_empty()).then(|| format!("{} of {count} {are}: {}", list.len(), first(list)))
+    };
+    let wrong: Vec<String> =
+        [told(missing, "are missing"), told(changed, "are not as long as published")]
+            .into_iter()
+            .flatten()
+            .collect();
     if !wrong.is_empty() {
         let finding = Finding::bad(wrong.join("; "));
         return if changed.is_empty() { finding } else { finding.cured_by(COPY_OR_PUBLISH) };
     }
     if let [one, ..] = failed.as_slice() {
-        return Finding::bad(format!("{} of {count} could not be asked for, for example: {one}", failed.len()))
-            .cured_by("look at the server's log; it must give every file of genconf/serve");
+        return Finding::bad(format!(
+            "{} of {count} could not be asked for, for example: {one}",
+            failed.len()
+        ))
+        .cured_by("look at the server's log; it must give every file of genconf/serve");
     }
-    let without = if *of_unknown_length > 0 { format!(" and {of_unknown_length} of unknown length") } else { String::new() };
-    Finding::good(format!("{count} files, {:.1} MiB{without} ({took})", *bytes as f64 / f64::from(1 << 20)))
+    let without = if *of_unknown_length > 0 {
+        format!(" and {of_unknown_length} of unknown length")
+    } else {
+        String::new()
+    };
+    Finding::good(format!(
+        "{count} files, {:.1} MiB{without} ({took})",
+        *bytes as f64 / f64::from(1 << 20)
+    ))
 }
 
 fn index(facts: &Facts<'_>) -> Finding {
     match facts.host.server.as_ref().map(|server| &server.published) {
         None => Finding::not_here("no --bootstrap-url given"),
         Some(Published::Unknown) => Finding::not_here("not reached"),
-        Some(Published::Classic) => Finding::not_here("the build was not published, so it has no digests"),
+        Some(Published::Classic) => {
+            Finding::not_here("the build was not published, so it has no digests")
+        }
         Some(Published::Newest) => Finding::good("published, and everything is verified"),
-        Some(Published::Outdated(made)) => Finding::bad(format!("the build was generated again after it was published: {made}")),
+        Some(Published::Outdated(made)) => {
+            Finding::bad(format!("the build was generated again after it was published: {made}"))
+        }
     }
 }
 
 /// What to do about archives that were exchanged behind an index.
-const COPY_OR_PUBLISH: &str =
-    "copy all that was published to the server again; if the build was generated again: dcos-node publish DIR, then take its dcos-node";
+const COPY_OR_PUBLISH: &str = "copy all that was published to the server again; if the build was \
+                               generated again: dcos-node publish DIR, then take its dcos-node";
 
 /// The first few of a list, and how many more there are.
 fn first(list: &[String]) -> String {

@@ -12,7 +12,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "the programs that this version runs",
         why: "the classic script refuses without them, and units fail",
-        source: "gen/build_deploy/bash.py: check_all; dcos-net.service: ip, iptables, modprobe; pkgpanda: useradd",
+        source: "gen/build_deploy/bash.py: check_all; dcos-net.service: ip, iptables, modprobe; \
+                 pkgpanda: useradd",
         cure: "install the packages of the distribution that have them",
         look: commands,
     },
@@ -32,10 +33,13 @@ pub(super) const RULES: &[Rule] = &[
         skippable: true,
         severity: Severity::Fail,
         except: &[],
-        expected: "DC/OS' users have their groups, and the groups docker and systemd-journal are there",
-        why: "a user with another group is refused, and none can be made for a group that is not there",
+        expected: "DC/OS' users have their groups, and the groups docker and systemd-journal are \
+                   there",
+        why: "a user with another group is refused, and none can be made for a group that is not \
+              there",
         source: "pkgpanda/__init__.py: UserManagement; the pkginfo.json of the packages",
-        cure: "install docker, which makes the group docker; correct users with usermod -g GROUP USER, or remove them",
+        cure: "install docker, which makes the group docker; correct users with usermod -g GROUP \
+               USER, or remove them",
         look: groups,
     },
     Rule {
@@ -44,7 +48,12 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warn,
         except: &[
             Except { roles: &[], from: (0, 0), to: (1, 13), severity: Severity::Fail },
-            Except { roles: &[], from: (2, 0), to: (u32::MAX, u32::MAX), severity: Severity::Ignore },
+            Except {
+                roles: &[],
+                from: (2, 0),
+                to: (u32::MAX, u32::MAX),
+                severity: Severity::Ignore,
+            },
         ],
         expected: "the group nogroup",
         why: "the classic script of 1.10 to 1.13 refuses without it",
@@ -69,7 +78,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warn,
         except: &[],
         expected: "others may read new files",
-        why: "files that only root may read break components that run as other users; what dcos-node writes is right anyhow",
+        why: "files that only root may read break components that run as other users; what \
+              dcos-node writes is right anyhow",
         source: "pkgpanda/cli.py sets 022 itself; dcos_install.sh does not",
         cure: "umask 022",
         look: umask,
@@ -96,19 +106,34 @@ const USERS: [(&str, &str); 4] = [
 ];
 
 fn commands(facts: &Facts<'_>) -> Finding {
-    let Some(programs) = &facts.host.programs else { return Finding::not_here("the node is a directory") };
-    let missing: Vec<&str> = commands::needed(facts.version()).filter(|name| !programs.found.contains(*name)).collect();
-    if missing.is_empty() { Finding::good("all there") } else { Finding::bad(format!("not found: {}", missing.join(", "))) }
+    let Some(programs) = &facts.host.programs else {
+        return Finding::not_here("the node is a directory");
+    };
+    let missing: Vec<&str> =
+        commands::needed(facts.version()).filter(|name| !programs.found.contains(*name)).collect();
+    if missing.is_empty() {
+        Finding::good("all there")
+    } else {
+        Finding::bad(format!("not found: {}", missing.join(", ")))
+    }
 }
 
 fn paths(facts: &Facts<'_>) -> Finding {
-    let Some(programs) = &facts.host.programs else { return Finding::not_here("the node is a directory") };
-    let missing = |of: &[&str]| of.iter().copied().filter(|path| programs.missing_paths.contains(*path)).collect::<Vec<_>>().join(", ");
+    let Some(programs) = &facts.host.programs else {
+        return Finding::not_here("the node is a directory");
+    };
+    let missing = |of: &[&str]| {
+        of.iter()
+            .copied()
+            .filter(|path| programs.missing_paths.contains(*path))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (missing(&layout::PROGRAMS_OF_UNITS), missing(&layout::PROGRAMS_OF_CLASSIC_UNITS)) {
         (needed, _) if !needed.is_empty() => Finding::bad(format!("not there: {needed}")),
-        (_, classic) if !classic.is_empty() => {
-            Finding::doubtful(format!("not there: {classic}, which only the classic installer's own units need"))
-        }
+        (_, classic) if !classic.is_empty() => Finding::doubtful(format!(
+            "not there: {classic}, which only the classic installer's own units need"
+        )),
         _ => Finding::good("all there"),
     }
 }
@@ -118,7 +143,10 @@ fn groups(facts: &Facts<'_>) -> Finding {
         return Finding::not_here("the node is a directory");
     }
     if facts.node.manual_accounts {
-        return Finding::not_here(format!("accounts are made by other means ({})", layout::MANUAL_HOST_USERS));
+        return Finding::not_here(format!(
+            "accounts are made by other means ({})",
+            layout::MANUAL_HOST_USERS
+        ));
     }
     let accounts = &facts.node.accounts;
     let mut wrong: Vec<String> = ["docker", "systemd-journal"]
@@ -126,23 +154,41 @@ fn groups(facts: &Facts<'_>) -> Finding {
         .filter(|group| !accounts.has_group(group))
         .map(|group| format!("there is no group {group}"))
         .collect();
-    let of_another = |(user, group): &&(&str, &str)| accounts.has_user(user) && !accounts.is_in(user, group);
-    wrong.extend(USERS.iter().filter(of_another).map(|(user, group)| format!("the user {user} is not in the group {group}")));
-    if wrong.is_empty() { Finding::good("as they should be") } else { Finding::bad(wrong.join("; ")) }
+    let of_another =
+        |(user, group): &&(&str, &str)| accounts.has_user(user) && !accounts.is_in(user, group);
+    wrong.extend(
+        USERS
+            .iter()
+            .filter(of_another)
+            .map(|(user, group)| format!("the user {user} is not in the group {group}")),
+    );
+    if wrong.is_empty() {
+        Finding::good("as they should be")
+    } else {
+        Finding::bad(wrong.join("; "))
+    }
 }
 
 fn nogroup(facts: &Facts<'_>) -> Finding {
     if !facts.live {
         return Finding::not_here("the node is a directory");
     }
-    if facts.node.accounts.has_group("nogroup") { Finding::good("there") } else { Finding::bad("there is no group nogroup") }
+    if facts.node.accounts.has_group("nogroup") {
+        Finding::good("there")
+    } else {
+        Finding::bad("there is no group nogroup")
+    }
 }
 
 fn locale(facts: &Facts<'_>) -> Finding {
-    let Some(machine) = &facts.host.machine else { return Finding::not_here("the node is a directory") };
+    let Some(machine) = &facts.host.machine else {
+        return Finding::not_here("the node is a directory");
+    };
     match &machine.locale {
         None => Finding::bad("none is set"),
-        Some(locale) if locale.to_lowercase().replace('-', "").contains("utf8") => Finding::good(locale),
+        Some(locale) if locale.to_lowercase().replace('-', "").contains("utf8") => {
+            Finding::good(locale)
+        }
         Some(locale) => Finding::bad(locale),
     }
 }
@@ -157,15 +203,25 @@ fn umask(facts: &Facts<'_>) -> Finding {
 }
 
 fn journal(facts: &Facts<'_>) -> Finding {
-    let Some(machine) = &facts.host.machine else { return Finding::not_here("the node is a directory") };
+    let Some(machine) = &facts.host.machine else {
+        return Finding::not_here("the node is a directory");
+    };
     let Some(journal) = &machine.journal else {
-        return Finding::bad(format!("there is no directory of journals: {}", layout::JOURNALS.join(", ")))
-            .cured_by("start systemd-journald");
+        return Finding::bad(format!(
+            "there is no directory of journals: {}",
+            layout::JOURNALS.join(", ")
+        ))
+        .cured_by("start systemd-journald");
     };
     let path = &journal.path;
     match facts.node.accounts.group_number("systemd-journal") {
-        Some(group) if group != journal.group => Finding::bad(format!("{path} is of group number {}, not systemd-journal", journal.group)),
-        Some(_) if journal.mode & 0o050 != 0o050 => Finding::bad(format!("{path} has the mode {:04o}", journal.mode)),
+        Some(group) if group != journal.group => Finding::bad(format!(
+            "{path} is of group number {}, not systemd-journal",
+            journal.group
+        )),
+        Some(_) if journal.mode & 0o050 != 0o050 => {
+            Finding::bad(format!("{path} has the mode {:04o}", journal.mode))
+        }
         Some(_) => Finding::good(path),
         None => Finding::unknown("there is no group systemd-journal to compare with"),
     }

@@ -16,7 +16,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "2 GB and 100000 inodes left for /opt/mesosphere",
         why: "the packages are unpacked there, and an upgrade needs the room twice",
-        source: "ours: the archives of the build, of which the packages are unpacked; without a build Java, Python and Mesos, which alone have more than 512 MB and 5000 files",
+        source: "ours: the archives of the build, of which the packages are unpacked; without a \
+                 build Java, Python and Mesos, which alone have more than 512 MB and 5000 files",
         cure: "make room, or give /opt/mesosphere a file system of its own",
         look: packages,
     },
@@ -26,9 +27,12 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Fail,
         except: &[],
         expected: "file systems that can be written where DC/OS is installed and keeps its state",
-        why: "nothing can be installed on a file system that is read-only, and no component starts without its state",
-        source: "ours: what install writes; pkgpanda/__init__.py: /opt/mesosphere, /etc/mesosphere, /etc/systemd/system",
-        cure: "mount -o remount,rw; a file system that became read-only by itself had an error: dmesg tells, and fsck mends",
+        why: "nothing can be installed on a file system that is read-only, and no component starts \
+              without its state",
+        source: "ours: what install writes; pkgpanda/__init__.py: /opt/mesosphere, \
+                 /etc/mesosphere, /etc/systemd/system",
+        cure: "mount -o remount,rw; a file system that became read-only by itself had an error: \
+               dmesg tells, and fsck mends",
         look: writable,
     },
     Rule {
@@ -46,7 +50,12 @@ pub(super) const RULES: &[Rule] = &[
         id: "storage.ftype",
         skippable: true,
         severity: Severity::Warn,
-        except: &[Except { roles: &[Role::Slave, Role::SlavePublic], from: (0, 0), to: (u32::MAX, u32::MAX), severity: Severity::Fail }],
+        except: &[Except {
+            roles: &[Role::Slave, Role::SlavePublic],
+            from: (0, 0),
+            to: (u32::MAX, u32::MAX),
+            severity: Severity::Fail,
+        }],
         expected: "ftype=1 where Mesos and docker keep their state on XFS",
         why: "overlayfs loses files without it",
         source: "gen/build_deploy/bash.py: check_xfs_ftype (COPS-3158, DCOS-59406)",
@@ -71,7 +80,8 @@ pub(super) const RULES: &[Rule] = &[
         except: &[],
         expected: "programs may be run where DC/OS keeps and runs them",
         why: "what lies on a noexec mount cannot be started",
-        source: "docs: troubleshooting; every unit runs programs in /opt/mesosphere, Mesos' executors run in /var/lib/dcos/exec",
+        source: "docs: troubleshooting; every unit runs programs in /opt/mesosphere, Mesos' \
+                 executors run in /var/lib/dcos/exec",
         cure: "mount -o remount,exec, and correct /etc/fstab",
         look: noexec,
     },
@@ -88,8 +98,9 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// Less than this cannot hold any release from 1.10 on: Java, Python and Mesos alone have more bytes and more files. An estimate that is low on
-/// purpose; what a build really needs is not known before its packages are.
+/// Less than this cannot hold any release from 1.10 on: Java, Python and Mesos alone have more
+/// bytes and more files. An estimate that is low on purpose; what a build really needs is not known
+/// before its packages are.
 const TOO_SMALL: (u64, u64) = (512 << 20, 5_000);
 /// Less than this holds a release, but not the next one beside it.
 const TIGHT: (u64, u64) = (2_000_000_000, 100_000);
@@ -97,16 +108,22 @@ const TIGHT: (u64, u64) = (2_000_000_000, 100_000);
 const STATE: u64 = 20_000_000_000;
 
 /// File systems that lie on another machine.
-const REMOTE: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"];
+const REMOTE: [&str; 9] =
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"];
 
 /// The place with this path, or why it cannot be told.
 pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Finding> {
-    let Some(places) = &facts.host.storage else { return Err(Finding::not_here("the node is a directory")) };
+    let Some(places) = &facts.host.storage else {
+        return Err(Finding::not_here("the node is a directory"));
+    };
     among(places, path)
 }
 
 /// The place with this path among those that were looked at, or why it cannot be told.
-pub(super) fn among<'a>(places: &'a [(String, Result<Place, String>)], path: &str) -> Result<&'a Place, Finding> {
+pub(super) fn among<'a>(
+    places: &'a [(String, Result<Place, String>)],
+    path: &str,
+) -> Result<&'a Place, Finding> {
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
         Some((_, Err(why))) => Err(Finding::unknown(why)),
@@ -126,22 +143,34 @@ fn packages(facts: &Facts<'_>) -> Finding {
         Ok(place) => place,
     };
     let inodes = place.free_inodes.map(|n| format!(" and {n} inodes")).unwrap_or_default();
-    let told = format!("{}{inodes} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
-    let too_small = archives(facts).map_or(TOO_SMALL, |bytes| (bytes, if bytes < TOO_SMALL.0 / 4 { 0 } else { TOO_SMALL.1 }));
-    let below = |(bytes, files): (u64, u64)| place.free_bytes < bytes || place.free_inodes.is_some_and(|n| n < files);
-    let has_packages = matches!(facts.node.state(), State::Installed | State::Prepared | State::Installing);
+    let told =
+        format!("{}{inodes} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
+    let too_small = archives(facts)
+        .map_or(TOO_SMALL, |bytes| (bytes, if bytes < TOO_SMALL.0 / 4 { 0 } else { TOO_SMALL.1 }));
+    let below = |(bytes, files): (u64, u64)| {
+        place.free_bytes < bytes || place.free_inodes.is_some_and(|n| n < files)
+    };
+    let has_packages =
+        matches!(facts.node.state(), State::Installed | State::Prepared | State::Installing);
     match (below(too_small), below(TIGHT)) {
-        (_, true) if has_packages => Finding::doubtful(format!("{told}; packages are there already")),
+        (_, true) if has_packages => {
+            Finding::doubtful(format!("{told}; packages are there already"))
+        }
         (true, _) => Finding::bad(told),
         (false, true) => Finding::doubtful(told),
         (false, false) => Finding::good(told),
     }
 }
 
-/// The bytes of the build's archives, where all are known: unpacked it has more. Without a build they are not known.
+/// The bytes of the build's archives, where all are known: unpacked it has more. Without a build
+/// they are not known.
 fn archives(facts: &Facts<'_>) -> Option<u64> {
     match &facts.host.server.as_ref()?.artifacts {
-        Layer::Reached { result: Ok(artifacts), .. } if artifacts.of_unknown_length == 0 && artifacts.bytes > 0 => Some(artifacts.bytes),
+        Layer::Reached { result: Ok(artifacts), .. }
+            if artifacts.of_unknown_length == 0 && artifacts.bytes > 0 =>
+        {
+            Some(artifacts.bytes)
+        }
         _ => None,
     }
 }
@@ -151,7 +180,13 @@ fn writable(facts: &Facts<'_>) -> Finding {
         facts,
         "ro",
         "read-only",
-        &[layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::STATE, layout::MESOS_WORK],
+        &[
+            layout::MESOSPHERE,
+            layout::ETC_MESOSPHERE,
+            layout::SYSTEM_UNITS,
+            layout::STATE,
+            layout::MESOS_WORK,
+        ],
     )
 }
 
@@ -161,7 +196,9 @@ fn all_without(facts: &Facts<'_>, option: &str, word: &str, paths: &[&str]) -> F
     for path in paths {
         match place(facts, path) {
             Err(finding) => return finding,
-            Ok(place) if has(place, option) => wrong.push(format!("{path} is on {}, which is {word}", place.mounted_at)),
+            Ok(place) if has(place, option) => {
+                wrong.push(format!("{path} is on {}, which is {word}", place.mounted_at))
+            }
             Ok(_) => {}
         }
     }
@@ -172,7 +209,8 @@ fn state(facts: &Facts<'_>) -> Finding {
     match place(facts, layout::VAR) {
         Err(finding) => finding,
         Ok(place) => {
-            let told = format!("{} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
+            let told =
+                format!("{} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
             if place.free_bytes < STATE { Finding::bad(told) } else { Finding::good(told) }
         }
     }
@@ -201,7 +239,9 @@ fn remote(facts: &Facts<'_>) -> Finding {
     for path in [layout::MESOS_WORK, &docker_state(facts)] {
         match place(facts, path) {
             Err(finding) => return finding,
-            Ok(place) if is_remote(place) => remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind)),
+            Ok(place) if is_remote(place) => {
+                remote.push(format!("{path} is on {} ({})", place.mounted_at, place.kind))
+            }
             Ok(_) => {}
         }
     }
@@ -218,14 +258,22 @@ fn tmp_noexec(facts: &Facts<'_>) -> Finding {
         Ok(place) if !has(place, "noexec") => Finding::good("as it should be"),
         Ok(_) => {
             let told = format!("{} is noexec", layout::TMP);
-            if facts.role == Some(Role::Master) && runs_code_in_tmp(facts) { Finding::bad(told) } else { Finding::doubtful(told) }
+            if facts.role == Some(Role::Master) && runs_code_in_tmp(facts) {
+                Finding::bad(told)
+            } else {
+                Finding::doubtful(told)
+            }
         }
     }
 }
 
 /// Whether ZooKeeper of this version does not start without: before 1.12.4, and 1.13.0.
 fn runs_code_in_tmp(facts: &Facts<'_>) -> bool {
-    let patch = facts.settings.version.as_ref().and_then(|v| v.version.split('.').nth(2)?.parse::<u32>().ok());
+    let patch = facts
+        .settings
+        .version
+        .as_ref()
+        .and_then(|v| v.version.split('.').nth(2)?.parse::<u32>().ok());
     match (facts.version(), patch) {
         (Some(version), _) if version < (1, 12) => true,
         (Some((1, 12)), Some(patch)) => patch < 4,

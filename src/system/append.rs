@@ -1,4 +1,5 @@
-//! Files that only grow: opened for adding, cut where a write was torn, added to with or without waiting for the disk.
+//! Files that only grow: opened for adding, cut where a write was torn, added to with or without
+//! waiting for the disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -29,8 +30,8 @@ impl Growing {
         Growing::with(OpenOptions::new().append(true), path)
     }
 
-    /// Opens a file, which is made if it is not there: for its owner only, since it quotes what scripts, servers and units said. One that is there keeps
-    /// its mode.
+    /// Opens a file, which is made if it is not there: for its owner only, since it quotes what
+    /// scripts, servers and units said. One that is there keeps its mode.
     ///
     /// # Errors
     /// It can neither be made nor written.
@@ -38,50 +39,72 @@ impl Growing {
         Growing::with(OpenOptions::new().append(true).create(true).mode(0o600), path)
     }
 
-    /// Opens what the caller of this program left open under this number: by its name in `/proc`, so that the number stays the caller's.
+    /// Opens what the caller of this program left open under this number: by its name in `/proc`,
+    /// so that the number stays the caller's.
     ///
     /// # Errors
     /// Nothing is open under it, or it cannot be written.
     pub fn descriptor(number: u32) -> Result<Growing, Error> {
-        Growing::with(OpenOptions::new().append(true), Path::new(&format!("/proc/self/fd/{number}")))
+        Growing::with(
+            OpenOptions::new().append(true),
+            Path::new(&format!("/proc/self/fd/{number}")),
+        )
     }
 
-    /// A pipe that nobody reads yet would be waited for here, perhaps for ever: it is refused. One that is read is waited for with every write, so that a
-    /// slow reader loses nothing.
+    /// A pipe that nobody reads yet would be waited for here, perhaps for ever: it is refused. One
+    /// that is read is waited for with every write, so that a slow reader loses nothing.
     fn with(options: &mut OpenOptions, path: &Path) -> Result<Growing, Error> {
-        let opened = fault::point(Effect::Open, path).and_then(|()| options.custom_flags(O_NONBLOCK).open(path)).and_then(|file| {
-            let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
-            fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
-            Ok(file)
-        });
+        let opened = fault::point(Effect::Open, path)
+            .and_then(|()| options.custom_flags(O_NONBLOCK).open(path))
+            .and_then(|file| {
+                let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+                fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+                Ok(file)
+            });
         let is_pipe = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
         let file = opened.map_err(|source| match source.raw_os_error() {
-            Some(ENXIO) if is_pipe() => io::Error::other("nobody reads this pipe; its reader has to be there first"),
+            Some(ENXIO) if is_pipe() => {
+                io::Error::other("nobody reads this pipe; its reader has to be there first")
+            }
             _ => source,
         });
-        let file = file.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
+        let file =
+            file.map_err(|source| Error { operation: "open", path: path.to_owned(), source })?;
         Ok(Growing { file, path: path.to_owned(), torn_at: None })
     }
 
-    /// Whether this is where standard output goes: the same file, pipe or terminal, by whatever name. What keeps nothing, as `/dev/null` does, cannot mix
-    /// anything.
+    /// Whether this is where standard output goes: the same file, pipe or terminal, by whatever
+    /// name. What keeps nothing, as `/dev/null` does, cannot mix anything.
     pub fn is_standard_output(&self) -> bool {
-        let (Ok(own), Ok(output)) = (self.file.metadata(), Path::new("/proc/self/fd/1").metadata()) else { return false };
+        let (Ok(own), Ok(output)) = (self.file.metadata(), Path::new("/proc/self/fd/1").metadata())
+        else {
+            return false;
+        };
         let keeps = !own.file_type().is_char_device() || self.file.is_terminal();
         keeps && (own.dev(), own.ino()) == (output.dev(), output.ino())
     }
 
-    /// Takes room on the disk for so many bytes in all, so that adding up to there cannot meet a full one. Its length stays. A file system that cannot
-    /// promise room promises none, which is no error.
+    /// Takes room on the disk for so many bytes in all, so that adding up to there cannot meet a
+    /// full one. Its length stays. A file system that cannot promise room promises none, which is
+    /// no error.
     ///
     /// # Errors
     /// There is not so much room.
     pub fn reserve(&mut self, bytes: u32) -> Result<(), Error> {
-        let reserved = fault::point(Effect::Write, &self.path)
-            .and_then(|()| Ok(fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, bytes.into())?));
+        let reserved = fault::point(Effect::Write, &self.path).and_then(|()| {
+            Ok(fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, bytes.into())?)
+        });
         match reserved {
-            Err(e) if matches!(e.raw_os_error(), Some(nix::libc::EOPNOTSUPP | nix::libc::ENOSYS)) => Ok(()),
-            reserved => reserved.map_err(|source| Error { operation: "reserve room for", path: self.path.clone(), source }),
+            Err(e)
+                if matches!(e.raw_os_error(), Some(nix::libc::EOPNOTSUPP | nix::libc::ENOSYS)) =>
+            {
+                Ok(())
+            }
+            reserved => reserved.map_err(|source| Error {
+                operation: "reserve room for",
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 
@@ -90,7 +113,11 @@ impl Growing {
     /// # Errors
     /// The disk refuses.
     pub fn release(&mut self) -> Result<(), Error> {
-        let length = self.file.metadata().map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?.len();
+        let length = self
+            .file
+            .metadata()
+            .map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?
+            .len();
         self.cut(length)
     }
 
@@ -103,20 +130,28 @@ impl Growing {
             .and_then(|()| self.file.set_len(length))
             .and_then(|()| fault::point(Effect::Sync, &self.path))
             .and_then(|()| self.file.sync_all());
-        cut.map_err(|source| Error { operation: "cut the torn end off", path: self.path.clone(), source })
+        cut.map_err(|source| Error {
+            operation: "cut the torn end off",
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Adds these bytes by one call; they are on disk when this returns.
     ///
     /// # Errors
-    /// The disk refuses. A full one may have taken a part, which is cut off again, at the latest before the next bytes are added: what follows a torn
-    /// part could not be read.
+    /// The disk refuses. A full one may have taken a part, which is cut off again, at the latest
+    /// before the next bytes are added: what follows a torn part could not be read.
     pub fn add_durably(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if let Some(length) = self.torn_at {
             self.cut(length)?;
             self.torn_at = None;
         }
-        let length = self.file.metadata().map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?.len();
+        let length = self
+            .file
+            .metadata()
+            .map_err(|source| Error { operation: "look at", path: self.path.clone(), source })?
+            .len();
         let added = fault::point(Effect::Write, &self.path)
             .and_then(|()| self.file.write_all(bytes))
             .and_then(|()| fault::point(Effect::Sync, &self.path))
@@ -148,7 +183,10 @@ mod tests {
     fn a_file_grows_and_is_cut() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        assert_eq!(Growing::open(&path).unwrap_err().to_string(), format!("cannot open {}", path.display()));
+        assert_eq!(
+            Growing::open(&path).unwrap_err().to_string(),
+            format!("cannot open {}", path.display())
+        );
         Growing::make(&path).unwrap().add_durably(b"one\ntw").unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap()) & 0o777, 0o600);
         let mut file = Growing::open(&path).unwrap();
@@ -166,7 +204,8 @@ mod tests {
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let refused = Growing::make(&path).unwrap_err();
         assert!(refused.source.to_string().starts_with("nobody reads this pipe"), "{refused:?}");
-        let mut reader = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        let mut reader =
+            OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
         let mut writer = Growing::make(&path).unwrap();
         // More than a pipe holds.

@@ -22,7 +22,8 @@ const BUFFER: usize = 64 * 1024;
 /// Windows that every zstd decoder must take, and the largest there are, as powers of two.
 const ZSTD_WINDOW: std::ops::RangeInclusive<u32> = 10..=31;
 
-/// Why an archive cannot be decoded. Out of [`Decoder::read`] it comes inside an [`io::Error`]; errors of the reader below come out as they are.
+/// Why an archive cannot be decoded. Out of [`Decoder::read`] it comes inside an [`io::Error`];
+/// errors of the reader below come out as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Reading the first bytes failed.
@@ -48,14 +49,17 @@ pub enum Error {
         cause: String,
     },
     /// The header asks for more memory than the decoder may have.
-    #[error("the {format} data needs more than the {limit} bytes of memory that its decoder may have")]
+    #[error(
+        "the {format} data needs more than the {limit} bytes of memory that its decoder may have"
+    )]
     Memory {
         /// The archive's format.
         format: Format,
         /// The limit, in bytes.
         limit: u64,
     },
-    /// A later part asks for more memory than the first one did: it has to be begun again with more.
+    /// A later part asks for more memory than the first one did: it has to be begun again with
+    /// more.
     #[error("a later part of the {format} data needs more memory than its first one")]
     Grows {
         /// The archive's format.
@@ -67,17 +71,23 @@ pub enum Error {
 
 /// Decodes what `reader` gives; the format is told by the first bytes.
 ///
-/// `memory_limit` is in bytes. For xz it bounds the whole decoder, for zstd the window (rounded down to a power of two, at least 1 KiB);
-/// gzip always needs less than 100 KiB.
+/// `memory_limit` is in bytes. For xz it bounds the whole decoder, for zstd the window (rounded
+/// down to a power of two, at least 1 KiB); gzip always needs less than 100 KiB.
 pub fn decode<R: Read>(reader: R, memory_limit: u64) -> Result<Decoder<R>, Error> {
     decode_within(reader, &Budget::of(memory_limit), memory_limit)
 }
 
-/// The same with memory from a budget: as much as the first header asks for, and at least `at_least` bytes. Waits until it is free.
+/// The same with memory from a budget: as much as the first header asks for, and at least
+/// `at_least` bytes. Waits until it is free.
 ///
 /// # Errors
-/// [`Error::Memory`] if the header asks for more than the whole budget; out of the decoder also [`Error::Grows`].
-pub fn decode_within<R: Read>(mut reader: R, budget: &Arc<Budget>, at_least: u64) -> Result<Decoder<R>, Error> {
+/// [`Error::Memory`] if the header asks for more than the whole budget; out of the decoder also
+/// [`Error::Grows`].
+pub fn decode_within<R: Read>(
+    mut reader: R,
+    budget: &Arc<Budget>,
+    at_least: u64,
+) -> Result<Decoder<R>, Error> {
     let mut first = Vec::with_capacity(BLOCK);
     reader.by_ref().take(BLOCK as u64).read_to_end(&mut first).map_err(Error::Read)?;
     let Some(format) = Format::of(&first) else {
@@ -89,17 +99,23 @@ pub fn decode_within<R: Read>(mut reader: R, budget: &Arc<Budget>, at_least: u64
     let needed = memory_needed(format, &first).max(at_least);
     let grant = budget.take(needed).ok_or(Error::Memory { format, limit: budget.total() })?;
     let memory_limit = grant.bytes();
-    let input = BufReader::with_capacity(BUFFER, Input { inner: Cursor::new(first).chain(reader), failed: false });
+    let input = BufReader::with_capacity(
+        BUFFER,
+        Input { inner: Cursor::new(first).chain(reader), failed: false },
+    );
     let start = |cause: String| Error::Start { format, cause };
     let inner = match format {
         Format::Xz => {
-            let stream = Stream::new_stream_decoder(memory_limit, CONCATENATED).map_err(|error| start(error.to_string()))?;
+            let stream = Stream::new_stream_decoder(memory_limit, CONCATENATED)
+                .map_err(|error| start(error.to_string()))?;
             Inner::Xz(XzDecoder::new_stream(input, stream))
         }
         Format::Gzip => Inner::Gzip(MultiGzDecoder::new(input)),
         Format::Zstd => {
-            let mut decoder = zstd::Decoder::with_buffer(input).map_err(|error| start(error.to_string()))?;
-            let window = memory_limit.max(1).ilog2().clamp(*ZSTD_WINDOW.start(), *ZSTD_WINDOW.end());
+            let mut decoder =
+                zstd::Decoder::with_buffer(input).map_err(|error| start(error.to_string()))?;
+            let window =
+                memory_limit.max(1).ilog2().clamp(*ZSTD_WINDOW.start(), *ZSTD_WINDOW.end());
             decoder.window_log_max(window).map_err(|error| start(error.to_string()))?;
             Inner::Zstd(decoder)
         }
@@ -108,7 +124,8 @@ pub fn decode_within<R: Read>(mut reader: R, budget: &Arc<Budget>, at_least: u64
     Ok(Decoder { inner, format, ended: false, most: budget.total(), grant })
 }
 
-/// A reader of what was compressed. It ends without an error only when the archive is whole and nothing follows it.
+/// A reader of what was compressed. It ends without an error only when the archive is whole and
+/// nothing follows it.
 pub struct Decoder<R: Read> {
     inner: Inner<R>,
     format: Format,
@@ -132,7 +149,8 @@ impl<R: Read> Decoder<R> {
         self.format
     }
 
-    /// An error of the decoder gets our words; one of the reader below stays what it is, so that a lost connection is not taken for a damaged archive.
+    /// An error of the decoder gets our words; one of the reader below stays what it is, so that a
+    /// lost connection is not taken for a damaged archive.
     fn explain(&self, error: io::Error) -> io::Error {
         let input = match &self.inner {
             Inner::Xz(decoder) => decoder.get_ref(),
@@ -144,14 +162,19 @@ impl<R: Read> Decoder<R> {
             return error;
         }
         let (format, granted, limit) = (self.format, self.grant.bytes(), self.most);
-        let out_of_memory = match error.get_ref().and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>()) {
+        let out_of_memory = match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>())
+        {
             Some(error) => matches!(error, liblzma::stream::Error::MemLimit),
             None => format == Format::Zstd && error.to_string().contains("too much memory"),
         };
         io::Error::new(
             io::ErrorKind::InvalidData,
             match out_of_memory {
-                true if granted < limit => Error::Grows { format, at_least: granted.saturating_mul(2).min(limit) },
+                true if granted < limit => {
+                    Error::Grows { format, at_least: granted.saturating_mul(2).min(limit) }
+                }
                 true => Error::Memory { format, limit },
                 false => Error::Damaged { format, cause: error.to_string() },
             },

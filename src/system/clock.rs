@@ -7,7 +7,8 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::kernel::{self, ClockReading};
 
-/// Where the state of the clock comes from: the kernel, or a test, since the real clock is the whole machine's.
+/// Where the state of the clock comes from: the kernel, or a test, since the real clock is the
+/// whole machine's.
 pub trait Clock {
     /// The state now.
     fn state(&self) -> io::Result<ClockState>;
@@ -32,22 +33,29 @@ pub fn thread_time() -> Duration {
 pub fn monotonic_micros() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .ok()
-        .and_then(|now| Some(u64::try_from(now.tv_sec()).ok()? * 1_000_000 + u64::try_from(now.tv_nsec()).ok()? / 1000))
+        .and_then(|now| {
+            Some(
+                u64::try_from(now.tv_sec()).ok()? * 1_000_000
+                    + u64::try_from(now.tv_nsec()).ok()? / 1000,
+            )
+        })
         .unwrap_or_default()
 }
 
 /// How good the clock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
-    /// The state is `TIME_ERROR`: the kernel takes the clock for bad. That is so with [`ClockState::unsynchronised`], and also after the
-    /// loss of a pulse-per-second signal that a daemon counts on (`ntp_gettime(2)`).
+    /// The state is `TIME_ERROR`: the kernel takes the clock for bad. That is so with
+    /// [`ClockState::unsynchronised`], and also after the loss of a pulse-per-second signal that a
+    /// daemon counts on (`ntp_gettime(2)`).
     pub marked_bad: bool,
-    /// `STA_UNSYNC` is set: no time daemon keeps the clock. The kernel sets it only when `max_error` has grown to 16 s: about nine hours
-    /// after the daemon went away.
+    /// `STA_UNSYNC` is set: no time daemon keeps the clock. The kernel sets it only when
+    /// `max_error` has grown to 16 s: about nine hours after the daemon went away.
     pub unsynchronised: bool,
     /// How much the time daemon believes the clock to be wrong.
     pub estimated_error: Duration,
-    /// The most that the clock can be wrong; grows by half a millisecond a second until the daemon sets it again.
+    /// The most that the clock can be wrong; grows by half a millisecond a second until the daemon
+    /// sets it again.
     pub max_error: Duration,
     /// The size of the correction that is still under way.
     pub offset: Duration,
@@ -71,7 +79,8 @@ impl From<ClockReading> for ClockState {
 mod tests {
     use super::*;
 
-    const SYNCHRONISED: ClockReading = ClockReading { state: 0, status: 0x2001, offset_ns: -1500, maxerror_us: 6, esterror_us: 2 };
+    const SYNCHRONISED: ClockReading =
+        ClockReading { state: 0, status: 0x2001, offset_ns: -1500, maxerror_us: 6, esterror_us: 2 };
 
     #[test]
     fn a_kept_clock() {
@@ -84,7 +93,11 @@ mod tests {
 
     #[test]
     fn a_clock_that_nobody_keeps() {
-        let status = ClockState::from(ClockReading { status: kernel::STA_UNSYNC, maxerror_us: 16_000_000, ..SYNCHRONISED });
+        let status = ClockState::from(ClockReading {
+            status: kernel::STA_UNSYNC,
+            maxerror_us: 16_000_000,
+            ..SYNCHRONISED
+        });
         assert!(status.unsynchronised && !status.marked_bad);
         assert_eq!(status.max_error, Duration::from_secs(16));
         let state = ClockState::from(ClockReading { state: kernel::TIME_ERROR, ..SYNCHRONISED });
@@ -93,7 +106,10 @@ mod tests {
 
     #[test]
     fn a_leap_second_is_no_error() {
-        assert!((1..=4).all(|state| !ClockState::from(ClockReading { state, ..SYNCHRONISED }).marked_bad));
+        assert!(
+            (1..=4)
+                .all(|state| !ClockState::from(ClockReading { state, ..SYNCHRONISED }).marked_bad)
+        );
     }
 
     #[test]

@@ -13,29 +13,39 @@ use super::fault::{self, Effect};
 
 /// How long processes may take to end after they were asked to.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the kernel may take to end those that were made to: a machine may be busy, or stand still for a while.
+/// How long the kernel may take to end those that were made to: a machine may be busy, or stand
+/// still for a while.
 const DEATH: Duration = Duration::from_secs(60);
 /// Between two looks at them.
 const STEP: Duration = Duration::from_millis(50);
 
-/// The group in systemd's hierarchy, of what `/proc/PID/cgroup` says: its own one, or the unified one.
+/// The group in systemd's hierarchy, of what `/proc/PID/cgroup` says: its own one, or the unified
+/// one.
 pub(super) fn of_systemd(cgroup: &str) -> Option<&str> {
-    let path = |controllers: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(controllers)?.strip_prefix(':'));
+    let path = |controllers: &str| {
+        cgroup
+            .lines()
+            .find_map(|line| line.split_once(':')?.1.strip_prefix(controllers)?.strip_prefix(':'))
+    };
     path("name=systemd").or_else(|| path(""))
 }
 
 /// Processes other than this one whose group in systemd's hierarchy is chosen.
 pub fn processes(proc: &Path, chosen: impl Fn(&str) -> bool) -> Vec<u32> {
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != std::process::id());
+    let pids = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != std::process::id());
     let is_chosen = |pid: &u32| {
-        let text = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
+        let text =
+            fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
         of_systemd(&text).is_some_and(&chosen)
     };
     pids.filter(is_chosen).collect()
 }
 
-/// Asks those processes to end, and makes those end that do not. Returns how many are left: none, unless the kernel holds them.
+/// Asks those processes to end, and makes those end that do not. Returns how many are left: none,
+/// unless the kernel holds them.
 ///
 /// # Errors
 /// They may not be ended.
@@ -74,7 +84,10 @@ mod tests {
     fn the_group_of_systemd_is_its_own_one_before_the_unified_one() {
         let hybrid = "3:cpu:/a\n1:name=systemd:/mesos_executors.slice\n0::/b\n";
         assert_eq!(of_systemd(hybrid), Some("/mesos_executors.slice"));
-        assert_eq!((of_systemd("0::/c\n"), of_systemd("3:cpu:/a\n"), of_systemd("")), (Some("/c"), None, None));
+        assert_eq!(
+            (of_systemd("0::/c\n"), of_systemd("3:cpu:/a\n"), of_systemd("")),
+            (Some("/c"), None, None)
+        );
     }
 
     #[test]

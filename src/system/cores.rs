@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Does the work for each item, on as many threads as there are cores, and gives the results in the order of the items. Blocks.
+/// Does the work for each item, on as many threads as there are cores, and gives the results in the
+/// order of the items. Blocks.
 pub fn on_all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len()).max(1);
     let next = AtomicUsize::new(0);
@@ -18,7 +19,9 @@ pub fn on_all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> V
     };
     let mut results: Vec<(usize, R)> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let ended = running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         ended.flatten().collect()
     });
     results.sort_by_key(|(index, _)| *index);
@@ -32,7 +35,10 @@ mod tests {
     #[test]
     fn every_item_is_done_once_and_in_order() {
         let items: Vec<u32> = (0..1000).collect();
-        assert_eq!(on_all(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(
+            on_all(&items, |item| item * 2),
+            items.iter().map(|item| item * 2).collect::<Vec<_>>()
+        );
         assert!(on_all(&[] as &[u32], |item| *item).is_empty());
     }
 }

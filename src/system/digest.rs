@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// A reader that counts and hashes what is read through it.
 ///
-/// It sees only what the reader above it asks for: drain the stream before [`Hashing::finish`], or the digest is that of a part.
+/// It sees only what the reader above it asks for: drain the stream before [`Hashing::finish`], or
+/// the digest is that of a part.
 pub struct Hashing<R> {
     inner: R,
     hasher: Sha256,
@@ -75,7 +76,11 @@ pub fn sha256_of_file(path: &Path) -> io::Result<[u8; 32]> {
 
 /// A digest as 64 lower-case hexadecimal digits.
 pub fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 #[cfg(test)]
@@ -88,7 +93,10 @@ mod tests {
         io::copy(&mut reader, &mut io::sink()).unwrap();
         let (bytes, digest) = reader.finish();
         assert_eq!(bytes, 3);
-        assert_eq!(hex(&digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hex(&digest),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest, sha256(b"abc"));
     }
 }

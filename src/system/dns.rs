@@ -1,4 +1,5 @@
-//! Asks one given name server one question, over UDP and over TCP, and tells how it answered. `resolver` is for those who only want the answer.
+//! Asks one given name server one question, over UDP and over TCP, and tells how it answered.
+//! `resolver` is for those who only want the answer.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +30,8 @@ pub enum Reply {
     NoSuchName,
     /// It refuses or cannot: `SERVFAIL`, `REFUSED` or another code.
     Error(String),
-    /// It said that the answer does not fit and that TCP should be used, in answer to a question as short as ours.
+    /// It said that the answer does not fit and that TCP should be used, in answer to a question as
+    /// short as ours.
     Truncated,
     /// What came is no answer to the question.
     Garbage(String),
@@ -73,7 +75,9 @@ pub async fn ask_udp(server: SocketAddr, question: &Question, patience: Patience
     let mut answer = Answer { reply: Reply::Silent, took: Duration::ZERO, retried: false };
     for attempt in 0..TRIES {
         let began = Instant::now();
-        let reply = try_udp(server, question, patience.udp).await.unwrap_or_else(|error| Reply::Unreachable(error.to_string()));
+        let reply = try_udp(server, question, patience.udp)
+            .await
+            .unwrap_or_else(|error| Reply::Unreachable(error.to_string()));
         let again = matches!(reply, Reply::Silent | Reply::Garbage(_));
         answer = Answer { reply, took: began.elapsed(), retried: attempt > 0 };
         if !again {
@@ -89,7 +93,9 @@ pub async fn ask_tcp(server: SocketAddr, question: &Question, patience: Patience
     let reply = match timeout(patience.tcp, try_tcp(server, question)).await {
         Err(_) => Reply::Silent,
         Ok(Ok(reply)) => reply,
-        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Reply::Garbage("the connection ended before the answer did".into()),
+        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+            Reply::Garbage("the connection ended before the answer did".into())
+        }
         Ok(Err(error)) => Reply::Unreachable(error.to_string()),
     };
     Answer { reply, took: began.elapsed(), retried: false }
@@ -105,7 +111,8 @@ async fn try_udp(server: SocketAddr, question: &Question, limit: Duration) -> io
         Ok(encoded) => encoded,
         Err(why) => return Ok(Reply::BadQuestion(why)),
     };
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     // A connected socket hears from nobody else, and of a port that is closed.
     socket.connect(server).await?;
@@ -117,7 +124,8 @@ async fn try_udp(server: SocketAddr, question: &Question, limit: Duration) -> io
         let Ok(received) = timeout_at(deadline, socket.recv(&mut datagram)).await else { break };
         let length = received?;
         match read(datagram.get(..length).unwrap_or_default(), &query) {
-            // The right one may still come: a late answer to another question is no reason to give up.
+            // The right one may still come: a late answer to another question is no reason to give
+            // up.
             Reply::Garbage(why) => outcome = Reply::Garbage(why),
             reply => return Ok(reply),
         }
@@ -143,7 +151,8 @@ fn encoded(question: &Question) -> Result<(Message, Vec<u8>), String> {
     let query = match question {
         Question::Root => Query::query(Name::root(), RecordType::NS),
         Question::Host(host) => {
-            let mut name = Name::from_str(host).map_err(|e| format!("{host:?} is no host name: {e}"))?;
+            let mut name =
+                Name::from_str(host).map_err(|e| format!("{host:?} is no host name: {e}"))?;
             name.set_fqdn(true);
             Query::query(name, RecordType::A)
         }
@@ -164,12 +173,19 @@ fn read(bytes: &[u8], query: &Message) -> Reply {
         return garbage("it is no answer to our question");
     }
     // Servers may leave the question out when they refuse.
-    let asked = |ours: &Query, theirs: &Query| ours.name().eq_ignore_root(theirs.name()) && ours.query_type() == theirs.query_type();
-    let same_question = message.queries.len() == 1 && query.queries.iter().zip(&message.queries).all(|(a, b)| asked(a, b));
+    let asked = |ours: &Query, theirs: &Query| {
+        ours.name().eq_ignore_root(theirs.name()) && ours.query_type() == theirs.query_type()
+    };
+    let same_question = message.queries.len() == 1
+        && query.queries.iter().zip(&message.queries).all(|(a, b)| asked(a, b));
     match header.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain if !same_question => garbage("it answers another question"),
+        ResponseCode::NoError | ResponseCode::NXDomain if !same_question => {
+            garbage("it answers another question")
+        }
         ResponseCode::NoError if header.truncation => Reply::Truncated,
-        ResponseCode::NoError => Reply::Found(message.answers.iter().filter_map(|record| address_of(&record.data)).collect()),
+        ResponseCode::NoError => Reply::Found(
+            message.answers.iter().filter_map(|record| address_of(&record.data)).collect(),
+        ),
         ResponseCode::NXDomain => Reply::NoSuchName,
         ResponseCode::ServFail => Reply::Error("SERVFAIL".into()),
         ResponseCode::Refused => Reply::Error("REFUSED".into()),
@@ -194,13 +210,16 @@ impl Reply {
 
     /// Whether the server works, and has no address for the name.
     pub fn is_without_address(&self) -> bool {
-        matches!(self, Reply::NoSuchName) || matches!(self, Reply::Found(addresses) if addresses.is_empty())
+        matches!(self, Reply::NoSuchName)
+            || matches!(self, Reply::Found(addresses) if addresses.is_empty())
     }
 
     /// The reply in words that follow the name of the server.
     pub fn words(&self) -> String {
         match self {
-            Reply::Found(addresses) => addresses.first().map_or_else(|| "answers".into(), |address| format!("answers {address}")),
+            Reply::Found(addresses) => addresses
+                .first()
+                .map_or_else(|| "answers".into(), |address| format!("answers {address}")),
             Reply::NoSuchName => "answers that there is no such name".into(),
             Reply::Error(code) => format!("answers {code}"),
             Reply::Truncated => "cuts off a short answer".into(),

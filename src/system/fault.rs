@@ -1,10 +1,13 @@
-//! Fault points: in test builds every effect on the outside passes one, where a test can make it fail or end the process as a power cut would.
+//! Fault points: in test builds every effect on the outside passes one, where a test can make it
+//! fail or end the process as a power cut would.
 //!
-//! The feature `faults` makes them real; without it they are nothing, and the released program has no trace of them. A test records an undisturbed
-//! run with `DCOS_NODE_FAULTS_RECORD=FILE` (a line an effect: what, on which object) and addresses one point of it with
-//! `DCOS_NODE_FAULT='ACTION EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. Several lines are several faults. ACTION is
-//! `kill`, the error that the effect ends in (`ENOSPC`, `EIO`, `EROFS`, `EMFILE`), or `silence`: no answer ever comes. An error of a call is an error of
-//! D-Bus, that of a job is a failed job.
+//! The feature `faults` makes them real; without it they are nothing, and the released program has
+//! no trace of them. A test records an undisturbed run with `DCOS_NODE_FAULTS_RECORD=FILE` (a line
+//! an effect: what, on which object) and addresses one point of it with `DCOS_NODE_FAULT='ACTION
+//! EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. Several lines are
+//! several faults. ACTION is `kill`, the error that the effect ends in (`ENOSPC`, `EIO`, `EROFS`,
+//! `EMFILE`), or `silence`: no answer ever comes. An error of a call is an error of D-Bus, that of
+//! a job is a failed job.
 
 #[cfg(not(feature = "faults"))]
 use std::ffi::OsStr;
@@ -58,7 +61,8 @@ pub fn point(_effect: Effect, _object: impl AsRef<OsStr>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes into the record which text was added to a file, for those who judge the order of effects. Without the feature `faults` this is nothing.
+/// Writes into the record which text was added to a file, for those who judge the order of effects.
+/// Without the feature `faults` this is nothing.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub fn told(_text: &[u8]) {}
@@ -104,16 +108,25 @@ mod real {
     static WISH: OnceLock<Wish> = OnceLock::new();
 
     fn wish() -> Wish {
-        let record =
-            std::env::var_os("DCOS_NODE_FAULTS_RECORD").and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
-        let faults = std::env::var("DCOS_NODE_FAULT").unwrap_or_default().lines().filter_map(fault).collect();
+        let record = std::env::var_os("DCOS_NODE_FAULTS_RECORD")
+            .and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
+        let faults = std::env::var("DCOS_NODE_FAULT")
+            .unwrap_or_default()
+            .lines()
+            .filter_map(fault)
+            .collect();
         Wish { record: record.map(Mutex::new), faults, seen: Mutex::default() }
     }
 
     fn fault(line: &str) -> Option<Fault> {
         let mut words = line.splitn(4, ' ');
-        let (action, effect, nth, object) = (words.next()?, words.next()?, words.next()?, words.next()?);
-        Some(Fault { action: action.to_owned(), address: format!("{effect} {object}"), nth: nth.parse().ok()? })
+        let (action, effect, nth, object) =
+            (words.next()?, words.next()?, words.next()?, words.next()?);
+        Some(Fault {
+            action: action.to_owned(),
+            address: format!("{effect} {object}"),
+            nth: nth.parse().ok()?,
+        })
     }
 
     fn record(wish: &Wish, line: &str) {
@@ -127,7 +140,8 @@ mod real {
         record(WISH.get_or_init(wish), &format!("# {}", String::from_utf8_lossy(text).trim_end()));
     }
 
-    /// Passes a fault point. The record has its place in the sources too, so that one that no run passes is found.
+    /// Passes a fault point. The record has its place in the sources too, so that one that no run
+    /// passes is found.
     ///
     /// # Errors
     /// The error that a test wants here.
@@ -144,7 +158,11 @@ mod real {
         let mut seen = wish.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let times = seen.entry(address.clone()).or_default();
         *times += 1;
-        let Some(fault) = wish.faults.iter().find(|fault| fault.address == address && fault.nth == *times) else { return Ok(()) };
+        let Some(fault) =
+            wish.faults.iter().find(|fault| fault.address == address && fault.nth == *times)
+        else {
+            return Ok(());
+        };
         match fault.action.as_str() {
             "kill" => {
                 let _ = kill(Pid::this(), Signal::SIGKILL);

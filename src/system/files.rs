@@ -5,7 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink,
+};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
@@ -14,8 +16,10 @@ use nix::unistd::{AccessFlags, access};
 use super::fault::{self, Effect};
 use super::kernel;
 
+mod owners;
 mod removal;
 
+pub use owners::{give, give_tree};
 pub use removal::{purge, remove_tree};
 
 /// A file operation that failed: which, and on what.
@@ -91,7 +95,9 @@ pub enum Standing {
 pub fn standing(path: &Path) -> Result<Option<Standing>, Error> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e).naming("look at", path),
     };
     let mode = metadata.mode() & 0o7777;
@@ -127,13 +133,16 @@ pub fn exists(path: &Path) -> bool {
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e).naming("open", path),
     };
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).naming("read", path)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("longer than {limit} bytes"))).naming("read", path);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("longer than {limit} bytes")))
+            .naming("read", path);
     }
     Ok(Some(bytes))
 }
@@ -145,10 +154,15 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
 pub fn names(path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, Error> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e).naming("list", path),
     };
-    let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>().naming("list", path)?;
+    let mut names = entries
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<Vec<_>>>()
+        .naming("list", path)?;
     names.sort();
     Ok(Some(names))
 }
@@ -168,14 +182,22 @@ pub fn sync_directory(path: &Path) -> Result<(), Error> {
 /// The disk refuses.
 pub fn sync_file_system(path: &Path) -> Result<(), Error> {
     passing(Effect::SyncFileSystem, "make durable the file system of", path)?;
-    File::open(path).and_then(|file| kernel::sync_filesystem(file.as_fd())).naming("make durable the file system of", path)
+    File::open(path)
+        .and_then(|file| kernel::sync_filesystem(file.as_fd()))
+        .naming("make durable the file system of", path)
 }
 
-/// Puts a file in place atomically: written under a temporary name beside it, made durable, renamed, and the rename made durable.
+/// Puts a file in place atomically: written under a temporary name beside it, made durable,
+/// renamed, and the rename made durable.
 ///
 /// # Errors
 /// Anything on the way; the old file then stands as it was.
-pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> Result<(), Error> {
+pub fn place(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Error> {
     let staging = staging_name(path);
     remove_file(&staging)?;
     let written = (|| {
@@ -193,8 +215,10 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
         if let Some((uid, gid)) = owner {
             chown(&staging, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
         }
-        // The mode is set by number, after the owner: a umask does not reach it and a change of owner does not clear set-id bits.
-        file.set_permissions(fs::Permissions::from_mode(mode)).naming("set the mode of", &staging)?;
+        // The mode is set by number, after the owner: a umask does not reach it and a change of
+        // owner does not clear set-id bits.
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .naming("set the mode of", &staging)?;
         passing(Effect::Sync, "make durable", &staging)?;
         file.sync_all().naming("make durable", &staging)?;
         rename(&staging, path)
@@ -207,10 +231,13 @@ pub fn place(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) 
 /// # Errors
 /// They cannot, or it is not there.
 pub fn check_writable(directory: &Path) -> Result<(), Error> {
-    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from).naming("write into the directory", directory)
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
+        .map_err(io::Error::from)
+        .naming("write into the directory", directory)
 }
 
-/// Puts a symbolic link in place atomically and durably, replacing a file or link that stands there.
+/// Puts a symbolic link in place atomically and durably, replacing a file or link that stands
+/// there.
 ///
 /// # Errors
 /// Anything on the way; what stood there then still stands.
@@ -222,7 +249,8 @@ pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     rename(&staging, path).inspect_err(|_| drop(remove_file(&staging)))
 }
 
-/// Makes a symbolic link where nothing stands, without making it durable: for trees that are synced as a whole.
+/// Makes a symbolic link where nothing stands, without making it durable: for trees that are synced
+/// as a whole.
 ///
 /// # Errors
 /// Something stands there, or the directory does not.
@@ -242,20 +270,25 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     sync_directory(parent(to))
 }
 
-/// Exchanges two names of one directory in one step, and makes the directory durable; false where this kernel or file system cannot.
+/// Exchanges two names of one directory in one step, and makes the directory durable; false where
+/// this kernel or file system cannot.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn exchange(a: &Path, b: &Path) -> Result<bool, Error> {
-    fault::point(Effect::Rename, format!("{} <-> {}", a.display(), b.display())).naming("exchange", a)?;
+    fault::point(Effect::Rename, format!("{} <-> {}", a.display(), b.display()))
+        .naming("exchange", a)?;
     match kernel::rename_exchange(AT_FDCWD, a, AT_FDCWD, b) {
         Ok(()) => sync_directory(parent(b)).map(|()| true),
-        Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => Ok(false),
+        Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => {
+            Ok(false)
+        }
         Err(e) => Err(e).naming("exchange", a),
     }
 }
 
-/// Makes a directory and its missing parents, each with the mode given and durable. Returns those that were made, outermost first.
+/// Makes a directory and its missing parents, each with the mode given and durable. Returns those
+/// that were made, outermost first.
 ///
 /// # Errors
 /// A file stands in the way, or the kernel refuses.
@@ -268,7 +301,8 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<Vec<PathBuf>, Error> {
     Ok(made)
 }
 
-/// Makes one directory with exactly this mode, whatever the umask; one that is there already is fine.
+/// Makes one directory with exactly this mode, whatever the umask; one that is there already is
+/// fine.
 ///
 /// # Errors
 /// A file stands in the way, or the kernel refuses.
@@ -293,12 +327,17 @@ fn restore_mode(path: &Path, mode: u32) -> Result<(), Error> {
 
 /// The directories that [`make_directories`] would have to make, outermost first.
 pub fn missing_directories(path: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<PathBuf> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).map(Path::to_owned).collect();
+    let mut missing: Vec<PathBuf> = path
+        .ancestors()
+        .take_while(|p| !p.as_os_str().is_empty() && !p.exists())
+        .map(Path::to_owned)
+        .collect();
     missing.reverse();
     missing
 }
 
-/// Removes a file or link; nothing there is fine. Not durable by itself: [`sync_directory`] follows where it matters.
+/// Removes a file or link; nothing there is fine. Not durable by itself: [`sync_directory`] follows
+/// where it matters.
 ///
 /// # Errors
 /// A directory stands there, or the kernel refuses.
@@ -309,7 +348,9 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
     }
     passing(Effect::Remove, "remove", path)?;
     match fs::remove_file(path) {
-        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(e).naming("remove", path),
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(e).naming("remove", path)
+        }
         _ => Ok(()),
     }
 }
@@ -328,34 +369,16 @@ pub fn remove_empty_directory(path: &Path) -> Result<bool, Error> {
     match fs::remove_dir(path) {
         Ok(()) => sync_directory(parent(path)).map(|()| true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
-        Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy | ErrorKind::NotADirectory) => Ok(false),
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy | ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
         Err(e) => Err(e).naming("remove the directory", path),
     }
-}
-
-/// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown -R USER`).
-///
-/// # Errors
-/// The kernel refuses.
-pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
-    passing(Effect::Attributes, "set the owner of", path)?;
-    std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
-    if fs::symlink_metadata(path).naming("look at", path)?.is_dir() {
-        for name in names(path)?.unwrap_or_default() {
-            give_tree(&path.join(name), uid)?;
-        }
-    }
-    Ok(())
-}
-
-/// Sets owner and group of one path, not followed, and then its mode again if it is no link, since a change of owner clears set-id bits.
-///
-/// # Errors
-/// The kernel refuses.
-pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
-    passing(Effect::Attributes, "set the owner of", path)?;
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("set the owner of", path)?;
-    mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path))
 }
 
 /// Opens a directory as a handle that later operations are relative to.
@@ -364,7 +387,12 @@ pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Er
 /// It is not there or not a directory.
 pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
     let flags = nix::libc::O_DIRECTORY | nix::libc::O_NOFOLLOW;
-    OpenOptions::new().read(true).custom_flags(flags).open(path).map(Into::into).naming("open the directory", path)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map(Into::into)
+        .naming("open the directory", path)
 }
 
 /// Removes what a killed [`place`] or [`place_link`] left beside its file.
@@ -387,7 +415,8 @@ pub fn inode(path: &Path) -> Result<Option<u64>, Error> {
     }
 }
 
-/// The name under which [`place`] writes: hidden, beside the file, the same every time so that a killed run leaves at most one.
+/// The name under which [`place`] writes: hidden, beside the file, the same every time so that a
+/// killed run leaves at most one.
 fn staging_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or(OsStr::new("root"));
     let mut staging = Vec::from(&b"."[..]);

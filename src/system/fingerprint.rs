@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// A file that changed so shortly before it was read may change again without another time: the kernel's clock for files ticks every 10 ms at most.
+/// A file that changed so shortly before it was read may change again without another time: the
+/// kernel's clock for files ticks every 10 ms at most.
 const TICK: Duration = Duration::from_millis(20);
 
-/// By what a file is known to be the one that was read. Nobody can set the time of the change of status.
+/// By what a file is known to be the one that was read. Nobody can set the time of the change of
+/// status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Its length.
@@ -41,13 +43,21 @@ impl Fingerprint {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => Ok(Some(Self::new(&metadata))),
             Ok(_) => Ok(None),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
     fn new(metadata: &Metadata) -> Self {
-        let nanoseconds = |seconds: i64, more: i64| seconds.saturating_mul(1_000_000_000).saturating_add(more);
+        let nanoseconds =
+            |seconds: i64, more: i64| seconds.saturating_mul(1_000_000_000).saturating_add(more);
         Self {
             bytes: metadata.len(),
             modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -58,7 +68,10 @@ impl Fingerprint {
 
     /// Whether a later change is sure to give another fingerprint.
     pub fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .saturating_sub(TICK);
         i64::try_from(now.as_nanos()).is_ok_and(|now| self.changed < now)
     }
 }

@@ -1,4 +1,5 @@
-//! Processes that use files, read off `/proc` (`proc(5)`): as working or root directory, as program, open, or mapped.
+//! Processes that use files, read off `/proc` (`proc(5)`): as working or root directory, as
+//! program, open, or mapped.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -24,17 +25,21 @@ pub struct Holder {
     pub how: &'static str,
 }
 
-/// Processes other than this one that use what lies at or below one of these paths, each told once. Only root sees the files of others; a process
-/// that ends meanwhile is passed over.
+/// Processes other than this one that use what lies at or below one of these paths, each told once.
+/// Only root sees the files of others; a process that ends meanwhile is passed over.
 pub fn holders(proc: &Path, below: &[PathBuf]) -> Vec<Holder> {
     let below: Vec<PathBuf> = below.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
     if below.is_empty() {
         return Vec::new();
     }
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
-    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut pids: Vec<u32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
-    pids.into_iter().filter(|pid| *pid != std::process::id()).filter_map(|pid| holder(proc, pid, &below)).collect()
+    pids.into_iter()
+        .filter(|pid| *pid != std::process::id())
+        .filter_map(|pid| holder(proc, pid, &below))
+        .collect()
 }
 
 fn holder(proc: &Path, pid: u32, below: &[PathBuf]) -> Option<Holder> {
@@ -43,23 +48,38 @@ fn holder(proc: &Path, pid: u32, below: &[PathBuf]) -> Option<Holder> {
     let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
     let cgroup = text("cgroup");
     let group = of_systemd(&cgroup).unwrap_or_default().to_owned();
-    Some(Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit_of(&cgroup), group, path, how })
+    Some(Holder {
+        pid,
+        command: text("comm").trim_end().to_owned(),
+        unit: unit_of(&cgroup),
+        group,
+        path,
+        how,
+    })
 }
 
 fn used(directory: &Path, below: &[PathBuf]) -> Option<(PathBuf, &'static str)> {
-    let links = [("cwd", "has its working directory in"), ("root", "has its root in"), ("exe", "runs")];
-    let fixed = links.into_iter().find_map(|(link, how)| followed(&directory.join(link), below).map(|path| (path, how)));
+    let links =
+        [("cwd", "has its working directory in"), ("root", "has its root in"), ("exe", "runs")];
+    let fixed = links
+        .into_iter()
+        .find_map(|(link, how)| followed(&directory.join(link), below).map(|path| (path, how)));
     fixed
         .or_else(|| {
             let open = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten();
             open.filter_map(|fd| followed(&fd.path(), below)).map(|path| (path, "has open")).next()
         })
         .or_else(|| {
-            fs::read_to_string(directory.join("maps")).ok()?.lines().find_map(|line| mapped(line, below)).map(|p| (p, "has mapped"))
+            fs::read_to_string(directory.join("maps"))
+                .ok()?
+                .lines()
+                .find_map(|line| mapped(line, below))
+                .map(|p| (p, "has mapped"))
         })
 }
 
-/// Where a link of `/proc` leads, if that is below one of the paths and the very same thing: another root or namespace has other files of that name.
+/// Where a link of `/proc` leads, if that is below one of the paths and the very same thing:
+/// another root or namespace has other files of that name.
 fn followed(link: &Path, below: &[PathBuf]) -> Option<PathBuf> {
     let path = fs::read_link(link).ok().filter(|path| below.iter().any(|b| path.starts_with(b)))?;
     let (theirs, ours) = (fs::metadata(link).ok()?, fs::symlink_metadata(&path).ok()?);
@@ -86,17 +106,26 @@ mod tests {
         fs::create_dir(&other).unwrap();
         fs::write(other.join("log"), "x").unwrap();
         let log = fs::File::open(other.join("log")).unwrap();
-        let mut child = std::process::Command::new("sleep").arg("600").current_dir(&inside).stdin(log).spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .current_dir(&inside)
+            .stdin(log)
+            .spawn()
+            .unwrap();
         let find = |path: &Path| holders(Path::new("/proc"), &[path.to_owned()]);
         // Until the child is sleep, it is still us.
         while !find(&inside).iter().any(|h| h.command == "sleep") {
             std::thread::yield_now();
         }
-        let (stands, reads, nothing) = (find(&inside), find(&other), find(&directory.path().join("none")));
+        let (stands, reads, nothing) =
+            (find(&inside), find(&other), find(&directory.path().join("none")));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!((stands[0].pid, stands[0].how), (child.id(), "has its working directory in"));
-        assert_eq!((reads[0].pid, reads[0].how, reads[0].path.file_name().unwrap().to_str()), (child.id(), "has open", Some("log")));
+        assert_eq!(
+            (reads[0].pid, reads[0].how, reads[0].path.file_name().unwrap().to_str()),
+            (child.id(), "has open", Some("log"))
+        );
         assert_eq!(nothing, []);
     }
 }

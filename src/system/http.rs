@@ -1,30 +1,30 @@
 //! HTTP, and the only use of the HTTP client.
 
 mod address;
+mod answer;
 mod backoff;
 mod error;
 pub mod neighbour;
 mod proxy;
 mod rate;
+mod trust;
 mod values;
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Certificate, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 
 use super::fault::{self, Effect};
-use super::resolver;
+use answer::{date_of, explain, failure, is_transient, refusal, text, validator};
 use backoff::Backoff;
-use error::{find, innermost, local};
-
+use error::{innermost, local};
 use rate::{Limit, Watch};
+use trust::{Names, certificates};
 
 pub use address::Address;
 pub use error::{Error, Kind, Validity};
@@ -67,11 +67,13 @@ impl Default for Options {
     }
 }
 
-/// Sends requests; clones share their connections. Proxies are taken from the environment (`http_proxy`, `https_proxy`, `no_proxy`).
+/// Sends requests; clones share their connections. Proxies are taken from the environment
+/// (`http_proxy`, `https_proxy`, `no_proxy`).
 #[derive(Clone)]
 pub struct Client {
     inner: reqwest::Client,
-    /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so takes a slow reader for a stalled server.
+    /// Kept here: the client's own read timeout also runs while nobody asks it for bytes, and so
+    /// takes a slow reader for a stalled server.
     stall_timeout: Duration,
     slowest: Slowest,
     limit: Option<Arc<Limit>>,
@@ -83,7 +85,10 @@ pub struct Client {
 impl fmt::Debug for Client {
     /// What is inside knows the credentials of proxies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("attempts", &self.attempts).field("first_pause", &self.first_pause).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("attempts", &self.attempts)
+            .field("first_pause", &self.first_pause)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,29 +104,37 @@ pub struct Head {
 }
 
 impl Client {
-    /// Fails only if the file of authorities cannot be used. A node without any authorities gets a client for plain HTTP.
+    /// Fails only if the file of authorities cannot be used. A node without any authorities gets a
+    /// client for plain HTTP.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let authorities = match &options.ca_file {
-            Some(file) => certificates(file).map_err(|cause| local("use the certificates in", file.display().to_string(), cause))?,
+            Some(file) => certificates(file).map_err(|cause| {
+                local("use the certificates in", file.display().to_string(), cause)
+            })?,
             None => Vec::new(),
         };
         let builder = || common(options).dns_resolver(Names);
-        // The client refuses to be made on a system without authorities unless it is told to do without.
+        // The client refuses to be made on a system without authorities unless it is told to do
+        // without.
         let inner = builder()
             .tls_certs_merge(authorities.clone())
             .build()
             .or_else(|_| builder().tls_certs_only(authorities).build())
-            .map_err(|error| local("make", "an HTTP client".to_owned(), innermost(&error).to_string()))?;
+            .map_err(|error| {
+                local("make", "an HTTP client".to_owned(), innermost(&error).to_string())
+            })?;
         Ok(Self::with(inner, options))
     }
 
     fn with(inner: reqwest::Client, options: &Options) -> Self {
-        let &Options { connect_timeout, stall_timeout, slowest, attempts, first_pause, .. } = options;
+        let &Options { connect_timeout, stall_timeout, slowest, attempts, first_pause, .. } =
+            options;
         let limit = options.bytes_per_second.map(|rate| Arc::new(Limit::new(rate)));
         Self { inner, stall_timeout, slowest, limit, connect_timeout, attempts, first_pause }
     }
 
-    /// The same client, its connections shared, for questions of which each must be answered at once: one attempt, and so long for it.
+    /// The same client, its connections shared, for questions of which each must be answered at
+    /// once: one attempt, and so long for it.
     pub fn impatient(&self, answer: Duration) -> Self {
         Self { attempts: 1, connect_timeout: Duration::ZERO, stall_timeout: answer, ..self.clone() }
     }
@@ -156,10 +169,17 @@ impl Client {
         let mut backoff = self.backoff();
         loop {
             match self.send(Method::HEAD, &address, &[]).await {
-                Ok(response) if is_transient(response.status()) => backoff.pause_after(refusal("ask for", &address, &response)).await?,
+                Ok(response) if is_transient(response.status()) => {
+                    backoff.pause_after(refusal("ask for", &address, &response)).await?
+                }
                 Ok(response) => {
-                    let length = text(response.headers(), header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-                    return Ok(Head { status: response.status().as_u16(), length, date: date_of(response.headers()) });
+                    let length = text(response.headers(), header::CONTENT_LENGTH)
+                        .and_then(|length| length.parse().ok());
+                    return Ok(Head {
+                        status: response.status().as_u16(),
+                        length,
+                        date: date_of(response.headers()),
+                    });
                 }
                 Err(error) => backoff.pause_after(error).await?,
             }
@@ -170,7 +190,15 @@ impl Client {
         let mut body = self.open_once(address).await?;
         // A short file is sooner asked for again than gone on with.
         body.validator = None;
-        let too_large = || failure("get", address, Kind::TooLarge, format!("it has more than {limit} bytes"), false);
+        let too_large = || {
+            failure(
+                "get",
+                address,
+                Kind::TooLarge,
+                format!("it has more than {limit} bytes"),
+                false,
+            )
+        };
         if body.length.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
@@ -206,15 +234,27 @@ impl Client {
     }
 
     /// One request, one answer of any status.
-    async fn send(&self, method: Method, address: &Address, headers: &[(HeaderName, &str)]) -> Result<Response, Error> {
+    async fn send(
+        &self,
+        method: Method,
+        address: &Address,
+        headers: &[(HeaderName, &str)],
+    ) -> Result<Response, Error> {
         let operation = if method == Method::HEAD { "ask for" } else { "get" };
         let mut request = self.inner.request(method, address.url());
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        match tokio::time::timeout(self.connect_timeout + self.stall_timeout, request.send()).await {
+        match tokio::time::timeout(self.connect_timeout + self.stall_timeout, request.send()).await
+        {
             Ok(answer) => answer.map_err(|error| explain(operation, address, &error)),
-            Err(_) => Err(failure(operation, address, Kind::Stalled, "the server does not answer".to_owned(), true)),
+            Err(_) => Err(failure(
+                operation,
+                address,
+                Kind::Stalled,
+                "the server does not answer".to_owned(),
+                true,
+            )),
         }
     }
 
@@ -223,18 +263,24 @@ impl Client {
     }
 }
 
-/// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One attempt; ten seconds of silence are an error.
+/// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One
+/// attempt; ten seconds of silence are an error.
 pub async fn get_unix(socket: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let shown = || format!("{path} from {}", socket.display());
-    let options = Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
+    let options =
+        Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
     let inner = common(&options).no_proxy().tls_certs_only([]).unix_socket(socket).build();
     let inner = inner.map_err(|error| local("get", shown(), innermost(&error).to_string()))?;
     let client = Client::with(inner, &options);
     let address = Address::parse(&format!("http://localhost{path}"))?;
-    client.get_once(&address, limit_bytes).await.map_err(|error| Error { address: shown(), ..error })
+    client
+        .get_once(&address, limit_bytes)
+        .await
+        .map_err(|error| Error { address: shown(), ..error })
 }
 
-/// A file on its way. A connection that breaks is taken up again where it broke, if the server can do that.
+/// A file on its way. A connection that breaks is taken up again where it broke, if the server can
+/// do that.
 pub struct Body {
     /// Length in bytes, if the server tells; exactly so many come, or an error.
     pub length: Option<u64>,
@@ -264,14 +310,18 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to start over.
+    /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to
+    /// start over.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         if let Err(cause) = fault::point(Effect::Receive, self.address.as_str()) {
             return Err(self.broken(cause.to_string()));
         }
         if std::mem::take(&mut self.too_slow) {
             let slowest = self.client.slowest;
-            let cause = format!("less than {} bytes/s came in {:?}", slowest.bytes_per_second, slowest.over);
+            let cause = format!(
+                "less than {} bytes/s came in {:?}",
+                slowest.bytes_per_second, slowest.over
+            );
             let error = Error { kind: Kind::Stalled, ..self.broken(cause) };
             if self.slow >= self.client.attempts {
                 return Err(Error { attempts: self.slow, ..error });
@@ -280,13 +330,20 @@ impl Body {
         }
         loop {
             let asked = Instant::now();
-            let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk()).await {
-                Err(_) => Error { kind: Kind::Stalled, ..self.broken("the server sends no more".to_owned()) },
+            let error = match tokio::time::timeout(self.client.stall_timeout, self.response.chunk())
+                .await
+            {
+                Err(_) => Error {
+                    kind: Kind::Stalled,
+                    ..self.broken("the server sends no more".to_owned())
+                },
                 Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
                 Ok(Ok(Some(bytes))) => {
                     self.received += bytes.len() as u64;
                     if self.length.is_some_and(|length| self.received > length) {
-                        return Err(self.broken("the server sends more than it announced".to_owned()));
+                        return Err(
+                            self.broken("the server sends more than it announced".to_owned())
+                        );
                     }
                     self.backoff.reset();
                     self.watch_speed(asked.elapsed(), bytes.len());
@@ -295,7 +352,9 @@ impl Body {
                     }
                     return Ok(Some(bytes));
                 }
-                Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => return Ok(None),
+                Ok(Ok(None)) if self.length.is_none_or(|length| self.received == length) => {
+                    return Ok(None);
+                }
                 Ok(Ok(None)) => self.broken("the connection ended".to_owned()),
                 Ok(Err(error)) => self.broken(innermost(&error).to_string()),
             };
@@ -303,7 +362,8 @@ impl Body {
         }
     }
 
-    /// A server that sends a little now and then is given up like one that sends nothing: another connection, then an error.
+    /// A server that sends a little now and then is given up like one that sends nothing: another
+    /// connection, then an error.
     fn watch_speed(&mut self, waited: Duration, bytes: usize) {
         match self.watch.add(waited, bytes, self.client.slowest) {
             Some(true) => self.slow = 0,
@@ -316,7 +376,8 @@ impl Body {
         }
     }
 
-    /// Asks for the rest. Only an answer with the rest of the same file is taken; after any other the caller has to start over.
+    /// Asks for the rest. Only an answer with the rest of the same file is taken; after any other
+    /// the caller has to start over.
     async fn resume(&mut self, mut error: Error) -> Result<(), Error> {
         let Some(validator) = self.validator.clone() else { return Err(error) };
         let range = format!("bytes={}-", self.received);
@@ -324,12 +385,20 @@ impl Body {
             self.backoff.pause_after(error).await?;
             let headers = [(header::RANGE, range.as_str()), (header::IF_RANGE, validator.as_str())];
             match self.client.send(Method::GET, &self.address, &headers).await {
-                Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT && self.continues(response.headers()) => {
+                Ok(response)
+                    if response.status() == StatusCode::PARTIAL_CONTENT
+                        && self.continues(response.headers()) =>
+                {
                     self.response = response;
                     return Ok(());
                 }
-                Ok(response) if response.status().is_success() || response.status() == StatusCode::RANGE_NOT_SATISFIABLE => {
-                    return Err(self.broken("the connection ended, and the server cannot go on from there".to_owned()));
+                Ok(response)
+                    if response.status().is_success()
+                        || response.status() == StatusCode::RANGE_NOT_SATISFIABLE =>
+                {
+                    return Err(self.broken(
+                        "the connection ended, and the server cannot go on from there".to_owned(),
+                    ));
                 }
                 Ok(response) => error = refusal("get", &self.address, &response),
                 Err(next) => error = next,
@@ -339,28 +408,28 @@ impl Body {
 
     /// The answer starts where we are, and belongs to the file that we have begun.
     fn continues(&self, headers: &HeaderMap) -> bool {
-        let Some((first, last, whole)) = text(headers, header::CONTENT_RANGE).and_then(values::range) else { return false };
+        let Some((first, last, whole)) =
+            text(headers, header::CONTENT_RANGE).and_then(values::range)
+        else {
+            return false;
+        };
         first == self.received
-            && self.length.is_none_or(|length| last + 1 == length && whole.is_none_or(|whole| whole == length))
-            && validator(headers).is_none_or(|validator| self.validator.as_ref() == Some(&validator))
+            && self.length.is_none_or(|length| {
+                last + 1 == length && whole.is_none_or(|whole| whole == length)
+            })
+            && validator(headers)
+                .is_none_or(|validator| self.validator.as_ref() == Some(&validator))
     }
 
     fn broken(&self, cause: String) -> Error {
         let of = self.length.map(|length| format!(" of {length}")).unwrap_or_default();
-        failure("get", &self.address, Kind::Truncated, format!("{cause} (after {}{of} bytes)", self.received), true)
-    }
-}
-
-/// Our resolver as the client wants it.
-struct Names;
-
-impl reqwest::dns::Resolve for Names {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        Box::pin(async move {
-            let addresses = resolver::lookup(name.as_str()).await?;
-            let addresses: reqwest::dns::Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
-        })
+        failure(
+            "get",
+            &self.address,
+            Kind::Truncated,
+            format!("{cause} (after {}{of} bytes)", self.received),
+            true,
+        )
     }
 }
 
@@ -368,64 +437,8 @@ impl reqwest::dns::Resolve for Names {
 fn common(options: &Options) -> reqwest::ClientBuilder {
     // Fails if it was done before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().user_agent(&options.user_agent).connect_timeout(options.connect_timeout).referer(false)
-}
-
-fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = std::fs::read(file).map_err(|error| error.to_string())?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if certificates.is_empty() => Err("there are none in it".to_owned()),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(innermost(&error).to_string()),
-    }
-}
-
-fn failure(operation: &'static str, address: &Address, kind: Kind, cause: String, transient: bool) -> Error {
-    Error { operation, address: address.to_string(), kind, cause, transient, attempts: 1, retry_after: None, validity: None }
-}
-
-/// A request without an answer.
-fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -> Error {
-    let cause = innermost(error).to_string();
-    let (kind, transient) = if find::<rustls::Error>(error).is_some() {
-        (Kind::Tls, false)
-    } else if let Some(resolver) = find::<resolver::Error>(error) {
-        (Kind::Unreachable, resolver.is_transient())
-    } else if error.is_builder() || error.is_redirect() {
-        (Kind::Other, false)
-    } else if error.is_connect() || error.is_timeout() || find::<io::Error>(error).is_some() || cause.contains("connection closed") {
-        (Kind::Unreachable, true)
-    } else {
-        (Kind::Other, false)
-    };
-    Error { validity: find::<rustls::Error>(error).and_then(Validity::of), ..failure(operation, address, kind, cause, transient) }
-}
-
-/// An answer that is none of those we can use.
-fn refusal(operation: &'static str, address: &Address, response: &Response) -> Error {
-    let status = response.status();
-    let retry_after = text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
-    });
-    let error = failure(operation, address, Kind::Status(status.as_u16()), format!("the server answers {status}"), is_transient(status));
-    Error { retry_after, ..error }
-}
-
-fn is_transient(status: StatusCode) -> bool {
-    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) || status.is_server_error()
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
-    text(headers, header::DATE).and_then(values::date)
-}
-
-/// What goes into `If-Range`: weak tags do not promise equal bytes.
-fn validator(headers: &HeaderMap) -> Option<String> {
-    let tag = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
-    tag.or_else(|| text(headers, header::LAST_MODIFIED)).map(str::to_owned)
+    reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .referer(false)
 }

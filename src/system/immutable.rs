@@ -20,7 +20,14 @@ pub fn is_set(path: &Path) -> Result<bool, Error> {
     }
     match kernel::inode_flags(&open(path)?) {
         Ok(flags) => Ok(flags & IMMUTABLE != 0),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL)) => Ok(false),
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL)
+            ) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(named("read the flags of", path, error)),
     }
 }
@@ -34,7 +41,8 @@ pub fn lift(path: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     let file = open(path)?;
-    let flags = kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
+    let flags =
+        kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
     change(file, flags & !IMMUTABLE, path).map(|()| true)
 }
 
@@ -47,17 +55,20 @@ pub fn set(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let file = open(path)?;
-    let flags = kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
+    let flags =
+        kernel::inode_flags(&file).map_err(|error| named("read the flags of", path, error))?;
     change(file, flags | IMMUTABLE, path)
 }
 
 fn change(file: impl AsFd, flags: u32, path: &Path) -> Result<(), Error> {
-    fault::point(Effect::Attributes, path).map_err(|error| named("change the flags of", path, error))?;
+    fault::point(Effect::Attributes, path)
+        .map_err(|error| named("change the flags of", path, error))?;
     kernel::set_inode_flags(file, flags).map_err(|error| named("change the flags of", path, error))
 }
 
 fn open(path: &Path) -> Result<fs::File, Error> {
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    let opened =
+        OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     opened.map_err(|error| named("open", path, error))
 }
 
@@ -83,7 +94,13 @@ mod tests {
                 fs::write(&path, "y").unwrap();
             }
             // Without the capability, or on a file system without flags.
-            Err(error) => assert!(matches!(error.source.raw_os_error(), Some(libc::EPERM | libc::ENOTTY | libc::EOPNOTSUPP)), "{error}"),
+            Err(error) => assert!(
+                matches!(
+                    error.source.raw_os_error(),
+                    Some(libc::EPERM | libc::ENOTTY | libc::EOPNOTSUPP)
+                ),
+                "{error}"
+            ),
         }
     }
 }

@@ -1,13 +1,16 @@
-//! Tells the journal what happens, in journald's own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram an entry.
+//! Tells the journal what happens, in journald's own protocol
+//! (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram an entry.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The most bytes of one value: so no entry outgrows what the kernel takes as one datagram (some 200 KiB).
+/// The most bytes of one value: so no entry outgrows what the kernel takes as one datagram (some
+/// 200 KiB).
 const LONGEST: usize = 8 * 1024;
-/// How long a journal that is busy, or is being restarted, is waited for. Once only: then entries that it does not take at once are lost.
+/// How long a journal that is busy, or is being restarted, is waited for. Once only: then entries
+/// that it does not take at once are lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where journald listens. Whether it does makes no difference to whoever tells it something.
@@ -29,17 +32,27 @@ impl JournalSocket {
         Some(JournalSocket { socket, path: path.to_owned() })
     }
 
-    /// Adds an entry. A name is upper-case letters, digits and underscores, and begins with a letter.
+    /// Adds an entry. A name is upper-case letters, digits and underscores, and begins with a
+    /// letter.
     pub fn send(&self, fields: &[(&str, String)]) {
-        if self.socket.send_to(&datagram(fields), &self.path).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock) {
+        if self
+            .socket
+            .send_to(&datagram(fields), &self.path)
+            .is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+        {
             let _ = self.socket.set_nonblocking(true);
         }
     }
 }
 
-/// Whether standard error leads to the journal already, as that of a unit does (`JOURNAL_STREAM`, systemd 231).
+/// Whether standard error leads to the journal already, as that of a unit does (`JOURNAL_STREAM`,
+/// systemd 231).
 pub fn is_standard_error() -> bool {
-    let (Ok(stream), Ok(error)) = (std::env::var("JOURNAL_STREAM"), std::fs::metadata("/proc/self/fd/2")) else { return false };
+    let (Ok(stream), Ok(error)) =
+        (std::env::var("JOURNAL_STREAM"), std::fs::metadata("/proc/self/fd/2"))
+    else {
+        return false;
+    };
     stream == format!("{}:{}", error.dev(), error.ino())
 }
 
@@ -85,7 +98,11 @@ mod tests {
         let long = "é".repeat(LONGEST);
         journal.send(&vec![("DCOS_NODE_ERROR", format!("x{long}")); 20]);
         let length = journald.recv(&mut bytes).unwrap();
-        assert_eq!(length, 20 * ("DCOS_NODE_ERROR=\n".len() + LONGEST - 1), "no half letter is left");
+        assert_eq!(
+            length,
+            20 * ("DCOS_NODE_ERROR=\n".len() + LONGEST - 1),
+            "no half letter is left"
+        );
     }
 
     #[test]
@@ -94,7 +111,8 @@ mod tests {
         let path = directory.path().join("socket");
         let journald = UnixDatagram::bind(&path).unwrap();
         let journal = JournalSocket::with(&path, Duration::from_millis(10)).unwrap();
-        let tell = |count: usize| (0..count).for_each(|_| journal.send(&[("MESSAGE", "x".to_owned())]));
+        let tell =
+            |count: usize| (0..count).for_each(|_| journal.send(&[("MESSAGE", "x".to_owned())]));
         tell(10_000);
         journald.set_nonblocking(true).unwrap();
         let heard = || std::iter::from_fn(|| journald.recv(&mut [0; 64]).ok()).count();

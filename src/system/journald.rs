@@ -1,10 +1,12 @@
 //! Reads the log of a unit from the journal files themselves.
 //!
-//! Neither `journalctl` nor libsystemd is needed. The files are read as they are: in use, torn by a power cut, or corrupt. What cannot be
-//! read is skipped; no offset in a file is believed before it has been checked, and the reads per file are limited.
+//! Neither `journalctl` nor libsystemd is needed. The files are read as they are: in use, torn by a
+//! power cut, or corrupt. What cannot be read is skipped; no offset in a file is believed before it
+//! has been checked, and the reads per file are limited.
 //!
-//! The cost for each file is that of its field index, three small reads for every unit that occurs in it, and two for each line wanted;
-//! then come about 60 for each line found. Files are not read as a whole.
+//! The cost for each file is that of its field index, three small reads for every unit that occurs
+//! in it, and two for each line wanted; then come about 60 for each line found. Files are not read
+//! as a whole.
 
 mod compression;
 mod file;
@@ -25,9 +27,11 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 pub struct Line {
     /// When journald received it, by the clock as it was then.
     pub realtime: SystemTime,
-    /// The name of who wrote it (`SYSLOG_IDENTIFIER`, else the process' name); empty if there is none.
+    /// The name of who wrote it (`SYSLOG_IDENTIFIER`, else the process' name); empty if there is
+    /// none.
     pub identifier: String,
-    /// What was written. It may have several lines and control characters, and is cut at [`MESSAGE_LIMIT`].
+    /// What was written. It may have several lines and control characters, and is cut at
+    /// [`MESSAGE_LIMIT`].
     pub message: String,
     /// 0 (emergency) to 7 (debug), as in `syslog(3)`.
     pub priority: Option<u8>,
@@ -38,7 +42,8 @@ pub struct Line {
 pub struct Since {
     /// The running boot, as in `/proc/sys/kernel/random/boot_id`.
     pub boot_id: [u8; 16],
-    /// Time since that boot, by `CLOCK_MONOTONIC`, as in systemd's `*TimestampMonotonic` properties.
+    /// Time since that boot, by `CLOCK_MONOTONIC`, as in systemd's `*TimestampMonotonic`
+    /// properties.
     pub monotonic: Duration,
 }
 
@@ -46,7 +51,8 @@ impl Since {
     /// `monotonic` after the running boot.
     pub fn this_boot(monotonic: Duration) -> io::Result<Self> {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-        let number = u128::from_str_radix(&text.trim().replace('-', ""), 16).map_err(io::Error::other)?;
+        let number =
+            u128::from_str_radix(&text.trim().replace('-', ""), 16).map_err(io::Error::other)?;
         Ok(Self { boot_id: number.to_be_bytes(), monotonic })
     }
 
@@ -72,24 +78,38 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said; most often that only root and the group systemd-journal may read it.
+        /// What the system said; most often that only root and the group systemd-journal may read
+        /// it.
         source: io::Error,
     },
 }
 
-/// The last `count` entries, oldest first, that `unit` (its full name, such as `dbus.service`) wrote, or that systemd wrote about it.
+/// The last `count` entries, oldest first, that `unit` (its full name, such as `dbus.service`)
+/// wrote, or that systemd wrote about it.
 ///
-/// The journal is looked for in `journal_dirs` (such as `/var/log/journal` and `/run/log/journal`) and in their directories named by a
-/// machine id; one that does not exist counts as empty. With `since`, what is older does not count.
+/// The journal is looked for in `journal_dirs` (such as `/var/log/journal` and `/run/log/journal`)
+/// and in their directories named by a machine id; one that does not exist counts as empty. With
+/// `since`, what is older does not count.
 ///
-/// Meant for a screenful or a report: the limit of reads ends a file after some 30,000 lines. Blocks on files, so async code calls this on
-/// a blocking thread.
-pub fn last_lines(journal_dirs: &[PathBuf], unit: &str, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
+/// Meant for a screenful or a report: the limit of reads ends a file after some 30,000 lines.
+/// Blocks on files, so async code calls this on a blocking thread.
+pub fn last_lines(
+    journal_dirs: &[PathBuf],
+    unit: &str,
+    count: usize,
+    since: Option<Since>,
+) -> Result<Vec<Line>, Error> {
     last_entries(journal_dirs, Wanted::Unit(unit), count, since)
 }
 
-/// The last `count` entries, oldest first, that have this value in this field; otherwise as [`last_lines`].
-pub fn last_lines_with(journal_dirs: &[PathBuf], field: &str, value: &str, count: usize) -> Result<Vec<Line>, Error> {
+/// The last `count` entries, oldest first, that have this value in this field; otherwise as
+/// [`last_lines`].
+pub fn last_lines_with(
+    journal_dirs: &[PathBuf],
+    field: &str,
+    value: &str,
+    count: usize,
+) -> Result<Vec<Line>, Error> {
     last_entries(journal_dirs, Wanted::Field(field, value), count, None)
 }
 
@@ -102,12 +122,18 @@ enum Wanted<'a> {
     Field(&'a str, &'a str),
 }
 
-fn last_entries(journal_dirs: &[PathBuf], wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
+fn last_entries(
+    journal_dirs: &[PathBuf],
+    wanted: Wanted<'_>,
+    count: usize,
+    since: Option<Since>,
+) -> Result<Vec<Line>, Error> {
     const TRIES: usize = 5;
     let mut paths = journal_files(journal_dirs)?;
     for _ in 1..TRIES {
         let lines = last_lines_of(&paths, wanted, count, since);
-        // journald renames its file when that is full: we may have missed it under both names, and with it the newest lines.
+        // journald renames its file when that is full: we may have missed it under both names, and
+        // with it the newest lines.
         let paths_now = journal_files(journal_dirs)?;
         if paths_now == paths {
             return lines;
@@ -117,14 +143,23 @@ fn last_entries(journal_dirs: &[PathBuf], wanted: Wanted<'_>, count: usize, sinc
     last_lines_of(&paths, wanted, count, since)
 }
 
-fn last_lines_of(paths: &[PathBuf], wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Result<Vec<Line>, Error> {
+fn last_lines_of(
+    paths: &[PathBuf],
+    wanted: Wanted<'_>,
+    count: usize,
+    since: Option<Since>,
+) -> Result<Vec<Line>, Error> {
     let (mut files, mut unreadable) = (Vec::new(), None);
     for path in paths {
         match JournalFile::open(path) {
             Ok(file) => files.push(file),
             // Removed meanwhile, or no journal, or one whose very header is torn.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {}
-            Err(source) => unreadable = unreadable.or(Some(Error::Unreadable { path: path.clone(), source })),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            }
+            Err(source) => {
+                unreadable = unreadable.or(Some(Error::Unreadable { path: path.clone(), source }))
+            }
         }
     }
     let mut logs: BTreeMap<[u8; 16], Vec<Found>> = BTreeMap::new();
@@ -155,31 +190,50 @@ fn journal_files(journal_dirs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
             }
         }
     }
-    // journald renames a file that was not closed properly to `*.journal~`: the last words before a power cut are in there.
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~"));
+    // journald renames a file that was not closed properly to `*.journal~`: the last words before a
+    // power cut are in there.
+    files.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~")
+    });
     files.sort_unstable();
     Ok(files)
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    match fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+    match fs::read_dir(directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+    {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(Vec::new())
+        }
         result => result.map_err(|source| Error::Directory { path: directory.to_owned(), source }),
     }
 }
 
 fn is_machine_id(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.len() == 32 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit))
+    path.file_name().is_some_and(|name| {
+        name.len() == 32 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
+    })
 }
 
 /// The last entries of one file, at least `count` if it has so many, in no order.
-fn search<'a>(file: &'a JournalFile, wanted: Wanted<'_>, count: usize, since: Option<Since>) -> Vec<Found<'a>> {
+fn search<'a>(
+    file: &'a JournalFile,
+    wanted: Wanted<'_>,
+    count: usize,
+    since: Option<Since>,
+) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     let unit = match wanted {
         Wanted::Unit(unit) => unit,
         Wanted::Field(field, value) => {
             let data = file.find_data(field, value);
-            return data.into_iter().flat_map(|data| newest_first(file, data, since).take(count)).collect();
+            return data
+                .into_iter()
+                .flat_map(|data| newest_first(file, data, since).take(count))
+                .collect();
         }
     };
     if let Some(data) = file.find_data("_SYSTEMD_UNIT", unit) {
@@ -189,7 +243,9 @@ fn search<'a>(file: &'a JournalFile, wanted: Wanted<'_>, count: usize, since: Op
         // Anybody may write UNIT=, but only journald sets _PID=.
         let mut systemd = None;
         let is_systemd = |found: &Found| {
-            systemd = systemd.or_else(|| found.entry.items.iter().copied().find(|&item| file.is_data(item, "_PID", "1")));
+            systemd = systemd.or_else(|| {
+                found.entry.items.iter().copied().find(|&item| file.is_data(item, "_PID", "1"))
+            });
             systemd.is_some_and(|data| found.entry.items.contains(&data))
         };
         found.extend(newest_first(file, data, since).filter(is_systemd).take(count));
@@ -198,7 +254,11 @@ fn search<'a>(file: &'a JournalFile, wanted: Wanted<'_>, count: usize, since: Op
 }
 
 /// The entries that have `data`, from the file's last one back to `since`.
-fn newest_first(file: &JournalFile, data: u64, since: Option<Since>) -> impl Iterator<Item = Found<'_>> {
+fn newest_first(
+    file: &JournalFile,
+    data: u64,
+    since: Option<Since>,
+) -> impl Iterator<Item = Found<'_>> {
     file.entries_backwards(data)
         .filter_map(move |offset| file.entry(offset))
         // A torn index can name an entry of something else.
@@ -213,23 +273,33 @@ fn line(Found { file, entry }: &Found) -> Option<Line> {
     for &item in &entry.items {
         let Some(payload) = file.payload(item, MESSAGE_LIMIT) else { continue };
         let Some(end) = payload.iter().position(|&byte| byte == b'=') else { continue };
-        let (Some(name), Some(value)) = (payload.get(..end), payload.get(end + 1..)) else { continue };
+        let (Some(name), Some(value)) = (payload.get(..end), payload.get(end + 1..)) else {
+            continue;
+        };
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"MESSAGE" => message = message.or_else(|| Some(text())),
             b"SYSLOG_IDENTIFIER" => identifier = identifier.or_else(|| Some(text())),
             b"_COMM" => process = process.or_else(|| Some(text())),
-            b"PRIORITY" => priority = priority.or_else(|| text().parse().ok().filter(|priority| *priority <= 7)),
+            b"PRIORITY" => {
+                priority =
+                    priority.or_else(|| text().parse().ok().filter(|priority| *priority <= 7))
+            }
             _ => {}
         }
     }
-    Some(Line { realtime, identifier: identifier.or(process).unwrap_or_default(), message: message?, priority })
+    Some(Line {
+        realtime,
+        identifier: identifier.or(process).unwrap_or_default(),
+        message: message?,
+        priority,
+    })
 }
 
 /// Puts logs together and keeps the last `count` lines, oldest first.
 ///
-/// The files of one log (journald's own, users', archived ones) share one sequence of numbers, which is right even when the clock was
-/// not. Between logs there is only the clock.
+/// The files of one log (journald's own, users', archived ones) share one sequence of numbers,
+/// which is right even when the clock was not. Between logs there is only the clock.
 fn merge(mut logs: Vec<Vec<Found>>, count: usize) -> Vec<Line> {
     for log in &mut logs {
         log.sort_by_key(|found| found.entry.seqnum);
@@ -238,7 +308,10 @@ fn merge(mut logs: Vec<Vec<Found>>, count: usize) -> Vec<Line> {
     }
     let mut lines = Vec::new();
     while lines.len() < count {
-        let newest = logs.iter_mut().filter(|log| !log.is_empty()).max_by_key(|log| log.last().map(|found| found.entry.realtime));
+        let newest = logs
+            .iter_mut()
+            .filter(|log| !log.is_empty())
+            .max_by_key(|log| log.last().map(|found| found.entry.realtime));
         let Some(found) = newest.and_then(Vec::pop) else { break };
         lines.extend(line(&found));
     }

@@ -1,9 +1,12 @@
 //! The system calls that need unsafe code; the only file that may use it.
 //!
-//! Each function is one call and returns the kernel's own error number: which of them mean "this kernel or file system cannot do it"
-//! is for the caller to decide, who knows the fallback.
+//! Each function is one call and returns the kernel's own error number: which of them mean "this
+//! kernel or file system cannot do it" is for the caller to decide, who knows the fallback.
 
-#![allow(unsafe_code, reason = "neither the standard library nor nix has these calls on every C library we build for")]
+#![allow(
+    unsafe_code,
+    reason = "neither the standard library nor nix has these calls on every C library we build for"
+)]
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -29,7 +32,8 @@ pub struct ClockReading {
     pub status: i32,
     /// What is still to be corrected, in nanoseconds; negative when the clock is ahead.
     pub offset_ns: i64,
-    /// The most that the clock can be wrong, in microseconds; the kernel raises it by 500 a second until a daemon sets it.
+    /// The most that the clock can be wrong, in microseconds; the kernel raises it by 500 a second
+    /// until a daemon sets it.
     pub maxerror_us: i64,
     /// How much the time daemon believes the clock to be wrong, in microseconds.
     pub esterror_us: i64,
@@ -37,32 +41,44 @@ pub struct ClockReading {
 
 /// Reads the kernel clock's state with `adjtimex(2)`. Changes nothing, and needs no privilege.
 pub fn clock_state() -> io::Result<ClockReading> {
-    // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes` of zero means "only read".
+    // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes`
+    // of zero means "only read".
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointer is to a live, exclusively borrowed timex, which the kernel fills and does not keep.
+    // SAFETY: the pointer is to a live, exclusively borrowed timex, which the kernel fills and does
+    // not keep.
     let state = unsafe { libc::adjtimex(&raw mut timex) };
     if state < 0 {
         return Err(io::Error::last_os_error());
     }
     // The fields are C longs, which are narrower than i64 on 32-bit targets only.
     #[allow(clippy::useless_conversion)]
-    let (offset, maxerror_us, esterror_us) = (i64::from(timex.offset), i64::from(timex.maxerror), i64::from(timex.esterror));
-    let offset_ns = if timex.status & libc::STA_NANO == 0 { offset.saturating_mul(1000) } else { offset };
+    let (offset, maxerror_us, esterror_us) =
+        (i64::from(timex.offset), i64::from(timex.maxerror), i64::from(timex.esterror));
+    let offset_ns =
+        if timex.status & libc::STA_NANO == 0 { offset.saturating_mul(1000) } else { offset };
     Ok(ClockReading { state, status: timex.status, offset_ns, maxerror_us, esterror_us })
 }
 
-/// Opens `path` relative to a directory; the kernel refuses every way out of it and every symlink on the way: `openat2(2)` with
-/// `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`.
+/// Opens `path` relative to a directory; the kernel refuses every way out of it and every symlink
+/// on the way: `openat2(2)` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`.
 ///
-/// `ENOSYS` (Linux before 5.6) comes back as it is, and so does the `EPERM` of sandboxes that do not know the call.
+/// `ENOSYS` (Linux before 5.6) comes back as it is, and so does the `EPERM` of sandboxes that do
+/// not know the call.
 pub fn open_beneath(directory: impl AsFd, path: &Path, flags: i32) -> io::Result<OwnedFd> {
     let path = c_path(path)?;
     let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
     // struct open_how: flags, mode, resolve.
     let how: [u64; 3] = [u64::from(flags.cast_unsigned()), 0, resolve];
-    // SAFETY: the path is NUL-terminated and the descriptor open until the call returns; the kernel only reads `how`, whose length is told.
+    // SAFETY: the path is NUL-terminated and the descriptor open until the call returns; the kernel
+    // only reads `how`, whose length is told.
     let result = unsafe {
-        libc::syscall(libc::SYS_openat2, directory.as_fd().as_raw_fd(), path.as_ptr(), how.as_ptr(), std::mem::size_of_val(&how))
+        libc::syscall(
+            libc::SYS_openat2,
+            directory.as_fd().as_raw_fd(),
+            path.as_ptr(),
+            how.as_ptr(),
+            std::mem::size_of_val(&how),
+        )
     };
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -72,36 +88,66 @@ pub fn open_beneath(directory: impl AsFd, path: &Path, flags: i32) -> io::Result
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Exchanges two names in one atomic step: `renameat2(2)` with `RENAME_EXCHANGE`. Both must exist; a symlink is exchanged, not followed.
+/// Exchanges two names in one atomic step: `renameat2(2)` with `RENAME_EXCHANGE`. Both must exist;
+/// a symlink is exchanged, not followed.
 ///
-/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
-pub fn rename_exchange(a_directory: impl AsFd, a: &Path, b_directory: impl AsFd, b: &Path) -> io::Result<()> {
+/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as
+/// they are.
+pub fn rename_exchange(
+    a_directory: impl AsFd,
+    a: &Path,
+    b_directory: impl AsFd,
+    b: &Path,
+) -> io::Result<()> {
     renameat2(a_directory, a, b_directory, b, libc::RENAME_EXCHANGE)
 }
 
-/// Renames, and fails with `EEXIST` rather than replace the new name: `renameat2(2)` with `RENAME_NOREPLACE`.
+/// Renames, and fails with `EEXIST` rather than replace the new name: `renameat2(2)` with
+/// `RENAME_NOREPLACE`.
 ///
-/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as they are.
-pub fn rename_noreplace(old_directory: impl AsFd, old: &Path, new_directory: impl AsFd, new: &Path) -> io::Result<()> {
+/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as
+/// they are.
+pub fn rename_noreplace(
+    old_directory: impl AsFd,
+    old: &Path,
+    new_directory: impl AsFd,
+    new: &Path,
+) -> io::Result<()> {
     renameat2(old_directory, old, new_directory, new, libc::RENAME_NOREPLACE)
 }
 
 // By number: the C libraries that we build for have a wrapper only since glibc 2.28 and musl 1.2.6.
-fn renameat2(old_directory: impl AsFd, old: &Path, new_directory: impl AsFd, new: &Path, flags: libc::c_uint) -> io::Result<()> {
+fn renameat2(
+    old_directory: impl AsFd,
+    old: &Path,
+    new_directory: impl AsFd,
+    new: &Path,
+    flags: libc::c_uint,
+) -> io::Result<()> {
     let (old, new) = (c_path(old)?, c_path(new)?);
     let (old_directory, new_directory) = (old_directory.as_fd(), new_directory.as_fd());
-    // SAFETY: both paths are NUL-terminated and both descriptors open until the call returns; the kernel only reads the paths.
+    // SAFETY: both paths are NUL-terminated and both descriptors open until the call returns; the
+    // kernel only reads the paths.
     let result = unsafe {
-        libc::syscall(libc::SYS_renameat2, old_directory.as_raw_fd(), old.as_ptr(), new_directory.as_raw_fd(), new.as_ptr(), flags)
+        libc::syscall(
+            libc::SYS_renameat2,
+            old_directory.as_raw_fd(),
+            old.as_ptr(),
+            new_directory.as_raw_fd(),
+            new.as_ptr(),
+            flags,
+        )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
-/// Writes everything that waits for the file system of `fd` to its disk, and waits for that: `syncfs(2)`.
+/// Writes everything that waits for the file system of `fd` to its disk, and waits for that:
+/// `syncfs(2)`.
 ///
 /// The kernel reports errors of writing back from Linux 5.8 on only.
 pub fn sync_filesystem(fd: impl AsFd) -> io::Result<()> {
@@ -110,41 +156,52 @@ pub fn sync_filesystem(fd: impl AsFd) -> io::Result<()> {
 
 /// The flags that `lsattr` shows, such as [`IMMUTABLE`]: `FS_IOC_GETFLAGS` of `ioctl_iflags(2)`.
 ///
-/// `fd` must be open for reading (not `O_PATH`). `ENOTTY` or `EOPNOTSUPP`: the file system has no such flags.
+/// `fd` must be open for reading (not `O_PATH`). `ENOTTY` or `EOPNOTSUPP`: the file system has no
+/// such flags.
 pub fn inode_flags(fd: impl AsFd) -> io::Result<u32> {
-    // The number says that a long is passed, yet most file systems write an int; FUSE writes the long.
+    // The number says that a long is passed, yet most file systems write an int; FUSE writes the
+    // long.
     let mut flags = [0u32; 2];
-    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes that the kernel may write.
-    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_GETFLAGS, flags.as_mut_ptr()) };
+    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes
+    // that the kernel may write.
+    let result =
+        unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_GETFLAGS, flags.as_mut_ptr()) };
     if result == 0 { Ok(flags[0]) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Replaces the flags that `chattr` sets: `FS_IOC_SETFLAGS` of `ioctl_iflags(2)`. Pass what [`inode_flags`] returned, with bits changed.
+/// Replaces the flags that `chattr` sets: `FS_IOC_SETFLAGS` of `ioctl_iflags(2)`. Pass what
+/// [`inode_flags`] returned, with bits changed.
 ///
 /// `EPERM`: [`IMMUTABLE`] needs `CAP_LINUX_IMMUTABLE`, which containers often lack.
 pub fn set_inode_flags(fd: impl AsFd, flags: u32) -> io::Result<()> {
     let flags = [flags, 0];
-    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes that the kernel may read.
-    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_SETFLAGS, flags.as_ptr()) };
+    // SAFETY: the descriptor is open until the call returns, and the buffer holds the eight bytes
+    // that the kernel may read.
+    let result =
+        unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FS_IOC_SETFLAGS, flags.as_ptr()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The length of an extended attribute of what stands at a path, which is not followed: `lgetxattr(2)`.
+/// The length of an extended attribute of what stands at a path, which is not followed:
+/// `lgetxattr(2)`.
 ///
 /// `ENODATA`: there is no such attribute. `EOPNOTSUPP`: the file system has none.
 pub fn attribute_length(path: &Path, name: &CStr) -> io::Result<usize> {
     let path = c_path(path)?;
-    // SAFETY: both strings end in a zero byte and live until the call returns; with a length of zero nothing is written.
+    // SAFETY: both strings end in a zero byte and live until the call returns; with a length of
+    // zero nothing is written.
     let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
 
-/// What `XFS_IOC_FSGEOMETRY_V1` fills (`xfs_fs.h`): 112 bytes, of which the word at byte 92 has the file system's features.
+/// What `XFS_IOC_FSGEOMETRY_V1` fills (`xfs_fs.h`): 112 bytes, of which the word at byte 92 has the
+/// file system's features.
 const XFS_GEOMETRY_WORDS: usize = 28;
 const XFS_FEATURES: usize = 23;
 /// `XFS_FSOP_GEOM_FLAGS_FTYPE`.
 const XFS_HAS_FILE_TYPES: u32 = 1 << 16;
-/// `_IOR('X', 100, struct xfs_fsop_geom_v1)` of `ioctl(2)`'s usual encoding, which all machines that DC/OS runs on have.
+/// `_IOR('X', 100, struct xfs_fsop_geom_v1)` of `ioctl(2)`'s usual encoding, which all machines
+/// that DC/OS runs on have.
 const XFS_GEOMETRY: u64 = 2 << 30 | 112 << 16 | (b'X' as u64) << 8 | 100;
 
 /// Whether the XFS of `fd` keeps the types of files in its directories. `ENOTTY`: it is no XFS.
@@ -153,12 +210,18 @@ pub fn xfs_has_file_types(fd: impl AsFd) -> io::Result<bool> {
     // The C libraries disagree on the type of the number.
     #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
     let number = XFS_GEOMETRY as _;
-    // SAFETY: the descriptor is open until the call returns, and the buffer has the 112 bytes that the number says the kernel writes.
+    // SAFETY: the descriptor is open until the call returns, and the buffer has the 112 bytes that
+    // the number says the kernel writes.
     let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, geometry.as_mut_ptr()) };
-    if result == 0 { Ok(geometry[XFS_FEATURES] & XFS_HAS_FILE_TYPES != 0) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(geometry[XFS_FEATURES] & XFS_HAS_FILE_TYPES != 0)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
-/// Gives the calling thread, and the threads that it starts from now on, mounts of its own: `unshare(2)` with `CLONE_NEWNS`.
+/// Gives the calling thread, and the threads that it starts from now on, mounts of its own:
+/// `unshare(2)` with `CLONE_NEWNS`.
 ///
 /// `EPERM`: it needs `CAP_SYS_ADMIN`, or a filter of system calls forbids it.
 pub fn unshare_mounts() -> io::Result<()> {
@@ -166,13 +229,20 @@ pub fn unshare_mounts() -> io::Result<()> {
     done(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())
 }
 
-/// Makes all mounts at and below the one at `path` read-only in one step, all or none: `mount_setattr(2)` with `AT_RECURSIVE`.
+/// Makes all mounts at and below the one at `path` read-only in one step, all or none:
+/// `mount_setattr(2)` with `AT_RECURSIVE`.
 ///
 /// `ENOSYS`: Linux before 5.12. The mounts must be private, or others see it too.
 pub fn set_mounts_read_only(path: &Path) -> io::Result<()> {
     let path = c_path(path)?;
-    let attributes = MountAttributes { set: libc::MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, user_namespace: 0 };
-    // SAFETY: the path is NUL-terminated, and the struct is the kernel's mount_attr, whose size is passed; both are only read.
+    let attributes = MountAttributes {
+        set: libc::MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the path is NUL-terminated, and the struct is the kernel's mount_attr, whose size is
+    // passed; both are only read.
     done(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -194,38 +264,60 @@ struct MountAttributes {
     user_namespace: u64,
 }
 
-/// Between fork and exec of this command, gives the child mounts of its own with an empty tmpfs at `directory`. Where that cannot be done the
-/// child starts all the same, without.
-pub fn start_with_private_tmpfs(command: &mut tokio::process::Command, directory: &'static CStr, options: &'static CStr) {
+/// Between fork and exec of this command, gives the child mounts of its own with an empty tmpfs at
+/// `directory`. Where that cannot be done the child starts all the same, without.
+pub fn start_with_private_tmpfs(
+    command: &mut tokio::process::Command,
+    directory: &'static CStr,
+    options: &'static CStr,
+) {
     let mount = move || {
         // SAFETY: both calls only read their NUL-terminated, static strings.
         unsafe {
             if libc::unshare(libc::CLONE_NEWNS) == 0 {
                 let flags = libc::MS_NOSUID | libc::MS_NODEV;
-                libc::mount(c"tmpfs".as_ptr(), directory.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast());
+                libc::mount(
+                    c"tmpfs".as_ptr(),
+                    directory.as_ptr(),
+                    c"tmpfs".as_ptr(),
+                    flags,
+                    options.as_ptr().cast(),
+                );
             }
         }
         Ok(())
     };
-    // SAFETY: two system calls are all that the closure does: no lock, no allocation, nothing that another thread may have held at the fork.
+    // SAFETY: two system calls are all that the closure does: no lock, no allocation, nothing that
+    // another thread may have held at the fork.
     unsafe { command.pre_exec(mount) };
 }
 
-/// Which version of Landlock the kernel has: `landlock_create_ruleset(2)` with `LANDLOCK_CREATE_RULESET_VERSION`.
+/// Which version of Landlock the kernel has: `landlock_create_ruleset(2)` with
+/// `LANDLOCK_CREATE_RULESET_VERSION`.
 ///
 /// `ENOSYS`: built without it, or Linux before 5.13; `EOPNOTSUPP`: not switched on at boot.
 pub fn landlock_version() -> io::Result<u32> {
     const VERSION: libc::c_uint = 1;
     // SAFETY: with this flag the kernel wants no struct, and none is passed.
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u64>(), 0usize, VERSION) };
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u64>(), 0usize, VERSION)
+    };
     u32::try_from(version).map_err(|_| io::Error::last_os_error())
 }
 
-/// A set of rules of Landlock that denies the rights in `handled` (`LANDLOCK_ACCESS_FS_*`) wherever no rule allows them.
+/// A set of rules of Landlock that denies the rights in `handled` (`LANDLOCK_ACCESS_FS_*`) wherever
+/// no rule allows them.
 pub fn landlock_ruleset(handled: u64) -> io::Result<OwnedFd> {
     // The first version of struct landlock_ruleset_attr is just this number.
     // SAFETY: the kernel reads as many bytes as are passed.
-    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of::<u64>(), 0 as libc::c_uint) };
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const handled,
+            size_of::<u64>(),
+            0 as libc::c_uint,
+        )
+    };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -235,9 +327,16 @@ pub fn landlock_ruleset(handled: u64) -> io::Result<OwnedFd> {
 pub fn landlock_allow(ruleset: impl AsFd, allowed: u64, place: impl AsFd) -> io::Result<()> {
     const PATH_BENEATH: libc::c_uint = 1;
     let rule = PathBeneath { allowed, parent: place.as_fd().as_raw_fd() };
-    // SAFETY: the struct is the kernel's landlock_path_beneath_attr, which is only read; both descriptors are open until the call returns.
+    // SAFETY: the struct is the kernel's landlock_path_beneath_attr, which is only read; both
+    // descriptors are open until the call returns.
     done(unsafe {
-        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_fd().as_raw_fd(), PATH_BENEATH, &raw const rule, 0 as libc::c_uint)
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_fd().as_raw_fd(),
+            PATH_BENEATH,
+            &raw const rule,
+            0 as libc::c_uint,
+        )
     })
 }
 
@@ -248,12 +347,19 @@ struct PathBeneath {
     parent: i32,
 }
 
-/// Puts the calling thread, and all that it starts from now on, under these rules for ever: `landlock_restrict_self(2)`.
+/// Puts the calling thread, and all that it starts from now on, under these rules for ever:
+/// `landlock_restrict_self(2)`.
 ///
 /// `EPERM`: without `CAP_SYS_ADMIN` it needs `PR_SET_NO_NEW_PRIVS` first.
 pub fn landlock_restrict_self(ruleset: impl AsFd) -> io::Result<()> {
     // SAFETY: the call takes numbers and touches no memory of ours.
-    done(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_fd().as_raw_fd(), 0 as libc::c_uint) })
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_restrict_self,
+            ruleset.as_fd().as_raw_fd(),
+            0 as libc::c_uint,
+        )
+    })
 }
 
 /// Length of the slot in the program file that [`super::slot`] reads and fills, in bytes.
@@ -266,9 +372,11 @@ pub const MAGIC_BYTES: usize = 32;
 #[unsafe(link_section = ".dcos_node_stamp")]
 static SLOT: [u8; SLOT_BYTES] = empty_slot();
 
-/// The magic and zeros. It is made at compile time only, so that the program has the magic at one place.
+/// The magic and zeros. It is made at compile time only, so that the program has the magic at one
+/// place.
 const fn empty_slot() -> [u8; SLOT_BYTES] {
-    const MAGIC: [u8; MAGIC_BYTES] = *b"\x00dcos-node stamp\xd2\x9c\x41\xe7\x0b\x86\xf3\x5a\x1d\xb8\x62\x94\xcf\x37\x0e\xa1";
+    const MAGIC: [u8; MAGIC_BYTES] =
+        *b"\x00dcos-node stamp\xd2\x9c\x41\xe7\x0b\x86\xf3\x5a\x1d\xb8\x62\x94\xcf\x37\x0e\xa1";
     let mut slot = [0; SLOT_BYTES];
     if let Some(start) = slot.first_chunk_mut() {
         *start = MAGIC;
@@ -279,7 +387,8 @@ const fn empty_slot() -> [u8; SLOT_BYTES] {
 /// What the slot of this very program holds: the file may have been changed after it was compiled.
 pub fn slot() -> Vec<u8> {
     let start = (&raw const SLOT).cast::<u8>();
-    // SAFETY: all offsets are inside of the static, which nobody writes to. Volatile, or the compiler would put in what it knows of it.
+    // SAFETY: all offsets are inside of the static, which nobody writes to. Volatile, or the
+    // compiler would put in what it knows of it.
     (0..SLOT_BYTES).map(|offset| unsafe { start.add(offset).read_volatile() }).collect()
 }
 
@@ -288,73 +397,4 @@ fn done(result: libc::c_long) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests make their own files")]
-mod tests {
-    use std::fs::{self, File};
-
-    use nix::fcntl::AT_FDCWD;
-
-    use super::*;
-
-    #[test]
-    fn exchange_swaps_two_names_and_keeps_symlinks() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("a"), "one").unwrap();
-        std::os::unix::fs::symlink("elsewhere", root.path().join("b")).unwrap();
-        let directory = File::open(root.path()).unwrap();
-        rename_exchange(&directory, Path::new("a"), AT_FDCWD, &root.path().join("b")).unwrap();
-        assert_eq!(fs::read_link(root.path().join("a")).unwrap(), Path::new("elsewhere"));
-        assert_eq!(fs::read_to_string(root.path().join("b")).unwrap(), "one");
-    }
-
-    #[test]
-    fn errors_are_the_kernels() {
-        let root = tempfile::tempdir().unwrap();
-        let directory = File::open(root.path()).unwrap();
-        fs::write(root.path().join("a"), "").unwrap();
-        fs::write(root.path().join("b"), "").unwrap();
-        let number = |result: io::Result<()>| result.unwrap_err().raw_os_error();
-        let (a, b, none) = (Path::new("a"), Path::new("b"), Path::new("none"));
-        assert_eq!(number(rename_noreplace(&directory, a, &directory, b)), Some(libc::EEXIST));
-        assert_eq!(number(rename_exchange(&directory, a, &directory, none)), Some(libc::ENOENT));
-        assert_eq!(number(rename_exchange(&directory, a, &directory, Path::new("nul\0"))), Some(libc::EINVAL));
-        rename_noreplace(&directory, a, &directory, none).unwrap();
-        assert!(root.path().join("none").exists());
-    }
-
-    #[test]
-    fn the_clock_can_be_read() {
-        let reading = clock_state().unwrap();
-        assert!((0..=TIME_ERROR).contains(&reading.state), "{reading:?}");
-        assert!(reading.maxerror_us >= 0, "{reading:?}");
-    }
-
-    #[test]
-    fn what_is_no_xfs_is_told_from_one_without_file_types() {
-        let error = xfs_has_file_types(File::open("/proc").unwrap()).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
-    }
-
-    #[test]
-    fn a_file_system_can_be_synced() {
-        sync_filesystem(tempfile::tempfile().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn inode_flags_can_be_read_and_set() {
-        const NO_DUMP: u32 = 0x40; // needs no capability, unlike IMMUTABLE
-        let file = tempfile::tempfile_in("/var/tmp").unwrap();
-        let before = match inode_flags(&file) {
-            Ok(flags) => flags,
-            Err(error) => {
-                // tmpfs before Linux 6.6, or overlayfs
-                assert!(matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP)), "{error}");
-                return;
-            }
-        };
-        set_inode_flags(&file, before | NO_DUMP).unwrap();
-        assert_eq!(inode_flags(&file).unwrap(), before | NO_DUMP);
-        set_inode_flags(&file, before & !NO_DUMP).unwrap();
-        assert_eq!(inode_flags(&file).unwrap() & NO_DUMP, 0);
-    }
-}
+mod tests;

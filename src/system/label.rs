@@ -32,13 +32,20 @@ pub fn is_on(root: &Root) -> bool {
     root.at("/sys/fs/selinux/enforce").exists()
 }
 
-/// Whether a root that is not running has SELinux switched on for its next boot (`/etc/selinux/config`).
+/// Whether a root that is not running has SELinux switched on for its next boot
+/// (`/etc/selinux/config`).
 pub fn is_configured(root: &Root) -> bool {
-    let text = files::read(&root.resolved("/etc/selinux/config"), 1 << 16).ok().flatten().unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().any(|line| matches!(line.trim(), "SELINUX=enforcing" | "SELINUX=permissive"))
+    let text = files::read(&root.resolved("/etc/selinux/config"), 1 << 16)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .any(|line| matches!(line.trim(), "SELINUX=enforcing" | "SELINUX=permissive"))
 }
 
-/// Restores the labels of these paths and of everything below them. Does nothing where SELinux is off. Blocks: call it from a thread that may.
+/// Restores the labels of these paths and of everything below them. Does nothing where SELinux is
+/// off. Blocks: call it from a thread that may.
 ///
 /// # Errors
 /// `restorecon` is missing or fails.
@@ -51,11 +58,18 @@ fn restore_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<(), Erro
         return Ok(());
     }
     let program = Tool::Restorecon.find(programs).ok_or(Error::NoProgram)?;
-    let mut command =
-        process::Command { program, args: vec!["-R".into(), "-F".into(), "--".into()], env: vec![("PATH".into(), PROGRAMS.into())] };
+    let mut command = process::Command {
+        program,
+        args: vec!["-R".into(), "-F".into(), "--".into()],
+        env: vec![("PATH".into(), PROGRAMS.into())],
+    };
     command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
     let output = tokio::runtime::Handle::current().block_on(process::run(&command, LIMIT))?;
-    if output.success() { Ok(()) } else { Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned())) }
+    if output.success() {
+        Ok(())
+    } else {
+        Err(Error::Failed(String::from_utf8_lossy(&output.stderr.bytes).trim().to_owned()))
+    }
 }
 
 /// A path whose label is not the one that the policy gives it.
@@ -69,8 +83,9 @@ pub struct Differing {
     pub is: String,
 }
 
-/// Labels at and below these paths that are not what the policy says, by `restorecon` itself, which changes none here. Only the type counts, as it does
-/// for the policy. Nothing where SELinux is off. Of very many only the last are told. Blocks: call it from a thread that may.
+/// Labels at and below these paths that are not what the policy says, by `restorecon` itself, which
+/// changes none here. Only the type counts, as it does for the policy. Nothing where SELinux is
+/// off. Of very many only the last are told. Blocks: call it from a thread that may.
 ///
 /// # Errors
 /// `restorecon` is missing or fails.
@@ -96,7 +111,8 @@ fn differing_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<Vec<Di
     Ok(String::from_utf8_lossy(&output.stdout.bytes).lines().filter_map(told).collect())
 }
 
-/// A line of `restorecon -nv`: `Would relabel PATH from IS to POLICY`, and on CentOS 7 `restorecon reset PATH context IS->POLICY`.
+/// A line of `restorecon -nv`: `Would relabel PATH from IS to POLICY`, and on CentOS 7 `restorecon
+/// reset PATH context IS->POLICY`.
 fn told(line: &str) -> Option<Differing> {
     let (path, is, policy) = match line.strip_prefix("Would relabel ") {
         Some(rest) => {
@@ -105,7 +121,8 @@ fn told(line: &str) -> Option<Differing> {
             (path, is, policy)
         }
         None => {
-            let (path, labels) = line.strip_prefix("restorecon reset ")?.rsplit_once(" context ")?;
+            let (path, labels) =
+                line.strip_prefix("restorecon reset ")?.rsplit_once(" context ")?;
             let (is, policy) = labels.split_once("->")?;
             (path, is, policy)
         }
@@ -124,7 +141,9 @@ mod tests {
         let programs = directory.path().join("bin");
         let restore = move |root: Root| {
             let programs = programs.display().to_string();
-            tokio::task::spawn_blocking(move || restore_with(&programs, &root, &[Path::new("/opt/mesosphere"), Path::new("/etc/x")]))
+            tokio::task::spawn_blocking(move || {
+                restore_with(&programs, &root, &[Path::new("/opt/mesosphere"), Path::new("/etc/x")])
+            })
         };
         restore(root.clone()).await.unwrap().unwrap();
         files::make_directories(&directory.path().join("sys/fs/selinux"), 0o755).unwrap();
@@ -140,8 +159,14 @@ mod tests {
 
     #[test]
     fn what_restorecon_would_do_is_read_in_both_of_its_forms() {
-        let new = told("Would relabel /opt/a from b/x from unconfined_u:object_r:tmp_t:s0 to system_u:object_r:usr_t:s0");
-        let old = told("restorecon reset /opt/a from b/x context unconfined_u:object_r:tmp_t:s0->system_u:object_r:usr_t:s0");
+        let new = told(
+            "Would relabel /opt/a from b/x from unconfined_u:object_r:tmp_t:s0 to \
+             system_u:object_r:usr_t:s0",
+        );
+        let old = told(
+            "restorecon reset /opt/a from b/x context \
+             unconfined_u:object_r:tmp_t:s0->system_u:object_r:usr_t:s0",
+        );
         let expected = Differing {
             path: "/opt/a from b/x".into(),
             policy: "system_u:object_r:usr_t:s0".into(),

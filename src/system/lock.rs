@@ -1,7 +1,8 @@
 //! One holder at a time, by a lock that the kernel keeps.
 //!
-//! The lock is on the open file, not the file's existence: it ends with its process, however that ends, so none is ever stale. The file
-//! stays, because removing it would let a third process lock a new file while a second one waits for the old. Its text is for people.
+//! The lock is on the open file, not the file's existence: it ends with its process, however that
+//! ends, so none is ever stale. The file stays, because removing it would let a third process lock
+//! a new file while a second one waits for the old. Its text is for people.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek};
@@ -68,12 +69,15 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, or fails at once if another open file has it (also one of this process).
+    /// Takes the lock at `path`, or fails at once if another open file has it (also one of this
+    /// process).
     ///
-    /// The file is created with mode 0600, whatever the umask: who can open it could take the lock too, and keep us out. Its directory must
-    /// exist. Programs that are run meanwhile do not inherit the lock (`O_CLOEXEC`).
+    /// The file is created with mode 0600, whatever the umask: who can open it could take the lock
+    /// too, and keep us out. Its directory must exist. Programs that are run meanwhile do not
+    /// inherit the lock (`O_CLOEXEC`).
     pub fn acquire(path: &Path, content: &Holder) -> Result<Self, Error> {
-        let failed = |operation| move |source| Error::Io { operation, path: path.to_owned(), source };
+        let failed =
+            |operation| move |source| Error::Io { operation, path: path.to_owned(), source };
         fault::point(Effect::Open, path).map_err(failed("open"))?;
         let mut file = OpenOptions::new()
             .read(true)
@@ -87,13 +91,16 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let Holder { pid, command } = read_holder(&mut file).unwrap_or_else(|| Holder { pid: 0, command: "unknown".to_owned() });
+                let Holder { pid, command } = read_holder(&mut file)
+                    .unwrap_or_else(|| Holder { pid: 0, command: "unknown".to_owned() });
                 return Err(Error::Held { path: path.to_owned(), pid, command });
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         fault::point(Effect::Write, path).map_err(failed("write"))?;
-        file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.set_len(0)).map_err(failed("write"))?;
+        file.set_permissions(Permissions::from_mode(0o600))
+            .and_then(|()| file.set_len(0))
+            .map_err(failed("write"))?;
         // The lock is the kernel's, and holds without a name on a disk that is full.
         let _ = file.write_all_at(content.to_text().as_bytes(), 0);
         Ok(Self { file })
@@ -102,14 +109,17 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // So that the next holder's rival does not read our name; nothing is lost if the text stays.
+        // So that the next holder's rival does not read our name; nothing is lost if the text
+        // stays.
         let _ = self.file.set_len(0);
-        // Closing would not do: a child that another thread has forked but that has not yet run its program has the file open too.
+        // Closing would not do: a child that another thread has forked but that has not yet run its
+        // program has the file open too.
         let _ = self.file.unlock();
     }
 }
 
-/// The present holder may have the lock without having written its name yet: what stands there is then nothing, or a dead process'.
+/// The present holder may have the lock without having written its name yet: what stands there is
+/// then nothing, or a dead process'.
 fn read_holder(file: &mut File) -> Option<Holder> {
     const TRIES: u32 = 10;
     const PAUSE: Duration = Duration::from_millis(10);
@@ -129,7 +139,8 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 }
 
 fn is_alive(pid: u32) -> bool {
-    i32::try_from(pid).is_ok_and(|pid| pid > 0 && signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+    i32::try_from(pid)
+        .is_ok_and(|pid| pid > 0 && signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
 #[cfg(test)]
@@ -153,7 +164,10 @@ mod tests {
         let error = Lock::acquire(&path, &me("uninstall")).unwrap_err();
         let Error::Held { pid, ref command, .. } = error else { panic!("{error:?}") };
         assert_eq!((pid, command.as_str()), (std::process::id(), "install master"));
-        assert!(error.to_string().ends_with(&format!("lock is held by process {pid} (install master)")), "{error}");
+        assert!(
+            error.to_string().ends_with(&format!("lock is held by process {pid} (install master)")),
+            "{error}"
+        );
         drop(lock);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         let _second = Lock::acquire(&path, &me("uninstall")).unwrap();
@@ -164,7 +178,11 @@ mod tests {
     fn text_without_a_lock_holds_nobody_back() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("lock");
-        fs::write(&path, "1\nleft behind by a process that was killed, and rather longer than ours\n").unwrap();
+        fs::write(
+            &path,
+            "1\nleft behind by a process that was killed, and rather longer than ours\n",
+        )
+        .unwrap();
         let _lock = Lock::acquire(&path, &me("status")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), me("status").to_text());
     }
@@ -177,7 +195,10 @@ mod tests {
         for text in [&b""[..], b"\xff\xfe\n\n", b"12", b"x\ny\n"] {
             fs::write(&path, text).unwrap();
             let error = Lock::acquire(&path, &me("status")).unwrap_err();
-            assert!(matches!(error, Error::Held { pid: 0, ref command, .. } if command == "unknown"), "{error:?}");
+            assert!(
+                matches!(error, Error::Held { pid: 0, ref command, .. } if command == "unknown"),
+                "{error:?}"
+            );
         }
     }
 

@@ -1,6 +1,11 @@
-//! The hands: files, HTTP, digests, archives, systemd over D-Bus, processes, clock, names. They know nothing of DC/OS.
+//! The hands: files, HTTP, digests, archives, systemd over D-Bus, processes, clock, names. They
+//! know nothing of DC/OS.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room where files are touched and programs run")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the room where files are touched and programs run"
+)]
 
 pub mod account_lock;
 pub mod append;

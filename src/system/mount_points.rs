@@ -1,5 +1,5 @@
-//! Where file systems are mounted: what a deletion must know before it begins. A bind mount shows in the kernel's table only, not in the number of
-//! the device.
+//! Where file systems are mounted: what a deletion must know before it begins. A bind mount shows
+//! in the kernel's table only, not in the number of the device.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::fault::{self, Effect};
 use super::mountinfo::{self, Mount};
 
-/// The first mount point at or below a path of this machine; none if nothing is there. Links on the way to the path are followed, the path itself not.
+/// The first mount point at or below a path of this machine; none if nothing is there. Links on the
+/// way to the path are followed, the path itself not.
 ///
 /// # Errors
 /// The kernel's table cannot be read.
@@ -24,7 +25,10 @@ pub fn all_at_or_below(path: &Path) -> io::Result<Vec<PathBuf>> {
     let Some(real) = real(path) else { return Ok(Vec::new()) };
     fault::point(Effect::Mounts, "/proc/self/mountinfo")?;
     let table = fs::read("/proc/self/mountinfo")?;
-    Ok(mountinfo::parse(&table).map(|mount| mount.point).filter(|point| point.starts_with(&real)).collect())
+    Ok(mountinfo::parse(&table)
+        .map(|mount| mount.point)
+        .filter(|point| point.starts_with(&real))
+        .collect())
 }
 
 /// Those of these mounts that are at or below a path of this machine, as [`at_or_below`] takes it.

@@ -19,7 +19,8 @@ pub struct Left {
     pub inodes: Option<u64>,
 }
 
-/// All mounts that this process sees, or saw before it was sealed, in the order in which they were made.
+/// All mounts that this process sees, or saw before it was sealed, in the order in which they were
+/// made.
 ///
 /// # Errors
 /// The table cannot be read.
@@ -28,7 +29,9 @@ pub fn all(proc: &Path) -> Result<Vec<Mount>, files::Error> {
     let failed = |source| files::Error { operation: "read", path: path.clone(), source };
     fault::point(Effect::Mounts, &path).map_err(failed)?;
     // All that a sealed process sees is read-only and its own, which tells nothing of the machine.
-    let before = seal::mounts_before().filter(|_| proc == Path::new("/proc")).map(|text| text.as_bytes().to_vec());
+    let before = seal::mounts_before()
+        .filter(|_| proc == Path::new("/proc"))
+        .map(|text| text.as_bytes().to_vec());
     match before.map_or_else(|| files::read(&path, 64 << 20), |text| Ok(Some(text)))? {
         Some(text) => Ok(mountinfo::parse(&text).collect()),
         None => Err(failed(io::ErrorKind::NotFound.into())),
@@ -48,11 +51,17 @@ pub fn of_this_machine() -> Result<Vec<Mount>, files::Error> {
 /// # Errors
 /// It is in use, or nothing is mounted there.
 pub fn unmount(point: &Path) -> Result<(), files::Error> {
-    let unmounted = fault::point(Effect::Mounts, point).and_then(|()| Ok(umount2(point, MntFlags::UMOUNT_NOFOLLOW)?));
-    unmounted.map_err(|source| files::Error { operation: "unmount", path: point.to_owned(), source })
+    let unmounted = fault::point(Effect::Mounts, point)
+        .and_then(|()| Ok(umount2(point, MntFlags::UMOUNT_NOFOLLOW)?));
+    unmounted.map_err(|source| files::Error {
+        operation: "unmount",
+        path: point.to_owned(),
+        source,
+    })
 }
 
-/// The mount that holds an existing path whose links are resolved: of those at the longest prefix, the one that was made last.
+/// The mount that holds an existing path whose links are resolved: of those at the longest prefix,
+/// the one that was made last.
 pub fn holding<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let above = mounts.iter().filter(|mount| path.starts_with(&mount.point));
     above.max_by_key(|mount| mount.point.components().count())
@@ -70,7 +79,11 @@ pub fn nearest(path: &Path) -> PathBuf {
 /// The file system does not say.
 pub fn left(path: &Path) -> Result<Left, files::Error> {
     let status = fault::point(Effect::Mounts, path).and_then(|()| Ok(statvfs(path)?));
-    let status = status.map_err(|source| files::Error { operation: "ask the file system of", path: path.to_owned(), source })?;
+    let status = status.map_err(|source| files::Error {
+        operation: "ask the file system of",
+        path: path.to_owned(),
+        source,
+    })?;
     let inodes = (status.files() > 0).then_some(status.files_free());
     Ok(Left { bytes: status.blocks_free().saturating_mul(status.fragment_size()), inodes })
 }
@@ -80,7 +93,8 @@ pub fn left(path: &Path) -> Result<Left, files::Error> {
 /// # Errors
 /// It is no XFS, or it cannot be opened.
 pub fn xfs_has_file_types(path: &Path) -> Result<bool, files::Error> {
-    let named = |source| files::Error { operation: "ask the XFS of", path: path.to_owned(), source };
+    let named =
+        |source| files::Error { operation: "ask the XFS of", path: path.to_owned(), source };
     kernel::xfs_has_file_types(std::fs::File::open(path).map_err(named)?).map_err(named)
 }
 
@@ -89,15 +103,19 @@ mod tests {
     use super::*;
 
     const TABLE: &[u8] = b"22 1 253:0 / / rw,relatime shared:1 - xfs /dev/vda1 rw,attr2\n\
-        23 22 0:20 / /opt rw,noexec master:1 shared:2 - tmpfs tmpfs rw,size=16k\n\
-        24 22 0:21 / /mnt/with\\040blank rw - nfs4 server:/export rw\n\
-        25 22 0:22 / /opt rw - ext4 /dev/vdb rw\n";
+                           23 22 0:20 / /opt rw,noexec master:1 shared:2 - tmpfs tmpfs \
+                           rw,size=16k\n\
+                           24 22 0:21 / /mnt/with\\040blank rw - nfs4 server:/export rw\n\
+                           25 22 0:22 / /opt rw - ext4 /dev/vdb rw\n";
 
     #[test]
     fn a_path_is_held_by_the_nearest_mount_and_the_last_of_those_at_one_point() {
         let mounts: Vec<Mount> = mountinfo::parse(TABLE).collect();
         let kind = |path: &str| holding(&mounts, Path::new(path)).map(|m| m.kind.as_str());
-        assert_eq!((kind("/opt/mesosphere"), kind("/opty"), kind("/mnt/with blank/x")), (Some("ext4"), Some("xfs"), Some("nfs4")));
+        assert_eq!(
+            (kind("/opt/mesosphere"), kind("/opty"), kind("/mnt/with blank/x")),
+            (Some("ext4"), Some("xfs"), Some("nfs4"))
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! The kernel's network over netlink (`netlink(7)`): requests, their answers, and what the kernel says to a change.
+//! The kernel's network over netlink (`netlink(7)`): requests, their answers, and what the kernel
+//! says to a change.
 //!
-//! Our own and not a crate's: of each message we want two or three attributes, from kernels 3.10 to today's, and must send some back as they
-//! came; the crates parse every attribute there is and refuse those of another length.
+//! Our own and not a crate's: of each message we want two or three attributes, from kernels 3.10 to
+//! today's, and must send some back as they came; the crates parse every attribute there is and
+//! refuse those of another length.
 
 pub mod ipvs;
 mod message;
@@ -13,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -23,9 +26,11 @@ use super::fault::{self, Effect};
 
 /// How long the kernel may be silent; it answers at once.
 const SILENCE: i64 = 10;
-/// How long one request may take with all its answers: a table that changes all the time is listed again and again.
+/// How long one request may take with all its answers: a table that changes all the time is listed
+/// again and again.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How often a list is asked for again that changed meanwhile, or did not fit into the socket's buffer.
+/// How often a list is asked for again that changed meanwhile, or did not fit into the socket's
+/// buffer.
 const TRIES: u32 = 8;
 /// More messages than this are no answer to what we ask.
 const MOST: usize = 1_000_000;
@@ -58,7 +63,12 @@ impl Error {
 
     /// What was to be removed is not there.
     pub fn is_absence(&self) -> bool {
-        matches!(self.number(), Some(Errno::ENODEV | Errno::ENOENT | Errno::ESRCH | Errno::EADDRNOTAVAIL | Errno::ENXIO))
+        matches!(
+            self.number(),
+            Some(
+                Errno::ENODEV | Errno::ENOENT | Errno::ESRCH | Errno::EADDRNOTAVAIL | Errno::ENXIO
+            )
+        )
     }
 }
 
@@ -120,13 +130,16 @@ impl Conversation<Socket> {
     /// The kernel has no netlink, or a sandbox keeps us from it.
     pub fn open(protocol: SockProtocol) -> Result<Conversation<Socket>, Error> {
         let open = || -> nix::Result<OwnedFd> {
-            let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+            let fd =
+                socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
             setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(SILENCE, 0))?;
             setsockopt(&fd, sockopt::SendTimeout, &TimeVal::new(SILENCE, 0))?;
             bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
             Ok(fd)
         };
-        let end = open().map(Socket).map_err(|e| Error { what: "open a netlink socket".to_owned(), source: e.into() })?;
+        let end = open()
+            .map(Socket)
+            .map_err(|e| Error { what: "open a netlink socket".to_owned(), source: e.into() })?;
         Ok(Conversation::over(end))
     }
 }
@@ -137,7 +150,8 @@ impl<T: Talk> Conversation<T> {
         Conversation { end, sequence: 0 }
     }
 
-    /// Asks for a list, again as long as it changes meanwhile. `what` is for the error: a verb and its object.
+    /// Asks for a list, again as long as it changes meanwhile. `what` is for the error: a verb and
+    /// its object.
     ///
     /// # Errors
     /// The kernel refuses, is silent, or the list never holds still.
@@ -195,7 +209,12 @@ impl<T: Talk> Conversation<T> {
                             refusal => Err(io::Error::from_raw_os_error(refusal.saturating_neg())),
                         };
                     }
-                    _ if found.len() >= MOST => return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer has no end")),
+                    _ if found.len() >= MOST => {
+                        return Err(io::Error::new(
+                            io::ErrorKind::InvalidData,
+                            "the answer has no end",
+                        ));
+                    }
                     _ => found.push(message),
                 }
             }

@@ -1,11 +1,13 @@
-//! Tells the service manager how far a run is (`sd_notify(3)`): one datagram a message, to the socket that it names in the environment.
+//! Tells the service manager how far a run is (`sd_notify(3)`): one datagram a message, to the
+//! socket that it names in the environment.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// How long a start may go on without another message, in microseconds: jobs are followed for five minutes at most.
+/// How long a start may go on without another message, in microseconds: jobs are followed for five
+/// minutes at most.
 const PATIENCE: u64 = 600 * 1_000_000;
 
 /// Somebody who wants to be told.
@@ -16,7 +18,8 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Whoever started this process and wants to be told; nobody where `NOTIFY_SOCKET` is not set or cannot be used.
+    /// Whoever started this process and wants to be told; nobody where `NOTIFY_SOCKET` is not set
+    /// or cannot be used.
     pub fn from_environment() -> Option<Notify> {
         let name = std::env::var_os("NOTIFY_SOCKET")?;
         Notify::to(name.as_bytes()).ok()
@@ -73,7 +76,8 @@ mod tests {
     #[test]
     fn a_name_that_is_not_in_the_file_system_is_reached() {
         let name = format!("dcos-node-test-{}", std::process::id());
-        let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let manager =
+            UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         Notify::to(format!("@{name}").as_bytes()).unwrap().ready();
         assert_eq!(heard(&manager), "READY=1\nSTATUS=done");
         assert!(Notify::to(&[b'x'; 200]).is_err());

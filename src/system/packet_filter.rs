@@ -1,4 +1,5 @@
-//! The packet filter through its programs: `iptables`, `ip6tables` and `ipset`, whichever flavour of them the machine has.
+//! The packet filter through its programs: `iptables`, `ip6tables` and `ipset`, whichever flavour
+//! of them the machine has.
 //!
 //! A rule is the line that `iptables -S` prints; [`words`] takes it apart as the program quoted it.
 
@@ -12,11 +13,14 @@ use super::program::{Program, Tool};
 /// The programs for IPv4 and IPv6.
 pub const PROGRAMS: [&str; 2] = [Tool::Iptables.name(), Tool::Ip6tables.name()];
 /// The same by their names for the older and the newer flavour.
-const FLAVOURS: [[Tool; 3]; 2] =
-    [[Tool::Iptables, Tool::IptablesLegacy, Tool::IptablesNft], [Tool::Ip6tables, Tool::Ip6tablesLegacy, Tool::Ip6tablesNft]];
+const FLAVOURS: [[Tool; 3]; 2] = [
+    [Tool::Iptables, Tool::IptablesLegacy, Tool::IptablesNft],
+    [Tool::Ip6tables, Tool::Ip6tablesLegacy, Tool::Ip6tablesNft],
+];
 /// The program for sets of addresses.
 pub const SETS: &str = Tool::Ipset.name();
-/// The programs wait for the lock that they all take (`-w`); a firewall with thousands of rules takes seconds to load.
+/// The programs wait for the lock that they all take (`-w`); a firewall with thousands of rules
+/// takes seconds to load.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Why a program did not tell or do what it was asked.
@@ -53,7 +57,8 @@ pub struct Place<'a> {
     pub proc: &'a Path,
 }
 
-/// The rules and chains of a table, one a line, as `-S` prints them; none if the program or the table is not there.
+/// The rules and chains of a table, one a line, as `-S` prints them; none if the program or the
+/// table is not there.
 ///
 /// # Errors
 /// The program fails for another reason.
@@ -64,9 +69,11 @@ pub async fn rules(place: Place<'_>, program: &str, table: &str) -> Result<Vec<S
     lines(place, program, &["-w", "-t", table, "-S"]).await
 }
 
-/// To list a table of the older flavour would make it, so only those that the kernel has are asked for. The newer one makes none.
+/// To list a table of the older flavour would make it, so only those that the kernel has are asked
+/// for. The newer one makes none.
 async fn has_table(place: Place<'_>, program: &str, table: &str) -> Result<bool, Error> {
-    Ok(is_newer(place, program).await? || older_tables(place, program)?.iter().any(|name| name == table))
+    Ok(is_newer(place, program).await?
+        || older_tables(place, program)?.iter().any(|name| name == table))
 }
 
 /// What one of [`PROGRAMS`] does not show: the tables of the flavour that it is not of.
@@ -85,7 +92,10 @@ pub enum Others {
 /// # Errors
 /// The program does not tell its version, or the kernel's list cannot be read.
 pub async fn others(place: Place<'_>, program: &str) -> Result<Others, Error> {
-    let Some([_, older, newer]) = FLAVOURS.into_iter().find(|names| names[0].name() == program) else { return Ok(Others::None) };
+    let Some([_, older, newer]) = FLAVOURS.into_iter().find(|names| names[0].name() == program)
+    else {
+        return Ok(Others::None);
+    };
     if find(place, program).is_none() {
         return Ok(Others::None);
     }
@@ -113,7 +123,11 @@ async fn is_newer(place: Place<'_>, program: &str) -> Result<bool, Error> {
 }
 
 fn older_tables(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
-    let names = if program.starts_with(Tool::Ip6tables.name()) { "net/ip6_tables_names" } else { "net/ip_tables_names" };
+    let names = if program.starts_with(Tool::Ip6tables.name()) {
+        "net/ip6_tables_names"
+    } else {
+        "net/ip_tables_names"
+    };
     let names = files::read(&place.proc.join(names), 64 << 10)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
 }
@@ -122,7 +136,12 @@ fn older_tables(place: Place<'_>, program: &str) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// It is not there (any more), or the program fails.
-pub async fn remove_rule(place: Place<'_>, program: &str, table: &str, rule: &str) -> Result<(), Error> {
+pub async fn remove_rule(
+    place: Place<'_>,
+    program: &str,
+    table: &str,
+    rule: &str,
+) -> Result<(), Error> {
     let words = words(rule).unwrap_or_default();
     let mut arguments = vec!["-w", "-t", table];
     arguments.extend(words.iter().map(|word| if word == "-A" { "-D" } else { word.as_str() }));
@@ -133,7 +152,12 @@ pub async fn remove_rule(place: Place<'_>, program: &str, table: &str, rule: &st
 ///
 /// # Errors
 /// The program fails.
-pub async fn remove_chain(place: Place<'_>, program: &str, table: &str, chain: &str) -> Result<(), Error> {
+pub async fn remove_chain(
+    place: Place<'_>,
+    program: &str,
+    table: &str,
+    chain: &str,
+) -> Result<(), Error> {
     must(place, program, &["-w", "-t", table, "-F", chain]).await?;
     must(place, program, &["-w", "-t", table, "-X", chain]).await
 }
@@ -157,7 +181,8 @@ pub async fn remove_set(place: Place<'_>, name: &str) -> Result<(), Error> {
     must(place, SETS, &["destroy", name]).await
 }
 
-/// The words of a line as the programs quote them: in double quotes, with a backslash before quotes and backslashes. None if a quote does not end.
+/// The words of a line as the programs quote them: in double quotes, with a backslash before quotes
+/// and backslashes. None if a quote does not end.
 pub fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -185,7 +210,11 @@ async fn lines(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Ve
         return Err(Error::TooLong(told(program, arguments)));
     }
     judge(&output, program, arguments)?;
-    Ok(String::from_utf8_lossy(&output.stdout.bytes).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    Ok(String::from_utf8_lossy(&output.stdout.bytes)
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 async fn must(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<(), Error> {
@@ -194,7 +223,12 @@ async fn must(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<(),
 
 /// A program by its name, which a record may have: of the packet filter's and no other.
 fn find(place: Place<'_>, program: &str) -> Option<Program> {
-    FLAVOURS.into_iter().flatten().chain([Tool::Ipset]).find(|tool| tool.name() == program)?.find(place.path)
+    FLAVOURS
+        .into_iter()
+        .flatten()
+        .chain([Tool::Ipset])
+        .find(|tool| tool.name() == program)?
+        .find(place.path)
 }
 
 async fn run(place: Place<'_>, program: &str, arguments: &[&str]) -> Result<Output, Error> {
@@ -225,8 +259,7 @@ mod tests {
 
     #[test]
     fn a_line_is_taken_apart_as_it_was_quoted() {
-        let line =
-            r#"-A OUTPUT -m comment --comment "Skip DC/OS L4LB traffic" -m comment --comment "a \"b\" \\ c" --log-prefix "" -j RETURN"#;
+        let line = r#"-A OUTPUT -m comment --comment "Skip DC/OS L4LB traffic" -m comment --comment "a \"b\" \\ c" --log-prefix "" -j RETURN"#;
         let words = words(line).unwrap();
         assert_eq!(words[5], "Skip DC/OS L4LB traffic");
         assert_eq!((words[9].as_str(), words[11].as_str(), words.len()), ("a \"b\" \\ c", "", 14));
@@ -240,11 +273,15 @@ mod tests {
         assert_eq!(words("   "), Some(Vec::new()));
     }
 
-    /// A program that prints what it was asked for, and the kernel's names of tables, if the older flavour has any.
+    /// A program that prints what it was asked for, and the kernel's names of tables, if the older
+    /// flavour has any.
     fn machine(version: &str, printed: &str, tables: Option<&str>) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let script = format!(
-            "#!/bin/sh\n[ $1 = --version ] && echo '{version}' && exit\necho \"$@\" >> {}/asked\n{printed}\n",
+            "#!/bin/sh\n\
+             [ $1 = --version ] && echo '{version}' && exit\n\
+             echo \"$@\" >> {}/asked\n\
+             {printed}\n",
             directory.path().display()
         );
         write_program(&directory.path().join("iptables"), &script);
@@ -262,8 +299,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_table_of_the_older_flavour_is_not_made_by_looking_at_it() {
-        let (older, newer, prints) =
-            ("iptables v1.8.9 (legacy)", "iptables v1.8.9 (nf_tables)", "echo '-P INPUT ACCEPT'; echo; echo '-N X'");
+        let (older, newer, prints) = (
+            "iptables v1.8.9 (legacy)",
+            "iptables v1.8.9 (nf_tables)",
+            "echo '-P INPUT ACCEPT'; echo; echo '-N X'",
+        );
         for (version, tables, expected) in [
             (older, None, 0),
             (older, Some("filter\n"), 0),
@@ -289,7 +329,10 @@ mod tests {
     #[tokio::test]
     async fn tables_of_the_other_flavour_are_shown_by_the_programs_other_name() {
         let name = |machine: &tempfile::TempDir, name: &str| {
-            write_program(&machine.path().join(name), "#!/bin/sh\necho 'iptables v1.8.9 (legacy)'\n");
+            write_program(
+                &machine.path().join(name),
+                "#!/bin/sh\necho 'iptables v1.8.9 (legacy)'\n",
+            );
         };
         let newer = machine("iptables v1.8.9 (nf_tables)", "exit 1", Some("nat\n"));
         name(&newer, "iptables-nft");
@@ -300,21 +343,36 @@ mod tests {
         let path = format!("{}:/usr/bin:/bin", newer.path().display());
         let place = Place { path: &path, proc: newer.path() };
         assert_eq!(rules(place, "iptables-legacy", "filter").await.unwrap(), Vec::<String>::new());
-        assert_eq!(rules(place, "iptables-legacy", "nat").await.unwrap(), ["iptables v1.8.9 (legacy)"]);
+        assert_eq!(
+            rules(place, "iptables-legacy", "nat").await.unwrap(),
+            ["iptables v1.8.9 (legacy)"]
+        );
         let older = machine("iptables v1.8.9 (legacy)", "exit 1", Some("nat\n"));
         name(&older, "iptables-legacy");
         name(&older, "iptables-nft");
-        assert_eq!(others_of(&older).await, Others::None, "the kernel has nothing of the newer flavour loaded");
-        std::fs::write(older.path().join("modules"), "nf_tables 249856 0 - Live 0x0000000000000000\n").unwrap();
+        assert_eq!(
+            others_of(&older).await,
+            Others::None,
+            "the kernel has nothing of the newer flavour loaded"
+        );
+        std::fs::write(
+            older.path().join("modules"),
+            "nf_tables 249856 0 - Live 0x0000000000000000\n",
+        )
+        .unwrap();
         assert_eq!(others_of(&older).await, Others::Shown("iptables-nft"));
     }
 
     #[tokio::test]
     async fn a_program_that_fails_or_says_too_much_is_an_error_that_says_which() {
         let newer = "iptables v1.8.9 (nf_tables)";
-        let failing = nat(&machine(newer, "echo 'line one' >&2; echo 'no chain' >&2; exit 4", None)).await.unwrap_err();
+        let failing =
+            nat(&machine(newer, "echo 'line one' >&2; echo 'no chain' >&2; exit 4", None))
+                .await
+                .unwrap_err();
         assert_eq!(failing.to_string(), "iptables -w -t nat -S failed: line one; no chain");
-        let flood = nat(&machine(newer, "head -c 5000000 /dev/zero | tr '\\0' x", None)).await.unwrap_err();
+        let flood =
+            nat(&machine(newer, "head -c 5000000 /dev/zero | tr '\\0' x", None)).await.unwrap_err();
         assert!(matches!(flood, Error::TooLong(_)), "{flood}");
     }
 

@@ -1,6 +1,7 @@
 //! Runs programs, with a deadline, and kills them with their children.
 //!
-//! Every program gets a process group of its own, no input, the root as its directory, and exactly the variables that it is given.
+//! Every program gets a process group of its own, no input, the root as its directory, and exactly
+//! the variables that it is given.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -30,16 +31,19 @@ use super::seal;
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
 
-/// After so many bytes an output stream is closed, which ends most programs that write for ever: nothing that we run has that much to say.
+/// After so many bytes an output stream is closed, which ends most programs that write for ever:
+/// nothing that we run has that much to say.
 const FLOOD: u64 = 4 << 20;
 
-/// How long a program's output may outlive it: a `tee` at its end needs a moment, a daemon that it left behind would take for ever.
+/// How long a program's output may outlive it: a `tee` at its end needs a moment, a daemon that it
+/// left behind would take for ever.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long we wait for a killed program to be gone; one that waits for a dead disk cannot die.
 const REAP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Held while a descriptor is inheritable, and by everybody who starts a program, so that only the right one inherits it.
+/// Held while a descriptor is inheritable, and by everybody who starts a program, so that only the
+/// right one inherits it.
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// What becomes of a program's process group when the program itself has ended in time.
@@ -84,7 +88,8 @@ impl Output {
     }
 }
 
-/// The last [`CAPTURE_LIMIT`] bytes of an output stream: the end is where programs say what went wrong.
+/// The last [`CAPTURE_LIMIT`] bytes of an output stream: the end is where programs say what went
+/// wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Captured {
     /// The bytes as written, in any encoding.
@@ -134,36 +139,49 @@ pub enum Error {
     },
 }
 
-/// Runs `command` and waits until it ends, `limit` at most; then its whole process group is killed (`SIGKILL`). So it is when the future
-/// is dropped.
+/// Runs `command` and waits until it ends, `limit` at most; then its whole process group is killed
+/// (`SIGKILL`). So it is when the future is dropped.
 ///
-/// A program that fails is not an error: see [`Output::success`]. What it leaves running in the background is left alone.
+/// A program that fails is not an error: see [`Output::success`]. What it leaves running in the
+/// background is left alone.
 pub async fn run(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None).map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
-    attend(child, std::future::ready(()), command.program.file(), limit, CAPTURE_LIMIT, Rest::Left).await
+    let child = start(command, None)
+        .map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
+    attend(child, std::future::ready(()), command.program.file(), limit, CAPTURE_LIMIT, Rest::Left)
+        .await
 }
 
 /// The same for a program whose whole output is wanted, a list: up to 4 MiB of it are kept.
 pub async fn run_whole(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None).map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
-    attend(child, std::future::ready(()), command.program.file(), limit, FLOOD as usize, Rest::Left).await
+    let child = start(command, None)
+        .map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
+    attend(child, std::future::ready(()), command.program.file(), limit, FLOOD as usize, Rest::Left)
+        .await
 }
 
-/// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and with the one argument, that its first line
-/// names. Otherwise as [`run`], but nothing of its process group outlives it: what it leaves in the background is killed. Only a child that made
-/// a session or a group of its own (`setsid`) gets away.
+/// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and
+/// with the one argument, that its first line names. Otherwise as [`run`], but nothing of its
+/// process group outlives it: what it leaves in the background is killed. Only a child that made a
+/// session or a group of its own (`setsid`) gets away.
 ///
-/// The interpreter reads the text from an inherited pipe, `/dev/fd/N`, so `/proc` must be mounted. The script's `$0` is that name.
-pub async fn run_script(text: &[u8], env: &[(OsString, OsString)], limit: Duration) -> Result<Output, Error> {
+/// The interpreter reads the text from an inherited pipe, `/dev/fd/N`, so `/proc` must be mounted.
+/// The script's `$0` is that name.
+pub async fn run_script(
+    text: &[u8],
+    env: &[(OsString, OsString)],
+    limit: Duration,
+) -> Result<Output, Error> {
     let Shebang { interpreter, argument } = Shebang::parse(text)?;
     let failed = |source| Error::Start { program: interpreter.clone(), source };
     let (mut sender, receiver) = pipe::pipe().map_err(failed)?;
     let receiver = receiver.into_blocking_fd().map_err(failed)?;
     let mut args: Vec<OsString> = argument.into_iter().collect();
     args.push(format!("/dev/fd/{}", receiver.as_raw_fd()).into());
-    let command = Command { program: Program::script(interpreter.clone()), args, env: env.to_vec() };
+    let command =
+        Command { program: Program::script(interpreter.clone()), args, env: env.to_vec() };
     let child = start(&command, Some(receiver)).map_err(failed)?;
-    // An interpreter that ends before it has read everything (`exit` halfway) breaks the pipe, and that is its right.
+    // An interpreter that ends before it has read everything (`exit` halfway) breaks the pipe, and
+    // that is its right.
     let feed = async move {
         let _ = sender.write_all(text).await;
     };
@@ -189,7 +207,8 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         .kill_on_drop(true);
     seal::prepare(&mut prepared);
     let child = prepared.spawn();
-    // Here and not on return: an argument outlives the guard, and the next program would inherit it, too.
+    // Here and not on return: an argument outlives the guard, and the next program would inherit
+    // it, too.
     drop(inherited);
     child
 }
@@ -266,7 +285,8 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
     }
 
-    /// Returns when the child has ended, and does not reap it: until then no other process or group can have its number.
+    /// Returns when the child has ended, and does not reap it: until then no other process or group
+    /// can have its number.
     async fn leader_ends(&self) -> io::Result<()> {
         // Listened to before the first look, so that no end is missed.
         let mut ends = signal(SignalKind::child())?;
@@ -278,7 +298,10 @@ impl Group {
 
     fn has_ended(&self) -> io::Result<bool> {
         let Some(leader) = self.0 else { return Ok(true) };
-        let seen = waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)?;
+        let seen = waitid(
+            Id::Pid(leader),
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT,
+        )?;
         Ok(seen != WaitStatus::StillAlive)
     }
 
@@ -343,7 +366,9 @@ impl Shebang {
             let line = String::from_utf8_lossy(line.get(..80).unwrap_or(line)).into_owned();
             Err(Error::Shebang { line, reason })
         };
-        let Some(rest) = line.strip_prefix(b"#!") else { return wrong("it does not begin with #!") };
+        let Some(rest) = line.strip_prefix(b"#!") else {
+            return wrong("it does not begin with #!");
+        };
         if rest.contains(&0) {
             return wrong("it contains a NUL byte");
         }

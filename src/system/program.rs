@@ -1,10 +1,12 @@
-//! Which programs are run: a short list of the machine's own, and scripts. Nothing else can be put into a [`super::process::Command`].
+//! Which programs are run: a short list of the machine's own, and scripts. Nothing else can be put
+//! into a [`super::process::Command`].
 
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-/// A program of the machine that is run. All else that changes the machine goes through system calls, netlink and D-Bus.
+/// A program of the machine that is run. All else that changes the machine goes through system
+/// calls, netlink and D-Bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// Makes a user.
@@ -19,8 +21,9 @@ pub enum Tool {
     Iptables,
     /// The same for IPv6.
     Ip6tables,
-    /// [`Tool::Iptables`] by the name that it has for the tables of its older flavour: one program of one package has all these names, and where
-    /// the plain one means the newer flavour, this one shows what the kernel has of the older.
+    /// [`Tool::Iptables`] by the name that it has for the tables of its older flavour: one program
+    /// of one package has all these names, and where the plain one means the newer flavour, this
+    /// one shows what the kernel has of the older.
     IptablesLegacy,
     /// The same for IPv6.
     Ip6tablesLegacy,
@@ -64,7 +67,8 @@ impl Tool {
 pub struct Program(PathBuf);
 
 impl Program {
-    /// A script of a build or of an operator, or what such a script names as its interpreter. Who may say so is a rule of `tests/house.rs`.
+    /// A script of a build or of an operator, or what such a script names as its interpreter. Who
+    /// may say so is a rule of `tests/house.rs`.
     pub fn script(file: impl Into<PathBuf>) -> Program {
         Program(file.into())
     }
@@ -75,15 +79,20 @@ impl Program {
     }
 }
 
-/// The file that `program` means: itself if it has a slash, else the first executable one in the directories of `path` (as in `$PATH`).
+/// The file that `program` means: itself if it has a slash, else the first executable one in the
+/// directories of `path` (as in `$PATH`).
 ///
-/// Relative and empty parts of `path` are passed over: they would mean something else in the next directory.
+/// Relative and empty parts of `path` are passed over: they would mean something else in the next
+/// directory.
 pub fn find(program: &str, path: &str) -> Option<PathBuf> {
     let is_program = |file: &PathBuf| file.is_file() && access(file, AccessFlags::X_OK).is_ok();
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(is_program);
     }
-    path.split(':').filter(|part| part.starts_with('/')).map(|part| Path::new(part).join(program)).find(is_program)
+    path.split(':')
+        .filter(|part| part.starts_with('/'))
+        .map(|part| Path::new(part).join(program))
+        .find(is_program)
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// Connects and closes the connection again. Gives the address of this machine that the route leads from, or why there is no connection.
+/// Connects and closes the connection again. Gives the address of this machine that the route leads
+/// from, or why there is no connection.
 pub async fn connect(to: SocketAddr, limit: Duration) -> Result<IpAddr, String> {
     match tokio::time::timeout(limit, TcpStream::connect(to)).await {
         Err(_) => Err(format!("no answer in {limit:?} (a firewall?)")),
         Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(stream)) => stream.local_addr().map(|from| from.ip()).map_err(|error| error.to_string()),
+        Ok(Ok(stream)) => {
+            stream.local_addr().map(|from| from.ip()).map_err(|error| error.to_string())
+        }
     }
 }
 

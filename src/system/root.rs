@@ -27,14 +27,18 @@ impl Root {
         &self.directory
     }
 
-    /// Where a path of the node lies on this machine. Links on the way are followed as the node would follow them: an absolute link in an image
-    /// starts at the image's root again, so nothing outside of it is reached. The last component is not followed.
+    /// Where a path of the node lies on this machine. Links on the way are followed as the node
+    /// would follow them: an absolute link in an image starts at the image's root again, so nothing
+    /// outside of it is reached. The last component is not followed.
     pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         if self.is_live() {
             return path.as_ref().to_owned();
         }
         let mut links = 0;
-        let parent = path.as_ref().parent().map_or_else(|| self.directory.clone(), |parent| self.follow(parent, &mut links));
+        let parent = path
+            .as_ref()
+            .parent()
+            .map_or_else(|| self.directory.clone(), |parent| self.follow(parent, &mut links));
         path.as_ref().file_name().map_or_else(|| parent.clone(), |name| parent.join(name))
     }
 
@@ -61,7 +65,8 @@ impl Root {
                     match std::fs::read_link(self.directory.join(&next)) {
                         Ok(target) if *links < MOST_LINKS => {
                             *links += 1;
-                            let from_here = if target.is_absolute() { target } else { here.join(target) };
+                            let from_here =
+                                if target.is_absolute() { target } else { here.join(target) };
                             here = self.inside(&self.follow(&from_here, links));
                         }
                         _ => here = next,
@@ -88,7 +93,8 @@ mod tests {
         let root = Root::new(image.path());
         std::fs::create_dir_all(image.path().join("data/mesosphere")).unwrap();
         std::fs::create_dir_all(image.path().join("opt")).unwrap();
-        std::os::unix::fs::symlink("/data/mesosphere", image.path().join("opt/mesosphere")).unwrap();
+        std::os::unix::fs::symlink("/data/mesosphere", image.path().join("opt/mesosphere"))
+            .unwrap();
         std::os::unix::fs::symlink("../../../../..", image.path().join("opt/up")).unwrap();
         std::os::unix::fs::symlink("/opt/loop", image.path().join("opt/loop")).unwrap();
         assert_eq!(root.at("/opt/mesosphere/bin"), image.path().join("data/mesosphere/bin"));

@@ -1,6 +1,8 @@
-//! A small file server over HTTP/1.1: GET and HEAD of files below one directory, with ranges and entity tags.
+//! A small file server over HTTP/1.1: GET and HEAD of files below one directory, with ranges and
+//! entity tags.
 //!
-//! It lists nothing, follows no link to outside, and gives away no file whose name, or whose directory's, begins with a dot.
+//! It lists nothing, follows no link to outside, and gives away no file whose name, or whose
+//! directory's, begins with a dot.
 
 mod path;
 mod range;
@@ -66,9 +68,15 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 ///
 /// # Errors
 /// The directory is not there.
-pub async fn serve(listener: TcpListener, directory: &Path, log: Log, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    directory: &Path,
+    log: Log,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let directory: Arc<Path> = std::fs::canonicalize(directory)?.into();
-    let (connections, graceful) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), GracefulShutdown::new());
+    let (connections, graceful) =
+        (Arc::new(Semaphore::new(MOST_CONNECTIONS)), GracefulShutdown::new());
     let mut stop = std::pin::pin!(stop);
     loop {
         let next = async {
@@ -101,7 +109,10 @@ fn connection(
     client: SocketAddr,
     directory: Arc<Path>,
     log: Log,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> {
+) -> impl hyper_util::server::graceful::GracefulConnection<
+    Error = hyper::Error,
+    Output = hyper::Result<()>,
+> {
     let service = service_fn(move |request| {
         let (directory, log) = (directory.clone(), log.clone());
         async move { Ok::<_, std::convert::Infallible>(answer(&request, client, directory, log).await) }
@@ -125,26 +136,46 @@ impl Drop for Telling {
     }
 }
 
-async fn answer<B>(request: &Request<B>, client: SocketAddr, directory: Arc<Path>, log: Log) -> Response<Body> {
+async fn answer<B>(
+    request: &Request<B>,
+    client: SocketAddr,
+    directory: Arc<Path>,
+    log: Log,
+) -> Response<Body> {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let served = Served { client, method, path, status: 0, bytes: 0, took: Duration::ZERO };
     let mut telling = Telling { served, began: Instant::now(), log };
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return refused(StatusCode::METHOD_NOT_ALLOWED, &[(header::ALLOW, "GET, HEAD".to_owned())], telling);
+        return refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &[(header::ALLOW, "GET, HEAD".to_owned())],
+            telling,
+        );
     }
     let path = telling.served.path.clone();
     let opened = tokio::task::spawn_blocking(move || open(&directory, &path)).await;
     let found = match opened.map_err(io::Error::other).and_then(|opened| opened) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return refused(StatusCode::NOT_FOUND, &[], telling),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return refused(StatusCode::FORBIDDEN, &[], telling),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return refused(StatusCode::NOT_FOUND, &[], telling);
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return refused(StatusCode::FORBIDDEN, &[], telling);
+        }
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, &[], telling),
     };
     let about = [(header::ETAG, found.tag.clone()), (header::ACCEPT_RANGES, "bytes".to_owned())];
-    let asked = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if asked(header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| weak(tag) == weak(&found.tag))) {
+    let asked =
+        |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if asked(header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.trim() == "*" || tags.split(',').any(|tag| weak(tag) == weak(&found.tag))
+    }) {
         telling.served.status = StatusCode::NOT_MODIFIED.as_u16();
-        return response(StatusCode::NOT_MODIFIED, &about, Empty::new().map_err(|never| match never {}).boxed_unsync());
+        return response(
+            StatusCode::NOT_MODIFIED,
+            &about,
+            Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        );
     }
     // Another file than the one that the client has a part of is sent whole.
     let is_same = asked(header::IF_RANGE).is_none_or(|tag| tag == found.tag);
@@ -188,7 +219,11 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-fn refused(status: StatusCode, about: &[(HeaderName, String)], mut telling: Telling) -> Response<Body> {
+fn refused(
+    status: StatusCode,
+    about: &[(HeaderName, String)],
+    mut telling: Telling,
+) -> Response<Body> {
     telling.served.status = status.as_u16();
     let text = format!("{status}\n");
     if telling.served.method != "HEAD" {
@@ -196,20 +231,27 @@ fn refused(status: StatusCode, about: &[(HeaderName, String)], mut telling: Tell
     }
     let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
     let mut response = response(status, about, body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
 fn response(status: StatusCode, about: &[(HeaderName, String)], body: Body) -> Response<Body> {
     let mut headers = HeaderMap::new();
-    headers.extend(about.iter().filter_map(|(name, value)| Some((name.clone(), HeaderValue::from_str(value).ok()?))));
+    headers.extend(
+        about
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), HeaderValue::from_str(value).ok()?))),
+    );
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().extend(headers);
     response
 }
 
-/// The bytes of a file from one place to another. A file that became shorter breaks the connection, so that nobody takes the part for the whole.
+/// The bytes of a file from one place to another. A file that became shorter breaks the connection,
+/// so that nobody takes the part for the whole.
 fn pieces(file: File, from: u64, to: u64, telling: Telling) -> Body {
     let read = |(file, at, to, mut telling): (Arc<File>, u64, u64, Telling)| async move {
         let length = (to - at).min(PIECE);
@@ -242,13 +284,14 @@ fn open(directory: &Path, asked: &str) -> io::Result<Found> {
     let nothing = || io::Error::from(io::ErrorKind::NotFound);
     let relative = path::decoded(asked).ok_or_else(nothing)?;
     // Opening a pipe would wait for somebody to write into it.
-    let file =
-        std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(directory.join(relative)).map_err(
-            |error| match error.kind() {
-                io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => nothing(),
-                _ => error,
-            },
-        )?;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(directory.join(relative))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => nothing(),
+            _ => error,
+        })?;
     // Where the open file really is, whatever links led there and whatever became of them since.
     let real: PathBuf = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     let inside = real.strip_prefix(directory).map_err(|_| nothing())?;
@@ -256,6 +299,12 @@ fn open(directory: &Path, asked: &str) -> io::Result<Found> {
     if path::is_hidden(inside) || !metadata.is_file() {
         return Err(nothing());
     }
-    let tag = format!("\"{:x}-{:x}-{:x}-{:x}\"", metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
+    let tag = format!(
+        "\"{:x}-{:x}-{:x}-{:x}\"",
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ino()
+    );
     Ok(Found { bytes: metadata.len(), tag, file })
 }

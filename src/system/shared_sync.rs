@@ -23,7 +23,8 @@ struct State {
 }
 
 impl SharedSync {
-    /// Returns when all that was written before the call is durable. All calls must be about paths on one file system.
+    /// Returns when all that was written before the call is durable. All calls must be about paths
+    /// on one file system.
     ///
     /// # Errors
     /// The disk refuses.
@@ -37,8 +38,15 @@ impl SharedSync {
         if state.ended >= ours {
             return match state.failed {
                 Some((sync, error)) if sync >= ours => {
-                    let source = error.map_or_else(|| io::Error::other("the sync failed"), io::Error::from_raw_os_error);
-                    Err(Error { operation: "make durable the file system of", path: path.to_owned(), source })
+                    let source = error.map_or_else(
+                        || io::Error::other("the sync failed"),
+                        io::Error::from_raw_os_error,
+                    );
+                    Err(Error {
+                        operation: "make durable the file system of",
+                        path: path.to_owned(),
+                        source,
+                    })
                 }
                 _ => Ok(()),
             };
@@ -72,7 +80,10 @@ mod tests {
             }
         });
         let state = shared.state.lock().unwrap();
-        assert!(!state.running && state.begun == state.ended && (5..=40).contains(&state.begun), "{state:?}");
+        assert!(
+            !state.running && state.begun == state.ended && (5..=40).contains(&state.begun),
+            "{state:?}"
+        );
         drop(state);
         assert!(shared.sync(&directory.path().join("none")).is_err());
         shared.sync(directory.path()).unwrap();

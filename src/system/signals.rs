@@ -5,12 +5,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The status that a shell expects of an interrupted, resumable run.
 const INTERRUPTED: i32 = 10;
 
-/// Calls `tell` at the first SIGINT or SIGTERM, and ends the process at the second. SIGHUP is taken and ignored.
+/// Calls `tell` at the first SIGINT or SIGTERM, and ends the process at the second. SIGHUP is taken
+/// and ignored.
 pub fn on_first(tell: impl FnOnce() + Send + 'static) {
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        ) else {
             return;
         };
         let mut tell = Some(tell);

@@ -1,7 +1,8 @@
 //! A slot in a program file that holds a text, put there after the program was compiled.
 //!
-//! It has a section of its own and a fixed length: a magic, the length of the text (32 bits, little-endian), a SHA-256, the text, and zeros. The
-//! sum is over the whole slot with zeros in its own place. A slot that was never filled has nothing but zeros after its magic.
+//! It has a section of its own and a fixed length: a magic, the length of the text (32 bits,
+//! little-endian), a SHA-256, the text, and zeros. The sum is over the whole slot with zeros in its
+//! own place. A slot that was never filled has nothing but zeros after its magic.
 
 use std::iter;
 use std::ops::Range;
@@ -25,7 +26,9 @@ pub enum Error {
     #[error("it has no slot for a stamp; is it a dcos-node of this version?")]
     NoSlot,
     /// The magic is there more than once and no section tells which is the slot.
-    #[error("it has {0} slots for a stamp, and no section headers that would tell which one counts")]
+    #[error(
+        "it has {0} slots for a stamp, and no section headers that would tell which one counts"
+    )]
     Several(usize),
     /// The text does not fit.
     #[error("a stamp of {0} bytes does not fit; there is room for {ROOM}")]
@@ -55,7 +58,10 @@ pub fn of(program: &[u8]) -> Result<Option<Vec<u8>>, Error> {
 pub fn fill(program: &mut [u8], text: &[u8]) -> Result<(), Error> {
     let place = find(program)?;
     let slot = program.get_mut(place).ok_or(Error::NoSlot)?;
-    let length = u32::try_from(text.len()).ok().filter(|_| text.len() <= ROOM).ok_or(Error::TooLong(text.len()))?;
+    let length = u32::try_from(text.len())
+        .ok()
+        .filter(|_| text.len() <= ROOM)
+        .ok_or(Error::TooLong(text.len()))?;
     put(slot, length, [0; SUM_BYTES], text);
     put(slot, length, digest::sha256(slot), text);
     Ok(())
@@ -63,19 +69,26 @@ pub fn fill(program: &mut [u8], text: &[u8]) -> Result<(), Error> {
 
 /// Writes all that comes after the magic.
 fn put(slot: &mut [u8], length: u32, sum: [u8; SUM_BYTES], text: &[u8]) {
-    let content = length.to_le_bytes().into_iter().chain(sum).chain(text.iter().copied()).chain(iter::repeat(0));
+    let content = length
+        .to_le_bytes()
+        .into_iter()
+        .chain(sum)
+        .chain(text.iter().copied())
+        .chain(iter::repeat(0));
     slot.iter_mut().skip(MAGIC_BYTES).zip(content).for_each(|(byte, new)| *byte = new);
 }
 
 fn text(slot: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    let (magic, length, sum, room) = parts(slot).filter(|_| slot.len() == SLOT_BYTES).ok_or(Error::NoSlot)?;
+    let (magic, length, sum, room) =
+        parts(slot).filter(|_| slot.len() == SLOT_BYTES).ok_or(Error::NoSlot)?;
     if slot.iter().skip(MAGIC_BYTES).all(|byte| *byte == 0) {
         return Ok(None);
     }
     if digest::sha256(&[magic, length, &[0; SUM_BYTES], room].concat()) != *sum {
         return Err(Error::Damaged);
     }
-    let text = usize::try_from(u32::from_le_bytes(*length)).ok().and_then(|length| room.get(..length));
+    let text =
+        usize::try_from(u32::from_le_bytes(*length)).ok().and_then(|length| room.get(..length));
     text.map(|text| Some(text.to_vec())).ok_or(Error::Damaged)
 }
 
@@ -93,11 +106,16 @@ fn parts(slot: &[u8]) -> Option<Parts<'_>> {
 fn find(program: &[u8]) -> Result<Range<usize>, Error> {
     let slot = kernel::slot();
     let (magic, ..) = parts(&slot).ok_or(Error::NoSlot)?;
-    let is_slot = |place: &Range<usize>| program.get(place.clone()).is_some_and(|slot| slot.starts_with(magic));
+    let is_slot = |place: &Range<usize>| {
+        program.get(place.clone()).is_some_and(|slot| slot.starts_with(magic))
+    };
     if let Some(place) = section(program).filter(is_slot) {
         return Ok(place);
     }
-    let places: Vec<Range<usize>> = finds(program, magic).map(|start| start..start.saturating_add(SLOT_BYTES)).filter(is_slot).collect();
+    let places: Vec<Range<usize>> = finds(program, magic)
+        .map(|start| start..start.saturating_add(SLOT_BYTES))
+        .filter(is_slot)
+        .collect();
     match places.as_slice() {
         [] => Err(Error::NoSlot),
         [place] => Ok(place.clone()),
@@ -109,7 +127,12 @@ fn find(program: &[u8]) -> Result<Range<usize>, Error> {
 fn finds<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     // The second byte: the first one is a zero, of which programs are full.
     let mark = needle.get(1).copied().unwrap_or_default();
-    let marks = haystack.iter().enumerate().skip(1).filter(move |(_, byte)| **byte == mark).map(|(at, _)| at - 1);
+    let marks = haystack
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(move |(_, byte)| **byte == mark)
+        .map(|(at, _)| at - 1);
     marks.filter(move |at| haystack.get(*at..).is_some_and(|rest| rest.starts_with(needle)))
 }
 
@@ -119,17 +142,24 @@ fn section(program: &[u8]) -> Option<Range<usize>> {
     if !program.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
-    let (first, count, names) = (number(program, 40, 8)?, number(program, 60, 2)?, number(program, 62, 2)?);
+    let (first, count, names) =
+        (number(program, 40, 8)?, number(program, 60, 2)?, number(program, 62, 2)?);
     let header = |index: usize| first.checked_add(index.checked_mul(HEADER)?);
     // Where its name is, and where it lies in the file.
     let place = |index: usize| {
         let at = header(index)?;
-        Some((number(program, at, 4)?, number(program, at.checked_add(24)?, 8)?, number(program, at.checked_add(32)?, 8)?))
+        Some((
+            number(program, at, 4)?,
+            number(program, at.checked_add(24)?, 8)?,
+            number(program, at.checked_add(32)?, 8)?,
+        ))
     };
     let (_, names, _) = place(names)?;
     let (_, start, length) = (0..count).filter_map(place).find(|(name, _, _)| {
         let name = names.checked_add(*name).and_then(|at| program.get(at..));
-        name.is_some_and(|name| name.strip_prefix(SECTION).is_some_and(|rest| rest.first() == Some(&0)))
+        name.is_some_and(|name| {
+            name.strip_prefix(SECTION).is_some_and(|rest| rest.first() == Some(&0))
+        })
     })?;
     (length >= SLOT_BYTES).then(|| start..start.saturating_add(SLOT_BYTES))
 }

@@ -41,8 +41,12 @@ pub struct Holder {
 }
 
 /// The four tables below `proc`. A kernel without IPv6 lacks two of them.
-const TABLES: [(&str, Transport); 4] =
-    [("net/tcp", Transport::Tcp), ("net/tcp6", Transport::Tcp), ("net/udp", Transport::Udp), ("net/udp6", Transport::Udp)];
+const TABLES: [(&str, Transport); 4] = [
+    ("net/tcp", Transport::Tcp),
+    ("net/tcp6", Transport::Tcp),
+    ("net/udp", Transport::Udp),
+    ("net/udp6", Transport::Udp),
+];
 /// A node with a hundred thousand connections has tables of some 15 MiB.
 const LONGEST: u64 = 256 << 20;
 
@@ -61,12 +65,15 @@ pub fn listening(proc: &Path) -> Result<Vec<Listening>, files::Error> {
             }
             continue;
         };
-        found.extend(String::from_utf8_lossy(&text).lines().filter_map(|line| socket(line, transport)));
+        found.extend(
+            String::from_utf8_lossy(&text).lines().filter_map(|line| socket(line, transport)),
+        );
     }
     Ok(found)
 }
 
-/// One line of a table, if its socket listens: state LISTEN of TCP; UDP has no such state, a bound socket without a peer is in CLOSE.
+/// One line of a table, if its socket listens: state LISTEN of TCP; UDP has no such state, a bound
+/// socket without a peer is in CLOSE.
 fn socket(line: &str, transport: Transport) -> Option<Listening> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let listens = match transport {
@@ -78,7 +85,12 @@ fn socket(line: &str, transport: Transport) -> Option<Listening> {
     }
     let (address, port) = fields.get(1)?.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Listening { transport, address: self::address(address)?, port, inode: fields.get(9)?.parse().ok()? })
+    Some(Listening {
+        transport,
+        address: self::address(address)?,
+        port,
+        inode: fields.get(9)?.parse().ok()?,
+    })
 }
 
 /// The kernel prints the words of an address, in network order, as numbers of this machine.
@@ -94,25 +106,40 @@ fn address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// Who holds which socket, by inode. Only root sees the sockets of others; a process that ends meanwhile is passed over.
+/// Who holds which socket, by inode. Only root sees the sockets of others; a process that ends
+/// meanwhile is passed over.
 ///
-/// A socket that several processes hold is told by one of them, and never by the first process if there is another one: systemd keeps the
-/// sockets that it hands on.
+/// A socket that several processes hold is told by one of them, and never by the first process if
+/// there is another one: systemd keeps the sockets that it hands on.
 pub fn holders(proc: &Path) -> BTreeMap<u64, Holder> {
-    let mut pids: Vec<u32> =
-        fs::read_dir(proc).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut pids: Vec<u32> = fs::read_dir(proc)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
     pids.sort_unstable_by(|a, b| b.cmp(a));
     let mut holders = BTreeMap::new();
     for pid in pids {
         let directory = proc.join(pid.to_string());
-        let links = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
-        let inodes: Vec<u64> =
-            links.filter_map(|link| inode(link.to_str()?)).filter(|inode| pid != 1 || !holders.contains_key(inode)).collect();
+        let links = fs::read_dir(directory.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|fd| fs::read_link(fd.path()).ok());
+        let inodes: Vec<u64> = links
+            .filter_map(|link| inode(link.to_str()?))
+            .filter(|inode| pid != 1 || !holders.contains_key(inode))
+            .collect();
         if inodes.is_empty() {
             continue;
         }
         let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        let holder = Holder { pid, command: text("comm").trim_end().to_owned(), unit: unit_of(&text("cgroup")) };
+        let holder = Holder {
+            pid,
+            command: text("comm").trim_end().to_owned(),
+            unit: unit_of(&text("cgroup")),
+        };
         holders.extend(inodes.into_iter().map(|inode| (inode, holder.clone())));
     }
     holders
@@ -122,11 +149,17 @@ fn inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// The unit in the text of `/proc/PID/cgroup`: the innermost service or scope of systemd's own hierarchy, or of the unified one.
+/// The unit in the text of `/proc/PID/cgroup`: the innermost service or scope of systemd's own
+/// hierarchy, or of the unified one.
 pub(super) fn unit_of(cgroup: &str) -> Option<String> {
-    let path = |controllers: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(controllers)?.strip_prefix(':'));
+    let path = |controllers: &str| {
+        cgroup
+            .lines()
+            .find_map(|line| line.split_once(':')?.1.strip_prefix(controllers)?.strip_prefix(':'))
+    };
     let names = |path: &str| {
-        let name = path.rsplit('/').find(|name| name.ends_with(".service") || name.ends_with(".scope"));
+        let name =
+            path.rsplit('/').find(|name| name.ends_with(".service") || name.ends_with(".scope"));
         name.map(str::to_owned)
     };
     path("name=systemd").and_then(names).or_else(|| path("").and_then(names))
@@ -142,36 +175,56 @@ mod tests {
    2: 0100007F:8FA3 0100007F:0050 01 00000000:00000000 00:00000000 00000000  1000        0 4713 1 0 100 0 0 10 0
    3: garbage
 ";
-    const TCP6: &str = "   0: 00000000000000000000000001000000:0035 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 4714 1 0\n";
-    const UDP: &str =
-        " 10: 3500007F:0035 00000000:0000 07 0:0 00:0 0 101 0 4715 2 0 0\n 11: 0A00020F:0044 0A000202:0043 01 0:0 00:0 0 0 0 4716 2 0 0\n";
+    const TCP6: &str = "   0: 00000000000000000000000001000000:0035 \
+                        00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 4714 1 0\n";
+    const UDP: &str = " 10: 3500007F:0035 00000000:0000 07 0:0 00:0 0 101 0 4715 2 0 0\n 11: \
+                       0A00020F:0044 0A000202:0043 01 0:0 00:0 0 0 0 4716 2 0 0\n";
 
     fn table(text: &str, transport: Transport) -> Vec<(String, u16, u64)> {
-        text.lines().filter_map(|line| socket(line, transport)).map(|s| (s.address.to_string(), s.port, s.inode)).collect()
+        text.lines()
+            .filter_map(|line| socket(line, transport))
+            .map(|s| (s.address.to_string(), s.port, s.inode))
+            .collect()
     }
 
     #[test]
     fn only_sockets_that_listen_are_told_and_ports_with_hex_letters_too() {
-        assert_eq!(table(TCP, Transport::Tcp), [("0.0.0.0".into(), 443, 4711), ("127.0.0.1".into(), 8080, 4712)]);
+        assert_eq!(
+            table(TCP, Transport::Tcp),
+            [("0.0.0.0".into(), 443, 4711), ("127.0.0.1".into(), 8080, 4712)]
+        );
         assert_eq!(table(TCP6, Transport::Tcp), [("::1".into(), 53, 4714)]);
         assert_eq!(table(UDP, Transport::Udp), [("127.0.0.53".into(), 53, 4715)]);
     }
 
     #[test]
     fn a_unit_is_read_off_either_kind_of_control_group() {
-        let v1 = "12:pids:/system.slice/a.service\n1:name=systemd:/system.slice/nginx.service/sub\n0::/x.scope\n";
+        let v1 = "12:pids:/system.slice/a.service\n\
+                  1:name=systemd:/system.slice/nginx.service/sub\n\
+                  0::/x.scope\n";
         assert_eq!(unit_of(v1).as_deref(), Some("nginx.service"));
-        assert_eq!(unit_of("0::/machine/system.slice/docker-1f.scope\n").as_deref(), Some("docker-1f.scope"));
+        assert_eq!(
+            unit_of("0::/machine/system.slice/docker-1f.scope\n").as_deref(),
+            Some("docker-1f.scope")
+        );
         assert_eq!(unit_of("0::/\n"), None);
     }
 
     #[test]
     fn our_own_listening_socket_is_found_with_its_holder() {
-        let (proc, socket) = (Path::new("/proc"), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let (proc, socket) =
+            (Path::new("/proc"), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let port = socket.local_addr().unwrap().port();
-        let found = listening(proc).unwrap().into_iter().find(|s| s.port == port && s.transport == Transport::Tcp).unwrap();
+        let found = listening(proc)
+            .unwrap()
+            .into_iter()
+            .find(|s| s.port == port && s.transport == Transport::Tcp)
+            .unwrap();
         let holder = holders(proc).remove(&found.inode).unwrap();
-        assert_eq!((found.address.to_string(), holder.pid), ("127.0.0.1".to_owned(), std::process::id()));
+        assert_eq!(
+            (found.address.to_string(), holder.pid),
+            ("127.0.0.1".to_owned(), std::process::id())
+        );
         drop(socket);
     }
 }

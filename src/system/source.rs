@@ -31,10 +31,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads `http://...`, `https://...`, `file:///...` or an absolute path; nothing is asked or opened yet.
+    /// Reads `http://...`, `https://...`, `file:///...` or an absolute path; nothing is asked or
+    /// opened yet.
     pub fn parse(place: &str, client: &Client) -> Result<Self, Error> {
         let path = match place.split_once("://") {
-            Some(("http" | "https", _)) => return Ok(Self::Server { client: client.clone(), base: Address::parse(place)? }),
+            Some(("http" | "https", _)) => {
+                return Ok(Self::Server { client: client.clone(), base: Address::parse(place)? });
+            }
             Some(("file", rest)) => {
                 let path = rest.strip_prefix("localhost").unwrap_or(rest);
                 if !path.starts_with('/') {
@@ -43,8 +46,10 @@ impl Source {
                         reason: "a file: URL has three slashes, as in file:///srv/dcos",
                     });
                 }
-                decoded(path)
-                    .ok_or_else(|| Error::NoPlace { place: place.to_owned(), reason: "it contains a % without two digits after it" })?
+                decoded(path).ok_or_else(|| Error::NoPlace {
+                    place: place.to_owned(),
+                    reason: "it contains a % without two digits after it",
+                })?
             }
             // It may carry credentials, so only its start is shown.
             Some((scheme, _)) => {
@@ -56,7 +61,10 @@ impl Source {
             None => place.into(),
         };
         if !path.is_absolute() {
-            return Err(Error::NoPlace { place: place.to_owned(), reason: "it must start with http://, https://, file:// or /" });
+            return Err(Error::NoPlace {
+                place: place.to_owned(),
+                reason: "it must start with http://, https://, file:// or /",
+            });
         }
         Ok(Self::Directory(path))
     }
@@ -65,14 +73,24 @@ impl Source {
     pub async fn read(&self, relative: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         check(relative)?;
         match self {
-            Self::Server { client, base } => Ok(client.get(base.below(relative).as_str(), limit_bytes).await?),
+            Self::Server { client, base } => {
+                Ok(client.get(base.below(relative).as_str(), limit_bytes).await?)
+            }
             Self::Directory(directory) => {
                 let path = directory.join(relative);
                 let (file, length) = open(&path)?;
                 let mut content = Vec::new();
-                let read = if length > limit_bytes { Ok(0) } else { file.take(limit_bytes + 1).read_to_end(&mut content) };
+                let read = if length > limit_bytes {
+                    Ok(0)
+                } else {
+                    file.take(limit_bytes + 1).read_to_end(&mut content)
+                };
                 read.map_err(|source| Error::File { path: path.clone(), source })?;
-                if length.max(content.len() as u64) > limit_bytes { Err(Error::TooLarge { path, limit: limit_bytes }) } else { Ok(content) }
+                if length.max(content.len() as u64) > limit_bytes {
+                    Err(Error::TooLarge { path, limit: limit_bytes })
+                } else {
+                    Ok(content)
+                }
             }
         }
     }
@@ -106,7 +124,8 @@ impl Source {
                     404 | 410 => return Ok(Presence::Absent),
                     _ => {}
                 }
-                // Some servers know only GET, or allow nothing else. The connection is closed before more than the beginning has come.
+                // Some servers know only GET, or allow nothing else. The connection is closed
+                // before more than the beginning has come.
                 match client.open(address.as_str()).await {
                     Ok(Body { length, .. }) => Ok(Presence::Present { bytes: length }),
                     Err(error) if error.is_not_found() => Ok(Presence::Absent),
@@ -124,7 +143,9 @@ impl Source {
     /// The same place, asked with less patience: one attempt, and so long for an answer.
     pub fn impatient(&self, answer: Duration) -> Self {
         match self {
-            Self::Server { client, base } => Self::Server { client: client.impatient(answer), base: base.clone() },
+            Self::Server { client, base } => {
+                Self::Server { client: client.impatient(answer), base: base.clone() }
+            }
             Self::Directory(path) => Self::Directory(path.clone()),
         }
     }
@@ -153,8 +174,13 @@ impl fmt::Display for Source {
 
 /// Names come from servers too, and must not lead out of a directory.
 fn check(relative: &str) -> Result<(), Error> {
-    let inside = Path::new(relative).components().all(|component| matches!(component, Component::Normal(_)));
-    if inside && !relative.is_empty() && !relative.contains('\0') { Ok(()) } else { Err(Error::NoName(relative.to_owned())) }
+    let inside =
+        Path::new(relative).components().all(|component| matches!(component, Component::Normal(_)));
+    if inside && !relative.is_empty() && !relative.contains('\0') {
+        Ok(())
+    } else {
+        Err(Error::NoName(relative.to_owned()))
+    }
 }
 
 /// Opens a file and tells its length.
@@ -205,8 +231,16 @@ mod tests {
             assert_eq!(source.to_string(), shown);
             assert!(!format!("{source:?}").contains("secret"));
         }
-        for place in ["", "srv", "./srv", "ftp://user:secret@host/", "file://host/srv", "file:///a%2", "http://", "https://user:secret@:x/"]
-        {
+        for place in [
+            "",
+            "srv",
+            "./srv",
+            "ftp://user:secret@host/",
+            "file://host/srv",
+            "file:///a%2",
+            "http://",
+            "https://user:secret@:x/",
+        ] {
             let error = parse(place).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }

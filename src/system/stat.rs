@@ -45,7 +45,9 @@ pub enum Kind {
 pub fn look(path: &Path) -> io::Result<Option<Stat>> {
     let about = match fs::symlink_metadata(path) {
         Ok(about) => about,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e),
     };
     let kind = match () {
@@ -58,7 +60,8 @@ pub fn look(path: &Path) -> io::Result<Option<Stat>> {
     Ok(Some(Stat { kind, size: about.len(), mode, uid, gid, modified: about.modified()? }))
 }
 
-/// Whether a file has capabilities of its own (`capabilities(7)`); where the file system knows none, it has none.
+/// Whether a file has capabilities of its own (`capabilities(7)`); where the file system knows
+/// none, it has none.
 pub fn has_capabilities(path: &Path) -> bool {
     kernel::attribute_length(path, c"security.capability").is_ok_and(|length| length > 0)
 }
@@ -71,7 +74,10 @@ mod tests {
     fn a_link_is_not_followed_and_what_is_not_there_is_none() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/nowhere", directory.path().join("link")).unwrap();
-        assert_eq!(look(&directory.path().join("link")).unwrap().unwrap().kind, Kind::Link("/nowhere".into()));
+        assert_eq!(
+            look(&directory.path().join("link")).unwrap().unwrap().kind,
+            Kind::Link("/nowhere".into())
+        );
         assert_eq!(look(&directory.path().join("link/x")).unwrap(), None);
         assert_eq!(look(directory.path()).unwrap().unwrap().kind, Kind::Directory);
         assert!(!has_capabilities(directory.path()));

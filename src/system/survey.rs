@@ -14,13 +14,23 @@ pub struct Owned<K> {
     pub stopped: bool,
 }
 
-/// What owners of interest own at or below a directory; `key` gets the numbers of the user and of the group. Links are not followed; what is skipped is
-/// left out, what cannot be listed is passed over, and after so many paths it ends. A directory that is seen again, through another mount, is not.
-pub fn owned_below<K: Ord>(top: &Path, skipped: &[PathBuf], most: usize, key: &dyn Fn(u32, u32) -> Option<K>) -> Owned<K> {
+/// What owners of interest own at or below a directory; `key` gets the numbers of the user and of
+/// the group. Links are not followed; what is skipped is left out, what cannot be listed is passed
+/// over, and after so many paths it ends. A directory that is seen again, through another mount, is
+/// not.
+pub fn owned_below<K: Ord>(
+    top: &Path,
+    skipped: &[PathBuf],
+    most: usize,
+    key: &dyn Fn(u32, u32) -> Option<K>,
+) -> Owned<K> {
     let (mut by, mut seen): (BTreeMap<K, (PathBuf, usize)>, _) = (BTreeMap::new(), HashSet::new());
     let (mut open, mut looked_at) = (vec![top.to_owned()], 0);
     while let Some(path) = open.pop() {
-        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path)) else { continue };
+        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path))
+        else {
+            continue;
+        };
         if about.is_dir() && !seen.insert((about.dev(), about.ino())) {
             continue;
         }
@@ -32,7 +42,12 @@ pub fn owned_below<K: Ord>(top: &Path, skipped: &[PathBuf], most: usize, key: &d
             by.entry(owner).or_insert_with(|| (path.clone(), 0)).1 += 1;
         }
         if about.is_dir() {
-            let mut names: Vec<PathBuf> = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let mut names: Vec<PathBuf> = fs::read_dir(&path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
             names.sort_by(|a, b| b.cmp(a));
             open.extend(names);
         }
@@ -40,18 +55,23 @@ pub fn owned_below<K: Ord>(top: &Path, skipped: &[PathBuf], most: usize, key: &d
     Owned { by, stopped: false }
 }
 
-/// Bytes of all files below a path, links not followed, other file systems and what is skipped left out; nothing there, or not to be listed by us, is
-/// nothing.
+/// Bytes of all files below a path, links not followed, other file systems and what is skipped left
+/// out; nothing there, or not to be listed by us, is nothing.
 pub fn size_below(path: &Path, skipped: &[PathBuf]) -> u64 {
     let Ok(device) = fs::symlink_metadata(path).map(|about| about.dev()) else { return 0 };
     let (mut open, mut size) = (vec![path.to_owned()], 0_u64);
     while let Some(path) = open.pop() {
-        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path)) else { continue };
+        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path))
+        else {
+            continue;
+        };
         if about.is_file() {
             // A sparse file has any length.
             size = size.saturating_add(about.len());
         } else if about.is_dir() && about.dev() == device {
-            open.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            open.extend(
+                fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()),
+            );
         }
     }
     size
@@ -69,12 +89,28 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "abc").unwrap();
         }
-        assert_eq!(["", "a/one", "c"].map(|path| size_below(&directory.path().join(path), &[directory.path().join("b")])), [6, 3, 0]);
+        assert_eq!(
+            ["", "a/one", "c"].map(|path| size_below(
+                &directory.path().join(path),
+                &[directory.path().join("b")]
+            )),
+            [6, 3, 0]
+        );
         let me = fs::metadata(directory.path()).unwrap().uid();
         let skipped = [directory.path().join("b")];
-        let owned = |most, who| owned_below(directory.path(), &skipped, most, &move |user, _| (user == who).then_some(user));
-        assert_eq!(owned(4, me), Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 4))]), stopped: false });
-        assert_eq!(owned(3, me), Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 3))]), stopped: true });
+        let owned = |most, who| {
+            owned_below(directory.path(), &skipped, most, &move |user, _| {
+                (user == who).then_some(user)
+            })
+        };
+        assert_eq!(
+            owned(4, me),
+            Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 4))]), stopped: false }
+        );
+        assert_eq!(
+            owned(3, me),
+            Owned { by: BTreeMap::from([(me, (directory.path().to_owned(), 3))]), stopped: true }
+        );
         assert!(owned(4, me + 1).by.is_empty());
     }
 }

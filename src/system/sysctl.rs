@@ -1,4 +1,5 @@
-//! Settings of the kernel, one file each below `/proc/sys` (`proc_sys(5)`). A name has slashes between its parts, because interfaces have dots.
+//! Settings of the kernel, one file each below `/proc/sys` (`proc_sys(5)`). A name has slashes
+//! between its parts, because interfaces have dots.
 
 use std::fs;
 use std::io;
@@ -15,7 +16,11 @@ pub fn read(proc: &Path, name: &str) -> Result<Option<String>, Error> {
     let path = file(proc, name, "read")?;
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim_end().to_owned())),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
         Err(source) => Err(Error { operation: "read", path, source }),
     }
 }
@@ -36,8 +41,12 @@ pub fn write(proc: &Path, name: &str, value: &str) -> Result<(), Error> {
 /// The names in a directory of settings, sorted; none if there is no such directory.
 pub fn names(proc: &Path, directory: &str) -> Vec<String> {
     let path = proc.join("sys").join(directory);
-    let mut names: Vec<String> =
-        fs::read_dir(path).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
@@ -63,7 +72,10 @@ mod tests {
         write(proc.path(), "vm/swappiness", "1").unwrap();
         assert_eq!(read(proc.path(), "vm/swappiness").unwrap().as_deref(), Some("1"));
         assert_eq!(read(proc.path(), "net/ipv4/vs/conntrack").unwrap(), None);
-        assert!(read(proc.path(), "../../etc/passwd").is_err() && write(proc.path(), "/tmp/x", "1").is_err());
+        assert!(
+            read(proc.path(), "../../etc/passwd").is_err()
+                && write(proc.path(), "/tmp/x", "1").is_err()
+        );
         assert_eq!(names(proc.path(), "vm"), ["swappiness"]);
     }
 }

@@ -31,7 +31,8 @@ pub fn begins_with(path: &Path, name: &str) -> bool {
     first.is_some_and(|entry| entry.path().is_ok_and(|path| path == Path::new(name)))
 }
 
-/// Packs files, each a name and its content, with mode 0600, and puts the archive in place atomically and durably, with mode 0600 too. Returns its length.
+/// Packs files, each a name and its content, with mode 0600, and puts the archive in place
+/// atomically and durably, with mode 0600 too. Returns its length.
 ///
 /// # Errors
 /// The disk refuses; what stood there then still stands.

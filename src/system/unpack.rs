@@ -1,8 +1,9 @@
 //! Writes the members of a tar stream below a directory handle.
 //!
-//! What comes out is what GNU tar run by root makes of the same archive (`tar -xf`): exact modes, set-id and sticky bits included, owners by
-//! name where the name is known, times, hard links, sparse files; extended attributes are dropped. Archives that ordinary packages never
-//! look like are refused, and no member can write outside the directory or through a symlink.
+//! What comes out is what GNU tar run by root makes of the same archive (`tar -xf`): exact modes,
+//! set-id and sticky bits included, owners by name where the name is known, times, hard links,
+//! sparse files; extended attributes are dropped. Archives that ordinary packages never look like
+//! are refused, and no member can write outside the directory or through a symlink.
 
 mod entry;
 mod error;
@@ -38,7 +39,8 @@ pub use survey::{Seen, Surveyed, look_through};
 
 /// Directories in one another; deeper paths are no package, and each level costs an open handle.
 const MAX_DEPTH: usize = 128;
-/// What every file system of Linux takes as one name, and as the target of a symlink; longer ones are the archive's fault, not the disk's.
+/// What every file system of Linux takes as one name, and as the target of a symlink; longer ones
+/// are the archive's fault, not the disk's.
 const MAX_NAME: usize = 255;
 const MAX_TARGET: usize = 4095;
 /// What is copied at a time.
@@ -49,7 +51,8 @@ const BUFFER: usize = 128 * 1024;
 pub struct Options<'a> {
     /// Who owns what is made.
     pub owners: Owners<'a>,
-    /// Only members below this directory of the archive are written, without it; the others are passed over. It becomes the root itself.
+    /// Only members below this directory of the archive are written, without it; the others are
+    /// passed over. It becomes the root itself.
     pub strip: Option<PathBuf>,
     /// The most bytes that all files together may have, zeros of sparse files included.
     pub max_bytes: u64,
@@ -57,7 +60,8 @@ pub struct Options<'a> {
     pub max_entries: u64,
 }
 
-/// Who owns what is made. Either way an owner is found by name first, and by number if the name is not known.
+/// Who owns what is made. Either way an owner is found by name first, and by number if the name is
+/// not known.
 #[derive(Debug, Clone, Copy)]
 pub enum Owners<'a> {
     /// Give it to the owner that the archive names; needs root.
@@ -66,31 +70,47 @@ pub enum Owners<'a> {
     Record(&'a Names),
 }
 
-/// Unpacks `tar_stream` below `into`, which should be empty, and reads it to its end: nothing but zeros may follow the end marker.
+/// Unpacks `tar_stream` below `into`, which should be empty, and reads it to its end: nothing but
+/// zeros may follow the end marker.
 ///
-/// `progress` is called with the number of bytes written since its last call. Nothing is forced to disk here.
+/// `progress` is called with the number of bytes written since its last call. Nothing is forced to
+/// disk here.
 pub fn unpack<R: Read>(
     tar_stream: R,
     into: BorrowedFd<'_>,
     options: &Options<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Unpacked, Error> {
-    let strip = options.strip.as_deref().map(|prefix| relative(prefix.as_os_str().as_bytes(), "the prefix to strip")).transpose()?;
+    let strip = options
+        .strip
+        .as_deref()
+        .map(|prefix| relative(prefix.as_os_str().as_bytes(), "the prefix to strip"))
+        .transpose()?;
     let strip = strip.as_deref().unwrap_or(Path::new(""));
     let (names, apply) = match options.owners {
         Owners::Apply(names) => (names, true),
         Owners::Record(names) => (names, false),
     };
     let mut members = Members::new(tar_stream);
-    let mut writer = Writer { tree: Tree::new(into), record: Record::default(), buffer: vec![0; BUFFER], options };
-    // Times and modes of directories come last: what is made in them changes the times, and the modes may forbid it.
+    let mut writer = Writer {
+        tree: Tree::new(into),
+        record: Record::default(),
+        buffer: vec![0; BUFFER],
+        options,
+    };
+    // Times and modes of directories come last: what is made in them changes the times, and the
+    // modes may forbid it.
     let mut directories: BTreeMap<PathBuf, Attributes> = BTreeMap::new();
     while let Some(member) = members.next()? {
         let full = relative(&member.path, &member.name())?;
         let Ok(path) = full.strip_prefix(strip) else { continue };
         let uid = member.user.as_deref().and_then(|name| names.user(name)).unwrap_or(member.uid);
         let gid = member.group.as_deref().and_then(|name| names.group(name)).unwrap_or(member.gid);
-        let attributes = Attributes { owner: apply.then_some((uid, gid)), mode: member.mode, mtime: Some(member.mtime) };
+        let attributes = Attributes {
+            owner: apply.then_some((uid, gid)),
+            mode: member.mode,
+            mtime: Some(member.mtime),
+        };
         let entry = Entry {
             path: path.to_owned(),
             kind: Kind::Directory,
@@ -102,7 +122,10 @@ pub fn unpack<R: Read>(
         };
         if path.as_os_str().is_empty() {
             if member.what != What::Directory {
-                return Err(Error::hostile(&full, "it would replace the directory that all is unpacked into"));
+                return Err(Error::hostile(
+                    &full,
+                    "it would replace the directory that all is unpacked into",
+                ));
             }
             let path = PathBuf::from(".");
             directories.insert(path.clone(), attributes);
@@ -118,22 +141,33 @@ pub fn unpack<R: Read>(
         }
         for path in writer.tree.take_implied() {
             writer.record.imply(path.clone());
-            directories.insert(path, Attributes { owner: None, mode: record::IMPLIED_MODE, mtime: None });
+            directories
+                .insert(path, Attributes { owner: None, mode: record::IMPLIED_MODE, mtime: None });
         }
         writer.record.limit(options.max_entries).map_err(|reason| Error::hostile(path, reason))?;
     }
-    // Deepest first: below a directory that gets no search permission nothing can be reached afterwards. "." sorts before all others.
+    // Deepest first: below a directory that gets no search permission nothing can be reached
+    // afterwards. "." sorts before all others.
     for (path, attributes) in directories.into_iter().rev() {
         writer.tree.finish_directory(&path, attributes)?;
     }
     Ok(writer.record.finish())
 }
 
-/// Small files of an archive, by their names in it; what is not there, or is no file, is not in the answer.
+/// Small files of an archive, by their names in it; what is not there, or is no file, is not in the
+/// answer.
 ///
-/// Of several members with one name the last counts. `limit_each` is in bytes; a longer file is refused. The archive is read to its end.
-pub fn select<R: Read>(tar_stream: R, wanted: &[&str], limit_each: u64) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let wanted = wanted.iter().map(|name| Ok((relative(name.as_bytes(), name)?, *name))).collect::<Result<BTreeMap<_, _>, Error>>()?;
+/// Of several members with one name the last counts. `limit_each` is in bytes; a longer file is
+/// refused. The archive is read to its end.
+pub fn select<R: Read>(
+    tar_stream: R,
+    wanted: &[&str],
+    limit_each: u64,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let wanted = wanted
+        .iter()
+        .map(|name| Ok((relative(name.as_bytes(), name)?, *name)))
+        .collect::<Result<BTreeMap<_, _>, Error>>()?;
     let mut found = BTreeMap::new();
     let mut members = Members::new(tar_stream);
     while let Some(member) = members.next()? {
@@ -143,7 +177,10 @@ pub fn select<R: Read>(tar_stream: R, wanted: &[&str], limit_each: u64) -> Resul
             continue;
         }
         if member.size > limit_each {
-            return Err(Error::Hostile { member: member.name(), reason: format!("it has {} bytes, more than {limit_each}", member.size) });
+            return Err(Error::Hostile {
+                member: member.name(),
+                reason: format!("it has {} bytes, more than {limit_each}", member.size),
+            });
         }
         let (mut content, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         while members.left() > 0 {
@@ -156,7 +193,8 @@ pub fn select<R: Read>(tar_stream: R, wanted: &[&str], limit_each: u64) -> Resul
 
 /// The name of a member as a path that stays inside: without "." and double slashes.
 fn relative(name: &[u8], shown: &str) -> Result<PathBuf, Error> {
-    let refuse = |reason: &str| Err(Error::Hostile { member: shown.to_owned(), reason: reason.to_owned() });
+    let refuse =
+        |reason: &str| Err(Error::Hostile { member: shown.to_owned(), reason: reason.to_owned() });
     if name.is_empty() {
         return refuse("its name is empty");
     }
@@ -166,7 +204,8 @@ fn relative(name: &[u8], shown: &str) -> Result<PathBuf, Error> {
     if name.starts_with(b"/") {
         return refuse("its name is absolute");
     }
-    let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+    let parts: Vec<&[u8]> =
+        name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&&b".."[..]) {
         return refuse("its name leads outside with \"..\"");
     }
@@ -206,7 +245,9 @@ impl Writer<'_> {
                 self.tree.make_directory(&path)?;
             }
             What::File => {
-                self.record.count(member.size, self.options.max_bytes).map_err(|reason| Error::hostile(&path, reason))?;
+                self.record
+                    .count(member.size, self.options.max_bytes)
+                    .map_err(|reason| Error::hostile(&path, reason))?;
                 let mut file = self.tree.make_file(&path)?;
                 let sha256 = self.copy(member, &path, &mut file, members, progress)?;
                 Tree::finish_file(&path, &file, attributes)?;
@@ -217,7 +258,10 @@ impl Writer<'_> {
                     return Err(Error::hostile(&path, "it is a symlink to nowhere"));
                 }
                 if member.link.len() > MAX_TARGET {
-                    return Err(Error::hostile(&path, "it is a symlink to a name that is too long"));
+                    return Err(Error::hostile(
+                        &path,
+                        "it is a symlink to a name that is too long",
+                    ));
                 }
                 let target = OsStr::from_bytes(&member.link);
                 self.tree.make_symlink(&path, target, attributes)?;
@@ -227,12 +271,18 @@ impl Writer<'_> {
             What::Hardlink => {
                 let to = relative(&member.link, &member.name())?;
                 let Ok(to) = to.strip_prefix(strip) else {
-                    return Err(Error::hostile(&path, format!("it is a hard link to outside, {}", printable(&member.link))));
+                    return Err(Error::hostile(
+                        &path,
+                        format!("it is a hard link to outside, {}", printable(&member.link)),
+                    ));
                 };
                 let Some(to) = self.record.origin(to) else {
                     return Err(Error::hostile(
                         &path,
-                        format!("it is a hard link to {}, which is no file before it", printable(&member.link)),
+                        format!(
+                            "it is a hard link to {}, which is no file before it",
+                            printable(&member.link)
+                        ),
                     ));
                 };
                 if to.path == path {
@@ -255,7 +305,8 @@ impl Writer<'_> {
         members: &mut Members<R>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<[u8; 32], Error> {
-        let failed = |operation| move |source| Error::Write { operation, path: path.to_owned(), source };
+        let failed =
+            |operation| move |source| Error::Write { operation, path: path.to_owned(), source };
         let mut hasher = Sha256::new();
         fault::point(Effect::Write, path).map_err(failed("write"))?;
         let Some(map) = &member.sparse else {
@@ -286,7 +337,9 @@ impl Writer<'_> {
         }
         zeros(&mut hasher, member.size - at);
         progress(member.size - at);
-        fault::point(Effect::Write, path).and_then(|()| file.set_len(member.size)).map_err(failed("set the length of"))?;
+        fault::point(Effect::Write, path)
+            .and_then(|()| file.set_len(member.size))
+            .map_err(failed("set the length of"))?;
         Ok(hasher.finalize().into())
     }
 }
@@ -294,7 +347,8 @@ impl Writer<'_> {
 fn zeros(hasher: &mut Sha256, mut count: u64) {
     const ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
     while count > 0 {
-        let piece = usize::try_from(count).ok().and_then(|count| ZEROS.get(..count)).unwrap_or(&ZEROS);
+        let piece =
+            usize::try_from(count).ok().and_then(|count| ZEROS.get(..count)).unwrap_or(&ZEROS);
         hasher.update(piece);
         count -= piece.len() as u64;
     }

@@ -7,11 +7,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends the word and reads until the other side closes: at most `limit_bytes`, for at most `patience`.
+/// Sends the word and reads until the other side closes: at most `limit_bytes`, for at most
+/// `patience`.
 ///
 /// # Errors
 /// No connection, or no end of the answer in time.
-pub async fn ask(to: SocketAddr, word: &str, limit_bytes: u64, patience: Duration) -> io::Result<String> {
+pub async fn ask(
+    to: SocketAddr,
+    word: &str,
+    limit_bytes: u64,
+    patience: Duration,
+) -> io::Result<String> {
     let exchange = async {
         let mut stream = TcpStream::connect(to).await?;
         stream.write_all(word.as_bytes()).await?;
@@ -19,7 +25,9 @@ pub async fn ask(to: SocketAddr, word: &str, limit_bytes: u64, patience: Duratio
         stream.take(limit_bytes).read_to_end(&mut answer).await?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    tokio::time::timeout(patience, exchange).await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+    tokio::time::timeout(patience, exchange)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
 }
 
 #[cfg(test)]
@@ -39,7 +47,10 @@ mod tests {
                 while stream.write_all(b"Mode: leader\n").await.is_ok() && endless {}
             }
         });
-        assert_eq!(ask(to, "srvr", 1 << 10, Duration::from_secs(20)).await.unwrap(), "Mode: leader\n");
+        assert_eq!(
+            ask(to, "srvr", 1 << 10, Duration::from_secs(20)).await.unwrap(),
+            "Mode: leader\n"
+        );
         assert_eq!(ask(to, "more", 1 << 10, Duration::from_secs(20)).await.unwrap().len(), 1 << 10);
     }
 }

@@ -67,7 +67,8 @@ impl Bench {
         Bench::new(build, false)
     }
 
-    /// Nodes that run, as far as a systemd in memory can make them, and get their packages over HTTP.
+    /// Nodes that run, as far as a systemd in memory can make them, and get their packages over
+    /// HTTP.
     pub fn of_machines(build: &Build) -> Bench {
         Bench::new(build, true)
     }
@@ -78,15 +79,20 @@ impl Bench {
         std::fs::create_dir(&served).expect("make a directory");
         build.pack(&served);
         let server = is_live.then(|| serve(&served));
-        let url = server.as_ref().map_or_else(|| served.display().to_string(), |served| served.server.url().to_owned());
+        let url = server
+            .as_ref()
+            .map_or_else(|| served.display().to_string(), |served| served.server.url().to_owned());
         let none = || Snapshot { paths: BTreeMap::new() };
         let (templates, clean, installed) = (BTreeMap::new(), none(), none());
-        let mut bench = Bench { url, is_live, directory, templates, clean, installed, _server: server };
+        let mut bench =
+            Bench { url, is_live, directory, templates, clean, installed, _server: server };
         let image = bench.bare();
         bench.clean = seen(image.path());
         succeeded(&bench.run(image.path(), Operation::Install, &[]));
         bench.installed = seen(image.path());
-        for operation in [Operation::Install, Operation::Reinstall, Operation::Uninstall, Operation::Recover] {
+        for operation in
+            [Operation::Install, Operation::Reinstall, Operation::Uninstall, Operation::Recover]
+        {
             let template = bench.template(operation, image.path());
             bench.templates.insert(operation, template);
         }
@@ -96,14 +102,24 @@ impl Bench {
     /// An image with the few files that every Linux has; accounts are made in it.
     fn bare(&self) -> TempDir {
         let image = quick();
-        for directory in ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "run", "usr", "var/lib"] {
+        for directory in [
+            "etc/systemd/system/multi-user.target.wants",
+            "etc/profile.d",
+            "opt",
+            "run",
+            "usr",
+            "var/lib",
+        ] {
             std::fs::create_dir_all(image.path().join(directory)).expect("make a directory");
         }
         for (file, text) in [
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
             ("etc/group", "root:x:0:\nsystemd-journal:x:101:\n"),
             ("etc/resolv.conf", "nameserver 192.0.2.1\n"),
-            ("etc/systemd/system/systemd-journald.service", "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"),
+            (
+                "etc/systemd/system/systemd-journald.service",
+                "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n",
+            ),
         ] {
             std::fs::write(image.path().join(file), text).expect("write");
         }
@@ -118,15 +134,22 @@ impl Bench {
             Operation::Reinstall => {
                 let image = copy(installed);
                 // A part is lost, so that there is something to put back.
-                std::fs::remove_dir_all(image.path().join("opt/mesosphere/lib")).expect("lose a part");
+                std::fs::remove_dir_all(image.path().join("opt/mesosphere/lib"))
+                    .expect("lose a part");
                 image
             }
             Operation::Recover => {
                 let image = self.bare();
                 let etc = image.path().join("opt/mesosphere/etc").display().to_string();
                 let half = format!("kill Rename 1 {etc}.new -> {etc}");
-                let killed = self.run(image.path(), Operation::Install, &[("DCOS_NODE_FAULT", &half)]);
-                assert_eq!(killed.status.code(), None, "the install was not killed: {}", said(&killed));
+                let killed =
+                    self.run(image.path(), Operation::Install, &[("DCOS_NODE_FAULT", &half)]);
+                assert_eq!(
+                    killed.status.code(),
+                    None,
+                    "the install was not killed: {}",
+                    said(&killed)
+                );
                 image
             }
         }
@@ -154,15 +177,32 @@ impl Bench {
         if self.is_live {
             command.env("DCOS_NODE_FAULT_SYSTEMD", "1");
         }
-        command.arg("--root").arg(image).env("TMPDIR", self.directory.path()).env("DCOS_NODE_FAULT_WORKERS", "1");
-        command.env_remove("http_proxy").envs(environment.iter().copied()).output().expect("run dcos-node")
+        command
+            .arg("--root")
+            .arg(image)
+            .env("TMPDIR", self.directory.path())
+            .env("DCOS_NODE_FAULT_WORKERS", "1");
+        command
+            .env_remove("http_proxy")
+            .envs(environment.iter().copied())
+            .output()
+            .expect("run dcos-node")
     }
 
     /// Runs a command with these faults, and tells what it did.
-    pub fn run_recorded(&self, image: &Path, operation: Operation, faults: &str) -> (Output, Vec<Event>) {
+    pub fn run_recorded(
+        &self,
+        image: &Path,
+        operation: Operation,
+        faults: &str,
+    ) -> (Output, Vec<Event>) {
         let record = tempfile::NamedTempFile::new_in(self.directory.path()).expect("a file");
         let path = record.path().to_str().expect("UTF-8");
-        let output = self.run(image, operation, &[("DCOS_NODE_FAULTS_RECORD", path), ("DCOS_NODE_FAULT", faults)]);
+        let output = self.run(
+            image,
+            operation,
+            &[("DCOS_NODE_FAULTS_RECORD", path), ("DCOS_NODE_FAULT", faults)],
+        );
         (output, events(&std::fs::read_to_string(record.path()).expect("read the record"), image))
     }
 
@@ -182,17 +222,32 @@ impl Bench {
         let from_clean = differs(&self.clean);
         let end = match last {
             Operation::Uninstall => from_clean.is_empty().then_some(End::Clean),
-            Operation::Install | Operation::Reinstall => from_installed.is_empty().then_some(End::Installed),
-            // An operation that had not begun, or was finished, has nothing to recover; an error may have turned it back.
+            Operation::Install | Operation::Reinstall => {
+                from_installed.is_empty().then_some(End::Installed)
+            }
+            // An operation that had not begun, or was finished, has nothing to recover; an error
+            // may have turned it back.
             Operation::Recover if from_installed.is_empty() => Some(End::Installed),
             Operation::Recover if from_clean.is_empty() => Some(End::Clean),
-            Operation::Recover if from_clean.iter().all(|change| is_kept_package(change)) => Some(End::CleanWithPackages),
-            Operation::Recover => differs(&seen(self.templates[&first].path())).is_empty().then_some(End::AsItBegan),
+            Operation::Recover if from_clean.iter().all(|change| is_kept_package(change)) => {
+                Some(End::CleanWithPackages)
+            }
+            Operation::Recover => {
+                differs(&seen(self.templates[&first].path())).is_empty().then_some(End::AsItBegan)
+            }
         };
         let end = end.ok_or_else(|| {
-            let least = if from_clean.len() < from_installed.len() || last == Operation::Uninstall { from_clean } else { from_installed };
-            let (kept, worse): (Vec<String>, Vec<String>) = least.into_iter().partition(|change| is_kept_package(change));
-            format!("differs: {}", worse.into_iter().chain(kept).take(8).collect::<Vec<_>>().join(", "))
+            let least = if from_clean.len() < from_installed.len() || last == Operation::Uninstall {
+                from_clean
+            } else {
+                from_installed
+            };
+            let (kept, worse): (Vec<String>, Vec<String>) =
+                least.into_iter().partition(|change| is_kept_package(change));
+            format!(
+                "differs: {}",
+                worse.into_iter().chain(kept).take(8).collect::<Vec<_>>().join(", ")
+            )
         })?;
         self.judge_records(image, end).map(|()| end)
     }
@@ -203,17 +258,29 @@ impl Bench {
         let journal = std::fs::read(ours.join("journal")).unwrap_or_default();
         let story = Story::read(&journal).map_err(|error| error.to_string())?;
         match end {
-            End::Installed if story.intent.is_some() => Err("the node is installed, but its journal is open".into()),
-            End::Installed if !ours.join("receipt.json").is_file() => Err("the node is installed without a receipt".into()),
-            End::Clean | End::CleanWithPackages if ours.join("receipt.json").exists() => Err("the node is clean and has a receipt".into()),
-            End::CleanWithPackages if story.intent.is_some() => Err("the node is clean, but its journal is open".into()),
+            End::Installed if story.intent.is_some() => {
+                Err("the node is installed, but its journal is open".into())
+            }
+            End::Installed if !ours.join("receipt.json").is_file() => {
+                Err("the node is installed without a receipt".into())
+            }
+            End::Clean | End::CleanWithPackages if ours.join("receipt.json").exists() => {
+                Err("the node is clean and has a receipt".into())
+            }
+            End::CleanWithPackages if story.intent.is_some() => {
+                Err("the node is clean, but its journal is open".into())
+            }
             _ => Ok(()),
         }
     }
 }
 
 fn serve(directory: &Path) -> Served {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     Served { server: runtime.block_on(Server::start(directory)), _runtime: runtime }
 }
 
@@ -236,38 +303,64 @@ fn program() -> &'static Path {
     path
 }
 
-/// The same node once more. Files are shared with it: nothing but the journal and the lock is ever written in its place. The journal knows inodes, and
-/// those of directories are others in the copy.
+/// The same node once more. Files are shared with it: nothing but the journal and the lock is ever
+/// written in its place. The journal knows inodes, and those of directories are others in the copy.
 pub fn copy(image: &Path) -> TempDir {
     let copy = quick();
-    let status = Command::new("cp").args(["-al", "--no-target-directory"]).arg(image).arg(copy.path()).status().expect("cp");
+    let status = Command::new("cp")
+        .args(["-al", "--no-target-directory"])
+        .arg(image)
+        .arg(copy.path())
+        .status()
+        .expect("cp");
     assert!(status.success());
     let _ = std::fs::remove_file(copy.path().join("run/dcos-node.lock"));
     let journal = copy.path().join("var/lib/dcos-node/journal");
     let Ok(text) = std::fs::read_to_string(&journal) else { return copy };
     let mut renumbered = text;
     for entry in std::fs::read_dir(image.join("opt/mesosphere")).into_iter().flatten().flatten() {
-        let inode =
-            |image: &Path| std::fs::symlink_metadata(image.join("opt/mesosphere").join(entry.file_name())).expect("it was copied").ino();
-        renumbered = renumbered.replace(&format!("\"incoming\":{}}}", inode(image)), &format!("\"incoming\": {}}}", inode(copy.path())));
+        let inode = |image: &Path| {
+            std::fs::symlink_metadata(image.join("opt/mesosphere").join(entry.file_name()))
+                .expect("it was copied")
+                .ino()
+        };
+        renumbered = renumbered.replace(
+            &format!("\"incoming\":{}}}", inode(image)),
+            &format!("\"incoming\": {}}}", inode(copy.path())),
+        );
     }
     let permissions = std::fs::metadata(&journal).expect("it was copied").permissions();
     std::fs::remove_file(&journal).expect("stop sharing the journal");
-    std::fs::write(&journal, renumbered.replace("\"incoming\": ", "\"incoming\":")).expect("write the journal");
+    std::fs::write(&journal, renumbered.replace("\"incoming\": ", "\"incoming\":"))
+        .expect("write the journal");
     std::fs::set_permissions(&journal, permissions).expect("set its mode");
     copy
 }
 
-/// The tree without what is ours by schema. Of accounts only the names count: a second run may number them otherwise.
+/// The tree without what is ours by schema. Of accounts only the names count: a second run may
+/// number them otherwise.
 fn seen(image: &Path) -> Snapshot {
     let mut snapshot = Snapshot::of_all_but(image, BINARY);
     // It is large, so it is compared and not digested.
     if let Ok(binary) = std::fs::read(image.join(BINARY.trim_start_matches('/'))) {
         let is_whole = Some(&binary) == std::fs::read(program()).ok().as_ref();
-        snapshot.paths.insert(BINARY.to_owned(), BTreeMap::from([("whole".to_owned(), is_whole.into())]));
+        snapshot
+            .paths
+            .insert(BINARY.to_owned(), BTreeMap::from([("whole".to_owned(), is_whole.into())]));
     }
-    let accounts = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock"];
-    snapshot.paths.retain(|path, _| !path.starts_with("/var/lib/dcos-node/") && !accounts.iter().any(|file| path.starts_with(file)));
+    let accounts = [
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/gshadow",
+        "/etc/subuid",
+        "/etc/subgid",
+        "/etc/.pwd.lock",
+    ];
+    snapshot.paths.retain(|path, _| {
+        !path.starts_with("/var/lib/dcos-node/")
+            && !accounts.iter().any(|file| path.starts_with(file))
+    });
     for file in ["etc/passwd", "etc/group"] {
         let text = std::fs::read_to_string(image.join(file)).unwrap_or_default();
         let names = text.lines().filter_map(|line| line.split(':').next());
@@ -276,9 +369,11 @@ fn seen(image: &Path) -> Snapshot {
     snapshot
 }
 
-/// A recovery of a failed install may leave verified packages for the next try, and the journal that knows them.
+/// A recovery of a failed install may leave verified packages for the next try, and the journal
+/// that knows them.
 fn is_kept_package(change: &str) -> bool {
-    ["new /opt/mesosphere", "changed /opt", "new /var/lib/dcos-node", "changed /var/lib"].contains(&change)
+    ["new /opt/mesosphere", "changed /opt", "new /var/lib/dcos-node", "changed /var/lib"]
+        .contains(&change)
         || change.starts_with("new /opt/mesosphere/packages")
 }
 
@@ -289,7 +384,11 @@ fn quick() -> TempDir {
 
 /// The complaint of a command, in one line.
 pub fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).lines().filter(|l| !l.starts_with("fetch")).collect::<Vec<_>>().join(" | ")
+    String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|l| !l.starts_with("fetch"))
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 #[track_caller]

@@ -1,8 +1,10 @@
-//! Judges the order of effects: what the journal says is done must be on disk by then, and nothing gets its final name before its content is.
+//! Judges the order of effects: what the journal says is done must be on disk by then, and nothing
+//! gets its final name before its content is.
 //!
-//! A file system keeps no order of its own between a rename and what was written before it. So a file, or everything below a directory, is synced before
-//! it is renamed, and the directory with the new name before the next `done` or `undone` of the journal. `/etc`, `/opt` and `/var` count as file systems
-//! of their own.
+//! A file system keeps no order of its own between a rename and what was written before it. So a
+//! file, or everything below a directory, is synced before it is renamed, and the directory with
+//! the new name before the next `done` or `undone` of the journal. `/etc`, `/opt` and `/var` count
+//! as file systems of their own.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +26,11 @@ pub fn violations(events: &[Event]) -> Vec<String> {
     for event in events {
         match event {
             Event::Effect(point) => waiting.effect(point),
-            Event::Told(text) if [r#""record":"done""#, r#""record":"undone""#].iter().any(|word| text.contains(word)) => {
+            Event::Told(text)
+                if [r#""record":"done""#, r#""record":"undone""#]
+                    .iter()
+                    .any(|word| text.contains(word)) =>
+            {
                 for path in waiting.content.iter().chain(&waiting.names) {
                     waiting.wrong.push(format!("{path} is not on disk at {text}"));
                 }
@@ -40,11 +46,18 @@ pub fn violations(events: &[Event]) -> Vec<String> {
 impl Waiting {
     fn effect(&mut self, Point { effect, object, .. }: &Point) {
         // The journal is not renamed but added to, and the lock is not meant to last.
-        if object.ends_with("/var/lib/dcos-node/journal") || object.contains("{lock}") || object.ends_with("/run/dcos-node.lock") {
+        if object.ends_with("/var/lib/dcos-node/journal")
+            || object.contains("{lock}")
+            || object.ends_with("/run/dcos-node.lock")
+        {
             return;
         }
         // Members of an archive are named as in it: they lie below what is renamed next.
-        let path = if object.starts_with('{') { object.clone() } else { format!("{{root}}/opt/(member)/{object}") };
+        let path = if object.starts_with('{') {
+            object.clone()
+        } else {
+            format!("{{root}}/opt/(member)/{object}")
+        };
         match effect.as_str() {
             "Write" | "Attributes" => drop(self.content.insert(path)),
             "Open" | "Link" | "Directory" => drop(self.names.insert(parent(&path))),
@@ -67,7 +80,10 @@ impl Waiting {
     }
 
     fn rename(&mut self, names: &str) {
-        let (from, to) = names.split_once(" -> ").or_else(|| names.split_once(" <-> ")).expect("a rename has two names");
+        let (from, to) = names
+            .split_once(" -> ")
+            .or_else(|| names.split_once(" <-> "))
+            .expect("a rename has two names");
         for path in self.content.iter().chain(&self.names) {
             if is_at_or_below(path, from) || path.contains("/(member)") {
                 self.wrong.push(format!("{path} is not on disk when {from} is renamed"));
@@ -119,16 +135,22 @@ mod tests {
     fn a_sequence_without_one_of_its_syncs_is_caught() {
         assert_eq!(judged(&GOOD), Vec::<String>::new());
         let without = |at: usize| judged(&[&GOOD[..at], &GOOD[at + 1..]].concat());
-        assert_eq!(without(3), ["{root}/etc/.a.tmp is not on disk when {root}/etc/.a.tmp is renamed"]);
+        assert_eq!(
+            without(3),
+            ["{root}/etc/.a.tmp is not on disk when {root}/etc/.a.tmp is renamed"]
+        );
         assert_eq!(without(5), [r#"{root}/etc is not on disk at {"record":"done","key":"a"}"#]);
     }
 
     #[test]
     fn an_unpacked_package_must_be_synced_as_a_whole_and_on_its_own_file_system() {
         let rename = "Rename /image/opt/p/.x -> /image/opt/p/x";
-        let of = |sync: &str| judged(&["Open bin/sh", "Write bin/sh", sync, rename, "Sync /image/opt/p", DONE]);
+        let of = |sync: &str| {
+            judged(&["Open bin/sh", "Write bin/sh", sync, rename, "Sync /image/opt/p", DONE])
+        };
         assert_eq!(of("SyncFileSystem /image/opt/p/.x"), Vec::<String>::new());
-        let wrong = "{root}/opt/(member)/bin/sh is not on disk when {root}/opt/p/.x is renamed".to_owned();
+        let wrong =
+            "{root}/opt/(member)/bin/sh is not on disk when {root}/opt/p/.x is renamed".to_owned();
         assert!(of("SyncFileSystem /image/var/lib").contains(&wrong));
         assert!(of("Sync /image/opt/p/.x").contains(&wrong));
     }
@@ -136,7 +158,10 @@ mod tests {
     #[test]
     fn what_is_removed_needs_no_sync_but_its_directory_does() {
         let removed = ["Write /image/etc/d/a", "Remove /image/etc/d/a", "Remove /image/etc/d"];
-        assert_eq!(judged(&[&removed[..], &["Sync /image/etc", DONE]].concat()), Vec::<String>::new());
+        assert_eq!(
+            judged(&[&removed[..], &["Sync /image/etc", DONE]].concat()),
+            Vec::<String>::new()
+        );
         assert_eq!(judged(&[&removed[..], &[DONE]].concat()).len(), 1);
     }
 }

@@ -1,4 +1,5 @@
-//! Effects of runs on images: the directory of the image and its lock have names of their own each time, and stand as words in what is compared.
+//! Effects of runs on images: the directory of the image and its lock have names of their own each
+//! time, and stand as words in what is compared.
 
 use std::path::Path;
 

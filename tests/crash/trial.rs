@@ -83,12 +83,27 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = [Kind::Killed, Kind::KilledTwice, Kind::Failed, Kind::FailedThenKilled];
-        let of_kind = kinds.map(|kind| self.ends.iter().filter(|((k, _), _)| *k == kind).map(|(_, n)| n).sum::<usize>());
-        write!(f, "{} cases (killed {}, killed twice {}, failed {}, ", self.cases(), of_kind[0], of_kind[1], of_kind[2])?;
+        let of_kind = kinds.map(|kind| {
+            self.ends.iter().filter(|((k, _), _)| *k == kind).map(|(_, n)| n).sum::<usize>()
+        });
+        write!(
+            f,
+            "{} cases (killed {}, killed twice {}, failed {}, ",
+            self.cases(),
+            of_kind[0],
+            of_kind[1],
+            of_kind[2]
+        )?;
         write!(f, "failed and killed in the undoing {})", of_kind[3])?;
         let ends = [End::Installed, End::Clean, End::CleanWithPackages, End::AsItBegan];
-        let of_end = ends.map(|end| self.ends.iter().filter(|((_, e), _)| *e == end).map(|(_, n)| n).sum::<usize>());
-        write!(f, " -> installed {}, clean {}, clean with packages kept {}, ", of_end[0], of_end[1], of_end[2])?;
+        let of_end = ends.map(|end| {
+            self.ends.iter().filter(|((_, e), _)| *e == end).map(|(_, n)| n).sum::<usize>()
+        });
+        write!(
+            f,
+            " -> installed {}, clean {}, clean with packages kept {}, ",
+            of_end[0], of_end[1], of_end[2]
+        )?;
         write!(f, "as it began {}, NOT CONVERGED {}", of_end[3], self.wrong.len())
     }
 }
@@ -99,7 +114,8 @@ impl Trial {
         let is_killed = self.action == "kill" || self.then_kill.is_some();
         let (mut image, mut output) = self.disturb(bench);
         for _ in 0..20 {
-            // A body that came in fewer pieces than in the recorded run; that it comes so each time is unlikely.
+            // A body that came in fewer pieces than in the recorded run; that it comes so each time
+            // is unlikely.
             if !is_killed || output.status.code().is_none() || self.point.comes_again() {
                 break;
             }
@@ -117,8 +133,15 @@ impl Trial {
             match result {
                 Ok(end) => *tally.ends.entry((self.kind(*follow_up), end)).or_default() += 1,
                 Err(why) => {
-                    let then = self.then_kill.as_ref().map(|point| format!(", then kill {point:?}")).unwrap_or_default();
-                    tally.wrong.push(format!("{:?}: {} {:?}{then}, {follow_up:?}: {why}", self.operation, self.action, self.point));
+                    let then = self
+                        .then_kill
+                        .as_ref()
+                        .map(|point| format!(", then kill {point:?}"))
+                        .unwrap_or_default();
+                    tally.wrong.push(format!(
+                        "{:?}: {} {:?}{then}, {follow_up:?}: {why}",
+                        self.operation, self.action, self.point
+                    ));
                 }
             }
         }
@@ -154,17 +177,26 @@ impl Trial {
         if let Some(part) = follow_up.second_kill {
             let mut effects = points(&bench.run_recorded(copy(image).path(), command, "").1);
             effects.retain(Point::comes_again);
-            // An operation that had not begun has nothing to recover: then there is no second effect.
+            // An operation that had not begun has nothing to recover: then there is no second
+            // effect.
             if let Some(point) = effects.get(effects.len() * part / 1000) {
-                let killed = bench.run(image, command, &[("DCOS_NODE_FAULT", &fault(point, "kill", image))]);
+                let killed =
+                    bench.run(image, command, &[("DCOS_NODE_FAULT", &fault(point, "kill", image))]);
                 if killed.status.code().is_some() {
-                    return Err(format!("the second kill was not hit at {point:?}: {}", said(&killed)));
+                    return Err(format!(
+                        "the second kill was not hit at {point:?}: {}",
+                        said(&killed)
+                    ));
                 }
             }
         }
         let after = bench.run(image, command, &[]);
         if !after.status.success() {
-            return Err(format!("{command:?} after it ended with {:?}: {}", after.status.code(), said(&after)));
+            return Err(format!(
+                "{command:?} after it ended with {:?}: {}",
+                after.status.code(),
+                said(&after)
+            ));
         }
         bench.judge(image, command, self.operation)
     }
@@ -186,10 +218,15 @@ pub fn run_all(bench: &Bench, trials: &[Trial]) -> Tally {
     tally.into_inner().expect("no panic")
 }
 
-/// What a run with an error at this point does after it: it undoes what it had done. Nothing where it does not fail.
+/// What a run with an error at this point does after it: it undoes what it had done. Nothing where
+/// it does not fail.
 pub fn undoing(bench: &Bench, operation: Operation, action: &str, point: &Point) -> Vec<Point> {
     let image = bench.ready(operation);
-    let (output, events) = bench.run_recorded(image.path(), operation, &fault(point, action, image.path()));
-    let after = events.iter().position(|event| *event == Event::Effect(point.clone())).map_or(events.len(), |at| at + 1);
+    let (output, events) =
+        bench.run_recorded(image.path(), operation, &fault(point, action, image.path()));
+    let after = events
+        .iter()
+        .position(|event| *event == Event::Effect(point.clone()))
+        .map_or(events.len(), |at| at + 1);
     if output.status.success() { Vec::new() } else { points(&events[after..]) }
 }

@@ -1,4 +1,5 @@
-//! Docker: answers in the shape that these versions give them, told by a stand-in on a socket, and what the checks say.
+//! Docker: answers in the shape that these versions give them, told by a stand-in on a socket, and
+//! what the checks say.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -17,14 +18,24 @@ fn asked(version: &str, info: &str) -> Result<Engine, String> {
     // Ends with the test: nothing is waited for once both questions are answered.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines().map_while(Result::ok);
+            let mut lines = BufReader::new(stream.try_clone().expect("a second handle"))
+                .lines()
+                .map_while(Result::ok);
             let request = lines.next().unwrap_or_default();
             lines.take_while(|line| !line.is_empty()).for_each(drop);
-            let body = answers.iter().find(|(path, _)| request.starts_with(&format!("GET {path} "))).map_or("{}", |(_, body)| body);
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            let body = answers
+                .iter()
+                .find(|(path, _)| request.starts_with(&format!("GET {path} ")))
+                .map_or("{}", |(_, body)| body);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(ask(&socket))
 }
 
@@ -52,7 +63,12 @@ fn daemons_of_several_versions_are_judged() {
         (daemon_1_5, "docker.storage-driver", Warn, "aufs"),
         (daemon_1_5, "docker.live-restore", Pass, "off"),
         (daemon_1_13, "docker.version", Pass, "1.13.1"),
-        (daemon_1_13, "docker.storage-driver", Fail, "devicemapper on the loop device of /var/lib/docker/devicemapper/devicemapper/data"),
+        (
+            daemon_1_13,
+            "docker.storage-driver",
+            Fail,
+            "devicemapper on the loop device of /var/lib/docker/devicemapper/devicemapper/data",
+        ),
         (daemon_17, "docker.version", Warn, "17.06.2-ce"),
         (daemon_17, "docker.live-restore", Warn, "on"),
         (daemon_18, "docker.version", Warn, "containerd 1.2.10"),
@@ -72,7 +88,11 @@ fn daemons_of_several_versions_are_judged() {
     for (daemon, id, verdict, words) in rows {
         recorded(daemon).says(id, *verdict, words);
     }
-    for (daemon, root) in [(daemon_17, "/var/lib/docker"), (daemon_19, "/data/docker"), (daemon_20_vfs, "/data/docker")] {
+    for (daemon, root) in [
+        (daemon_17, "/var/lib/docker"),
+        (daemon_19, "/data/docker"),
+        (daemon_20_vfs, "/data/docker"),
+    ] {
         assert_eq!(recorded(daemon).host.docker.expect("asked").expect("an answer").root, root);
     }
 }
@@ -83,12 +103,19 @@ fn a_daemon_that_is_not_there_or_is_something_else_fails_once() {
     nothing.says("docker.reachable", Skipped, "directory");
     nothing.host.docker = Some(Err("there is no /var/run/docker.sock".into()));
     nothing.says("docker.reachable", Fail, "there is no /var/run/docker.sock");
-    for id in ["docker.version", "docker.storage-driver", "docker.root-dir", "docker.live-restore"] {
+    for id in ["docker.version", "docker.storage-driver", "docker.root-dir", "docker.live-restore"]
+    {
         nothing.says(id, Skipped, "does not answer");
     }
     let other = asked("<html>", "{}").expect_err("it is no docker");
     assert!(other.contains("not docker"), "{other}");
     let missing = tempfile::tempdir().expect("a directory");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    assert!(runtime.block_on(ask(&missing.path().join("docker.sock"))).expect_err("nothing listens").contains("there is no"));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert!(
+        runtime
+            .block_on(ask(&missing.path().join("docker.sock")))
+            .expect_err("nothing listens")
+            .contains("there is no")
+    );
 }

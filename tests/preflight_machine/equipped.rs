@@ -17,9 +17,15 @@ impl Told {
     #[track_caller]
     fn says(&self, id: &str, verdict: &str, words: &str) -> &Told {
         let checks = self.0["checks"].as_array().expect("checks");
-        let check = checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("there is no {id}"));
+        let check = checks
+            .iter()
+            .find(|check| check["id"] == id)
+            .unwrap_or_else(|| panic!("there is no {id}"));
         let found = check["found"].as_str().unwrap_or_default();
-        assert!(check["verdict"] == verdict && found.contains(words), "expected {verdict} with {words:?}: {check:#}");
+        assert!(
+            check["verdict"] == verdict && found.contains(words),
+            "expected {verdict} with {words:?}: {check:#}"
+        );
         self
     }
 }
@@ -32,7 +38,11 @@ fn a_real_docker_is_judged_by_what_it_answers() {
     let node = Node::equipped("docker").booted();
     node.install_binary();
     let absent = Told::of(&node, "slave");
-    absent.says("docker.reachable", "fail", "there is no /var/run/docker.sock").says("docker.version", "skipped", "does not answer");
+    absent.says("docker.reachable", "fail", "there is no /var/run/docker.sock").says(
+        "docker.version",
+        "skipped",
+        "does not answer",
+    );
 
     restart(&node, r#"{"storage-driver": "overlay2"}"#);
     Told::of(&node, "slave")
@@ -46,7 +56,10 @@ fn a_real_docker_is_judged_by_what_it_answers() {
 
     // Its state on a disk of its own, where all checks of that state have to look.
     disk(&node, "data", "400M", "mkfs.xfs -q", "/data");
-    restart(&node, r#"{"storage-driver": "vfs", "live-restore": true, "data-root": "/data/docker"}"#);
+    restart(
+        &node,
+        r#"{"storage-driver": "vfs", "live-restore": true, "data-root": "/data/docker"}"#,
+    );
     Told::of(&node, "slave")
         .says("docker.storage-driver", "warn", "vfs; DC/OS was tested with overlay and overlay2")
         .says("docker.root-dir", "pass", "/data/docker is on /data (xfs)")
@@ -55,7 +68,11 @@ fn a_real_docker_is_judged_by_what_it_answers() {
 
     is_as_recorded(&node, "20.10.24-debian-vfs");
     node.run(&["systemctl", "kill", "--signal=STOP", "docker.service"]).succeeds();
-    Told::of(&node, "master").says("docker.reachable", "fail", "does not answer within").says("docker.live-restore", "skipped", "");
+    Told::of(&node, "master").says("docker.reachable", "fail", "does not answer within").says(
+        "docker.live-restore",
+        "skipped",
+        "",
+    );
     node.run(&["systemctl", "kill", "--signal=CONT", "docker.service"]).succeeds();
     node.run(&["systemctl", "stop", "docker.service", "docker.socket"]).succeeds();
 }
@@ -67,19 +84,34 @@ fn restart(node: &Node, settings: &str) {
     node.run(&["systemctl", "restart", "docker.service"]).succeeds();
 }
 
-/// What was recorded of this docker, which other tests read, is what it still answers. `DCOS_NODE_BLESS` records it anew.
+/// What was recorded of this docker, which other tests read, is what it still answers.
+/// `DCOS_NODE_BLESS` records it anew.
 #[track_caller]
 fn is_as_recorded(node: &Node, name: &str) {
-    let answer = |path: &str| node.run(&["curl", "-sS", "--unix-socket", "/var/run/docker.sock", &format!("http://docker{path}")]).json();
+    let answer = |path: &str| {
+        node.run(&[
+            "curl",
+            "-sS",
+            "--unix-socket",
+            "/var/run/docker.sock",
+            &format!("http://docker{path}"),
+        ])
+        .json()
+    };
     let answers = [answer("/version"), answer("/info")];
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/docker/{name}.jsonl"));
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("fixtures/docker/{name}.jsonl"));
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        let lines = answers.iter().cloned().map(|answer| format!("{}\n", without_the_machine(answer)));
+        let lines =
+            answers.iter().cloned().map(|answer| format!("{}\n", without_the_machine(answer)));
         std::fs::write(&file, lines.collect::<String>()).expect("record the answers");
     }
     let text = std::fs::read_to_string(&file).expect("the recorded answers");
-    let recorded: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let [version, info] = &recorded[..] else { panic!("{} has other than two lines", file.display()) };
+    let recorded: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let [version, info] = &recorded[..] else {
+        panic!("{} has other than two lines", file.display())
+    };
     // What the checks read; a newer build of the package answers the rest differently.
     for (recorded, answer, field) in [
         (info, &answers[1], "/Driver"),
@@ -88,7 +120,10 @@ fn is_as_recorded(node: &Node, name: &str) {
         (info, &answers[1], "/LiveRestoreEnabled"),
         (version, &answers[0], "/Components/1/Name"),
     ] {
-        assert!(answer.pointer(field).is_some() && answer.pointer(field) == recorded.pointer(field), "{field} of {answer:#}");
+        assert!(
+            answer.pointer(field).is_some() && answer.pointer(field) == recorded.pointer(field),
+            "{field} of {answer:#}"
+        );
     }
 }
 
@@ -113,11 +148,15 @@ fn disk(node: &Node, name: &str, size: &str, make: &str, mounted_at: &str) {
 /// The same where the kernel may refuse.
 fn mount(node: &Node, name: &str, size: &str, make: &str, mounted_at: &str) -> node::Outcome {
     node.shell(
-        "[ -e /dev/loop-control ] || { mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do mknod /dev/loop$n b 7 $n; done; }",
+        "[ -e /dev/loop-control ] || { mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do \
+         mknod /dev/loop$n b 7 $n; done; }",
     )
     .succeeds();
     // Nothing of it is in memory before it is written.
-    node.shell(&format!("truncate -s {size} /var/{name}.disk && {make} /var/{name}.disk && mkdir -p {mounted_at}")).succeeds();
+    node.shell(&format!(
+        "truncate -s {size} /var/{name}.disk && {make} /var/{name}.disk && mkdir -p {mounted_at}"
+    ))
+    .succeeds();
     node.shell(&format!("mount -o loop /var/{name}.disk {mounted_at}"))
 }
 
@@ -128,7 +167,11 @@ fn file_systems_are_judged_as_the_kernel_has_them() {
     }
     let node = Node::equipped("disks").booted();
     node.install_binary();
-    Told::of(&node, "slave").says("storage.ftype", "pass", "no XFS there").says("storage.writable", "pass", "");
+    Told::of(&node, "slave").says("storage.ftype", "pass", "no XFS there").says(
+        "storage.writable",
+        "pass",
+        "",
+    );
 
     disk(&node, "mesos", "400M", "mkfs.xfs -q", "/var/lib/mesos");
     Told::of(&node, "slave").says("storage.ftype", "pass", "ftype=1 under /var/lib/mesos/slave");
@@ -136,11 +179,18 @@ fn file_systems_are_judged_as_the_kernel_has_them() {
     // Only the old format can be without; kernels from 2025 on may have been built without it.
     let old = mount(&node, "mesos", "400M", "mkfs.xfs -q -f -m crc=0 -n ftype=0", "/var/lib/mesos");
     if old.code() == Some(0) {
-        Told::of(&node, "slave").says("storage.ftype", "fail", "ftype=0 under /var/lib/mesos/slave");
+        Told::of(&node, "slave").says(
+            "storage.ftype",
+            "fail",
+            "ftype=0 under /var/lib/mesos/slave",
+        );
         node.run(&["umount", "/var/lib/mesos"]).succeeds();
     } else {
         old.stderr_has("/var/lib/mesos");
-        let _ = writeln!(std::io::stderr(), "NOT RUN: ftype=0 on a real XFS: this kernel mounts no XFS of version 4");
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT RUN: ftype=0 on a real XFS: this kernel mounts no XFS of version 4"
+        );
     }
 
     // A disk that is filled: in bytes, then in inodes. What is left counts, not how large it is.
@@ -153,15 +203,29 @@ fn file_systems_are_judged_as_the_kernel_has_them() {
     packages("warn", "1.");
     node.run(&["fallocate", "-l", "3600M", "/opt/mesosphere/ballast"]).succeeds();
     packages("fail", " MB and ");
-    node.shell("rm /opt/mesosphere/ballast && mkdir /opt/mesosphere/many && cd /opt/mesosphere/many && seq 116000 | xargs touch")
-        .succeeds();
+    node.shell(
+        "rm /opt/mesosphere/ballast && mkdir /opt/mesosphere/many && cd /opt/mesosphere/many && \
+         seq 116000 | xargs touch",
+    )
+    .succeeds();
     let left = node.run(&["stat", "-f", "-c", "%d", "/opt/mesosphere"]);
-    packages("fail", &format!("GB and {} inodes left on /opt/mesosphere (ext4)", left.stdout().trim()));
+    packages(
+        "fail",
+        &format!("GB and {} inodes left on /opt/mesosphere (ext4)", left.stdout().trim()),
+    );
     node.run(&["umount", "/opt/mesosphere"]).succeeds();
 
-    for (path, remount) in [("/opt/mesosphere", "remount,bind,ro"), ("/var/lib/dcos", "remount,ro")] {
-        node.shell(&format!("mkdir -p {path} && mount -t tmpfs tmpfs {path} && mount -o {remount} {path}")).succeeds();
-        Told::of(&node, "slave").says("storage.writable", "fail", &format!("{path} is on {path}, which is read-only"));
+    for (path, remount) in [("/opt/mesosphere", "remount,bind,ro"), ("/var/lib/dcos", "remount,ro")]
+    {
+        node.shell(&format!(
+            "mkdir -p {path} && mount -t tmpfs tmpfs {path} && mount -o {remount} {path}"
+        ))
+        .succeeds();
+        Told::of(&node, "slave").says(
+            "storage.writable",
+            "fail",
+            &format!("{path} is on {path}, which is read-only"),
+        );
         node.run(&["umount", path]).succeeds();
     }
 }

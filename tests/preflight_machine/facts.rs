@@ -28,7 +28,11 @@ fn good() -> Recorded {
         processors: Ok(4),
         memory: Ok(33_000_000_000),
         swap: Ok(0),
-        cgroups: Ok(Cgroups { mounted: set(&CONTROLLERS), only_v2: false, enabled: set(&CONTROLLERS) }),
+        cgroups: Ok(Cgroups {
+            mounted: set(&CONTROLLERS),
+            only_v2: false,
+            enabled: set(&CONTROLLERS),
+        }),
         selinux: Some(SeLinux { enforcing: true, policy: Some("targeted".into()) }),
         modules: Ok(set(&["ip_vs", "ip_vs_wlc", "dummy", "overlay", "vxlan", "raid1", "dm_raid"])),
         ipv6: true,
@@ -36,9 +40,13 @@ fn good() -> Recorded {
         locale: Some("en_US.utf8".into()),
         journal: Some(Journal { path: "/run/log/journal".into(), group: 101, mode: 0o2755 }),
     });
-    recorded.host.programs = Some(Programs { found: commands::all().map(str::to_owned).collect(), missing_paths: BTreeSet::new() });
+    recorded.host.programs = Some(Programs {
+        found: commands::all().map(str::to_owned).collect(),
+        missing_paths: BTreeSet::new(),
+    });
     recorded.host.neighbours = Some(Ok(Neighbours::default()));
-    recorded.node.accounts = Accounts::parse("dcos_log:x:997:101::/opt/mesosphere:/sbin/nologin\n", GROUPS);
+    recorded.node.accounts =
+        Accounts::parse("dcos_log:x:997:101::/opt/mesosphere:/sbin/nologin\n", GROUPS);
     recorded
 }
 
@@ -86,20 +94,62 @@ type Change = fn(&mut Machine);
 #[test]
 fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it() {
     let rows: &[(Change, &str, &str, &str, Verdict, &str)] = &[
-        (|m| m.architecture = "aarch64".into(), "machine.architecture", "slave", "2.2.0", Fail, "aarch64"),
-        (|m| m.kernel = "2.6.32-754.el6".into(), "machine.kernel", "slave", "2.2.0", Fail, "2.6.32"),
+        (
+            |m| m.architecture = "aarch64".into(),
+            "machine.architecture",
+            "slave",
+            "2.2.0",
+            Fail,
+            "aarch64",
+        ),
+        (
+            |m| m.kernel = "2.6.32-754.el6".into(),
+            "machine.kernel",
+            "slave",
+            "2.2.0",
+            Fail,
+            "2.6.32",
+        ),
         (|m| m.kernel = "3.9.11".into(), "machine.kernel", "master", "1.12.0", Fail, "3.9"),
         (|m| m.kernel = "6.1.0-18-amd64".into(), "machine.kernel", "master", "1.12.0", Pass, "6.1"),
         (|m| m.kernel = "none".into(), "machine.kernel", "master", "1.12.0", Unknown, "none"),
         (|m| m.processors = Ok(2), "machine.processors", "master", "1.12.0", Warn, "2"),
         (|m| m.processors = Ok(2), "machine.processors", "slave", "1.12.0", Pass, "2"),
-        (|m| m.processors = Err("no cpuinfo".into()), "machine.processors", "slave", "1.12.0", Unknown, "no cpuinfo"),
+        (
+            |m| m.processors = Err("no cpuinfo".into()),
+            "machine.processors",
+            "slave",
+            "1.12.0",
+            Unknown,
+            "no cpuinfo",
+        ),
         (|m| m.memory = Ok(16_800_000_000), "machine.memory", "master", "1.12.0", Warn, "16.8 GB"),
         (|m| m.memory = Ok(16_800_000_000), "machine.memory", "slave", "1.12.0", Pass, "16.8 GB"),
-        (|m| m.memory = Err("no meminfo".into()), "machine.memory", "slave", "1.12.0", Unknown, "no meminfo"),
+        (
+            |m| m.memory = Err("no meminfo".into()),
+            "machine.memory",
+            "slave",
+            "1.12.0",
+            Unknown,
+            "no meminfo",
+        ),
         (|m| m.swap = Ok(2_000_000_000), "machine.swap", "slave", "1.12.0", Warn, "2.0 GB"),
-        (|m| m.hostname = "localhost.localdomain".into(), "machine.hostname", "slave", "1.12.0", Warn, "localhost"),
-        (|m| m.cgroups = Ok(Cgroups { only_v2: true, ..Cgroups::default() }), "kernel.cgroups", "slave", "2.2.0", Fail, "version 2 only"),
+        (
+            |m| m.hostname = "localhost.localdomain".into(),
+            "machine.hostname",
+            "slave",
+            "1.12.0",
+            Warn,
+            "localhost",
+        ),
+        (
+            |m| m.cgroups = Ok(Cgroups { only_v2: true, ..Cgroups::default() }),
+            "kernel.cgroups",
+            "slave",
+            "2.2.0",
+            Fail,
+            "version 2 only",
+        ),
         (
             |m| m.cgroups = Ok(Cgroups { only_v2: true, ..Cgroups::default() }),
             "kernel.cgroups",
@@ -116,8 +166,22 @@ fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it(
             Fail,
             "switched off: memory",
         ),
-        (|m| drop(m.cgroups.as_mut().map(|c| c.mounted.remove("blkio"))), "kernel.cgroups", "slave", "1.12.0", Warn, "not mounted: blkio"),
-        (|m| m.cgroups = Err("no mountinfo".into()), "kernel.cgroups", "slave", "1.12.0", Unknown, "no mountinfo"),
+        (
+            |m| drop(m.cgroups.as_mut().map(|c| c.mounted.remove("blkio"))),
+            "kernel.cgroups",
+            "slave",
+            "1.12.0",
+            Warn,
+            "not mounted: blkio",
+        ),
+        (
+            |m| m.cgroups = Err("no mountinfo".into()),
+            "kernel.cgroups",
+            "slave",
+            "1.12.0",
+            Unknown,
+            "no mountinfo",
+        ),
         (|m| m.selinux = None, "kernel.selinux", "slave", "1.10.0", Pass, "off"),
         (|_| (), "kernel.selinux", "slave", "1.12.0", Pass, "enforcing targeted"),
         (|_| (), "kernel.selinux", "slave", "1.11.0", Fail, "before 1.12"),
@@ -130,14 +194,70 @@ fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it(
             Fail,
             "enforcing mls",
         ),
-        (|m| m.selinux = Some(SeLinux { enforcing: false, policy: None }), "kernel.selinux", "slave", "1.10.0", Pass, "permissive"),
-        (|m| m.modules = Ok(set(&["dummy", "ip_vs"])), "kernel.modules-net", "slave", "1.12.0", Fail, "not available: ip_vs_wlc"),
-        (|m| m.modules = Ok(set(&["dummy"])), "kernel.modules-net", "slave", "1.10.0", Warn, "ip_vs_wlc"),
-        (|m| m.modules = Ok(set(&["ip_vs", "ip_vs_wlc"])), "kernel.modules-net", "slave", "1.10.0", Fail, "dummy"),
-        (|m| m.modules = Ok(set(&[])), "kernel.modules-containers", "slave", "1.12.0", Warn, "overlay, vxlan"),
-        (|m| m.modules = Ok(set(&[])), "kernel.modules-storage", "slave", "1.13.0", Warn, "raid1, dm_raid"),
-        (|m| m.modules = Ok(set(&[])), "kernel.modules-storage", "slave", "1.12.0", Skipped, "does not matter"),
-        (|m| m.modules = Err("no list".into()), "kernel.modules-net", "slave", "1.12.0", Unknown, "no list"),
+        (
+            |m| m.selinux = Some(SeLinux { enforcing: false, policy: None }),
+            "kernel.selinux",
+            "slave",
+            "1.10.0",
+            Pass,
+            "permissive",
+        ),
+        (
+            |m| m.modules = Ok(set(&["dummy", "ip_vs"])),
+            "kernel.modules-net",
+            "slave",
+            "1.12.0",
+            Fail,
+            "not available: ip_vs_wlc",
+        ),
+        (
+            |m| m.modules = Ok(set(&["dummy"])),
+            "kernel.modules-net",
+            "slave",
+            "1.10.0",
+            Warn,
+            "ip_vs_wlc",
+        ),
+        (
+            |m| m.modules = Ok(set(&["ip_vs", "ip_vs_wlc"])),
+            "kernel.modules-net",
+            "slave",
+            "1.10.0",
+            Fail,
+            "dummy",
+        ),
+        (
+            |m| m.modules = Ok(set(&[])),
+            "kernel.modules-containers",
+            "slave",
+            "1.12.0",
+            Warn,
+            "overlay, vxlan",
+        ),
+        (
+            |m| m.modules = Ok(set(&[])),
+            "kernel.modules-storage",
+            "slave",
+            "1.13.0",
+            Warn,
+            "raid1, dm_raid",
+        ),
+        (
+            |m| m.modules = Ok(set(&[])),
+            "kernel.modules-storage",
+            "slave",
+            "1.12.0",
+            Skipped,
+            "does not matter",
+        ),
+        (
+            |m| m.modules = Err("no list".into()),
+            "kernel.modules-net",
+            "slave",
+            "1.12.0",
+            Unknown,
+            "no list",
+        ),
         (|m| m.ipv6 = false, "kernel.ipv6", "slave", "1.12.0", Fail, "counts as true"),
         (|m| m.ipv6 = false, "kernel.ipv6", "slave", "1.10.0", Skipped, "does not matter"),
         (|m| m.ipv6 = false, "kernel.ipv6", "slave", "", Warn, "no build"),
@@ -147,7 +267,9 @@ fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it(
         (|m| m.locale = Some("C".into()), "system.locale", "slave", "1.12.0", Warn, "C"),
         (|m| m.locale = None, "system.locale", "slave", "1.12.0", Warn, "none"),
         (
-            |m| m.journal = Some(Journal { path: "/var/log/journal".into(), group: 0, mode: 0o755 }),
+            |m| {
+                m.journal = Some(Journal { path: "/var/log/journal".into(), group: 0, mode: 0o755 })
+            },
             "system.journal",
             "slave",
             "1.12.0",
@@ -155,7 +277,10 @@ fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it(
             "/var/log/journal is of group number 0",
         ),
         (
-            |m| m.journal = Some(Journal { path: "/var/log/journal".into(), group: 101, mode: 0o700 }),
+            |m| {
+                m.journal =
+                    Some(Journal { path: "/var/log/journal".into(), group: 101, mode: 0o700 })
+            },
             "system.journal",
             "slave",
             "1.12.0",
@@ -199,8 +324,13 @@ fn missing_programs_accounts_and_groups_are_named() {
     assert!(!recorded.says("software.commands", Fail, "ipset").found.contains("ifconfig"));
 
     let mut recorded = good().of("slave", "1.13.0");
-    recorded.node.accounts = Accounts::parse("dcos_log:x:997:100::/:/sbin/nologin\n", "systemd-journal:x:101:\n");
-    recorded.says("accounts.groups", Fail, "there is no group docker; the user dcos_log is not in the group systemd-journal");
+    recorded.node.accounts =
+        Accounts::parse("dcos_log:x:997:100::/:/sbin/nologin\n", "systemd-journal:x:101:\n");
+    recorded.says(
+        "accounts.groups",
+        Fail,
+        "there is no group docker; the user dcos_log is not in the group systemd-journal",
+    );
     recorded.says("accounts.nogroup", Fail, "nogroup");
     recorded.node.manual_accounts = true;
     recorded.says("accounts.groups", Skipped, "other means");
@@ -214,18 +344,30 @@ fn missing_programs_accounts_and_groups_are_named() {
 
 #[test]
 fn services_that_are_in_the_way_warn_and_those_told_to_leave_our_interfaces_alone_do_not() {
-    let active = |names: &[&str]| names.iter().map(|name| format!("{name}.service")).collect::<Vec<_>>();
+    let active =
+        |names: &[&str]| names.iter().map(|name| format!("{name}.service")).collect::<Vec<_>>();
     let mut recorded = good().of("slave", "1.12.0");
-    let all = active(&["dnsmasq", "firewalld", "NetworkManager", "systemd-networkd", "systemd-resolved"]);
-    let networkd = vec![("00-all.network".to_owned(), vec!["en*".to_owned(), "s?artan".to_owned()])];
+    let all =
+        active(&["dnsmasq", "firewalld", "NetworkManager", "systemd-networkd", "systemd-resolved"]);
+    let networkd =
+        vec![("00-all.network".to_owned(), vec!["en*".to_owned(), "s?artan".to_owned()])];
     let rule = "interface-name:docker*;interface-name:m-*;interface-name:=d-dcos;vtep*;interface-name:spartan;interface-name:minuteman";
-    recorded.host.neighbours = Some(Ok(Neighbours { active: all, unmanaged: vec!["interface-name:docker*".into()], networkd }));
+    recorded.host.neighbours = Some(Ok(Neighbours {
+        active: all,
+        unmanaged: vec!["interface-name:docker*".into()],
+        networkd,
+    }));
     for id in ["services.firewalld", "services.dnsmasq", "services.resolved"] {
         recorded.says(id, Warn, "running");
     }
-    recorded.says("services.network-manager", Warn, "would manage m-dcos, d-dcos, vtep1024, spartan, minuteman");
+    recorded.says(
+        "services.network-manager",
+        Warn,
+        "would manage m-dcos, d-dcos, vtep1024, spartan, minuteman",
+    );
     recorded.says("services.networkd", Warn, "00-all.network matches en* s?artan");
-    let neighbours = recorded.host.neighbours.as_mut().and_then(|n| n.as_mut().ok()).expect("neighbours");
+    let neighbours =
+        recorded.host.neighbours.as_mut().and_then(|n| n.as_mut().ok()).expect("neighbours");
     neighbours.unmanaged = rule.split(';').map(str::to_owned).collect();
     neighbours.networkd = vec![("00-eth.network".to_owned(), vec!["e*".to_owned()])];
     recorded.says("services.network-manager", Pass, "leaves them alone");

@@ -19,11 +19,18 @@ fn with(files: &[&str]) -> Recorded {
         let path = directory.path().join(file.trim_start_matches('/'));
         fs::create_dir_all(path.parent().expect("a directory")).expect("make it");
         match path.file_name().filter(|_| file.contains(".wants/")) {
-            Some(unit) => std::os::unix::fs::symlink(Path::new("/etc/systemd/system").join(unit), &path).expect("make the link"),
+            Some(unit) => {
+                std::os::unix::fs::symlink(Path::new("/etc/systemd/system").join(unit), &path)
+                    .expect("make the link")
+            }
             None => fs::write(path, "").expect("write the file"),
         }
     }
-    Recorded { node: Node::look(&Root::new(directory.path())).expect("look at the node"), ..Recorded::nothing() }.of("master", "2.2.0")
+    Recorded {
+        node: Node::look(&Root::new(directory.path())).expect("look at the node"),
+        ..Recorded::nothing()
+    }
+    .of("master", "2.2.0")
 }
 
 #[test]
@@ -43,22 +50,33 @@ fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
     ] {
         let check = with(&[path]).check(ID);
         assert_eq!((check.verdict, check.found), (Fail, format!("{path} ({what})")));
-        assert!(!check.skippable && check.cure.as_deref() == Some("dcos-node uninstall"), "{path}: {:?}", check.cure);
+        assert!(
+            !check.skippable && check.cure.as_deref() == Some("dcos-node uninstall"),
+            "{path}: {:?}",
+            check.cure
+        );
     }
     // An uninstall would leave it alone.
     let check = with(&["/opt/mesosphere/notes-of-an-operator"]).check(ID);
-    assert_eq!((check.verdict, check.found.as_str()), (Fail, "/opt/mesosphere/notes-of-an-operator (not DC/OS')"));
+    assert_eq!(
+        (check.verdict, check.found.as_str()),
+        (Fail, "/opt/mesosphere/notes-of-an-operator (not DC/OS')")
+    );
     assert_eq!(check.cure.as_deref(), Some("move that somewhere else"));
     // What an install may find without being hindered.
-    for path in ["/opt/mesosphere/lost+found", "/var/lib/dcos/cluster-id", "/etc/mesosphere/mesos/agent.env"] {
+    for path in [
+        "/opt/mesosphere/lost+found",
+        "/var/lib/dcos/cluster-id",
+        "/etc/mesosphere/mesos/agent.env",
+    ] {
         with(&[path]).says(ID, Pass, "none");
     }
 }
 
 #[test]
 fn of_a_whole_foreign_installation_the_first_are_named_and_the_others_counted() {
-    let names =
-        ["active", "bin", "environment", "environment.export", "etc", "include", "lib"].map(|name| format!("/opt/mesosphere/{name}"));
+    let names = ["active", "bin", "environment", "environment.export", "etc", "include", "lib"]
+        .map(|name| format!("/opt/mesosphere/{name}"));
     let found = with(&names.each_ref().map(String::as_str)).says(ID, Fail, " and 2 more").found;
     assert_eq!(names.iter().filter(|name| found.contains(name.as_str())).count(), 5, "{found}");
 }
@@ -68,19 +86,27 @@ fn a_node_of_another_role_says_both_roles_whether_it_is_whole_or_half_done() {
     let intent = || {
         let build = serde_json::json!({"url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "bootstrap_packages": [], "packages": [], "node_files": []});
         let intent = serde_json::json!({"role": "slave_public", "build": build, "version": null, "start": true, "restart_journald": false, "restart_docker": false, "skips": []});
-        Some(Intent::Install(Box::new(serde_json::from_value::<InstallIntent>(intent).expect("an intent"))))
+        Some(Intent::Install(Box::new(
+            serde_json::from_value::<InstallIntent>(intent).expect("an intent"),
+        )))
     };
     let mut whole = Recorded::nothing().of("slave", "2.2.0");
     whole.is_installed();
     whole.says(ID, Pass, "installed by dcos-node");
-    assert_eq!(whole.of("master", "2.2.0").says(ID, Fail, "").found, "this node is a slave, not a master");
+    assert_eq!(
+        whole.of("master", "2.2.0").says(ID, Fail, "").found,
+        "this node is a slave, not a master"
+    );
 
     let mut half = Recorded::nothing().of("slave_public", "2.2.0");
     half.node.story.intent = intent();
     half.says(ID, Pass, "an interrupted install, which goes on");
     let mut half = half.of("slave", "2.2.0");
     let check = half.says(ID, Fail, "");
-    assert_eq!((check.found.as_str(), check.cure.as_deref()), ("this node is a slave_public, not a slave", Some("dcos-node uninstall")));
+    assert_eq!(
+        (check.found.as_str(), check.cure.as_deref()),
+        ("this node is a slave_public, not a slave", Some("dcos-node uninstall"))
+    );
     half.node.story.intent = Some(Intent::Uninstall { purge_data: false, keep_packages: true });
     half.says(ID, Pass, "an interrupted uninstall, which is finished first");
 }

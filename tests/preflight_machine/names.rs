@@ -1,4 +1,5 @@
-//! Names that must resolve: the node's own, and the bootstrap server's now and through the resolvers of the build.
+//! Names that must resolve: the node's own, and the bootstrap server's now and through the
+//! resolvers of the build.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +16,8 @@ fn address(text: &str) -> IpAddr {
 
 /// A name that resolves to this, or why it does not.
 fn lookup(name: &str, found: Result<&[&str], &str>) -> Option<Lookup> {
-    let addresses = found.map(|list| list.iter().map(|text| address(text)).collect()).map_err(str::to_owned);
+    let addresses =
+        found.map(|list| list.iter().map(|text| address(text)).collect()).map_err(str::to_owned);
     Some(Lookup { name: name.to_owned(), addresses, in_hosts: false })
 }
 
@@ -28,7 +30,8 @@ fn resolver(reply: Reply) -> Resolver {
 #[test]
 fn the_nodes_own_name_resolves_to_an_address_of_the_node() {
     let mut recorded = Recorded::nothing().of("slave", "2.2.0");
-    recorded.host.addresses = vec![address("127.0.0.1"), address("10.0.0.7"), address("2001:db8::7")];
+    recorded.host.addresses =
+        vec![address("127.0.0.1"), address("10.0.0.7"), address("2001:db8::7")];
     recorded.says("dns.hostname", Unknown, "cannot be had");
     for (found, verdict, words) in [
         (Ok(&["10.0.0.7"][..]), Pass, "n7.example is 10.0.0.7"),
@@ -41,22 +44,32 @@ fn the_nodes_own_name_resolves_to_an_address_of_the_node() {
     ] {
         recorded.host.dns.hostname = lookup("n7.example", found);
         let check = recorded.says("dns.hostname", verdict, words);
-        assert_eq!(check.cure.is_some_and(|cure| cure.contains("/etc/hosts")), verdict == Warn, "{words}");
+        assert_eq!(
+            check.cure.is_some_and(|cure| cure.contains("/etc/hosts")),
+            verdict == Warn,
+            "{words}"
+        );
     }
 }
 
 #[test]
-fn a_bootstrap_name_that_the_resolvers_of_the_build_do_not_know_warns_if_nothing_else_will_know_it() {
+fn a_bootstrap_name_that_the_resolvers_of_the_build_do_not_know_warns_if_nothing_else_will_know_it()
+{
     let mut recorded = Recorded::nothing().of("slave", "2.2.0");
     recorded.says("dns.bootstrap", Skipped, "no server with a name");
     let name = "boot.example";
     recorded.host.dns.asked = name.to_owned();
-    recorded.host.dns.bootstrap = lookup(name, Err("cannot resolve boot.example: there is no such name"));
+    recorded.host.dns.bootstrap =
+        lookup(name, Err("cannot resolve boot.example: there is no such name"));
     recorded.says("dns.bootstrap", Warn, "there is no such name");
 
     recorded.host.dns.bootstrap = lookup(name, Ok(&["10.0.0.1"]));
     let known = || resolver(Reply::Found(vec!["10.0.0.1".parse().expect("an address")]));
-    let (unknown, empty, silent) = (|| resolver(Reply::NoSuchName), || resolver(Reply::Found(Vec::new())), || resolver(Reply::Silent));
+    let (unknown, empty, silent) = (
+        || resolver(Reply::NoSuchName),
+        || resolver(Reply::Found(Vec::new())),
+        || resolver(Reply::Silent),
+    );
     for (resolvers, is_known) in [
         (vec![known()], true),
         (vec![unknown(), known()], true),
@@ -71,7 +84,11 @@ fn a_bootstrap_name_that_the_resolvers_of_the_build_do_not_know_warns_if_nothing
         if is_known {
             recorded.says("dns.bootstrap", Pass, "boot.example is 10.0.0.1");
         } else {
-            let check = recorded.says("dns.bootstrap", Warn, "boot.example is 10.0.0.1; but the resolvers of the build do not know it");
+            let check = recorded.says(
+                "dns.bootstrap",
+                Warn,
+                "boot.example is 10.0.0.1; but the resolvers of the build do not know it",
+            );
             assert!(check.cure.is_some_and(|cure| cure.contains("/etc/hosts")));
         }
     }

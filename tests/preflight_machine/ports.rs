@@ -6,15 +6,27 @@ use dcos_node::preflight::report::Verdict::{Fail, Pass, Skipped, Unknown, Warn};
 
 use super::recorded::Recorded;
 
-fn listener(protocol: Protocol, address: &str, port: u16, holder: Option<(u32, &str, &str)>) -> Listener {
-    let holder =
-        holder.map(|(pid, command, unit)| Holder { pid, command: command.to_owned(), unit: (!unit.is_empty()).then(|| unit.to_owned()) });
+fn listener(
+    protocol: Protocol,
+    address: &str,
+    port: u16,
+    holder: Option<(u32, &str, &str)>,
+) -> Listener {
+    let holder = holder.map(|(pid, command, unit)| Holder {
+        pid,
+        command: command.to_owned(),
+        unit: (!unit.is_empty()).then(|| unit.to_owned()),
+    });
     Listener { protocol, address: address.parse().expect("an address"), port, holder }
 }
 
 fn with(listeners: Vec<Listener>) -> Recorded {
     let mut recorded = Recorded::nothing();
-    recorded.host.ports = Some(Ports { listeners: Ok(listeners), local_range: Ok((32768, 60999)), reserved: Vec::new() });
+    recorded.host.ports = Some(Ports {
+        listeners: Ok(listeners),
+        local_range: Ok((32768, 60999)),
+        reserved: Vec::new(),
+    });
     recorded
 }
 
@@ -26,13 +38,20 @@ fn a_port_that_is_held_is_named_with_the_process_and_its_unit_and_what_to_stop()
         listener(Tcp, "127.0.0.1", 8080, Some((90, "java", ""))),
         listener(Udp, "::", 80, None),
     ]);
-    let check =
-        held.of("master", "1.12.4").says("ports.free", Fail, "443/tcp (adminrouter) is held by nginx (pid 812, nginx.service) at ::");
+    let check = held.of("master", "1.12.4").says(
+        "ports.free",
+        Fail,
+        "443/tcp (adminrouter) is held by nginx (pid 812, nginx.service) at ::",
+    );
     assert!(
-        check.found.contains("8080/tcp (marathon) is held by java (pid 90) at 127.0.0.1") && !check.found.contains("80/udp"),
+        check.found.contains("8080/tcp (marathon) is held by java (pid 90) at 127.0.0.1")
+            && !check.found.contains("80/udp"),
         "{check:?}"
     );
-    assert_eq!(check.cure.as_deref(), Some("systemctl disable --now nginx.service, or let it listen on another port"));
+    assert_eq!(
+        check.cure.as_deref(),
+        Some("systemctl disable --now nginx.service, or let it listen on another port")
+    );
     let agent = with(vec![listener(Tcp, "::", 443, nginx)]).of("slave", "1.12.4");
     agent.says("ports.free", Pass, "are free");
 }
@@ -42,18 +61,30 @@ fn every_holder_of_port_53_is_named_once_with_its_addresses() {
     let resolved = Some((41, "systemd-resolve", "systemd-resolved.service"));
     let dnsmasq = Some((77, "dnsmasq", "dnsmasq.service"));
     let listeners = [("127.0.0.53", resolved), ("0.0.0.0", dnsmasq), ("::", dnsmasq)];
-    let held = with(listeners.iter().flat_map(|(at, by)| [listener(Tcp, at, 53, *by), listener(Udp, at, 53, *by)]).collect());
+    let held = with(
+        listeners
+            .iter()
+            .flat_map(|(at, by)| [listener(Tcp, at, 53, *by), listener(Udp, at, 53, *by)])
+            .collect(),
+    );
     for protocol in ["tcp", "udp"] {
         let words = format!(
-            "53/{protocol} (dcos-net) is held by systemd-resolve (pid 41, systemd-resolved.service) at 127.0.0.53, \
-             and by dnsmasq (pid 77, dnsmasq.service) at 0.0.0.0 and ::"
+            "53/{protocol} (dcos-net) is held by systemd-resolve (pid 41, \
+             systemd-resolved.service) at 127.0.0.53, and by dnsmasq (pid 77, dnsmasq.service) at \
+             0.0.0.0 and ::"
         );
         let check = held.check("ports.free");
         assert!(check.verdict == Fail && check.found.contains(&words), "{check:?}");
     }
     let held = held.of("slave", "1.13.0");
     let cure = held.says("ports.free", Fail, "53/tcp").cure;
-    assert_eq!(cure.as_deref(), Some("systemctl disable --now dnsmasq.service systemd-resolved.service, or let it listen on another port"));
+    assert_eq!(
+        cure.as_deref(),
+        Some(
+            "systemctl disable --now dnsmasq.service systemd-resolved.service, or let it listen on \
+             another port"
+        )
+    );
 }
 
 #[test]
@@ -86,19 +117,25 @@ fn how_bad_a_held_port_is_depends_on_role_version_and_kind() {
 #[test]
 fn ports_of_a_dcos_that_we_installed_are_its_own() {
     let dcos = Some((99, "nginx", "dcos-adminrouter.service"));
-    let mut recorded = with(vec![listener(Tcp, "0.0.0.0", 443, dcos), listener(Udp, "0.0.0.0", 64000, None)]).of("master", "1.12.4");
+    let mut recorded =
+        with(vec![listener(Tcp, "0.0.0.0", 443, dcos), listener(Udp, "0.0.0.0", 64000, None)])
+            .of("master", "1.12.4");
     recorded.says("ports.free", Fail, "dcos-adminrouter.service");
     recorded.is_installed();
     recorded.says("ports.free", Pass, "free");
-    recorded.host.ports.as_mut().expect("ports").listeners = Ok(vec![listener(Tcp, "0.0.0.0", 443, Some((7, "httpd", "httpd.service")))]);
+    recorded.host.ports.as_mut().expect("ports").listeners =
+        Ok(vec![listener(Tcp, "0.0.0.0", 443, Some((7, "httpd", "httpd.service")))]);
     recorded.says("ports.free", Fail, "httpd.service");
 }
 
 #[test]
 fn what_cannot_be_looked_at_is_unknown_with_the_reason() {
     let mut recorded = with(Vec::new()).of("master", "1.12.4");
-    recorded.host.ports =
-        Some(Ports { listeners: Err("cannot open net/tcp".into()), local_range: Err("no range".into()), reserved: Vec::new() });
+    recorded.host.ports = Some(Ports {
+        listeners: Err("cannot open net/tcp".into()),
+        local_range: Err("no range".into()),
+        reserved: Vec::new(),
+    });
     recorded.says("ports.free", Unknown, "cannot open net/tcp");
     recorded.says("ports.ephemeral", Unknown, "cannot open net/tcp");
     recorded.says("ports.local-range", Unknown, "no range");
@@ -110,7 +147,9 @@ fn a_range_of_local_ports_that_has_ports_of_dcos_warns_unless_they_are_reserved(
     recorded.says("ports.local-range", Pass, "32768 to 60999");
     recorded.host.ports.as_mut().expect("ports").local_range = Ok((1024, 65535));
     let check = recorded.says("ports.local-range", Warn, "61001, 61091, 62080, 62501, 64000");
-    assert!(check.cure.is_some_and(|cure| cure.contains("ip_local_reserved_ports=61001,61091,62080,62501,64000")));
+    assert!(check.cure.is_some_and(|cure| {
+        cure.contains("ip_local_reserved_ports=61001,61091,62080,62501,64000")
+    }));
     recorded.host.ports.as_mut().expect("ports").reserved = vec![(61000, 65535)];
     recorded.says("ports.local-range", Pass, "1024 to 65535");
 }

@@ -25,8 +25,15 @@ impl Recorded {
         let directory = tempfile::tempdir().expect("an empty node");
         let root = Root::new(directory.path());
         let nothing = Settings::default();
-        let outside = Outside { root: &root, systemd: None, clock: &KernelClock, settings: &nothing, ip_detect: None };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let outside = Outside {
+            root: &root,
+            systemd: None,
+            clock: &KernelClock,
+            settings: &nothing,
+            ip_detect: None,
+        };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let host = runtime.block_on(Host::look(outside, None, async { None }));
         let node = Node::look(&root).expect("an empty node");
         Recorded { host, node, settings: Settings::default(), build: None, role: None }
@@ -57,16 +64,31 @@ impl Recorded {
     /// What one check says.
     pub fn check(&self, id: &str) -> Check {
         let Recorded { host, node, settings, build, role } = self;
-        let facts = Facts { host, node, settings, build: build.as_ref(), role: *role, live: true, reset_identity: false };
+        let facts = Facts {
+            host,
+            node,
+            settings,
+            build: build.as_ref(),
+            role: *role,
+            live: true,
+            reset_identity: false,
+        };
         let report = preflight::judge(&facts, &[]);
-        report.checks.into_iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
+        report
+            .checks
+            .into_iter()
+            .find(|check| check.id == id)
+            .unwrap_or_else(|| panic!("there is no check {id}"))
     }
 
     /// One check has this verdict, and its finding has these words.
     #[track_caller]
     pub fn says(&self, id: &str, verdict: Verdict, words: &str) -> Check {
         let check = self.check(id);
-        assert!(check.verdict == verdict && check.found.contains(words), "{id}: expected {verdict:?} with {words:?}, found {check:?}");
+        assert!(
+            check.verdict == verdict && check.found.contains(words),
+            "{id}: expected {verdict:?} with {words:?}, found {check:?}"
+        );
         check
     }
 }

@@ -25,16 +25,34 @@ fn good() -> Recorded {
         (path.to_owned(), Ok(place))
     };
     let mut recorded = Recorded::nothing();
-    let paths = ["/opt/mesosphere", "/var/lib/dcos", "/var/lib/mesos/slave", "/var/lib/docker", "/var", "/tmp"];
-    let paths =
-        paths.into_iter().chain(["/opt/mesosphere/packages", "/etc", "/etc/mesosphere", "/etc/systemd/system", "/var/lib/dcos-node"]);
+    let paths = [
+        "/opt/mesosphere",
+        "/var/lib/dcos",
+        "/var/lib/mesos/slave",
+        "/var/lib/docker",
+        "/var",
+        "/tmp",
+    ];
+    let paths = paths.into_iter().chain([
+        "/opt/mesosphere/packages",
+        "/etc",
+        "/etc/mesosphere",
+        "/etc/systemd/system",
+        "/var/lib/dcos-node",
+    ]);
     recorded.host.storage = Some(paths.map(place).collect());
     recorded
 }
 
 fn change(recorded: &mut Recorded, path: &str, how: impl Fn(&mut Place)) {
     let places = recorded.host.storage.as_mut().expect("places");
-    how(places.iter_mut().find(|(known, _)| known == path).expect("a place").1.as_mut().expect("facts"));
+    how(places
+        .iter_mut()
+        .find(|(known, _)| known == path)
+        .expect("a place")
+        .1
+        .as_mut()
+        .expect("facts"));
 }
 
 type Change = fn(&mut Place);
@@ -43,21 +61,109 @@ type Change = fn(&mut Place);
 fn each_fault_of_a_file_system_is_found_and_is_as_bad_as_role_and_version_make_it() {
     let noexec: Change = |p| p.options.push("noexec".into());
     let rows: &[(&str, Change, &str, &str, &str, Verdict, &str)] = &[
-        ("/opt/mesosphere", |_| (), "storage.packages", "slave", "2.2.0", Pass, "60.0 GB and 3000000 inodes left on / (xfs)"),
-        ("/opt/mesosphere", |p| p.free_bytes = 100 << 20, "storage.packages", "slave", "2.2.0", Fail, "104 MB"),
-        ("/opt/mesosphere", |p| p.free_inodes = Some(900), "storage.packages", "slave", "2.2.0", Fail, "900 inodes"),
-        ("/opt/mesosphere", |p| p.free_inodes = None, "storage.packages", "slave", "2.2.0", Pass, "60.0 GB left"),
-        ("/opt/mesosphere", |p| p.free_bytes = 1_500_000_000, "storage.packages", "slave", "2.2.0", Warn, "1.5 GB"),
-        ("/opt/mesosphere", |p| p.free_inodes = Some(50_000), "storage.packages", "slave", "2.2.0", Warn, "50000 inodes"),
+        (
+            "/opt/mesosphere",
+            |_| (),
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Pass,
+            "60.0 GB and 3000000 inodes left on / (xfs)",
+        ),
+        (
+            "/opt/mesosphere",
+            |p| p.free_bytes = 100 << 20,
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Fail,
+            "104 MB",
+        ),
+        (
+            "/opt/mesosphere",
+            |p| p.free_inodes = Some(900),
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Fail,
+            "900 inodes",
+        ),
+        (
+            "/opt/mesosphere",
+            |p| p.free_inodes = None,
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Pass,
+            "60.0 GB left",
+        ),
+        (
+            "/opt/mesosphere",
+            |p| p.free_bytes = 1_500_000_000,
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Warn,
+            "1.5 GB",
+        ),
+        (
+            "/opt/mesosphere",
+            |p| p.free_inodes = Some(50_000),
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Warn,
+            "50000 inodes",
+        ),
         ("/var", |_| (), "storage.state", "slave", "2.2.0", Pass, "60.0 GB"),
-        ("/var", |p| p.free_bytes = 9_000_000_000, "storage.state", "slave", "2.2.0", Warn, "9.0 GB"),
+        (
+            "/var",
+            |p| p.free_bytes = 9_000_000_000,
+            "storage.state",
+            "slave",
+            "2.2.0",
+            Warn,
+            "9.0 GB",
+        ),
         ("/var", |_| (), "storage.ftype", "slave", "1.11.0", Pass, ""),
-        ("/var/lib/docker", |p| p.file_types = Some(Ok(false)), "storage.ftype", "slave", "1.11.0", Fail, "under /var/lib/docker"),
-        ("/var/lib/mesos/slave", |p| p.file_types = Some(Ok(false)), "storage.ftype", "master", "1.11.0", Warn, "/var/lib/mesos/slave"),
-        ("/var/lib/docker", |p| p.file_types = Some(Err("closed".into())), "storage.ftype", "slave", "1.11.0", Unknown, "closed"),
+        (
+            "/var/lib/docker",
+            |p| p.file_types = Some(Ok(false)),
+            "storage.ftype",
+            "slave",
+            "1.11.0",
+            Fail,
+            "under /var/lib/docker",
+        ),
+        (
+            "/var/lib/mesos/slave",
+            |p| p.file_types = Some(Ok(false)),
+            "storage.ftype",
+            "master",
+            "1.11.0",
+            Warn,
+            "/var/lib/mesos/slave",
+        ),
+        (
+            "/var/lib/docker",
+            |p| p.file_types = Some(Err("closed".into())),
+            "storage.ftype",
+            "slave",
+            "1.11.0",
+            Unknown,
+            "closed",
+        ),
         ("/var/lib/docker", |p| p.file_types = None, "storage.ftype", "slave", "1.11.0", Pass, ""),
         ("/var", |_| (), "storage.remote", "slave", "1.11.0", Pass, "local"),
-        ("/var/lib/mesos/slave", |p| p.kind = "nfs4".into(), "storage.remote", "slave", "1.11.0", Warn, "on / (nfs4)"),
+        (
+            "/var/lib/mesos/slave",
+            |p| p.kind = "nfs4".into(),
+            "storage.remote",
+            "slave",
+            "1.11.0",
+            Warn,
+            "on / (nfs4)",
+        ),
         ("/var", |_| (), "storage.noexec", "slave", "1.11.0", Pass, ""),
         ("/var", |_| (), "storage.writable", "slave", "2.2.0", Pass, ""),
         (
@@ -69,8 +175,24 @@ fn each_fault_of_a_file_system_is_found_and_is_as_bad_as_role_and_version_make_i
             Fail,
             "/etc/systemd/system is on /, which is",
         ),
-        ("/opt/mesosphere", noexec, "storage.noexec", "slave", "2.2.0", Fail, "/opt/mesosphere is on /"),
-        ("/var/lib/dcos", noexec, "storage.noexec", "master", "2.2.0", Fail, "/var/lib/dcos is on /"),
+        (
+            "/opt/mesosphere",
+            noexec,
+            "storage.noexec",
+            "slave",
+            "2.2.0",
+            Fail,
+            "/opt/mesosphere is on /",
+        ),
+        (
+            "/var/lib/dcos",
+            noexec,
+            "storage.noexec",
+            "master",
+            "2.2.0",
+            Fail,
+            "/var/lib/dcos is on /",
+        ),
         ("/tmp", |_| (), "storage.tmp-noexec", "master", "1.11.0", Pass, ""),
         ("/tmp", noexec, "storage.tmp-noexec", "master", "1.11.0", Fail, "/tmp is noexec"),
         ("/tmp", noexec, "storage.tmp-noexec", "master", "1.12.3", Fail, "/tmp is noexec"),
@@ -138,8 +260,14 @@ fn docker_is_looked_for_where_it_says_that_it_is() {
     recorded.host.storage.as_mut().expect("places")[3].0 = "/data/docker".into();
     recorded.says("storage.ftype", Pass, "ftype=1 under /var/lib/mesos/slave, /data/docker");
     recorded.says("docker.root-dir", Pass, "/data/docker is on / (xfs)");
-    for (kind, option, words) in [("tmpfs", "rw", "in memory"), ("nfs4", "rw", "on another machine"), ("xfs", "ro", "read-only")] {
-        change(&mut recorded, "/data/docker", |p| (p.kind, p.options) = (kind.into(), vec![option.into()]));
+    for (kind, option, words) in [
+        ("tmpfs", "rw", "in memory"),
+        ("nfs4", "rw", "on another machine"),
+        ("xfs", "ro", "read-only"),
+    ] {
+        change(&mut recorded, "/data/docker", |p| {
+            (p.kind, p.options) = (kind.into(), vec![option.into()])
+        });
         recorded.says("docker.root-dir", Warn, words);
     }
     recorded.host.storage.as_mut().expect("places")[3].1 = Err("it is gone".into());
@@ -167,7 +295,8 @@ fn with_an_index_it_is_known_whether_a_build_fits() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.says("storage.room", Skipped, "no build index");
     recorded.build = Some(published());
-    // 6000 members, 300 links, 1 node file, 3 manifests; the manifests and the node file take some bytes too.
+    // 6000 members, 300 links, 1 node file, 3 manifests; the manifests and the node file take some
+    // bytes too.
     recorded.says("storage.room", Pass, "/ (xfs) needs 6.0 GB and 6304 inodes");
     let rows: [(Change, Verdict, &str); 6] = [
         (|p| p.free_bytes = 6_000_000_000, Fail, "6.0 GB and 3000000 inodes left"),
@@ -192,8 +321,14 @@ fn with_an_index_it_is_known_whether_a_build_fits() {
 fn each_file_system_is_judged_by_what_it_will_hold_without_what_is_there() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.build = Some(published());
-    change(&mut recorded, "/opt/mesosphere/packages", |p| (p.mounted_at, p.free_bytes) = ("/opt/mesosphere".into(), 5_900_000_000));
-    recorded.says("storage.room", Fail, "/opt/mesosphere (xfs) needs 6.0 GB and 6000 inodes, 5.9 GB");
+    change(&mut recorded, "/opt/mesosphere/packages", |p| {
+        (p.mounted_at, p.free_bytes) = ("/opt/mesosphere".into(), 5_900_000_000)
+    });
+    recorded.says(
+        "storage.room",
+        Fail,
+        "/opt/mesosphere (xfs) needs 6.0 GB and 6000 inodes, 5.9 GB",
+    );
     recorded.node.whole = ["two--1".parse().expect("an id")].into();
     recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4.0 GB and 4000 inodes");
     recorded.node.whole.insert("one--1".parse().expect("an id"));

@@ -1,18 +1,21 @@
-//! Packs the sources under `fixtures/` into a classic serve directory, as `dcos_generate_config.sh` lays it out.
+//! Packs the sources under `fixtures/` into a classic serve directory, as `dcos_generate_config.sh`
+//! lays it out.
 //!
 //! ```no_run
 //! let packed = Build::fixture().with_config("check_time", "true").compressed(Compression::Zstd).pack(dir);
 //! let mesos = packed.archive("mesos");
 //! ```
 //!
-//! The output depends on the sources and the knobs only: packing twice gives the same bytes. A mistake in a fixture is a
-//! mistake in the suite, so everything here panics and says which package it was.
+//! The output depends on the sources and the knobs only: packing twice gives the same bytes. A
+//! mistake in a fixture is a mistake in the suite, so everything here panics and says which package
+//! it was.
 //!
 //! # How sources stand in the checkout
 //!
 //! `fixtures/<build>/build.json` names the packages of the bootstrap archive and the configuration;
-//! `fixtures/<build>/packages/<name>/` holds the files of a package. What a checkout cannot carry is in the file `.entries`
-//! at the top of a package, one line each, `#` for comments; the path is the rest of the line, so it may hold spaces:
+//! `fixtures/<build>/packages/<name>/` holds the files of a package. What a checkout cannot carry
+//! is in the file `.entries` at the top of a package, one line each, `#` for comments; the path is
+//! the rest of the line, so it may hold spaces:
 //!
 //! ```text
 //! dir 0700 etc/private                a directory that is empty, or has another mode than 0755
@@ -24,11 +27,12 @@
 //! when master_discovery=static etc/master_list     only with this configuration
 //! ```
 //!
-//! In every file `@PKG_PATH@` becomes the path of the package on a node. In the packages that `build.json` calls
-//! `configured` (their version is `setup_<hash of the configuration>`), `@key@` becomes the value of that key, or of what
-//! follows from the settings ([`Build::derived`]).
+//! In every file `@PKG_PATH@` becomes the path of the package on a node. In the packages that
+//! `build.json` calls `configured` (their version is `setup_<hash of the configuration>`), `@key@`
+//! becomes the value of that key, or of what follows from the settings ([`Build::derived`]).
 
-// Each test program uses a part of this. It makes fixtures, so the rules for files of a node do not bind it.
+// Each test program uses a part of this. It makes fixtures, so the rules for files of a node do not
+// bind it.
 #![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,16 +48,19 @@ use sha2::{Digest, Sha256};
 /// Where DC/OS lives on a node.
 const MESOSPHERE: &str = "/opt/mesosphere";
 
-/// The directories of a package that activation links (those of the bootstrap archive have no roles).
+/// The directories of a package that activation links (those of the bootstrap archive have no
+/// roles).
 const LINKED: [&str; 4] = ["bin", "etc", "include", "lib"];
 
 /// The time of every member: 2021-01-01.
 const MODIFIED: u64 = 1_609_459_200;
 
-/// Stands for the bootstrap archive where a package is named: [`Build::with_raw_archive`], [`Build::damaged`].
+/// Stands for the bootstrap archive where a package is named: [`Build::with_raw_archive`],
+/// [`Build::damaged`].
 pub const BOOTSTRAP_ARCHIVE: &str = "(bootstrap archive)";
 
-/// How archives are compressed. The names of the files end in `.tar.xz` all the same: readers go by the first bytes.
+/// How archives are compressed. The names of the files end in `.tar.xz` all the same: readers go by
+/// the first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// One xz stream.
@@ -154,7 +161,10 @@ pub struct Packed {
 impl Packed {
     /// The id of a package: `name--version`.
     pub fn id(&self, package: &str) -> &str {
-        self.ids.get(package).or_else(|| self.bootstrap_ids.get(package)).unwrap_or_else(|| panic!("the build has no package {package}"))
+        self.ids
+            .get(package)
+            .or_else(|| self.bootstrap_ids.get(package))
+            .unwrap_or_else(|| panic!("the build has no package {package}"))
     }
 
     /// The archive of a package in the serve directory.
@@ -186,9 +196,12 @@ impl Build {
 
     /// Reads the sources of a build.
     pub fn read(dir: &Path) -> Build {
-        let description = std::fs::read(dir.join("build.json")).unwrap_or_else(|e| panic!("{}/build.json: {e}", dir.display()));
-        let description: Value = serde_json::from_slice(&description).unwrap_or_else(|e| panic!("{}/build.json: {e}", dir.display()));
-        let without_buildinfo: BTreeSet<String> = names(&description["without_buildinfo"]).into_iter().collect();
+        let description = std::fs::read(dir.join("build.json"))
+            .unwrap_or_else(|e| panic!("{}/build.json: {e}", dir.display()));
+        let description: Value = serde_json::from_slice(&description)
+            .unwrap_or_else(|e| panic!("{}/build.json: {e}", dir.display()));
+        let without_buildinfo: BTreeSet<String> =
+            names(&description["without_buildinfo"]).into_iter().collect();
         let mut packages = BTreeMap::new();
         for name in list(&dir.join("packages")) {
             let name = name.into_string().expect("package names are ASCII");
@@ -196,13 +209,17 @@ impl Build {
             package.without_buildinfo = without_buildinfo.contains(&name);
             packages.insert(name, package);
         }
-        let bootstrap_only: BTreeSet<String> = names(&description["bootstrap_only"]).into_iter().collect();
+        let bootstrap_only: BTreeSet<String> =
+            names(&description["bootstrap_only"]).into_iter().collect();
         let mut bootstrap = names(&description["bootstrap"]);
         bootstrap.extend(bootstrap_only.iter().cloned());
         bootstrap.sort();
         let config = description["config"].as_object().cloned().unwrap_or_default();
         let config = config.into_iter().map(|(key, value)| {
-            let value = value.as_str().unwrap_or_else(|| panic!("configuration {key}: not a string")).to_owned();
+            let value = value
+                .as_str()
+                .unwrap_or_else(|| panic!("configuration {key}: not a string"))
+                .to_owned();
             (key, value)
         });
         Build {
@@ -226,9 +243,21 @@ impl Build {
         self
     }
 
-    /// Adds or replaces a file; a package that is not there yet is made. Its id changes, as with any change of content.
-    pub fn with_file(mut self, package: &str, path: &str, mode: u32, content: impl AsRef<[u8]>) -> Build {
-        let entry = Entry { kind: Kind::File(content.as_ref().to_vec()), mode, owner: Owner::root(), when: None };
+    /// Adds or replaces a file; a package that is not there yet is made. Its id changes, as with
+    /// any change of content.
+    pub fn with_file(
+        mut self,
+        package: &str,
+        path: &str,
+        mode: u32,
+        content: impl AsRef<[u8]>,
+    ) -> Build {
+        let entry = Entry {
+            kind: Kind::File(content.as_ref().to_vec()),
+            mode,
+            owner: Owner::root(),
+            when: None,
+        };
         let package = self.packages.entry(package.to_owned()).or_default();
         package.entries.insert(path.into(), entry);
         package.add_parents();
@@ -257,8 +286,8 @@ impl Build {
         self.with_file(package, "pkginfo.json", 0o644, content)
     }
 
-    /// Changes one setting of the configuration. The configured packages and the package list get other ids; the
-    /// bootstrap id stays.
+    /// Changes one setting of the configuration. The configured packages and the package list get
+    /// other ids; the bootstrap id stays.
     pub fn with_config(mut self, key: &str, value: &str) -> Build {
         self.config.insert(key.to_owned(), value.to_owned());
         self
@@ -279,7 +308,9 @@ impl Build {
 
     /// A proxy for every address but those of DC/OS itself and `no_proxy`.
     pub fn with_proxy(self, url: &str, no_proxy: &str) -> Build {
-        self.with_config("http_proxy", url).with_config("https_proxy", url).with_config("no_proxy", no_proxy)
+        self.with_config("http_proxy", url)
+            .with_config("https_proxy", url)
+            .with_config("no_proxy", no_proxy)
     }
 
     /// Adds a file that `dcos_install.sh` writes on the node.
@@ -294,7 +325,8 @@ impl Build {
         self
     }
 
-    /// Serves these bytes in place of the archive of a package (or of [`BOOTSTRAP_ARCHIVE`]). The id stays.
+    /// Serves these bytes in place of the archive of a package (or of [`BOOTSTRAP_ARCHIVE`]). The
+    /// id stays.
     pub fn with_raw_archive(mut self, package: &str, bytes: impl AsRef<[u8]>) -> Build {
         self.check_archive_name(package);
         self.raw_archives.insert(package.to_owned(), bytes.as_ref().to_vec());
@@ -318,18 +350,35 @@ impl Build {
         self.packages.keys().map(String::as_str)
     }
 
-    /// Writes the serve directory. One that is there already keeps what else it holds, as on a real bootstrap server.
+    /// Writes the serve directory. One that is there already keeps what else it holds, as on a real
+    /// bootstrap server.
     pub fn pack(&self, dir: &Path) -> Packed {
         let ids = self.ids();
         let bootstrap_id = self.bootstrap_id(&ids);
-        let contents: BTreeMap<&str, Package> =
-            self.packages.iter().map(|(name, package)| (name.as_str(), self.filled(name, package, &ids[name], &bootstrap_id))).collect();
+        let contents: BTreeMap<&str, Package> = self
+            .packages
+            .iter()
+            .map(|(name, package)| {
+                (name.as_str(), self.filled(name, package, &ids[name], &bootstrap_id))
+            })
+            .collect();
 
-        let listed: BTreeMap<String, String> = ids.clone().into_iter().filter(|(name, _)| !self.bootstrap_only.contains(name)).collect();
-        let bootstrap_ids: BTreeMap<String, String> = self.bootstrap.iter().map(|name| (name.clone(), ids[name].clone())).collect();
+        let listed: BTreeMap<String, String> = ids
+            .clone()
+            .into_iter()
+            .filter(|(name, _)| !self.bootstrap_only.contains(name))
+            .collect();
+        let bootstrap_ids: BTreeMap<String, String> =
+            self.bootstrap.iter().map(|name| (name.clone(), ids[name].clone())).collect();
         let package_list = json!(listed.values().collect::<Vec<_>>()).to_string();
         let package_list_id = hex(Sha256::digest(&package_list));
-        let packed = Packed { dir: dir.to_owned(), bootstrap_id, package_list_id, ids: listed, bootstrap_ids };
+        let packed = Packed {
+            dir: dir.to_owned(),
+            bootstrap_id,
+            package_list_id,
+            ids: listed,
+            bootstrap_ids,
+        };
 
         for (name, id) in &packed.ids {
             let archive = self.archive(name, || tar_of(&[("", &contents[name.as_str()])]));
@@ -337,19 +386,28 @@ impl Build {
         }
         let archive = self.archive(BOOTSTRAP_ARCHIVE, || self.bootstrap_tree(&packed, &contents));
         write(&packed.bootstrap_archive(), 0o644, &archive);
-        let active = serde_json::to_vec_pretty(&packed.bootstrap_ids.values().collect::<Vec<_>>()).expect("strings");
+        let active = serde_json::to_vec_pretty(&packed.bootstrap_ids.values().collect::<Vec<_>>())
+            .expect("strings");
         write(&dir.join(format!("bootstrap/{}.active.json", packed.bootstrap_id)), 0o644, &active);
         write(&packed.package_list(), 0o644, package_list.as_bytes());
-        let info: Map<String, Value> =
-            packed.ids.iter().map(|(name, id)| (name.clone(), json!({"filename": archive_name(name, id), "id": id}))).collect();
-        write(&dir.join("cluster-package-info.json"), 0o644, &serde_json::to_vec_pretty(&info).expect("strings"));
+        let info: Map<String, Value> = packed
+            .ids
+            .iter()
+            .map(|(name, id)| (name.clone(), json!({"filename": archive_name(name, id), "id": id})))
+            .collect();
+        write(
+            &dir.join("cluster-package-info.json"),
+            0o644,
+            &serde_json::to_vec_pretty(&info).expect("strings"),
+        );
         write(&dir.join("dcos_install.sh"), 0o755, self.install_script(&packed).as_bytes());
         write(&dir.join("bootstrap.latest"), 0o644, packed.bootstrap_id.as_bytes());
         write(&dir.join("cluster-package-list.latest"), 0o644, packed.package_list_id.as_bytes());
         packed
     }
 
-    /// Ids by package name. Like DC/OS', they are hashes of what a package was made from, not of its archive.
+    /// Ids by package name. Like DC/OS', they are hashes of what a package was made from, not of
+    /// its archive.
     fn ids(&self) -> BTreeMap<String, String> {
         let mut setup = Sha256::new();
         for (key, value) in &self.config {
@@ -370,8 +428,13 @@ impl Build {
 
     /// The hash of all packages that do not depend on the configuration.
     fn bootstrap_id(&self, ids: &BTreeMap<String, String>) -> String {
-        let fixed = ids.iter().filter(|(name, _)| !self.configured.contains(*name)).map(|(_, id)| id.as_str());
-        hex(Sha256::digest(fixed.collect::<Vec<_>>().join("\n") + "\n--\n" + &self.bootstrap.join("\n")))
+        let fixed = ids
+            .iter()
+            .filter(|(name, _)| !self.configured.contains(*name))
+            .map(|(_, id)| id.as_str());
+        hex(Sha256::digest(
+            fixed.collect::<Vec<_>>().join("\n") + "\n--\n" + &self.bootstrap.join("\n"),
+        ))
     }
 
     /// The package as it is in its archive: placeholders replaced, build information added.
@@ -413,14 +476,28 @@ impl Build {
     fn derived(&self) -> BTreeMap<&'static str, String> {
         let setting = |key: &str| self.config.get(key).map_or("", String::as_str);
         let masters: Vec<String> = serde_json::from_str(setting("master_list")).unwrap_or_default();
-        let ensemble: Vec<String> = masters.iter().enumerate().map(|(i, address)| format!("{}:{address}", i + 1)).collect();
+        let ensemble: Vec<String> =
+            masters.iter().enumerate().map(|(i, address)| format!("{}:{address}", i + 1)).collect();
         let is_static = setting("master_discovery") == "static";
         let exhibitor = match is_static {
-            true => format!("EXHIBITOR_BACKEND=STATIC\nEXHIBITOR_STATICENSEMBLE={}", ensemble.join(",")),
-            false => "EXHIBITOR_BACKEND=SHARED_FS\nEXHIBITOR_FSCONFIGDIR=/var/lib/dcos/exhibitor/conf".to_owned(),
+            true => {
+                format!("EXHIBITOR_BACKEND=STATIC\nEXHIBITOR_STATICENSEMBLE={}", ensemble.join(","))
+            }
+            false => {
+                "EXHIBITOR_BACKEND=SHARED_FS\nEXHIBITOR_FSCONFIGDIR=/var/lib/dcos/exhibitor/conf"
+                    .to_owned()
+            }
         };
-        let no_proxy = [".mesos,.thisdcos.directory,.dcos.directory,.zk,127.0.0.1,localhost", setting("no_proxy")];
-        let no_proxy = no_proxy.iter().filter(|names| !names.is_empty()).copied().collect::<Vec<_>>().join(",");
+        let no_proxy = [
+            ".mesos,.thisdcos.directory,.dcos.directory,.zk,127.0.0.1,localhost",
+            setting("no_proxy"),
+        ];
+        let no_proxy = no_proxy
+            .iter()
+            .filter(|names| !names.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(",");
         let proxy = ["http_proxy", "https_proxy"].map(|key| (key, setting(key).to_owned()));
         let in_use = proxy.iter().any(|(_, url)| !url.is_empty());
         let proxy: String = proxy
@@ -429,10 +506,16 @@ impl Build {
             .filter(|(_, value)| in_use && !value.is_empty())
             .map(|(key, value)| format!("{key}=\"{value}\"\n{}=\"{value}\"\n", key.to_uppercase()))
             .collect();
-        let hidden = |key: &str, value: &String| if key.contains("password") { "**HIDDEN**".to_owned() } else { value.clone() };
-        let public: BTreeMap<&String, String> = self.config.iter().map(|(key, value)| (key, hidden(key, value))).collect();
-        let yaml = |config: &BTreeMap<&String, String>| config.iter().map(|(key, value)| format!("{key}: {}\n", json!(value))).collect();
-        let full: BTreeMap<&String, String> = self.config.iter().map(|(key, value)| (key, value.clone())).collect();
+        let hidden = |key: &str, value: &String| {
+            if key.contains("password") { "**HIDDEN**".to_owned() } else { value.clone() }
+        };
+        let public: BTreeMap<&String, String> =
+            self.config.iter().map(|(key, value)| (key, hidden(key, value))).collect();
+        let yaml = |config: &BTreeMap<&String, String>| {
+            config.iter().map(|(key, value)| format!("{key}: {}\n", json!(value))).collect()
+        };
+        let full: BTreeMap<&String, String> =
+            self.config.iter().map(|(key, value)| (key, value.clone())).collect();
         let clock_check = if setting("check_time") == "true" { ", \"clock_sync\"" } else { "" };
         BTreeMap::from([
             ("clock_check", clock_check.to_owned()),
@@ -450,8 +533,14 @@ impl Build {
     /// The tree of the bootstrap archive: its packages, activated as on a node without a role.
     fn bootstrap_tree(&self, packed: &Packed, contents: &BTreeMap<&str, Package>) -> Vec<u8> {
         let mut tree = Package::default();
-        let mut environment = String::from("LD_LIBRARY_PATH=/opt/mesosphere/lib\nPATH=/opt/mesosphere/bin:/usr/bin:/bin:/sbin\n\n");
-        let mut export = String::from("export LD_LIBRARY_PATH=/opt/mesosphere/lib\nexport PATH=\"/opt/mesosphere/bin:$PATH\"\n\n");
+        let mut environment = String::from(
+            "LD_LIBRARY_PATH=/opt/mesosphere/lib\nPATH=/opt/mesosphere/bin:/usr/bin:/bin:/sbin\n\n",
+        );
+        let mut export = String::from(
+            "export LD_LIBRARY_PATH=/opt/mesosphere/lib\n\
+             export PATH=\"/opt/mesosphere/bin:$PATH\"\n\
+             \n",
+        );
         let mut buildinfos = Map::new();
         for dir in LINKED.iter().chain(&["active", "packages"]) {
             tree.entries.insert(dir.into(), Entry::new(Kind::Directory));
@@ -459,7 +548,10 @@ impl Build {
         for (name, id) in &packed.bootstrap_ids {
             let package = &contents[name.as_str()];
             let home = format!("{MESOSPHERE}/packages/{id}");
-            tree.entries.insert(format!("active/{name}").into(), Entry::new(Kind::Symlink(home.clone().into())));
+            tree.entries.insert(
+                format!("active/{name}").into(),
+                Entry::new(Kind::Symlink(home.clone().into())),
+            );
             for (path, entry) in &package.entries {
                 if !LINKED.iter().any(|dir| path.starts_with(dir) && path != Path::new(dir)) {
                     continue;
@@ -470,9 +562,15 @@ impl Build {
                 };
                 let is_directory = matches!(kind, Kind::Directory);
                 let before = tree.entries.insert(path.clone(), Entry::new(kind));
-                assert!(is_directory || before.is_none(), "two packages of the bootstrap archive have {}", path.display());
+                assert!(
+                    is_directory || before.is_none(),
+                    "two packages of the bootstrap archive have {}",
+                    path.display()
+                );
             }
-            let pkginfo: Value = serde_json::from_slice(package.file("pkginfo.json").unwrap_or_default()).unwrap_or_default();
+            let pkginfo: Value =
+                serde_json::from_slice(package.file("pkginfo.json").unwrap_or_default())
+                    .unwrap_or_default();
             environment += &format!("# package: {id}\n");
             export += &format!("# package: {id}\n");
             for (key, value) in pkginfo["environment"].as_object().into_iter().flatten() {
@@ -482,7 +580,9 @@ impl Build {
             }
             environment += "\n";
             export += "\n";
-            let info = package.file("buildinfo.full.json").map(|text| serde_json::from_slice(text).expect("made here"));
+            let info = package
+                .file("buildinfo.full.json")
+                .map(|text| serde_json::from_slice(text).expect("made here"));
             buildinfos.insert(name.clone(), info.unwrap_or(Value::Null));
         }
         let service_configuration = b"{\n  \"sysctl\": {}\n}\n".to_vec();
@@ -496,20 +596,31 @@ impl Build {
         ] {
             tree.entries.insert(path.into(), Entry::new(Kind::File(content)));
         }
-        let homes: Vec<(String, &Package)> =
-            packed.bootstrap_ids.iter().map(|(name, id)| (format!("packages/{id}"), &contents[name.as_str()])).collect();
+        let homes: Vec<(String, &Package)> = packed
+            .bootstrap_ids
+            .iter()
+            .map(|(name, id)| (format!("packages/{id}"), &contents[name.as_str()]))
+            .collect();
         let mut parts = vec![("", &tree)];
         parts.extend(homes.iter().map(|(home, package)| (home.as_str(), *package)));
         tar_of(&parts)
     }
 
     fn install_script(&self, packed: &Packed) -> String {
-        let template = std::fs::read_to_string(fixtures().join("dcos_install.sh.in")).expect("fixtures/dcos_install.sh.in");
+        let template = std::fs::read_to_string(fixtures().join("dcos_install.sh.in"))
+            .expect("fixtures/dcos_install.sh.in");
         let more: String = self
             .node_files
             .iter()
             .map(|NodeFile { path, mode, content }| {
-                format!("mkdir -p `dirname {path}`\ncat <<'EOF' > \"{path}\"\n{content}\nEOF\nchmod {mode:04o} {path}\n\n")
+                format!(
+                    "mkdir -p `dirname {path}`\n\
+                     cat <<'EOF' > \"{path}\"\n\
+                     {content}\n\
+                     EOF\n\
+                     chmod {mode:04o} {path}\n\
+                     \n"
+                )
             })
             .collect();
         let url = self.config.get("bootstrap_url").expect("build.json has a bootstrap_url");
@@ -532,9 +643,13 @@ impl Build {
                 bytes[middle] ^= 0x10;
             }
             Some(Damage::Truncated) => bytes.truncate(bytes.len() / 2),
-            Some(Damage::TrailingGarbage) => bytes.extend((0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)),
+            Some(Damage::TrailingGarbage) => {
+                bytes.extend((0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8))
+            }
             Some(Damage::Empty) => bytes.clear(),
-            Some(Damage::Page) => bytes = b"<html><body>Please log in to use this network.</body></html>\n".to_vec(),
+            Some(Damage::Page) => {
+                bytes = b"<html><body>Please log in to use this network.</body></html>\n".to_vec()
+            }
         }
         bytes
     }
@@ -544,7 +659,10 @@ impl Build {
     }
 
     fn check_archive_name(&self, name: &str) {
-        assert!(name == BOOTSTRAP_ARCHIVE || self.packages.contains_key(name), "the build has no package {name}");
+        assert!(
+            name == BOOTSTRAP_ARCHIVE || self.packages.contains_key(name),
+            "the build has no package {name}"
+        );
     }
 }
 
@@ -552,10 +670,15 @@ impl Package {
     fn read(dir: &Path) -> Package {
         let mut package = Package::default();
         package.read_tree(dir, Path::new(""));
-        if let Some(Entry { kind: Kind::File(text), .. }) = package.entries.remove(Path::new(".entries")) {
-            let text = String::from_utf8(text).unwrap_or_else(|_| panic!("{}/.entries: not UTF-8", dir.display()));
+        if let Some(Entry { kind: Kind::File(text), .. }) =
+            package.entries.remove(Path::new(".entries"))
+        {
+            let text = String::from_utf8(text)
+                .unwrap_or_else(|_| panic!("{}/.entries: not UTF-8", dir.display()));
             for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-                package.apply(line).unwrap_or_else(|| panic!("{}/.entries: cannot read {line:?}", dir.display()));
+                package
+                    .apply(line)
+                    .unwrap_or_else(|| panic!("{}/.entries: cannot read {line:?}", dir.display()));
             }
         }
         package.add_parents();
@@ -565,13 +688,15 @@ impl Package {
     fn read_tree(&mut self, dir: &Path, below: &Path) {
         for name in list(dir) {
             let (source, path) = (dir.join(&name), below.join(&name));
-            let metadata = std::fs::symlink_metadata(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+            let metadata = std::fs::symlink_metadata(&source)
+                .unwrap_or_else(|e| panic!("{}: {e}", source.display()));
             if metadata.is_dir() {
                 self.read_tree(&source, &path);
                 continue;
             }
             assert!(metadata.is_file(), "{}: links belong into .entries", source.display());
-            let content = std::fs::read(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+            let content =
+                std::fs::read(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
             let mut entry = Entry::new(Kind::File(content));
             entry.mode = if metadata.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
             self.entries.insert(path, entry);
@@ -583,7 +708,11 @@ impl Package {
         let (verb, rest) = line.split_once(' ')?;
         if let "symlink" | "hardlink" = verb {
             let (path, target) = rest.split_once(" -> ")?;
-            let kind = if verb == "symlink" { Kind::Symlink(target.into()) } else { Kind::HardLink(target.into()) };
+            let kind = if verb == "symlink" {
+                Kind::Symlink(target.into())
+            } else {
+                Kind::HardLink(target.into())
+            };
             self.entries.insert(path.into(), Entry::new(kind));
             return Some(());
         }
@@ -598,7 +727,10 @@ impl Package {
         match verb {
             "mode" => entry.mode = u32::from_str_radix(argument, 8).ok()?,
             "owner" => entry.owner = Owner::parse(argument)?,
-            "when" => entry.when = argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())),
+            "when" => {
+                entry.when =
+                    argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+            }
             _ => return None,
         }
         Some(())
@@ -681,13 +813,18 @@ fn archive_name(package: &str, id: &str) -> String {
 }
 
 fn names(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().map(|name| name.as_str().expect("build.json lists names").to_owned()).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(|name| name.as_str().expect("build.json lists names").to_owned())
+        .collect()
 }
 
 /// The names in a directory, sorted.
 fn list(dir: &Path) -> Vec<OsString> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-    let mut names: Vec<OsString> = entries.map(|entry| entry.expect("the checkout can be read").file_name()).collect();
+    let mut names: Vec<OsString> =
+        entries.map(|entry| entry.expect("the checkout can be read").file_name()).collect();
     names.sort();
     names
 }
@@ -710,7 +847,8 @@ fn hex(digest: impl AsRef<[u8]>) -> String {
 
 /// What `mkpanda` records about how a package was built.
 fn buildinfo(name: &str, id: &str, package: &Package) -> Value {
-    let pkginfo: Value = serde_json::from_slice(package.file("pkginfo.json").unwrap_or_default()).unwrap_or_default();
+    let pkginfo: Value = serde_json::from_slice(package.file("pkginfo.json").unwrap_or_default())
+        .unwrap_or_default();
     let requires = pkginfo.get("requires").cloned().unwrap_or(json!([]));
     let version = id.split_once("--").map_or(id, |(_, version)| version);
     json!({
@@ -726,12 +864,14 @@ fn buildinfo(name: &str, id: &str, package: &Package) -> Value {
 fn placeholder(text: &str) -> Option<&str> {
     text.match_indices('@').find_map(|(at, _)| {
         let rest = &text[at + 1..];
-        let key = &rest[..rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()))?];
+        let key = &rest
+            [..rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()))?];
         (!key.is_empty() && rest[key.len()..].starts_with('@')).then_some(key)
     })
 }
 
-/// One tar file of several trees, each below its own directory: `./` first, names sorted, hard links after all else.
+/// One tar file of several trees, each below its own directory: `./` first, names sorted, hard
+/// links after all else.
 fn tar_of(parts: &[(&str, &Package)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     add_member(&mut tar, Path::new(""), &Entry::new(Kind::Directory), None);
@@ -743,9 +883,21 @@ fn tar_of(parts: &[(&str, &Package)]) -> Vec<u8> {
             for (path, entry) in &package.entries {
                 match &entry.kind {
                     Kind::HardLink(first) if last => {
-                        let original = package.entries.get(first).unwrap_or_else(|| panic!("hard link to nothing: {}", first.display()));
-                        let entry = Entry { mode: original.mode, owner: original.owner.clone(), ..entry.clone() };
-                        add_member(&mut tar, &Path::new(below).join(path), &entry, Some(&Path::new(below).join(first)));
+                        let original = package
+                            .entries
+                            .get(first)
+                            .unwrap_or_else(|| panic!("hard link to nothing: {}", first.display()));
+                        let entry = Entry {
+                            mode: original.mode,
+                            owner: original.owner.clone(),
+                            ..entry.clone()
+                        };
+                        add_member(
+                            &mut tar,
+                            &Path::new(below).join(path),
+                            &entry,
+                            Some(&Path::new(below).join(first)),
+                        );
                     }
                     Kind::HardLink(_) => {}
                     _ if last => {}
@@ -758,12 +910,19 @@ fn tar_of(parts: &[(&str, &Package)]) -> Vec<u8> {
 }
 
 /// Appends a member named `./path`, as `tar -C dir .` names it.
-fn add_member(tar: &mut tar::Builder<Vec<u8>>, path: &Path, entry: &Entry, hard_link_to: Option<&Path>) {
+fn add_member(
+    tar: &mut tar::Builder<Vec<u8>>,
+    path: &Path,
+    entry: &Entry,
+    hard_link_to: Option<&Path>,
+) {
     let mut name = dotted(path);
     let (kind, link, content) = match &entry.kind {
         Kind::Directory => (tar::EntryType::Directory, None, [].as_slice()),
         Kind::File(content) => (tar::EntryType::Regular, None, content.as_slice()),
-        Kind::Symlink(target) => (tar::EntryType::Symlink, Some(target.as_os_str().to_owned()), [].as_slice()),
+        Kind::Symlink(target) => {
+            (tar::EntryType::Symlink, Some(target.as_os_str().to_owned()), [].as_slice())
+        }
         Kind::HardLink(_) => (tar::EntryType::Link, hard_link_to.map(dotted), [].as_slice()),
     };
     if kind.is_dir() && !path.as_os_str().is_empty() {
@@ -828,7 +987,8 @@ pub fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
         Compression::Xz => xz(tar),
         Compression::XzStreams => tar.chunks(tar.len().div_ceil(4)).flat_map(xz).collect(),
         Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(tar).expect("written to memory");
             encoder.finish().expect("written to memory")
         }

@@ -1,4 +1,5 @@
-//! Trees as the classic installer leaves them: made from the golden records, the packages of the reference build, and a state of `faults.md`.
+//! Trees as the classic installer leaves them: made from the golden records, the packages of the
+//! reference build, and a state of `faults.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,9 +18,19 @@ pub struct Image {
     _directory: Option<TempDir>,
 }
 
-const ACTIVE: [&str; 8] = ["bin", "etc", "include", "lib", "environment", "environment.export", "active", "active.buildinfo.full.json"];
+const ACTIVE: [&str; 8] = [
+    "bin",
+    "etc",
+    "include",
+    "lib",
+    "environment",
+    "environment.export",
+    "active",
+    "active.buildinfo.full.json",
+];
 
-/// What pkgpanda, and a service of the reference build, write; all other files without a source are empty.
+/// What pkgpanda, and a service of the reference build, write; all other files without a source are
+/// empty.
 const WRITTEN: [(&str, &str); 2] = [
     ("/etc/systemd/system/dcos.target", "[Install]\nWantedBy=multi-user.target\n"),
     ("/var/lib/dcos/dcos-history/series", "kept by the service\n"),
@@ -68,7 +79,8 @@ impl Image {
     /// Puts everything of a golden record here.
     pub fn lay(&self, name: &str, role: &str) {
         let image = self;
-        let text = fs::read_to_string(reference(&format!("golden/{name}.json"))).expect("the record");
+        let text =
+            fs::read_to_string(reference(&format!("golden/{name}.json"))).expect("the record");
         let golden: Value = serde_json::from_str(&text).expect("JSON");
         let created = golden["created"].as_object().expect("what was created");
         if created.keys().any(|path| path.starts_with("/opt/mesosphere/packages/")) {
@@ -79,17 +91,23 @@ impl Image {
         let [users, groups] = ["etc/passwd", "etc/group"].map(|file| image.numbers(file));
         // A node makes its /run when it boots.
         let left_out = if image._directory.is_some() { "/none" } else { "/run/" };
-        for (path, entry) in
-            created.iter().filter(|(path, _)| !path.starts_with("/opt/mesosphere/packages/") && !path.starts_with(left_out))
-        {
+        for (path, entry) in created.iter().filter(|(path, _)| {
+            !path.starts_with("/opt/mesosphere/packages/") && !path.starts_with(left_out)
+        }) {
             let real = image.at(path);
             match entry["type"].as_str() {
                 Some("directory") => fs::create_dir_all(&real).expect("make a directory"),
-                Some("symlink") => symlink(entry["target"].as_str().expect("a target"), &real).expect("link"),
+                Some("symlink") => {
+                    symlink(entry["target"].as_str().expect("a target"), &real).expect("link")
+                }
                 _ => {
                     let unit = image.packaged_unit(path, role, &entry["sha256"]);
-                    let text = texts.get(path).or(node_files.get(Path::new(path))).cloned().or(unit);
-                    let written = WRITTEN.iter().find(|(written, _)| path == written).map_or("", |(_, text)| text);
+                    let text =
+                        texts.get(path).or(node_files.get(Path::new(path))).cloned().or(unit);
+                    let written = WRITTEN
+                        .iter()
+                        .find(|(written, _)| path == written)
+                        .map_or("", |(_, text)| text);
                     image.write(path, &text.unwrap_or_else(|| written.into()));
                 }
             }
@@ -99,7 +117,8 @@ impl Image {
             };
             // For who is not root everything is his.
             if nix::unistd::geteuid().is_root() {
-                lchown(&real, number(&users, "owner"), number(&groups, "group")).expect("set the owner");
+                lchown(&real, number(&users, "owner"), number(&groups, "group"))
+                    .expect("set the owner");
             }
             if let (Some(mode), false) = (entry["mode"].as_str(), entry["type"] == "symlink") {
                 let mode = u32::from_str_radix(mode, 8).expect("a mode");
@@ -116,7 +135,10 @@ impl Image {
         }
         image.write(&format!("/etc/mesosphere/roles/{role}"), "");
         image.link("/etc/profile.d/dcos.sh", "/opt/mesosphere/bin/add_dcos_path.sh");
-        image.link("/etc/systemd/system/multi-user.target.wants/dcos-setup.service", "/etc/systemd/system/dcos-setup.service");
+        image.link(
+            "/etc/systemd/system/multi-user.target.wants/dcos-setup.service",
+            "/etc/systemd/system/dcos-setup.service",
+        );
         image
     }
 
@@ -129,8 +151,12 @@ impl Image {
 
     /// With these packages of the reference build in the repository.
     pub fn with_packages(self, names: &[&str]) -> Image {
-        for (id, archive) in archives().into_iter().filter(|(id, _)| names.iter().any(|name| id.starts_with(&format!("{name}--")))) {
-            fs::create_dir_all(self.at(&format!("opt/mesosphere/packages/{id}"))).expect("make a directory");
+        for (id, archive) in archives()
+            .into_iter()
+            .filter(|(id, _)| names.iter().any(|name| id.starts_with(&format!("{name}--"))))
+        {
+            fs::create_dir_all(self.at(&format!("opt/mesosphere/packages/{id}")))
+                .expect("make a directory");
             untar(&archive, &self.at(&format!("opt/mesosphere/packages/{id}")), &[]);
         }
         self
@@ -139,13 +165,19 @@ impl Image {
     /// Another image with the same content.
     pub fn copy(&self) -> Image {
         let copy = Image::empty();
-        let status = Command::new("cp").args(["-a", "-T"]).arg(self.root()).arg(copy.root()).status().expect("cp");
+        let status = Command::new("cp")
+            .args(["-a", "-T"])
+            .arg(self.root())
+            .arg(copy.root())
+            .status()
+            .expect("cp");
         assert!(status.success());
         copy
     }
 
     fn empty() -> Image {
-        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
+        let directory =
+            tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
         Image { root: directory.path().to_owned(), _directory: Some(directory) }
     }
 
@@ -181,10 +213,16 @@ impl Image {
 
     pub fn remove(&self, path: &str) {
         let real = self.at(path);
-        if real.is_dir() && !real.is_symlink() { fs::remove_dir_all(real) } else { fs::remove_file(real) }.expect(path);
+        if real.is_dir() && !real.is_symlink() {
+            fs::remove_dir_all(real)
+        } else {
+            fs::remove_file(real)
+        }
+        .expect(path);
     }
 
-    /// One file name of each kind of active name is set aside, as in the first half of pkgpanda's swap.
+    /// One file name of each kind of active name is set aside, as in the first half of pkgpanda's
+    /// swap.
     pub fn set_aside(&self, names: &[&str]) {
         for name in names {
             let old = format!("opt/mesosphere/{name}.old");
@@ -197,20 +235,34 @@ impl Image {
 
     /// A copy of every active name, and of the links of the target, is to become live.
     pub fn with_new_names(&self) {
-        for name in ACTIVE.map(|name| format!("opt/mesosphere/{name}")).into_iter().chain(["etc/systemd/system/dcos.target.wants".into()]) {
-            let status = Command::new("cp").arg("-aT").arg(self.at(&name)).arg(self.at(&format!("{name}.new"))).status().expect("cp");
+        for name in ACTIVE
+            .map(|name| format!("opt/mesosphere/{name}"))
+            .into_iter()
+            .chain(["etc/systemd/system/dcos.target.wants".into()])
+        {
+            let status = Command::new("cp")
+                .arg("-aT")
+                .arg(self.at(&name))
+                .arg(self.at(&format!("{name}.new")))
+                .status()
+                .expect("cp");
             assert!(status.success());
         }
     }
 
     /// Every file of DC/OS' is as long as nothing, as after a power cut.
     pub fn emptied(&self) {
-        let mut open = ["opt/mesosphere", "etc/mesosphere", "etc/rexray"].map(|top| self.at(top)).to_vec();
-        open.extend(self.units().into_iter().map(|name| self.at(&format!("etc/systemd/system/{name}"))));
+        let mut open =
+            ["opt/mesosphere", "etc/mesosphere", "etc/rexray"].map(|top| self.at(top)).to_vec();
+        open.extend(
+            self.units().into_iter().map(|name| self.at(&format!("etc/systemd/system/{name}"))),
+        );
         while let Some(path) = open.pop() {
             let about = path.symlink_metadata().expect("look");
             if about.is_dir() {
-                open.extend(fs::read_dir(&path).expect("list").map(|entry| entry.expect("an entry").path()));
+                open.extend(
+                    fs::read_dir(&path).expect("list").map(|entry| entry.expect("an entry").path()),
+                );
             } else if about.is_file() {
                 fs::write(&path, "").expect("empty it");
             }
@@ -220,7 +272,8 @@ impl Image {
     /// Names of DC/OS' unit files.
     pub fn units(&self) -> Vec<String> {
         let names = fs::read_dir(self.at("etc/systemd/system")).expect("list");
-        let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let names =
+            names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("dcos-")).collect()
     }
 
@@ -243,8 +296,12 @@ impl Image {
         let packages = fs::read_dir(self.at("opt/mesosphere/packages")).ok()?;
         let tops: Vec<PathBuf> = packages.map(|entry| entry.expect("an entry").path()).collect();
         let wants = [format!("dcos.target.wants_{role}"), "dcos.target.wants".to_owned()];
-        let files = tops.iter().flat_map(|top| wants.iter().map(move |wants| top.join(wants).join(name)));
-        let is_recorded = |text: &String| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *sha256;
+        let files =
+            tops.iter().flat_map(|top| wants.iter().map(move |wants| top.join(wants).join(name)));
+        let is_recorded = |text: &String| {
+            Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+                == *sha256
+        };
         files.filter_map(|file| fs::read_to_string(file).ok()).find(is_recorded)
     }
 
@@ -257,13 +314,21 @@ impl Image {
         }
         for (number, (name, user)) in (900..).zip(accounts["users"].as_object().expect("users")) {
             let group = groups[user["group"].as_str().expect("a group")];
-            passwd.push_str(&format!("{name}:x:{number}:{group}:DCOS System User:/opt/mesosphere:/sbin/nologin\n"));
+            passwd.push_str(&format!(
+                "{name}:x:{number}:{group}:DCOS System User:/opt/mesosphere:/sbin/nologin\n"
+            ));
         }
         self.write("etc/passwd", &passwd);
         self.write("etc/group", &group);
-        for (file, names, fields) in [("etc/shadow", "users", ":!:20000::::::\n"), ("etc/gshadow", "groups", ":!::\n")] {
+        for (file, names, fields) in
+            [("etc/shadow", "users", ":!:20000::::::\n"), ("etc/gshadow", "groups", ":!::\n")]
+        {
             if self.has(file) {
-                let added = accounts[names].as_object().expect("accounts").keys().map(|name| format!("{name}{fields}"));
+                let added = accounts[names]
+                    .as_object()
+                    .expect("accounts")
+                    .keys()
+                    .map(|name| format!("{name}{fields}"));
                 self.write(file, &format!("{}{}", self.read(file), added.collect::<String>()));
             }
         }
@@ -272,7 +337,11 @@ impl Image {
     /// The numbers of users or groups.
     fn numbers(&self, file: &str) -> BTreeMap<String, u32> {
         let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
-        self.read(file).lines().map(fields).map(|line| (line[0].clone(), line[2].parse().expect("a number"))).collect()
+        self.read(file)
+            .lines()
+            .map(fields)
+            .map(|line| (line[0].clone(), line[2].parse().expect("a number")))
+            .collect()
     }
 }
 
@@ -282,27 +351,49 @@ fn reference(path: &str) -> PathBuf {
 
 fn node_files() -> BTreeMap<PathBuf, String> {
     let script = fs::read_to_string(reference("serve/dcos_install.sh")).expect("the script");
-    installer_script::node_files(&script).expect("node files").into_iter().map(|file| (file.path, file.content)).collect()
+    installer_script::node_files(&script)
+        .expect("node files")
+        .into_iter()
+        .map(|file| (file.path, file.content))
+        .collect()
 }
 
 /// The texts that a record has in full, those by package put together again.
 fn texts(recorded: &Value) -> BTreeMap<String, String> {
     let paragraph = |(package, lines): (&String, &Value)| {
-        let head = if package.is_empty() { String::new() } else { format!("\n# package: {package}\n") };
-        let lines = lines.as_array().expect("lines").iter().map(|line| format!("{}\n", line.as_str().expect("a line")));
+        let head =
+            if package.is_empty() { String::new() } else { format!("\n# package: {package}\n") };
+        let lines = lines
+            .as_array()
+            .expect("lines")
+            .iter()
+            .map(|line| format!("{}\n", line.as_str().expect("a line")));
         format!("{head}{}", lines.collect::<String>())
     };
     let text = |text: &Value| match text.as_object() {
         Some(packages) => packages.iter().map(paragraph).collect(),
         None => text.as_str().expect("a text").to_owned(),
     };
-    recorded.as_object().into_iter().flatten().map(|(path, recorded)| (path.clone(), text(recorded))).collect()
+    recorded
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(path, recorded)| (path.clone(), text(recorded)))
+        .collect()
 }
 
 fn archives() -> Vec<(String, PathBuf)> {
-    let packages = fs::read_dir(reference("serve/packages")).expect("list").map(|entry| entry.expect("an entry").path());
-    let archives = packages.flat_map(|directory| fs::read_dir(directory).expect("list").map(|entry| entry.expect("an entry").path()));
-    archives.map(|path| (path.file_name().expect("a name").to_string_lossy().replace(".tar.xz", ""), path)).collect()
+    let packages = fs::read_dir(reference("serve/packages"))
+        .expect("list")
+        .map(|entry| entry.expect("an entry").path());
+    let archives = packages.flat_map(|directory| {
+        fs::read_dir(directory).expect("list").map(|entry| entry.expect("an entry").path())
+    });
+    archives
+        .map(|path| {
+            (path.file_name().expect("a name").to_string_lossy().replace(".tar.xz", ""), path)
+        })
+        .collect()
 }
 
 fn bootstrap_archive() -> PathBuf {
@@ -311,6 +402,13 @@ fn bootstrap_archive() -> PathBuf {
 }
 
 fn untar(archive: &Path, into: &Path, members: &[&str]) {
-    let status = Command::new("tar").arg("-xpf").arg(archive).arg("-C").arg(into).args(members).status().expect("tar");
+    let status = Command::new("tar")
+        .arg("-xpf")
+        .arg(archive)
+        .arg("-C")
+        .arg(into)
+        .args(members)
+        .status()
+        .expect("tar");
     assert!(status.success(), "{}", archive.display());
 }

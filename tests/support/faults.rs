@@ -1,4 +1,5 @@
-//! Effects of recorded runs (`src/system/fault.rs`), the addresses by which a fault finds them again, and which of them a run of the tests takes.
+//! Effects of recorded runs (`src/system/fault.rs`), the addresses by which a fault finds them
+//! again, and which of them a run of the tests takes.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -50,19 +51,25 @@ pub fn events(record: &str) -> Vec<Event> {
         }
         let nth = seen.entry(line).or_default();
         *nth += 1;
-        Some(Event::Effect(Point { effect: effect.to_owned(), object: object.to_owned(), nth: *nth }))
+        Some(Event::Effect(Point {
+            effect: effect.to_owned(),
+            object: object.to_owned(),
+            nth: *nth,
+        }))
     };
     record.lines().filter_map(&mut read).collect()
 }
 
 /// The effects alone.
 pub fn points(events: &[Event]) -> Vec<Point> {
-    let effect = |event: &Event| if let Event::Effect(point) = event { Some(point.clone()) } else { None };
+    let effect =
+        |event: &Event| if let Event::Effect(point) = event { Some(point.clone()) } else { None };
     events.iter().filter_map(effect).collect()
 }
 
-/// The effects of a recorded run on a real node or on an image at another place that come at the same address in the next one: a body comes in other
-/// pieces each time, so only its first piece does, and the name of the lock follows from that of the image.
+/// The effects of a recorded run on a real node or on an image at another place that come at the
+/// same address in the next one: a body comes in other pieces each time, so only its first piece
+/// does, and the name of the lock follows from that of the image.
 pub fn lasting_points(record: &str) -> Vec<Point> {
     let comes_again = |point: &Point| point.comes_again() && !point.object.ends_with(".lock");
     points(&events(record)).into_iter().filter(comes_again).collect()
@@ -81,7 +88,10 @@ pub fn spread<T: Clone>(all: &[T], count: usize, seed: usize) -> Vec<T> {
 
 /// A number that changes with every commit, so that each one tries other points.
 pub fn seed() -> usize {
-    let commit = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let commit = Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
     let text = commit.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     usize::from_str_radix(text.get(..8).unwrap_or("1"), 16).unwrap_or(1)
 }

@@ -1,7 +1,8 @@
 //! A file server that lies, stalls and breaks when told to.
 //!
-//! `Server::start(dir).await` serves a directory on loopback; every other method changes how it serves one path (`"/a/b"`), at any time.
-//! It answers GET and HEAD, honours `Range` with `If-Range`, and closes each connection after one answer. As a proxy it stands for every server.
+//! `Server::start(dir).await` serves a directory on loopback; every other method changes how it
+//! serves one path (`"/a/b"`), at any time. It answers GET and HEAD, honours `Range` with
+//! `If-Range`, and closes each connection after one answer. As a proxy it stands for every server.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 #![allow(clippy::disallowed_methods, reason = "tests read files")]
@@ -15,7 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-/// An address of this machine at which nobody listens: no listener that asks for any free port is given this one.
+/// An address of this machine at which nobody listens: no listener that asks for any free port is
+/// given this one.
 pub const CLOSED: &str = "127.0.0.1:1";
 
 /// A server; it ends when it is dropped.
@@ -96,7 +98,11 @@ impl Server {
     pub async fn is_asked(&self, begin: &str) {
         let began = Instant::now();
         while !self.heads().iter().any(|head| head.starts_with(begin)) {
-            assert!(began.elapsed() < Duration::from_secs(300), "{begin} never came: {:?}", self.heads());
+            assert!(
+                began.elapsed() < Duration::from_secs(300),
+                "{begin} never came: {:?}",
+                self.heads()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -138,7 +144,9 @@ impl Server {
 
     /// The same, with header lines (each ending in `\r\n`).
     pub fn answer_with(&self, path: &str, status: u16, times: usize, headers: &str) -> &Self {
-        self.rule(path, |rule| rule.statuses.extend(std::iter::repeat_n((status, headers.to_owned()), times)))
+        self.rule(path, |rule| {
+            rule.statuses.extend(std::iter::repeat_n((status, headers.to_owned()), times))
+        })
     }
 
     /// Content-Length is wrong by so much.
@@ -186,7 +194,8 @@ impl Server {
         self.rule(path, |rule| rule.slow = Some((piece, pause)))
     }
 
-    /// Ends it: from now on it refuses, and nobody else is given its port as long as the value lives.
+    /// Ends it: from now on it refuses, and nobody else is given its port as long as the value
+    /// lives.
     pub async fn stop(mut self) -> TcpSocket {
         self.task.abort();
         let _ = (&mut self.task).await;
@@ -224,12 +233,18 @@ fn take(state: &Mutex<State>, path: &str, head: &str) -> Rule {
         return now;
     }
     for counted in [&mut rule.cut, &mut rule.stall] {
-        *counted = counted.and_then(|(bytes, times)| (times > 1).then(|| (bytes, times - u32::from(times != u32::MAX))));
+        *counted = counted.and_then(|(bytes, times)| {
+            (times > 1).then(|| (bytes, times - u32::from(times != u32::MAX)))
+        });
     }
     now
 }
 
-async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) -> std::io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    directory: PathBuf,
+    state: Arc<Mutex<State>>,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -240,10 +255,15 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
     let mut words = head.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // Who takes this for a proxy names the server too.
-    let path = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
+    let path = target
+        .strip_prefix("http://")
+        .map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
     let header = |name: &str| {
-        head.lines()
-            .find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()))
+        head.lines().find_map(|line| {
+            line.split_once(": ")
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.to_owned())
+        })
     };
     let rule = take(&state, path, &head);
     if rule.resets > 0 {
@@ -251,7 +271,8 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
     }
     let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n";
     let mut plain = async |status: u16, headers: &str| {
-        let answer = format!("HTTP/1.1 {status} Status\r\n{date}{headers}Content-Length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 {status} Status\r\n{date}{headers}Content-Length: 0\r\n\r\n");
         stream.get_mut().write_all(answer.as_bytes()).await
     };
     if let Some((status, headers)) = rule.statuses.first() {
@@ -263,18 +284,30 @@ async fn serve(stream: TcpStream, directory: PathBuf, state: Arc<Mutex<State>>) 
     if method == "HEAD" && rule.refuse_head {
         return plain(405, "").await;
     }
-    let Ok(content) = std::fs::read(directory.join(path.trim_start_matches('/'))) else { return plain(404, "").await };
+    let Ok(content) = std::fs::read(directory.join(path.trim_start_matches('/'))) else {
+        return plain(404, "").await;
+    };
     let etag = rule.etag.clone().unwrap_or_else(|| format!("\"{}\"", content.len()));
-    let first = header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
-    let first = first.filter(|_| !rule.ignore_range && header("if-range").is_none_or(|tag| tag == etag));
+    let first = header("range")
+        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let first =
+        first.filter(|_| !rule.ignore_range && header("if-range").is_none_or(|tag| tag == etag));
     if first.is_some_and(|first| first >= content.len()) {
         return plain(416, "").await;
     }
     let mut body = &content[first.unwrap_or(0)..];
-    let mut answer = format!("HTTP/1.1 {}\r\n{date}", if first.is_some() { "206 Partial Content" } else { "200 OK" });
+    let mut answer = format!(
+        "HTTP/1.1 {}\r\n{date}",
+        if first.is_some() { "206 Partial Content" } else { "200 OK" }
+    );
     if let Some(first) = first {
         let shift = usize::from(rule.wrong_range);
-        answer += &format!("Content-Range: bytes {}-{}/{}\r\n", first + shift, content.len() - 1, content.len());
+        answer += &format!(
+            "Content-Range: bytes {}-{}/{}\r\n",
+            first + shift,
+            content.len() - 1,
+            content.len()
+        );
         body = &body[shift..];
     }
     if !rule.no_validator {

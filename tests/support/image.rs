@@ -1,4 +1,5 @@
-//! A node that is a directory: what every Linux has, whole commands run on it as root, and what they said.
+//! A node that is a directory: what every Linux has, whole commands run on it as root, and what
+//! they said.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,9 @@ impl Image {
     }
 
     fn fill(&self) {
-        for directory in ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "usr", "var/lib"] {
+        for directory in
+            ["etc/systemd/system/multi-user.target.wants", "etc/profile.d", "opt", "usr", "var/lib"]
+        {
             std::fs::create_dir_all(self.at(directory)).expect("make a directory");
         }
         for (file, text) in [
@@ -57,7 +60,12 @@ impl Image {
     /// Another one with the same content.
     pub fn copy(&self) -> Image {
         let copy = Image { directory: quick(), environment: self.environment.clone() };
-        let copied = Command::new("cp").args(["-a", "-T"]).arg(self.path()).arg(copy.path()).status().expect("run cp");
+        let copied = Command::new("cp")
+            .args(["-a", "-T"])
+            .arg(self.path())
+            .arg(copy.path())
+            .status()
+            .expect("run cp");
         assert!(copied.success());
         copy
     }
@@ -97,17 +105,27 @@ impl Image {
 
     /// Starts a command on it.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start dcos-node")
+        self.command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start dcos-node")
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(super::node::binary());
-        command.args(arguments).arg("--root").arg(self.path()).env_remove("http_proxy").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .arg("--root")
+            .arg(self.path())
+            .env_remove("http_proxy")
+            .stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 
-    /// What a command works with that runs in the test itself: nobody hears its news, and jobs are not followed for long.
+    /// What a command works with that runs in the test itself: nobody hears its news, and jobs are
+    /// not followed for long.
     pub fn world(&self, systemd: Option<Result<Arc<dyn Systemd>, String>>) -> World {
         World {
             root: Root::new(self.path()),
@@ -145,14 +163,20 @@ impl Image {
         snapshot
     }
 
-    /// Demands the tree of an earlier moment, with or without whole packages that are kept for another try.
+    /// Demands the tree of an earlier moment, with or without whole packages that are kept for
+    /// another try.
     #[track_caller]
     pub fn is_as(&self, before: &Snapshot) {
         let kept = |change: &String| {
-            let below = change.strip_prefix("new /opt/mesosphere").map(|rest| rest.strip_prefix("/packages").unwrap_or(rest));
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') && !rest.starts_with("/."))
+            let below = change
+                .strip_prefix("new /opt/mesosphere")
+                .map(|rest| rest.strip_prefix("/packages").unwrap_or(rest));
+            below.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') && !rest.starts_with("/.")
+            })
         };
-        let wrong: Vec<String> = self.tree().changes_since(before).into_iter().filter(|change| !kept(change)).collect();
+        let wrong: Vec<String> =
+            self.tree().changes_since(before).into_iter().filter(|change| !kept(change)).collect();
         assert!(wrong.is_empty(), "the node is not as it was: {wrong:#?}");
     }
 
@@ -164,7 +188,8 @@ impl Image {
     }
 }
 
-/// A directory in memory, where there is one: the program itself, which is large, is copied into each image.
+/// A directory in memory, where there is one: the program itself, which is large, is copied into
+/// each image.
 fn quick() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
@@ -200,7 +225,11 @@ impl Said {
     pub fn ends(&self, code: i32, lines: &[&[&str]]) -> &Said {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
         for words in lines {
-            let found = self.err.lines().chain(self.out.lines()).any(|line| words.iter().all(|word| line.contains(word)));
+            let found = self
+                .err
+                .lines()
+                .chain(self.out.lines())
+                .any(|line| words.iter().all(|word| line.contains(word)));
             assert!(found, "no line has {words:?}:\n{}{}", self.out, self.err);
         }
         self
@@ -213,26 +242,42 @@ pub struct Mounted(PathBuf);
 impl Mounted {
     /// A file system in memory.
     pub fn memory(at: &Path, bytes: usize) -> Mounted {
-        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some(format!("size={bytes},mode=755").as_str())).expect("mount a tmpfs");
+        mount(
+            Some("tmpfs"),
+            at,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some(format!("size={bytes},mode=755").as_str()),
+        )
+        .expect("mount a tmpfs");
         Mounted(at.to_owned())
     }
 
     /// A directory, seen at another place too.
     pub fn bind(from: &Path, at: &Path) -> Mounted {
-        mount(Some(from), at, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("mount a directory");
+        mount(Some(from), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .expect("mount a directory");
         Mounted(at.to_owned())
     }
 
     /// Gives a file system in memory another size.
     pub fn resize(&self, bytes: usize) {
         let size = format!("size={bytes}");
-        mount(None::<&str>, &self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(size.as_str())).expect("resize");
+        mount(None::<&str>, &self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(size.as_str()))
+            .expect("resize");
     }
 
     /// Makes this mount read-only, or writable again.
     pub fn read_only(&self, read_only: bool) {
         let flag = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
-        mount(None::<&str>, &self.0, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flag, None::<&str>).expect("remount");
+        mount(
+            None::<&str>,
+            &self.0,
+            None::<&str>,
+            MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flag,
+            None::<&str>,
+        )
+        .expect("remount");
     }
 }
 

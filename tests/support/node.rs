@@ -8,9 +8,10 @@
 //! node.reboot();
 //! ```
 //!
-//! A node is gone with everything it used when its value is dropped, and what a killed test left behind is cleared
-//! away by the next one. At most two tests have nodes at the same time, on the whole machine: make all the nodes of a
-//! test on the test's own thread, and share them with others as you like.
+//! A node is gone with everything it used when its value is dropped, and what a killed test left
+//! behind is cleared away by the next one. At most two tests have nodes at the same time, on the
+//! whole machine: make all the nodes of a test on the test's own thread, and share them with others
+//! as you like.
 
 mod debian;
 mod disks;
@@ -39,8 +40,9 @@ pub use place::{announcing, cache, clear_leftovers, clear_leftovers_while};
 pub use server::Server;
 pub use state::State;
 
-/// How long a command may take when the test does not say otherwise. No limit here is near to what anything takes: a machine may be many times slower
-/// than the one on which the tests were written, and stand still for a while.
+/// How long a command may take when the test does not say otherwise. No limit here is near to what
+/// anything takes: a machine may be many times slower than the one on which the tests were written,
+/// and stand still for a while.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a boot and a clean power-off may take; systemd itself gives a unit 90 seconds to stop.
 const BOOT: Duration = Duration::from_secs(600);
@@ -63,8 +65,8 @@ pub fn can_run() -> Result<(), String> {
     machine::hierarchies().map(|_| ())
 }
 
-/// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it where `CI` is set:
-/// there a missing capability must not look like success.
+/// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it
+/// where `CI` is set: there a missing capability must not look like success.
 pub fn available() -> bool {
     match can_run() {
         Ok(()) => true,
@@ -96,7 +98,9 @@ pub fn eventually<T>(ask: impl Fn() -> Result<T, String>) -> T {
     loop {
         match ask() {
             Ok(answer) => return answer,
-            Err(why) => assert!(began.elapsed() < EVENTUALLY, "still not so after {EVENTUALLY:?}: {why}"),
+            Err(why) => {
+                assert!(began.elapsed() < EVENTUALLY, "still not so after {EVENTUALLY:?}: {why}")
+            }
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -109,17 +113,22 @@ pub fn binary() -> PathBuf {
     }
     // Cargo names the binary to tests only. An example lies in `examples/` beside it.
     let here = env::current_exe().expect("the path of this program");
-    here.parent().and_then(Path::parent).expect("an example lies in target/*/examples").join("dcos-node")
+    here.parent()
+        .and_then(Path::parent)
+        .expect("an example lies in target/*/examples")
+        .join("dcos-node")
 }
 
-/// What no throwaway node has, as arguments of `install` and `preflight`: it is a container of a small Debian.
+/// What no throwaway node has, as arguments of `install` and `preflight`: it is a container of a
+/// small Debian.
 pub const LACKS: &[&str] = &[
     "--skip",
     "time.sync=the clock is the host's",
     "--skip",
     "kernel.modules-net=the kernel is the host's, and the stand-ins for DC/OS load no modules",
     "--skip",
-    "software.commands=the small Debian has no docker, ipset and unzip, and the stand-ins run none of them",
+    "software.commands=the small Debian has no docker, ipset and unzip, and the stand-ins run none \
+     of them",
     "--skip",
     "accounts.groups=there is no docker that would have made its group",
     "--skip",
@@ -134,7 +143,8 @@ pub struct Node {
     disks: Option<Disks>,
     /// Held so that the server's namespace outlives the cable into it.
     cables: Vec<Arc<Namespace>>,
-    // Dropped in this order: the machine first (above), then its network, its directory, and last its turn.
+    // Dropped in this order: the machine first (above), then its network, its directory, and last
+    // its turn.
     namespace: Namespace,
     place: Place,
     _turn: Arc<Turn>,
@@ -152,14 +162,16 @@ impl Node {
         Node::made_of(debian::SMALL, name)
     }
 
-    /// The same with docker, chrony and the tools for XFS, none of which runs yet, and without the fences of a container: its units may do what
-    /// root may on a real machine, set the clock and make control groups and devices. The clock is this machine's.
+    /// The same with docker, chrony and the tools for XFS, none of which runs yet, and without the
+    /// fences of a container: its units may do what root may on a real machine, set the clock and
+    /// make control groups and devices. The clock is this machine's.
     #[track_caller]
     pub fn equipped(name: &str) -> Node {
         Node::made_of(debian::EQUIPPED, name).unfenced()
     }
 
-    /// From its next boot on without the fences of a container: its units may do what root may on a real machine.
+    /// From its next boot on without the fences of a container: its units may do what root may on a
+    /// real machine.
     pub fn unfenced(mut self) -> Node {
         self.traits.is_unfenced = true;
         self
@@ -187,12 +199,14 @@ impl Node {
         }
     }
 
-    /// Connects the node with the server; the server is `bootstrap.dcos.test` in its `/etc/hosts`. Works on a running node too.
+    /// Connects the node with the server; the server is `bootstrap.dcos.test` in its `/etc/hosts`.
+    /// Works on a running node too.
     pub fn knowing(self, server: &Server) -> Node {
         self.plugged_into(server, None)
     }
 
-    /// The same with an address that the test chooses: `10.77.0.11` and up, which no other node is given.
+    /// The same with an address that the test chooses: `10.77.0.11` and up, which no other node is
+    /// given.
     pub fn knowing_as(self, server: &Server, address: &str) -> Node {
         self.plugged_into(server, Some(address))
     }
@@ -201,7 +215,8 @@ impl Node {
         server.plug_in(&self.namespace, address);
         let hosts = self.inside("/etc/hosts");
         let known = fs::read_to_string(&hosts).expect("the node's /etc/hosts");
-        fs::write(&hosts, format!("{known}{}\t{}\n", network::SERVER, Server::NAME)).expect("write the node's /etc/hosts");
+        fs::write(&hosts, format!("{known}{}\t{}\n", network::SERVER, Server::NAME))
+            .expect("write the node's /etc/hosts");
         self.cables.push(server.namespace());
         self
     }
@@ -212,7 +227,8 @@ impl Node {
         self
     }
 
-    /// `/etc`, `/opt` and `/var` each on a disk of its own, which [`Node::lose_power`] can take back to what was really written.
+    /// `/etc`, `/opt` and `/var` each on a disk of its own, which [`Node::lose_power`] can take
+    /// back to what was really written.
     #[track_caller]
     pub fn with_disks(mut self) -> Node {
         assert!(self.machine().is_none(), "{}: it is on", self.name);
@@ -227,7 +243,8 @@ impl Node {
         self
     }
 
-    /// Switches the node on, and returns as soon as its systemd answers; units may still be starting.
+    /// Switches the node on, and returns as soon as its systemd answers; units may still be
+    /// starting.
     #[track_caller]
     pub fn power_on(&self) {
         let mut machine = self.machine();
@@ -236,7 +253,12 @@ impl Node {
         drop(machine);
         let began = Instant::now();
         while self.run(&["systemctl", "list-jobs"]).code() != Some(0) {
-            assert!(began.elapsed() < BOOT, "{}: systemd does not answer; the console says:\n{}", self.name, self.console());
+            assert!(
+                began.elapsed() < BOOT,
+                "{}: systemd does not answer; the console says:\n{}",
+                self.name,
+                self.console()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -251,18 +273,25 @@ impl Node {
                 return;
             }
             if began.elapsed() > BOOT {
-                panic!("{}: it does not boot; it waits for:\n{}", self.name, self.run(&["systemctl", "list-jobs"]).stdout());
+                panic!(
+                    "{}: it does not boot; it waits for:\n{}",
+                    self.name,
+                    self.run(&["systemctl", "list-jobs"]).stdout()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// Units of DC/OS that poll keep the system "starting" after the target was reached. What systemd itself does after that is over then too.
+    /// Units of DC/OS that poll keep the system "starting" after the target was reached. What
+    /// systemd itself does after that is over then too.
     fn only_polls(&self) -> bool {
-        let is_reached = self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0);
+        let is_reached =
+            self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0);
         let jobs = self.run(&["systemctl", "list-jobs", "--no-legend"]);
         let units = jobs.stdout().lines().filter_map(|line| line.split_whitespace().nth(1));
-        let is_of_the_boot = |unit: &str| unit.starts_with("systemd-") || unit == "graphical.target";
+        let is_of_the_boot =
+            |unit: &str| unit.starts_with("systemd-") || unit == "graphical.target";
         is_reached && jobs.code() == Some(0) && !units.into_iter().any(is_of_the_boot)
     }
 
@@ -285,18 +314,23 @@ impl Node {
         self.wait_until_booted();
     }
 
-    /// Takes the power away: every process is gone at once, nothing is told. What was written stays written, synced or not.
+    /// Takes the power away: every process is gone at once, nothing is told. What was written stays
+    /// written, synced or not.
     #[track_caller]
     pub fn cut_power(&self) {
         let machine = self.machine().take().expect("it is on");
         drop(machine);
     }
 
-    /// Takes the power away and with it every write that no disk has had yet: only for a node with disks.
+    /// Takes the power away and with it every write that no disk has had yet: only for a node with
+    /// disks.
     #[track_caller]
     pub fn lose_power(&self) {
         self.cut_power();
-        self.disks.as_ref().unwrap_or_else(|| panic!("{}: it has no disks of its own", self.name)).forget_unwritten();
+        self.disks
+            .as_ref()
+            .unwrap_or_else(|| panic!("{}: it has no disks of its own", self.name))
+            .forget_unwritten();
     }
 
     /// True from `power_on` until it was powered off, or went off by itself.
@@ -304,16 +338,24 @@ impl Node {
         self.machine().as_mut().is_some_and(Machine::is_on)
     }
 
-    /// Kills every process of that name (the file name of its program) with SIGKILL; false if there was none.
+    /// Kills every process of that name (the file name of its program) with SIGKILL; false if there
+    /// was none.
     pub fn kill(&self, program: &str) -> bool {
         // The kernel keeps 15 bytes of the name.
         let name: String = program.chars().take(15).collect();
         self.run(&["pkill", "-KILL", "-x", "--", &name]).code() == Some(0)
     }
 
-    /// Puts the program under test where an operator puts it: `/usr/local/bin`, or `/opt/bin` if `/usr` cannot be written.
+    /// Puts the program under test where an operator puts it: `/usr/local/bin`, or `/opt/bin` if
+    /// `/usr` cannot be written.
     pub fn install_binary(&self) {
-        self.copy_in(&binary(), &format!("{}/dcos-node", if self.traits.usr_is_read_only { "/opt/bin" } else { "/usr/local/bin" }));
+        self.copy_in(
+            &binary(),
+            &format!(
+                "{}/dcos-node",
+                if self.traits.usr_is_read_only { "/opt/bin" } else { "/usr/local/bin" }
+            ),
+        );
     }
 
     /// Runs a command to its end, as root, in the node: no input, its output kept.
@@ -344,14 +386,22 @@ impl Node {
                 return;
             }
             if began.elapsed() > EVENTUALLY {
-                let units = self.shell("systemctl list-jobs; systemctl list-units --all 'dcos*'; journalctl --no-pager -n 40 -t dcos-node");
-                panic!("{}: still not so after {EVENTUALLY:?}: {answer}\n{}", self.name, units.stdout());
+                let units = self.shell(
+                    "systemctl list-jobs; systemctl list-units --all 'dcos*'; journalctl \
+                     --no-pager -n 40 -t dcos-node",
+                );
+                panic!(
+                    "{}: still not so after {EVENTUALLY:?}: {answer}\n{}",
+                    self.name,
+                    units.stdout()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// Waits until the boot, or whoever started `dcos-setup.service`, has gone on with what was interrupted: it lets go of the node's lock.
+    /// Waits until the boot, or whoever started `dcos-setup.service`, has gone on with what was
+    /// interrupted: it lets go of the node's lock.
     #[track_caller]
     pub fn wait_for_setup(&self) {
         // A question that systemd does not answer in time has no word.
@@ -366,7 +416,8 @@ impl Node {
         Running::start(&mut machine.command(command), command)
     }
 
-    /// The node's root directory as seen from here. Of a running node it shows what the node's own processes see.
+    /// The node's root directory as seen from here. Of a running node it shows what the node's own
+    /// processes see.
     ///
     /// Absolute links below it lead to this machine: follow none of them, or ask `inside`.
     pub fn root(&self) -> PathBuf {
@@ -384,21 +435,24 @@ impl Node {
     /// The text of a file in the node.
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.inside(path)).unwrap_or_else(|error| panic!("{}: read {path}: {error}", self.name))
+        fs::read_to_string(self.inside(path))
+            .unwrap_or_else(|error| panic!("{}: read {path}: {error}", self.name))
     }
 
     /// Writes a file in the node (0644 if it is new), and the directories that it needs.
     #[track_caller]
     pub fn write(&self, path: &str, text: &str) {
         let file = self.made(path);
-        fs::write(file, text).unwrap_or_else(|error| panic!("{}: write {path}: {error}", self.name));
+        fs::write(file, text)
+            .unwrap_or_else(|error| panic!("{}: write {path}: {error}", self.name));
     }
 
     /// Writes a program in the node.
     #[track_caller]
     pub fn write_script(&self, path: &str, text: &str) {
         self.write(path, text);
-        fs::set_permissions(self.inside(path), fs::Permissions::from_mode(0o755)).expect("make it executable");
+        fs::set_permissions(self.inside(path), fs::Permissions::from_mode(0o755))
+            .expect("make it executable");
     }
 
     /// True if there is anything at that path, a dangling link included.
@@ -413,8 +467,8 @@ impl Node {
         State::of(self)
     }
 
-    /// What an operator does after an uninstall: the rule by which dcos-net lets everything be forwarded cannot be told from an operator's own, so the
-    /// report tells of it and leaves it.
+    /// What an operator does after an uninstall: the rule by which dcos-net lets everything be
+    /// forwarded cannot be told from an operator's own, so the report tells of it and leaves it.
     #[track_caller]
     pub fn stop_forwarding(&self) {
         self.shell("while iptables -w -D FORWARD -j ACCEPT 2>/dev/null; do :; done").succeeds();
@@ -424,13 +478,15 @@ impl Node {
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str) {
         let to = self.made(to);
-        // Without holes: to run a program fills those that it has, and the node would have less room than before.
+        // Without holes: to run a program fills those that it has, and the node would have less
+        // room than before.
         outcome::must(Command::new("cp").args(["-a", "-T", "--sparse=never"]).arg(from).arg(to));
     }
 
     /// What the node wrote on its console since it was first switched on.
     pub fn console(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.place.path("console.log")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.place.path("console.log")).unwrap_or_default())
+            .into_owned()
     }
 
     /// Its name on this machine: of its network namespace, its cgroup and its directory.
@@ -456,16 +512,25 @@ impl Drop for Node {
         if std::thread::panicking()
             && let Some(machine) = self.machine().as_ref()
         {
-            let journal = Running::start(&mut machine.command(&["journalctl", "--no-pager", "-n", "40", "-p", "notice"]), &["journalctl"])
-                .outcome(Duration::from_secs(10));
-            eprintln!("{}: its journal ends so:\n{}", self.name, journal.map(|it| it.stdout().to_owned()).unwrap_or_default());
+            let journal = Running::start(
+                &mut machine.command(&["journalctl", "--no-pager", "-n", "40", "-p", "notice"]),
+                &["journalctl"],
+            )
+            .outcome(Duration::from_secs(10));
+            eprintln!(
+                "{}: its journal ends so:\n{}",
+                self.name,
+                journal.map(|it| it.stdout().to_owned()).unwrap_or_default()
+            );
         }
     }
 }
 
-/// Follows links below `root` as a process does whose root it is. What does not exist is taken as it is named.
+/// Follows links below `root` as a process does whose root it is. What does not exist is taken as
+/// it is named.
 fn resolve(root: &Path, path: &str) -> PathBuf {
-    let mut todo: Vec<_> = Path::new(path).components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut todo: Vec<_> =
+        Path::new(path).components().rev().map(|part| part.as_os_str().to_owned()).collect();
     let mut here = PathBuf::new();
     let mut links = 0;
     while let Some(part) = todo.pop() {

@@ -1,7 +1,9 @@
-//! The sources of a crate as words: what is code, what is a text, which path names what. For the rules of the house.
+//! The sources of a crate as words: what is code, what is a text, which path names what. For the
+//! rules of the house.
 //!
-//! It knows as little of Rust as it can: comments, literals and everything under `#[cfg(test)]` are told from code, and paths are made
-//! absolute with the file's own `use` declarations. Macros are read as they are written.
+//! It knows as little of Rust as it can: comments, literals and everything under `#[cfg(test)]` are
+//! told from code, and paths are made absolute with the file's own `use` declarations. Macros are
+//! read as they are written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -96,16 +98,30 @@ impl Sources {
             let module = module_of(path);
             let (tokens, test_modules) = without_tests(tokens(text));
             only_for_tests.extend(test_modules.into_iter().map(|name| below(&module, &name)));
-            let children = tokens.windows(3).filter(|w| w[0].is_word("mod") && w[2].is(";")).map(|w| w[1].text.clone()).collect();
+            let children = tokens
+                .windows(3)
+                .filter(|w| w[0].is_word("mod") && w[2].is(";"))
+                .map(|w| w[1].text.clone())
+                .collect();
             let named = named(&tokens);
-            files.push(File { path: path.to_owned(), lines: text.lines().count(), tokens, module, children, named });
+            files.push(File {
+                path: path.to_owned(),
+                lines: text.lines().count(),
+                tokens,
+                module,
+                children,
+                named,
+            });
         }
-        files.retain(|file| !(1..=file.module.len()).any(|length| only_for_tests.contains(&file.module[..length])));
+        files.retain(|file| {
+            !(1..=file.module.len()).any(|length| only_for_tests.contains(&file.module[..length]))
+        });
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Sources { files }
     }
 
-    /// The file that a path of the crate leads to, by its index: re-exports are followed to where the thing is made.
+    /// The file that a path of the crate leads to, by its index: re-exports are followed to where
+    /// the thing is made.
     pub fn target(&self, segments: &[String]) -> Option<usize> {
         self.follow(segments, 0)
     }
@@ -115,12 +131,18 @@ impl Sources {
         if krate != "crate" || depth > 8 {
             return None;
         }
-        let length = (0..=rest.len()).rev().find(|length| self.module(&rest[..*length]).is_some())?;
+        let length =
+            (0..=rest.len()).rev().find(|length| self.module(&rest[..*length]).is_some())?;
         let index = self.module(&rest[..length])?;
         if let Some(name) = rest.get(length)
-            && let Some(handed) = self.files[index].named.iter().find(|n| n.handed_on && n.imported_as.as_ref() == Some(name))
+            && let Some(handed) = self.files[index]
+                .named
+                .iter()
+                .find(|n| n.handed_on && n.imported_as.as_ref() == Some(name))
         {
-            return self.follow(&self.files[index].absolute(&handed.segments), depth + 1).or(Some(index));
+            return self
+                .follow(&self.files[index].absolute(&handed.segments), depth + 1)
+                .or(Some(index));
         }
         Some(index)
     }
@@ -137,14 +159,16 @@ impl File {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// A path made absolute: `crate::...` for our own things, else beginning with the name of a crate, as far as the file tells.
+    /// A path made absolute: `crate::...` for our own things, else beginning with the name of a
+    /// crate, as far as the file tells.
     pub fn absolute(&self, segments: &[String]) -> Vec<String> {
         self.resolve(segments, 0)
     }
 
     fn resolve(&self, segments: &[String], depth: usize) -> Vec<String> {
         let Some((first, rest)) = segments.split_first() else { return Vec::new() };
-        let ours = |module: &[String], rest: &[String]| [&["crate".to_owned()], module, rest].concat();
+        let ours =
+            |module: &[String], rest: &[String]| [&["crate".to_owned()], module, rest].concat();
         match first.as_str() {
             // The binary sees the library as a crate of its own.
             "crate" | "dcos_node" => ours(&[], rest),
@@ -156,9 +180,14 @@ impl File {
             }
             name if self.children.contains(name) => ours(&self.module, segments),
             name => {
-                let import = self.named.iter().find(|n| n.imported_as.as_deref() == Some(name) && n.segments[0] != name);
+                let import = self
+                    .named
+                    .iter()
+                    .find(|n| n.imported_as.as_deref() == Some(name) && n.segments[0] != name);
                 match import.filter(|_| depth < 8) {
-                    Some(import) => [self.resolve(&import.segments, depth + 1).as_slice(), rest].concat(),
+                    Some(import) => {
+                        [self.resolve(&import.segments, depth + 1).as_slice(), rest].concat()
+                    }
                     None => segments.to_vec(),
                 }
             }
@@ -173,7 +202,8 @@ fn collect(directory: &Path, top: &Path, found: &mut Vec<(String, String)>) {
             collect(&path, top, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("a source is readable text");
-            let relative = path.strip_prefix(top).expect("it is below the directory").display().to_string();
+            let relative =
+                path.strip_prefix(top).expect("it is below the directory").display().to_string();
             found.push((relative, text));
         }
     }
@@ -208,14 +238,17 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// What begins at a place: its kind (none for what is no code), its end, and the part of it that counts.
+/// What begins at a place: its kind (none for what is no code), its end, and the part of it that
+/// counts.
 fn next(text: &[char], at: usize) -> (Option<Kind>, usize, std::ops::Range<usize>) {
     let peek = |offset: usize| text.get(at + offset).copied().unwrap_or('\0');
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let run = |from: usize| from + text[from..].iter().take_while(|c| is_word(**c)).count();
     match peek(0) {
         c if c.is_whitespace() => (None, at + 1, 0..0),
-        '/' if peek(1) == '/' => (None, at + text[at..].iter().take_while(|c| **c != '\n').count(), 0..0),
+        '/' if peek(1) == '/' => {
+            (None, at + text[at..].iter().take_while(|c| **c != '\n').count(), 0..0)
+        }
         '/' if peek(1) == '*' => (None, comment_end(text, at), 0..0),
         '"' => string(text, at, 0, false),
         '\'' if peek(1) == '\\' => {
@@ -265,7 +298,12 @@ fn comment_end(text: &[char], from: usize) -> usize {
 }
 
 /// A string literal whose quote, or the hashes before it, is at `from`.
-fn string(text: &[char], from: usize, hashes: usize, raw: bool) -> (Option<Kind>, usize, std::ops::Range<usize>) {
+fn string(
+    text: &[char],
+    from: usize,
+    hashes: usize,
+    raw: bool,
+) -> (Option<Kind>, usize, std::ops::Range<usize>) {
     let open = from + hashes + 1;
     let mut at = open;
     while at < text.len() {
@@ -280,7 +318,8 @@ fn string(text: &[char], from: usize, hashes: usize, raw: bool) -> (Option<Kind>
     (Some(Kind::Text), text.len(), open..text.len())
 }
 
-/// Leaves out what stands under `#[cfg(test)]`; returns also the names of modules in other files that do.
+/// Leaves out what stands under `#[cfg(test)]`; returns also the names of modules in other files
+/// that do.
 fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
     let (mut kept, mut modules, mut at) = (Vec::new(), Vec::new(), 0);
     while at < tokens.len() {
@@ -298,7 +337,12 @@ fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
         }
         let item = &tokens[start..at];
         if tokens.get(at).is_some_and(|t| t.is(";")) {
-            modules.extend(item.iter().position(|t| t.is_word("mod")).and_then(|i| item.get(i + 1)).map(|t| t.text.clone()));
+            modules.extend(
+                item.iter()
+                    .position(|t| t.is_word("mod"))
+                    .and_then(|i| item.get(i + 1))
+                    .map(|t| t.text.clone()),
+            );
         }
         at += group_length(tokens.get(at..).unwrap_or_default()).max(1);
     }
@@ -307,9 +351,12 @@ fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
 
 /// `#[cfg(test)]` and `#[cfg(all(test, ...))]`.
 fn is_for_tests(tokens: &[Token]) -> bool {
-    let starts =
-        |pattern: &[&str]| tokens.len() >= pattern.len() && tokens.iter().zip(pattern).all(|(t, p)| t.kind != Kind::Text && t.text == *p);
-    starts(&["#", "[", "cfg", "(", "test", ")", "]"]) || starts(&["#", "[", "cfg", "(", "all", "(", "test"])
+    let starts = |pattern: &[&str]| {
+        tokens.len() >= pattern.len()
+            && tokens.iter().zip(pattern).all(|(t, p)| t.kind != Kind::Text && t.text == *p)
+    };
+    starts(&["#", "[", "cfg", "(", "test", ")", "]"])
+        || starts(&["#", "[", "cfg", "(", "all", "(", "test"])
 }
 
 /// How many tokens the bracketed group has that begins here; 0 if none does.
@@ -343,7 +390,9 @@ fn named(tokens: &[Token]) -> Vec<Named> {
             let mut segments = vec![token.text.clone()];
             let line = token.line;
             at += 1;
-            while tokens.get(at).is_some_and(|t| t.is("::")) && tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word) {
+            while tokens.get(at).is_some_and(|t| t.is("::"))
+                && tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word)
+            {
                 segments.push(tokens[at + 1].text.clone());
                 at += 2;
             }
@@ -399,7 +448,8 @@ fn branches(tokens: &[Token]) -> Vec<&[Token]> {
     parts
 }
 
-/// Circles among numbered things, each as the way round: every group in which each reaches each, once.
+/// Circles among numbered things, each as the way round: every group in which each reaches each,
+/// once.
 pub fn circles(edges: &BTreeMap<usize, BTreeSet<usize>>) -> Vec<Vec<usize>> {
     let mut found: Vec<Vec<usize>> = Vec::new();
     for start in edges.keys() {

@@ -16,7 +16,8 @@ pub fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
 }
 
-/// Passes every request on to a plain server that closes its connections (`http://HOST:PORT`). Gives the address; ends with the test program.
+/// Passes every request on to a plain server that closes its connections (`http://HOST:PORT`).
+/// Gives the address; ends with the test program.
 pub fn in_front_of(server: &str, certificate: &str) -> String {
     asking(server, certificate, None)
 }
@@ -30,13 +31,19 @@ fn asking(server: &str, certificate: &str, authority: Option<&str>) -> String {
     let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let config = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let config = match authority {
         None => config.with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_file(file(authority)).unwrap()).unwrap();
-            config.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap())
+            config.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .unwrap(),
+            )
         }
     };
     let config = Arc::new(config.with_single_cert(chain, key).unwrap());
@@ -55,7 +62,8 @@ fn asking(server: &str, certificate: &str, authority: Option<&str>) -> String {
 
 fn pass(stream: TcpStream, config: Arc<ServerConfig>, server: &str) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut client = StreamOwned::new(ServerConnection::new(config).map_err(std::io::Error::other)?, stream);
+    let mut client =
+        StreamOwned::new(ServerConnection::new(config).map_err(std::io::Error::other)?, stream);
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

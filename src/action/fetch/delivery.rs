@@ -1,4 +1,5 @@
-//! One archive on its way: from the first place that gives it, through digest and decoder, into a staging directory.
+//! One archive on its way: from the first place that gives it, through digest and decoder, into a
+//! staging directory.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -19,10 +20,12 @@ use crate::system::{archive, files};
 /// No archive of DC/OS comes near to this many bytes or members; a decompression bomb does.
 const MOST_BYTES: u64 = 8 << 30;
 const MOST_ENTRIES: u64 = 500_000;
-/// Without an index: nothing that a node needs is compressed to less than a five-hundredth. The first bytes of it are free.
+/// Without an index: nothing that a node needs is compressed to less than a five-hundredth. The
+/// first bytes of it are free.
 const MOST_RATIO: u64 = 500;
 const FREE_OF_RATIO: u64 = 64 << 20;
-/// How often one place is asked from the beginning again after a download broke and could not be gone on with.
+/// How often one place is asked from the beginning again after a download broke and could not be
+/// gone on with.
 const FRESH_STARTS: u32 = 2;
 
 /// What was fetched is not what it should be; nothing of it has a final name.
@@ -69,13 +72,18 @@ impl Order {
     /// The cheaper archive first, if the index knows one.
     fn offers(&self) -> Vec<Offer> {
         let cheaper = self.artifact.as_ref().and_then(|a| a.alternative.as_ref());
-        let cheaper = cheaper.map(|a| Offer { path: a.path.clone(), sha256: Some(a.sha256.clone()) });
-        let usual = Offer { path: self.archive.clone(), sha256: self.artifact.as_ref().map(|a| a.sha256.clone()) };
+        let cheaper =
+            cheaper.map(|a| Offer { path: a.path.clone(), sha256: Some(a.sha256.clone()) });
+        let usual = Offer {
+            path: self.archive.clone(),
+            sha256: self.artifact.as_ref().map(|a| a.sha256.clone()),
+        };
         cheaper.into_iter().chain([usual]).collect()
     }
 }
 
-/// Fetches and unpacks; `accept` judges what came out before it counts. Another place is asked when one is dead or gives something else.
+/// Fetches and unpacks; `accept` judges what came out before it counts. Another place is asked when
+/// one is dead or gives something else.
 ///
 /// # Errors
 /// [`Damaged`] if what came is wrong everywhere; else what stands in the way, which may pass.
@@ -84,7 +92,10 @@ pub(super) async fn deliver(
     order: &Order,
     accept: impl Fn(&Whole) -> anyhow::Result<()> + Clone + Send + 'static,
 ) -> anyhow::Result<Whole> {
-    let mirrors = site.source.as_ref().context("packages are missing and no server is known to fetch them from")?;
+    let mirrors = site
+        .source
+        .as_ref()
+        .context("packages are missing and no server is known to fetch them from")?;
     let mut failures: Vec<anyhow::Error> = Vec::new();
     for place in mirrors.in_order() {
         if let Some(last) = failures.last() {
@@ -112,7 +123,8 @@ pub(super) async fn deliver(
     Err(verdict(failures))
 }
 
-/// The failure that decides what becomes of the run: one that may pass before damage, damage before a file that is not there.
+/// The failure that decides what becomes of the run: one that may pass before damage, damage before
+/// a file that is not there.
 fn verdict(failures: Vec<anyhow::Error>) -> anyhow::Error {
     let weight = |error: &anyhow::Error| match source_error(error) {
         Some(error) if error.is_transient() => 0,
@@ -134,7 +146,10 @@ async fn from_place(
     let (mut fresh_starts, mut at_least) = (FRESH_STARTS, 0);
     loop {
         let downloading = site.capacity.downloads.clone().acquire_owned().await?;
-        let download = place.open(&offer.path).await.with_context(|| format!("cannot fetch {}", offer.path))?;
+        let download = place
+            .open(&offer.path)
+            .await
+            .with_context(|| format!("cannot fetch {}", offer.path))?;
         let unpacking = site.capacity.decoders.clone().acquire_owned().await?;
         let (site_, order_, accept) = (site.clone(), order.clone(), accept.clone());
         let (path, sha256) = (offer.path.clone(), offer.sha256.clone());
@@ -142,7 +157,8 @@ async fn from_place(
             // Given back when the work has ended, even if nobody waits for it any more.
             let _permits = (downloading, unpacking);
             let staging = prepare(&site_, &order_.staging)?;
-            let whole = unpack_into(&site_, &order_, download, &staging, sha256.as_deref(), at_least);
+            let whole =
+                unpack_into(&site_, &order_, download, &staging, sha256.as_deref(), at_least);
             let whole = whole.and_then(|whole| accept(&whole).map(|()| whole));
             if whole.is_err() {
                 let _ = files::remove_tree(&staging);
@@ -155,7 +171,10 @@ async fn from_place(
         };
         if let Some(more) = grows(&error) {
             at_least = more;
-        } else if fresh_starts > 0 && source_error(&error).is_some_and(source::Error::is_transient) && !site.stop.asked() {
+        } else if fresh_starts > 0
+            && source_error(&error).is_some_and(source::Error::is_transient)
+            && !site.stop.asked()
+        {
             fresh_starts -= 1;
             tracing::info!(error = format!("{error:#}"), archive = offer.path, "beginning again");
         } else {
@@ -192,11 +211,13 @@ fn unpack_into(
     };
     let decoder = archive::decode_within(&mut counted, &site.capacity.memory, at_least)?;
     let content = order.artifact.as_ref().and_then(|a| a.content);
-    let mut bounded = Bounded { inner: decoder, came_in: read, came_out: 0, applies: content.is_none() };
+    let mut bounded =
+        Bounded { inner: decoder, came_in: read, came_out: 0, applies: content.is_none() };
     let directory = files::open_directory(staging)?;
     let names = site.names()?;
     let owners = if site.privileged { Owners::Apply(&names) } else { Owners::Record(&names) };
-    let (max_bytes, max_entries) = content.map_or((MOST_BYTES, MOST_ENTRIES), |c| (c.bytes, c.members));
+    let (max_bytes, max_entries) =
+        content.map_or((MOST_BYTES, MOST_ENTRIES), |c| (c.bytes, c.members));
     let options = Options { owners, strip: order.strip.clone(), max_bytes, max_entries };
     let unpacked = unpack::unpack(&mut bounded, directory.as_fd(), &options, &mut |_| {})?;
     drop(bounded);
@@ -204,7 +225,11 @@ fn unpack_into(
         site.events.warn(format!("{key}: {warning}"));
     }
     let (bytes, found) = counted.inner.finish();
-    anyhow::ensure!(total.is_none_or(|t| t == bytes), "{bytes} bytes came of {}", total.unwrap_or_default());
+    anyhow::ensure!(
+        total.is_none_or(|t| t == bytes),
+        "{bytes} bytes came of {}",
+        total.unwrap_or_default()
+    );
     if let Some(wanted) = sha256 {
         let found = digest::hex(&found);
         anyhow::ensure!(found == wanted, "its SHA-256 is {found}; the build index says {wanted}");
@@ -244,16 +269,20 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.came_out += count as u64;
-        let most = FREE_OF_RATIO.saturating_add(self.came_in.load(Ordering::Relaxed).saturating_mul(MOST_RATIO));
+        let most = FREE_OF_RATIO
+            .saturating_add(self.came_in.load(Ordering::Relaxed).saturating_mul(MOST_RATIO));
         if self.applies && self.came_out > most {
-            let text = format!("it unpacks to more than {MOST_RATIO} times its length: a decompression bomb");
+            let text = format!(
+                "it unpacks to more than {MOST_RATIO} times its length: a decompression bomb"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         Ok(count)
     }
 }
 
-/// A full disk and a lost server are no damage of the archive; everything else that stops unpacking is.
+/// A full disk and a lost server are no damage of the archive; everything else that stops unpacking
+/// is.
 fn sorted(error: anyhow::Error, archive: &str) -> anyhow::Error {
     if source_error(&error).is_some() || is_ours(&error) || grows(&error).is_some() {
         error.context(format!("cannot fetch {archive}"))
@@ -270,15 +299,19 @@ fn comes_from_outside(error: &anyhow::Error) -> bool {
 /// What the place says, also out of the reader that unpacking reads from.
 fn source_error(error: &anyhow::Error) -> Option<&source::Error> {
     error.chain().find_map(|cause| {
-        cause.downcast_ref::<source::Error>().or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<source::Error>())
+        cause.downcast_ref::<source::Error>().or_else(|| {
+            cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<source::Error>()
+        })
     })
 }
 
 /// With how much memory the decoder has to begin again.
 fn grows(error: &anyhow::Error) -> Option<u64> {
-    error.chain().find_map(|cause| match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<archive::Error>()? {
-        archive::Error::Grows { at_least, .. } => Some(*at_least),
-        _ => None,
+    error.chain().find_map(|cause| {
+        match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<archive::Error>()? {
+            archive::Error::Grows { at_least, .. } => Some(*at_least),
+            _ => None,
+        }
     })
 }
 
@@ -286,7 +319,9 @@ fn grows(error: &anyhow::Error) -> Option<u64> {
 fn is_ours(error: &anyhow::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     error.chain().any(|cause| {
-        let here = |e: &io::Error| matches!(e.kind(), StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem);
+        let here = |e: &io::Error| {
+            matches!(e.kind(), StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem)
+        };
         cause.is::<files::Error>() || cause.downcast_ref::<io::Error>().is_some_and(here)
     })
 }

@@ -18,8 +18,8 @@ pub(crate) fn is_whole(site: &Site, id: &PackageId) -> bool {
     site.root.resolved(layout::package(id)).is_dir() && site.root.at(layout::manifest(id)).is_file()
 }
 
-/// Whether all of these are there as their manifests say. One that is not loses its manifest, and so has to be fetched again; until then it
-/// stays where it is, for who may use it.
+/// Whether all of these are there as their manifests say. One that is not loses its manifest, and
+/// so has to be fetched again; until then it stays where it is, for who may use it.
 pub(super) async fn kept(site: &Site, ids: &[PackageId]) -> anyhow::Result<bool> {
     if !ids.iter().all(|id| is_whole(site, id)) {
         return Ok(false);
@@ -32,7 +32,9 @@ pub(super) async fn kept(site: &Site, ids: &[PackageId]) -> anyhow::Result<bool>
         let mut whole = true;
         for id in &ids {
             if let Some(damage) = damage(&site, id)? {
-                site.events.warn(format!("{id} was kept from an earlier run, but {damage}; it is fetched again"));
+                site.events.warn(format!(
+                    "{id} was kept from an earlier run, but {damage}; it is fetched again"
+                ));
                 files::remove_file(&site.root.at(layout::manifest(id)))?;
                 whole = false;
             }
@@ -42,22 +44,37 @@ pub(super) async fn kept(site: &Site, ids: &[PackageId]) -> anyhow::Result<bool>
     tokio::task::spawn_blocking(check).await?
 }
 
-/// What of a package is not as its manifest says. Files that somebody added (Python leaves compiled ones) are no damage.
+/// What of a package is not as its manifest says. Files that somebody added (Python leaves compiled
+/// ones) are no damage.
 fn damage(site: &Site, id: &PackageId) -> anyhow::Result<Option<String>> {
-    let text = files::read(&site.root.at(layout::manifest(id)), LONGEST_MANIFEST)?.unwrap_or_default();
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { return Ok(Some("its manifest cannot be read".to_owned())) };
+    let text =
+        files::read(&site.root.at(layout::manifest(id)), LONGEST_MANIFEST)?.unwrap_or_default();
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else {
+        return Ok(Some("its manifest cannot be read".to_owned()));
+    };
     let package = site.root.resolved(layout::package(id));
     for entry in &manifest.files {
         let path = path(&entry.path);
         let real = package.join(&path);
-        // Names come from our own manifest, which only root can write, and links in a package are not followed by what is looked at here.
+        // Names come from our own manifest, which only root can write, and links in a package are
+        // not followed by what is looked at here.
         let same = match (&entry.kind, files::standing(&real)?) {
-            (ManifestKind::File { size, sha256 }, Some(Standing::File { mode, size: found, .. })) => {
-                *size == found && entry.mode == mode && digest::sha256_of_file(&real).is_ok_and(|found| digest::hex(&found) == *sha256)
+            (
+                ManifestKind::File { size, sha256 },
+                Some(Standing::File { mode, size: found, .. }),
+            ) => {
+                *size == found
+                    && entry.mode == mode
+                    && digest::sha256_of_file(&real)
+                        .is_ok_and(|found| digest::hex(&found) == *sha256)
             }
-            (ManifestKind::Hardlink { to }, Some(_)) => files::inode(&real)? == files::inode(&package.join(self::path(to)))?,
+            (ManifestKind::Hardlink { to }, Some(_)) => {
+                files::inode(&real)? == files::inode(&package.join(self::path(to)))?
+            }
             (ManifestKind::Directory, Some(Standing::Directory { .. })) => true,
-            (ManifestKind::Link { target }, Some(Standing::Link { target: found })) => self::path(target) == found,
+            (ManifestKind::Link { target }, Some(Standing::Link { target: found })) => {
+                self::path(target) == found
+            }
             _ => false,
         };
         if !same {

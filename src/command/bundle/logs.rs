@@ -1,4 +1,5 @@
-//! The logs of units, of the kernel and of dcos-node itself, from the journal itself, the newest of each.
+//! The logs of units, of the kernel and of dcos-node itself, from the journal itself, the newest of
+//! each.
 
 use std::path::PathBuf;
 
@@ -16,7 +17,8 @@ const LINE: usize = 8 << 10;
 
 /// Collects them.
 pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root) {
-    let directories: Vec<PathBuf> = layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
+    let directories: Vec<PathBuf> =
+        layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     let units = units.to_vec();
     let read = tokio::task::spawn_blocking(move || {
         let of_units = units.into_iter().map(|unit| {
@@ -27,7 +29,9 @@ pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root
             let lines = journald::last_lines_with(&directories, field, value, LINES);
             ((*name).to_owned(), lines)
         });
-        let logs = others.chain(of_units).map(|(name, lines)| (name, lines.map(text).map_err(|error| error.to_string())));
+        let logs = others
+            .chain(of_units)
+            .map(|(name, lines)| (name, lines.map(text).map_err(|error| error.to_string())));
         logs.collect::<Vec<_>>()
     });
     let mut failed: Option<String> = None;
@@ -44,12 +48,18 @@ pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root
     }
 }
 
-/// The newest lines that fit. Who wrote a line is told apart from what it says by a bar, so that no name is taken for that of a secret.
+/// The newest lines that fit. Who wrote a line is told apart from what it says by a bar, so that no
+/// name is taken for that of a secret.
 fn text(lines: Vec<journald::Line>) -> String {
     let (mut kept, mut bytes) = (Vec::new(), 0);
     for line in lines.into_iter().rev() {
         let message: String = line.message.chars().take(LINE).collect();
-        let text = format!("{} {} | {}\n", moment::rfc3339(line.realtime), line.identifier, message.trim_end().replace('\n', "\n    "));
+        let text = format!(
+            "{} {} | {}\n",
+            moment::rfc3339(line.realtime),
+            line.identifier,
+            message.trim_end().replace('\n', "\n    ")
+        );
         bytes += text.len();
         if bytes > BYTES {
             break;

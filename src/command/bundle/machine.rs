@@ -11,7 +11,10 @@ use crate::system::sysctl;
 
 /// Collects. Of a directory there are only the files of its system.
 pub(super) async fn collect(parts: &mut Parts<'_>, world: &World) {
-    for (name, path) in OF_MACHINE.iter().filter(|(_, path)| world.root.is_live() || !path.starts_with(layout::PROC)) {
+    for (name, path) in OF_MACHINE
+        .iter()
+        .filter(|(_, path)| world.root.is_live() || !path.starts_with(layout::PROC))
+    {
         parts.file(&format!("machine/{name}"), &world.root.resolved(path), false);
     }
     if world.root.is_live() {

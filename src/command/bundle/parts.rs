@@ -39,8 +39,17 @@ impl<'a> Parts<'a> {
 
     /// The machine's name, as far as it was collected, fit for a file name.
     pub(super) fn host(&self) -> String {
-        let text = self.files.iter().find(|(name, _)| name == "machine/hostname").map(|(_, text)| String::from_utf8_lossy(text));
-        let text = text.map(|text| text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect::<String>());
+        let text = self
+            .files
+            .iter()
+            .find(|(name, _)| name == "machine/hostname")
+            .map(|(_, text)| String::from_utf8_lossy(text));
+        let text = text.map(|text| {
+            text.trim()
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c))
+                .collect::<String>()
+        });
         text.filter(|name| !name.is_empty()).unwrap_or_else(|| "node".to_owned())
     }
 
@@ -48,7 +57,13 @@ impl<'a> Parts<'a> {
     pub(super) fn missing(&mut self, name: &str, why: impl Into<String>) {
         // What others said may hold a secret too.
         let why = self.redactor.clean(&why.into());
-        self.list.push(Part { name: name.to_owned(), bytes: None, redacted: why.taken, cut: false, missing_because: Some(why.text) });
+        self.list.push(Part {
+            name: name.to_owned(),
+            bytes: None,
+            redacted: why.taken,
+            cut: false,
+            missing_because: Some(why.text),
+        });
     }
 
     /// A text, without its secrets.
@@ -60,7 +75,8 @@ impl<'a> Parts<'a> {
 
     /// A value as JSON, or why there is none.
     pub(super) fn value(&mut self, name: &str, value: Result<impl Serialize, String>) {
-        let value = value.and_then(|value| serde_json::to_value(value).map_err(|error| error.to_string()));
+        let value =
+            value.and_then(|value| serde_json::to_value(value).map_err(|error| error.to_string()));
         match value {
             Ok(mut value) => {
                 let redacted = self.redactor.value(&mut value);
@@ -127,7 +143,8 @@ fn newest(text: &str, most: usize) -> &str {
         return text;
     }
     let from = text.len() - most;
-    let line = text.as_bytes().get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
+    let line =
+        text.as_bytes().get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'));
     line.and_then(|line| text.get(from + line + 1..)).unwrap_or_default()
 }
 

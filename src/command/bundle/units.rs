@@ -12,7 +12,8 @@ use crate::system::root::Root;
 /// Collects them.
 pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
     let (there, wanted) = (names(root, layout::SYSTEM_UNITS), names(root, layout::TARGET_WANTS));
-    let ours: BTreeSet<&String> = there.iter().chain(&wanted).filter(|name| is_ours(name)).collect();
+    let ours: BTreeSet<&String> =
+        there.iter().chain(&wanted).filter(|name| is_ours(name)).collect();
     for name in ours.iter().filter(|name| !name.ends_with(".d") && !name.contains(".wants")) {
         let copy = layout::unit(name);
         // A unit that only the target knows is a link into a package.
@@ -20,11 +21,16 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
         parts.file(&format!("units/{name}"), &root.resolved(path), false);
     }
     let others = other_units().map(|unit| -> &str { unit });
-    let extended: BTreeSet<&str> = ours.iter().map(|name| name.trim_end_matches(".d")).chain(others).collect();
+    let extended: BTreeSet<&str> =
+        ours.iter().map(|name| name.trim_end_matches(".d")).chain(others).collect();
     for unit in extended {
         let directory = layout::drop_ins(unit);
         for name in names(root, &directory).iter().filter(|name| name.ends_with(".conf")) {
-            parts.file(&format!("units/{unit}.d/{name}"), &root.resolved(directory.join(name)), false);
+            parts.file(
+                &format!("units/{unit}.d/{name}"),
+                &root.resolved(directory.join(name)),
+                false,
+            );
         }
     }
 }
@@ -35,7 +41,8 @@ fn is_ours(name: &str) -> bool {
 
 fn names(root: &Root, directory: impl AsRef<Path>) -> Vec<String> {
     let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-    let mut names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    let mut names: Vec<String> =
+        names.into_iter().filter_map(|name| name.into_string().ok()).collect();
     names.sort_unstable();
     names
 }

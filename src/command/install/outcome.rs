@@ -56,7 +56,8 @@ pub struct Outcome {
 }
 
 /// What an unprivileged run cannot do.
-pub(super) const FIRST_BOOT: &str = "owners, accounts and the start of the role: the first boot of this image sees to them";
+pub(super) const FIRST_BOOT: &str =
+    "owners, accounts and the start of the role: the first boot of this image sees to them";
 
 /// Refuses before anything is done a wait for what this very install keeps from coming.
 ///
@@ -66,11 +67,18 @@ pub fn check_wish(starts: bool, wish: Option<wait::Wish>, world: &World) -> Resu
     wait::check(wish, world)?;
     match wish.filter(|wish| !starts && wish.level > Level::Unpacked) {
         None => Ok(()),
-        Some(wish) => {
-            Err(Failure::new(Exit::Usage, anyhow::anyhow!("--no-start starts nothing, so the node does not come to {}", wish.level))
-                .leaving("nothing was changed")
-                .cured_by(format!("leave out --no-start, or wait after the start: dcos-node status --wait={}", wish.level)))
-        }
+        Some(wish) => Err(Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!(
+                "--no-start starts nothing, so the node does not come to {}",
+                wish.level
+            ),
+        )
+        .leaving("nothing was changed")
+        .cured_by(format!(
+            "leave out --no-start, or wait after the start: dcos-node status --wait={}",
+            wish.level
+        ))),
     }
 }
 
@@ -78,19 +86,32 @@ pub fn check_wish(starts: bool, wish: Option<wait::Wish>, world: &World) -> Resu
 ///
 /// # Errors
 /// As the wait itself; the install stands.
-pub async fn and_wait(outcome: Outcome, wish: Option<wait::Wish>, world: &World) -> Result<Outcome, Failure> {
+pub async fn and_wait(
+    outcome: Outcome,
+    wish: Option<wait::Wish>,
+    world: &World,
+) -> Result<Outcome, Failure> {
     let Some(wish) = wish.filter(|_| outcome.plan.is_empty()) else { return Ok(outcome) };
-    // The install stands, whatever becomes of the wait: who reads the failure has to know what was changed.
-    let arrived = wait::until(wish, world).await.map_err(|failure| failure.having_changed(outcome.changed))?;
+    // The install stands, whatever becomes of the wait: who reads the failure has to know what was
+    // changed.
+    let arrived = wait::until(wish, world)
+        .await
+        .map_err(|failure| failure.having_changed(outcome.changed))?;
     let node = world.node().await?;
-    let units = wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.into_units();
+    let units =
+        wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.into_units();
     let degraded = services::is_degraded(&units);
-    let units = units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
+    let units =
+        units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
     Ok(Outcome { ready: Some(arrived), units, degraded, ..outcome })
 }
 
 /// The end of an install that went well: how the units are.
-pub(in crate::command) async fn finished(intent: InstallIntent, site: &Site, here: Circumstances) -> Outcome {
+pub(in crate::command) async fn finished(
+    intent: InstallIntent,
+    site: &Site,
+    here: Circumstances,
+) -> Outcome {
     let mut outcome = outcome(&intent, true);
     if !here.privileged {
         outcome.left.push(FIRST_BOOT.into());
@@ -99,11 +120,16 @@ pub(in crate::command) async fn finished(intent: InstallIntent, site: &Site, her
         outcome.left.push("the journald setting: it applies at the next boot".into());
     }
     if !here.live && label::is_configured(&site.root) {
-        outcome.left.push("SELinux labels: put an empty file /.autorelabel into the image, so that its first boot sets them".into());
+        outcome.left.push(
+            "SELinux labels: put an empty file /.autorelabel into the image, so that its first \
+             boot sets them"
+                .into(),
+        );
     }
     if let (Some(systemd), true) = (&site.systemd, intent.start) {
         let root = site.root.clone();
-        let wanted = tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
+        let wanted =
+            tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
         match services::look(systemd.as_ref(), &wanted, &mut Lives::default()).await {
             Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
@@ -129,7 +155,12 @@ pub(super) fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
 }
 
 /// Of a build and what it is for.
-pub(super) fn outcome_of(role: Role, build: &Build, version: Option<Version>, changed: bool) -> Outcome {
+pub(super) fn outcome_of(
+    role: Role,
+    build: &Build,
+    version: Option<Version>,
+    changed: bool,
+) -> Outcome {
     Outcome {
         changed,
         degraded: false,
@@ -150,7 +181,8 @@ pub(super) fn outcome_of(role: Role, build: &Build, version: Option<Version>, ch
 /// With the units that are not well.
 pub(super) async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
     if let Some(Ok(systemd)) = &world.systemd
-        && let Ok(reports) = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await
+        && let Ok(reports) =
+            services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await
     {
         set_units(&mut outcome, reports, world.root.clone()).await;
     }

@@ -1,4 +1,5 @@
-//! All archives of a build, read on all cores: the longest first, each by one worker with bounded memory.
+//! All archives of a build, read on all cores: the longest first, each by one worker with bounded
+//! memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -66,19 +67,32 @@ pub(super) fn of(build: &Build) -> Vec<(String, Meaning)> {
 }
 
 /// Every archive that the build names must be there.
-pub(super) fn are_there<'a>(directory: &Path, paths: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+pub(super) fn are_there<'a>(
+    directory: &Path,
+    paths: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
     let missing: Vec<&str> = paths.filter(|path| !directory.join(path).is_file()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let text = format!("the build names archives that are not in {}:\n  {}", directory.display(), missing.join("\n  "));
+    let text = format!(
+        "the build names archives that are not in {}:\n  {}",
+        directory.display(),
+        missing.join("\n  ")
+    );
     Err(Failure::new(Exit::Failed, anyhow::anyhow!(text))
         .leaving("what was published before stands as it was")
-        .cured_by("copy genconf/serve to this machine again, all of it, or generate the build again"))
+        .cured_by(
+            "copy genconf/serve to this machine again, all of it, or generate the build again",
+        ))
 }
 
 /// Reads them all. What was read is known to the next run even if this one fails.
-pub(super) async fn read(archives: Vec<(String, Meaning)>, manner: Manner, world: &World) -> Result<Shelf, Failure> {
+pub(super) async fn read(
+    archives: Vec<(String, Meaning)>,
+    manner: Manner,
+    world: &World,
+) -> Result<Shelf, Failure> {
     let directory = manner.directory.clone();
     let (shelf, failed) = shelf(archives, manner).await?;
     if failed.is_empty() && !world.stop.asked() {
@@ -89,7 +103,11 @@ pub(super) async fn read(archives: Vec<(String, Meaning)>, manner: Manner, world
 }
 
 /// Reads them all and writes nothing at all.
-pub(super) async fn read_only(archives: Vec<(String, Meaning)>, manner: Manner, world: &World) -> Result<Shelf, Failure> {
+pub(super) async fn read_only(
+    archives: Vec<(String, Meaning)>,
+    manner: Manner,
+    world: &World,
+) -> Result<Shelf, Failure> {
     match shelf(archives, manner).await? {
         _ if world.stop.asked() => Err(interrupted()),
         (shelf, failed) if failed.is_empty() => Ok(shelf),
@@ -100,9 +118,20 @@ pub(super) async fn read_only(archives: Vec<(String, Meaning)>, manner: Manner, 
 /// Archives with the reasons why they cannot be published.
 type Failed = Vec<(String, anyhow::Error)>;
 
-async fn shelf(archives: Vec<(String, Meaning)>, manner: Manner) -> Result<(Shelf, Failed), Failure> {
-    let dealt = tokio::task::spawn_blocking(move || all(archives, &manner)).await.map_err(anyhow::Error::from)?;
-    let mut shelf = Shelf { artifacts: Artifacts::new(), known: Known::nothing(), read: Vec::new(), reused: 0, pairs: Vec::new() };
+async fn shelf(
+    archives: Vec<(String, Meaning)>,
+    manner: Manner,
+) -> Result<(Shelf, Failed), Failure> {
+    let dealt = tokio::task::spawn_blocking(move || all(archives, &manner))
+        .await
+        .map_err(anyhow::Error::from)?;
+    let mut shelf = Shelf {
+        artifacts: Artifacts::new(),
+        known: Known::nothing(),
+        read: Vec::new(),
+        reused: 0,
+        pairs: Vec::new(),
+    };
     let mut failed = Vec::new();
     for (path, result) in dealt {
         match result {
@@ -124,20 +153,32 @@ fn interrupted() -> Failure {
 /// Damaged archives, or archives that the disk does not give.
 fn unreadable(failed: Failed) -> Failure {
     let is_disk = |error: &anyhow::Error| {
-        error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.raw_os_error().is_some()))
+        error.chain().any(|cause| {
+            cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|cause| cause.raw_os_error().is_some())
+        })
     };
-    let exit = if failed.iter().all(|(_, error)| is_disk(error)) { Exit::Failed } else { Exit::Integrity };
-    let told: Vec<String> = failed.iter().map(|(path, error)| format!("{path}: {error:#}")).collect();
+    let exit =
+        if failed.iter().all(|(_, error)| is_disk(error)) { Exit::Failed } else { Exit::Integrity };
+    let told: Vec<String> =
+        failed.iter().map(|(path, error)| format!("{path}: {error:#}")).collect();
     let which = if failed.len() == 1 { "an archive" } else { "archives" };
-    Failure::new(exit, anyhow::anyhow!("{which} of the build cannot be published:\n  {}", told.join("\n  ")))
-        .leaving("what was published before stands as it was")
-        .cured_by("generate the build again, or copy these files once more; then the same command goes on")
+    Failure::new(
+        exit,
+        anyhow::anyhow!("{which} of the build cannot be published:\n  {}", told.join("\n  ")),
+    )
+    .leaving("what was published before stands as it was")
+    .cured_by(
+        "generate the build again, or copy these files once more; then the same command goes on",
+    )
 }
 
 impl Shelf {
     fn add(&mut self, dealt: Dealt) {
         let Dealt { path, meaning, original, alternative, read } = dealt;
-        self.reused += 1 + usize::from(alternative.is_some()) - read.len().min(1 + usize::from(alternative.is_some()));
+        self.reused += 1 + usize::from(alternative.is_some())
+            - read.len().min(1 + usize::from(alternative.is_some()));
         self.read.extend(read);
         self.known.note(&path, &meaning, &original);
         let artifact = Artifact {
@@ -146,7 +187,11 @@ impl Shelf {
             content: Some(original.content),
             alternative: alternative.map(|(path, examined)| {
                 self.known.note(&path, &meaning, &examined);
-                let other = Alternative { path, bytes: examined.fingerprint.bytes, sha256: examined.sha256.clone() };
+                let other = Alternative {
+                    path,
+                    bytes: examined.fingerprint.bytes,
+                    sha256: examined.sha256.clone(),
+                };
                 self.pairs.push((original, examined));
                 other
             }),
@@ -155,13 +200,20 @@ impl Shelf {
     }
 }
 
-fn all(mut archives: Vec<(String, Meaning)>, manner: &Manner) -> Vec<(String, anyhow::Result<Dealt>)> {
-    let bytes = |path: &str| Fingerprint::of(&manner.directory.join(path)).ok().flatten().map_or(0, |f| f.bytes);
+fn all(
+    mut archives: Vec<(String, Meaning)>,
+    manner: &Manner,
+) -> Vec<(String, anyhow::Result<Dealt>)> {
+    let bytes = |path: &str| {
+        Fingerprint::of(&manner.directory.join(path)).ok().flatten().map_or(0, |f| f.bytes)
+    };
     // The longest is taken first, so from the end.
     archives.sort_by_cached_key(|(path, _)| bytes(path));
     let workers = capacity::processors().min(MOST_WORKERS);
     let (queue, dealt) = (Mutex::new(archives), Mutex::new(Vec::new()));
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop().filter(|_| !manner.stop.asked());
+    let next = || {
+        queue.lock().unwrap_or_else(PoisonError::into_inner).pop().filter(|_| !manner.stop.asked())
+    };
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
@@ -178,25 +230,38 @@ fn all(mut archives: Vec<(String, Meaning)>, manner: &Manner) -> Vec<(String, an
 fn deal_with(path: &str, meaning: Meaning, manner: &Manner) -> anyhow::Result<Dealt> {
     let mut read = Vec::new();
     let original = examined(path, &meaning, manner, &mut read)?;
-    let other = path.strip_suffix(".tar.xz").map(|stem| format!("{stem}.tar.zst")).filter(|_| original.format != "zstd");
+    let other = path
+        .strip_suffix(".tar.xz")
+        .map(|stem| format!("{stem}.tar.zst"))
+        .filter(|_| original.format != "zstd");
     let alternative = match other {
-        Some(other) => alternative(path, &original, &other, &meaning, manner, &mut read)?.map(|examined| (other, examined)),
+        Some(other) => alternative(path, &original, &other, &meaning, manner, &mut read)?
+            .map(|examined| (other, examined)),
         None => None,
     };
     Ok(Dealt { path: path.to_owned(), meaning, original, alternative, read })
 }
 
 /// What is known of a file, or what reading it tells.
-fn examined(path: &str, meaning: &Meaning, manner: &Manner, read: &mut Vec<String>) -> anyhow::Result<Examined> {
+fn examined(
+    path: &str,
+    meaning: &Meaning,
+    manner: &Manner,
+    read: &mut Vec<String>,
+) -> anyhow::Result<Examined> {
     let file = manner.directory.join(path);
     let fingerprint = Fingerprint::of(&file)?.context("it is not there")?;
     if let Some(known) = manner.known.get(path, meaning, &fingerprint) {
         return Ok(known);
     }
     read.push(path.to_owned());
-    telling(format!("archive {path}"), format!("read and decode {path}"), Some(fingerprint.bytes), &manner.events, |tell| {
-        archive::examine(&file, meaning, tell)
-    })
+    telling(
+        format!("archive {path}"),
+        format!("read and decode {path}"),
+        Some(fingerprint.bytes),
+        &manner.events,
+        |tell| archive::examine(&file, meaning, tell),
+    )
 }
 
 /// The alternative that counts: it holds the same, which is proved by the tar stream in it.
@@ -211,10 +276,14 @@ fn alternative(
     let file = manner.directory.join(other);
     if Fingerprint::of(&file)?.is_some() {
         match examined(other, meaning, manner, read) {
-            Ok(examined) if examined.stream_sha256 == original.stream_sha256 => return Ok(Some(examined)),
+            Ok(examined) if examined.stream_sha256 == original.stream_sha256 => {
+                return Ok(Some(examined));
+            }
             _ if manner.recompress => {}
             Ok(_) => {
-                manner.events.warn(format!("{other} does not hold what {path} holds; it is not published"));
+                manner
+                    .events
+                    .warn(format!("{other} does not hold what {path} holds; it is not published"));
                 return Ok(None);
             }
             Err(error) => {
@@ -229,14 +298,28 @@ fn alternative(
     if !read.iter().any(|path| path == other) {
         read.push(other.to_owned());
     }
-    telling(format!("archive {other}"), format!("compress {other} and prove it"), None, &manner.events, |tell| {
-        recompress(&manner.directory.join(path), original, &file, meaning, tell).with_context(|| format!("cannot make {other}"))
-    })
+    telling(
+        format!("archive {other}"),
+        format!("compress {other} and prove it"),
+        None,
+        &manner.events,
+        |tell| {
+            recompress(&manner.directory.join(path), original, &file, meaning, tell)
+                .with_context(|| format!("cannot make {other}"))
+        },
+    )
     .map(Some)
 }
 
-/// Writes the alternative under a temporary name, reads it again as a node would, and gives it its name only if it holds the same.
-fn recompress(from: &Path, original: &Examined, to: &Path, meaning: &Meaning, tell: &mut dyn FnMut(u64)) -> anyhow::Result<Examined> {
+/// Writes the alternative under a temporary name, reads it again as a node would, and gives it its
+/// name only if it holds the same.
+fn recompress(
+    from: &Path,
+    original: &Examined,
+    to: &Path,
+    meaning: &Meaning,
+    tell: &mut dyn FnMut(u64),
+) -> anyhow::Result<Examined> {
     let mut name = std::ffi::OsString::from(".");
     name.push(to.file_name().unwrap_or_default());
     name.push(".dcos-node.tmp");
@@ -244,10 +327,15 @@ fn recompress(from: &Path, original: &Examined, to: &Path, meaning: &Meaning, te
     let made = (|| {
         compress::zstd(archive::stream(from)?, &staging)?;
         let examined = archive::examine(&staging, meaning, tell)?;
-        anyhow::ensure!(examined.stream_sha256 == original.stream_sha256, "what was written does not hold what was read");
+        anyhow::ensure!(
+            examined.stream_sha256 == original.stream_sha256,
+            "what was written does not hold what was read"
+        );
         files::rename(&staging, to)?;
         // The rename is a change of status.
-        let fingerprint = Fingerprint::of(to)?.filter(|now| now.inode == examined.fingerprint.inode).context("it was replaced at once")?;
+        let fingerprint = Fingerprint::of(to)?
+            .filter(|now| now.inode == examined.fingerprint.inode)
+            .context("it was replaced at once")?;
         Ok(Examined { fingerprint, ..examined })
     })();
     if made.is_err() {

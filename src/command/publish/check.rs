@@ -19,15 +19,20 @@ pub(super) async fn run(directory: &Path, world: &World) -> Result<Outcome, Fail
     let text = read(directory, INDEX, index::LONGEST)?.ok_or_else(|| unpublished(directory))?;
     let index = Index::parse(&text).map_err(|reason| broken(format!("{INDEX}: {reason}")))?;
     let index_sha256 = digest::hex(&digest::sha256(&text));
-    let program = read(directory, PROGRAM, LONGEST_PROGRAM)?.ok_or_else(|| unpublished(directory))?;
+    let program =
+        read(directory, PROGRAM, LONGEST_PROGRAM)?.ok_or_else(|| unpublished(directory))?;
     let stamp = stamp(&program)?;
     if stamp.index_sha256 != index_sha256 {
-        return Err(broken(format!("{PROGRAM} was stamped for the index {}, but {INDEX} is {index_sha256}", stamp.index_sha256)));
+        return Err(broken(format!(
+            "{PROGRAM} was stamped for the index {}, but {INDEX} is {index_sha256}",
+            stamp.index_sha256
+        )));
     }
     if read(directory, &index::kept(&index_sha256), index::LONGEST)?.as_ref() != Some(&text) {
         return Err(broken(format!("{} is not the same as {INDEX}", index::kept(&index_sha256))));
     }
-    let build = Build::of_index(index.clone(), directory.display().to_string(), index_sha256).map_err(|e| broken(e.to_string()))?;
+    let build = Build::of_index(index.clone(), directory.display().to_string(), index_sha256)
+        .map_err(|e| broken(e.to_string()))?;
     let archives = archives::of(&build);
     are_there(directory, archives.iter().map(|(path, _)| path.as_str()))?;
     let manner = Manner {
@@ -38,14 +43,24 @@ pub(super) async fn run(directory: &Path, world: &World) -> Result<Outcome, Fail
         stop: world.stop.clone(),
     };
     let shelf = archives::read_only(archives, manner, world).await?;
-    let wrong: Vec<&str> =
-        build.artifacts.iter().filter(|(path, a)| shelf.artifacts.get(*path) != Some(*a)).map(|(path, _)| path.as_str()).collect();
+    let wrong: Vec<&str> = build
+        .artifacts
+        .iter()
+        .filter(|(path, a)| shelf.artifacts.get(*path) != Some(*a))
+        .map(|(path, _)| path.as_str())
+        .collect();
     if !wrong.is_empty() {
-        return Err(broken(format!("these archives, or the alternatives beside them, are not what was published: {}", wrong.join(", "))));
+        return Err(broken(format!(
+            "these archives, or the alternatives beside them, are not what was published: {}",
+            wrong.join(", ")
+        )));
     }
-    if let Some(made) = observe::build::made_since(&Source::Directory(directory.to_owned()), &build).await {
+    if let Some(made) =
+        observe::build::made_since(&Source::Directory(directory.to_owned()), &build).await
+    {
         world.events.warn(format!(
-            "the build was generated again after it was published: {made}; dcos-node publish {} publishes it",
+            "the build was generated again after it was published: {made}; dcos-node publish {} \
+             publishes it",
             directory.display()
         ));
     }

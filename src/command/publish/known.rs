@@ -1,4 +1,5 @@
-//! What earlier runs read: a file of `publish` alone, in the serve directory, that spares reading what is the same.
+//! What earlier runs read: a file of `publish` alone, in the serve directory, that spares reading
+//! what is the same.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,17 +35,26 @@ impl Known {
         Known { written_by: env!("CARGO_PKG_VERSION").to_owned(), archives: BTreeMap::new() }
     }
 
-    /// What the directory's file says; nothing if there is none that we wrote. Everything can be read again.
+    /// What the directory's file says; nothing if there is none that we wrote. Everything can be
+    /// read again.
     pub fn read(directory: &Path) -> Known {
         let text = files::read(&directory.join(FILE), LONGEST).ok().flatten();
         let known: Option<Known> = text.and_then(|text| serde_json::from_slice(&text).ok());
-        known.filter(|known| known.written_by == env!("CARGO_PKG_VERSION")).unwrap_or_else(Known::nothing)
+        known
+            .filter(|known| known.written_by == env!("CARGO_PKG_VERSION"))
+            .unwrap_or_else(Known::nothing)
     }
 
     /// What is known of an archive that is the same as it was.
-    pub fn get(&self, path: &str, meaning: &Meaning, fingerprint: &Fingerprint) -> Option<Examined> {
+    pub fn get(
+        &self,
+        path: &str,
+        meaning: &Meaning,
+        fingerprint: &Fingerprint,
+    ) -> Option<Examined> {
         let entry = self.archives.get(path)?;
-        (entry.meaning == *meaning && entry.examined.fingerprint == *fingerprint).then(|| entry.examined.clone())
+        (entry.meaning == *meaning && entry.examined.fingerprint == *fingerprint)
+            .then(|| entry.examined.clone())
     }
 
     /// Notes an archive, unless it might change without a trace.
@@ -64,8 +74,10 @@ impl Known {
 
 /// Puts a file in place, unless the same stands there; says whether it did.
 pub(super) fn place(path: &Path, content: &[u8], mode: u32) -> Result<bool, files::Error> {
-    let is_alike =
-        matches!(files::standing(path)?, Some(Standing::File { mode: m, size, .. }) if m == mode && size == content.len() as u64);
+    let is_alike = matches!(
+        files::standing(path)?,
+        Some(Standing::File { mode: m, size, .. }) if m == mode && size == content.len() as u64
+    );
     if is_alike && files::read(path, content.len() as u64)?.as_deref() == Some(content) {
         return Ok(false);
     }

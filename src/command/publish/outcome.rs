@@ -69,9 +69,16 @@ pub struct Saving {
 }
 
 /// Tells of a directory, as if nothing was changed in it.
-pub(super) fn outcome(directory: PathBuf, index: Index, stamp: Stamp, program: &[u8], shelf: &Shelf) -> Outcome {
+pub(super) fn outcome(
+    directory: PathBuf,
+    index: Index,
+    stamp: Stamp,
+    program: &[u8],
+    shelf: &Shelf,
+) -> Outcome {
     let install = format!(
-        "curl -O {}/{PROGRAM} && sudo install -m 755 {PROGRAM} /usr/local/bin/ && sudo {PROGRAM} install ROLE",
+        "curl -O {}/{PROGRAM} && sudo install -m 755 {PROGRAM} /usr/local/bin/ && sudo {PROGRAM} \
+         install ROLE",
         stamp.bootstrap_url
     );
     Outcome {
@@ -86,7 +93,12 @@ pub(super) fn outcome(directory: PathBuf, index: Index, stamp: Stamp, program: &
         program_bytes: program.len() as u64,
         archives: index.artifacts.len(),
         archive_bytes: index.artifacts.values().map(|a| a.bytes).sum(),
-        unpacked_bytes: index.artifacts.values().filter_map(|a| a.content).map(|c| c.disk_bytes).sum(),
+        unpacked_bytes: index
+            .artifacts
+            .values()
+            .filter_map(|a| a.content)
+            .map(|c| c.disk_bytes)
+            .sum(),
         read: shelf.read.clone(),
         reused: shelf.reused,
         recompressed: saving(&shelf.pairs),

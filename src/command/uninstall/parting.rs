@@ -1,4 +1,5 @@
-//! Before anything is stopped: what the cluster has on this node, and an agent that leaves it in order.
+//! Before anything is stopped: what the cluster has on this node, and an agent that leaves it in
+//! order.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::system::systemd::{self, Systemd};
 
 /// Between two looks at an agent that leaves.
 const STEP: Duration = Duration::from_secs(1);
-/// How long an agent may take to leave if nothing else is said: it gives its tasks their time to end.
+/// How long an agent may take to leave if nothing else is said: it gives its tasks their time to
+/// end.
 pub const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What the cluster had on this node when it was asked.
@@ -50,7 +52,11 @@ pub struct Ties {
 ///
 /// # Errors
 /// The cluster needs this node, or systemd does not answer.
-pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<Option<Ties>, Failure> {
+pub(super) async fn ask(
+    consent: Consent,
+    node: &Node,
+    world: &World,
+) -> Result<Option<Ties>, Failure> {
     let Some(systemd) = systemd(world) else { return Ok(None) };
     let (ties, verdict) = if running_agent(systemd).await?.is_some() {
         let agent = agent::look(&world.root).await;
@@ -69,7 +75,9 @@ pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<
     };
     if let Some(refusal) = verdict.refusal {
         let cure = refusal.cure().to_owned();
-        return Err(Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure));
+        return Err(Failure::new(Exit::Conflict, refusal)
+            .leaving("nothing was changed")
+            .cured_by(cure));
     }
     verdict.warnings.iter().for_each(|warning| world.events.warn(warning.clone()));
     Ok(Some(Ties { warnings: verdict.warnings, afterwards: verdict.afterwards, ..ties }))
@@ -78,16 +86,23 @@ pub(super) async fn ask(consent: Consent, node: &Node, world: &World) -> Result<
 fn of_agent(agent: &Agent) -> Ties {
     let work = agent.work.told();
     let frameworks = work.map(|work| work.frameworks.clone()).unwrap_or_default();
-    Ties { registered: agent.registered, tasks: work.map(|work| work.tasks), frameworks, ..Ties::default() }
+    Ties {
+        registered: agent.registered,
+        tasks: work.map(|work| work.tasks),
+        frameworks,
+        ..Ties::default()
+    }
 }
 
 fn of_master(masters: &Masters, consent: Consent) -> (Ties, Verdict) {
-    let members = masters.ensemble.told().map(|ensemble| ensemble.members.clone()).unwrap_or_default();
+    let members =
+        masters.ensemble.told().map(|ensemble| ensemble.members.clone()).unwrap_or_default();
     (Ties { masters: members, ..Ties::default() }, parting::master(masters, consent))
 }
 
-/// Lets the agent leave its cluster in order: it tells the masters at once and then its tasks, and ends when they have ended. systemd would start it
-/// again, under a new id, so it is stopped then. None if no agent runs here.
+/// Lets the agent leave its cluster in order: it tells the masters at once and then its tasks, and
+/// ends when they have ended. systemd would start it again, under a new id, so it is stopped then.
+/// None if no agent runs here.
 ///
 /// # Errors
 /// It has not left in time, or systemd does not answer; nothing was stopped then.
@@ -104,7 +119,9 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
     let leaving = systemd.service(unit).await.map_err(unanswered)?.main_pid;
     match systemd.kill_main(unit, libc::SIGUSR1).await {
         // It ended by itself, and systemd has not started it again yet.
-        Err(systemd::Error::NoSuchProcess { .. }) => return stopped(systemd, unit, world.patience).await.map(|()| Some(0)),
+        Err(systemd::Error::NoSuchProcess { .. }) => {
+            return stopped(systemd, unit, world.patience).await.map(|()| Some(0));
+        }
         sent => sent.map_err(unanswered)?,
     }
     let (mut told, mut agent) = (None, None);
@@ -112,7 +129,8 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
     loop {
         let step = tokio::time::sleep(STEP.min(limit));
         tokio::pin!(step);
-        // An agent that has ended is back in a few seconds: nobody's silence keeps us from seeing that.
+        // An agent that has ended is back in a few seconds: nobody's silence keeps us from seeing
+        // that.
         tokio::select! {
             looked = &mut looking => {
                 agent = Some(looked);
@@ -133,17 +151,21 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
         }
         if world.stop.asked() {
             let error = anyhow::anyhow!("interrupted while the agent leaves its cluster");
-            let failure = Failure::new(Exit::Interrupted, error).leaving("the agent goes on leaving; nothing was stopped or removed");
+            let failure = Failure::new(Exit::Interrupted, error)
+                .leaving("the agent goes on leaving; nothing was stopped or removed");
             return Err(failure.cured_by("dcos-node uninstall goes on"));
         }
         if told.as_ref() != Some(&rest) {
-            world.events.send(Event::Waiting { text: format!("for the agent to leave its cluster: it still runs {rest}") });
+            world.events.send(Event::Waiting {
+                text: format!("for the agent to leave its cluster: it still runs {rest}"),
+            });
             told = Some(rest);
         }
     }
 }
 
-/// The masters let it go, which they do before its tasks have ended, and it has nothing left to end.
+/// The masters let it go, which they do before its tasks have ended, and it has nothing left to
+/// end.
 fn has_left(agent: &Agent) -> bool {
     agent.registered == Some(false) && agent.work.told().is_some_and(|work| work.tasks == 0)
 }
@@ -161,9 +183,12 @@ async fn stopped(systemd: &dyn Systemd, unit: &str, patience: Duration) -> Resul
 }
 
 fn not_left(rest: &str, limit: Duration) -> Failure {
-    Failure::new(Exit::NotReady, anyhow::anyhow!("the agent still runs {rest} after {} s", limit.as_secs()))
-        .leaving("the agent goes on leaving its cluster; nothing was stopped or removed")
-        .cured_by("dcos-node uninstall --drain=1h waits longer; without --drain its tasks end with it")
+    Failure::new(
+        Exit::NotReady,
+        anyhow::anyhow!("the agent still runs {rest} after {} s", limit.as_secs()),
+    )
+    .leaving("the agent goes on leaving its cluster; nothing was stopped or removed")
+    .cured_by("dcos-node uninstall --drain=1h waits longer; without --drain its tasks end with it")
 }
 
 fn unanswered(error: systemd::Error) -> Failure {

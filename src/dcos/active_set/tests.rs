@@ -21,7 +21,12 @@ fn package(id: &str, info: &str, members: &[&str], services: &[&str]) -> Package
 fn every_problem_of_a_set_is_reported_at_once() {
     let problems = ActiveSet::new(
         vec![
-            package("a--1", r#"{"requires":["nowhere"],"environment":{"PATH":"/","X":"1"},"group":"g"}"#, &["bin/x"], &[]),
+            package(
+                "a--1",
+                r#"{"requires":["nowhere"],"environment":{"PATH":"/","X":"1"},"group":"g"}"#,
+                &["bin/x"],
+                &[],
+            ),
             package(
                 "a--2",
                 r#"{"environment":{"X":"2"},"sysctl":{"s":{"vm.swappiness":1}}}"#,
@@ -57,7 +62,11 @@ fn every_problem_of_a_set_is_reported_at_once() {
         vec![package(
             "a--2",
             "{}",
-            &["dcos.target.wants/dcos-setup.service", "dcos.target.wants/notes.txt", "etc/dcos-service-configuration.json"],
+            &[
+                "dcos.target.wants/dcos-setup.service",
+                "dcos.target.wants/notes.txt",
+                "etc/dcos-service-configuration.json",
+            ],
             &[],
         )],
         Role::Slave,
@@ -69,11 +78,17 @@ fn every_problem_of_a_set_is_reported_at_once() {
 #[test]
 fn a_shared_user_takes_the_group_that_one_package_names() {
     let set = ActiveSet::new(
-        vec![package("a--1", r#"{"username":"dcos_u"}"#, &[], &[]), package("b--1", r#"{"username":"dcos_u","group":"g"}"#, &[], &[])],
+        vec![
+            package("a--1", r#"{"username":"dcos_u"}"#, &[], &[]),
+            package("b--1", r#"{"username":"dcos_u","group":"g"}"#, &[], &[]),
+        ],
         Role::Slave,
     )
     .unwrap();
-    assert_eq!(set.accounts().into_iter().collect::<Vec<_>>(), [Account { user: "dcos_u".into(), group: Some("g".into()) }]);
+    assert_eq!(
+        set.accounts().into_iter().collect::<Vec<_>>(),
+        [Account { user: "dcos_u".into(), group: Some("g".into()) }]
+    );
 }
 
 #[test]
@@ -81,13 +96,26 @@ fn json_is_written_as_python_writes_it() {
     let value = serde_json::json!({"b": [], "a": {"x": [1, "é😀"], "e": {}}, "c": null});
     assert_eq!(
         python_json(&value),
-        "{\n  \"a\":{\n    \"e\":{},\n    \"x\":[\n      1,\n      \"\\u00e9\\ud83d\\ude00\"\n    ]\n  },\n  \"b\":[],\n  \"c\":null\n}"
+        "{\n  \"a\":{\n    \"e\":{},\n    \"x\":[\n      1,\n      \"\\u00e9\\ud83d\\ude00\"\n    \
+         ]\n  },\n  \"b\":[],\n  \"c\":null\n\
+         }"
     );
 }
 
 #[test]
 fn settings_of_absent_services_are_dropped() {
-    let set =
-        ActiveSet::new(vec![package("a--1", r#"{"sysctl":{"here":{"a.b":1},"absent":{"c.d":2}}}"#, &[], &["here"])], Role::Slave).unwrap();
-    assert_eq!(set.service_configuration(), "{\n  \"sysctl\":{\n    \"here\":{\n      \"a.b\":1\n    }\n  }\n}");
+    let set = ActiveSet::new(
+        vec![package(
+            "a--1",
+            r#"{"sysctl":{"here":{"a.b":1},"absent":{"c.d":2}}}"#,
+            &[],
+            &["here"],
+        )],
+        Role::Slave,
+    )
+    .unwrap();
+    assert_eq!(
+        set.service_configuration(),
+        "{\n  \"sysctl\":{\n    \"here\":{\n      \"a.b\":1\n    }\n  }\n}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The kinds of events, each with its word in JSON and its `MESSAGE_ID` in the journal: part of the interface, frozen by a test.
+//! The kinds of events, each with its word in JSON and its `MESSAGE_ID` in the journal: part of the
+//! interface, frozen by a test.
 
 use super::Event;
 
@@ -70,7 +71,8 @@ impl Kind {
         }
     }
 
-    /// The `MESSAGE_ID` of a journal entry (`systemd.journal-fields(7)`); none for what comes too often for a journal.
+    /// The `MESSAGE_ID` of a journal entry (`systemd.journal-fields(7)`); none for what comes too
+    /// often for a journal.
     pub fn message_id(self) -> Option<&'static str> {
         match self {
             Kind::Started => Some("a8c0f4c7d00b4abc8f1062d6c5bcffcd"),

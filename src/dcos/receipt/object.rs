@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::dcos::active_set::Account;
 use crate::dcos::id::PackageId;
 
-/// One thing on the node that we made or changed. Undoing objects from the last to the first restores the node.
+/// One thing on the node that we made or changed. Undoing objects from the last to the first
+/// restores the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "object", rename_all = "kebab-case")]
 pub enum Object {
@@ -43,7 +44,8 @@ pub enum Object {
     ActiveName {
         /// One of `layout::ACTIVE_NAMES`.
         name: String,
-        /// The inode that is to become live, once its switch has begun: tells after a kill whether the names were exchanged.
+        /// The inode that is to become live, once its switch has begun: tells after a kill whether
+        /// the names were exchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         incoming: Option<u64>,
     },
@@ -97,7 +99,8 @@ pub enum Object {
         /// Their names.
         names: Vec<String>,
     },
-    /// What Mesos mounted: a directory on itself, which hides nothing, or something for a container, whose task has ended.
+    /// What Mesos mounted: a directory on itself, which hides nothing, or something for a
+    /// container, whose task has ended.
     Mount {
         /// Where, as the node sees it.
         path: PathBuf,
@@ -169,12 +172,14 @@ pub enum Object {
     },
 }
 
-/// Adds objects to an inventory that does not know of them yet; units are added to those that it knows.
+/// Adds objects to an inventory that does not know of them yet; units are added to those that it
+/// knows.
 pub fn merge(objects: &mut Vec<Object>, more: impl IntoIterator<Item = Object>) {
     for object in more {
         match (objects.iter_mut().find(|known| known.same_place(&object)), object) {
             (Some(Object::Units { names }), Object::Units { names: more }) => {
-                let new: Vec<String> = more.into_iter().filter(|name| !names.contains(name)).collect();
+                let new: Vec<String> =
+                    more.into_iter().filter(|name| !names.contains(name)).collect();
                 names.extend(new);
             }
             (Some(_), _) => {}
@@ -204,13 +209,15 @@ pub enum Before {
     Link {
         /// Where it pointed.
         target: PathBuf,
-        /// What stood at its end, if that was a file: for `/etc/resolv.conf` the resolvers that were in force.
+        /// What stood at its end, if that was a file: for `/etc/resolv.conf` the resolvers that
+        /// were in force.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resolved: Option<Blob>,
     },
 }
 
-/// Bytes that are mostly text: JSON holds the text itself where it is valid, else hexadecimal digits.
+/// Bytes that are mostly text: JSON holds the text itself where it is valid, else hexadecimal
+/// digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blob {
@@ -271,7 +278,10 @@ impl Object {
 impl Blob {
     /// Wraps bytes.
     pub fn new(bytes: Vec<u8>) -> Blob {
-        String::from_utf8(bytes).map_or_else(|e| Blob::Hex(e.as_bytes().iter().map(|b| format!("{b:02x}")).collect()), Blob::Text)
+        String::from_utf8(bytes).map_or_else(
+            |e| Blob::Hex(e.as_bytes().iter().map(|b| format!("{b:02x}")).collect()),
+            Blob::Text,
+        )
     }
 
     /// The bytes again; digits that are none count as zero, since only [`Blob::new`] writes them.
@@ -281,7 +291,12 @@ impl Blob {
             Blob::Hex(digits) => digits
                 .as_bytes()
                 .chunks(2)
-                .map(|pair| std::str::from_utf8(pair).ok().and_then(|p| u8::from_str_radix(p, 16).ok()).unwrap_or(0))
+                .map(|pair| {
+                    std::str::from_utf8(pair)
+                        .ok()
+                        .and_then(|p| u8::from_str_radix(p, 16).ok())
+                        .unwrap_or(0)
+                })
                 .collect(),
         }
     }

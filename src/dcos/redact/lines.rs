@@ -1,4 +1,5 @@
-//! Values by their names, line by line: `NAME=value`, `name: value`, with all that belongs to a value in the lines below it.
+//! Values by their names, line by line: `NAME=value`, `name: value`, with all that belongs to a
+//! value in the lines below it.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +18,23 @@ const MOST_ENDED: usize = 500;
 /// Lines of one item of a list.
 const MOST_BESIDE: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
-const NO_VARIABLES: [&str; 10] = [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
+const NO_VARIABLES: [&str; 10] =
+    [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
 
 /// Words before "pass" where that is no name.
-const VERBS: [&str; 10] = ["can", "cannot", "each", "must", "not", "one", "should", "to", "will", "would"];
+const VERBS: [&str; 10] =
+    ["can", "cannot", "each", "must", "not", "one", "should", "to", "will", "would"];
 /// Where accounts are looked up (`nsswitch.conf(5)`).
-const LOOKUPS: [&str; 9] = ["altfiles", "cache", "compat", "db", "files", "ldap", "nis", "sss", "systemd"];
+const LOOKUPS: [&str; 9] =
+    ["altfiles", "cache", "compat", "db", "files", "ldap", "nis", "sss", "systemd"];
 
 /// The rules, made once for many texts.
 #[derive(Debug)]
 pub(super) struct Lines {
     /// What comes before a value, and the value.
     assigned: Regex,
-    /// The head of a block of YAML: `|`, `>+`, `|2 # why`, `&a |`, `!!str |`; or what opens a list or an object.
+    /// The head of a block of YAML: `|`, `>+`, `|2 # why`, `&a |`, `!!str |`; or what opens a list
+    /// or an object.
     head: Regex,
     /// A variable that is listed by its name, its value in a line beside it.
     named: Regex,
@@ -57,7 +62,9 @@ impl Lines {
         Ok(Lines {
             assigned: Regex::new(&assigned)?,
             head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[(])\s*(?:#.*)?$")?,
-            named: Regex::new(r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#)?,
+            named: Regex::new(
+                r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#,
+            )?,
             value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
             asked: Regex::new(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
             pairs: Pairs::new()?,
@@ -66,8 +73,9 @@ impl Lines {
 
     /// The text without them, and how many there were.
     ///
-    /// What is indented more deeply than a secret's name belongs to it, and so do the items of a list that is not indented. That a value stands on the
-    /// line of its name already does not matter: it may go on below.
+    /// What is indented more deeply than a secret's name belongs to it, and so do the items of a
+    /// list that is not indented. That a value stands on the line of its name already does not
+    /// matter: it may go on below.
     pub(super) fn take(&self, text: &str, names: &Names) -> (String, usize) {
         let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
         let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
@@ -76,7 +84,9 @@ impl Lines {
         let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
         let mut block: Option<Block> = None;
         for (index, (who, line)) in all.into_iter().enumerate() {
-            if let Some(open) = block.as_mut().filter(|open| !line.trim().is_empty() && open.has(index, line)) {
+            if let Some(open) =
+                block.as_mut().filter(|open| !line.trim().is_empty() && open.has(index, line))
+            {
                 if !open.told {
                     (open.told, taken) = (true, taken + 1);
                     clean.push_str(&format!("{who}{}{REDACTED}\n", " ".repeat(indent(line))));
@@ -85,22 +95,28 @@ impl Lines {
             }
             clean.push_str(who);
             let known = elsewhere.get(&index).and_then(|at| line.split_at_checked(*at));
-            let found = match (known, self.pairs.value(line, who.is_empty() && lines.len() > 1, names)) {
-                (Some((before, value)), _) => {
-                    clean.push_str(before);
-                    self.one(value, &mut clean, &mut taken)
-                }
-                (None, Some(value)) => {
-                    taken += 1;
-                    let (before, after) = (line.get(..value.start), line.get(value.end..));
-                    clean.push_str(&[before.unwrap_or_default(), REDACTED, after.unwrap_or_default()].concat());
-                    Found::Nothing
-                }
-                (None, None) => self.line(line, &mut clean, &mut taken),
-            };
+            let found =
+                match (known, self.pairs.value(line, who.is_empty() && lines.len() > 1, names)) {
+                    (Some((before, value)), _) => {
+                        clean.push_str(before);
+                        self.one(value, &mut clean, &mut taken)
+                    }
+                    (None, Some(value)) => {
+                        taken += 1;
+                        let (before, after) = (line.get(..value.start), line.get(value.end..));
+                        clean.push_str(
+                            &[before.unwrap_or_default(), REDACTED, after.unwrap_or_default()]
+                                .concat(),
+                        );
+                        Found::Nothing
+                    }
+                    (None, None) => self.line(line, &mut clean, &mut taken),
+                };
             clean.push('\n');
             // A comment and an empty line may stand anywhere in a block, and end none.
-            if !line.trim().is_empty() && !line.trim_start().starts_with('#') || found != Found::Nothing {
+            if !line.trim().is_empty() && !line.trim_start().starts_with('#')
+                || found != Found::Nothing
+            {
                 block = opened(found, index, &lines);
             }
         }
@@ -117,7 +133,8 @@ impl Lines {
                 clean.push_str(rest);
                 return last;
             };
-            let (before, value) = (found.get(1).map_or("", |m| m.as_str()), found.get(2).map_or("", |m| m.as_str()));
+            let (before, value) =
+                (found.get(1).map_or("", |m| m.as_str()), found.get(2).map_or("", |m| m.as_str()));
             clean.push_str(before);
             rest = rest.get(before.len()..).unwrap_or_default();
             if is_no_variable(before, value) {
@@ -156,11 +173,19 @@ impl Lines {
     fn answered(&self, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
         let mut answered = BTreeMap::new();
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("? ")) {
-            let name = self.asked.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
-            let is_passed = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+            let name =
+                self.asked.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
+            let is_passed =
+                |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
             let next = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !is_passed(line));
-            let Some((answer, text)) = next.filter(|_| name.is_some_and(|name| names.has(name))) else { continue };
-            let value = text.trim_start().strip_prefix(':').filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+            let Some((answer, text)) = next.filter(|_| name.is_some_and(|name| names.has(name)))
+            else {
+                continue;
+            };
+            let value = text
+                .trim_start()
+                .strip_prefix(':')
+                .filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
             if let Some(value) = value.filter(|_| indent(text) == column(line)) {
                 answered.insert(answer, text.len() - value.trim_start().len());
             }
@@ -168,26 +193,31 @@ impl Lines {
         answered
     }
 
-    /// The lines with the values of variables that are listed by secret names, and where they begin there.
+    /// The lines with the values of variables that are listed by secret names, and where they begin
+    /// there.
     fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
         let mut listed = BTreeMap::new();
         if !text.contains("alue") {
             return listed;
         }
         for (index, line) in lines.iter().enumerate() {
-            let name = self.named.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
+            let name =
+                self.named.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
             if !name.is_some_and(|name| names.has(name)) {
                 continue;
             }
             let place = column(line);
-            // The item that it is part of begins with the first line above that has a dash, and ends before the first that is less indented.
+            // The item that it is part of begins with the first line above that has a dash, and
+            // ends before the first that is less indented.
             let begins = |line: &str| indent(line) < column(line);
             let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
-                let (line, below) = (lines.get(*above).unwrap_or(&""), lines.get(above + 1).unwrap_or(&""));
+                let (line, below) =
+                    (lines.get(*above).unwrap_or(&""), lines.get(above + 1).unwrap_or(&""));
                 column(line) >= place && !begins(below)
             });
-            let below =
-                (index + 1..lines.len()).take(MOST_BESIDE).take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
+            let below = (index + 1..lines.len())
+                .take(MOST_BESIDE)
+                .take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
             let value = |beside: usize| {
                 let line = lines.get(beside).filter(|line| column(line) == place)?;
                 Some((beside, self.value.captures(line.trim_end())?.get(1)?.end()))
@@ -216,27 +246,35 @@ fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
         Found::Below => false,
         Found::Here(_) => true,
     };
-    let after =
-        |ends: &dyn Fn(&str) -> bool, most: usize| (index + 1..lines.len()).take(most).find(|at| lines.get(*at).is_some_and(|l| ends(l)));
+    let after = |ends: &dyn Fn(&str) -> bool, most: usize| {
+        (index + 1..lines.len()).take(most).find(|at| lines.get(*at).is_some_and(|l| ends(l)))
+    };
     let quote = match found {
         Found::Here(value) => value.chars().next().filter(|first| matches!(first, '"' | '\'')),
         _ => None,
     };
-    let is_open = |value: &str, quote: char| value.len() < 2 || !value.trim_end().ends_with(quote) || value.trim_end().ends_with("\\\"");
+    let is_open = |value: &str, quote: char| {
+        value.len() < 2 || !value.trim_end().ends_with(quote) || value.trim_end().ends_with("\\\"")
+    };
     let goes_on = |line: &str| line.trim_end().ends_with('\\');
     let until = match (found, quote) {
         (Found::Here(value), _) if thrice(value).is_some() => {
             thrice(value).and_then(|quote| after(&|line| line.contains(quote), MOST_ENDED))
         }
-        (Found::Here(value), _) if here(value).is_some() => here(value).and_then(|word| after(&|line| line.trim() == word, MOST_ENDED)),
-        (Found::Here(value), Some(quote)) if is_open(value, quote) => after(&|line| line.contains(quote), MOST_QUOTED),
+        (Found::Here(value), _) if here(value).is_some() => {
+            here(value).and_then(|word| after(&|line| line.trim() == word, MOST_ENDED))
+        }
+        (Found::Here(value), Some(quote)) if is_open(value, quote) => {
+            after(&|line| line.contains(quote), MOST_QUOTED)
+        }
         _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX),
         _ => None,
     };
     Some(Block { column: column(line), told, until: until.unwrap_or(index) })
 }
 
-/// The three quotes that open here a text of many lines, as Python and TOML have it, and do not close it.
+/// The three quotes that open here a text of many lines, as Python and TOML have it, and do not
+/// close it.
 fn thrice(value: &str) -> Option<&'static str> {
     let text = value.trim_start().trim_start_matches(|letter: char| letter.is_alphabetic());
     let opens = |quote: &&str| text.strip_prefix(*quote).is_some_and(|rest| !rest.contains(*quote));
@@ -247,7 +285,9 @@ fn thrice(value: &str) -> Option<&'static str> {
 fn here(value: &str) -> Option<&str> {
     let (_, after) = value.split_once("<<")?;
     let word = after.trim_start_matches(['-', '~', ' ', '"', '\'', '\\']);
-    word.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().filter(|word| !word.is_empty())
+    word.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .next()
+        .filter(|word| !word.is_empty())
 }
 
 impl Block {
@@ -258,9 +298,11 @@ impl Block {
     }
 }
 
-/// A line of a log, as a bundle has it, without when it came and from whom: what is written there may be a text of many lines.
+/// A line of a log, as a bundle has it, without when it came and from whom: what is written there
+/// may be a text of many lines.
 fn told(line: &str) -> (&str, &str) {
-    let is_of_a_log = line.as_bytes().get(4) == Some(&b'-') && line.as_bytes().get(10) == Some(&b'T');
+    let is_of_a_log =
+        line.as_bytes().get(4) == Some(&b'-') && line.as_bytes().get(10) == Some(&b'T');
     let bar = line.find(" | ").filter(|_| is_of_a_log);
     bar.and_then(|bar| line.split_at_checked(bar + " | ".len())).unwrap_or(("", line))
 }
@@ -278,22 +320,35 @@ fn column(line: &str) -> usize {
     line.len() - rest.len()
 }
 
-/// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or an error that has something to say, in a log; a sentence ("does not pass: why");
-/// the working directory of a shell; where accounts are looked up (`nsswitch.conf`); where a link leads; an option, whose value is known by its shape.
+/// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or
+/// an error that has something to say, in a log; a sentence ("does not pass: why"); the working
+/// directory of a shell; where accounts are looked up (`nsswitch.conf`); where a link leads; an
+/// option, whose value is known by its shape.
 fn is_no_variable(before: &str, value: &str) -> bool {
     let before_arrow = before.trim_end().strip_suffix("->");
-    let before_value = before_arrow.unwrap_or(before).trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
-    let begins = before_value.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
-    let (before_name, name) = begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
-    let name = name.trim_start_matches(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
-    let is_known = value.starts_with(REDACTED) || says_nothing(value.split_whitespace().next().unwrap_or_default());
-    let is_option = (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=') && is_known;
+    let before_value =
+        before_arrow.unwrap_or(before).trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);
+    let begins = before_value
+        .rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-'));
+    let (before_name, name) =
+        begins.and_then(|at| before_value.split_at_checked(at)).unwrap_or(("", before_value));
+    let name = name.trim_start_matches(|letter: char| {
+        !letter.is_alphanumeric() && !matches!(letter, '_' | '.' | '-')
+    });
+    let is_known = value.starts_with(REDACTED)
+        || says_nothing(value.split_whitespace().next().unwrap_or_default());
+    let is_option =
+        (name.starts_with("--") || name.starts_with("-D")) && before.ends_with('=') && is_known;
     let is_link = before_arrow.is_some() && (value.starts_with(['/', '.']) || value.contains("--"));
     let word_before = before_name.rsplit(' ').next().unwrap_or_default();
-    let is_verb = name == "pass" && VERBS.contains(&word_before) || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
-    let is_lookup = name == "passwd" && !value.trim().is_empty() && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
+    let is_verb = name == "pass" && VERBS.contains(&word_before)
+        || name == "private" && word_before.ends_with(|l: char| l.is_alphabetic());
+    let is_lookup = name == "passwd"
+        && !value.trim().is_empty()
+        && value.split_whitespace().all(|word| LOOKUPS.contains(&word));
     let is_package = name.find("--").is_some_and(|at| at > 0);
-    let is_class = name.matches('.').count() > 1 && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
+    let is_class = name.matches('.').count() > 1
+        && name.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_uppercase));
     is_option
         || is_link
         || is_package

@@ -2,10 +2,11 @@
 
 use regex::Regex;
 
-/// Parts of names whose values are secrets: those of DC/OS' configuration (`superuser_password_hash`, `zk_super_credentials`,
-/// `exhibitor_azure_account_key`, `aws_secret_access_key`, `license_key_contents`), of ZooKeeper's (`superDigest`, `zk_agent_digest`), of docker's
-/// (`HttpHeaders`), of keytool's (`-storepass`),
-/// and of programs in general.
+/// Parts of names whose values are secrets: those of DC/OS' configuration
+/// (`superuser_password_hash`, `zk_super_credentials`, `exhibitor_azure_account_key`,
+/// `aws_secret_access_key`, `license_key_contents`), of ZooKeeper's (`superDigest`,
+/// `zk_agent_digest`), of docker's (`HttpHeaders`), of keytool's (`-storepass`), and of programs in
+/// general.
 pub(super) const NAMES: &str = "passw(?:or)?d|pass[_-]?(?:phrase|code)|(?:pass|pwd?)[_-]?hash|(?:auth|key|root|ssh|store)pass\\b|(?:\\b|[_.-])(?:pass|pswd|pwd|pw)(?:[_.-]?\\d+)?\\b|(?-i:[a-z](?:Pass|Pw|Pwd|Auth)\\b)|\
     secret|token|credential|(?:\\b|[_.-])creds?\\b|licen[sc]e|api[_-]?key|access[_-]?key|account[_-]?key|private|\
     (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|(?:super|master|agent|zk|acl)[_-]?digest(?:s?\\b|_)|userpass|requirepass|masterauth|(?:bind|root)pw|cookie|jsessionid|psk|shared[_-]?key|signature|[_.-]keys?\\b|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
@@ -23,7 +24,10 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new() -> Result<Names, regex::Error> {
-        Ok(Names { name: Regex::new(&format!("(?i)(?:{NAMES})"))?, file: Regex::new(&format!("(?i)(?:{FILES})"))? })
+        Ok(Names {
+            name: Regex::new(&format!("(?i)(?:{NAMES})"))?,
+            file: Regex::new(&format!("(?i)(?:{FILES})"))?,
+        })
     }
 
     /// Whether the value of this name is a secret.

@@ -1,4 +1,5 @@
-//! Secrets that are known by what they look like, or by what stands before them on a command line or in a sentence.
+//! Secrets that are known by what they look like, or by what stands before them on a command line
+//! or in a sentence.
 
 use regex::{Captures, Regex};
 
@@ -7,7 +8,8 @@ use super::names::NAMES;
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// A word as shells and programs write it: in quotes, in escaped quotes, in quotes whose end is cut off, or bare.
+/// A word as shells and programs write it: in quotes, in escaped quotes, in quotes whose end is cut
+/// off, or bare.
 const VALUE: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|"[^\r\n]*|[^\s"]+"#;
 /// The same in a list or an object.
 const ITEM: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|[^\s",}\]]+"#;
@@ -17,7 +19,8 @@ const BETWEEN: &str = r#"(?:\s|\\\r?\n)+|\\*["'],?\s*|,\s+"#;
 const BEGIN: &str = r#"(?:^|[\s"'`\[({,;=:|&>])"#;
 /// A word in quotes.
 const QUOTED: &str = r#"[bu]?(?:\\*"[^"\r\n]+"|'[^'\r\n]+')"#;
-/// What stands between two fields of an object, on one line or more, also in a log, and with the permissions of an ACL.
+/// What stands between two fields of an object, on one line or more, also in a log, and with the
+/// permissions of an ACL.
 const FIELDS: &str = r#"["'\\]*(?:[\s,;]|\d{4}-[^\s|]+ [^\s|]+ \| )+(?:["'\\]*perms["'\\]*\s*[:=]\s*\w+[\s,;]+)?["'\\]*"#;
 
 /// Words after "the password is" that are none.
@@ -78,7 +81,8 @@ enum Instead {
 pub(super) struct Shapes {
     shapes: Vec<(Regex, Instead)>,
     opaque: Regex,
-    /// Ids of Mesos: agents, frameworks, operations; with the bars of other ids in one path they would look like chance.
+    /// Ids of Mesos: agents, frameworks, operations; with the bars of other ids in one path they
+    /// would look like chance.
     id: Regex,
 }
 
@@ -102,7 +106,8 @@ impl Shapes {
             (r"(?i)\b(basic)\s+(?-i:[a-z+/._~-]*[A-Z0-9=][A-Za-z0-9+/=._~-]*)".into(), Text("${1} [redacted]")),
             (r"(?i)(authorization[^\S\r\n]*[:=])[^\r\n]+".into(), Text("${1} [redacted]")),
             (r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?".into(), Text(REDACTED)),
-            // crypt(5), and the forms of passlib, which DC/OS Enterprise takes its superuser's hash in.
+            // crypt(5), and the forms of passlib, which DC/OS Enterprise takes its superuser's hash
+            // in.
             (
                 r#"\\?\$(?:1|2[abxy]?|5|6|7|y|gy|md5|apr1|sha1|argon2[a-z]*|pbkdf2[a-z0-9-]*|scrypt)\\?\$[^\s"',;]{8,}"#.into(),
                 Text(REDACTED),
@@ -246,7 +251,8 @@ fn bare(value: &str) -> &str {
     value.trim_matches(['\\', '"', '\''])
 }
 
-/// What says only whether there is something, or where the next word stands that was redacted already.
+/// What says only whether there is something, or where the next word stands that was redacted
+/// already.
 pub(super) fn says_nothing(value: &str) -> bool {
     matches!(bare(value), "" | "true" | "false" | "null" | "~" | REDACTED)
 }
@@ -254,15 +260,18 @@ pub(super) fn says_nothing(value: &str) -> bool {
 /// `NAME:PASSWORD@HOST`, which the names of images with their digests look like.
 fn login(found: &Captures<'_>) -> Option<String> {
     let host = group(found, 3);
-    (!host.starts_with("sha") || !host.ends_with(':')).then(|| format!("{}{REDACTED}@{host}", group(found, 1)))
+    (!host.starts_with("sha") || !host.ends_with(':'))
+        .then(|| format!("{}{REDACTED}@{host}", group(found, 1)))
 }
 
 /// The value of an option, if it is none itself.
 fn option(found: &Captures<'_>) -> Option<String> {
     let (before, value) = (group(found, 1), group(found, 2));
-    let is_option = value.trim_start_matches(['\\', '"', '\'']).starts_with("--") || value.len() == 2 && value.starts_with('-');
+    let is_option = value.trim_start_matches(['\\', '"', '\'']).starts_with("--")
+        || value.len() == 2 && value.starts_with('-');
     let reads_it = before.trim_end().ends_with("-stdin");
-    (!says_nothing(value) && (before.ends_with('=') || !is_option && !reads_it)).then(|| format!("{before}{REDACTED}"))
+    (!says_nothing(value) && (before.ends_with('=') || !is_option && !reads_it))
+        .then(|| format!("{before}{REDACTED}"))
 }
 
 /// What a call is given, with the parenthesis behind it.
@@ -280,22 +289,28 @@ fn user(found: &Captures<'_>) -> Option<String> {
     (!is_other).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
-/// `digest:USER:PASSWORD`, and not the digest of an image, nor the moment that the next line of a log begins with.
+/// `digest:USER:PASSWORD`, and not the digest of an image, nor the moment that the next line of a
+/// log begins with.
 fn digest(found: &Captures<'_>) -> Option<String> {
     let value = group(found, 2).to_ascii_lowercase();
-    let is_moment = value.as_bytes().get(4) == Some(&b'-') && value.bytes().take(4).all(|byte| byte.is_ascii_digit());
-    (!value.starts_with("sha") && !value.starts_with("md5") && !is_moment).then(|| format!("{}{REDACTED}", group(found, 1)))
+    let is_moment = value.as_bytes().get(4) == Some(&b'-')
+        && value.bytes().take(4).all(|byte| byte.is_ascii_digit());
+    (!value.starts_with("sha") && !value.starts_with("md5") && !is_moment)
+        .then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
-/// The password that a sentence tells; what opens a text of more lines (`b"""`, `<<EOF`) is none, and goes with its lines.
+/// The password that a sentence tells; what opens a text of more lines (`b"""`, `<<EOF`) is none,
+/// and goes with its lines.
 fn sentence(found: &Captures<'_>) -> Option<String> {
     let value = group(found, 2);
-    let is_head = |text: &str| text.chars().all(|letter| letter.is_alphanumeric() || "-_~'".contains(letter));
+    let is_head =
+        |text: &str| text.chars().all(|letter| letter.is_alphanumeric() || "-_~'".contains(letter));
     let behind_its_kind = value.trim_start_matches(['b', 'f', 'r', 'u']);
     let opens = value.len() < 3 && behind_its_kind.is_empty()
         || behind_its_kind.starts_with("'''")
         || value.strip_prefix("<<").is_some_and(is_head);
-    (!says_nothing(value) && !is_no_password(value) && !opens).then(|| format!("{}{REDACTED}", group(found, 1)))
+    (!says_nothing(value) && !is_no_password(value) && !opens)
+        .then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// A secret or token in quotes, which may as well be a place, or what a parser did not expect.
@@ -303,7 +318,9 @@ fn quoted(found: &Captures<'_>) -> Option<String> {
     const OF_PARSERS: [&str; 5] = ["expected", "illegal", "near", "unexpected", "unrecognized"];
     let (before, value) = (group(found, 1), bare(group(found, 2)));
     let word_before = before.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    let is_other = OF_PARSERS.contains(&word_before.as_str()) || value.starts_with('/') || !value.contains(char::is_alphanumeric);
+    let is_other = OF_PARSERS.contains(&word_before.as_str())
+        || value.starts_with('/')
+        || !value.contains(char::is_alphanumeric);
     (!is_other && !says_nothing(value)).then(|| format!("{before}{REDACTED}"))
 }
 
@@ -311,27 +328,40 @@ fn quoted(found: &Captures<'_>) -> Option<String> {
 fn mixed(found: &Captures<'_>) -> Option<String> {
     let value = bare(group(found, 2));
     let has = |is: fn(char) -> bool| value.contains(is);
-    let is_word = value.len() < 6 || !has(|l| l.is_ascii_digit()) || !has(|l| l.is_alphabetic()) || value.starts_with('/');
+    let is_word = value.len() < 6
+        || !has(|l| l.is_ascii_digit())
+        || !has(|l| l.is_alphabetic())
+        || value.starts_with('/');
     (!is_word).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// A word that sentences have after "password".
 pub(super) fn is_no_password(value: &str) -> bool {
-    let word = bare(value).trim_end_matches(['.', ',', ';', '!', ')', '\'', '"']).to_ascii_lowercase();
+    let word =
+        bare(value).trim_end_matches(['.', ',', ';', '!', ')', '\'', '"']).to_ascii_lowercase();
     NO_PASSWORDS.contains(&word.as_str())
 }
 
-/// Whether a long word looks like chance. Ids and digests have no capitals; paths have few words in which capitals, small letters and digits are mixed.
+/// Whether a long word looks like chance. Ids and digests have no capitals; paths have few words in
+/// which capitals, small letters and digits are mixed.
 fn is_chance(word: &str) -> bool {
     let has = |text: &str, is: fn(&char) -> bool| text.chars().any(|letter| is(&letter));
-    let is_mixed = |text: &str| has(text, char::is_ascii_uppercase) && has(text, char::is_ascii_lowercase);
+    let is_mixed =
+        |text: &str| has(text, char::is_ascii_uppercase) && has(text, char::is_ascii_lowercase);
     if word.len() < 40 || !is_mixed(word) || !has(word, char::is_ascii_digit) {
         return false;
     }
     let is_like_a_path = word.starts_with('/') || word.matches('/').count() >= 3;
-    let digits_inside = |run: &str| run.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
+    let digits_inside = |run: &str| {
+        run.split(|letter: char| !letter.is_ascii_digit())
+            .filter(|digits| !digits.is_empty())
+            .count()
+    };
     let runs = word.split(|letter: char| !letter.is_ascii_alphanumeric());
-    let inside: usize =
-        runs.map(|run| run.trim_end_matches(|l: char| l.is_ascii_digit())).filter(|run| is_mixed(run)).map(digits_inside).sum();
+    let inside: usize = runs
+        .map(|run| run.trim_end_matches(|l: char| l.is_ascii_digit()))
+        .filter(|run| is_mixed(run))
+        .map(digits_inside)
+        .sum();
     !is_like_a_path || inside >= 2
 }

@@ -20,17 +20,27 @@ impl Node {
     /// Looks at the node below a root. Works without privileges as far as files can be read.
     ///
     /// # Errors
-    /// Our own journal or receipt cannot be read, or is of a newer dcos-node; one that is damaged is told by the value.
+    /// Our own journal or receipt cannot be read, or is of a newer dcos-node; one that is damaged
+    /// is told by the value.
     pub fn look(root: &Root) -> anyhow::Result<Node> {
         let unreadable = files::exists(&root.at(layout::OUR_STATE))
-            && files::read(&root.at(layout::JOURNAL), 0).is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
-        let Records { story, receipt, damaged } = if unreadable { Records::default() } else { records::look(root)? };
+            && files::read(&root.at(layout::JOURNAL), 0)
+                .is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
+        let Records { story, receipt, damaged } =
+            if unreadable { Records::default() } else { records::look(root)? };
         let text = |path: &str| {
-            files::read(&root.resolved(path), 16 << 20).ok().flatten().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default()
+            files::read(&root.resolved(path), 16 << 20)
+                .ok()
+                .flatten()
+                .map(|t| String::from_utf8_lossy(&t).into_owned())
+                .unwrap_or_default()
         };
-        let setup_is_ours = !files::exists(&root.at(layout::SETUP_UNIT)) && !files::exists(&root.at(layout::SETUP_LINK))
+        let setup_is_ours = !files::exists(&root.at(layout::SETUP_UNIT))
+            && !files::exists(&root.at(layout::SETUP_LINK))
             || text(layout::SETUP_UNIT).contains(layout::OUR_BINARY);
-        let ours = |path: &&&str| setup_is_ours || ![layout::SETUP_UNIT, layout::SETUP_LINK].contains(*path);
+        let ours = |path: &&&str| {
+            setup_is_ours || ![layout::SETUP_UNIT, layout::SETUP_LINK].contains(*path)
+        };
         let mut node = Node {
             active: pkgpanda_swap::packages(root, Path::new(layout::ACTIVE))?,
             whole: if unreadable { BTreeSet::new() } else { whole(root)? },
@@ -42,21 +52,34 @@ impl Node {
             roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
             wanted_units: names(root, layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
-            traces: [layout::OUR_BINARY, layout::SETUP_UNIT, layout::SETUP_LINK, layout::OUR_STATE, layout::OUR_OPT]
-                .iter()
-                .filter(ours)
-                .map(PathBuf::from)
-                .filter(|p| files::exists(&root.at(p)))
-                .collect(),
+            traces: [
+                layout::OUR_BINARY,
+                layout::SETUP_UNIT,
+                layout::SETUP_LINK,
+                layout::OUR_STATE,
+                layout::OUR_OPT,
+            ]
+            .iter()
+            .filter(ours)
+            .map(PathBuf::from)
+            .filter(|p| files::exists(&root.at(p)))
+            .collect(),
             foreign: Vec::new(),
             has_dcos: false,
-            version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20).ok().flatten().and_then(|t| Version::parse(&t)),
+            version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20)
+                .ok()
+                .flatten()
+                .and_then(|t| Version::parse(&t)),
             accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
             unreadable,
             damaged,
             setup_is_ours,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
-            kept_identity: layout::IDENTITY.iter().map(PathBuf::from).filter(|p| files::exists(&root.at(p))).collect(),
+            kept_identity: layout::IDENTITY
+                .iter()
+                .map(PathBuf::from)
+                .filter(|p| files::exists(&root.at(p)))
+                .collect(),
             story,
             receipt,
         };
@@ -76,7 +99,8 @@ fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
     if node.foreign.is_empty() {
         node.foreign = signs;
     } else if signs.is_empty() && node.story.intent.is_none() && node.receipt.is_none() {
-        // Nothing of DC/OS: what lies in its place is somebody's, and a unit that the target wants is in nobody's way.
+        // Nothing of DC/OS: what lies in its place is somebody's, and a unit that the target wants
+        // is in nobody's way.
         node.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE));
         node.foreign.iter_mut().for_each(|foreign| foreign.what = "not DC/OS'".to_owned());
     }
@@ -85,12 +109,17 @@ fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
 
 fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
     let manifests = names(root, layout::MANIFESTS)?;
-    let ids = manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
+    let ids =
+        manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
     Ok(ids.filter(|id| root.resolved(layout::package(id)).is_dir()).collect())
 }
 
 fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
-    Ok(files::names(&root.resolved(path))?.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
+    Ok(files::names(&root.resolved(path))?
+        .unwrap_or_default()
+        .into_iter()
+        .map(|n| n.to_string_lossy().into_owned())
+        .collect())
 }
 
 /// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
@@ -99,7 +128,9 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     let mut found = Vec::new();
     let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
     let knows_name = |name: &str| match leftovers::inside(name) {
-        Inside::Active(name) => inventory.iter().any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours)),
+        Inside::Active(name) => inventory
+            .iter()
+            .any(|o| matches!(o, Object::ActiveName { name: ours, .. } if name == ours)),
         // On a node of ours, pkgpanda has set these aside.
         Inside::Scratch => node.receipt.is_some() || leftovers::is_staging(name),
         Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
@@ -111,16 +142,27 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     for name in names(root, layout::REPOSITORY)? {
         let id = name.parse::<PackageId>();
         // On a node of ours, pkgpanda has fetched the others.
-        let is_ours = |id| node.receipt.is_some() || inventory.iter().any(|o| matches!(o, Object::Package { id: ours } if *ours == id));
+        let is_ours = |id| {
+            node.receipt.is_some()
+                || inventory
+                    .iter()
+                    .any(|o| matches!(o, Object::Package { id: ours } if *ours == id))
+        };
         let staging = name.starts_with('.') && name.ends_with(".tmp");
         if !id.is_ok_and(is_ours) && !staging {
             add(PathBuf::from(layout::REPOSITORY).join(&name), "a package that is not ours");
         }
     }
     let knows_path = |path: &Path| {
-        inventory
-            .iter()
-            .any(|o| matches!(o, Object::File { path: ours, .. } | Object::Link { path: ours, .. } | Object::Scratch { path: ours } if ours == path))
+        inventory.iter().any(|o| {
+            matches!(
+                o,
+                Object::File { path: ours, .. }
+                | Object::Link { path: ours, .. }
+                | Object::Scratch { path: ours }
+                    if ours == path
+            )
+        })
     };
     for role in names(root, layout::ROLES)? {
         let path = PathBuf::from(layout::ROLES).join(role);
@@ -129,20 +171,24 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         }
     }
     for unit in names(root, layout::TARGET_WANTS)? {
-        if !knows_path(&layout::wants(&unit)) && inventory.iter().all(|o| !matches!(o, Object::Units { .. })) {
+        if !knows_path(&layout::wants(&unit))
+            && inventory.iter().all(|o| !matches!(o, Object::Units { .. }))
+        {
             add(layout::wants(&unit), "a unit that is not ours");
         }
     }
-    let classic =
-        CLASSIC_UNITS.iter().map(|u| layout::unit(u)).filter(|u| u != std::path::Path::new(layout::SETUP_UNIT) || !node.setup_is_ours);
+    let classic = CLASSIC_UNITS
+        .iter()
+        .map(|u| layout::unit(u))
+        .filter(|u| u != std::path::Path::new(layout::SETUP_UNIT) || !node.setup_is_ours);
     for unit in classic.filter(|u| files::exists(&root.at(u)) && !knows_path(u)) {
         add(unit, "of the classic installer");
     }
     Ok(found)
 }
 
-/// What only DC/OS makes and no record of ours knows of, on a node that has no receipt and no journal of ours: exactly what makes an uninstall one of
-/// DC/OS. Accounts alone are no DC/OS.
+/// What only DC/OS makes and no record of ours knows of, on a node that has no receipt and no
+/// journal of ours: exactly what makes an uninstall one of DC/OS. Accounts alone are no DC/OS.
 fn signs(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     if node.story.intent.is_some() || node.receipt.is_some() {
         return Ok(Vec::new());
@@ -152,19 +198,26 @@ fn signs(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     }
     let found = match left::look(root, node) {
         // Who may not look into a directory of DC/OS' knows by its being there.
-        Err(error) if !node.foreign.is_empty() && is_refused(&error) => return Ok(node.foreign.clone()),
+        Err(error) if !node.foreign.is_empty() && is_refused(&error) => {
+            return Ok(node.foreign.clone());
+        }
         found => found?,
     };
     let known = node.known();
-    let of_dcos = found.signs.iter().filter(|object| !known.iter().any(|ours| ours.same_place(object)));
+    let of_dcos =
+        found.signs.iter().filter(|object| !known.iter().any(|ours| ours.same_place(object)));
     // A fetch of ours that was killed left no more than a place to unpack in.
-    let is_staging = |path: &Path| path.to_string_lossy().ends_with(".tmp") && path.starts_with(layout::REPOSITORY);
+    let is_staging = |path: &Path| {
+        path.to_string_lossy().ends_with(".tmp") && path.starts_with(layout::REPOSITORY)
+    };
     let paths = of_dcos.filter(|object| match object {
         Object::Account { .. } | Object::Units { .. } => false,
         Object::Scratch { path } => !is_staging(path),
         _ => true,
     });
-    Ok(paths.map(|object| Foreign { path: object.words().into(), what: "of DC/OS".to_owned() }).collect())
+    Ok(paths
+        .map(|object| Foreign { path: object.words().into(), what: "of DC/OS".to_owned() })
+        .collect())
 }
 
 fn is_refused(error: &anyhow::Error) -> bool {

@@ -10,7 +10,8 @@ use crate::dcos::difference::{Detail, Difference, Kind};
 /// How closely files are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Size, time and link; what was written since it was installed is read, as far as that is little.
+    /// Size, time and link; what was written since it was installed is read, as far as that is
+    /// little.
     Quick,
     /// Every byte.
     Full,
@@ -58,7 +59,8 @@ impl Findings {
         self.unknown.push(Unknown { what: what.into(), why: why.into() });
     }
 
-    /// Whether a path, or a directory above it, is known to be there though it should not, or not to be there though it should.
+    /// Whether a path, or a directory above it, is known to be there though it should not, or not
+    /// to be there though it should.
     pub(super) fn is(&self, kind: Kind, path: &Path) -> bool {
         path.ancestors().any(|above| self.by_path.get(above) == Some(&kind))
     }
@@ -67,7 +69,9 @@ impl Findings {
     pub fn detail(&mut self, path: &Path, of: &str, detail: Detail) {
         match self.differences.iter_mut().find(|known| known.what == path) {
             Some(known) => known.details.push(detail),
-            None => Difference::changed(path, of, vec![detail]).into_iter().for_each(|d| self.differs(d)),
+            None => Difference::changed(path, of, vec![detail])
+                .into_iter()
+                .for_each(|d| self.differs(d)),
         }
     }
 

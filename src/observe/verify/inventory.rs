@@ -17,7 +17,13 @@ use crate::system::stat::{self, Kind, Stat};
 const NODE: &str = "node files";
 
 /// Compares each.
-pub(super) fn look(root: &Root, node: &Node, objects: &[Object], owners: &Owners, findings: &mut Findings) {
+pub(super) fn look(
+    root: &Root,
+    node: &Node,
+    objects: &[Object],
+    owners: &Owners,
+    findings: &mut Findings,
+) {
     let is_adopted = node.receipt.as_ref().is_some_and(|receipt| receipt.adopted);
     for object in objects {
         let (path, compared) = match object {
@@ -26,7 +32,12 @@ pub(super) fn look(root: &Root, node: &Node, objects: &[Object], owners: &Owners
             Object::Directory { path } => {
                 // What the classic installer made, it made under whatever umask root had.
                 let mode = (!is_adopted).then(|| directory_mode(path));
-                (path, directory(root, path, |stands| if is_adopted { Vec::new() } else { owners.of_root(mode, stands) }))
+                (
+                    path,
+                    directory(root, path, |stands| {
+                        if is_adopted { Vec::new() } else { owners.of_root(mode, stands) }
+                    }),
+                )
             }
             // Whose it is, the active packages say.
             Object::StateDirectory { path, .. } => (path, directory(root, path, |_| Vec::new())),
@@ -35,7 +46,9 @@ pub(super) fn look(root: &Root, node: &Node, objects: &[Object], owners: &Owners
         findings.looked_at(1);
         let is_config = path.starts_with(layout::ETC) && !path.starts_with(layout::SYSTEM_UNITS);
         match compared {
-            Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d.marked(is_config))),
+            Ok(difference) => {
+                difference.into_iter().for_each(|d| findings.differs(d.marked(is_config)))
+            }
             Err((path, why)) => findings.unknown(path, why),
         }
     }
@@ -54,19 +67,22 @@ fn file(root: &Root, node: &Node, owners: &Owners, path: &Path, sha256: &str) ->
         return Ok(None);
     }
     if stands.kind != Kind::File {
-        let detail = Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
+        let detail =
+            Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
         return Ok(Difference::changed(path, NODE, vec![detail]));
     }
     let mut details = Vec::new();
     if !sha256.is_empty() {
-        let is = digest::sha256_of_file(&real).map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
+        let is = digest::sha256_of_file(&real)
+            .map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
         details.extend(Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone));
     }
     details.extend(owners.of_root(mode, &stands));
     Ok(Difference::changed(path, NODE, details))
 }
 
-/// The mode that a file was placed with, as far as it is known: of our binary, and of node files as the build says it.
+/// The mode that a file was placed with, as far as it is known: of our binary, and of node files as
+/// the build says it.
 fn mode(node: &Node, path: &Path) -> Option<u32> {
     if path == Path::new(layout::OUR_BINARY) {
         return Some(0o755);
@@ -84,7 +100,9 @@ fn link(root: &Root, owners: &Owners, path: &Path, target: &Path) -> Compared {
         return Ok(Some(Difference::missing(path, NODE)));
     };
     let mut details: Vec<Detail> = match &stands.kind {
-        Kind::Link(is) => Detail::of(Aspect::Link, target.to_owned(), is.clone(), |path| path.display().to_string()),
+        Kind::Link(is) => Detail::of(Aspect::Link, target.to_owned(), is.clone(), |path| {
+            path.display().to_string()
+        }),
         kind => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
     }
     .into_iter()
@@ -100,7 +118,9 @@ fn directory(root: &Root, path: &Path, properties: impl Fn(&Stat) -> Vec<Detail>
     };
     let details = match &stands.kind {
         Kind::Directory => properties(&stands),
-        kind => vec![Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }],
+        kind => {
+            vec![Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }]
+        }
     };
     Ok(Difference::changed(path, NODE, details))
 }

@@ -1,4 +1,5 @@
-//! The active set, its units, accounts and state directories against what the active packages ask for.
+//! The active set, its units, accounts and state directories against what the active packages ask
+//! for.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,10 @@ const TEXT: u32 = 0o644;
 
 /// Compares every link of the active set, every unit, every account and every state directory.
 pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Findings) {
-    let Some(role) = node.role() else { return findings.unknown(layout::ROLES, "the node has no role, so its links cannot be judged") };
+    let Some(role) = node.role() else {
+        return findings
+            .unknown(layout::ROLES, "the node has no role, so its links cannot be judged");
+    };
     if node.active.is_empty() {
         return findings.differs(Difference::missing(layout::ACTIVE, ACTIVE_SET));
     }
@@ -44,9 +48,12 @@ pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Fin
         // What does not belong into a package has no link either.
         for package in &mut packages {
             let top = layout::package(&package.id);
-            package.members.retain(|member| !findings.is(Kind::Extra, &top.join(&member.top).join(&member.path)));
+            package.members.retain(|member| {
+                !findings.is(Kind::Extra, &top.join(&member.top).join(&member.path))
+            });
         }
-        ActiveSet::new(packages, role).map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
+        ActiveSet::new(packages, role)
+            .map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
     });
     let set = match set {
         Ok(set) => set,
@@ -62,14 +69,21 @@ pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Fin
 }
 
 fn farm(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
-    let mut known: BTreeSet<PathBuf> = BTreeSet::from([layout::active_name("etc").join("dcos-service-configuration.json")]);
-    let linked = set.farm.entries.iter().filter(|(path, _)| LINKED.iter().any(|name| path.starts_with(name)));
+    let mut known: BTreeSet<PathBuf> =
+        BTreeSet::from([layout::active_name("etc").join("dcos-service-configuration.json")]);
+    let linked = set
+        .farm
+        .entries
+        .iter()
+        .filter(|(path, _)| LINKED.iter().any(|name| path.starts_with(name)));
     let of_packages = set.packages.iter().map(|package| {
         let link = Entry::Link { target: layout::package(&package.id) };
         (Path::new(layout::ACTIVE).join(package.id.name()), link)
     });
-    let all: Vec<(PathBuf, Entry)> =
-        linked.map(|(path, entry)| (Path::new(layout::MESOSPHERE).join(path), entry.clone())).chain(of_packages).collect();
+    let all: Vec<(PathBuf, Entry)> = linked
+        .map(|(path, entry)| (Path::new(layout::MESOSPHERE).join(path), entry.clone()))
+        .chain(of_packages)
+        .collect();
     findings.looked_at(all.len());
     for (path, entry) in all {
         match compared(root, &path, &entry, owners) {
@@ -88,15 +102,26 @@ fn farm(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) 
     }
 }
 
-fn compared(root: &Root, path: &Path, entry: &Entry, owners: &Owners) -> Result<Option<Difference>, (String, String)> {
+fn compared(
+    root: &Root,
+    path: &Path,
+    entry: &Entry,
+    owners: &Owners,
+) -> Result<Option<Difference>, (String, String)> {
     let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, ACTIVE_SET)));
     };
     let detail = match (entry, &stands.kind) {
         (Entry::Directory, Standing::Directory) => None,
-        (Entry::Link { target }, Standing::Link(is)) => Detail::of(Aspect::Link, target.clone(), is.clone(), |p| p.display().to_string()),
-        (Entry::Directory, kind) => Some(Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }),
-        (Entry::Link { .. }, kind) => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
+        (Entry::Link { target }, Standing::Link(is)) => {
+            Detail::of(Aspect::Link, target.clone(), is.clone(), |p| p.display().to_string())
+        }
+        (Entry::Directory, kind) => {
+            Some(Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() })
+        }
+        (Entry::Link { .. }, kind) => {
+            Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() })
+        }
     };
     let mut details: Vec<Detail> = detail.into_iter().collect();
     // Of another kind of thing the mode says nothing.
@@ -118,27 +143,36 @@ fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut F
         for path in names.into_iter().map(|name| below.join(name)) {
             let kind = stat::look(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
             // The link of a file that is missing in its package: the file is told already.
-            let is_left = matches!(&kind, Some(Standing::Link(target)) if findings.is(Kind::Missing, target));
+            let is_left =
+                matches!(&kind, Some(Standing::Link(target)) if findings.is(Kind::Missing, target));
             if !known.contains(&path) && !is_left {
                 findings.differs(Difference::extra(&path, ACTIVE_SET).marked(false));
             }
-            if kind == Some(Standing::Directory) && (known.contains(&path) || path.ends_with("__pycache__")) {
+            if kind == Some(Standing::Directory)
+                && (known.contains(&path) || path.ends_with("__pycache__"))
+            {
                 open.push(path);
             }
         }
     }
 }
 
-/// What activation writes itself. pkgpanda has the same in another order, and that of an adopted node wrote it by rules of another version, so that of it
-/// only its presence counts.
+/// What activation writes itself. pkgpanda has the same in another order, and that of an adopted
+/// node wrote it by rules of another version, so that of it only its presence counts.
 fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
-    let is_ours = node.receipt.as_ref().is_none_or(|receipt| !receipt.adopted && receipt.build.active() == node.active);
+    let is_ours = node
+        .receipt
+        .as_ref()
+        .is_none_or(|receipt| !receipt.adopted && receipt.build.active() == node.active);
     let is_ours = is_ours && (node.receipt.is_some() || node.story.intent.is_some());
     for (path, text) in [
         (layout::active_name("environment"), set.environment()),
         (layout::active_name("environment.export"), set.environment_export()),
         (layout::active_name("active.buildinfo.full.json"), set.build_info()),
-        (layout::active_name("etc").join("dcos-service-configuration.json"), set.service_configuration()),
+        (
+            layout::active_name("etc").join("dcos-service-configuration.json"),
+            set.service_configuration(),
+        ),
     ] {
         findings.looked_at(1);
         let was = is_ours.then(|| as_it_stands(root, &path, text.into_bytes()));
@@ -146,8 +180,8 @@ fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &
     }
 }
 
-/// What activation would write, or what stands if that says the same: pkgpanda, where it activated behind us, goes through packages in whatever order a set of
-/// Python's has.
+/// What activation would write, or what stands if that says the same: pkgpanda, where it activated
+/// behind us, goes through packages in whatever order a set of Python's has.
 fn as_it_stands(root: &Root, path: &Path, text: Vec<u8>) -> Vec<u8> {
     match files::read(&root.at(path), LONGEST) {
         Ok(Some(stands)) if says_the_same(path, &text, &stands) => stands,
@@ -161,7 +195,8 @@ fn says_the_same(path: &Path, ours: &[u8], theirs: &[u8]) -> bool {
         return read(theirs).is_some_and(|theirs| read(ours) == Some(theirs));
     }
     let lines = |text: &[u8]| {
-        let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let mut lines: Vec<Vec<u8>> =
+            text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         lines.sort_unstable();
         lines
     };
@@ -169,15 +204,26 @@ fn says_the_same(path: &Path, ours: &[u8], theirs: &[u8]) -> bool {
 }
 
 /// Compares a file that root wrote; without a text only its kind, mode and owners.
-fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, mode: u32, owners: &Owners, of: &str, findings: &mut Findings) {
+fn content(
+    root: &Root,
+    path: PathBuf,
+    was: Option<Vec<u8>>,
+    mode: u32,
+    owners: &Owners,
+    of: &str,
+    findings: &mut Findings,
+) {
     let stands = match stat::look(&root.at(&path)) {
         Ok(None) => return findings.differs(Difference::missing(path, of)),
         Ok(Some(stands)) => stands,
         Err(error) => return findings.unknown(path.display().to_string(), error.to_string()),
     };
     if stands.kind != Standing::File {
-        let detail = Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
-        return Difference::changed(path, of, vec![detail]).into_iter().for_each(|d| findings.differs(d));
+        let detail =
+            Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
+        return Difference::changed(path, of, vec![detail])
+            .into_iter()
+            .for_each(|d| findings.differs(d));
     }
     let mut details = Vec::new();
     if let Some(was) = was {
@@ -186,7 +232,9 @@ fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, mode: u32, owners: 
                 let is = is.unwrap_or_default();
                 findings.bytes += is.len() as u64;
                 details.extend(Detail::of(Aspect::Size, was.len(), is.len(), usize::to_string));
-                details.extend(Detail::of(Aspect::Digest, was, is, |text| digest::hex(&digest::sha256(text))));
+                details.extend(Detail::of(Aspect::Digest, was, is, |text| {
+                    digest::hex(&digest::sha256(text))
+                }));
             }
             Err(error) => findings.unknown(path.display().to_string(), error.source.to_string()),
         }
@@ -195,7 +243,8 @@ fn content(root: &Root, path: PathBuf, was: Option<Vec<u8>>, mode: u32, owners: 
     Difference::changed(path, of, details).into_iter().for_each(|d| findings.differs(d));
 }
 
-/// Copies of units, the links that make the target want them, what else it wants, and settings that were put beside units.
+/// Copies of units, the links that make the target want them, what else it wants, and settings that
+/// were put beside units.
 fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
     let units = set.units();
     let names: BTreeSet<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
@@ -208,7 +257,10 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
             Ok(None) | Err(_) => findings.differs(missing),
             // It is copied with its mode.
             Ok(text) => {
-                let mode = stat::look(&root.resolved(source)).ok().flatten().map_or(TEXT, |source| source.mode);
+                let mode = stat::look(&root.resolved(source))
+                    .ok()
+                    .flatten()
+                    .map_or(TEXT, |source| source.mode);
                 content(root, layout::unit(name), text, mode, owners, UNITS, findings);
             }
         }
@@ -223,15 +275,29 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
                 continue;
             }
         };
-        let details = Detail::of(Aspect::Link, layout::unit(name), target, |path| path.display().to_string());
-        Difference::changed(layout::wants(name), UNITS, details.into_iter().collect()).into_iter().for_each(|d| findings.differs(d));
-        for file in files::names(&root.resolved(layout::drop_ins(name))).ok().flatten().unwrap_or_default() {
-            findings.differs(Difference::extra(layout::drop_ins(name).join(file), "drop-ins").marked(true));
+        let details =
+            Detail::of(Aspect::Link, layout::unit(name), target, |path| path.display().to_string());
+        Difference::changed(layout::wants(name), UNITS, details.into_iter().collect())
+            .into_iter()
+            .for_each(|d| findings.differs(d));
+        for file in
+            files::names(&root.resolved(layout::drop_ins(name))).ok().flatten().unwrap_or_default()
+        {
+            findings.differs(
+                Difference::extra(layout::drop_ins(name).join(file), "drop-ins").marked(true),
+            );
         }
     }
-    for name in files::names(&root.resolved(layout::TARGET_WANTS)).ok().flatten().unwrap_or_default() {
+    for name in
+        files::names(&root.resolved(layout::TARGET_WANTS)).ok().flatten().unwrap_or_default()
+    {
         // The loss of a package's unit is told already.
-        let is_left = || findings.differences.iter().any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(&name));
+        let is_left = || {
+            findings
+                .differences
+                .iter()
+                .any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(&name))
+        };
         if !name.to_str().is_some_and(|name| names.contains(name)) && !is_left() {
             findings.differs(Difference::extra(Path::new(layout::TARGET_WANTS).join(name), UNITS));
         }
@@ -241,26 +307,38 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
 fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
     for account in set.accounts() {
         findings.looked_at(1);
-        let group = account.group.as_deref().filter(|group| !node.accounts.is_in(&account.user, group));
+        let group =
+            account.group.as_deref().filter(|group| !node.accounts.is_in(&account.user, group));
         match (node.accounts.has_user(&account.user), group) {
             (false, _) => findings.differs(Difference::missing(&account.user, ACCOUNTS)),
             (true, Some(group)) => {
                 let is = node.accounts.primary_group(&account.user).unwrap_or("none").to_owned();
                 let detail = Detail { aspect: Aspect::Group, was: group.to_owned(), is };
-                Difference::changed(&account.user, ACCOUNTS, vec![detail]).into_iter().for_each(|d| findings.differs(d));
+                Difference::changed(&account.user, ACCOUNTS, vec![detail])
+                    .into_iter()
+                    .for_each(|d| findings.differs(d));
             }
             (true, None) => {}
         }
     }
 }
 
-/// State directories have their account, and root's group. Of one that was there before us, or that the classic installer made, only the account is
-/// known; what lies in them is data.
-fn state_directories(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
+/// State directories have their account, and root's group. Of one that was there before us, or that
+/// the classic installer made, only the account is known; what lies in them is data.
+fn state_directories(
+    root: &Root,
+    node: &Node,
+    set: &ActiveSet,
+    owners: &Owners,
+    findings: &mut Findings,
+) {
     let ours = node.receipt.as_ref().filter(|receipt| !receipt.adopted);
     let is_made = |wanted: &Path| {
         ours.is_some_and(|receipt| {
-            receipt.objects.iter().any(|o| matches!(o, Object::StateDirectory { path, made: true } if path == wanted))
+            receipt
+                .objects
+                .iter()
+                .any(|o| matches!(o, Object::StateDirectory { path, made: true } if path == wanted))
         })
     };
     for directory in set.state_directories() {
@@ -270,10 +348,18 @@ fn state_directories(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners,
         }
         let made = is_made(&directory.path);
         let mode = Detail::of(Aspect::Mode, DIRECTORY, stands.mode, mode_word).filter(|_| made);
-        let uid = directory.owner.as_deref().map_or(made.then_some(0), |owner| node.accounts.user_number(owner));
-        let user = uid.filter(|_| owners.set).and_then(|uid| Detail::of(Aspect::User, uid, stands.uid, u32::to_string));
-        let group = Detail::of(Aspect::Group, 0, stands.gid, u32::to_string).filter(|_| made && owners.set);
+        let uid = directory
+            .owner
+            .as_deref()
+            .map_or(made.then_some(0), |owner| node.accounts.user_number(owner));
+        let user = uid
+            .filter(|_| owners.set)
+            .and_then(|uid| Detail::of(Aspect::User, uid, stands.uid, u32::to_string));
+        let group =
+            Detail::of(Aspect::Group, 0, stands.gid, u32::to_string).filter(|_| made && owners.set);
         let details = mode.into_iter().chain(user).chain(group).collect();
-        Difference::changed(&directory.path, STATE, details).into_iter().for_each(|d| findings.differs(d));
+        Difference::changed(&directory.path, STATE, details)
+            .into_iter()
+            .for_each(|d| findings.differs(d));
     }
 }

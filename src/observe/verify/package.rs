@@ -38,10 +38,15 @@ impl Owners<'_> {
             return Vec::new();
         }
         let user = [Some(entry.uid), entry.owner.as_deref().and_then(|name| self.names.user(name))];
-        let group = [Some(entry.gid), entry.group.as_deref().and_then(|name| self.names.group(name))];
-        let detail = |aspect, was: u32, is: u32, fits: bool| Detail::of(aspect, was, if fits { was } else { is }, u32::to_string);
+        let group =
+            [Some(entry.gid), entry.group.as_deref().and_then(|name| self.names.group(name))];
+        let detail = |aspect, was: u32, is: u32, fits: bool| {
+            Detail::of(aspect, was, if fits { was } else { is }, u32::to_string)
+        };
         let user = detail(Aspect::User, entry.uid, stands.uid, user.contains(&Some(stands.uid)));
-        user.into_iter().chain(detail(Aspect::Group, entry.gid, stands.gid, group.contains(&Some(stands.gid)))).collect()
+        user.into_iter()
+            .chain(detail(Aspect::Group, entry.gid, stands.gid, group.contains(&Some(stands.gid))))
+            .collect()
     }
 }
 
@@ -77,7 +82,14 @@ struct Comparison<'a> {
 }
 
 /// Compares a package with its manifest, and looks for what is not in that.
-pub(super) fn look(root: &Root, id: &PackageId, owners: &Owners, depth: Depth, no_manifests: bool, findings: &mut Findings) {
+pub(super) fn look(
+    root: &Root,
+    id: &PackageId,
+    owners: &Owners,
+    depth: Depth,
+    no_manifests: bool,
+    findings: &mut Findings,
+) {
     if !files::exists(&root.at(layout::package(id))) {
         return findings.differs(Difference::missing(layout::package(id), id.to_string()));
     }
@@ -93,18 +105,30 @@ pub(super) fn look(root: &Root, id: &PackageId, owners: &Owners, depth: Depth, n
         _ => None,
     });
     let left = AtomicU64::new(if depth == Depth::Quick { QUICK } else { u64::MAX });
-    let comparison = Comparison { root, id, owners, depth, contents: contents.collect(), written, left, read: AtomicU64::new(0) };
+    let comparison = Comparison {
+        root,
+        id,
+        owners,
+        depth,
+        contents: contents.collect(),
+        written,
+        left,
+        read: AtomicU64::new(0),
+    };
     let is_config = CONFIGURATION.contains(&id.name());
     for compared in cores::on_all(&manifest.files, |entry| comparison.entry(entry)) {
         match compared {
-            Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d.marked(is_config))),
+            Ok(difference) => {
+                difference.into_iter().for_each(|d| findings.differs(d.marked(is_config)))
+            }
             Err((path, why)) => findings.unknown(path, why),
         }
     }
     findings.packages += 1;
     findings.looked_at(manifest.files.len());
     findings.bytes += comparison.read.load(Ordering::Relaxed);
-    let known: BTreeSet<PathBuf> = manifest.files.iter().map(|entry| path_of(&entry.path)).collect();
+    let known: BTreeSet<PathBuf> =
+        manifest.files.iter().map(|entry| path_of(&entry.path)).collect();
     extras(root, id, &known, is_config, findings);
 }
 
@@ -115,8 +139,11 @@ fn path_of(blob: &Blob) -> PathBuf {
 fn manifest(root: &Root, id: &PackageId) -> Result<(Manifest, SystemTime), String> {
     let path = root.at(layout::manifest(id));
     let none = || "there is no manifest of it: dcos-node did not unpack it".to_owned();
-    let text = files::read(&path, 1 << 30).map_err(|error| format!("{error}: {}", error.source))?.ok_or_else(none)?;
-    let manifest = serde_json::from_slice(&text).map_err(|error| format!("its manifest cannot be read: {error}"))?;
+    let text = files::read(&path, 1 << 30)
+        .map_err(|error| format!("{error}: {}", error.source))?
+        .ok_or_else(none)?;
+    let manifest = serde_json::from_slice(&text)
+        .map_err(|error| format!("its manifest cannot be read: {error}"))?;
     let written = stat::look(&path).map_err(|error| error.to_string())?.ok_or_else(none)?.modified;
     Ok((manifest, written))
 }
@@ -135,7 +162,11 @@ impl Comparison<'_> {
             }
             details.extend(self.owners.compare(entry, &stands));
             if stands.kind == Kind::File && stat::has_capabilities(&real) {
-                details.push(Detail { aspect: Aspect::Capabilities, was: "none".into(), is: "some".into() });
+                details.push(Detail {
+                    aspect: Aspect::Capabilities,
+                    was: "none".into(),
+                    is: "some".into(),
+                });
             }
         }
         Ok(Difference::changed(path, self.id.to_string(), details))
@@ -149,34 +180,53 @@ impl Comparison<'_> {
             ManifestKind::Link { .. } => "link",
         };
         match (&entry.kind, &stands.kind) {
-            (ManifestKind::File { size, sha256 }, Kind::File) => self.bytes(*size, sha256, stands, real),
+            (ManifestKind::File { size, sha256 }, Kind::File) => {
+                self.bytes(*size, sha256, stands, real)
+            }
             (ManifestKind::Hardlink { to }, Kind::File) => match self.contents.get(&to.bytes()) {
                 Some((size, sha256)) => self.bytes(*size, sha256, stands, real),
                 None => Vec::new(),
             },
             (ManifestKind::Directory, Kind::Directory) => Vec::new(),
             (ManifestKind::Link { target }, Kind::Link(is)) => {
-                Detail::of(Aspect::Link, path_of(target), is.clone(), |path| path.display().to_string()).into_iter().collect()
+                Detail::of(Aspect::Link, path_of(target), is.clone(), |path| {
+                    path.display().to_string()
+                })
+                .into_iter()
+                .collect()
             }
-            (_, kind) => vec![Detail { aspect: Aspect::Kind, was: was.into(), is: word(kind).into() }],
+            (_, kind) => {
+                vec![Detail { aspect: Aspect::Kind, was: was.into(), is: word(kind).into() }]
+            }
         }
     }
 
     fn bytes(&self, size: u64, sha256: &str, stands: &Stat, real: &Path) -> Vec<Detail> {
-        let mut details: Vec<Detail> = Detail::of(Aspect::Size, size, stands.size, u64::to_string).into_iter().collect();
+        let mut details: Vec<Detail> =
+            Detail::of(Aspect::Size, size, stands.size, u64::to_string).into_iter().collect();
         let is_newer = stands.modified > self.written;
-        // Another length says enough for a quick look, and a file that nobody wrote since has the content that it had.
+        // Another length says enough for a quick look, and a file that nobody wrote since has the
+        // content that it had.
         if self.depth == Depth::Quick && (!details.is_empty() || !is_newer) {
             return details;
         }
         if !self.may_read(stands.size) {
-            details.push(Detail { aspect: Aspect::Time, was: "before".into(), is: "written since".into() });
+            details.push(Detail {
+                aspect: Aspect::Time,
+                was: "before".into(),
+                is: "written since".into(),
+            });
             return details;
         }
-        let is = digest::sha256_of_file(real).map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
+        let is = digest::sha256_of_file(real)
+            .map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
         let differs = Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone);
         if differs.is_some() && is_newer {
-            details.push(Detail { aspect: Aspect::Time, was: "before".into(), is: "written since".into() });
+            details.push(Detail {
+                aspect: Aspect::Time,
+                was: "before".into(),
+                is: "written since".into(),
+            });
         }
         details.extend(differs);
         details
@@ -184,7 +234,10 @@ impl Comparison<'_> {
 
     /// Takes from what may be read.
     fn may_read(&self, bytes: u64) -> bool {
-        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok();
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
+            .is_ok();
         if taken {
             self.read.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -201,23 +254,38 @@ pub(super) fn word(kind: &Kind) -> &'static str {
     }
 }
 
-/// What stands in the package and is not in its manifest. Of a directory of that kind only itself is told, unless it is one that Python makes.
-fn extras(root: &Root, id: &PackageId, known: &BTreeSet<PathBuf>, is_config: bool, findings: &mut Findings) {
+/// What stands in the package and is not in its manifest. Of a directory of that kind only itself
+/// is told, unless it is one that Python makes.
+fn extras(
+    root: &Root,
+    id: &PackageId,
+    known: &BTreeSet<PathBuf>,
+    is_config: bool,
+    findings: &mut Findings,
+) {
     let top = root.at(layout::package(id));
     let mut open = vec![PathBuf::new()];
     while let Some(below) = open.pop() {
         let names = match files::names(&top.join(&below)) {
             Ok(names) => names.unwrap_or_default(),
             Err(error) => {
-                findings.unknown(layout::package(id).join(&below).display().to_string(), error.source.to_string());
+                findings.unknown(
+                    layout::package(id).join(&below).display().to_string(),
+                    error.source.to_string(),
+                );
                 continue;
             }
         };
         for path in names.into_iter().map(|name| below.join(name)) {
-            let is_directory = || matches!(stat::look(&top.join(&path)), Ok(Some(Stat { kind: Kind::Directory, .. })));
+            let is_directory = || {
+                matches!(stat::look(&top.join(&path)), Ok(Some(Stat { kind: Kind::Directory, .. })))
+            };
             let is_known = known.contains(&path);
             if !is_known {
-                findings.differs(Difference::extra(layout::package(id).join(&path), id.to_string()).marked(is_config));
+                findings.differs(
+                    Difference::extra(layout::package(id).join(&path), id.to_string())
+                        .marked(is_config),
+                );
             }
             if (is_known || path.ends_with("__pycache__")) && is_directory() {
                 open.push(path);

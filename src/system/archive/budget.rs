@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// So many bytes for all decoders together. One that does not get its part waits until another has ended.
+/// So many bytes for all decoders together. One that does not get its part waits until another has
+/// ended.
 #[derive(Debug)]
 pub struct Budget {
     total: u64,
@@ -28,7 +29,8 @@ impl Budget {
         self.total
     }
 
-    /// Waits for so many bytes; none if there are not so many in all. Whoever holds a grant must not ask for another: two could wait for each other.
+    /// Waits for so many bytes; none if there are not so many in all. Whoever holds a grant must
+    /// not ask for another: two could wait for each other.
     pub fn take(self: &Arc<Self>, bytes: u64) -> Option<Grant> {
         if bytes > self.total {
             return None;

@@ -19,7 +19,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an archive with these first bytes is; 512 of them are enough, fewer if there are no more.
+    /// What an archive with these first bytes is; 512 of them are enough, fewer if there are no
+    /// more.
     pub fn of(first: &[u8]) -> Option<Self> {
         match first {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
@@ -43,7 +44,8 @@ impl fmt::Display for Format {
     }
 }
 
-/// Old archives have no magic, so it is the check sum that counts; an archive without members starts with zeros.
+/// Old archives have no magic, so it is the check sum that counts; an archive without members
+/// starts with zeros.
 fn is_tar(first: &[u8]) -> bool {
     let Some(block) = first.get(..BLOCK) else { return false };
     if block.iter().all(|&byte| byte == 0) {
@@ -55,5 +57,9 @@ fn is_tar(first: &[u8]) -> bool {
 
 /// The sum over a header, in which its own eight bytes count as spaces.
 pub fn check_sum(block: &[u8]) -> u32 {
-    block.iter().enumerate().map(|(at, &byte)| u32::from(if (148..156).contains(&at) { b' ' } else { byte })).sum()
+    block
+        .iter()
+        .enumerate()
+        .map(|(at, &byte)| u32::from(if (148..156).contains(&at) { b' ' } else { byte }))
+        .sum()
 }

@@ -11,18 +11,21 @@ const LZMA2: u64 = 0x21;
 /// gzip's window has 32 KiB, and plain tar has none.
 const SMALL: u64 = 256 << 10;
 
-/// Bytes that the decoder needs for what begins so; the first block or frame counts, which later ones rarely exceed.
+/// Bytes that the decoder needs for what begins so; the first block or frame counts, which later
+/// ones rarely exceed.
 pub(super) fn memory_needed(format: Format, first: &[u8]) -> u64 {
     match format {
         Format::Xz => xz_dictionary(first).map_or(USUAL, |bytes| bytes + BESIDES),
         // The limit of a zstd decoder is a power of two.
-        Format::Zstd => zstd_window(first).map_or(USUAL, |bytes| bytes.checked_next_power_of_two().unwrap_or(u64::MAX).max(BESIDES)),
+        Format::Zstd => zstd_window(first).map_or(USUAL, |bytes| {
+            bytes.checked_next_power_of_two().unwrap_or(u64::MAX).max(BESIDES)
+        }),
         Format::Gzip | Format::Tar => SMALL,
     }
 }
 
-/// The size of the dictionary in the header of the first block: after the stream header of 12 bytes its length, flags, perhaps two lengths,
-/// and its filters (section 3.1 of the xz file format).
+/// The size of the dictionary in the header of the first block: after the stream header of 12 bytes
+/// its length, flags, perhaps two lengths, and its filters (section 3.1 of the xz file format).
 fn xz_dictionary(first: &[u8]) -> Option<u64> {
     let mut bytes = first.get(13..)?.iter().copied();
     let flags = bytes.next()?;
@@ -72,13 +75,18 @@ fn zstd_window(first: &[u8]) -> Option<u64> {
         let base = 1_u64 << (10 + (window >> 3));
         return Some(base + base / 8 * u64::from(window & 7));
     }
-    // A single segment: the window is the whole content, whose length follows the number of a dictionary.
+    // A single segment: the window is the whole content, whose length follows the number of a
+    // dictionary.
     let at = match flags & 3 {
         3 => 5,
         few => 1 + usize::from(few),
     };
     let length = 1_usize << (flags >> 6);
-    let content = rest.get(at..at + length)?.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let content = rest
+        .get(at..at + length)?
+        .iter()
+        .rev()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     Some(if length == 2 { content + 256 } else { content })
 }
 
@@ -89,12 +97,15 @@ mod tests {
     #[test]
     fn headers_tell_the_dictionary() {
         // The beginnings of what `xz -6`, `xz -9` and `zstd -19` write.
-        let xz = |bits: u8| [&b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01"[..], &[bits, 0, 0, 0]].concat();
+        let xz = |bits: u8| {
+            [&b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01"[..], &[bits, 0, 0, 0]].concat()
+        };
         for (bits, mebibytes) in [(0x16, 8), (0x1c, 64), (0x17, 12)] {
             assert_eq!(memory_needed(Format::Xz, &xz(bits)), (mebibytes << 20) + BESIDES);
         }
         assert_eq!(memory_needed(Format::Xz, &xz(40)), u64::from(u32::MAX) + BESIDES);
-        let zstd = |rest: &[u8]| memory_needed(Format::Zstd, &[&b"\x28\xb5\x2f\xfd"[..], rest].concat());
+        let zstd =
+            |rest: &[u8]| memory_needed(Format::Zstd, &[&b"\x28\xb5\x2f\xfd"[..], rest].concat());
         assert_eq!(zstd(&[0x04, 13 << 3]), 8 << 20);
         assert_eq!(zstd(&[0x04, 17 << 3 | 1]), 256 << 20);
         assert_eq!(zstd(&[0xa0, 0, 0, 0x40, 0]), 4 << 20);
@@ -104,7 +115,10 @@ mod tests {
     #[test]
     fn what_is_cut_short_or_strange_counts_as_usual() {
         for first in [&b""[..], b"\xfd7zXZ\0", &[0xff; 512], &[0; 512]] {
-            assert_eq!((memory_needed(Format::Xz, first), memory_needed(Format::Zstd, first)), (USUAL, USUAL));
+            assert_eq!(
+                (memory_needed(Format::Xz, first), memory_needed(Format::Zstd, first)),
+                (USUAL, USUAL)
+            );
         }
     }
 }

@@ -4,16 +4,23 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const PATIENCE: Patience = Patience { udp: Duration::from_millis(300), tcp: Duration::from_millis(600) };
+const PATIENCE: Patience =
+    Patience { udp: Duration::from_millis(300), tcp: Duration::from_millis(600) };
 /// For servers that answer: a slow machine must not look like a silent one.
 const LONG: Patience = Patience { udp: Duration::from_secs(60), tcp: Duration::from_secs(60) };
 /// Nobody listens there, whatever the transport: no port that is free for all is this one.
 const CLOSED: &str = "127.0.0.1:1";
 
-/// Asks with no more patience than it takes to be answered: whoever waits for a right answer waits for all of it.
+/// Asks with no more patience than it takes to be answered: whoever waits for a right answer waits
+/// for all of it.
 async fn ask_patiently(server: SocketAddr, question: &Question) -> Answer {
     for seconds in [0.3, 3.0] {
-        let answer = ask_udp(server, question, Patience { udp: Duration::from_secs_f64(seconds), tcp: LONG.tcp }).await;
+        let answer = ask_udp(
+            server,
+            question,
+            Patience { udp: Duration::from_secs_f64(seconds), tcp: LONG.tcp },
+        )
+        .await;
         if answer.reply != Reply::Silent {
             return answer;
         }
@@ -26,7 +33,9 @@ fn host() -> Question {
 }
 
 /// A name server that answers each datagram with what `reply` makes of it.
-async fn udp_server(reply: impl Fn(Message, usize) -> Option<Vec<u8>> + Send + 'static) -> SocketAddr {
+async fn udp_server(
+    reply: impl Fn(Message, usize) -> Option<Vec<u8>> + Send + 'static,
+) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -65,7 +74,11 @@ fn response(query: &Message, code: ResponseCode) -> Message {
 
 fn found(query: &Message) -> Vec<u8> {
     let mut message = response(query, ResponseCode::NoError);
-    message.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, RData::A(A(Ipv4Addr::new(192, 0, 2, 7)))));
+    message.add_answer(Record::from_rdata(
+        query.queries[0].name().clone(),
+        60,
+        RData::A(A(Ipv4Addr::new(192, 0, 2, 7))),
+    ));
     message.to_vec().unwrap()
 }
 
@@ -77,7 +90,10 @@ fn framed(bytes: Vec<u8>) -> Vec<u8> {
 async fn a_server_that_works_is_told_from_one_that_does_not() {
     let works = udp_server(|query, _| Some(found(&query))).await;
     let answer = ask_udp(works, &host(), LONG).await;
-    assert_eq!((answer.reply, answer.retried), (Reply::Found(vec![Ipv4Addr::new(192, 0, 2, 7)]), false));
+    assert_eq!(
+        (answer.reply, answer.retried),
+        (Reply::Found(vec![Ipv4Addr::new(192, 0, 2, 7)]), false)
+    );
 
     for (code, reply) in [
         (ResponseCode::ServFail, Reply::Error("SERVFAIL".into())),
@@ -85,7 +101,8 @@ async fn a_server_that_works_is_told_from_one_that_does_not() {
         (ResponseCode::NXDomain, Reply::NoSuchName),
         (ResponseCode::NoError, Reply::Found(Vec::new())),
     ] {
-        let server = udp_server(move |query, _| Some(response(&query, code).to_vec().unwrap())).await;
+        let server =
+            udp_server(move |query, _| Some(response(&query, code).to_vec().unwrap())).await;
         assert_eq!(ask_udp(server, &host(), LONG).await.reply, reply);
         assert_eq!(ask_udp(server, &Question::Root, LONG).await.reply, reply);
     }
@@ -95,7 +112,9 @@ async fn a_server_that_works_is_told_from_one_that_does_not() {
 async fn a_lost_question_is_asked_once_more() {
     for seconds in [2, 20, 60] {
         let server = udp_server(|query, number| (number > 0).then(|| found(&query))).await;
-        let answer = ask_udp(server, &host(), Patience { udp: Duration::from_secs(seconds), tcp: LONG.tcp }).await;
+        let answer =
+            ask_udp(server, &host(), Patience { udp: Duration::from_secs(seconds), tcp: LONG.tcp })
+                .await;
         assert!(answer.retried, "{answer:?}");
         if answer.reply.is_answer() {
             return;
@@ -108,7 +127,10 @@ async fn a_lost_question_is_asked_once_more() {
 async fn silence_and_a_closed_port_are_told_apart() {
     let silent = udp_server(|_, _| None).await;
     let answer = ask_udp(silent, &host(), PATIENCE).await;
-    assert!(answer.reply == Reply::Silent && answer.retried && answer.took >= PATIENCE.udp, "{answer:?}");
+    assert!(
+        answer.reply == Reply::Silent && answer.retried && answer.took >= PATIENCE.udp,
+        "{answer:?}"
+    );
 
     let closed = CLOSED.parse().unwrap();
     assert!(matches!(ask_udp(closed, &host(), LONG).await.reply, Reply::Unreachable(_)));
@@ -124,7 +146,10 @@ async fn a_slow_answer_is_an_answer_with_its_time() {
         let mut buffer = [0; 1024];
         let (length, from) = listener.recv_from(&mut buffer).await.unwrap();
         tokio::time::sleep(delay).await;
-        listener.send_to(&found(&Message::from_vec(&buffer[..length]).unwrap()), from).await.unwrap();
+        listener
+            .send_to(&found(&Message::from_vec(&buffer[..length]).unwrap()), from)
+            .await
+            .unwrap();
     });
     let answer = ask_udp(server, &host(), LONG).await;
     assert!(answer.reply.is_answer() && answer.took >= delay, "{answer:?}");
@@ -132,8 +157,11 @@ async fn a_slow_answer_is_an_answer_with_its_time() {
 
 #[tokio::test]
 async fn garbage_is_named_and_never_hangs() {
-    let pointers: Vec<u8> = [&[0, 0, 0x81, 0x80, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0][..], &[0xc0, 12].repeat(200)].concat();
-    let garbage: [Vec<u8>; 4] = [Vec::new(), b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), vec![0xff; 600], pointers];
+    let pointers: Vec<u8> =
+        [&[0, 0, 0x81, 0x80, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0][..], &[0xc0, 12].repeat(200)]
+            .concat();
+    let garbage: [Vec<u8>; 4] =
+        [Vec::new(), b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), vec![0xff; 600], pointers];
     for bytes in garbage {
         let server = udp_server(move |query, _| {
             let mut bytes = bytes.clone();
@@ -148,11 +176,15 @@ async fn garbage_is_named_and_never_hangs() {
     }
     let other = udp_server(|query, _| {
         let mut message = response(&query, ResponseCode::NoError);
-        message.queries = vec![Query::query(Name::from_str("other.example.").unwrap(), RecordType::A)];
+        message.queries =
+            vec![Query::query(Name::from_str("other.example.").unwrap(), RecordType::A)];
         Some(message.to_vec().unwrap())
     })
     .await;
-    assert_eq!(ask_patiently(other, &host()).await.reply, Reply::Garbage("it answers another question".into()));
+    assert_eq!(
+        ask_patiently(other, &host()).await.reply,
+        Reply::Garbage("it answers another question".into())
+    );
     let echo = udp_server(|query, _| Some(query.to_vec().unwrap())).await;
     assert!(matches!(ask_patiently(echo, &host()).await.reply, Reply::Garbage(_)));
 }
@@ -184,7 +216,10 @@ async fn a_cut_off_answer_is_told() {
 #[tokio::test]
 async fn tcp_is_asked_the_same() {
     let works = tcp_server(|query| framed(found(&query))).await;
-    assert_eq!(ask_tcp(works, &host(), LONG).await.reply, Reply::Found(vec![Ipv4Addr::new(192, 0, 2, 7)]));
+    assert_eq!(
+        ask_tcp(works, &host(), LONG).await.reply,
+        Reply::Found(vec![Ipv4Addr::new(192, 0, 2, 7)])
+    );
     let short = tcp_server(|_| vec![0, 200, 1]).await;
     assert!(matches!(ask_tcp(short, &host(), LONG).await.reply, Reply::Garbage(_)));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -195,8 +230,14 @@ async fn tcp_is_asked_the_same() {
 async fn a_name_that_cannot_be_asked_is_said_to_be_one() {
     let long = "x".repeat(70);
     let server = "127.0.0.1:9".parse().unwrap();
-    assert!(matches!(ask_udp(server, &Question::Host(long.clone()), PATIENCE).await.reply, Reply::BadQuestion(_)));
-    assert!(matches!(ask_tcp(server, &Question::Host(long), PATIENCE).await.reply, Reply::BadQuestion(_)));
+    assert!(matches!(
+        ask_udp(server, &Question::Host(long.clone()), PATIENCE).await.reply,
+        Reply::BadQuestion(_)
+    ));
+    assert!(matches!(
+        ask_tcp(server, &Question::Host(long), PATIENCE).await.reply,
+        Reply::BadQuestion(_)
+    ));
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn a_purge_empties_what_stays_and_removes_the_rest() {
         make_directories(directory, 0o755).unwrap();
     }
     let flags = nix::mount::MsFlags::empty();
-    let mounts = nix::mount::mount(Some("tmpfs"), &point, Some("tmpfs"), flags, Some("size=64k")).is_ok();
+    let mounts =
+        nix::mount::mount(Some("tmpfs"), &point, Some("tmpfs"), flags, Some("size=64k")).is_ok();
     for file in ["a/point/lost+found", "a/point/x", "z/y"] {
         place(&tree.join(file), b"x", 0o644, None).unwrap();
     }

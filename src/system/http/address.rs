@@ -22,7 +22,8 @@ impl Address {
         }
     }
 
-    /// The address of something below this one; `relative` is a path of names, in which no character has a meaning but the slash.
+    /// The address of something below this one; `relative` is a path of names, in which no
+    /// character has a meaning but the slash.
     pub fn below(&self, relative: &str) -> Self {
         let mut url = self.0.clone();
         // Only addresses without a host have no path, and HTTP has none of those.

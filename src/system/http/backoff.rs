@@ -8,7 +8,8 @@ use super::error::Error;
 /// No pause is longer than this, also when a server asks for more.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Counts attempts. Pauses double, and a random part of each is left out, so that nodes that failed together do not come back together.
+/// Counts attempts. Pauses double, and a random part of each is left out, so that nodes that failed
+/// together do not come back together.
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     attempts: u32,
@@ -28,7 +29,10 @@ impl Backoff {
         if !error.transient || self.failed >= self.attempts {
             return Err(Error { attempts: self.failed, ..error });
         }
-        let pause = self.pause(RandomState::new().hash_one(self.failed)).max(error.retry_after.unwrap_or_default()).min(LONGEST);
+        let pause = self
+            .pause(RandomState::new().hash_one(self.failed))
+            .max(error.retry_after.unwrap_or_default())
+            .min(LONGEST);
         tracing::debug!(%error, ?pause, "trying again");
         tokio::time::sleep(pause).await;
         Ok(())
@@ -53,7 +57,9 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_minute() {
         let mut backoff = Backoff::new(100, Duration::from_secs(1));
-        for (failed, low, high) in [(1, 500, 1000), (2, 1000, 2000), (3, 2000, 4000), (40, 30_000, 60_000)] {
+        for (failed, low, high) in
+            [(1, 500, 1000), (2, 1000, 2000), (3, 2000, 4000), (40, 30_000, 60_000)]
+        {
             backoff.failed = failed;
             for random in [0, 500, 999] {
                 let pause = backoff.pause(random).as_millis();

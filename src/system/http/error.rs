@@ -7,9 +7,13 @@ use std::time::{Duration, SystemTime};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-/// A request that did not give what it should. The text names the address, without credentials, and the cause, once.
+/// A request that did not give what it should. The text names the address, without credentials, and
+/// the cause, once.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot {operation} {address}: {cause}{}", if *.attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() })]
+#[error(
+    "cannot {operation} {address}: {cause}{}",
+    if *.attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() }
+)]
 pub struct Error {
     pub(super) operation: &'static str,
     /// Fit to be shown.
@@ -37,12 +41,14 @@ impl Validity {
     pub(super) fn of(error: &rustls::Error) -> Option<Validity> {
         let time = |unix: UnixTime| SystemTime::UNIX_EPOCH + Duration::from_secs(unix.as_secs());
         match error {
-            rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
-                Some(Validity::Ended(time(*not_after)))
-            }
-            rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
-                Some(Validity::NotBegun(time(*not_before)))
-            }
+            rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after,
+                ..
+            }) => Some(Validity::Ended(time(*not_after))),
+            rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                not_before,
+                ..
+            }) => Some(Validity::NotBegun(time(*not_before))),
             _ => None,
         }
     }
@@ -96,11 +102,23 @@ impl Error {
 
 /// What went wrong before anything was sent.
 pub(super) fn local(operation: &'static str, address: String, cause: String) -> Error {
-    Error { operation, address, kind: Kind::Other, cause, transient: false, attempts: 1, retry_after: None, validity: None }
+    Error {
+        operation,
+        address,
+        kind: Kind::Other,
+        cause,
+        transient: false,
+        attempts: 1,
+        retry_after: None,
+        validity: None,
+    }
 }
 
-/// The error and what it comes from, the innermost last. An `io::Error` names what is inside of what it carries, not that itself.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+/// The error and what it comes from, the innermost last. An `io::Error` names what is inside of
+/// what it carries, not that itself.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(carried) => Some(carried as &(dyn StdError + 'static)),
@@ -115,6 +133,8 @@ pub(super) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn Std
 }
 
 /// The first of a kind.
-pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(super) fn find<'a, T: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a T> {
     chain(error).find_map(|error| error.downcast_ref())
 }

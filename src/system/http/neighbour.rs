@@ -1,4 +1,5 @@
-//! Short questions to servers of this machine and its neighbours: no proxy, no second attempt, and any status is an answer.
+//! Short questions to servers of this machine and its neighbours: no proxy, no second attempt, and
+//! any status is an answer.
 
 use std::time::Duration;
 
@@ -46,19 +47,26 @@ pub struct Reply {
 ///
 /// # Errors
 /// No answer, one that is too long, or certificates that cannot be used.
-pub async fn ask(url: &str, credentials: &Credentials, limit_bytes: u64, patience: Duration) -> Result<Reply, Error> {
+pub async fn ask(
+    url: &str,
+    credentials: &Credentials,
+    limit_bytes: u64,
+    patience: Duration,
+) -> Result<Reply, Error> {
     let address = Address::parse(url)?;
     let unusable = |cause: String| local("get", address.to_string(), cause);
     let options = Options { connect_timeout: patience, ..Options::default() };
     let mut builder = common(&options).no_proxy();
     if let Some(pem) = &credentials.authorities {
-        let authorities = Certificate::from_pem_bundle(pem).map_err(|e| unusable(innermost(&e).to_string()))?;
+        let authorities =
+            Certificate::from_pem_bundle(pem).map_err(|e| unusable(innermost(&e).to_string()))?;
         builder = builder.tls_certs_only(authorities);
     } else {
         builder = builder.tls_certs_only([]);
     }
     if let Some(pem) = &credentials.identity {
-        builder = builder.identity(Identity::from_pem(pem).map_err(|e| unusable(innermost(&e).to_string()))?);
+        builder = builder
+            .identity(Identity::from_pem(pem).map_err(|e| unusable(innermost(&e).to_string()))?);
     }
     let client = builder.build().map_err(|e| unusable(innermost(&e).to_string()))?;
     let mut request = client.get(address.url());
@@ -70,9 +78,18 @@ pub async fn ask(url: &str, credentials: &Credentials, limit_bytes: u64, patienc
         let (status, mut body) = (response.status().as_u16(), Vec::new());
         loop {
             fault::point(Effect::Receive, url).map_err(|cause| unusable(cause.to_string()))?;
-            let Some(bytes) = response.chunk().await.map_err(|e| explain("get", &address, &e))? else { break };
+            let Some(bytes) = response.chunk().await.map_err(|e| explain("get", &address, &e))?
+            else {
+                break;
+            };
             if (body.len() + bytes.len()) as u64 > limit_bytes {
-                return Err(failure("get", &address, Kind::TooLarge, format!("it has more than {limit_bytes} bytes"), false));
+                return Err(failure(
+                    "get",
+                    &address,
+                    Kind::TooLarge,
+                    format!("it has more than {limit_bytes} bytes"),
+                    false,
+                ));
             }
             body.extend_from_slice(&bytes);
         }
@@ -80,6 +97,12 @@ pub async fn ask(url: &str, credentials: &Credentials, limit_bytes: u64, patienc
     };
     match tokio::time::timeout(patience, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(failure("get", &address, Kind::Stalled, "the server does not answer".to_owned(), true)),
+        Err(_) => Err(failure(
+            "get",
+            &address,
+            Kind::Stalled,
+            "the server does not answer".to_owned(),
+            true,
+        )),
     }
 }

@@ -4,8 +4,18 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::address::Address;
 
-/// The variables that the HTTP client reads, in its order: of two that mean the same, the first that is set counts.
-const VARIABLES: [&str; 8] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+/// The variables that the HTTP client reads, in its order: of two that mean the same, the first
+/// that is set counts.
+const VARIABLES: [&str; 8] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
 
 /// A variable of the environment that is about proxies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +38,14 @@ pub struct Proxy {
 impl Setting {
     /// All that are set.
     pub fn all() -> Vec<Setting> {
-        let set = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value));
-        VARIABLES.into_iter().filter_map(set).map(|(name, value)| Setting { name, value: without_credentials(&value) }).collect()
+        let set = |name: &'static str| {
+            std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value))
+        };
+        VARIABLES
+            .into_iter()
+            .filter_map(set)
+            .map(|(name, value)| Setting { name, value: without_credentials(&value) })
+            .collect()
     }
 }
 
@@ -47,13 +63,17 @@ impl Proxy {
             Some(scheme) if scheme.starts_with("socks") => 1080,
             _ => 80,
         };
-        Some(Proxy { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port: uri.port_u16().unwrap_or(usual) })
+        Some(Proxy {
+            host: uri.host()?.trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(usual),
+        })
     }
 }
 
 /// `http://user:secret@proxy:3128/` as `http://proxy:3128`; the value may lack the scheme.
 fn without_credentials(value: &str) -> String {
-    let (scheme, rest) = value.split_once("://").map_or(("", value), |(scheme, rest)| (scheme, rest));
+    let (scheme, rest) =
+        value.split_once("://").map_or(("", value), |(scheme, rest)| (scheme, rest));
     // A password may hold a slash, so what comes before the last @ is taken off first.
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
     let host = rest.split_once('/').map_or(rest, |(host, _)| host);
@@ -81,8 +101,15 @@ mod tests {
 
     #[test]
     fn what_is_excepted_is_not_caught() {
-        let matcher = Matcher::builder().http("http://user:secret@proxy.test:3128").https("tls.test").no("10.0.0.0/8, .dcos.test").build();
-        let proxy = |url: &str| Proxy::named_by(&matcher, &Address::parse(url).unwrap()).map(|p| format!("{}:{}", p.host, p.port));
+        let matcher = Matcher::builder()
+            .http("http://user:secret@proxy.test:3128")
+            .https("tls.test")
+            .no("10.0.0.0/8, .dcos.test")
+            .build();
+        let proxy = |url: &str| {
+            Proxy::named_by(&matcher, &Address::parse(url).unwrap())
+                .map(|p| format!("{}:{}", p.host, p.port))
+        };
         assert_eq!(proxy("http://bootstrap.example:8080/dcos").as_deref(), Some("proxy.test:3128"));
         assert_eq!(proxy("https://bootstrap.example/").as_deref(), Some("tls.test:80"));
         assert_eq!(proxy("http://10.1.2.3/"), None);

@@ -20,7 +20,8 @@ impl Limit {
         Self { bytes_per_second: bytes_per_second.max(1), paid_until: Mutex::new(None) }
     }
 
-    /// Waits for so long as these bytes take. While a body is not asked for more, its server sends no more.
+    /// Waits for so long as these bytes take. While a body is not asked for more, its server sends
+    /// no more.
     pub async fn pay(&self, bytes: usize) {
         let pause = self.pause(bytes, Instant::now());
         if !pause.is_zero() {

@@ -1,6 +1,7 @@
 //! Decompresses the data of one journal object, up to a limit.
 //!
-//! journald compresses an object only if that makes it smaller, so these are single small frames, and the limit bounds the input, too.
+//! journald compresses an object only if that makes it smaller, so these are single small frames,
+//! and the limit bounds the input, too.
 
 use std::io::Read;
 
@@ -31,7 +32,8 @@ impl Compression {
         }
     }
 
-    /// How much compressed data is enough to make `limit` bytes of: incompressible data grows a little, and zstd wants whole blocks.
+    /// How much compressed data is enough to make `limit` bytes of: incompressible data grows a
+    /// little, and zstd wants whole blocks.
     pub fn input_for(self, limit: usize) -> usize {
         const ZSTD_BLOCK: usize = 128 * 1024;
         limit + limit / 255 + ZSTD_BLOCK + 1024
@@ -64,7 +66,8 @@ fn read_up_to(decoder: impl Read, limit: usize) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// Decodes an [LZ4 block](https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md): runs of literal bytes and copies of earlier output.
+/// Decodes an [LZ4 block](https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md): runs of
+/// literal bytes and copies of earlier output.
 fn lz4(mut block: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut output = Vec::new();
     loop {
@@ -76,17 +79,20 @@ fn lz4(mut block: &[u8], limit: usize) -> Option<Vec<u8>> {
             return (output.len() == limit || block.len() == literals).then_some(output);
         }
         block = block.get(literals..)?;
-        let distance = usize::from(u16::from_le_bytes([*block.split_off_first()?, *block.split_off_first()?]));
+        let distance =
+            usize::from(u16::from_le_bytes([*block.split_off_first()?, *block.split_off_first()?]));
         let length = lz4_length(token & 15, &mut block)?.checked_add(4)?.min(limit - output.len());
         let start = output.len().checked_sub(distance).filter(|_| distance > 0)?;
-        // Byte by byte, because a copy may overlap what it makes: that is how LZ4 writes repetitions.
+        // Byte by byte, because a copy may overlap what it makes: that is how LZ4 writes
+        // repetitions.
         for index in start..start + length {
             output.push(*output.get(index)?);
         }
     }
 }
 
-/// A length is four bits of the token; all ones mean that bytes follow which are added, up to one that is not 255.
+/// A length is four bits of the token; all ones mean that bytes follow which are added, up to one
+/// that is not 255.
 fn lz4_length(bits: usize, block: &mut &[u8]) -> Option<usize> {
     let mut length = bits;
     if bits == 15 {
@@ -105,7 +111,8 @@ fn lz4_length(bits: usize, block: &mut &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// As `lz4_compress` makes it: five literals, a copy of 4 + 9 from five back, then the last five literals.
+    /// As `lz4_compress` makes it: five literals, a copy of 4 + 9 from five back, then the last
+    /// five literals.
     const LZ4: &[u8] = b"\x17\0\0\0\0\0\0\0\x59hello\x05\0\x50WORLD";
 
     #[test]
@@ -131,7 +138,8 @@ mod tests {
         for cut in 0..LZ4.len() {
             assert_eq!(decompress(Compression::Lz4, &LZ4[..cut], 100), None, "cut at {cut}");
         }
-        let far = b"\x17\0\0\0\0\0\0\0\x59hello\x06\0\x50WORLD"; // six back, where five have been written
+        // six back, where five have been written
+        let far = b"\x17\0\0\0\0\0\0\0\x59hello\x06\0\x50WORLD";
         assert_eq!(decompress(Compression::Lz4, far, 100), None);
         for compression in [Compression::Xz, Compression::Zstd] {
             assert_eq!(decompress(compression, b"no such frame", 100), None);

@@ -1,10 +1,12 @@
 //! One journal file, by systemd's [Journal File Format](https://systemd.io/JOURNAL_FILE_FORMAT).
 //!
-//! A file is a header and objects that refer to each other by offset. We go from the table of field names to the field, along its data
-//! objects (one for each value that ever occurred) to the wanted one, and from there through arrays of offsets to the entries. That
-//! needs no hash, of which the format has two kinds, and takes few steps for a field with few values.
+//! A file is a header and objects that refer to each other by offset. We go from the table of field
+//! names to the field, along its data objects (one for each value that ever occurred) to the wanted
+//! one, and from there through arrays of offsets to the entries. That needs no hash, of which the
+//! format has two kinds, and takes few steps for a field with few values.
 //!
-//! Objects are only ever appended, so each kind of chain has one direction; a link that runs against it is a loop, and ends the chain.
+//! Objects are only ever appended, so each kind of chain has one direction; a link that runs
+//! against it is a loop, and ends the chain.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -90,7 +92,10 @@ impl JournalFile {
         }
         let flags = u32_at(&header, 12);
         if flags & !(KEYED_HASH | COMPACT | COMPRESSED) != 0 {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, format!("its format is unknown (flags {flags:#x})")));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("its format is unknown (flags {flags:#x})"),
+            ));
         }
         let mut seqnum_id = [0; 16];
         seqnum_id.copy_from_slice(&header[72..88]);
@@ -127,7 +132,9 @@ impl JournalFile {
     pub fn is_data(&self, offset: u64, field: &str, value: &str) -> bool {
         let wanted = field.len() + 1 + value.len();
         let Some(object) = self.object(offset, DATA, self.data_size()) else { return false };
-        if Compression::of(object.flags).is_none() && object.size - self.data_size() != wanted as u64 {
+        if Compression::of(object.flags).is_none()
+            && object.size - self.data_size() != wanted as u64
+        {
             return false;
         }
         self.payload_of(&object, wanted + 1).is_some_and(|payload| {
@@ -141,11 +148,16 @@ impl JournalFile {
         self.payload_of(&self.object(offset, DATA, self.data_size())?, limit)
     }
 
-    /// The offsets of the entries that have the data object at `data`, the newest first. They are not checked.
+    /// The offsets of the entries that have the data object at `data`, the newest first. They are
+    /// not checked.
     pub fn entries_backwards(&self, data: u64) -> impl Iterator<Item = u64> {
         let first = self.link(data, DATA, 40);
         let arrays = self.entry_arrays(data);
-        arrays.into_iter().rev().flat_map(|(items, count)| self.items_backwards(items, count)).chain(first)
+        arrays
+            .into_iter()
+            .rev()
+            .flat_map(|(items, count)| self.items_backwards(items, count))
+            .chain(first)
     }
 
     /// The entry at `offset`.
@@ -171,7 +183,11 @@ impl JournalFile {
     fn first_data(&self, field: &str) -> Option<u64> {
         let (buckets, count) = self.field_table;
         // The header points behind the table's own head.
-        let table = self.object(buckets.checked_sub(OBJECT_HEADER_SIZE)?, FIELD_HASH_TABLE, OBJECT_HEADER_SIZE)?;
+        let table = self.object(
+            buckets.checked_sub(OBJECT_HEADER_SIZE)?,
+            FIELD_HASH_TABLE,
+            OBJECT_HEADER_SIZE,
+        )?;
         let count = count.min((table.size - OBJECT_HEADER_SIZE) / 16).min(BUCKETS_MAX);
         let table = self.read(buckets, (count * 16) as usize)?;
         let chain = |bucket: &[u8]| {
@@ -186,14 +202,17 @@ impl JournalFile {
         let is_wanted = |&offset: &u64| {
             self.object(offset, FIELD, FIELD_SIZE).is_some_and(|object| {
                 object.size - FIELD_SIZE == field.len() as u64
-                    && self.read(offset + FIELD_SIZE, field.len()).is_some_and(|name| name == field.as_bytes())
+                    && self
+                        .read(offset + FIELD_SIZE, field.len())
+                        .is_some_and(|name| name == field.as_bytes())
             })
         };
         let found = table.chunks_exact(16).flat_map(chain).find(is_wanted)?;
         self.link(found, FIELD, 32)
     }
 
-    /// Where the items of the entry arrays of a data object begin, and how many fit in, the oldest first.
+    /// Where the items of the entry arrays of a data object begin, and how many fit in, the oldest
+    /// first.
     fn entry_arrays(&self, data: u64) -> Vec<(u64, u64)> {
         let item_size = if self.compact { 4 } else { 8 };
         let mut arrays = Vec::new();
@@ -201,12 +220,15 @@ impl JournalFile {
         while let Some(offset) = next {
             let Some(object) = self.object(offset, ENTRY_ARRAY, ENTRY_ARRAY_SIZE) else { break };
             arrays.push((offset + ENTRY_ARRAY_SIZE, (object.size - ENTRY_ARRAY_SIZE) / item_size));
-            next = self.link(offset, ENTRY_ARRAY, 16).filter(|&next| next > offset && arrays.len() < ARRAYS_MAX);
+            next = self
+                .link(offset, ENTRY_ARRAY, 16)
+                .filter(|&next| next > offset && arrays.len() < ARRAYS_MAX);
         }
         arrays
     }
 
-    /// The items of an entry array from the last one in use. How many are in use the file tells elsewhere, but journald may be writing.
+    /// The items of an entry array from the last one in use. How many are in use the file tells
+    /// elsewhere, but journald may be writing.
     fn items_backwards(&self, items: u64, count: u64) -> impl Iterator<Item = u64> {
         const BLOCK: u64 = 512;
         let item_size: u64 = if self.compact { 4 } else { 8 };
@@ -215,19 +237,26 @@ impl JournalFile {
             .map_while(move |block| {
                 let length = (count - block * BLOCK).min(BLOCK) * item_size;
                 let bytes = self.read(items + block * BLOCK * item_size, length as usize)?;
-                Some(self.offsets(&bytes, item_size as usize).into_iter().rev().filter(|&offset| offset != 0))
+                Some(
+                    self.offsets(&bytes, item_size as usize)
+                        .into_iter()
+                        .rev()
+                        .filter(|&offset| offset != 0),
+                )
             })
             .flatten()
     }
 
-    /// The head of the object at `offset`, if it is of that kind, has at least `size_min` bytes, and lies in the file.
+    /// The head of the object at `offset`, if it is of that kind, has at least `size_min` bytes,
+    /// and lies in the file.
     fn object(&self, offset: u64, kind: u8, size_min: u64) -> Option<Object> {
         if offset < self.header_size || !offset.is_multiple_of(8) {
             return None;
         }
         let head = self.read(offset, OBJECT_HEADER_SIZE as usize)?;
         let size = u64_at(&head, 8);
-        let fits = size >= size_min && offset.checked_add(size).is_some_and(|end| end <= self.length);
+        let fits =
+            size >= size_min && offset.checked_add(size).is_some_and(|end| end <= self.length);
         let [is, flags, ..] = *head.as_slice() else { return None };
         (is == kind && fits).then_some(Object { offset, size, flags })
     }
@@ -243,7 +272,9 @@ impl JournalFile {
         let read = |limit: usize| self.read(offset, size.min(limit as u64) as usize);
         match Compression::of(object.flags) {
             None => read(limit),
-            Some(compression) => decompress(compression, &read(compression.input_for(limit))?, limit),
+            Some(compression) => {
+                decompress(compression, &read(compression.input_for(limit))?, limit)
+            }
         }
     }
 
@@ -254,7 +285,8 @@ impl JournalFile {
 
     /// The offsets in an array of items that begin with one.
     fn offsets(&self, bytes: &[u8], item_size: usize) -> Vec<u64> {
-        let offset = |item: &[u8]| if self.compact { u64::from(u32_at(item, 0)) } else { u64_at(item, 0) };
+        let offset =
+            |item: &[u8]| if self.compact { u64::from(u32_at(item, 0)) } else { u64_at(item, 0) };
         bytes.chunks_exact(item_size).map(offset).collect()
     }
 

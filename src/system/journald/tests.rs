@@ -52,7 +52,8 @@ fn journal_dir(files: &[(&str, &[u8])]) -> (TempDir, Vec<PathBuf>) {
 fn reads_what_journalctl_reads() {
     for name in FIXTURES {
         let expected = expected(name);
-        let (_root, directories) = journal_dir(&[(&format!("{MACHINE}/system.journal"), &journal(name))]);
+        let (_root, directories) =
+            journal_dir(&[(&format!("{MACHINE}/system.journal"), &journal(name))]);
         for unit in UNITS {
             let all = expected_lines(&expected[unit]);
             assert!(all.len() > 4);
@@ -69,14 +70,27 @@ fn reads_what_journalctl_reads() {
 #[test]
 fn entries_are_found_by_a_field_too() {
     for name in FIXTURES {
-        let (_root, directories) = journal_dir(&[(&format!("{MACHINE}/system.journal"), &journal(name))]);
+        let (_root, directories) =
+            journal_dir(&[(&format!("{MACHINE}/system.journal"), &journal(name))]);
         let of_unit = expected_lines(&expected(name)["demo.service"]);
-        let identifier = of_unit.iter().map(|line| line.identifier.as_str()).find(|word| *word != "systemd").unwrap();
-        let found = last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, usize::MAX).unwrap();
+        let identifier = of_unit
+            .iter()
+            .map(|line| line.identifier.as_str())
+            .find(|word| *word != "systemd")
+            .unwrap();
+        let found =
+            last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, usize::MAX).unwrap();
         assert!(found.iter().all(|line| line.identifier == identifier), "{name}: {found:?}");
-        let theirs: Vec<&Line> = of_unit.iter().filter(|line| line.identifier == identifier).collect();
-        assert!(!theirs.is_empty() && theirs.iter().all(|line| found.contains(line)), "{name}: {theirs:?} are not all in {found:?}");
-        assert_eq!(last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, 1).unwrap(), found[found.len() - 1..]);
+        let theirs: Vec<&Line> =
+            of_unit.iter().filter(|line| line.identifier == identifier).collect();
+        assert!(
+            !theirs.is_empty() && theirs.iter().all(|line| found.contains(line)),
+            "{name}: {theirs:?} are not all in {found:?}"
+        );
+        assert_eq!(
+            last_lines_with(&directories, "SYSLOG_IDENTIFIER", identifier, 1).unwrap(),
+            found[found.len() - 1..]
+        );
         assert_eq!(last_lines_with(&directories, "SYSLOG_IDENTIFIER", "dcos-node", 9).unwrap(), []);
     }
 }
@@ -84,8 +98,15 @@ fn entries_are_found_by_a_field_too() {
 #[test]
 fn the_long_line_of_a_fixture_is_compressed() {
     for name in FIXTURES {
-        let long = expected_lines(&expected(name)["demo.service"]).into_iter().map(|line| line.message).max_by_key(String::len).unwrap();
-        assert!(!journal(name).windows(long.len()).any(|window| window == long.as_bytes()), "{name}");
+        let long = expected_lines(&expected(name)["demo.service"])
+            .into_iter()
+            .map(|line| line.message)
+            .max_by_key(String::len)
+            .unwrap();
+        assert!(
+            !journal(name).windows(long.len()).any(|window| window == long.as_bytes()),
+            "{name}"
+        );
     }
 }
 
@@ -96,13 +117,20 @@ fn what_is_older_does_not_count() {
         let (_root, directories) = journal_dir(&[("system.journal", &journal(name))]);
         let rows = expected["demo.service"].as_array().unwrap();
         let all = expected_lines(&expected["demo.service"]);
-        let boot_id = u128::from_str_radix(expected["boot"].as_str().unwrap(), 16).unwrap().to_be_bytes();
+        let boot_id =
+            u128::from_str_radix(expected["boot"].as_str().unwrap(), 16).unwrap().to_be_bytes();
         let time_of = |row: &Value| row[1].as_u64().unwrap();
-        for micros in [0, time_of(&rows[5]), time_of(&rows[5]) + 1, time_of(&rows[rows.len() - 1]), u64::MAX] {
+        for micros in
+            [0, time_of(&rows[5]), time_of(&rows[5]) + 1, time_of(&rows[rows.len() - 1]), u64::MAX]
+        {
             let since = Some(Since { boot_id, monotonic: Duration::from_micros(micros) });
             // journald gives one time to all that it receives at once.
             let older = rows.iter().filter(|row| time_of(row) < micros).count();
-            assert_eq!(last_lines(&directories, "demo.service", 1000, since).unwrap(), all[older..], "{name} {micros}");
+            assert_eq!(
+                last_lines(&directories, "demo.service", 1000, since).unwrap(),
+                all[older..],
+                "{name} {micros}"
+            );
         }
         let since = Some(Since::this_boot(Duration::ZERO).unwrap());
         assert_eq!(last_lines(&directories, "demo.service", 1000, since).unwrap(), []);
@@ -111,7 +139,8 @@ fn what_is_older_does_not_count() {
 
 #[test]
 fn archived_torn_and_doubled_files_are_put_together() {
-    let [first, second] = [FIXTURES[1], FIXTURES[0]].map(|name| (journal(name), expected_lines(&expected(name)["demo.service"])));
+    let [first, second] = [FIXTURES[1], FIXTURES[0]]
+        .map(|name| (journal(name), expected_lines(&expected(name)["demo.service"])));
     let (_root, mut directories) = journal_dir(&[
         (&format!("{MACHINE}/system.journal"), &second.0),
         (&format!("{MACHINE}/system@0005f0-1.journal~"), &first.0),
@@ -134,7 +163,10 @@ fn a_later_format_is_an_error_unless_something_was_found() {
     later[12] |= 32;
     let (root, directories) = journal_dir(&[("system.journal", &later)]);
     let error = last_lines(&directories, "demo.service", 5, None).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read journal file {}", root.path().join("system.journal").display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot read journal file {}", root.path().join("system.journal").display())
+    );
     fs::write(root.path().join("older.journal"), journal(FIXTURES[0])).unwrap();
     assert_eq!(last_lines(&directories, "demo.service", 5, None).unwrap().len(), 5);
 }
@@ -157,18 +189,24 @@ fn damage_never_panics_or_loops() {
     for (seed, name) in (1..).zip(FIXTURES) {
         let original = journal(name);
         // Most of a journal file is empty tables: damage what matters.
-        let words: Vec<usize> = (0..original.len() / 8).map(|word| word * 8).filter(|&at| original[at..at + 8] != [0; 8]).collect();
+        let words: Vec<usize> = (0..original.len() / 8)
+            .map(|word| word * 8)
+            .filter(|&at| original[at..at + 8] != [0; 8])
+            .collect();
         let (root, directories) = journal_dir(&[("system.journal", &original)]);
         let file = OpenOptions::new().write(true).open(root.path().join("system.journal")).unwrap();
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
         let mut found = 0;
         for _ in 0..ROUNDS {
-            let damaged: Vec<usize> = (0..1 + random.below(60)).map(|_| words[random.below(words.len())]).collect();
+            let damaged: Vec<usize> =
+                (0..1 + random.below(60)).map(|_| words[random.below(words.len())]).collect();
             for &at in &damaged {
                 if random.below(2) == 0 {
-                    file.write_all_at(&[random.below(256) as u8], (at + random.below(8)) as u64).unwrap();
+                    file.write_all_at(&[random.below(256) as u8], (at + random.below(8)) as u64)
+                        .unwrap();
                 } else {
-                    // Another offset of this file, most likely: links to the wrong object, and loops.
+                    // Another offset of this file, most likely: links to the wrong object, and
+                    // loops.
                     let from = words[random.below(words.len())];
                     file.write_all_at(&original[from..from + 8], at as u64).unwrap();
                 }
@@ -182,7 +220,11 @@ fn damage_never_panics_or_loops() {
         }
         // Most of such damage is elsewhere, so the reader must have found most lines.
         assert!(found > ROUNDS * 20, "{name}: {found}");
-        assert_eq!(last_lines(&directories, "demo.service", 20, None).unwrap().len(), 20, "the damage was not undone");
+        assert_eq!(
+            last_lines(&directories, "demo.service", 20, None).unwrap().len(),
+            20,
+            "the damage was not undone"
+        );
     }
 }
 

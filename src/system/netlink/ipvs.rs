@@ -1,4 +1,5 @@
-//! Virtual services of IPVS over generic netlink (linux/ip_vs.h). A kernel without the family `IPVS` has none.
+//! Virtual services of IPVS over generic netlink (linux/ip_vs.h). A kernel without the family
+//! `IPVS` has none.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -56,11 +57,18 @@ impl Ipvs<Socket> {
 }
 
 impl<T: Talk> Ipvs<T> {
-    /// Asks for the number of the family. The list of all families is asked for, because to name one would load its module.
+    /// Asks for the number of the family. The list of all families is asked for, because to name
+    /// one would load its module.
     fn over(mut conversation: Conversation<T>) -> Result<Ipvs<T>, Error> {
-        let families = conversation.list(CONTROLLER, &command(GET_FAMILY, 1), "list the families of generic netlink")?;
-        let ours =
-            families.iter().filter_map(|m| m.payload.get(4..)).find(|tail| find(tail, FAMILY_NAME).and_then(text).as_deref() == Some(NAME));
+        let families = conversation.list(
+            CONTROLLER,
+            &command(GET_FAMILY, 1),
+            "list the families of generic netlink",
+        )?;
+        let ours = families
+            .iter()
+            .filter_map(|m| m.payload.get(4..))
+            .find(|tail| find(tail, FAMILY_NAME).and_then(text).as_deref() == Some(NAME));
         let family = ours.and_then(|tail| find(tail, FAMILY_ID)).and_then(u16_of);
         Ok(Ipvs { conversation, family })
     }
@@ -71,8 +79,15 @@ impl<T: Talk> Ipvs<T> {
     /// See [`Conversation::list`].
     pub fn services(&mut self) -> Result<Vec<Service>, Error> {
         let Some(family) = self.family else { return Ok(Vec::new()) };
-        let list = self.conversation.list(family, &command(GET_SERVICE, VERSION), "list the services of IPVS")?;
-        Ok(list.iter().filter_map(|message| service(find(message.payload.get(4..)?, SERVICE)?)).collect())
+        let list = self.conversation.list(
+            family,
+            &command(GET_SERVICE, VERSION),
+            "list the services of IPVS",
+        )?;
+        Ok(list
+            .iter()
+            .filter_map(|message| service(find(message.payload.get(4..)?, SERVICE)?))
+            .collect())
     }
 
     /// Removes a service with all it leads to; one that is gone is none to remove.
@@ -81,8 +96,13 @@ impl<T: Talk> Ipvs<T> {
     /// The kernel refuses.
     pub fn remove(&mut self, service: &Service) -> Result<(), Error> {
         let Some(family) = self.family else { return Ok(()) };
-        let payload = [command(DELETE_SERVICE, VERSION), attribute(SERVICE | NESTED, &service.key)].concat();
-        match self.conversation.change(family, &payload, &format!("remove the IPVS service {}", service.text)) {
+        let payload =
+            [command(DELETE_SERVICE, VERSION), attribute(SERVICE | NESTED, &service.key)].concat();
+        match self.conversation.change(
+            family,
+            &payload,
+            &format!("remove the IPVS service {}", service.text),
+        ) {
             Err(error) if error.is_absence() => Ok(()),
             other => other,
         }
@@ -97,12 +117,15 @@ fn command(command: u8, version: u8) -> Vec<u8> {
 fn service(bytes: &[u8]) -> Option<Service> {
     let family = find(bytes, ADDRESS_FAMILY)?;
     let is_v6 = i32::from(u16_of(family)?) == libc::AF_INET6;
-    if let Some(mark) = find(bytes, MARK).filter(|mark| u32_at(mark, 0).is_some_and(|mark| mark != 0)) {
+    if let Some(mark) =
+        find(bytes, MARK).filter(|mark| u32_at(mark, 0).is_some_and(|mark| mark != 0))
+    {
         let key = [attribute(ADDRESS_FAMILY, family), attribute(MARK, mark)].concat();
         let text = format!("fwmark {}{}", u32_at(mark, 0)?, if is_v6 { " ipv6" } else { "" });
         return Some(Service { address: None, text, key });
     }
-    let (protocol, address, port) = (find(bytes, PROTOCOL)?, find(bytes, ADDRESS)?, find(bytes, PORT)?);
+    let (protocol, address, port) =
+        (find(bytes, PROTOCOL)?, find(bytes, ADDRESS)?, find(bytes, PORT)?);
     let name = match i32::from(u16_of(protocol)?) {
         libc::IPPROTO_TCP => "tcp".to_owned(),
         libc::IPPROTO_UDP => "udp".to_owned(),
@@ -117,7 +140,11 @@ fn service(bytes: &[u8]) -> Option<Service> {
     let number = u16::from_be_bytes(port.get(..2)?.try_into().ok()?);
     let key = [(ADDRESS_FAMILY, family), (PROTOCOL, protocol), (ADDRESS, address), (PORT, port)];
     let key = key.into_iter().flat_map(|(kind, value)| attribute(kind, value)).collect();
-    Some(Service { address: Some(ip), text: format!("{name} {}", std::net::SocketAddr::new(ip, number)), key })
+    Some(Service {
+        address: Some(ip),
+        text: format!("{name} {}", std::net::SocketAddr::new(ip, number)),
+        key,
+    })
 }
 
 fn u16_of(value: &[u8]) -> Option<u16> {
@@ -134,13 +161,18 @@ mod tests {
     fn families(names: &[(&str, u16)]) -> Vec<(u16, u16, Vec<u8>)> {
         let family = |(name, number): &(&str, u16)| {
             let name = attribute(FAMILY_NAME, &[name.as_bytes(), b"\0"].concat());
-            (CONTROLLER, 2, [command(1, 2), name, attribute(FAMILY_ID, &number.to_ne_bytes())].concat())
+            (
+                CONTROLLER,
+                2,
+                [command(1, 2), name, attribute(FAMILY_ID, &number.to_ne_bytes())].concat(),
+            )
         };
         names.iter().map(family).chain([done()]).collect()
     }
 
     fn answer(attributes: &[(u16, Vec<u8>)]) -> (u16, u16, Vec<u8>) {
-        let inner: Vec<u8> = attributes.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect();
+        let inner: Vec<u8> =
+            attributes.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect();
         (NUMBER, 2, [command(1, 1), attribute(SERVICE | NESTED, &inner)].concat())
     }
 
@@ -148,20 +180,42 @@ mod tests {
         let mut whole = address.to_vec();
         whole.resize(16, 0);
         let family = u16::try_from(family).unwrap().to_ne_bytes().to_vec();
-        vec![(ADDRESS_FAMILY, family), (PROTOCOL, 6u16.to_ne_bytes().to_vec()), (ADDRESS, whole), (PORT, 80u16.to_be_bytes().to_vec())]
+        vec![
+            (ADDRESS_FAMILY, family),
+            (PROTOCOL, 6u16.to_ne_bytes().to_vec()),
+            (ADDRESS, whole),
+            (PORT, 80u16.to_be_bytes().to_vec()),
+        ]
     }
 
     /// The answers are written down from linux/ip_vs.h: kernels for tests often have no IPVS.
     #[test]
     fn services_are_told_and_one_is_removed_by_what_tells_it_from_others() {
         let v6 = of(libc::AF_INET6, &[0xfd, 1, 0, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
-        let mark = vec![(ADDRESS_FAMILY, 2u16.to_ne_bytes().to_vec()), (MARK, 7u32.to_ne_bytes().to_vec())];
-        let list = vec![answer(&of(libc::AF_INET, &[11, 1, 2, 3])), answer(&v6), answer(&mark), answer(&[(PROTOCOL, vec![6])]), done()];
+        let mark = vec![
+            (ADDRESS_FAMILY, 2u16.to_ne_bytes().to_vec()),
+            (MARK, 7u32.to_ne_bytes().to_vec()),
+        ];
+        let list = vec![
+            answer(&of(libc::AF_INET, &[11, 1, 2, 3])),
+            answer(&v6),
+            answer(&mark),
+            answer(&[(PROTOCOL, vec![6])]),
+            done(),
+        ];
         let known = families(&[("nlctrl", 16), ("IPVS", NUMBER)]);
-        let mut kernel = Recorded::saying(vec![Ok(known), Ok(list), Ok(vec![word(0)]), Ok(vec![word(libc::ESRCH)])]);
+        let mut kernel = Recorded::saying(vec![
+            Ok(known),
+            Ok(list),
+            Ok(vec![word(0)]),
+            Ok(vec![word(libc::ESRCH)]),
+        ]);
         let mut ipvs = Ipvs::over(Conversation::over(&mut kernel)).unwrap();
         let services = ipvs.services().unwrap();
-        assert_eq!(services.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["tcp 11.1.2.3:80", "tcp [fd01:c::9]:80", "fwmark 7"]);
+        assert_eq!(
+            services.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(),
+            ["tcp 11.1.2.3:80", "tcp [fd01:c::9]:80", "fwmark 7"]
+        );
         ipvs.remove(&services[0]).unwrap();
         ipvs.remove(&services[2]).unwrap();
         let (kind, _, payload) = &kernel.asked[2];
@@ -177,12 +231,20 @@ mod tests {
 
     #[test]
     fn hostile_services_are_passed_over() {
-        let whole: Vec<u8> = of(libc::AF_INET, &[11, 1, 2, 3]).iter().flat_map(|(kind, value)| attribute(*kind, value)).collect();
+        let whole: Vec<u8> = of(libc::AF_INET, &[11, 1, 2, 3])
+            .iter()
+            .flat_map(|(kind, value)| attribute(*kind, value))
+            .collect();
         for cut in 0..whole.len() - 4 {
             assert!(service(&whole[..cut]).is_none(), "{cut}");
         }
         let mut short = of(libc::AF_INET6, &[]);
         short[2].1 = vec![1; 4];
-        assert!(service(&short.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect::<Vec<_>>()).is_none());
+        assert!(
+            service(
+                &short.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect::<Vec<_>>()
+            )
+            .is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Messages of netlink and their attributes, as bytes (`netlink(7)`): a header of 16 bytes, a fixed part, and attributes, each padded to 4 bytes.
+//! Messages of netlink and their attributes, as bytes (`netlink(7)`): a header of 16 bytes, a fixed
+//! part, and attributes, each padded to 4 bytes.
 //!
 //! What is read is only what fits: a length that leads beyond the end, or back, ends the reading.
 
@@ -6,7 +7,8 @@
 const HEADER: usize = 16;
 /// Of an attribute.
 const ATTRIBUTE_HEADER: usize = 4;
-/// The bits of an attribute's kind that name it; the others say how it is encoded (`NLA_TYPE_MASK`).
+/// The bits of an attribute's kind that name it; the others say how it is encoded
+/// (`NLA_TYPE_MASK`).
 const ATTRIBUTE_KIND: u16 = 0x3fff;
 
 /// One message from the kernel.
@@ -50,9 +52,16 @@ pub fn messages(datagram: &[u8]) -> (Vec<Message>, bool) {
     let mut found = Vec::new();
     let mut rest = datagram;
     while !rest.is_empty() {
-        let Some(length) = number(rest, 0).filter(|length| *length >= HEADER && *length <= rest.len()) else { return (found, false) };
-        let field = |at: usize| rest.get(at..at + 2).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
-        let (Some(kind), Some(flags), Some(sequence), Some(payload)) = (field(4), field(6), u32_at(rest, 8), rest.get(HEADER..length))
+        let Some(length) =
+            number(rest, 0).filter(|length| *length >= HEADER && *length <= rest.len())
+        else {
+            return (found, false);
+        };
+        let field = |at: usize| {
+            rest.get(at..at + 2).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes)
+        };
+        let (Some(kind), Some(flags), Some(sequence), Some(payload)) =
+            (field(4), field(6), u32_at(rest, 8), rest.get(HEADER..length))
         else {
             return (found, false);
         };
@@ -66,8 +75,13 @@ pub fn messages(datagram: &[u8]) -> (Vec<Message>, bool) {
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        let length = rest.get(..2).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes).map(usize::from)?;
-        let kind = rest.get(2..4).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes)? & ATTRIBUTE_KIND;
+        let length = rest
+            .get(..2)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_ne_bytes)
+            .map(usize::from)?;
+        let kind = rest.get(2..4).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes)?
+            & ATTRIBUTE_KIND;
         let value = rest.get(ATTRIBUTE_HEADER..length)?;
         rest = rest.get(padded(length)..).unwrap_or_default();
         Some((kind, value))
@@ -104,13 +118,17 @@ mod tests {
 
     #[test]
     fn what_is_sent_can_be_read_again() {
-        let payload = [attribute(3, b"spartan\0"), attribute(0x8000 | 18, &attribute(1, b"dummy"))].concat();
+        let payload =
+            [attribute(3, b"spartan\0"), attribute(0x8000 | 18, &attribute(1, b"dummy"))].concat();
         let two = [request(16, 2, 7, &payload), request(3, 0, 7, &[])].concat();
         let (found, whole) = messages(&two);
         assert!(whole && found.len() == 2);
         assert_eq!((found[0].kind, found[0].sequence), (16, 7));
         assert_eq!(find(&found[0].payload, 3).and_then(text).as_deref(), Some("spartan"));
-        assert_eq!(find(&found[0].payload, 18).and_then(|inner| find(inner, 1)), Some(&b"dummy"[..]));
+        assert_eq!(
+            find(&found[0].payload, 18).and_then(|inner| find(inner, 1)),
+            Some(&b"dummy"[..])
+        );
     }
 
     #[test]

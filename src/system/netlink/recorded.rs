@@ -8,7 +8,8 @@ use super::{DONE, ERROR, Talk, message};
 /// What the kernel does to one request: datagrams, or an error of the socket.
 pub(in crate::system) type Answer = io::Result<Vec<(u16, u16, Vec<u8>)>>;
 
-/// Plays the kernel: each request is answered by the next datagrams, up to the one that ends the answer.
+/// Plays the kernel: each request is answered by the next datagrams, up to the one that ends the
+/// answer.
 #[derive(Default)]
 pub(in crate::system) struct Recorded {
     /// Requests: kind, flags and payload.
@@ -44,8 +45,14 @@ impl Talk for &mut Recorded {
     }
 
     fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let answer = self.answers.pop_front().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))?;
-        Ok(answer.iter().flat_map(|(kind, flags, payload)| padded(message::request(*kind, *flags, self.sequence, payload))).collect())
+        let answer =
+            self.answers.pop_front().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))?;
+        Ok(answer
+            .iter()
+            .flat_map(|(kind, flags, payload)| {
+                padded(message::request(*kind, *flags, self.sequence, payload))
+            })
+            .collect())
     }
 }
 

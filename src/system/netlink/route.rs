@@ -1,4 +1,5 @@
-//! Links, addresses, routing rules and routes (`rtnetlink(7)`). What is removed is sent back as the kernel told it, as `ip ... flush` does.
+//! Links, addresses, routing rules and routes (`rtnetlink(7)`). What is removed is sent back as the
+//! kernel told it, as `ip ... flush` does.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -93,7 +94,12 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// See [`Conversation::list`].
     pub fn links(&mut self) -> Result<Vec<Link>, Error> {
-        Ok(self.0.list(libc::RTM_GETLINK, &[0; LINK], "list interfaces")?.iter().filter_map(link).collect())
+        Ok(self
+            .0
+            .list(libc::RTM_GETLINK, &[0; LINK], "list interfaces")?
+            .iter()
+            .filter_map(link)
+            .collect())
     }
 
     /// All addresses.
@@ -101,7 +107,12 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// See [`Conversation::list`].
     pub fn addresses(&mut self) -> Result<Vec<Address>, Error> {
-        Ok(self.0.list(libc::RTM_GETADDR, &[0; ADDRESS], "list addresses")?.iter().filter_map(address).collect())
+        Ok(self
+            .0
+            .list(libc::RTM_GETADDR, &[0; ADDRESS], "list addresses")?
+            .iter()
+            .filter_map(address)
+            .collect())
     }
 
     /// All rules of IPv4 and IPv6.
@@ -109,7 +120,12 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// See [`Conversation::list`].
     pub fn rules(&mut self) -> Result<Vec<Rule>, Error> {
-        Ok(self.0.list(libc::RTM_GETRULE, &[0; ROUTE], "list routing rules")?.iter().filter_map(rule).collect())
+        Ok(self
+            .0
+            .list(libc::RTM_GETRULE, &[0; ROUTE], "list routing rules")?
+            .iter()
+            .filter_map(rule)
+            .collect())
     }
 
     /// All routes of IPv4 and IPv6 in all tables.
@@ -118,7 +134,12 @@ impl<T: Talk> Routing<T> {
     /// See [`Conversation::list`].
     pub fn routes(&mut self) -> Result<Vec<Route>, Error> {
         let links = self.links()?;
-        Ok(self.0.list(libc::RTM_GETROUTE, &[0; ROUTE], "list routes")?.iter().filter_map(|message| route(message, &links)).collect())
+        Ok(self
+            .0
+            .list(libc::RTM_GETROUTE, &[0; ROUTE], "list routes")?
+            .iter()
+            .filter_map(|message| route(message, &links))
+            .collect())
     }
 
     /// Removes an interface; one that is gone is none to remove.
@@ -128,7 +149,11 @@ impl<T: Talk> Routing<T> {
     pub fn remove_link(&mut self, link: &Link) -> Result<(), Error> {
         let mut payload = vec![0; LINK];
         payload.splice(4..8, link.index.to_ne_bytes());
-        gone(self.0.change(libc::RTM_DELLINK, &payload, &format!("remove the interface {}", link.name)))
+        gone(self.0.change(
+            libc::RTM_DELLINK,
+            &payload,
+            &format!("remove the interface {}", link.name),
+        ))
     }
 
     /// Removes an address; one that is gone is none to remove.
@@ -136,7 +161,11 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// The kernel refuses.
     pub fn remove_address(&mut self, address: &Address) -> Result<(), Error> {
-        gone(self.0.change(libc::RTM_DELADDR, &address.raw, &format!("remove the address {}/{}", address.address, address.prefix)))
+        gone(self.0.change(
+            libc::RTM_DELADDR,
+            &address.raw,
+            &format!("remove the address {}/{}", address.address, address.prefix),
+        ))
     }
 
     /// Removes a rule; one that is gone is none to remove.
@@ -152,7 +181,11 @@ impl<T: Talk> Routing<T> {
     /// # Errors
     /// The kernel refuses.
     pub fn remove_route(&mut self, route: &Route) -> Result<(), Error> {
-        gone(self.0.change(libc::RTM_DELROUTE, &route.raw, &format!("remove the route {}", route.text)))
+        gone(self.0.change(
+            libc::RTM_DELROUTE,
+            &route.raw,
+            &format!("remove the route {}", route.text),
+        ))
     }
 }
 
@@ -190,13 +223,24 @@ fn rule(message: &Message) -> Option<Rule> {
     let tail = message.payload.get(ROUTE..).filter(|_| message.kind == libc::RTM_NEWRULE)?;
     let family = family(&message.payload)?;
     let byte = |at: usize| message.payload.get(at).copied();
-    let table = find(tail, FRA_TABLE).and_then(|v| u32_at(v, 0)).or_else(|| byte(4).map(u32::from))?;
+    let table =
+        find(tail, FRA_TABLE).and_then(|v| u32_at(v, 0)).or_else(|| byte(4).map(u32::from))?;
     let priority = find(tail, FRA_PRIORITY).and_then(|v| u32_at(v, 0)).unwrap_or_default();
-    let net = |kind: u16, length: u8| find(tail, kind).and_then(ip).map(|net| format!("{net}/{length}"));
-    let mut words = format!("{family} {priority}: from {}", net(FRA_SRC, byte(2)?).unwrap_or_else(|| "all".to_owned()));
+    let net =
+        |kind: u16, length: u8| find(tail, kind).and_then(ip).map(|net| format!("{net}/{length}"));
+    let mut words = format!(
+        "{family} {priority}: from {}",
+        net(FRA_SRC, byte(2)?).unwrap_or_else(|| "all".to_owned())
+    );
     for (word, value) in [
         ("to", net(FRA_DST, byte(1)?)),
-        ("fwmark", find(tail, FRA_FWMARK).and_then(|v| u32_at(v, 0)).filter(|mark| *mark != 0).map(|mark| format!("{mark:#x}"))),
+        (
+            "fwmark",
+            find(tail, FRA_FWMARK)
+                .and_then(|v| u32_at(v, 0))
+                .filter(|mark| *mark != 0)
+                .map(|mark| format!("{mark:#x}")),
+        ),
         ("iif", find(tail, FRA_IIFNAME).and_then(text)),
         ("oif", find(tail, FRA_OIFNAME).and_then(text)),
         ("lookup", Some(table.to_string())),
@@ -210,15 +254,23 @@ fn rule(message: &Message) -> Option<Rule> {
 fn route(message: &Message, links: &[Link]) -> Option<Route> {
     let tail = message.payload.get(ROUTE..).filter(|_| message.kind == libc::RTM_NEWROUTE)?;
     let family = family(&message.payload)?;
-    let table = find(tail, libc::RTA_TABLE).and_then(|v| u32_at(v, 0)).or_else(|| message.payload.get(4).copied().map(u32::from))?;
+    let table = find(tail, libc::RTA_TABLE)
+        .and_then(|v| u32_at(v, 0))
+        .or_else(|| message.payload.get(4).copied().map(u32::from))?;
     let destination = find(tail, libc::RTA_DST).and_then(ip);
-    let name = |index: u32| links.iter().find(|link| link.index == index).map_or_else(|| format!("#{index}"), |link| link.name.clone());
+    let name = |index: u32| {
+        links
+            .iter()
+            .find(|link| link.index == index)
+            .map_or_else(|| format!("#{index}"), |link| link.name.clone())
+    };
     let output = find(tail, libc::RTA_OIF).and_then(|v| u32_at(v, 0)).map(name);
     let mut words = match (destination, message.payload.get(1)?) {
         (Some(net), length) => format!("{family} {net}/{length}"),
         (None, _) => format!("{family} default"),
     };
-    let gateway = find(tail, libc::RTA_GATEWAY).and_then(ip).map(|gateway| format!(" via {gateway}"));
+    let gateway =
+        find(tail, libc::RTA_GATEWAY).and_then(ip).map(|gateway| format!(" via {gateway}"));
     words.push_str(&gateway.unwrap_or_default());
     words.push_str(&output.as_ref().map(|name| format!(" dev {name}")).unwrap_or_default());
     words.push_str(&format!(" table {table}"));
@@ -258,34 +310,70 @@ mod tests {
 
     #[test]
     fn a_rule_is_removed_by_the_words_that_told_of_it() {
-        let multicast = [vec![128u8, 0, 0, 0, 253, 0, 0, 1, 0, 0, 0, 0], attribute(FRA_TABLE, &253u32.to_ne_bytes())].concat();
-        let list = vec![(libc::RTM_NEWRULE, 2, rule_of_table_42()), (libc::RTM_NEWRULE, 2, multicast), done()];
-        let mut kernel = Recorded::saying(vec![Ok(list), Ok(vec![word(0)]), Ok(vec![word(libc::ENOENT)])]);
+        let multicast = [
+            vec![128u8, 0, 0, 0, 253, 0, 0, 1, 0, 0, 0, 0],
+            attribute(FRA_TABLE, &253u32.to_ne_bytes()),
+        ]
+        .concat();
+        let list = vec![
+            (libc::RTM_NEWRULE, 2, rule_of_table_42()),
+            (libc::RTM_NEWRULE, 2, multicast),
+            done(),
+        ];
+        let mut kernel =
+            Recorded::saying(vec![Ok(list), Ok(vec![word(0)]), Ok(vec![word(libc::ENOENT)])]);
         let mut routing = Routing::over(&mut kernel);
         let rules = routing.rules().unwrap();
-        assert_eq!(rules.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(), ["ipv4 32765: from 9.0.0.0/8 lookup 42"]);
+        assert_eq!(
+            rules.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(),
+            ["ipv4 32765: from 9.0.0.0/8 lookup 42"]
+        );
         routing.remove_rule(&rules[0]).unwrap();
         routing.remove_rule(&rules[0]).unwrap();
-        assert_eq!((kernel.asked[1].0, &kernel.asked[1].2), (libc::RTM_DELRULE, &rule_of_table_42()));
+        assert_eq!(
+            (kernel.asked[1].0, &kernel.asked[1].2),
+            (libc::RTM_DELRULE, &rule_of_table_42())
+        );
     }
 
     #[test]
     fn hostile_answers_are_passed_over() {
         let whole = rule_of_table_42();
         for cut in 0..ROUTE {
-            let message = |kind| Message { kind, flags: 0, sequence: 0, payload: whole[..cut].to_vec() };
-            assert!(rule(&message(libc::RTM_NEWRULE)).is_none() && route(&message(libc::RTM_NEWROUTE), &[]).is_none());
-            assert!(link(&message(libc::RTM_NEWLINK)).is_none() && address(&message(libc::RTM_NEWADDR)).is_none());
+            let message =
+                |kind| Message { kind, flags: 0, sequence: 0, payload: whole[..cut].to_vec() };
+            assert!(
+                rule(&message(libc::RTM_NEWRULE)).is_none()
+                    && route(&message(libc::RTM_NEWROUTE), &[]).is_none()
+            );
+            assert!(
+                link(&message(libc::RTM_NEWLINK)).is_none()
+                    && address(&message(libc::RTM_NEWADDR)).is_none()
+            );
         }
         let unnamed = [vec![0; LINK], attribute(libc::IFLA_IFNAME, &[0xff, 0xfe, 0])].concat();
-        assert!(link(&Message { kind: libc::RTM_NEWLINK, flags: 0, sequence: 0, payload: unnamed }).is_none());
-        let short = [vec![2u8, 32, 0, 0, 1, 0, 0, 0], attribute(libc::IFA_LOCAL, &[198, 51, 100])].concat();
-        assert!(address(&Message { kind: libc::RTM_NEWADDR, flags: 0, sequence: 0, payload: short }).is_none());
+        assert!(
+            link(&Message { kind: libc::RTM_NEWLINK, flags: 0, sequence: 0, payload: unnamed })
+                .is_none()
+        );
+        let short =
+            [vec![2u8, 32, 0, 0, 1, 0, 0, 0], attribute(libc::IFA_LOCAL, &[198, 51, 100])].concat();
+        assert!(
+            address(&Message { kind: libc::RTM_NEWADDR, flags: 0, sequence: 0, payload: short })
+                .is_none()
+        );
         assert_eq!(attributes(&[0xff; 7]).count(), 0);
     }
 
     #[test]
     fn this_machine_has_a_loopback_interface() {
-        assert!(Routing::open().unwrap().links().unwrap().iter().any(|link| link.name == "lo" && link.index == 1));
+        assert!(
+            Routing::open()
+                .unwrap()
+                .links()
+                .unwrap()
+                .iter()
+                .any(|link| link.name == "lo" && link.index == 1)
+        );
     }
 }

@@ -8,7 +8,13 @@ fn a_list_that_changed_or_was_lost_is_asked_for_again() {
     let one = (16, 2, message::attribute(1, b"a"));
     let changed = vec![(16, 2 | INTERRUPTED, message::attribute(1, b"half")), done()];
     let lost = Err(io::Error::from_raw_os_error(libc::ENOBUFS));
-    let mut kernel = Recorded::saying(vec![Ok(changed), Ok(vec![one.clone()]), lost, Ok(vec![one.clone()]), Ok(vec![done()])]);
+    let mut kernel = Recorded::saying(vec![
+        Ok(changed),
+        Ok(vec![one.clone()]),
+        lost,
+        Ok(vec![one.clone()]),
+        Ok(vec![done()]),
+    ]);
     let list = Conversation::over(&mut kernel).list(18, &[0; 16], "list links").unwrap();
     assert_eq!(list.len(), 1);
     assert_eq!(kernel.asked.len(), 3);
@@ -16,7 +22,11 @@ fn a_list_that_changed_or_was_lost_is_asked_for_again() {
 
 #[test]
 fn a_refusal_names_what_was_asked_and_absence_is_told_from_it() {
-    let mut kernel = Recorded::saying(vec![Ok(vec![word(libc::ENODEV)]), Ok(vec![word(libc::EPERM)]), Ok(vec![word(0)])]);
+    let mut kernel = Recorded::saying(vec![
+        Ok(vec![word(libc::ENODEV)]),
+        Ok(vec![word(libc::EPERM)]),
+        Ok(vec![word(0)]),
+    ]);
     let mut conversation = Conversation::over(&mut kernel);
     assert!(conversation.change(17, &[], "remove the interface x").unwrap_err().is_absence());
     let refused = conversation.change(17, &[], "remove the interface x").unwrap_err();
@@ -32,6 +42,7 @@ fn a_kernel_that_is_silent_torn_or_never_still_is_an_error() {
     let mut restless = Recorded::saying(restless);
     assert!(Conversation::over(&mut restless).list(18, &[], "list links").is_err());
     assert!(restless.asked.len() < 40);
-    let mut refused_at_its_end = Recorded::saying(vec![Ok(vec![(DONE, 2, (-libc::EOPNOTSUPP).to_ne_bytes().to_vec())])]);
+    let mut refused_at_its_end =
+        Recorded::saying(vec![Ok(vec![(DONE, 2, (-libc::EOPNOTSUPP).to_ne_bytes().to_vec())])]);
     assert!(Conversation::over(&mut refused_at_its_end).list(18, &[], "list links").is_err());
 }

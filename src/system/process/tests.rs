@@ -1,4 +1,8 @@
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at /proc and make their own files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look at /proc and make their own files"
+)]
 
 use std::fs;
 
@@ -8,15 +12,19 @@ use super::*;
 const LONG: Duration = Duration::from_secs(120);
 
 fn sh(script: &str) -> Command {
-    Command { program: Program::script("/bin/sh"), args: vec!["-c".into(), script.into()], env: path() }
+    Command {
+        program: Program::script("/bin/sh"),
+        args: vec!["-c".into(), script.into()],
+        env: path(),
+    }
 }
 
 fn path() -> Vec<(OsString, OsString)> {
     vec![("PATH".into(), "/usr/bin:/bin".into())]
 }
 
-/// Writes a program. By another process: what this one has open for writing, a child that a test beside this one has just started may still hold open, and
-/// then it cannot be run.
+/// Writes a program. By another process: what this one has open for writing, a child that a test
+/// beside this one has just started may still hold open, and then it cannot be run.
 pub(crate) fn write_program(path: &Path, text: &str) {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
@@ -31,11 +39,13 @@ fn text(captured: &Captured) -> &str {
 
 fn is_running(pid: &str) -> bool {
     // A zombie counts as gone: who reaps it is init's business.
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))
 }
 
 /// Without the one that the listing itself needs, which is closed by then.
-const LIST_DESCRIPTORS: &str = r#"for fd in /proc/$$/fd/*; do if [ -e "$fd" ]; then echo "${fd##*/}"; fi; done"#;
+const LIST_DESCRIPTORS: &str =
+    r#"for fd in /proc/$$/fd/*; do if [ -e "$fd" ]; then echo "${fd##*/}"; fi; done"#;
 
 /// The descriptors above 2 that whoever started the tests left open for every program.
 fn inheritable() -> Vec<String> {
@@ -43,12 +53,15 @@ fn inheritable() -> Vec<String> {
     let _guard = STARTING.lock().unwrap();
     let flags = |fd: &str| {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        u32::from_str_radix(info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim(), 8).ok()
+        u32::from_str_radix(info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim(), 8)
+            .ok()
     };
     fs::read_dir("/proc/self/fd")
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|fd| fd.parse::<u32>().unwrap() > 2 && flags(fd).is_some_and(|flags| flags & CLOEXEC == 0))
+        .filter(|fd| {
+            fd.parse::<u32>().unwrap() > 2 && flags(fd).is_some_and(|flags| flags & CLOEXEC == 0)
+        })
         .collect()
 }
 
@@ -81,19 +94,26 @@ async fn status_streams_and_signal() {
 #[tokio::test]
 async fn it_gets_nothing_but_what_it_is_given() {
     let env = vec![("ONLY".into(), "this one".into())];
-    let output = run(&Command { program: Program::script("/usr/bin/env"), args: vec![], env }, LONG).await.unwrap();
+    let output =
+        run(&Command { program: Program::script("/usr/bin/env"), args: vec![], env }, LONG)
+            .await
+            .unwrap();
     assert_eq!(text(&output.stdout), "ONLY=this one\n");
     let output = run(&sh(&format!("cat; pwd; {LIST_DESCRIPTORS}")), LONG).await.unwrap();
-    let expected: Vec<_> = ["/", "0", "1", "2"].into_iter().map(str::to_owned).chain(inheritable()).collect();
+    let expected: Vec<_> =
+        ["/", "0", "1", "2"].into_iter().map(str::to_owned).chain(inheritable()).collect();
     assert_eq!(sorted(text(&output.stdout)), sorted(&expected.join("\n")));
 }
 
 #[tokio::test]
 async fn a_missing_program_is_named() {
-    let command = Command { program: Program::script("/no/such/program"), args: vec![], env: vec![] };
+    let command =
+        Command { program: Program::script("/no/such/program"), args: vec![], env: vec![] };
     let error = run(&command, LONG).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot run /no/such/program");
-    assert!(matches!(error, Error::Start { source, .. } if source.kind() == io::ErrorKind::NotFound));
+    assert!(
+        matches!(error, Error::Start { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    );
 }
 
 #[tokio::test]
@@ -101,8 +121,13 @@ async fn the_deadline_kills_the_children_too() {
     // Long enough for it to say something, on a machine that may be busy.
     for milliseconds in [1500, 15_000, 60_000] {
         let limit = Duration::from_millis(milliseconds);
-        let error = run(&sh("trap '' TERM; sleep 1000 & echo $!; echo why >&2; wait"), limit).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("/bin/sh was killed: it did not end within {limit:?}"));
+        let error = run(&sh("trap '' TERM; sleep 1000 & echo $!; echo why >&2; wait"), limit)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("/bin/sh was killed: it did not end within {limit:?}")
+        );
         let Error::Deadline { stdout, stderr, .. } = error else { panic!("{error:?}") };
         if text(&stderr) == "why\n" {
             assert!(is_gone(text(&stdout).trim()).await);
@@ -142,7 +167,9 @@ async fn what_stays_in_the_background_holds_nobody_up() {
 
 #[tokio::test]
 async fn the_end_of_a_long_output_is_kept() {
-    let output = run(&sh("head -c 1000000 /dev/zero; echo end; head -c 65536 /dev/zero >&2"), LONG).await.unwrap();
+    let output = run(&sh("head -c 1000000 /dev/zero; echo end; head -c 65536 /dev/zero >&2"), LONG)
+        .await
+        .unwrap();
     assert_eq!((output.stdout.bytes.len(), output.stdout.truncated), (CAPTURE_LIMIT, true));
     assert!(output.stdout.bytes.ends_with(b"\0end\n"));
     assert_eq!((output.stderr.bytes.len(), output.stderr.truncated), (CAPTURE_LIMIT, false));
@@ -150,11 +177,17 @@ async fn the_end_of_a_long_output_is_kept() {
 
 #[tokio::test]
 async fn a_script_needs_no_file() {
-    let script = b"#!/bin/sh -e\nread line || echo no input\ncase $0 in /dev/fd/*) ;; *) exit 4 ;; esac\nfalse\necho not reached\n";
+    let script = b"#!/bin/sh -e\n\
+                   read line || echo no input\n\
+                   case $0 in /dev/fd/*) ;; *) exit 4 ;; esac\n\
+                   false\n\
+                   echo not reached\n";
     let output = run_script(script, &path(), LONG).await.unwrap();
     assert_eq!((output.status, text(&output.stdout)), (Some(1), "no input\n"));
     let env = [path(), vec![("GIVEN".into(), "!".into())]].concat();
-    let output = run_script(b"#! /usr/bin/env bash\necho \"$BASH_VERSION$GIVEN\"", &env, LONG).await.unwrap();
+    let output = run_script(b"#! /usr/bin/env bash\necho \"$BASH_VERSION$GIVEN\"", &env, LONG)
+        .await
+        .unwrap();
     assert!(text(&output.stdout).len() > 2 && text(&output.stdout).ends_with("!\n"));
     let output = run_script(b"#!/usr/bin/env -S bash -eu\nfalse\n", &path(), LONG).await.unwrap();
     assert_eq!(output.status, Some(1));
@@ -180,9 +213,13 @@ async fn a_script_may_be_longer_than_a_pipe_and_end_early() {
 
 #[tokio::test]
 async fn nothing_that_a_script_leaves_in_the_background_outlives_it() {
-    // One that holds the output, one that does not, and a child of a child; then what still writes at the end is heard all the same.
-    let script = b"#!/usr/bin/env bash\nsleep 300 & echo $!\nsleep 300 >/dev/null 2>&1 & echo $!\n(sleep 300 & echo $!)\n\
-        { sleep 0.1; echo late; } >&2 &\n";
+    // One that holds the output, one that does not, and a child of a child; then what still writes
+    // at the end is heard all the same.
+    let script = b"#!/usr/bin/env bash\n\
+                   sleep 300 & echo $!\n\
+                   sleep 300 >/dev/null 2>&1 & echo $!\n\
+                   (sleep 300 & echo $!)\n\
+                   { sleep 0.1; echo late; } >&2 &\n";
     // On a machine that stalls the end may come before the late words.
     for _ in 0..20 {
         let output = run_script(script, &path(), LONG).await.unwrap();
@@ -216,15 +253,33 @@ async fn no_script_inherits_anothers_pipe() {
 
 #[test]
 fn shebangs() {
-    let parse = |text: &str| Shebang::parse(text.as_bytes()).map(|it| (it.interpreter, it.argument));
+    let parse =
+        |text: &str| Shebang::parse(text.as_bytes()).map(|it| (it.interpreter, it.argument));
     assert_eq!(parse("#!/bin/sh\n").unwrap(), ("/bin/sh".into(), None));
-    assert_eq!(parse("#! \t/bin/sh  -e -u \nrest").unwrap(), ("/bin/sh".into(), Some("-e -u".into())));
-    assert_eq!(parse("#!/usr/bin/env python3").unwrap(), ("/usr/bin/env".into(), Some("python3".into())));
-    for wrong in ["", "echo", "\n#!/bin/sh", "#!", "#!  \n", "#!sh\n", "#!/bin/sh\r\n", "#!/bin/sh \0\n", "\u{feff}#!/bin/sh\n"] {
+    assert_eq!(
+        parse("#! \t/bin/sh  -e -u \nrest").unwrap(),
+        ("/bin/sh".into(), Some("-e -u".into()))
+    );
+    assert_eq!(
+        parse("#!/usr/bin/env python3").unwrap(),
+        ("/usr/bin/env".into(), Some("python3".into()))
+    );
+    for wrong in [
+        "",
+        "echo",
+        "\n#!/bin/sh",
+        "#!",
+        "#!  \n",
+        "#!sh\n",
+        "#!/bin/sh\r\n",
+        "#!/bin/sh \0\n",
+        "\u{feff}#!/bin/sh\n",
+    ] {
         assert!(matches!(parse(wrong), Err(Error::Shebang { .. })), "{wrong:?}");
     }
     assert_eq!(
         parse("#!bash -e\n").unwrap_err().to_string(),
-        "the script's first line, \"#!bash -e\", is no usable #! line: it does not name an interpreter by its full path"
+        "the script's first line, \"#!bash -e\", is no usable #! line: it does not name an \
+         interpreter by its full path"
     );
 }

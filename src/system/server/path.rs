@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Decodes the path of a request; none if it names no file below a directory, or a hidden one. Several slashes count as one.
+/// Decodes the path of a request; none if it names no file below a directory, or a hidden one.
+/// Several slashes count as one.
 pub fn decoded(asked: &str) -> Option<PathBuf> {
     let parts = asked.strip_prefix('/')?.split('/').filter(|part| !part.is_empty());
     let decoded: PathBuf = parts.map(part).collect::<Option<_>>()?;
@@ -21,12 +22,16 @@ fn part(text: &str) -> Option<OsString> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next()?.as_bytes().to_vec();
     for piece in pieces {
-        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let digits =
+            piece.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend_from_slice(piece.get(2..)?.as_bytes());
     }
     // A slash that was encoded would be a second component.
-    let is_name = !bytes.is_empty() && !bytes.contains(&b'/') && !bytes.contains(&0) && !bytes.starts_with(b".");
+    let is_name = !bytes.is_empty()
+        && !bytes.contains(&b'/')
+        && !bytes.contains(&0)
+        && !bytes.starts_with(b".");
     is_name.then(|| OsString::from_vec(bytes))
 }
 

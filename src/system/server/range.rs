@@ -19,16 +19,22 @@ pub enum Range {
 impl Range {
     /// Reads the value of a header for a file of so many bytes.
     pub fn parse(text: &str, bytes: u64) -> Range {
-        let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
+        let Some((first, last)) =
+            text.trim().strip_prefix("bytes=").and_then(|range| range.trim().split_once('-'))
+        else {
             return Range::Whole;
         };
         match (number(first), number(last)) {
             // The last so many bytes.
             (None, Some(0)) if first.is_empty() => Range::Outside,
             (None, Some(_)) if first.is_empty() && bytes == 0 => Range::Outside,
-            (None, Some(count)) if first.is_empty() => Range::Part { from: bytes.saturating_sub(count), to: bytes },
+            (None, Some(count)) if first.is_empty() => {
+                Range::Part { from: bytes.saturating_sub(count), to: bytes }
+            }
             (Some(from), None) if last.is_empty() => Range::from_to(from, bytes, bytes),
-            (Some(from), Some(last)) if last >= from => Range::from_to(from, last.saturating_add(1).min(bytes), bytes),
+            (Some(from), Some(last)) if last >= from => {
+                Range::from_to(from, last.saturating_add(1).min(bytes), bytes)
+            }
             _ => Range::Whole,
         }
     }
@@ -68,6 +74,9 @@ mod tests {
         ] {
             assert_eq!(Range::parse(text, 10), range, "{text}");
         }
-        assert_eq!((Range::parse("bytes=-1", 0), Range::parse("bytes=0-", 0)), (Range::Outside, Range::Outside));
+        assert_eq!(
+            (Range::parse("bytes=-1", 0), Range::parse("bytes=0-", 0)),
+            (Range::Outside, Range::Outside)
+        );
     }
 }

@@ -25,14 +25,26 @@ pub struct Download {
 
 /// The bytes of a file, for a thread that may block: reading inside of an async task panics.
 ///
-/// Dropping it ends the download. Errors of the source come out as an [`io::Error`] that carries an [`Error`].
+/// Dropping it ends the download. Errors of the source come out as an [`io::Error`] that carries an
+/// [`Error`].
 #[derive(Debug)]
 pub struct Reader(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Network { pieces: mpsc::Receiver<Piece>, current: Bytes, task: AbortHandle, address: String, ended: bool },
-    File { file: File, length: u64, read: u64, path: PathBuf },
+    Network {
+        pieces: mpsc::Receiver<Piece>,
+        current: Bytes,
+        task: AbortHandle,
+        address: String,
+        ended: bool,
+    },
+    File {
+        file: File,
+        length: u64,
+        read: u64,
+        path: PathBuf,
+    },
 }
 
 /// The end is said, so that a task that died is not taken for the end of the file.
@@ -60,7 +72,16 @@ impl Download {
                 }
             }
         });
-        Self { length, reader: Reader(Inner::Network { pieces, current: Bytes::new(), task: task.abort_handle(), address, ended: false }) }
+        Self {
+            length,
+            reader: Reader(Inner::Network {
+                pieces,
+                current: Bytes::new(),
+                task: task.abort_handle(),
+                address,
+                ended: false,
+            }),
+        }
     }
 
     pub(super) fn of_file(file: File, length: u64, path: PathBuf) -> Self {
@@ -92,12 +113,18 @@ impl Read for Reader {
             Inner::File { file, length, read, path } => {
                 let n = match file.read(buf) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-                    Err(source) => return Err(io::Error::other(Error::File { path: path.clone(), source })),
+                    Err(source) => {
+                        return Err(io::Error::other(Error::File { path: path.clone(), source }));
+                    }
                     Ok(n) => n,
                 };
                 *read += n as u64;
                 if *read > *length || (n == 0 && !buf.is_empty() && *read < *length) {
-                    return Err(io::Error::other(Error::Changed { path: path.clone(), length: *length, read: *read }));
+                    return Err(io::Error::other(Error::Changed {
+                        path: path.clone(),
+                        length: *length,
+                        read: *read,
+                    }));
                 }
                 Ok(n)
             }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Error, Source};
 
-/// The same files at several places, none trusted more than another. Clones share which place is asked first.
+/// The same files at several places, none trusted more than another. Clones share which place is
+/// asked first.
 #[derive(Debug, Clone)]
 pub struct Mirrors {
     places: Arc<Places>,
@@ -22,7 +23,10 @@ struct Places {
 impl Mirrors {
     /// One place, and others for when it fails.
     pub fn new(main: Source, others: impl IntoIterator<Item = Source>) -> Self {
-        Self { places: Arc::new(Places { main, others: others.into_iter().collect() }), first: Arc::default() }
+        Self {
+            places: Arc::new(Places { main, others: others.into_iter().collect() }),
+            first: Arc::default(),
+        }
     }
 
     /// The place that is asked first now.
@@ -32,11 +36,13 @@ impl Mirrors {
 
     /// All places, the one that is asked first at the beginning.
     pub fn in_order(&self) -> impl Iterator<Item = &Source> {
-        let (before, after) = (self.places.all().take(self.index()), self.places.all().skip(self.index()));
+        let (before, after) =
+            (self.places.all().take(self.index()), self.places.all().skip(self.index()));
         after.chain(before)
     }
 
-    /// This place does not answer: from now on the one after it is asked first, unless that has happened already.
+    /// This place does not answer: from now on the one after it is asked first, unless that has
+    /// happened already.
     pub fn pass_over(&self, place: &Source) {
         let first = self.index();
         if std::ptr::eq(self.places.at(first), place) {
@@ -46,7 +52,8 @@ impl Mirrors {
         }
     }
 
-    /// Passes over places at the beginning that do not give `file`; what each of them answered. With one place nothing is asked.
+    /// Passes over places at the beginning that do not give `file`; what each of them answered.
+    /// With one place nothing is asked.
     pub async fn find(&self, file: &str, limit_bytes: u64) -> Vec<(String, Error)> {
         let mut failed = Vec::new();
         for place in self.in_order().filter(|_| self.places.count() > 1) {
@@ -92,7 +99,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("latest"), "x").unwrap();
         let dead = |name: &str| Source::Directory(directory.path().join(name));
-        let mirrors = Mirrors::new(dead("none"), [dead("nothing"), Source::Directory(directory.path().to_owned())]);
+        let mirrors = Mirrors::new(
+            dead("none"),
+            [dead("nothing"), Source::Directory(directory.path().to_owned())],
+        );
         let failed = mirrors.clone().find("latest", 1).await;
         assert_eq!(failed.len(), 2);
         assert_eq!(mirrors.first().to_string(), directory.path().to_str().unwrap());

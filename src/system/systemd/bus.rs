@@ -13,9 +13,10 @@ use zbus::{DynamicType, OwnedObjectPath, OwnedVariant, Type};
 
 use super::error::Refusal;
 use super::jobs::{Jobs, judge};
-use super::link::{Failure, Link, MANAGER, OBJECT, Target, Transport};
+use super::link::{Failure, Link, MANAGER, OBJECT, Target};
 use super::neighbour;
-use super::properties::{self, Properties};
+use super::properties::{self, Properties, RawUnit};
+use super::sockets::{Sockets, open};
 use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
 use crate::system::clock::monotonic_micros;
 use crate::system::fault::{self, Effect};
@@ -30,36 +31,13 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at a job whose end systemd should tell us by itself.
 const LOOK: Duration = Duration::from_secs(1);
-/// How much longer than other calls `Reload` may take; systemctl too gives it more (`DAEMON_RELOAD_TIMEOUT_SEC`).
+/// How much longer than other calls `Reload` may take; systemctl too gives it more
+/// (`DAEMON_RELOAD_TIMEOUT_SEC`).
 const RELOAD: u32 = 4;
 
-/// Calls under way at a time. The bus refuses a connection more than 128 (`max_replies_per_connection`, `dbus-daemon(1)`).
+/// Calls under way at a time. The bus refuses a connection more than 128
+/// (`max_replies_per_connection`, `dbus-daemon(1)`).
 const AT_ONCE: usize = 64;
-
-/// A unit as `ListUnits` has it: name, description, load, active, sub, followed unit, path, job number, job type, job path.
-type RawUnit = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
-
-/// Where systemd listens, and how patient we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sockets {
-    /// The system bus, tried first.
-    pub bus: PathBuf,
-    /// systemd's own socket, which works without a bus, for root only.
-    pub private: PathBuf,
-    /// The time limit of one call; `Reload` has four times as much.
-    pub limit: Duration,
-}
-
-impl Default for Sockets {
-    /// `/run/dbus/system_bus_socket`, `/run/systemd/private`, and 25 s, the limit of sd-bus (`sd_bus_set_method_call_timeout(3)`).
-    fn default() -> Sockets {
-        Sockets {
-            bus: PathBuf::from("/run/dbus/system_bus_socket"),
-            private: PathBuf::from("/run/systemd/private"),
-            limit: Duration::from_secs(25),
-        }
-    }
-}
 
 /// The running systemd. A connection that is lost is made again with the next call.
 #[derive(Debug)]
@@ -74,33 +52,16 @@ pub struct Bus {
 ///
 /// # Errors
 ///
-/// [`Error::NotRunning`] says why neither works; [`Error::AccessDenied`] when one of them exists and this user may not use it.
+/// [`Error::NotRunning`] says why neither works; [`Error::AccessDenied`] when one of them exists
+/// and this user may not use it.
 pub async fn connect(sockets: &Sockets) -> Result<Bus, Error> {
     let jobs = Arc::new(Jobs::default());
     let link = open(sockets, &jobs).await?;
-    Ok(Bus { sockets: sockets.clone(), jobs, link: Mutex::new(Arc::new(link)), calls: Semaphore::new(AT_ONCE) })
-}
-
-async fn open(sockets: &Sockets, jobs: &Arc<Jobs>) -> Result<Link, Error> {
-    let bus = match Link::open(&sockets.bus, Transport::Bus, sockets.limit, Arc::clone(jobs)).await {
-        Ok(link) => return Ok(link),
-        Err(Failure::Refused(refusal) | Failure::Lost(refusal)) => refusal,
-    };
-    let private = match Link::open(&sockets.private, Transport::Private, sockets.limit, Arc::clone(jobs)).await {
-        Ok(link) => return Ok(link),
-        Err(Failure::Refused(refusal) | Failure::Lost(refusal)) => refusal,
-    };
-    for (path, refusal) in [(&sockets.bus, &bus), (&sockets.private, &private)] {
-        let denied = refusal.clone().of("connect", path.display().to_string());
-        if matches!(denied, Error::AccessDenied { .. }) {
-            return Err(denied);
-        }
-    }
-    Err(Error::NotRunning {
-        bus: sockets.bus.clone(),
-        bus_reason: bus.to_string(),
-        private: sockets.private.clone(),
-        private_reason: private.to_string(),
+    Ok(Bus {
+        sockets: sockets.clone(),
+        jobs,
+        link: Mutex::new(Arc::new(link)),
+        calls: Semaphore::new(AT_ONCE),
     })
 }
 
@@ -130,7 +91,8 @@ impl Bus {
         Ok(Arc::clone(&link))
     }
 
-    /// Gives up a connection whose other end has no systemd, unless another call has done so already.
+    /// Gives up a connection whose other end has no systemd, unless another call has done so
+    /// already.
     async fn renew(&self, useless: &Arc<Link>) -> Result<(), Error> {
         let mut link = self.link.lock().await;
         if Arc::ptr_eq(&link, useless) {
@@ -152,14 +114,27 @@ impl Bus {
     }
 
     /// All properties of one interface of the unit at `path`; `name` is for the error text.
-    async fn properties(&self, name: &str, path: &str, interface: &str) -> Result<Properties, Error> {
-        let all: HashMap<String, OwnedVariant> =
-            self.call(self.ask("GetAll", name), Target(path, PROPERTIES), "GetAll", &(interface,)).await?;
+    async fn properties(
+        &self,
+        name: &str,
+        path: &str,
+        interface: &str,
+    ) -> Result<Properties, Error> {
+        let all: HashMap<String, OwnedVariant> = self
+            .call(self.ask("GetAll", name), Target(path, PROPERTIES), "GetAll", &(interface,))
+            .await?;
         Ok(Properties(all))
     }
 
-    /// Calls, also across a `daemon-reexec`: systemd is then away for a moment, and private connections end.
-    async fn call<B, R>(&self, ask: Ask<'_>, target: Target<'_>, member: &str, body: &B) -> Result<R, Error>
+    /// Calls, also across a `daemon-reexec`: systemd is then away for a moment, and private
+    /// connections end.
+    async fn call<B, R>(
+        &self,
+        ask: Ask<'_>,
+        target: Target<'_>,
+        member: &str,
+        body: &B,
+    ) -> Result<R, Error>
     where
         B: Serialize + DynamicType + Sync,
         R: DeserializeOwned + Type,
@@ -186,7 +161,8 @@ impl Bus {
                     Ok(answer) => return Ok(answer),
                     // It never reached systemd, or may safely reach it twice.
                     Err(Failure::Refused(refusal))
-                        if refusal.is_absence() || (refusal.short_name() == "NoReply" && again == Again::Yes) =>
+                        if refusal.is_absence()
+                            || (refusal.short_name() == "NoReply" && again == Again::Yes) =>
                     {
                         last = Some(refusal.of(named, object));
                         sleep(PAUSE).await;
@@ -195,9 +171,19 @@ impl Bus {
                         }
                     }
                     Err(Failure::Lost(_)) if again == Again::Yes => sleep(PAUSE).await,
-                    Err(Failure::Lost(source)) => return Err(Error::Disconnected { member: named, object: object.to_owned(), source }),
+                    Err(Failure::Lost(source)) => {
+                        return Err(Error::Disconnected {
+                            member: named,
+                            object: object.to_owned(),
+                            source,
+                        });
+                    }
                     Err(Failure::Refused(source)) if source.short_name() == "NoReply" => {
-                        return Err(Error::Disconnected { member: named, object: object.to_owned(), source });
+                        return Err(Error::Disconnected {
+                            member: named,
+                            object: object.to_owned(),
+                            source,
+                        });
                     }
                     Err(Failure::Refused(refusal)) => return Err(refusal.of(named, object)),
                 }
@@ -205,18 +191,24 @@ impl Bus {
         };
         match timeout(limit, attempts).await {
             Ok(answer) => answer,
-            Err(_) => Err(last.unwrap_or_else(|| Error::Deadline { member: named, object: object.to_owned(), limit })),
+            Err(_) => Err(last.unwrap_or_else(|| Error::Deadline {
+                member: named,
+                object: object.to_owned(),
+                limit,
+            })),
         }
     }
 
-    /// How a call ends at which a test wants a fault. Without the feature `faults` this is never called.
+    /// How a call ends at which a test wants a fault. Without the feature `faults` this is never
+    /// called.
     async fn disturbed(&self, error: &std::io::Error, ask: Ask<'_>) -> Error {
         let Ask { member, object, limit, .. } = ask;
         if fault::is_silence(error) {
             sleep(limit).await;
             return Error::Deadline { member, object: object.to_owned(), limit };
         }
-        Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(member, object)
+        Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }
+            .of(member, object)
     }
 
     async fn queue(&self, kind: JobKind, unit: &str) -> Result<Job, Error> {
@@ -226,13 +218,18 @@ impl Bus {
             JobKind::Restart => ("RestartUnit", Again::No),
         };
         let queued = monotonic_micros();
-        let path: Result<OwnedObjectPath, Error> = self.manager(Ask { again, ..self.ask(member, unit) }, &(unit, "replace")).await;
+        let path: Result<OwnedObjectPath, Error> =
+            self.manager(Ask { again, ..self.ask(member, unit) }, &(unit, "replace")).await;
         match path {
             Ok(path) => Ok(Job { unit: unit.to_owned(), kind, path: path.to_string(), queued }),
             // Older versions call it a failure to load, as they do a file with errors.
             Err(Error::Call { member, object, source }) if source.short_name() == "LoadFailed" => {
                 let missing = self.unit(unit).await?.load == "not-found";
-                Err(if missing { Error::NoSuchUnit { member, unit: object, source } } else { Error::Call { member, object, source } })
+                Err(if missing {
+                    Error::NoSuchUnit { member, unit: object, source }
+                } else {
+                    Error::Call { member, object, source }
+                })
             }
             Err(error) => Err(error),
         }
@@ -286,10 +283,17 @@ impl Bus {
         }
     }
 
-    /// How the job ended, when it is not in the queue any more; none while it is, or while its unit is on its way.
+    /// How the job ended, when it is not in the queue any more; none while it is, or while its unit
+    /// is on its way.
     async fn look(&self, job: &Job) -> Result<Option<JobResult>, Error> {
-        let number = job.path.rsplit('/').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or_default();
-        let found: Result<OwnedObjectPath, Error> = self.manager(self.ask("GetJob", &job.unit), &(number,)).await;
+        let number = job
+            .path
+            .rsplit('/')
+            .next()
+            .and_then(|number| number.parse::<u32>().ok())
+            .unwrap_or_default();
+        let found: Result<OwnedObjectPath, Error> =
+            self.manager(self.ask("GetJob", &job.unit), &(number,)).await;
         match found {
             Ok(_) => return Ok(None),
             Err(Error::Call { source, .. }) if source.short_name() == "NoSuchJob" => {}
@@ -308,7 +312,9 @@ impl Bus {
             Ok(None)
         };
         let unit = self.properties(&job.unit, &path, UNIT).await?;
-        let witness = result.and_then(|result| properties::witness(unit, result)).map_err(|refusal| refusal.of("GetAll", &job.unit))?;
+        let witness = result
+            .and_then(|result| properties::witness(unit, result))
+            .map_err(|refusal| refusal.of("GetAll", &job.unit))?;
         Ok(judge(job.kind, job.queued, &witness))
     }
 }
@@ -317,20 +323,27 @@ impl Bus {
 impl Systemd for Bus {
     async fn version(&self) -> Result<String, Error> {
         let ask = self.ask("Version", "");
-        let version: OwnedVariant = self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Version")).await?;
+        let version: OwnedVariant =
+            self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Version")).await?;
         version.try_into().map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        self.manager(Ask { limit: self.sockets.limit * RELOAD, ..self.ask("Reload", "") }, &()).await
+        self.manager(Ask { limit: self.sockets.limit * RELOAD, ..self.ask("Reload", "") }, &())
+            .await
     }
 
     async fn add_wants(&self, target: &str, units: &[String]) -> Result<Vec<Change>, Error> {
         let object = format!("{} to {target}", units.join(", "));
         let ask = self.ask("AddDependencyUnitFiles", &object);
         // The last two: in /etc rather than in /run, and no link is taken from another unit.
-        let changes: Vec<(String, String, String)> = self.manager(ask, &(units, target, "Wants", false, false)).await?;
-        let change = |(kind, link, target)| Change { kind, link: PathBuf::from(link as String), target: PathBuf::from(target as String) };
+        let changes: Vec<(String, String, String)> =
+            self.manager(ask, &(units, target, "Wants", false, false)).await?;
+        let change = |(kind, link, target)| Change {
+            kind,
+            link: PathBuf::from(link as String),
+            target: PathBuf::from(target as String),
+        };
         Ok(changes.into_iter().map(change).collect())
     }
 
@@ -355,7 +368,9 @@ impl Systemd for Bus {
         match fault::point(Effect::Job, &job.unit) {
             Ok(()) => {}
             Err(error) if fault::is_silence(&error) => {
-                return Err(self.disturbed(&error, Ask { limit, ..self.ask("wait", &job.unit) }).await);
+                return Err(self
+                    .disturbed(&error, Ask { limit, ..self.ask("wait", &job.unit) })
+                    .await);
             }
             Err(_) => return Ok(JobResult::Failed),
         }
@@ -366,10 +381,12 @@ impl Systemd for Bus {
     }
 
     async fn units(&self, names: &[String]) -> Result<Vec<Unit>, Error> {
-        let loaded: HashMap<String, Unit> = self.loaded_units().await?.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
+        let loaded: HashMap<String, Unit> =
+            self.loaded_units().await?.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
         let mut units = Vec::with_capacity(names.len());
         for name in names {
-            // The list has each unit by its first name only; systemd knows the others, and those that are not in memory.
+            // The list has each unit by its first name only; systemd knows the others, and those
+            // that are not in memory.
             let unit = match loaded.get(name) {
                 Some(unit) => unit.clone(),
                 None => self.unit(name).await?,
@@ -381,15 +398,7 @@ impl Systemd for Bus {
 
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
         let units: Vec<RawUnit> = self.manager(self.ask("ListUnits", ""), &()).await?;
-        let unit = |(name, description, load, active, sub, _, _, job, _, _): RawUnit| Unit {
-            name,
-            load,
-            active,
-            sub,
-            description,
-            job_pending: job != 0,
-        };
-        Ok(units.into_iter().map(unit).collect())
+        Ok(units.into_iter().map(properties::listed).collect())
     }
 
     async fn service(&self, name: &str) -> Result<Service, Error> {
@@ -424,8 +433,11 @@ impl Systemd for Bus {
 
     async fn environment(&self) -> Result<Vec<String>, Error> {
         let ask = self.ask("Environment", "");
-        let environment: OwnedVariant = self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Environment")).await?;
-        environment.try_into().map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
+        let environment: OwnedVariant =
+            self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Environment")).await?;
+        environment
+            .try_into()
+            .map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
     }
 }
 

@@ -1,9 +1,11 @@
-//! A systemd in memory, for tests: units come from files under a root, links are made on disk, nothing runs.
+//! A systemd in memory, for tests: units come from files under a root, links are made on disk,
+//! nothing runs.
 //!
-//! It does what systemd 252 does on a real machine in the cases that callers depend on: a unit or link that came after
-//! the unit was loaded counts after a reload only; bad, masked and absent units are refused with systemd's own names.
-//! Jobs end at once, except those of a unit that never answers. Calls and jobs pass the same fault points as those of the real one; there,
-//! silence is a deadline that has passed already.
+//! It does what systemd 252 does on a real machine in the cases that callers depend on: a unit or
+//! link that came after the unit was loaded counts after a reload only; bad, masked and absent
+//! units are refused with systemd's own names. Jobs end at once, except those of a unit that never
+//! answers. Calls and jobs pass the same fault points as those of the real one; there, silence is a
+//! deadline that has passed already.
 
 mod memory;
 mod unit_file;
@@ -20,7 +22,8 @@ use super::error::Refusal;
 use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
 use crate::system::fault::{self, Effect};
 
-/// The members and properties in use that systemd 219 has (`src/core/dbus-manager.c` of that version).
+/// The members and properties in use that systemd 219 has (`src/core/dbus-manager.c` of that
+/// version).
 const IN_219: &[&str] = &[
     "AddDependencyUnitFiles",
     "Environment",
@@ -51,7 +54,8 @@ impl Fake {
         Fake { root: root.into(), memory: Mutex::new(Memory::default()) }
     }
 
-    /// For the program itself, when a test wants it to work on a directory as if that were a machine that runs: `DCOS_NODE_FAULT_SYSTEMD` is set.
+    /// For the program itself, when a test wants it to work on a directory as if that were a
+    /// machine that runs: `DCOS_NODE_FAULT_SYSTEMD` is set.
     pub fn wished(root: &Path) -> Option<Fake> {
         std::env::var_os("DCOS_NODE_FAULT_SYSTEMD").map(|_| Fake::new(root))
     }
@@ -61,7 +65,8 @@ impl Fake {
         self.lock().behaviours.insert(unit.to_owned(), behaviour);
     }
 
-    /// Refuses from now on what systemd 219 lacks, as it does, and leaves out the properties that it lacks.
+    /// Refuses from now on what systemd 219 lacks, as it does, and leaves out the properties that
+    /// it lacks.
     pub fn offers_only_219(&self) {
         self.lock().only_219 = true;
     }
@@ -84,15 +89,25 @@ impl Fake {
     fn record(&self, member: &'static str, object: &str) -> Result<MutexGuard<'_, Memory>, Error> {
         fault::point(Effect::Call, format!("{member} {object}")).map_err(|error| {
             if fault::is_silence(&error) {
-                return Error::Deadline { member, object: object.to_owned(), limit: Duration::ZERO };
+                return Error::Deadline {
+                    member,
+                    object: object.to_owned(),
+                    limit: Duration::ZERO,
+                };
             }
-            Refusal { name: "org.freedesktop.DBus.Error.Failed".to_owned(), message: error.to_string() }.of(member, object)
+            Refusal {
+                name: "org.freedesktop.DBus.Error.Failed".to_owned(),
+                message: error.to_string(),
+            }
+            .of(member, object)
         })?;
         let mut memory = self.lock();
         memory.calls.push(Call { member, object: object.to_owned() });
         if memory.only_219 && !IN_219.contains(&member) {
             let name = "org.freedesktop.DBus.Error.UnknownMethod".to_owned();
-            return Err(Refusal { name, message: format!("Unknown method {member}.") }.of(member, object));
+            return Err(
+                Refusal { name, message: format!("Unknown method {member}.") }.of(member, object)
+            );
         }
         Ok(memory)
     }
@@ -101,7 +116,9 @@ impl Fake {
         let mut memory = self.record(member, unit)?;
         let loaded = memory.load(&self.root, unit);
         let refusal = match (loaded.file.load, kind) {
-            ("not-found", JobKind::Stop) if loaded.active == "inactive" => Some(("NoSuchUnit", "not loaded")),
+            ("not-found", JobKind::Stop) if loaded.active == "inactive" => {
+                Some(("NoSuchUnit", "not loaded"))
+            }
             (_, JobKind::Stop) => None,
             ("not-found", _) => Some(("NoSuchUnit", "not found")),
             ("bad-setting", _) => Some(("BadUnitSetting", "has a bad unit file setting")),
@@ -114,23 +131,42 @@ impl Fake {
         if kind != JobKind::Start {
             memory.stop(unit);
         }
-        let result = if kind == JobKind::Stop { Some(JobResult::Done) } else { memory.start(&self.root, unit, &mut Vec::new()) };
+        let result = if kind == JobKind::Stop {
+            Some(JobResult::Done)
+        } else {
+            memory.start(&self.root, unit, &mut Vec::new())
+        };
         memory.jobs.push((unit.to_owned(), result));
         let path = format!("/org/freedesktop/systemd1/job/{}", memory.jobs.len() - 1);
         Ok(Job { unit: unit.to_owned(), kind, path, queued: memory.clock })
     }
 
     /// Makes one link; `link` and `target` are as seen from inside the root.
-    fn link(&self, link: PathBuf, target: &Path, replace: bool, changes: &mut Vec<Change>) -> Result<(), Refusal> {
+    fn link(
+        &self,
+        link: PathBuf,
+        target: &Path,
+        replace: bool,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Refusal> {
         let on_disk = under(&self.root, &link);
         match link_target(&on_disk) {
             Some(present) if present == target => return Ok(()),
             Some(_) if replace => {
                 remove(&on_disk)?;
-                changes.push(Change { kind: "unlink".to_owned(), link: link.clone(), target: PathBuf::new() });
+                changes.push(Change {
+                    kind: "unlink".to_owned(),
+                    link: link.clone(),
+                    target: PathBuf::new(),
+                });
             }
             None if !on_disk.exists() => {}
-            _ => return Err(Refusal::systemd("UnitExists", format!("File {} already exists.", link.display()))),
+            _ => {
+                return Err(Refusal::systemd(
+                    "UnitExists",
+                    format!("File {} already exists.", link.display()),
+                ));
+            }
         }
         make(&on_disk, target)?;
         changes.push(Change { kind: "symlink".to_owned(), link, target: target.to_owned() });
@@ -144,12 +180,14 @@ impl Fake {
         let wants = system.join(format!("{target}.wants"));
         if !unit.starts_with('/') {
             let file = find(&self.root, unit).ok_or_else(absent)?;
-            let inside = Path::new("/").join(file.strip_prefix(&self.root).map_err(Refusal::local)?);
+            let inside =
+                Path::new("/").join(file.strip_prefix(&self.root).map_err(Refusal::local)?);
             let file = link_target(&file).filter(|target| target.is_absolute()).unwrap_or(inside);
             return self.link(wants.join(unit), &file, true, changes);
         }
         let path = Path::new(unit);
-        let name = path.file_name().filter(|_| under(&self.root, path).exists()).ok_or_else(absent)?;
+        let name =
+            path.file_name().filter(|_| under(&self.root, path).exists()).ok_or_else(absent)?;
         if path.parent() != Some(system) {
             self.link(system.join(name), path, false, changes)?;
         }
@@ -185,7 +223,9 @@ impl Systemd for Fake {
         for (name, unit) in &mut memory.units {
             unit.reread(&self.root, name);
         }
-        memory.units.retain(|_, unit| unit.file.load != "not-found" || !matches!(unit.active, "inactive"));
+        memory
+            .units
+            .retain(|_, unit| unit.file.load != "not-found" || !matches!(unit.active, "inactive"));
         Ok(())
     }
 
@@ -194,11 +234,16 @@ impl Systemd for Fake {
         let object = format!("{} to {target}", units.join(", "));
         let _memory = self.record(member, &object)?;
         if !directory(&self.root).join(target).exists() {
-            return Err(Refusal::systemd("NoSuchUnit", format!("Unit file {target} does not exist.")).of(member, object));
+            return Err(Refusal::systemd(
+                "NoSuchUnit",
+                format!("Unit file {target} does not exist."),
+            )
+            .of(member, object));
         }
         let mut changes = Vec::new();
         for unit in units {
-            self.want(target, unit, &mut changes).map_err(|refusal| refusal.of(member, object.as_str()))?;
+            self.want(target, unit, &mut changes)
+                .map_err(|refusal| refusal.of(member, object.as_str()))?;
         }
         Ok(changes)
     }
@@ -216,8 +261,13 @@ impl Systemd for Fake {
     }
 
     async fn kill_main(&self, service: &str, _signal: i32) -> Result<(), Error> {
-        let running = self.record("KillUnit", service)?.units.get(service).is_some_and(|unit| unit.active == "active");
-        let refusal = || Refusal::systemd("NoSuchProcess", "No main process to kill").of("KillUnit", service);
+        let running = self
+            .record("KillUnit", service)?
+            .units
+            .get(service)
+            .is_some_and(|unit| unit.active == "active");
+        let refusal =
+            || Refusal::systemd("NoSuchProcess", "No main process to kill").of("KillUnit", service);
         if running { Ok(()) } else { Err(refusal()) }
     }
 
@@ -270,7 +320,11 @@ impl Systemd for Fake {
             return Ok(service);
         }
         let unknown = "org.freedesktop.DBus.Error.UnknownInterface".to_owned();
-        Err(Refusal { name: unknown, message: "Unknown interface 'org.freedesktop.systemd1.Service'.".to_owned() }.of("GetAll", name))
+        Err(Refusal {
+            name: unknown,
+            message: "Unknown interface 'org.freedesktop.systemd1.Service'.".to_owned(),
+        }
+        .of("GetAll", name))
     }
 
     async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
@@ -278,7 +332,8 @@ impl Systemd for Fake {
         if let Some(unit) = memory.units.get_mut(unit)
             && unit.active == "failed"
         {
-            (unit.active, unit.sub, unit.service.result) = ("inactive", "dead", "success".to_owned());
+            (unit.active, unit.sub, unit.service.result) =
+                ("inactive", "dead", "success".to_owned());
         }
         Ok(())
     }
@@ -290,13 +345,17 @@ impl Systemd for Fake {
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
         let mut memory = self.record("UnsetEnvironment", &names.join(" "))?;
-        memory.environment.retain(|entry| !names.iter().any(|name| entry.split('=').next() == Some(name)));
+        memory
+            .environment
+            .retain(|entry| !names.iter().any(|name| entry.split('=').next() == Some(name)));
         Ok(())
     }
 
     async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
         let mut memory = self.record("SetEnvironment", &assignments.join(" "))?;
-        let is_set = |entry: &String| assignments.iter().any(|new| entry.split('=').next() == new.split('=').next());
+        let is_set = |entry: &String| {
+            assignments.iter().any(|new| entry.split('=').next() == new.split('=').next())
+        };
         memory.environment.retain(|entry| !is_set(entry));
         memory.environment.extend(assignments.iter().cloned());
         Ok(())

@@ -11,7 +11,8 @@ use super::{JobKind, JobResult};
 /// How many ends are remembered. A job whose end was forgotten is judged by the state of its unit.
 const REMEMBERED: usize = 8192;
 
-/// The end of every job that systemd told us of, ours or not: the end of a fast one comes before the answer that names it.
+/// The end of every job that systemd told us of, ours or not: the end of a fast one comes before
+/// the answer that names it.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     ends: Mutex<Ends>,
@@ -46,7 +47,8 @@ impl Jobs {
         self.lock().results.get(path).cloned()
     }
 
-    /// Ends with the next end of any job, or the loss of a connection. Enable it before looking at [`Jobs::result`].
+    /// Ends with the next end of any job, or the loss of a connection. Enable it before looking at
+    /// [`Jobs::result`].
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
@@ -70,7 +72,8 @@ pub(super) struct Witness {
     pub(super) sub: String,
     /// `Result` of a service; none for other units.
     pub(super) result: Option<String>,
-    /// When it last became active, and when it last left the inactive state, in monotonic microseconds; 0 for never.
+    /// When it last became active, and when it last left the inactive state, in monotonic
+    /// microseconds; 0 for never.
     pub(super) active_enter: u64,
     pub(super) inactive_exit: u64,
     /// When its conditions were last looked at, and whether they held.
@@ -78,7 +81,8 @@ pub(super) struct Witness {
     pub(super) condition_held: bool,
 }
 
-/// How a job that was queued at `queued` (monotonic microseconds) must have ended; none while the unit is still on its way.
+/// How a job that was queued at `queued` (monotonic microseconds) must have ended; none while the
+/// unit is still on its way.
 pub(super) fn judge(kind: JobKind, queued: u64, unit: &Witness) -> Option<JobResult> {
     match (kind, unit.active.as_str()) {
         (_, "deactivating") => None,
@@ -94,8 +98,11 @@ pub(super) fn judge(kind: JobKind, queued: u64, unit: &Witness) -> Option<JobRes
             Some(if failed { JobResult::Failed } else { JobResult::Done })
         }
         // A condition that does not hold is no failure: systemd ends such a job as done.
-        (_, "inactive") if unit.condition_checked >= queued && !unit.condition_held => Some(JobResult::Done),
-        // Nothing tells a finished oneshot that systemd has unloaded from a start that never happened.
+        (_, "inactive") if unit.condition_checked >= queued && !unit.condition_held => {
+            Some(JobResult::Done)
+        }
+        // Nothing tells a finished oneshot that systemd has unloaded from a start that never
+        // happened.
         _ => Some(JobResult::Other("lost".to_owned())),
     }
 }
@@ -126,14 +133,20 @@ mod tests {
         assert_eq!(start(&unit("inactive", "dead")), Some(JobResult::Other("lost".to_owned())));
         let ran = Witness { inactive_exit: 100, ..unit("inactive", "dead") };
         assert_eq!(start(&ran), Some(JobResult::Done));
-        assert_eq!(start(&Witness { result: Some("exit-code".to_owned()), ..ran }), Some(JobResult::Failed));
-        let skipped = Witness { condition_checked: 100, condition_held: false, ..unit("inactive", "dead") };
+        assert_eq!(
+            start(&Witness { result: Some("exit-code".to_owned()), ..ran }),
+            Some(JobResult::Failed)
+        );
+        let skipped =
+            Witness { condition_checked: 100, condition_held: false, ..unit("inactive", "dead") };
         assert_eq!(start(&skipped), Some(JobResult::Done));
     }
 
     #[test]
     fn a_restart_needs_a_new_activation() {
-        let restart = |active_enter| judge(JobKind::Restart, 100, &Witness { active_enter, ..unit("active", "running") });
+        let restart = |active_enter| {
+            judge(JobKind::Restart, 100, &Witness { active_enter, ..unit("active", "running") })
+        };
         assert_eq!(restart(99), Some(JobResult::Canceled));
         assert_eq!(restart(100), Some(JobResult::Done));
     }

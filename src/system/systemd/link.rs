@@ -12,7 +12,10 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use zbus::message::Type as MessageType;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, DBusError, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, Proxy, Type};
+use zbus::{
+    Connection, DBusError, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, Proxy,
+    Type,
+};
 
 use super::JobResult;
 use super::error::Refusal;
@@ -56,21 +59,33 @@ pub(super) struct Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The task holds the connection, which would else stay open for as long as the program runs.
+        // The task holds the connection, which would else stay open for as long as the program
+        // runs.
         self.pump.abort();
     }
 }
 
 impl Link {
-    /// Connects, and listens before anything can be asked: the end of a fast job comes before the answer that names it.
-    /// A systemd that does not answer within `limit` is as good as none.
-    pub(super) async fn open(path: &Path, transport: Transport, limit: Duration, jobs: Arc<Jobs>) -> Result<Link, Failure> {
+    /// Connects, and listens before anything can be asked: the end of a fast job comes before the
+    /// answer that names it. A systemd that does not answer within `limit` is as good as none.
+    pub(super) async fn open(
+        path: &Path,
+        transport: Transport,
+        limit: Duration,
+        jobs: Arc<Jobs>,
+    ) -> Result<Link, Failure> {
         tokio::time::timeout(limit, Link::open_at_leisure(path, transport, jobs))
             .await
-            .unwrap_or_else(|_| Err(Failure::Lost(Refusal::local(format!("no answer within {limit:?}")))))
+            .unwrap_or_else(|_| {
+                Err(Failure::Lost(Refusal::local(format!("no answer within {limit:?}"))))
+            })
     }
 
-    async fn open_at_leisure(path: &Path, transport: Transport, jobs: Arc<Jobs>) -> Result<Link, Failure> {
+    async fn open_at_leisure(
+        path: &Path,
+        transport: Transport,
+        jobs: Arc<Jobs>,
+    ) -> Result<Link, Failure> {
         let stream = UnixStream::connect(path).await.map_err(unconnected)?;
         let builder = zbus::connection::Builder::socket(Stream(stream));
         let builder = match transport {
@@ -79,7 +94,8 @@ impl Link {
         };
         let connection = builder.build().await.map_err(failure)?;
         let pump = match transport {
-            // The bus lets every user send signals, so their sender has to be systemd: the proxy sees to that.
+            // The bus lets every user send signals, so their sender has to be systemd: the proxy
+            // sees to that.
             Transport::Bus => {
                 let manager: Proxy<'static> = zbus::proxy::Builder::new(&connection)
                     .destination(SYSTEMD)
@@ -94,24 +110,39 @@ impl Link {
             }
             // Here the peer is systemd, which signs its signals or not, depending on its version.
             Transport::Private => {
-                let rule = MatchRule::builder().msg_type(MessageType::Signal).interface(MANAGER).member("JobRemoved");
+                let rule = MatchRule::builder()
+                    .msg_type(MessageType::Signal)
+                    .interface(MANAGER)
+                    .member("JobRemoved");
                 let rule = rule.build().map_err(failure)?;
-                let signals = MessageStream::for_match_rule(rule, &connection, None).await.map_err(failure)?;
-                tokio::spawn(pump(signals.filter_map(|message| std::future::ready(message.ok())), jobs))
+                let signals = MessageStream::for_match_rule(rule, &connection, None)
+                    .await
+                    .map_err(failure)?;
+                tokio::spawn(pump(
+                    signals.filter_map(|message| std::future::ready(message.ok())),
+                    jobs,
+                ))
             }
         };
         let link = Link { connection, pump };
-        // Without it systemd tells us only of the jobs that we queued ourselves on this very connection. The answer
-        // also shows that systemd is there.
+        // Without it systemd tells us only of the jobs that we queued ourselves on this very
+        // connection. The answer also shows that systemd is there.
         match link.call::<_, ()>(Target(OBJECT, MANAGER), "Subscribe", &()).await {
-            Err(Failure::Refused(refusal)) if refusal.short_name() == "AlreadySubscribed" => Ok(link),
+            Err(Failure::Refused(refusal)) if refusal.short_name() == "AlreadySubscribed" => {
+                Ok(link)
+            }
             Err(failure) => Err(failure),
             Ok(()) => Ok(link),
         }
     }
 
     /// Calls, and waits for the answer without a limit.
-    pub(super) async fn call<B, R>(&self, target: Target<'_>, member: &str, body: &B) -> Result<R, Failure>
+    pub(super) async fn call<B, R>(
+        &self,
+        target: Target<'_>,
+        member: &str,
+        body: &B,
+    ) -> Result<R, Failure>
     where
         B: Serialize + DynamicType + Sync,
         R: DeserializeOwned + Type,
@@ -120,14 +151,26 @@ impl Link {
     }
 
     /// The same, of another daemon on the bus.
-    pub(super) async fn call_at<B, R>(&self, daemon: &str, target: Target<'_>, member: &str, body: &B) -> Result<R, Failure>
+    pub(super) async fn call_at<B, R>(
+        &self,
+        daemon: &str,
+        target: Target<'_>,
+        member: &str,
+        body: &B,
+    ) -> Result<R, Failure>
     where
         B: Serialize + DynamicType + Sync,
         R: DeserializeOwned + Type,
     {
         let Target(path, interface) = target;
-        let reply = self.connection.call_method(Some(daemon), path, Some(interface), member, body).await.map_err(failure)?;
-        reply.body().deserialize().map_err(|error| Failure::Refused(Refusal::local(format!("unreadable answer: {error}"))))
+        let reply = self
+            .connection
+            .call_method(Some(daemon), path, Some(interface), member, body)
+            .await
+            .map_err(failure)?;
+        reply.body().deserialize().map_err(|error| {
+            Failure::Refused(Refusal::local(format!("unreadable answer: {error}")))
+        })
     }
 
     /// Whether the other end is gone.
@@ -136,12 +179,15 @@ impl Link {
     }
 }
 
-/// Takes in every signal at once: the library stops reading, answers too, while one of its queues is full.
+/// Takes in every signal at once: the library stops reading, answers too, while one of its queues
+/// is full.
 async fn pump(signals: impl futures_util::Stream<Item = Message>, jobs: Arc<Jobs>) {
     let mut signals = std::pin::pin!(signals);
     while let Some(signal) = signals.next().await {
         // A signal of another shape tells nothing; the waiter then learns it from the unit.
-        if let Ok((_, path, _, result)) = signal.body().deserialize::<(u32, OwnedObjectPath, String, String)>() {
+        if let Ok((_, path, _, result)) =
+            signal.body().deserialize::<(u32, OwnedObjectPath, String, String)>()
+        {
             jobs.ended(path.to_string(), JobResult::from(result.as_str()));
         }
     }
@@ -149,19 +195,27 @@ async fn pump(signals: impl futures_util::Stream<Item = Message>, jobs: Arc<Jobs
 }
 
 fn unconnected(error: io::Error) -> Failure {
-    let name = if error.kind() == io::ErrorKind::PermissionDenied { "org.freedesktop.DBus.Error.AccessDenied" } else { "" };
+    let name = if error.kind() == io::ErrorKind::PermissionDenied {
+        "org.freedesktop.DBus.Error.AccessDenied"
+    } else {
+        ""
+    };
     Failure::Lost(Refusal { name: name.to_owned(), message: error.to_string() })
 }
 
 fn failure(error: zbus::Error) -> Failure {
     match &error {
-        zbus::Error::MethodError(name, message, _) => {
-            Failure::Refused(Refusal { name: name.to_string(), message: message.clone().unwrap_or_default() })
+        zbus::Error::MethodError(name, message, _) => Failure::Refused(Refusal {
+            name: name.to_string(),
+            message: message.clone().unwrap_or_default(),
+        }),
+        zbus::Error::FDO(known) => Failure::Refused(Refusal {
+            name: known.name().to_string(),
+            message: known.description().unwrap_or_default().to_owned(),
+        }),
+        zbus::Error::InputOutput(_) | zbus::Error::Handshake(_) => {
+            Failure::Lost(Refusal::local(error))
         }
-        zbus::Error::FDO(known) => {
-            Failure::Refused(Refusal { name: known.name().to_string(), message: known.description().unwrap_or_default().to_owned() })
-        }
-        zbus::Error::InputOutput(_) | zbus::Error::Handshake(_) => Failure::Lost(Refusal::local(error)),
         _ => Failure::Refused(Refusal::local(error)),
     }
 }

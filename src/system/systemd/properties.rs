@@ -1,4 +1,4 @@
-//! What `org.freedesktop.DBus.Properties.GetAll` answers, and what we make of it.
+//! What `org.freedesktop.DBus.Properties.GetAll` and `ListUnits` answer, and what we make of it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,7 +12,13 @@ use super::{Command, Service, Unit};
 /// The properties of one interface of one unit.
 pub(super) struct Properties(pub(super) HashMap<String, OwnedVariant>);
 
-/// A command as D-Bus has it: path, arguments, ignore failure, start and exit (realtime and monotonic each), PID, code, status.
+/// A unit as `ListUnits` has it: name, description, load, active, sub, followed unit, path, job
+/// number, job type, job path.
+pub(super) type RawUnit =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// A command as D-Bus has it: path, arguments, ignore failure, start and exit (realtime and
+/// monotonic each), PID, code, status.
 type RawCommand = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 impl Properties {
@@ -21,7 +27,9 @@ impl Properties {
         T: TryFrom<OwnedVariant, Error = zbus::Error>,
     {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
-        T::try_from(value).map(Some).map_err(|error| Refusal::local(format!("property {name}: {error}")))
+        T::try_from(value)
+            .map(Some)
+            .map_err(|error| Refusal::local(format!("property {name}: {error}")))
     }
 
     fn required<T>(&mut self, name: &str) -> Result<T, Refusal>
@@ -51,6 +59,11 @@ pub(super) fn unit(name: &str, mut unit: Properties) -> Result<Unit, Refusal> {
         description: unit.required("Description")?,
         job_pending: job != 0,
     })
+}
+
+/// A unit of the list.
+pub(super) fn listed((name, description, load, active, sub, _, _, job, _, _): RawUnit) -> Unit {
+    Unit { name, load, active, sub, description, job_pending: job != 0 }
 }
 
 /// What judges a job from the same interface, with the `Result` that only services have.
@@ -104,6 +117,16 @@ pub(super) fn service(mut unit: Properties, mut service: Properties) -> Result<S
 }
 
 fn command(raw: RawCommand) -> Command {
-    let (path, argv, ignore_failure, _, start_monotonic, _, exit_monotonic, pid, code, status) = raw;
-    Command { path: PathBuf::from(path), argv, ignore_failure, start_monotonic, exit_monotonic, pid, code, status }
+    let (path, argv, ignore_failure, _, start_monotonic, _, exit_monotonic, pid, code, status) =
+        raw;
+    Command {
+        path: PathBuf::from(path),
+        argv,
+        ignore_failure,
+        start_monotonic,
+        exit_monotonic,
+        pid,
+        code,
+        status,
+    }
 }

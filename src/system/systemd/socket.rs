@@ -1,9 +1,10 @@
 //! A stream socket to systemd, as the D-Bus library wants it.
 //!
-//! On its private socket systemd signs every message as `org.freedesktop.systemd1`. A sender has to be a unique name
-//! (D-Bus specification, "Header Fields"), and the library ends the connection over one that is not. So that one field
-//! is rewritten in place, in a form of the same length, before the library sees the message. systemd 219 signs
-//! nothing there, and a bus signs with unique names: both pass through untouched.
+//! On its private socket systemd signs every message as `org.freedesktop.systemd1`. A sender has to
+//! be a unique name (D-Bus specification, "Header Fields"), and the library ends the connection
+//! over one that is not. So that one field is rewritten in place, in a form of the same length,
+//! before the library sees the message. systemd 219 signs nothing there, and a bus signs with
+//! unique names: both pass through untouched.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -70,7 +71,11 @@ pub(super) struct Writer(OwnedWriteHalf);
 
 #[async_trait]
 impl WriteHalf for Writer {
-    async fn sendmsg(&mut self, buffer: &[u8], _descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    async fn sendmsg(
+        &mut self,
+        buffer: &[u8],
+        _descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
         // Neither half says that it can pass descriptors, so the library never hands any over.
         self.0.write(buffer).await
     }
@@ -116,27 +121,33 @@ impl Frames {
 
     /// The length of the first whole line or message that has arrived.
     fn first(&self) -> io::Result<Option<usize>> {
-        // A message starts with its byte order; no answer of the authentication protocol starts with these letters.
+        // A message starts with its byte order; no answer of the authentication protocol starts
+        // with these letters.
         let Some(length) = message_length(&self.arrived) else {
             let line = !matches!(self.arrived.first(), Some(b'l' | b'B'));
             let end = self.arrived.iter().position(|byte| line && *byte == b'\n');
             return Ok(end.map(|end| end + 1));
         };
         if length > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a D-Bus message of {length} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a D-Bus message of {length} bytes"),
+            ));
         }
         Ok((length <= self.arrived.len()).then_some(length))
     }
 }
 
-/// How long the message is that `bytes` start with; none where they start with something else or with too little of it.
+/// How long the message is that `bytes` start with; none where they start with something else or
+/// with too little of it.
 fn message_length(bytes: &[u8]) -> Option<usize> {
     let body = number(bytes, 4)?;
     let fields = number(bytes, 12)?;
     aligned(HEADER.checked_add(fields)?, 8).checked_add(body)
 }
 
-/// Replaces the sender that is no unique name; leaves everything else as it came, malformed messages too.
+/// Replaces the sender that is no unique name; leaves everything else as it came, malformed
+/// messages too.
 fn rename_sender(message: &mut [u8]) {
     if let Some(at) = sender_at(message)
         && let Some(name) = message.get_mut(at..at + WELL_KNOWN.len())
@@ -151,7 +162,8 @@ fn sender_at(message: &[u8]) -> Option<usize> {
     let end = HEADER.checked_add(number(message, 12)?)?;
     let mut at = HEADER;
     while at < end {
-        // Each field is a byte with its code and a variant: the length of the signature, the signature, NUL, the value.
+        // Each field is a byte with its code and a variant: the length of the signature, the
+        // signature, NUL, the value.
         let code = *message.get(at)?;
         if *message.get(at + 1)? != 1 {
             return None;
@@ -195,7 +207,8 @@ fn aligned(at: usize, to: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// A method return as systemd 252 sends it on its private socket: REPLY_SERIAL, SIGNATURE, SENDER, in that order.
+    /// A method return as systemd 252 sends it on its private socket: REPLY_SERIAL, SIGNATURE,
+    /// SENDER, in that order.
     fn reply(sender: &[u8], body: &[u8]) -> Vec<u8> {
         let mut fields = vec![5, 1, b'u', 0, 9, 0, 0, 0];
         fields.extend([8, 1, b'g', 0, 1, b's', 0, 0]);

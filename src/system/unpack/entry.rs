@@ -7,7 +7,8 @@ use std::path::PathBuf;
 pub struct Unpacked {
     /// Everything that is there now, one entry a path, sorted by path.
     pub entries: Vec<Entry>,
-    /// What an operator may want to know: set-id files, members that were there twice, dropped attributes.
+    /// What an operator may want to know: set-id files, members that were there twice, dropped
+    /// attributes.
     pub warnings: Vec<String>,
     /// Bytes of all files together, zeros of sparse files included and each hard linked file once.
     pub bytes: u64,

@@ -22,7 +22,8 @@ pub enum Error {
         reason: String,
     },
     /// The reader failed: the decoder, or what is below it.
-    #[error("cannot read the archive{}", if member.is_empty() { String::new() } else { format!(" after the member {member:?} was begun") })]
+    #[error("cannot read the archive{}", if member.is_empty() { String::new() } else { format!(" \
+        after the member {member:?} was begun") })]
     Read {
         /// The member that was begun last, as the archive calls it; empty before the first.
         member: String,
@@ -57,6 +58,7 @@ impl Error {
 
 /// A name from an archive, made fit for messages: no control characters, no endless lengths.
 pub(super) fn printable(name: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(name).chars().take(200).flat_map(char::escape_debug).collect();
+    let text: String =
+        String::from_utf8_lossy(name).chars().take(200).flat_map(char::escape_debug).collect();
     if text.len() < name.len().min(200) { format!("{text}...") } else { text }
 }

@@ -1,7 +1,8 @@
 //! The members of a tar stream, as its headers tell them.
 //!
-//! The `tar` crate reads the header blocks. It does not frame them for us, because its iterator takes an archive that was cut between two
-//! members for a whole one, reads long names of any size into memory, and knows no sparse files in PAX archives.
+//! The `tar` crate reads the header blocks. It does not frame them for us, because its iterator
+//! takes an archive that was cut between two members for a whole one, reads long names of any size
+//! into memory, and knows no sparse files in PAX archives.
 
 use std::io::{self, BufReader, Read};
 
@@ -13,7 +14,8 @@ use super::{Error, pax};
 use crate::system::archive::check_sum;
 
 const BLOCK: usize = 512;
-/// Long names and PAX records of one member together; names end at 4 KiB on Linux, attributes are larger.
+/// Long names and PAX records of one member together; names end at 4 KiB on Linux, attributes are
+/// larger.
 const MAX_EXTENSION: u64 = 1024 * 1024;
 /// Extension headers before one member; three are in use.
 const MAX_EXTENSIONS: u32 = 8;
@@ -71,10 +73,16 @@ pub(super) struct Members<R> {
 
 impl<R: Read> Members<R> {
     pub fn new(reader: R) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER, reader), left: 0, padding: 0, current: String::new() }
+        Self {
+            reader: BufReader::with_capacity(BUFFER, reader),
+            left: 0,
+            padding: 0,
+            current: String::new(),
+        }
     }
 
-    /// The next member. `None` comes only after the end marker, and after the stream was read to its end.
+    /// The next member. `None` comes only after the end marker, and after the stream was read to
+    /// its end.
     pub fn next(&mut self) -> Result<Option<Member>, Error> {
         self.skip(self.left + self.padding)?;
         (self.left, self.padding) = (0, 0);
@@ -84,7 +92,9 @@ impl<R: Read> Members<R> {
             let block = self.block()?;
             if block.iter().all(|&byte| byte == 0) {
                 if extensions > 0 {
-                    return Err(Error::damaged("it ends after a header that describes a member to come"));
+                    return Err(Error::damaged(
+                        "it ends after a header that describes a member to come",
+                    ));
                 }
                 self.end()?;
                 return Ok(None);
@@ -132,14 +142,26 @@ impl<R: Read> Members<R> {
         self.left
     }
 
-    fn member(&mut self, header: &Header, name: Option<Vec<u8>>, link: Option<Vec<u8>>, records: pax::Records) -> Result<Member, Error> {
+    fn member(
+        &mut self,
+        header: &Header,
+        name: Option<Vec<u8>>,
+        link: Option<Vec<u8>>,
+        records: pax::Records,
+    ) -> Result<Member, Error> {
         let pax::Records { path, link: pax_link, sparse: pax_sparse, .. } = records;
-        let path = pax_sparse.name.or(path).or(name).unwrap_or_else(|| header.path_bytes().into_owned());
+        let path =
+            pax_sparse.name.or(path).or(name).unwrap_or_else(|| header.path_bytes().into_owned());
         self.current = printable(&path);
-        let hostile = |reason: &str| Error::Hostile { member: printable(&path), reason: reason.to_owned() };
-        let number = |number: io::Result<u64>| number.map_err(|error| hostile(&format!("its header cannot be read: {error}")));
+        let hostile =
+            |reason: &str| Error::Hostile { member: printable(&path), reason: reason.to_owned() };
+        let number = |number: io::Result<u64>| {
+            number.map_err(|error| hostile(&format!("its header cannot be read: {error}")))
+        };
         let id = |told: Option<u64>, header: io::Result<u64>| {
-            told.map_or_else(|| number(header), Ok).and_then(|id| u32::try_from(id).map_err(|_| hostile("its owner is no user number")))
+            told.map_or_else(|| number(header), Ok).and_then(|id| {
+                u32::try_from(id).map_err(|_| hostile("its owner is no user number"))
+            })
         };
         let what = match header.entry_type().as_byte() {
             // Before there was a type for directories, a slash at the end said it.
@@ -150,7 +172,12 @@ impl<R: Read> Members<R> {
             b'3' | b'4' => return Err(hostile("device nodes are not unpacked")),
             b'5' => What::Directory,
             b'6' => return Err(hostile("named pipes are not unpacked")),
-            other => return Err(hostile(&format!("its type \"{}\" is not known", other.escape_ascii()))),
+            other => {
+                return Err(hostile(&format!(
+                    "its type \"{}\" is not known",
+                    other.escape_ascii()
+                )));
+            }
         };
         let size = records.size.map_or_else(|| number(header.entry_size()), Ok)?;
         if size > 0 && what != What::File {
@@ -165,12 +192,19 @@ impl<R: Read> Members<R> {
         let group = records.group.or_else(|| header.groupname_bytes().map(<[u8]>::to_vec));
         let mut member = Member {
             what,
-            link: pax_link.or(link).or_else(|| header.link_name_bytes().map(|name| name.into_owned())).unwrap_or_default(),
+            link: pax_link
+                .or(link)
+                .or_else(|| header.link_name_bytes().map(|name| name.into_owned()))
+                .unwrap_or_default(),
             mode: u32::try_from(number(header.mode().map(u64::from))?).unwrap_or_default() & 0o7777,
             uid: id(records.uid, header.uid())?,
             gid: id(records.gid, header.gid())?,
-            user: user.filter(|name| !name.is_empty()).map(|name| String::from_utf8_lossy(&name).into_owned()),
-            group: group.filter(|name| !name.is_empty()).map(|name| String::from_utf8_lossy(&name).into_owned()),
+            user: user
+                .filter(|name| !name.is_empty())
+                .map(|name| String::from_utf8_lossy(&name).into_owned()),
+            group: group
+                .filter(|name| !name.is_empty())
+                .map(|name| String::from_utf8_lossy(&name).into_owned()),
             mtime,
             size,
             sparse: None,
@@ -180,10 +214,15 @@ impl<R: Read> Members<R> {
         self.left = size;
         self.padding = size.wrapping_neg() % BLOCK as u64;
         if size.checked_add(self.padding).is_none() {
-            return Err(Error::Hostile { member: member.name(), reason: "its size cannot be".to_owned() });
+            return Err(Error::Hostile {
+                member: member.name(),
+                reason: "its size cannot be".to_owned(),
+            });
         }
         let map = if header.entry_type().is_gnu_sparse() {
-            let gnu = header.as_gnu().ok_or_else(|| Error::damaged("a sparse file without the header of one"))?;
+            let gnu = header
+                .as_gnu()
+                .ok_or_else(|| Error::damaged("a sparse file without the header of one"))?;
             member.size = gnu.real_size().map_err(Error::damaged)?;
             Some(self.old_map(gnu)?)
         } else if pax_sparse.map_in_data {
@@ -197,7 +236,10 @@ impl<R: Read> Members<R> {
         };
         if let Some(map) = map {
             let map = sparse::check(&map, member.size, self.left);
-            member.sparse = Some(map.map_err(|reason| Error::Hostile { member: member.name(), reason: reason.to_owned() })?);
+            member.sparse = Some(map.map_err(|reason| Error::Hostile {
+                member: member.name(),
+                reason: reason.to_owned(),
+            })?);
         }
         Ok(member)
     }
@@ -218,7 +260,8 @@ impl<R: Read> Members<R> {
         Ok(map)
     }
 
-    /// The map at the start of the data: decimal numbers, one a line, the first says how many pairs follow; filled up to whole blocks.
+    /// The map at the start of the data: decimal numbers, one a line, the first says how many pairs
+    /// follow; filled up to whole blocks.
     fn map_in_data(&mut self) -> Result<Vec<Segment>, Error> {
         const BROKEN: &str = "the map of a sparse file cannot be read";
         let mut map = Vec::new();
@@ -233,11 +276,16 @@ impl<R: Read> Members<R> {
                 match byte {
                     b'0'..=b'9' if line.len() < 20 => line.push(char::from(byte)),
                     b'\n' => {
-                        let number: u64 = std::mem::take(&mut line).parse().map_err(|_| Error::damaged(BROKEN))?;
+                        let number: u64 = std::mem::take(&mut line)
+                            .parse()
+                            .map_err(|_| Error::damaged(BROKEN))?;
                         match (pairs, offset.take()) {
                             (None, _) => {
                                 pairs = Some(
-                                    usize::try_from(number).ok().filter(|&n| n <= MAX_SEGMENTS).ok_or_else(|| Error::damaged(BROKEN))?,
+                                    usize::try_from(number)
+                                        .ok()
+                                        .filter(|&n| n <= MAX_SEGMENTS)
+                                        .ok_or_else(|| Error::damaged(BROKEN))?,
                                 )
                             }
                             (Some(_), None) => offset = Some(number),
@@ -258,10 +306,16 @@ impl<R: Read> Members<R> {
     fn extension(&mut self, header: &Header) -> Result<Vec<u8>, Error> {
         let size = header.entry_size().map_err(Error::damaged)?;
         if size > MAX_EXTENSION {
-            return Err(Error::damaged(format!("a header of {size} bytes before a member; the most is {MAX_EXTENSION}")));
+            return Err(Error::damaged(format!(
+                "a header of {size} bytes before a member; the most is {MAX_EXTENSION}"
+            )));
         }
         let mut data = Vec::new();
-        self.reader.by_ref().take(size).read_to_end(&mut data).map_err(|error| self.unread(error))?;
+        self.reader
+            .by_ref()
+            .take(size)
+            .read_to_end(&mut data)
+            .map_err(|error| self.unread(error))?;
         if data.len() as u64 != size {
             return Err(self.cut());
         }
@@ -271,13 +325,16 @@ impl<R: Read> Members<R> {
 
     /// One block; the stream must not end here.
     fn block(&mut self) -> Result<[u8; BLOCK], Error> {
-        // Not read_exact, which makes an error of its own of the end of the stream, one that could as well come from below.
+        // Not read_exact, which makes an error of its own of the end of the stream, one that could
+        // as well come from below.
         let mut block = [0; BLOCK];
         let mut rest = block.as_mut_slice();
         while !rest.is_empty() {
             match self.reader.read(rest) {
                 Ok(0) => return Err(self.cut()),
-                Ok(n) => rest = rest.split_at_mut_checked(n).map(|(_, rest)| rest).unwrap_or_default(),
+                Ok(n) => {
+                    rest = rest.split_at_mut_checked(n).map(|(_, rest)| rest).unwrap_or_default()
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
             }
@@ -294,7 +351,9 @@ impl<R: Read> Members<R> {
         loop {
             match self.reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
-                Ok(n) if buf.iter().take(n).any(|&byte| byte != 0) => return Err(Error::damaged("something follows its end")),
+                Ok(n) if buf.iter().take(n).any(|&byte| byte != 0) => {
+                    return Err(Error::damaged("something follows its end"));
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
@@ -303,7 +362,8 @@ impl<R: Read> Members<R> {
     }
 
     fn skip(&mut self, bytes: u64) -> Result<(), Error> {
-        let skipped = io::copy(&mut self.reader.by_ref().take(bytes), &mut io::sink()).map_err(|error| self.unread(error))?;
+        let skipped = io::copy(&mut self.reader.by_ref().take(bytes), &mut io::sink())
+            .map_err(|error| self.unread(error))?;
         if skipped == bytes { Ok(()) } else { Err(self.cut()) }
     }
 
@@ -323,7 +383,11 @@ impl<R: Read> Members<R> {
 fn checked(block: &[u8; BLOCK]) -> Result<&Header, Error> {
     let header = Header::from_byte_slice(block);
     let told = header.cksum().map_err(Error::damaged)?;
-    if told == check_sum(block) { Ok(header) } else { Err(Error::damaged("a header has a wrong check sum")) }
+    if told == check_sum(block) {
+        Ok(header)
+    } else {
+        Err(Error::damaged("a header has a wrong check sum"))
+    }
 }
 
 /// A long name, without the NUL after it.
@@ -334,10 +398,14 @@ fn text(mut data: Vec<u8>) -> Vec<u8> {
     data
 }
 
-/// A global header may comment (git does); one that changes later members is not for us, because programs disagree on what it means.
+/// A global header may comment (git does); one that changes later members is not for us, because
+/// programs disagree on what it means.
 fn global(data: &[u8]) -> Result<(), Error> {
     match pax::keys(data).map_err(Error::damaged)?.iter().find(|key| *key != "comment") {
         None => Ok(()),
-        Some(key) => Err(Error::Hostile { member: "(all)".to_owned(), reason: format!("a global header sets {key:?}") }),
+        Some(key) => Err(Error::Hostile {
+            member: "(all)".to_owned(),
+            reason: format!("a global header sets {key:?}"),
+        }),
     }
 }

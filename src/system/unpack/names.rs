@@ -12,7 +12,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// Reads the two texts. Lines that are none are passed over, and of two lines with one name the first counts, as in the C library.
+    /// Reads the two texts. Lines that are none are passed over, and of two lines with one name the
+    /// first counts, as in the C library.
     pub fn parse(passwd: &str, group: &str) -> Self {
         Self { users: numbers(passwd), groups: numbers(group) }
     }
@@ -46,8 +47,14 @@ mod tests {
 
     #[test]
     fn the_first_line_of_a_name_counts_and_broken_ones_do_not() {
-        let names = Names::parse("root:x:0:0::/:/bin/sh\nann:x:7:8\nann:x:9:8\nbroken\n+::::::\nbad:x:-1:0\n", "wheel:x:10:ann\n");
-        assert_eq!((names.user("root"), names.user("ann"), names.user("broken"), names.user("bad")), (Some(0), Some(7), None, None));
+        let names = Names::parse(
+            "root:x:0:0::/:/bin/sh\nann:x:7:8\nann:x:9:8\nbroken\n+::::::\nbad:x:-1:0\n",
+            "wheel:x:10:ann\n",
+        );
+        assert_eq!(
+            (names.user("root"), names.user("ann"), names.user("broken"), names.user("bad")),
+            (Some(0), Some(7), None, None)
+        );
         assert_eq!((names.group("wheel"), names.group("ann")), (Some(10), None));
     }
 }

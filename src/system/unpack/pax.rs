@@ -1,6 +1,7 @@
 //! The records of PAX extended headers: `LENGTH KEY=VALUE\n`.
 //!
-//! Read here and not by the `tar` crate, which splits them at newlines, although a value may contain some.
+//! Read here and not by the `tar` crate, which splits them at newlines, although a value may
+//! contain some.
 
 use super::sparse::Segment;
 
@@ -38,8 +39,16 @@ impl Records {
     pub fn read(&mut self, data: &[u8]) -> Result<(), String> {
         for record in records(data) {
             let (key, value) = record?;
-            let text = || str::from_utf8(value).map_err(|_| format!("the value of {:?} is no text", String::from_utf8_lossy(key)));
-            let number = || text()?.parse::<u64>().map_err(|_| format!("{:?} is no number", String::from_utf8_lossy(value)));
+            let text = || {
+                str::from_utf8(value).map_err(|_| {
+                    format!("the value of {:?} is no text", String::from_utf8_lossy(key))
+                })
+            };
+            let number = || {
+                text()?
+                    .parse::<u64>()
+                    .map_err(|_| format!("{:?} is no number", String::from_utf8_lossy(value)))
+            };
             match key {
                 b"path" => self.path = Some(value.to_vec()),
                 b"linkpath" => self.link = Some(value.to_vec()),
@@ -48,9 +57,15 @@ impl Records {
                 b"gid" => self.gid = Some(number()?),
                 b"uname" => self.user = Some(value.to_vec()),
                 b"gname" => self.group = Some(value.to_vec()),
-                b"mtime" => self.mtime = Some(time(text()?).ok_or_else(|| format!("{:?} is no time", String::from_utf8_lossy(value)))?),
+                b"mtime" => {
+                    self.mtime = Some(time(text()?).ok_or_else(|| {
+                        format!("{:?} is no time", String::from_utf8_lossy(value))
+                    })?)
+                }
                 b"GNU.sparse.name" => self.sparse.name = Some(value.to_vec()),
-                b"GNU.sparse.realsize" | b"GNU.sparse.size" => self.sparse.real_size = Some(number()?),
+                b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
+                    self.sparse.real_size = Some(number()?)
+                }
                 b"GNU.sparse.major" => self.sparse.major = Some(number()?),
                 b"GNU.sparse.minor" => match (self.sparse.major, number()?) {
                     (Some(1), 0) => self.sparse.map_in_data = true,
@@ -59,11 +74,23 @@ impl Records {
                 },
                 b"GNU.sparse.offset" => self.sparse.offset = Some(number()?),
                 b"GNU.sparse.numbytes" => {
-                    let offset = self.sparse.offset.take().ok_or("a part of a sparse file without its place")?;
-                    self.sparse.map.get_or_insert_default().push(Segment { offset, length: number()? });
+                    let offset = self
+                        .sparse
+                        .offset
+                        .take()
+                        .ok_or("a part of a sparse file without its place")?;
+                    self.sparse
+                        .map
+                        .get_or_insert_default()
+                        .push(Segment { offset, length: number()? });
                 }
-                b"GNU.sparse.map" => self.sparse.map = Some(map(text()?).ok_or("a map of a sparse file that is none")?),
-                _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => self.attributes = true,
+                b"GNU.sparse.map" => {
+                    self.sparse.map =
+                        Some(map(text()?).ok_or("a map of a sparse file that is none")?)
+                }
+                _ if key.starts_with(b"SCHILY.xattr.") || key.starts_with(b"LIBARCHIVE.xattr.") => {
+                    self.attributes = true
+                }
                 _ => {}
             }
         }
@@ -73,7 +100,9 @@ impl Records {
 
 /// The keys of a global header; all that is said there would hold for every later member.
 pub(super) fn keys(data: &[u8]) -> Result<Vec<String>, String> {
-    records(data).map(|record| record.map(|(key, _)| String::from_utf8_lossy(key).into_owned())).collect()
+    records(data)
+        .map(|record| record.map(|(key, _)| String::from_utf8_lossy(key).into_owned()))
+        .collect()
 }
 
 /// The records one after another.
@@ -104,14 +133,17 @@ fn split(data: &[u8]) -> Option<(Pair<'_>, &[u8])> {
     Some(((pair.next()?, pair.next()?), rest))
 }
 
-/// Seconds and nanoseconds after them, of a decimal number that may be negative and have a fraction.
+/// Seconds and nanoseconds after them, of a decimal number that may be negative and have a
+/// fraction.
 fn time(text: &str) -> Option<(i64, u32)> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit())
+        || !whole.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
     let seconds: i64 = whole.parse().ok()?;
@@ -126,7 +158,8 @@ fn time(text: &str) -> Option<(i64, u32)> {
 
 /// `OFFSET,LENGTH,OFFSET,LENGTH,...`
 fn map(text: &str) -> Option<Vec<Segment>> {
-    let numbers = text.split(',').map(|number| number.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    let numbers =
+        text.split(',').map(|number| number.parse().ok()).collect::<Option<Vec<u64>>>()?;
     let (pairs, []) = numbers.as_chunks::<2>() else { return None };
     Some(pairs.iter().map(|&[offset, length]| Segment { offset, length }).collect())
 }
@@ -145,8 +178,15 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused() {
-        for data in [&b"x"[..], b"7 path=a\n", b"8 path=a\n", b"10 pathxxa\n", b"99999999999999999999 a=b\n", b"0 a=b\n", b"12 size=abcd\n"]
-        {
+        for data in [
+            &b"x"[..],
+            b"7 path=a\n",
+            b"8 path=a\n",
+            b"10 pathxxa\n",
+            b"99999999999999999999 a=b\n",
+            b"0 a=b\n",
+            b"12 size=abcd\n",
+        ] {
             assert!(Records::default().read(data).is_err(), "{}", data.escape_ascii());
         }
     }

@@ -27,11 +27,18 @@ impl Record {
     /// Notes what was made; it replaces what was there under this path.
     pub fn add(&mut self, entry: Entry) {
         if entry.mode & 0o6000 != 0 && matches!(entry.kind, Kind::File { .. }) {
-            self.warn(format!("{} has set-id bits (mode {:04o})", entry.path.display(), entry.mode));
+            self.warn(format!(
+                "{} has set-id bits (mode {:04o})",
+                entry.path.display(),
+                entry.mode
+            ));
         }
         if let Some(before) = self.entries.remove(&entry.path) {
             if !(matches!(before.kind, Kind::Directory) && matches!(entry.kind, Kind::Directory)) {
-                self.warn(format!("{} is in the archive more than once; the last one counts", entry.path.display()));
+                self.warn(format!(
+                    "{} is in the archive more than once; the last one counts",
+                    entry.path.display()
+                ));
             }
             self.forget(before);
         }
@@ -44,10 +51,22 @@ impl Record {
     /// Notes a directory that was made because a member lies in it.
     pub fn imply(&mut self, path: PathBuf) {
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-        self.entries.insert(path.clone(), Entry { path, kind: Kind::Directory, mode: IMPLIED_MODE, uid, gid, owner: None, group: None });
+        self.entries.insert(
+            path.clone(),
+            Entry {
+                path,
+                kind: Kind::Directory,
+                mode: IMPLIED_MODE,
+                uid,
+                gid,
+                owner: None,
+                group: None,
+            },
+        );
     }
 
-    /// The entry that describes what a hard link to `path` would be; none for directories and for what this archive did not make.
+    /// The entry that describes what a hard link to `path` would be; none for directories and for
+    /// what this archive did not make.
     pub fn origin(&self, path: &Path) -> Option<Entry> {
         let entry = self.entries.get(path)?;
         match &entry.kind {
@@ -68,7 +87,11 @@ impl Record {
     }
 
     pub fn limit(&self, most: u64) -> Result<(), String> {
-        if self.entries.len() as u64 > most { Err(format!("the archive has more than {most} files")) } else { Ok(()) }
+        if self.entries.len() as u64 > most {
+            Err(format!("the archive has more than {most} files"))
+        } else {
+            Ok(())
+        }
     }
 
     pub fn attributes_dropped(&mut self) {
@@ -82,10 +105,15 @@ impl Record {
         if self.attributes_dropped {
             self.warnings.push("extended attributes in the archive were dropped".to_owned());
         }
-        Unpacked { entries: self.entries.into_values().collect(), warnings: self.warnings, bytes: self.bytes }
+        Unpacked {
+            entries: self.entries.into_values().collect(),
+            warnings: self.warnings,
+            bytes: self.bytes,
+        }
     }
 
-    /// An entry that is no more: its further names live on, and the first of them describes the file from now on.
+    /// An entry that is no more: its further names live on, and the first of them describes the
+    /// file from now on.
     fn forget(&mut self, before: Entry) {
         if let Kind::Hardlink { to } = &before.kind {
             if let Some(names) = self.links.get_mut(to) {

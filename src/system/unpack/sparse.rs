@@ -14,7 +14,8 @@ pub(super) struct Segment {
     pub length: u64,
 }
 
-/// The map with its empty parts left out, if it describes a file of `size` bytes of which `stored` are in the archive.
+/// The map with its empty parts left out, if it describes a file of `size` bytes of which `stored`
+/// are in the archive.
 pub(super) fn check(map: &[Segment], size: u64, stored: u64) -> Result<Vec<Segment>, &'static str> {
     if map.len() > MAX_SEGMENTS {
         return Err("its map of a sparse file has too many parts");
@@ -22,9 +23,14 @@ pub(super) fn check(map: &[Segment], size: u64, stored: u64) -> Result<Vec<Segme
     let (mut end, mut sum) = (0_u64, 0_u64);
     for segment in map.iter().filter(|segment| segment.length > 0) {
         if segment.offset < end || !sum.is_multiple_of(512) {
-            return Err("the parts of a sparse file overlap, are not in order or not in whole blocks");
+            return Err(
+                "the parts of a sparse file overlap, are not in order or not in whole blocks",
+            );
         }
-        end = segment.offset.checked_add(segment.length).ok_or("a part of a sparse file lies beyond its end")?;
+        end = segment
+            .offset
+            .checked_add(segment.length)
+            .ok_or("a part of a sparse file lies beyond its end")?;
         sum += segment.length;
     }
     if end > size || map.iter().any(|segment| segment.offset > size) {
@@ -51,8 +57,13 @@ mod tests {
 
     #[test]
     fn only_maps_that_add_up_are_taken() {
-        let map = |parts: &[(u64, u64)]| parts.iter().map(|&(offset, length)| Segment { offset, length }).collect::<Vec<_>>();
-        assert_eq!(check(&map(&[(0, 512), (1024, 3), (2000, 0)]), 2000, 515).unwrap(), map(&[(0, 512), (1024, 3)]));
+        let map = |parts: &[(u64, u64)]| {
+            parts.iter().map(|&(offset, length)| Segment { offset, length }).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            check(&map(&[(0, 512), (1024, 3), (2000, 0)]), 2000, 515).unwrap(),
+            map(&[(0, 512), (1024, 3)])
+        );
         for (parts, size, stored) in [
             (&[(512, 512), (0, 512)][..], 2000, 1024),
             (&[(0, 512), (100, 512)], 2000, 1024),

@@ -1,8 +1,9 @@
 //! Makes files below a directory handle; no name leads outside, and no link is followed.
 //!
-//! A parent is opened with `openat2`, which the kernel keeps inside of the directory whatever happens to it meanwhile; older kernels have
-//! `O_NOFOLLOW`, which does the same for one name at a time. Members of an archive come directory by directory, so that nearly all parents
-//! are open already, and one name at a time is all there is to open.
+//! A parent is opened with `openat2`, which the kernel keeps inside of the directory whatever
+//! happens to it meanwhile; older kernels have `O_NOFOLLOW`, which does the same for one name at a
+//! time. Members of an archive come directory by directory, so that nearly all parents are open
+//! already, and one name at a time is all there is to open.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -46,7 +47,11 @@ const MEANWHILE: Mode = Mode::S_IRWXU;
 /// Passes a fault point, which fails as the operation itself would.
 #[cfg_attr(feature = "faults", track_caller)]
 fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
-    fault::point(effect, path).map_err(|source| Error::Write { operation, path: path.to_owned(), source })
+    fault::point(effect, path).map_err(|source| Error::Write {
+        operation,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl<'a> Tree<'a> {
@@ -73,7 +78,8 @@ impl<'a> Tree<'a> {
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
                 self.remove(path)?;
                 let (parent, name) = self.parent(path)?;
-                mkdirat(parent, name, MEANWHILE).map_err(|error| Error::write("make directory", path, error))?;
+                mkdirat(parent, name, MEANWHILE)
+                    .map_err(|error| Error::write("make directory", path, error))?;
                 Ok(false)
             }
             Err(error) => Err(Error::write("open directory", path, error)),
@@ -84,24 +90,46 @@ impl<'a> Tree<'a> {
     pub fn make_file(&mut self, path: &Path) -> Result<File, Error> {
         passing(Effect::Open, "make file", path)?;
         self.make(path, "make file", |parent, name| {
-            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let flags = OFlag::O_WRONLY
+                | OFlag::O_CREAT
+                | OFlag::O_EXCL
+                | OFlag::O_NOFOLLOW
+                | OFlag::O_CLOEXEC;
             openat(parent, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
         })
     }
 
-    /// Makes a symlink in place of whatever is there; it goes where `target` says, which is not looked at.
-    pub fn make_symlink(&mut self, path: &Path, target: &OsStr, attributes: Attributes) -> Result<(), Error> {
+    /// Makes a symlink in place of whatever is there; it goes where `target` says, which is not
+    /// looked at.
+    pub fn make_symlink(
+        &mut self,
+        path: &Path,
+        target: &OsStr,
+        attributes: Attributes,
+    ) -> Result<(), Error> {
         passing(Effect::Link, "make symlink", path)?;
         self.make(path, "make symlink", |parent, name| symlinkat(target, parent, name))?;
         passing(Effect::Attributes, "set the owner of", path)?;
         let (parent, name) = self.parent(path)?;
         if let Some((uid, gid)) = attributes.owner {
-            fchownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|error| Error::write("set the owner of", path, error))?;
+            fchownat(
+                parent,
+                name,
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+                AtFlags::AT_SYMLINK_NOFOLLOW,
+            )
+            .map_err(|error| Error::write("set the owner of", path, error))?;
         }
         if let Some(mtime) = attributes.mtime {
-            utimensat(parent, name, &TimeSpec::UTIME_OMIT, &timespec(mtime), UtimensatFlags::NoFollowSymlink)
-                .map_err(|error| Error::write("set the time of", path, error))?;
+            utimensat(
+                parent,
+                name,
+                &TimeSpec::UTIME_OMIT,
+                &timespec(mtime),
+                UtimensatFlags::NoFollowSymlink,
+            )
+            .map_err(|error| Error::write("set the time of", path, error))?;
         }
         Ok(())
     }
@@ -115,24 +143,30 @@ impl<'a> Tree<'a> {
             source: error,
         })?;
         passing(Effect::Link, "make hard link", path)?;
-        self.make(path, "make hard link", |parent, name| linkat(&to_parent, to_name, parent, name, AtFlags::empty()))
+        self.make(path, "make hard link", |parent, name| {
+            linkat(&to_parent, to_name, parent, name, AtFlags::empty())
+        })
     }
 
-    /// What a file gets when all is in it; the mode after the owner, because a change of owner takes the set-id bits away.
+    /// What a file gets when all is in it; the mode after the owner, because a change of owner
+    /// takes the set-id bits away.
     pub fn finish_file(path: &Path, file: impl AsFd, attributes: Attributes) -> Result<(), Error> {
         passing(Effect::Attributes, "set the owner of", path)?;
         if let Some((uid, gid)) = attributes.owner {
             fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
                 .map_err(|error| Error::write("set the owner of", path, error))?;
         }
-        fchmod(&file, Mode::from_bits_truncate(attributes.mode)).map_err(|error| Error::write("set the mode of", path, error))?;
+        fchmod(&file, Mode::from_bits_truncate(attributes.mode))
+            .map_err(|error| Error::write("set the mode of", path, error))?;
         if let Some(mtime) = attributes.mtime {
-            futimens(&file, &TimeSpec::UTIME_OMIT, &timespec(mtime)).map_err(|error| Error::write("set the time of", path, error))?;
+            futimens(&file, &TimeSpec::UTIME_OMIT, &timespec(mtime))
+                .map_err(|error| Error::write("set the time of", path, error))?;
         }
         Ok(())
     }
 
-    /// What a directory gets when all is in it and in the directories below it. The root itself is the path ".".
+    /// What a directory gets when all is in it and in the directories below it. The root itself is
+    /// the path ".".
     pub fn finish_directory(&mut self, path: &Path, attributes: Attributes) -> Result<(), Error> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = match path == Path::new(".") {
@@ -142,7 +176,11 @@ impl<'a> Tree<'a> {
                 openat(parent, name, flags, Mode::empty())
             }
         };
-        Self::finish_file(path, directory.map_err(|error| Error::write("open directory", path, error))?, attributes)
+        Self::finish_file(
+            path,
+            directory.map_err(|error| Error::write("open directory", path, error))?,
+            attributes,
+        )
     }
 
     /// Runs `make`, once more after it found something in its place and that was removed.
@@ -174,7 +212,9 @@ impl<'a> Tree<'a> {
         };
         match result {
             Ok(()) => Ok(()),
-            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Err(Error::hostile(path, "it would replace a directory that is not empty")),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
+                Err(Error::hostile(path, "it would replace a directory that is not empty"))
+            }
             Err(error) => Err(Error::write("replace", path, error)),
         }
     }
@@ -190,21 +230,27 @@ impl<'a> Tree<'a> {
             }
         }
         let Some(name) = names.pop() else { return Err(Error::hostile(path, "it has no name")) };
-        let common = self.open.iter().zip(&names).take_while(|((open, _), name)| open == *name).count();
+        let common =
+            self.open.iter().zip(&names).take_while(|((open, _), name)| open == *name).count();
         self.open.truncate(common);
         for name in names.into_iter().skip(common) {
             let parent = self.open.last().map_or(self.root, |(_, directory)| directory.as_fd());
             let directory = match descend(parent, name) {
                 Err(Errno::ENOENT) => {
                     passing(Effect::Directory, "make the parent of", path)?;
-                    mkdirat(parent, name, MEANWHILE).map_err(|error| Error::write("make the parent of", path, error))?;
-                    self.implied.push(self.open.iter().map(|(open, _)| open.as_os_str()).chain([name]).collect());
+                    mkdirat(parent, name, MEANWHILE)
+                        .map_err(|error| Error::write("make the parent of", path, error))?;
+                    self.implied.push(
+                        self.open.iter().map(|(open, _)| open.as_os_str()).chain([name]).collect(),
+                    );
                     descend(parent, name)
                 }
                 result => result,
             };
             let directory = directory.map_err(|error| match error {
-                Errno::ENOTDIR | Errno::ELOOP => Error::hostile(path, format!("it goes through {name:?}, which is no directory")),
+                Errno::ENOTDIR | Errno::ELOOP => {
+                    Error::hostile(path, format!("it goes through {name:?}, which is no directory"))
+                }
                 error => Error::write("open the parent of", path, error),
             })?;
             self.open.push((name.to_owned(), directory));
@@ -214,7 +260,8 @@ impl<'a> Tree<'a> {
 }
 
 /// How a directory is opened only to name what is in it; it fails on a symlink.
-const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlag =
+    OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// Whether this kernel turned out to have no `openat2`.
 static WALKS: AtomicBool = AtomicBool::new(false);
@@ -223,10 +270,18 @@ static WALKS: AtomicBool = AtomicBool::new(false);
 fn descend(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
     if !WALKS.load(Ordering::Relaxed) {
         match kernel::open_beneath(parent, Path::new(name), DIRECTORY.bits()) {
-            Err(error) if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSYS | Errno::EPERM)) => {
+            Err(error)
+                if matches!(
+                    error.raw_os_error().map(Errno::from_raw),
+                    Some(Errno::ENOSYS | Errno::EPERM)
+                ) =>
+            {
                 WALKS.store(true, Ordering::Relaxed);
             }
-            result => return result.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+            result => {
+                return result
+                    .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+            }
         }
     }
     walk(parent, name)
@@ -257,7 +312,13 @@ mod tests {
             assert!(down(root.as_fd(), OsStr::new("real")).is_ok());
             assert_eq!(down(root.as_fd(), OsStr::new("none")).unwrap_err(), Errno::ENOENT);
             for name in ["inside", "outside", "file"] {
-                assert!(matches!(down(root.as_fd(), OsStr::new(name)), Err(Errno::ELOOP | Errno::ENOTDIR)), "{name}");
+                assert!(
+                    matches!(
+                        down(root.as_fd(), OsStr::new(name)),
+                        Err(Errno::ELOOP | Errno::ENOTDIR)
+                    ),
+                    "{name}"
+                );
             }
         }
         // What the walk alone would not notice is refused where the kernel can.

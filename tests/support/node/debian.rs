@@ -11,12 +11,14 @@ use super::outcome::{attempt, must};
 use super::place::{cache, entries, lock_file, unique};
 
 const SUITE: &str = "bookworm";
-/// What a node has beyond the smallest Debian: what DC/OS expects of a machine, and what tests look with.
-const INCLUDE: &str =
-    "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-certificates,curl,xz-utils,bsdutils,iputils-ping,kmod,openssh-server";
-/// What is taken out again (shell patterns), because it makes every copy slower and no test reads it. Packages that are
-/// installed later still find the small perl-base.
-const EXCLUDE: &str = "usr/share/locale usr/share/doc usr/share/man usr/share/info usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/zoneinfo/[A-Z]* usr/share/zoneinfo/right";
+/// What a node has beyond the smallest Debian: what DC/OS expects of a machine, and what tests look
+/// with.
+const INCLUDE: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-certificates,curl,xz-utils,bsdutils,iputils-ping,kmod,openssh-server";
+/// What is taken out again (shell patterns), because it makes every copy slower and no test reads
+/// it. Packages that are installed later still find the small perl-base.
+const EXCLUDE: &str = "usr/share/locale usr/share/doc usr/share/man usr/share/info usr/share/perl \
+                       usr/lib/*/perl usr/lib/*/gconv usr/share/zoneinfo/[A-Z]* \
+                       usr/share/zoneinfo/right";
 
 /// A Debian, by what it has more and less than the others.
 #[derive(Clone, Copy)]
@@ -30,14 +32,18 @@ pub(super) struct Debian {
 }
 
 /// What most nodes are. Its sshd does not start by itself.
-pub(super) const SMALL: Debian = Debian { packages: "", without: "", last: "chroot . systemctl disable ssh.service" };
+pub(super) const SMALL: Debian =
+    Debian { packages: "", without: "", last: "chroot . systemctl disable ssh.service" };
 
-/// With the daemons of a real machine. None of them starts by itself; and of docker's programs there are those that a daemon without containers
-/// needs, for each copy is in memory.
+/// With the daemons of a real machine. None of them starts by itself; and of docker's programs
+/// there are those that a daemon without containers needs, for each copy is in memory.
 pub(super) const EQUIPPED: Debian = Debian {
     packages: ",docker.io,chrony,xfsprogs",
-    without: " usr/bin/ctr usr/sbin/dnet usr/sbin/ovrouter usr/bin/dnet usr/bin/ovrouter usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/lib/python3* usr/bin/python3*",
-    last: "chroot . systemctl disable ssh.service docker.service docker.socket containerd.service chrony.service",
+    without: " usr/bin/ctr usr/sbin/dnet usr/sbin/ovrouter usr/bin/dnet usr/bin/ovrouter \
+              usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/lib/python3* \
+              usr/bin/python3*",
+    last: "chroot . systemctl disable ssh.service docker.service docker.socket containerd.service \
+           chrony.service",
 };
 
 /// True if all were made already.
@@ -52,7 +58,8 @@ impl Debian {
         cache().join(format!("{SUITE}-{sum}"))
     }
 
-    /// Its root directory, which was never booted. The first caller makes it, which takes about a minute; others wait.
+    /// Its root directory, which was never booted. The first caller makes it, which takes about a
+    /// minute; others wait.
     pub(super) fn root(self) -> PathBuf {
         let root = self.path();
         if root.is_dir() {
@@ -63,18 +70,31 @@ impl Debian {
         if root.is_dir() {
             return root;
         }
-        // Under another name until it is whole. An attempt that was killed is removed first; nobody else is here.
-        for old in entries(&cache()).iter().filter(|path| path.to_string_lossy().ends_with(".unfinished")) {
+        // Under another name until it is whole. An attempt that was killed is removed first; nobody
+        // else is here.
+        for old in
+            entries(&cache()).iter().filter(|path| path.to_string_lossy().ends_with(".unfinished"))
+        {
             must(Command::new("rm").args(["-rf", "--one-file-system"]).arg(old));
         }
         let unfinished = root.with_extension("unfinished");
         let packages = format!("{INCLUDE}{}", self.packages);
-        let hook = format!("--customize-hook=cd \"$1\" && {} && rm -rf {EXCLUDE}{}", self.last, self.without);
+        let hook = format!(
+            "--customize-hook=cd \"$1\" && {} && rm -rf {EXCLUDE}{}",
+            self.last, self.without
+        );
         let make = || {
             must(Command::new("rm").args(["-rf", "--one-file-system"]).arg(&unfinished));
             attempt(
                 Command::new("mmdebstrap")
-                    .args(["--mode=root", "--variant=minbase", "--include", &packages, &hook, SUITE])
+                    .args([
+                        "--mode=root",
+                        "--variant=minbase",
+                        "--include",
+                        &packages,
+                        &hook,
+                        SUITE,
+                    ])
                     .arg(&unfinished),
             )
         };
@@ -94,15 +114,22 @@ impl Debian {
 /// Copies a root for one node, and gives the copy what tells machines apart.
 pub(super) fn copy(root: &Path, to: &Path, name: &str) {
     must(Command::new("cp").args(["-a", "-T"]).arg(root).arg(to));
-    let write = |path: &str, text: String| fs::write(to.join(path), text).unwrap_or_else(|error| panic!("{name}: write {path}: {error}"));
+    let write = |path: &str, text: String| {
+        fs::write(to.join(path), text)
+            .unwrap_or_else(|error| panic!("{name}: write {path}: {error}"))
+    };
     write("etc/hostname", format!("{name}\n"));
     write("etc/machine-id", format!("{}\n", unique()));
     write("etc/hosts", "127.0.0.1\tlocalhost\n".to_owned());
-    // The server's address. It refuses, which is an answer; no answer would cost every lookup its time limit.
+    // The server's address. It refuses, which is an answer; no answer would cost every lookup its
+    // time limit.
     write("etc/resolv.conf", format!("nameserver {}\n", super::network::SERVER));
-    // Debian's own timers come at any hour, and what they start writes files: of apt and dpkg around midnight, and others some time after a boot.
+    // Debian's own timers come at any hour, and what they start writes files: of apt and dpkg
+    // around midnight, and others some time after a boot.
     must(Command::new("rm").arg("-rf").arg(to.join("etc/systemd/system/timers.target.wants")));
-    symlink("/dev/null", to.join("etc/systemd/system/systemd-tmpfiles-clean.timer")).expect("mask a timer");
+    symlink("/dev/null", to.join("etc/systemd/system/systemd-tmpfiles-clean.timer"))
+        .expect("mask a timer");
     // Nobody logs in at a console, and a login prompt would restart for ever.
-    symlink("/dev/null", to.join("etc/systemd/system/console-getty.service")).expect("mask the console's login");
+    symlink("/dev/null", to.join("etc/systemd/system/console-getty.service"))
+        .expect("mask the console's login");
 }

@@ -1,4 +1,5 @@
-//! Disks that lose what was not synced: file systems in images, copied as they stand at the moment of the cut.
+//! Disks that lose what was not synced: file systems in images, copied as they stand at the moment
+//! of the cut.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +8,14 @@ use std::process::Command;
 use super::outcome::{attempt, must};
 use super::place::Place;
 
-/// The directories that an install writes to. Each has a file system of its own, because a sync of one does not reach the others: on one disk
-/// a sync of any file would make everything durable that was done before, and hide one that is missing.
+/// The directories that an install writes to. Each has a file system of its own, because a sync of
+/// one does not reach the others: on one disk a sync of any file would make everything durable that
+/// was done before, and hide one that is missing.
 const DIRECTORIES: [&str; 3] = ["etc", "opt", "var"];
 /// Bytes of one disk; the image has holes.
 const SIZE: u64 = 512 << 20;
-/// Harder than the defaults: what nobody syncs stays unwritten for minutes, and a rename does not write the file that it brings.
+/// Harder than the defaults: what nobody syncs stays unwritten for minutes, and a rename does not
+/// write the file that it brings.
 const OPTIONS: &str = "loop,commit=300,noauto_da_alloc";
 
 /// The disks of one node, mounted below its root.
@@ -41,10 +44,13 @@ impl Disks {
         disks
     }
 
-    /// The disks are as if the power had gone: the images are copied as they are now, and the file systems never get to write the rest.
+    /// The disks are as if the power had gone: the images are copied as they are now, and the file
+    /// systems never get to write the rest.
     #[track_caller]
     pub(super) fn forget_unwritten(&self) {
-        let copies: Vec<(PathBuf, PathBuf)> = DIRECTORIES.map(|name| (self.image(name), self.images.join(format!("{name}.cut")))).to_vec();
+        let copies: Vec<(PathBuf, PathBuf)> = DIRECTORIES
+            .map(|name| (self.image(name), self.images.join(format!("{name}.cut"))))
+            .to_vec();
         for (image, copy) in &copies {
             copy_whole(image, copy);
         }
@@ -58,7 +64,9 @@ impl Disks {
     }
 
     fn mount(&self, name: &str) {
-        must(Command::new("mount").args(["-o", OPTIONS]).arg(self.image(name)).arg(self.below(name)));
+        must(
+            Command::new("mount").args(["-o", OPTIONS]).arg(self.image(name)).arg(self.below(name)),
+        );
     }
 
     fn image(&self, name: &str) -> PathBuf {
@@ -70,7 +78,8 @@ impl Disks {
     }
 }
 
-/// Copies a file that may be written meanwhile: again, until two copies that follow each other are the same.
+/// Copies a file that may be written meanwhile: again, until two copies that follow each other are
+/// the same.
 #[track_caller]
 fn copy_whole(from: &Path, to: &Path) {
     let copy = |to: &Path| must(Command::new("cp").arg("--sparse=always").arg(from).arg(to));

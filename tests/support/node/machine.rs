@@ -19,7 +19,8 @@ use super::place::{Place, entries};
 pub(super) struct Traits {
     /// Nothing can be written below `/usr`.
     pub(super) usr_is_read_only: bool,
-    /// Its processes have every capability, all system calls, and the control groups of this machine.
+    /// Its processes have every capability, all system calls, and the control groups of this
+    /// machine.
     pub(super) is_unfenced: bool,
 }
 
@@ -31,11 +32,21 @@ pub(super) struct Machine {
 
 impl Machine {
     #[track_caller]
-    pub(super) fn start(place: &Place, name: &str, namespace: &Namespace, traits: Traits) -> Machine {
-        let console = File::options().create(true).append(true).open(place.path("console.log")).expect("a file for the console");
+    pub(super) fn start(
+        place: &Place,
+        name: &str,
+        namespace: &Namespace,
+        traits: Traits,
+    ) -> Machine {
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(place.path("console.log"))
+            .expect("a file for the console");
         let root = place.path("root");
-        // Machines that do not register with a systemd of the host would all share the cgroup of this process, and stop
-        // each other's units: each gets its own before nspawn looks where it is.
+        // Machines that do not register with a systemd of the host would all share the cgroup of
+        // this process, and stop each other's units: each gets its own before nspawn looks where it
+        // is.
         let mut script = "set -e\n".to_owned();
         for cgroup in own_cgroups(place.id()) {
             fs::create_dir_all(&cgroup).unwrap_or_else(|error| panic!("make {cgroup:?}: {error}"));
@@ -59,22 +70,30 @@ impl Machine {
         if traits.usr_is_read_only {
             command.arg(format!("--bind-ro={}:/usr", root.join("usr").display()));
         }
-        // Units of a machine may ask for its network, and change it; those of a container that was given its network may not.
+        // Units of a machine may ask for its network, and change it; those of a container that was
+        // given its network may not.
         command.arg("--capability=CAP_NET_ADMIN");
         if traits.is_unfenced {
             command.args(["--capability=all", "--system-call-filter=add_key keyctl bpf"]);
             command.env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network");
         }
-        // What a node unpacks in /tmp lands on its disk, as on the distributions that run DC/OS; Debian's own rules empty it at boot.
+        // What a node unpacks in /tmp lands on its disk, as on the distributions that run DC/OS;
+        // Debian's own rules empty it at boot.
         command.env("SYSTEMD_NSPAWN_TMPFS_TMP", "0");
-        command.stdin(Stdio::null()).stdout(console.try_clone().expect("a second handle")).stderr(console);
+        command
+            .stdin(Stdio::null())
+            .stdout(console.try_clone().expect("a second handle"))
+            .stderr(console);
         let nspawn = command.spawn().expect("start systemd-nspawn");
         let mut machine = Machine { nspawn, leader: 0 };
         let began = Instant::now();
         while machine.leader == 0 {
             let ended = machine.nspawn.try_wait().expect("look after systemd-nspawn").is_some();
             if ended || began.elapsed() > Duration::from_secs(300) {
-                panic!("{name}: systemd-nspawn starts no system: {}", fs::read_to_string(place.path("console.log")).unwrap_or_default());
+                panic!(
+                    "{name}: systemd-nspawn starts no system: {}",
+                    fs::read_to_string(place.path("console.log")).unwrap_or_default()
+                );
             }
             std::thread::sleep(Duration::from_millis(10));
             machine.leader = leader(machine.nspawn.id()).unwrap_or(0);
@@ -90,8 +109,24 @@ impl Machine {
     /// A command that runs as root in the node, with an environment of its own.
     pub(super) fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.leader.to_string(), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "-C", "--"]).args(words);
-        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin");
+        command
+            .args([
+                "-t",
+                &self.leader.to_string(),
+                "-m",
+                "-u",
+                "-i",
+                "-n",
+                "-p",
+                "-r",
+                "-w",
+                "-C",
+                "--",
+            ])
+            .args(words);
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin");
         command.env("HOME", "/root").env("LANG", "C.UTF-8");
         command
     }
@@ -115,8 +150,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // A process whose parent has not reaped it keeps its number, so neither can belong to somebody else by now:
-        // nspawn is our child, and the leader is nspawn's as long as nspawn lives.
+        // A process whose parent has not reaped it keeps its number, so neither can belong to
+        // somebody else by now: nspawn is our child, and the leader is nspawn's as long as nspawn
+        // lives.
         if self.is_on() {
             if self.leader != 0 {
                 let _ = kill(Pid::from_raw(self.leader), Signal::SIGKILL);
@@ -131,13 +167,17 @@ impl Drop for Machine {
     }
 }
 
-/// The first process of the system that nspawn booted: its child that is number 1 in a namespace of its own.
+/// The first process of the system that nspawn booted: its child that is number 1 in a namespace of
+/// its own.
 fn leader(nspawn: u32) -> Option<i32> {
     let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
     children.split_whitespace().filter_map(|number| number.parse().ok()).find(|child: &i32| {
         let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        let is_first =
-            status.lines().any(|line| line.starts_with("NSpid:") && line.split_whitespace().count() > 2 && line.ends_with("\t1"));
+        let is_first = status.lines().any(|line| {
+            line.starts_with("NSpid:")
+                && line.split_whitespace().count() > 2
+                && line.ends_with("\t1")
+        });
         // Before it became systemd it is still nspawn setting up the root.
         is_first && status.starts_with("Name:\tsystemd\n")
     })
@@ -152,18 +192,33 @@ pub(super) fn hierarchies() -> Result<Vec<PathBuf>, String> {
     if !mounted.is_empty() {
         return Ok(mounted);
     }
-    // A host with controllers of the old kind and without systemd may lack systemd's hierarchy; nspawn wants it here.
+    // A host with controllers of the old kind and without systemd may lack systemd's hierarchy;
+    // nspawn wants it here.
     let place = Path::new("/sys/fs/cgroup/systemd");
     fs::create_dir_all(place)
-        .and_then(|()| Ok(mount(Some("cgroup"), place, Some("cgroup"), MsFlags::empty(), Some("none,name=systemd"))?))
-        .map_err(|error| format!("no cgroup hierarchy of systemd is mounted, and none can be: {error}"))?;
+        .and_then(|()| {
+            Ok(mount(
+                Some("cgroup"),
+                place,
+                Some("cgroup"),
+                MsFlags::empty(),
+                Some("none,name=systemd"),
+            )?)
+        })
+        .map_err(|error| {
+            format!("no cgroup hierarchy of systemd is mounted, and none can be: {error}")
+        })?;
     Ok(vec![place.to_owned()])
 }
 
 fn mounted_hierarchies() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let is_wanted = |line: &str| line.contains(" - cgroup2 ") || line.contains(" - cgroup ") && line.ends_with("name=systemd");
-    let mounted = mounts.lines().filter(|line| is_wanted(line)).filter_map(|line| line.split(' ').nth(4));
+    let is_wanted = |line: &str| {
+        line.contains(" - cgroup2 ")
+            || line.contains(" - cgroup ") && line.ends_with("name=systemd")
+    };
+    let mounted =
+        mounts.lines().filter(|line| is_wanted(line)).filter_map(|line| line.split(' ').nth(4));
     mounted.filter(|path| path.starts_with("/sys/fs/cgroup")).map(PathBuf::from).collect()
 }
 
@@ -179,7 +234,8 @@ pub(super) fn cgroups(id: &str) -> Vec<PathBuf> {
 /// The processes in a cgroup and all below it.
 pub(super) fn processes(cgroup: &Path) -> Vec<i32> {
     let list = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    let below = entries(cgroup).into_iter().filter(|path| path.is_dir()).flat_map(|path| processes(&path));
+    let below =
+        entries(cgroup).into_iter().filter(|path| path.is_dir()).flat_map(|path| processes(&path));
     list.lines().filter_map(|number| number.parse().ok()).chain(below).collect()
 }
 
@@ -192,7 +248,10 @@ pub(super) fn remove_cgroup(cgroup: &Path) -> io::Result<()> {
     loop {
         match fs::remove_dir(cgroup) {
             // The kernel counts a process that has just died for a moment longer.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) && began.elapsed() < Duration::from_secs(60) => {
+            Err(error)
+                if error.raw_os_error() == Some(nix::libc::EBUSY)
+                    && began.elapsed() < Duration::from_secs(60) =>
+            {
                 std::thread::sleep(Duration::from_millis(10))
             }
             done => return done,

@@ -34,8 +34,9 @@ impl Namespace {
         command
     }
 
-    /// Makes this namespace a bridge with the server's address on it. Whoever asks it for the world beyond is refused at
-    /// once; without that, every lookup of a name would wait for an answer that never comes.
+    /// Makes this namespace a bridge with the server's address on it. Whoever asks it for the world
+    /// beyond is refused at once; without that, every lookup of a name would wait for an answer
+    /// that never comes.
     pub(super) fn become_bridge(&self) {
         for line in [
             "link set lo up".to_owned(),
@@ -49,20 +50,28 @@ impl Namespace {
         must(self.command("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]));
     }
 
-    /// A cable from this bridge to `eth0` of a node, with an address (the next one, if it is to have no other) and a route.
+    /// A cable from this bridge to `eth0` of a node, with an address (the next one, if it is to
+    /// have no other) and a route.
     pub(super) fn plug_in(&self, node: &Namespace, address: Option<&str>) {
         let number = self.plugged.fetch_add(1, Ordering::Relaxed) + 1;
         let address = address.map_or_else(|| format!("10.77.0.{}", number + 1), str::to_owned);
         let here = format!("node{number}");
-        // The hardware's address follows from the other: a node that takes the place of another is found at once by those who knew that one.
-        let hardware = address.split('.').fold("02:00".to_owned(), |text, part| format!("{text}:{:02x}", part.parse::<u8>().unwrap_or(0)));
-        self.ip(&format!("link add {here} type veth peer name eth0 address {hardware} netns {}", node.id));
+        // The hardware's address follows from the other: a node that takes the place of another is
+        // found at once by those who knew that one.
+        let hardware = address.split('.').fold("02:00".to_owned(), |text, part| {
+            format!("{text}:{:02x}", part.parse::<u8>().unwrap_or(0))
+        });
+        self.ip(&format!(
+            "link add {here} type veth peer name eth0 address {hardware} netns {}",
+            node.id
+        ));
         self.ip(&format!("link set {here} master bridge up"));
         node.ip(&format!("address add {address}/24 dev eth0"));
         node.ip("link set lo up");
         node.ip("link set eth0 up");
         node.ip(&format!("route add default via {SERVER}"));
-        // The kernel tells some time later that both ends are there; before that nothing gets through.
+        // The kernel tells some time later that both ends are there; before that nothing gets
+        // through.
         node.shows("eth0", "state UP");
         self.shows(&here, "state forwarding");
     }
@@ -70,7 +79,10 @@ impl Namespace {
     /// Waits until the kernel says so of an interface.
     fn shows(&self, interface: &str, words: &str) {
         super::eventually(|| {
-            let told = must(Command::new("ip").args(["-n", &self.id, "-o", "-d", "link", "show", "dev", interface]));
+            let told = must(
+                Command::new("ip")
+                    .args(["-n", &self.id, "-o", "-d", "link", "show", "dev", interface]),
+            );
             if told.stdout().contains(words) { Ok(()) } else { Err(told.to_string()) }
         });
     }

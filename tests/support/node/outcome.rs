@@ -1,4 +1,5 @@
-//! Running a command with no input, a time limit, and its output kept; and what a test can demand of the result.
+//! Running a command with no input, a time limit, and its output kept; and what a test can demand
+//! of the result.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -25,7 +26,8 @@ pub struct Outcome {
 pub struct Running {
     command: String,
     child: Child,
-    // Files, not pipes: a daemon that the command leaves behind may keep them open, and nobody waits for it.
+    // Files, not pipes: a daemon that the command leaves behind may keep them open, and nobody
+    // waits for it.
     stdout: File,
     stderr: File,
     began: Instant,
@@ -84,7 +86,13 @@ impl Running {
             pause = (pause * 2).min(Duration::from_millis(50));
         };
         let took = self.began.elapsed();
-        let outcome = Outcome { command: self.command.clone(), status, stdout: text(&self.stdout), stderr: text(&self.stderr), took };
+        let outcome = Outcome {
+            command: self.command.clone(),
+            status,
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+            took,
+        };
         if in_time { Ok(outcome) } else { Err(outcome) }
     }
 }
@@ -165,14 +173,26 @@ impl Outcome {
     /// The JSON document on its standard output.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("its output is not JSON ({error}): {self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("its output is not JSON ({error}): {self}"))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "`{}` ended with {} after {:.1} s", self.command, self.status, self.took.as_secs_f32())?;
-        write!(out, "\n--- stdout\n{}\n--- stderr\n{}\n---", self.stdout.trim_end(), self.stderr.trim_end())
+        write!(
+            out,
+            "`{}` ended with {} after {:.1} s",
+            self.command,
+            self.status,
+            self.took.as_secs_f32()
+        )?;
+        write!(
+            out,
+            "\n--- stdout\n{}\n--- stderr\n{}\n---",
+            self.stdout.trim_end(),
+            self.stderr.trim_end()
+        )
     }
 }
 
@@ -187,6 +207,9 @@ pub(super) fn must(command: &mut Command) -> Outcome {
 /// Runs a program of this machine that may fail.
 #[track_caller]
 pub(super) fn attempt(command: &mut Command) -> Outcome {
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_owned).collect();
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(OsStr::to_owned)
+        .collect();
     Running::start(command, &words).finish_within(Duration::from_secs(1800))
 }

@@ -1,8 +1,10 @@
-//! Where nodes and servers keep their files, whose turn it is, and clearing away what a dead test process left.
+//! Where nodes and servers keep their files, whose turn it is, and clearing away what a dead test
+//! process left.
 //!
-//! Everything lies in one directory outside the checkout: the Debian root (see `debian`), `turns/` with one lock a turn, and
-//! `run/<process>/<id>/` for each node and server. The id is also the name of its network namespace and of its cgroup, so that
-//! whoever finds the directory of a dead process can end everything that belongs to it.
+//! Everything lies in one directory outside the checkout: the Debian root (see `debian`), `turns/`
+//! with one lock a turn, and `run/<process>/<id>/` for each node and server. The id is also the
+//! name of its network namespace and of its cgroup, so that whoever finds the directory of a dead
+//! process can end everything that belongs to it.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -23,15 +25,21 @@ use super::{machine, network, outcome};
 
 /// The directory of everything; `DCOS_NODE_TEST_CACHE` names another one.
 pub fn cache() -> PathBuf {
-    env::var_os("DCOS_NODE_TEST_CACHE").map_or_else(|| PathBuf::from("/var/cache/dcos-node-tests"), PathBuf::from)
+    env::var_os("DCOS_NODE_TEST_CACHE")
+        .map_or_else(|| PathBuf::from("/var/cache/dcos-node-tests"), PathBuf::from)
 }
 
-/// A lock file in the cache, opened and not yet locked. The kernel drops the lock when its holder dies.
+/// A lock file in the cache, opened and not yet locked. The kernel drops the lock when its holder
+/// dies.
 pub(super) fn lock_file(name: &str) -> File {
     let path = cache().join(name);
     fs::create_dir_all(path.parent().expect("a path below the cache"))
         .unwrap_or_else(|error| panic!("make the directory of {path:?}: {error}"));
-    File::options().create(true).append(true).open(&path).unwrap_or_else(|error| panic!("open {path:?}: {error}"))
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .unwrap_or_else(|error| panic!("open {path:?}: {error}"))
 }
 
 /// The directory of this process below `run/`, locked as long as it lives.
@@ -67,10 +75,14 @@ impl Drop for Run {
 
 /// 128 random bits in hexadecimal, which is also the form of a machine id.
 pub(super) fn unique() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/uuid").expect("read a random number").trim().replace('-', "")
+    fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .expect("read a random number")
+        .trim()
+        .replace('-', "")
 }
 
-/// The directory and the id of one node or server. Dropping it ends what still runs under the id and removes everything.
+/// The directory and the id of one node or server. Dropping it ends what still runs under the id
+/// and removes everything.
 pub(super) struct Place {
     id: String,
     directory: PathBuf,
@@ -81,19 +93,24 @@ impl Place {
     pub(super) fn new(name: &str) -> Place {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let run = Run::of_this_process();
-        let run_name = run.directory.file_name().expect("the name of a run").to_string_lossy().into_owned();
+        let run_name =
+            run.directory.file_name().expect("the name of a run").to_string_lossy().into_owned();
         let id = format!("dcos-node-{run_name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = run.directory.join(&id);
-        fs::create_dir(&directory).unwrap_or_else(|error| panic!("make {directory:?} for {name}: {error}"));
+        fs::create_dir(&directory)
+            .unwrap_or_else(|error| panic!("make {directory:?} for {name}: {error}"));
         Place { id, directory, _run: run }
     }
 
-    /// A directory in memory. On a disk, making a node out of thousands of files just after thousands were removed takes
-    /// seconds, most of all on ext4 without a journal, which shuns the inodes that it has just freed.
+    /// A directory in memory. On a disk, making a node out of thousands of files just after
+    /// thousands were removed takes seconds, most of all on ext4 without a journal, which shuns the
+    /// inodes that it has just freed.
     pub(super) fn in_memory(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir(&path)
-            .and_then(|()| Ok(mount(Some("node"), &path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?))
+            .and_then(|()| {
+                Ok(mount(Some("node"), &path, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?)
+            })
             .unwrap_or_else(|error| panic!("mount {path:?}: {error}"));
         path
     }
@@ -116,7 +133,8 @@ impl Drop for Place {
     }
 }
 
-/// Ends and removes what test processes that are gone left behind. Each test process does so before its first node.
+/// Ends and removes what test processes that are gone left behind. Each test process does so before
+/// its first node.
 pub fn clear_leftovers() {
     clear_leftovers_while(announcing());
 }
@@ -126,8 +144,8 @@ pub fn clear_leftovers_while(_announcing: File) {
     clear_dead_runs();
 }
 
-/// One process at a time looks for the dead and announces itself: a directory that is not locked yet is not a dead one's. Nobody clears anything away as
-/// long as this is held.
+/// One process at a time looks for the dead and announces itself: a directory that is not locked
+/// yet is not a dead one's. Nobody clears anything away as long as this is held.
 pub fn announcing() -> File {
     let lock = lock_file("run.lock");
     lock.lock().expect("lock the list of runs");
@@ -146,14 +164,17 @@ fn clear_dead_runs() {
         for place in entries(&run).into_iter().filter(|place| place.is_dir()) {
             let id = place.file_name().expect("the name of a place").to_string_lossy().into_owned();
             if let Err(error) = clear(&id, &place) {
-                eprintln!("{id}: left by a test that was killed, and cannot be cleared away: {error}");
+                eprintln!(
+                    "{id}: left by a test that was killed, and cannot be cleared away: {error}"
+                );
             }
         }
         let _ = fs::remove_dir_all(&run);
     }
 }
 
-/// Ends every process of the id and removes its namespace, its cgroups and its directory. Works for the living and the dead.
+/// Ends every process of the id and removes its namespace, its cgroups and its directory. Works for
+/// the living and the dead.
 fn clear(id: &str, directory: &Path) -> io::Result<()> {
     let began = Instant::now();
     loop {
@@ -176,7 +197,8 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
     for cgroup in machine::cgroups(id) {
         machine::remove_cgroup(&cgroup)?;
     }
-    // Only what we mounted ourselves is mounted below it: a node's own mounts are in its own namespace.
+    // Only what we mounted ourselves is mounted below it: a node's own mounts are in its own
+    // namespace.
     for path in entries(directory) {
         if path.is_dir() && path.metadata()?.dev() != directory.metadata()?.dev() {
             umount2(&path, MntFlags::MNT_DETACH)?;
@@ -187,10 +209,13 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
 
 /// What lies in a directory; nothing if it does not exist.
 pub(super) fn entries(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+    fs::read_dir(directory)
+        .map(|list| list.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
 }
 
-/// The right to have nodes. There are two on a machine, so that two cores are not asked for more than they can do; a test has one.
+/// The right to have nodes. There are two on a machine, so that two cores are not asked for more
+/// than they can do; a test has one.
 pub(super) struct Turn {
     _lock: File,
 }
@@ -211,7 +236,8 @@ impl Turn {
     }
 
     fn wait() -> Turn {
-        // One waits for the turns and the others for that one, so that nobody who came early is passed by for ever.
+        // One waits for the turns and the others for that one, so that nobody who came early is
+        // passed by for ever.
         let next = lock_file("turns/next");
         next.lock().expect("queue up for a turn");
         let locks = ["turns/1", "turns/2"].map(lock_file);
@@ -222,7 +248,10 @@ impl Turn {
                     return Turn { _lock: lock.try_clone().expect("a second handle") };
                 }
             }
-            assert!(began.elapsed() < Duration::from_secs(7200), "two other tests have had nodes for two hours");
+            assert!(
+                began.elapsed() < Duration::from_secs(7200),
+                "two other tests have had nodes for two hours"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

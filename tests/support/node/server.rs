@@ -14,7 +14,8 @@ use super::network::{Namespace, SERVER};
 use super::outcome::{Outcome, Running};
 use super::place::Place;
 
-/// A web server for nodes, at `http://bootstrap.dcos.test:8080`. Any number of nodes can know it, and then reach each other too.
+/// A web server for nodes, at `http://bootstrap.dcos.test:8080`. Any number of nodes can know it,
+/// and then reach each other too.
 pub struct Server {
     nginx: Mutex<Option<Child>>,
     namespace: Arc<Namespace>,
@@ -31,7 +32,8 @@ impl Server {
         if let Err(reason) = super::can_run() {
             panic!("no server can be had here: {reason}");
         }
-        let directory = fs::canonicalize(&directory).unwrap_or_else(|error| panic!("serve {:?}: {error}", directory.as_ref()));
+        let directory = fs::canonicalize(&directory)
+            .unwrap_or_else(|error| panic!("serve {:?}: {error}", directory.as_ref()));
         let place = Place::new("server");
         let namespace = Namespace::new(place.id());
         namespace.become_bridge();
@@ -65,7 +67,13 @@ impl Server {
         let _ = fs::remove_file(&pid_file);
         let said = fs::File::create(prefix.join("stderr")).expect("a file for what nginx says");
         let mut command = self.namespace.command("nginx");
-        command.arg("-p").arg(&prefix).args(["-c", "nginx.conf"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        command
+            .arg("-p")
+            .arg(&prefix)
+            .args(["-c", "nginx.conf"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said);
         let mut child = command.spawn().expect("start nginx");
         let began = Instant::now();
         // It writes the file after it has opened its port.
@@ -73,7 +81,10 @@ impl Server {
             let ended = child.try_wait().expect("look after nginx").is_some();
             if ended || began.elapsed() > Duration::from_secs(120) {
                 let _ = child.kill();
-                panic!("nginx does not start: {}", fs::read_to_string(prefix.join("stderr")).unwrap_or_default());
+                panic!(
+                    "nginx does not start: {}",
+                    fs::read_to_string(prefix.join("stderr")).unwrap_or_default()
+                );
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -82,7 +93,11 @@ impl Server {
 
     /// Every request so far, in order, as `METHOD URI STATUS`.
     pub fn requests(&self) -> Vec<String> {
-        fs::read_to_string(self.place.path("nginx/access.log")).unwrap_or_default().lines().map(str::to_owned).collect()
+        fs::read_to_string(self.place.path("nginx/access.log"))
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Its name on this machine: of its network namespace and its directory.
@@ -90,11 +105,13 @@ impl Server {
         self.place.id()
     }
 
-    /// Runs a program of this machine to its end, in the network of the server and its nodes; to exceed the limit fails the test.
+    /// Runs a program of this machine to its end, in the network of the server and its nodes; to
+    /// exceed the limit fails the test.
     #[track_caller]
     pub fn run_within<S: AsRef<OsStr>>(&self, limit: Duration, command: &[S]) -> Outcome {
         let (program, arguments) = command.split_first().expect("a program");
-        Running::start(self.namespace.command(program).args(arguments), command).finish_within(limit)
+        Running::start(self.namespace.command(program).args(arguments), command)
+            .finish_within(limit)
     }
 
     pub(super) fn plug_in(&self, node: &Namespace, address: Option<&str>) {

@@ -38,7 +38,8 @@ impl Golden {
     #[track_caller]
     pub fn read(path: impl AsRef<Path>) -> Golden {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"));
         Golden::parse(&text)
     }
 
@@ -50,8 +51,12 @@ impl Golden {
 
     /// True for paths that carry DC/OS' names.
     pub(super) fn owns(&self, name: &str) -> bool {
-        let below = |top: &String| name.strip_prefix(top.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.owned.iter().any(below) || self.owned_patterns.iter().any(|wanted| pattern::matches(wanted, name))
+        let below = |top: &String| {
+            name.strip_prefix(top.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.owned.iter().any(below)
+            || self.owned_patterns.iter().any(|wanted| pattern::matches(wanted, name))
     }
 }
 

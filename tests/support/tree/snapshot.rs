@@ -1,4 +1,5 @@
-//! What stands under a root directory: paths and accounts, with names in place of numbers, and no times.
+//! What stands under a root directory: paths and accounts, with names in place of numbers, and no
+//! times.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
@@ -20,7 +21,8 @@ pub type Entry = BTreeMap<String, Value>;
 /// Where an install leaves traces.
 const AREAS: [&str; 5] = ["/etc", "/opt", "/run/dcos", "/usr", "/var/lib"];
 
-/// What is no file of a running node, or what it goes on writing by itself, whether or not DC/OS comes and goes. Each with what writes it.
+/// What is no file of a running node, or what it goes on writing by itself, whether or not DC/OS
+/// comes and goes. Each with what writes it.
 const OF_THE_NODE: &[(&str, &str)] = &[
     ("/proc", "the kernel"),
     ("/sys", "the kernel"),
@@ -38,7 +40,8 @@ const OF_THE_NODE: &[(&str, &str)] = &[
 
 /// All paths below the areas at one moment.
 pub struct Snapshot {
-    /// By path as the node names it. Bytes that are not UTF-8 are replaced: no build has such names.
+    /// By path as the node names it. Bytes that are not UTF-8 are replaced: no build has such
+    /// names.
     pub paths: BTreeMap<String, Entry>,
 }
 
@@ -69,8 +72,18 @@ impl Snapshot {
     /// What is there, gone or different since an earlier snapshot, one line each.
     pub fn changes_since(&self, before: &Snapshot) -> Vec<String> {
         let new = self.paths.iter().filter(|(name, entry)| before.paths.get(*name) != Some(*entry));
-        let new = new.map(|(name, _)| if before.paths.contains_key(name) { format!("changed {name}") } else { format!("new {name}") });
-        let gone = before.paths.keys().filter(|name| !self.paths.contains_key(*name)).map(|name| format!("gone {name}"));
+        let new = new.map(|(name, _)| {
+            if before.paths.contains_key(name) {
+                format!("changed {name}")
+            } else {
+                format!("new {name}")
+            }
+        });
+        let gone = before
+            .paths
+            .keys()
+            .filter(|name| !self.paths.contains_key(*name))
+            .map(|name| format!("gone {name}"));
         new.chain(gone).collect()
     }
 
@@ -95,21 +108,29 @@ impl Snapshot {
                 twins.entry((about.dev(), about.ino())).or_default().push(name.clone());
             }
             if about.is_dir() {
-                todo.extend(names_in(&below(root, &name)).into_iter().map(|inside| format!("{name}/{inside}")));
+                todo.extend(
+                    names_in(&below(root, &name))
+                        .into_iter()
+                        .map(|inside| format!("{name}/{inside}")),
+                );
             }
             paths.insert(name, entry);
         }
         for names in twins.values().filter(|names| names.len() > 1) {
             let first = names.iter().min().expect("more than one");
             for name in names {
-                paths.get_mut(name).expect("it was inserted").insert("hardlink".to_owned(), json!(first));
+                paths
+                    .get_mut(name)
+                    .expect("it was inserted")
+                    .insert("hardlink".to_owned(), json!(first));
             }
         }
         Snapshot { paths }
     }
 }
 
-/// Where a path of the node lies for us. Only the last part of it may be a link: the walk does not go through any.
+/// Where a path of the node lies for us. Only the last part of it may be a link: the walk does not
+/// go through any.
 fn below(root: &Path, name: &str) -> PathBuf {
     root.join(name.trim_start_matches('/'))
 }
@@ -133,14 +154,25 @@ fn numbers(root: &Path, file: &str) -> HashMap<u32, String> {
 fn lines(root: &Path, file: &str) -> Vec<Vec<String>> {
     let text = fs::read(below(root, file)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.split(':').map(str::to_owned).collect()).collect()
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.split(':').map(str::to_owned).collect())
+        .collect()
 }
 
 /// Everything that is compared about one path.
-fn describe(path: &Path, about: &Metadata, [users, groups]: &[HashMap<u32, String>; 2]) -> io::Result<Entry> {
-    let name = |names: &HashMap<u32, String>, number: u32| names.get(&number).cloned().unwrap_or_else(|| number.to_string());
-    let mut entry =
-        Entry::from([("owner".to_owned(), json!(name(users, about.uid()))), ("group".to_owned(), json!(name(groups, about.gid())))]);
+fn describe(
+    path: &Path,
+    about: &Metadata,
+    [users, groups]: &[HashMap<u32, String>; 2],
+) -> io::Result<Entry> {
+    let name = |names: &HashMap<u32, String>, number: u32| {
+        names.get(&number).cloned().unwrap_or_else(|| number.to_string())
+    };
+    let mut entry = Entry::from([
+        ("owner".to_owned(), json!(name(users, about.uid()))),
+        ("group".to_owned(), json!(name(groups, about.gid()))),
+    ]);
     let kind = about.file_type();
     let word = match () {
         () if kind.is_symlink() => "symlink",
@@ -154,7 +186,10 @@ fn describe(path: &Path, about: &Metadata, [users, groups]: &[HashMap<u32, Strin
     if kind.is_symlink() {
         entry.insert("target".to_owned(), json!(fs::read_link(path)?.to_string_lossy()));
     } else {
-        entry.insert("mode".to_owned(), json!(format!("{:04o}", about.permissions().mode() & 0o7777)));
+        entry.insert(
+            "mode".to_owned(),
+            json!(format!("{:04o}", about.permissions().mode() & 0o7777)),
+        );
     }
     if kind.is_file() {
         entry.insert("size".to_owned(), json!(about.len()));
@@ -167,8 +202,9 @@ fn describe(path: &Path, about: &Metadata, [users, groups]: &[HashMap<u32, Strin
     Ok(entry)
 }
 
-/// The digest of a file, from an earlier look if the kernel says that it was not touched since. What was touched just now may be touched again
-/// within one tick of the kernel's clock, and is read again.
+/// The digest of a file, from an earlier look if the kernel says that it was not touched since.
+/// What was touched just now may be touched again within one tick of the kernel's clock, and is
+/// read again.
 fn known_digest(path: &Path, about: &Metadata) -> io::Result<String> {
     type Identity = (u64, u64, u64, i64, i64);
     static KNOWN: Mutex<BTreeMap<Identity, String>> = Mutex::new(BTreeMap::new());
@@ -215,7 +251,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 /// The text of a regular file of the node.
 pub(super) fn text(root: &Path, name: &str) -> String {
-    fs::read_to_string(below(root, name)).unwrap_or_else(|error| panic!("read {name} of the node: {error}"))
+    fs::read_to_string(below(root, name))
+        .unwrap_or_else(|error| panic!("read {name} of the node: {error}"))
 }
 
 /// Users and groups, without the numbers, which differ from run to run.
@@ -224,7 +261,8 @@ pub(super) fn accounts(root: &Path) -> Accounts {
     let is_system = |number: &str| number.parse::<u32>().is_ok_and(|number| number < 1000);
     let mut users = BTreeMap::new();
     for line in lines(root, "/etc/passwd") {
-        let group = line[3].parse().ok().and_then(|number| group_names.get(&number)).unwrap_or(&line[3]);
+        let group =
+            line[3].parse().ok().and_then(|number| group_names.get(&number)).unwrap_or(&line[3]);
         let user = json!({ "group": group, "gecos": line[4], "home": line[5], "shell": line[6], "system": is_system(&line[2]) });
         users.insert(line[0].clone(), entry(user));
     }
@@ -235,9 +273,13 @@ pub(super) fn accounts(root: &Path) -> Accounts {
     }
     let mut groups = BTreeMap::new();
     for line in lines(root, "/etc/group") {
-        let mut members: Vec<&str> = line[3].split(',').filter(|member| !member.is_empty()).collect();
+        let mut members: Vec<&str> =
+            line[3].split(',').filter(|member| !member.is_empty()).collect();
         members.sort_unstable();
-        groups.insert(line[0].clone(), entry(json!({ "members": members, "system": is_system(&line[2]) })));
+        groups.insert(
+            line[0].clone(),
+            entry(json!({ "members": members, "system": is_system(&line[2]) })),
+        );
     }
     Accounts { users, groups }
 }

@@ -51,13 +51,16 @@ impl Seen {
 /// All units with DC/OS' names, loaded or not.
 #[track_caller]
 fn units(node: &Node) -> Units {
-    let list = "{ systemctl list-units --all --plain --no-legend 'dcos*'; systemctl list-unit-files --no-legend 'dcos*'; } | cut -d' ' -f1 | sort -u";
+    let list = "{ systemctl list-units --all --plain --no-legend 'dcos*'; systemctl \
+                list-unit-files --no-legend 'dcos*'; } | cut -d' ' -f1 | sort -u";
     let list = node.shell(list);
     let names: Vec<&str> = list.succeeds().stdout().lines().collect();
     if names.is_empty() {
         return Units::new();
     }
-    let states = node.run(&[["systemctl", "show", "--all", "--property", PROPERTIES].as_slice(), &names].concat());
+    let states = node.run(
+        &[["systemctl", "show", "--all", "--property", PROPERTIES].as_slice(), &names].concat(),
+    );
     states.succeeds().stdout().split("\n\n").filter_map(unit).collect()
 }
 

@@ -12,7 +12,11 @@ use super::*;
 const JOB: &str = "/org/freedesktop/systemd1/job/7";
 
 fn sockets(directory: &Path) -> Sockets {
-    Sockets { bus: directory.join("bus"), private: directory.join("private"), limit: Duration::from_secs(60) }
+    Sockets {
+        bus: directory.join("bus"),
+        private: directory.join("private"),
+        limit: Duration::from_secs(60),
+    }
 }
 
 /// Listens on the private socket; every call is answered by [`answer`].
@@ -21,12 +25,16 @@ fn listen(directory: &Path) {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let builder = zbus::connection::Builder::unix_stream(stream.into_std().unwrap()).server(Guid::generate()).p2p();
+            let builder = zbus::connection::Builder::unix_stream(stream.into_std().unwrap())
+                .server(Guid::generate())
+                .p2p();
             let connection = builder.build().await.unwrap();
             tokio::spawn(async move {
                 let mut calls = MessageStream::from(&connection);
                 while let Some(Ok(call)) = calls.next().await {
-                    if call.message_type() == MessageType::MethodCall && !answer(&connection, &call).await {
+                    if call.message_type() == MessageType::MethodCall
+                        && !answer(&connection, &call).await
+                    {
                         break;
                     }
                 }
@@ -41,17 +49,27 @@ async fn answer(connection: &Connection, call: &Message) -> bool {
     let header = call.header();
     let member = header.member().unwrap().to_string();
     let body = call.body();
-    let unit = body.deserialize::<(&str, &str)>().map(|(unit, _)| unit).or_else(|_| body.deserialize::<&str>()).unwrap_or_default();
+    let unit = body
+        .deserialize::<(&str, &str)>()
+        .map(|(unit, _)| unit)
+        .or_else(|_| body.deserialize::<&str>())
+        .unwrap_or_default();
     let path = |path| ObjectPath::try_from(path).unwrap();
     match (member.as_str(), unit) {
         ("Subscribe", _) => connection.reply(&header, &()).await.unwrap(),
         ("StartUnit", "fast.service") => {
             let end = (7_u32, path(JOB), unit, "done");
-            connection.emit_signal(None::<&str>, OBJECT, MANAGER, "JobRemoved", &end).await.unwrap();
+            connection
+                .emit_signal(None::<&str>, OBJECT, MANAGER, "JobRemoved", &end)
+                .await
+                .unwrap();
             connection.reply(&header, &path(JOB)).await.unwrap();
         }
         ("StartUnit", "absent.service" | "broken.service") => {
-            connection.reply_error(&header, "org.freedesktop.systemd1.LoadFailed", &"Unit failed to load").await.unwrap();
+            connection
+                .reply_error(&header, "org.freedesktop.systemd1.LoadFailed", &"Unit failed to load")
+                .await
+                .unwrap();
         }
         ("StartUnit", "silent.service") => {}
         ("StartUnit", _) => connection.reply(&header, &path(JOB)).await.unwrap(),
@@ -59,15 +77,29 @@ async fn answer(connection: &Connection, call: &Message) -> bool {
         ("LoadUnit", "cut.service") => {
             connection.reply(&header, &path("/unit/active")).await.unwrap();
         }
-        ("LoadUnit", "absent.service") => connection.reply(&header, &path("/unit/absent")).await.unwrap(),
+        ("LoadUnit", "absent.service") => {
+            connection.reply(&header, &path("/unit/absent")).await.unwrap()
+        }
         ("LoadUnit", _) => connection.reply(&header, &path("/unit/broken")).await.unwrap(),
-        // The first look ends the connection, as a `daemon-reexec` would; nobody signals the end of the job.
+        // The first look ends the connection, as a `daemon-reexec` would; nobody signals the end of
+        // the job.
         ("GetJob", _) => {
-            connection.reply_error(&header, "org.freedesktop.systemd1.NoSuchJob", &"Job 7 does not exist.").await.unwrap();
+            connection
+                .reply_error(
+                    &header,
+                    "org.freedesktop.systemd1.NoSuchJob",
+                    &"Job 7 does not exist.",
+                )
+                .await
+                .unwrap();
             return false;
         }
         ("GetAll", _) => {
-            let load = if header.path().unwrap().as_str() == "/unit/absent" { "not-found" } else { "error" };
+            let load = if header.path().unwrap().as_str() == "/unit/absent" {
+                "not-found"
+            } else {
+                "error"
+            };
             let properties: HashMap<&str, Variant<'_>> = HashMap::from([
                 ("Result", "success".into()),
                 ("LoadState", load.into()),
@@ -82,15 +114,21 @@ async fn answer(connection: &Connection, call: &Message) -> bool {
             ]);
             connection.reply(&header, &properties).await.unwrap();
         }
-        _ => connection.reply_error(&header, "org.freedesktop.DBus.Error.UnknownMethod", &member).await.unwrap(),
+        _ => connection
+            .reply_error(&header, "org.freedesktop.DBus.Error.UnknownMethod", &member)
+            .await
+            .unwrap(),
     }
     true
 }
 
-/// A connection that waits for nothing for long. A machine that stalls for as long is given other tries.
+/// A connection that waits for nothing for long. A machine that stalls for as long is given other
+/// tries.
 async fn impatient(directory: &Path) -> Bus {
     for _ in 0..20 {
-        if let Ok(bus) = connect(&Sockets { limit: Duration::from_millis(500), ..sockets(directory) }).await {
+        if let Ok(bus) =
+            connect(&Sockets { limit: Duration::from_millis(500), ..sockets(directory) }).await
+        {
             return bus;
         }
     }
@@ -102,7 +140,8 @@ async fn a_job_that_ends_before_its_start_is_answered_is_not_lost() {
     let directory = tempfile::tempdir().unwrap();
     listen(directory.path());
     let bus = connect(&sockets(directory.path())).await.unwrap();
-    // Less than until systemd is asked what became of the job; a machine that stalls for as long tells nothing.
+    // Less than until systemd is asked what became of the job; a machine that stalls for as long
+    // tells nothing.
     for _ in 0..20 {
         let job = bus.start("fast.service").await.unwrap();
         if let Ok(ended) = bus.wait(&job, LOOK * 9 / 10).await {
@@ -127,7 +166,10 @@ async fn a_restart_is_not_repeated_when_its_answer_was_lost() {
     let directory = tempfile::tempdir().unwrap();
     listen(directory.path());
     let bus = connect(&sockets(directory.path())).await.unwrap();
-    assert!(matches!(bus.restart("a.service").await, Err(Error::Disconnected { member: "RestartUnit", .. })));
+    assert!(matches!(
+        bus.restart("a.service").await,
+        Err(Error::Disconnected { member: "RestartUnit", .. })
+    ));
     assert!(bus.start("a.service").await.is_ok(), "the next call connects again");
 }
 
@@ -136,7 +178,10 @@ async fn a_manager_that_does_not_answer_is_a_deadline() {
     let directory = tempfile::tempdir().unwrap();
     listen(directory.path());
     let bus = impatient(directory.path()).await;
-    assert!(matches!(bus.start("silent.service").await, Err(Error::Deadline { member: "StartUnit", .. })));
+    assert!(matches!(
+        bus.start("silent.service").await,
+        Err(Error::Deadline { member: "StartUnit", .. })
+    ));
 }
 
 #[tokio::test]
@@ -145,7 +190,10 @@ async fn an_absent_unit_and_a_broken_one_are_told_apart_where_systemd_does_not()
     listen(directory.path());
     let bus = connect(&sockets(directory.path())).await.unwrap();
     assert!(matches!(bus.start("absent.service").await, Err(Error::NoSuchUnit { .. })));
-    assert!(matches!(bus.start("broken.service").await, Err(Error::Call { member: "StartUnit", .. })));
+    assert!(matches!(
+        bus.start("broken.service").await,
+        Err(Error::Call { member: "StartUnit", .. })
+    ));
 }
 
 #[tokio::test]
@@ -153,7 +201,12 @@ async fn both_sockets_are_named_when_neither_answers() {
     let directory = tempfile::tempdir().unwrap();
     drop(UnixListener::bind(directory.path().join("private")).unwrap());
     let error = connect(&sockets(directory.path())).await.unwrap_err().to_string();
-    let expected = ["systemd does not answer: on ", "/bus: No such file", "; on ", "/private: Connection refused"];
+    let expected = [
+        "systemd does not answer: on ",
+        "/bus: No such file",
+        "; on ",
+        "/private: Connection refused",
+    ];
     assert!(expected.iter().all(|part| error.contains(part)), "{error}");
 }
 

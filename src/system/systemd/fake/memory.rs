@@ -15,7 +15,8 @@ pub enum Behaviour {
     Works,
     /// Its main process exits with status 1.
     Fails,
-    /// Its last `ExecStartPre=` exits with status 1, and systemd starts it again and again: `activating`, `auto-restart`.
+    /// Its last `ExecStartPre=` exits with status 1, and systemd starts it again and again:
+    /// `activating`, `auto-restart`.
     AutoRestarts,
     /// Its start never ends: waiting for it takes the whole limit and is `Error::Deadline`.
     NeverAnswers,
@@ -69,7 +70,12 @@ impl Memory {
         let unit = self.units.entry(name.to_owned()).or_insert_with(|| {
             let restarts = Some(0).filter(|_| !self.only_219);
             let service = Service { result: "success".to_owned(), restarts, ..Service::default() };
-            Loaded { file: UnitFile { load: "not-found", ..UnitFile::default() }, active: "inactive", sub: "dead", service }
+            Loaded {
+                file: UnitFile { load: "not-found", ..UnitFile::default() },
+                active: "inactive",
+                sub: "dead",
+                service,
+            }
         });
         if unit.file.load == "not-found" {
             unit.reread(root, name);
@@ -78,7 +84,12 @@ impl Memory {
     }
 
     /// Starts the unit and what it pulls in; none for a start that never ends.
-    pub(super) fn start(&mut self, root: &Path, name: &str, seen: &mut Vec<String>) -> Option<JobResult> {
+    pub(super) fn start(
+        &mut self,
+        root: &Path,
+        name: &str,
+        seen: &mut Vec<String>,
+    ) -> Option<JobResult> {
         if seen.iter().any(|other| other == name) {
             return Some(JobResult::Done);
         }
@@ -109,11 +120,17 @@ impl Memory {
             Behaviour::Works => {
                 service.result = "success".to_owned();
                 for command in &mut service.start_pre {
-                    (command.start_monotonic, command.exit_monotonic, command.code, command.status) = (now, now, 1, 0);
+                    (
+                        command.start_monotonic,
+                        command.exit_monotonic,
+                        command.code,
+                        command.status,
+                    ) = (now, now, 1, 0);
                 }
                 if unit.file.oneshot {
                     (service.exec_main_code, service.exec_main_status) = (1, 0);
-                    (service.exec_main_start_monotonic, service.exec_main_exit_monotonic) = (now, now);
+                    (service.exec_main_start_monotonic, service.exec_main_exit_monotonic) =
+                        (now, now);
                 }
                 (up(name, &unit.file), Some(JobResult::Done))
             }
@@ -127,7 +144,8 @@ impl Memory {
                 service.result = "exit-code".to_owned();
                 service.restarts = service.restarts.map(|count| count + 1).filter(|_| !only_219);
                 if let Some(last) = service.start_pre.last_mut() {
-                    (last.start_monotonic, last.exit_monotonic, last.code, last.status) = (now, now, 1, 1);
+                    (last.start_monotonic, last.exit_monotonic, last.code, last.status) =
+                        (now, now, 1, 1);
                 }
                 (("activating", "auto-restart"), Some(JobResult::Failed))
             }
@@ -141,7 +159,8 @@ impl Memory {
         }
         if state.1 == "running" {
             let pid = u32::try_from(now / 1000).unwrap_or(u32::MAX);
-            (service.main_pid, service.exec_main_pid, service.exec_main_start_monotonic) = (pid, pid, now);
+            (service.main_pid, service.exec_main_pid, service.exec_main_start_monotonic) =
+                (pid, pid, now);
         }
         result
     }
@@ -158,8 +177,15 @@ impl Memory {
         for (_, result) in self.jobs.iter_mut().filter(|(unit, _)| unit == name) {
             result.get_or_insert(JobResult::Canceled);
         }
-        let bound = |unit: &Loaded| unit.file.part_of.iter().chain(&unit.file.requires).any(|other| other == name);
-        let others: Vec<String> = self.units.iter().filter(|(_, unit)| bound(unit)).map(|(name, _)| name.clone()).collect();
+        let bound = |unit: &Loaded| {
+            unit.file.part_of.iter().chain(&unit.file.requires).any(|other| other == name)
+        };
+        let others: Vec<String> = self
+            .units
+            .iter()
+            .filter(|(_, unit)| bound(unit))
+            .map(|(name, _)| name.clone())
+            .collect();
         for other in others {
             self.stop(&other);
         }
@@ -182,7 +208,8 @@ impl Loaded {
     pub(super) fn reread(&mut self, root: &Path, name: &str) {
         self.file = read(root, name);
         self.service.start_pre = self.file.start_pre.clone();
-        self.service.restart = if self.file.restart.is_empty() { "no".to_owned() } else { self.file.restart.clone() };
+        self.service.restart =
+            if self.file.restart.is_empty() { "no".to_owned() } else { self.file.restart.clone() };
         self.service.load_error = match self.file.load {
             "not-found" => Some(format!("Unit {name} not found.")),
             "bad-setting" => Some(format!("Unit {name} has a bad unit file setting.")),

@@ -41,7 +41,11 @@ async fn a_target_starts_what_it_wants_after_a_reload() {
     assert_eq!(fake.add_wants("a.target", &names(&["a.service"])).await.unwrap(), []);
 
     run(&fake, "a.target").await.unwrap();
-    assert_eq!(fake.units(&names(&["a.service"])).await.unwrap()[0].active, "inactive", "the target does not know the link yet");
+    assert_eq!(
+        fake.units(&names(&["a.service"])).await.unwrap()[0].active,
+        "inactive",
+        "the target does not know the link yet"
+    );
     fake.reload().await.unwrap();
     run(&fake, "a.target").await.unwrap();
     let unit = &fake.units(&names(&["a.service"])).await.unwrap()[0];
@@ -54,14 +58,25 @@ async fn units_that_cannot_start_are_refused_with_systemds_names() {
     symlink("/dev/null", directory(root.path()).join("masked.service")).unwrap();
     assert!(matches!(fake.start("no.service").await, Err(Error::NoSuchUnit { .. })));
     assert!(matches!(fake.stop("no.service").await, Err(Error::NoSuchUnit { .. })));
-    assert!(matches!(fake.add_wants("a.target", &names(&["no.service"])).await, Err(Error::NoSuchUnit { .. })));
-    assert!(matches!(fake.add_wants("no.target", &names(&["bad.service"])).await, Err(Error::NoSuchUnit { .. })));
+    assert!(matches!(
+        fake.add_wants("a.target", &names(&["no.service"])).await,
+        Err(Error::NoSuchUnit { .. })
+    ));
+    assert!(matches!(
+        fake.add_wants("no.target", &names(&["bad.service"])).await,
+        Err(Error::NoSuchUnit { .. })
+    ));
     for (unit, name) in [("bad.service", "BadUnitSetting"), ("masked.service", "UnitMasked")] {
-        let Err(Error::Call { source, .. }) = fake.start(unit).await else { panic!("{unit} started") };
+        let Err(Error::Call { source, .. }) = fake.start(unit).await else {
+            panic!("{unit} started")
+        };
         assert_eq!(source.name, format!("org.freedesktop.systemd1.{name}"));
     }
     let units = fake.units(&names(&["bad.service", "no.service", "masked.service"])).await.unwrap();
-    assert_eq!(units.iter().map(|unit| unit.load.as_str()).collect::<Vec<_>>(), ["bad-setting", "not-found", "masked"]);
+    assert_eq!(
+        units.iter().map(|unit| unit.load.as_str()).collect::<Vec<_>>(),
+        ["bad-setting", "not-found", "masked"]
+    );
 }
 
 #[tokio::test]
@@ -70,7 +85,10 @@ async fn a_file_in_place_of_a_link_is_in_the_way() {
     let wants = directory(root.path()).join("a.target.wants");
     std::fs::create_dir(&wants).unwrap();
     std::fs::write(wants.join("a.service"), "").unwrap();
-    assert!(matches!(fake.add_wants("a.target", &names(&["a.service"])).await, Err(Error::UnitExists { .. })));
+    assert!(matches!(
+        fake.add_wants("a.target", &names(&["a.service"])).await,
+        Err(Error::UnitExists { .. })
+    ));
     std::fs::remove_file(wants.join("a.service")).unwrap();
     symlink("/elsewhere", wants.join("a.service")).unwrap();
     assert_eq!(fake.add_wants("a.target", &names(&["a.service"])).await.unwrap()[0].kind, "unlink");
@@ -80,7 +98,10 @@ async fn a_file_in_place_of_a_link_is_in_the_way() {
 async fn behaviours() {
     let (_root, fake) = root(&[
         ("fails.service", RUN),
-        ("restarts.service", "[Service]\nExecStartPre=-/bin/a\nExecStartPre=/bin/b\nExecStart=/bin/c\n"),
+        (
+            "restarts.service",
+            "[Service]\nExecStartPre=-/bin/a\nExecStartPre=/bin/b\nExecStart=/bin/c\n",
+        ),
         ("never.service", RUN),
         ("needs.service", "[Unit]\nRequires=fails.service\n[Service]\nExecStart=/bin/true\n"),
     ]);
@@ -123,5 +144,8 @@ async fn version_219_has_what_we_use_and_no_more() {
     assert_eq!(fake.service("a.service").await.unwrap().restarts, None);
     assert!(fake.record("RefUnit", "a.service").is_err());
     let calls: Vec<String> = fake.calls().iter().map(ToString::to_string).collect();
-    assert_eq!(calls[..4], ["Version", "AddDependencyUnitFiles a.service to a.target", "Reload", "StartUnit a.target"]);
+    assert_eq!(
+        calls[..4],
+        ["Version", "AddDependencyUnitFiles a.service to a.target", "Reload", "StartUnit a.target"]
+    );
 }

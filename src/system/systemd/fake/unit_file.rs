@@ -27,9 +27,12 @@ pub(super) fn directory(root: &Path) -> PathBuf {
     root.join("etc/systemd/system")
 }
 
-/// The file that defines `name` under `root`: its own or its template's; the links that systemd follows are followed within `root`.
+/// The file that defines `name` under `root`: its own or its template's; the links that systemd
+/// follows are followed within `root`.
 pub(super) fn find(root: &Path, name: &str) -> Option<PathBuf> {
-    let template = name.split_once('@').and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit_once('.')?.1)));
+    let template = name
+        .split_once('@')
+        .and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit_once('.')?.1)));
     [Some(name.to_owned()), template]
         .into_iter()
         .flatten()
@@ -66,14 +69,21 @@ fn parse(name: &str, text: &str) -> UnitFile {
     let mut unit = UnitFile { load: "loaded", description: name.to_owned(), ..UnitFile::default() };
     let mut starts = 0;
     let text = text.replace("\\\n", " ");
-    for (key, value) in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).filter_map(|line| line.split_once('=')) {
+    for (key, value) in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';']))
+        .filter_map(|line| line.split_once('='))
+    {
         let (key, value) = (key.trim(), value.trim());
         let words = || value.split_whitespace().map(str::to_owned);
         match key {
             "Description" => unit.description = value.to_owned(),
             "Type" => unit.oneshot = value == "oneshot",
             "Restart" => unit.restart = value.to_owned(),
-            "RemainAfterExit" => unit.remain_after_exit = matches!(value, "yes" | "true" | "on" | "1"),
+            "RemainAfterExit" => {
+                unit.remain_after_exit = matches!(value, "yes" | "true" | "on" | "1")
+            }
             "Wants" => unit.wants.extend(words()),
             "Requires" => unit.requires.extend(words()),
             "PartOf" => unit.part_of.extend(words()),
@@ -99,15 +109,26 @@ fn parse(name: &str, text: &str) -> UnitFile {
 
 fn command(line: &str) -> Command {
     let bare = line.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-    let ignore_failure = line.get(..line.len() - bare.len()).is_some_and(|prefix| prefix.contains('-'));
+    let ignore_failure =
+        line.get(..line.len() - bare.len()).is_some_and(|prefix| prefix.contains('-'));
     let argv: Vec<String> = bare.split_whitespace().map(str::to_owned).collect();
-    Command { path: argv.first().map(PathBuf::from).unwrap_or_default(), argv, ignore_failure, ..Command::default() }
+    Command {
+        path: argv.first().map(PathBuf::from).unwrap_or_default(),
+        argv,
+        ignore_failure,
+        ..Command::default()
+    }
 }
 
 /// The names in the unit's directory of this kind, sorted.
 fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
     let entries = std::fs::read_dir(directory(root).join(format!("{name}.{kind}")));
-    let mut names: Vec<String> = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
@@ -118,10 +139,14 @@ mod tests {
 
     #[test]
     fn a_service_is_parsed() {
-        let text = "[Unit]\nDescription = A\n# Wants=no\nWants=b.service \\\n  c.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+        let text = "[Unit]\nDescription = A\n# Wants=no\nWants=b.service \\\n  \
+                    c.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
                     ExecStartPre=-/bin/false x\nExecStart=@/bin/true true\n";
         let unit = parse("a.service", text);
-        assert_eq!((unit.load, unit.description.as_str(), unit.oneshot, unit.remain_after_exit), ("loaded", "A", true, true));
+        assert_eq!(
+            (unit.load, unit.description.as_str(), unit.oneshot, unit.remain_after_exit),
+            ("loaded", "A", true, true)
+        );
         assert_eq!(unit.wants, ["b.service", "c.service"]);
         let pre = unit.start_pre.first().unwrap();
         assert_eq!(

@@ -1,0 +1,30 @@
+//! Failures that more than one step of an install ends with.
+
+use crate::action;
+use crate::command::Failure;
+use crate::dcos::exit::Exit;
+use crate::dcos::identity;
+use crate::dcos::role::Role;
+
+pub(super) fn goes_by_its_identity(role: Role) -> Failure {
+    Failure::new(
+        Exit::Conflict,
+        anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"),
+    )
+    .leaving("nothing was changed")
+    .cured_by(identity::renewal(Some(role)))
+}
+
+pub(super) fn unrepaired(error: action::Error, role: Role) -> Failure {
+    Failure::new(Exit::Failed, error)
+        .leaving("the node is installed, but what was missing on it could not be put back")
+        .cured_by(format!("remove the cause; dcos-node install {role} goes on"))
+}
+
+pub(super) fn interrupted(role: Role) -> Failure {
+    Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
+        .leaving("the install is half done and goes on at the next boot")
+        .cured_by(format!(
+            "dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"
+        ))
+}

@@ -1,0 +1,25 @@
+use super::*;
+
+#[test]
+fn a_node_has_its_time_from_the_install_and_from_the_boot_on() {
+    let (begun, minutes) =
+        (Some("2026-11-22T16:03:59Z"), |minutes: u64| Duration::from_secs(minutes * 60));
+    assert!(
+        is_overdue(begun, "2026-11-22T16:04:00Z", minutes(21))
+            && is_overdue(None, "2026-11-22T16:04:00Z", minutes(21))
+    );
+    assert!(
+        !is_overdue(begun, "2026-11-22T16:03:58Z", minutes(21))
+            && !is_overdue(begun, "2026-11-22T16:04:00Z", minutes(19))
+    );
+}
+
+#[test]
+fn what_is_not_judged_again_is_of_the_table() {
+    for (beginning, _) in NOT_AGAIN {
+        assert!(
+            crate::preflight::table().any(|rule| rule.id.starts_with(beginning)),
+            "{beginning}"
+        );
+    }
+}

@@ -1,0 +1,136 @@
+use super::*;
+
+/// A server that says these bytes to whoever says something; its address.
+async fn saying(answer: &'static [u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let _ = client.read(&mut [0; 4096]).await;
+            let _ = client.write_all(answer).await;
+        }
+    });
+    place
+}
+
+#[tokio::test]
+async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
+    let asked = |place: String| async move {
+        ask_either(&format!("{place}/x"), LONGEST, PATIENCE, |text| Some(text.to_vec())).await
+    };
+    // An alert: the handshake failed.
+    assert_eq!(asked(saying(&[0x15, 3, 3, 0, 2, 2, 40]).await).await, Answer::Locked);
+    let plain =
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await;
+    assert_eq!(asked(plain).await, Answer::Told(b"{}".to_vec()));
+    assert!(asked("127.0.0.1:1".to_owned()).await.silence().is_some(), "nobody listens there");
+}
+
+#[test]
+fn what_only_root_may_ask_is_not_held_against_a_node() {
+    let error = |kind: ErrorKind| files::Error {
+        operation: "open",
+        path: "root-cert.pem".into(),
+        source: kind.into(),
+    };
+    assert_eq!(unasked::<Ensemble>(&error(ErrorKind::PermissionDenied)), Answer::Locked);
+    assert!(
+        unasked::<Ensemble>(&error(ErrorKind::InvalidData))
+            .silence()
+            .is_some_and(|why| why.contains("root-cert.pem"))
+    );
+    let own =
+        |serving| Ensemble { members: vec![Member { host: HERE.into(), serving, leads: true }] };
+    assert_eq!(alone(own(Serving::Serving), Some(&Answer::Locked)), None);
+    assert!(alone(own(Serving::Down), Some(&Answer::Locked)).is_some());
+    assert!(alone(own(Serving::Serving), Some(&Answer::Silent("refused".into()))).is_some());
+}
+
+#[test]
+fn exhibitors_word_counts_until_2_1() {
+    let version = |text: &str| Version { version: text.into(), image_commit: None, variant: None };
+    for (text, lies) in [
+        ("1.12.4", false),
+        ("2.0.5", false),
+        ("2.1.0", true),
+        ("2.2.0-dev", true),
+        ("3.0", true),
+        ("x", false),
+    ] {
+        assert_eq!(exhibitor_may_lie(Some(&version(text))), lies, "{text}");
+    }
+    assert!(!exhibitor_may_lie(None));
+}
+
+#[test]
+fn an_address_of_ipv6_stands_in_brackets() {
+    assert_eq!(front("http", "fd01:d::1"), "http://[fd01:d::1]");
+    assert_eq!(front("https", "192.0.2.7"), "https://192.0.2.7");
+    assert_eq!(front("https", "master.example.com"), "https://master.example.com");
+}
+
+const THREE: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+fn members(states: &[(&str, Serving)]) -> Ensemble {
+    let member = |(n, (host, serving)): (usize, &(&str, Serving))| Member {
+        host: (*host).into(),
+        serving: *serving,
+        leads: n == 0,
+    };
+    Ensemble { members: states.iter().enumerate().map(member).collect() }
+}
+
+fn cluster(exhibitor: Answer<Ensemble>, zookeepers: Option<Ensemble>) -> Cluster {
+    Cluster {
+        address: [10, 0, 0, 1].into(),
+        expected: Some(3),
+        exhibitor: Some(exhibitor),
+        exhibitor_may_lie: true,
+        zookeepers,
+        mesos: Answer::Locked,
+        leader: Ok([10, 0, 0, 1].into()),
+        admin_router: Answer::Locked,
+    }
+}
+
+#[test]
+fn zookeeper_is_believed_where_it_was_asked_and_every_master_counts() {
+    let (all, down) = (
+        members(&THREE.map(|host| (host, Serving::Serving))),
+        members(&THREE.map(|host| (host, Serving::Down))),
+    );
+    let liar = cluster(Answer::Told(down), Some(all.clone()));
+    assert_eq!((liar.disunion(), liar.masters()), (None, Some(&all)));
+    let two = members(&[("10.0.0.1", Serving::Serving), ("10.0.0.2", Serving::Serving)]);
+    let fewer = cluster(Answer::Locked, Some(two));
+    assert_eq!(fewer.disunion().as_deref(), Some("waiting for masters: ZooKeeper knows 2 of 3"));
+    let one_down = members(&[
+        ("10.0.0.1", Serving::Serving),
+        ("10.0.0.2", Serving::Serving),
+        ("10.0.0.3", Serving::Down),
+    ]);
+    assert_eq!(
+        cluster(Answer::Told(all), Some(one_down)).disunion().as_deref(),
+        Some("waiting for masters: 10.0.0.3")
+    );
+}
+
+#[test]
+fn an_exhibitor_that_says_nothing_is_the_cause_where_its_own_zookeeper_is_down_and_up_to_2_0_always()
+ {
+    let silent = || Answer::Silent("refused".to_owned());
+    let here_down = members(&[
+        ("10.0.0.1", Serving::Down),
+        ("10.0.0.2", Serving::Serving),
+        ("10.0.0.3", Serving::Serving),
+    ]);
+    assert_eq!(
+        cluster(silent(), Some(here_down)).disunion().as_deref(),
+        Some("Exhibitor does not answer: refused")
+    );
+    let all = members(&THREE.map(|host| (host, Serving::Serving)));
+    let new = cluster(silent(), Some(all.clone()));
+    assert_eq!(new.disunion(), None);
+    assert!(Cluster { exhibitor_may_lie: false, ..new }.disunion().is_some());
+}

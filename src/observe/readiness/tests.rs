@@ -1,0 +1,237 @@
+use super::*;
+use crate::dcos::cluster::{Ensemble, Metrics};
+use crate::dcos::units;
+use crate::observe::cluster::Answer;
+
+fn unit(name: &str, condition: Condition, why: Option<&str>) -> UnitReport {
+    UnitReport {
+        name: name.into(),
+        description: String::new(),
+        active: "active".into(),
+        sub: "running".into(),
+        condition,
+        steady: condition == Condition::Well,
+        fell: false,
+        auxiliary: units::is_auxiliary(name, false),
+        active_seconds: Some(60),
+        restarts: None,
+        why: why.map(str::to_owned),
+        cure: None,
+        log: Vec::new(),
+    }
+}
+
+fn waiting(name: &str, command: &str) -> UnitReport {
+    unit(
+        name,
+        Condition::Converging,
+        Some(&format!("waits: /opt/mesosphere/bin/{command} does not succeed yet")),
+    )
+}
+
+fn facts(units: Vec<UnitReport>) -> Facts {
+    let all = units.into_iter().chain([unit(layout::TARGET, Condition::Well, None)]).collect();
+    Facts {
+        role: Some(Role::Master),
+        whole: true,
+        units: all,
+        ready: Some(Ok(())),
+        ..Facts::default()
+    }
+}
+
+fn cluster(states: &str) -> Cluster {
+    Cluster {
+        address: [10, 0, 0, 1].into(),
+        expected: Some(3),
+        exhibitor: Some(Answer::Told(Ensemble::parse(states.as_bytes()).unwrap())),
+        exhibitor_may_lie: false,
+        zookeepers: None,
+        mesos: Answer::Told(Metrics::parse(br#"{"registrar/log/recovered":1.0}"#).unwrap()),
+        leader: Ok([10, 0, 0, 1].into()),
+        admin_router: Answer::Locked,
+    }
+}
+
+const THREE: &str = r#"[{"code":3,"description":"serving","hostname":"10.0.0.1","isLeader":true},
+    {"code":3,"description":"serving","hostname":"10.0.0.2","isLeader":false},
+    {"code":3,"description":"serving","hostname":"10.0.0.3","isLeader":false}]"#;
+
+fn without_second() -> String {
+    THREE.replacen(
+        r#"3,"description":"serving","hostname":"10.0.0.2"#,
+        r#"1,"description":"down","hostname":"10.0.0.2"#,
+        1,
+    )
+}
+
+/// Link and unit of each obstacle, in order.
+fn told(facts: &Facts, level: Level) -> Vec<(Link, String)> {
+    let name = |unit: Option<String>| {
+        unit.unwrap_or_default().trim_end_matches(".service").trim_start_matches("dcos-").to_owned()
+    };
+    judge(facts, level).obstacles.into_iter().map(|o| (o.link, name(o.unit))).collect()
+}
+
+#[test]
+fn the_first_cause_is_the_first_link_that_does_not_hold() {
+    let mut facts = facts(vec![
+        waiting("dcos-cosmos.service", "ping -c1 leader.mesos"),
+        waiting("dcos-exhibitor.service", "check-time"),
+        waiting("dcos-mesos-master.service", "ping -c1 ready.spartan"),
+        waiting("dcos-net.service", "dcos-net-setup modprobe ip_vs_wlc"),
+        unit("dcos-marathon.service", Condition::Failed, Some("its program exited with status 1")),
+    ]);
+    facts.ready = Some(Err("no".into()));
+    let expected = [
+        (Link::Clock, "exhibitor"),
+        (Link::Net, "net"),
+        (Link::Net, "mesos-master"),
+        (Link::Dns, "cosmos"),
+        (Link::Rest, "marathon"),
+    ];
+    assert_eq!(
+        told(&facts, Level::NodeReady),
+        expected.map(|(link, unit)| (link, unit.to_owned()))
+    );
+    assert_eq!(judge(&facts, Level::NodeReady).level, Some(Level::Started));
+}
+
+#[test]
+fn a_silent_name_server_is_told_where_its_unit_is_well() {
+    let mut facts = facts(vec![UnitReport {
+        steady: false,
+        why: Some("is active for only 3 s".into()),
+        ..unit("dcos-net.service", Condition::Well, None)
+    }]);
+    facts.ready = Some(Err("cannot resolve ready.spartan".into()));
+    let texts: Vec<String> =
+        judge(&facts, Level::NodeReady).obstacles.into_iter().map(|o| o.text).collect();
+    assert_eq!(texts, ["cannot resolve ready.spartan", "is active for only 3 s"]);
+}
+
+#[test]
+fn before_a_quorum_a_master_waits_for_masters_and_a_ready_node_for_nobody() {
+    let none = THREE.replace("\"code\":3", "\"code\":1").replace("true", "false");
+    let mut seen = facts(vec![waiting("dcos-mesos-master.service", "bootstrap dcos-mesos-master")]);
+    seen.cluster = Some(cluster(&none));
+    let first = judge(&seen, Level::NodeReady).obstacles.remove(0);
+    assert_eq!(
+        (first.link, first.text.as_str()),
+        (Link::Exhibitor, "waiting for masters: 10.0.0.1, 10.0.0.2, 10.0.0.3")
+    );
+    assert!(first.cure.unwrap().starts_with("see to the masters that are missing"));
+    // Exhibitor of 1.12 has everything wait for all masters, quorum or not.
+    seen.cluster = Some(cluster(&without_second()));
+    assert_eq!(judge(&seen, Level::NodeReady).obstacles[0].text, "waiting for masters: 10.0.0.2");
+    // A program that fails by itself is the cause, whatever another master does.
+    let mut broken = facts(vec![unit(
+        "dcos-marathon.service",
+        Condition::Failed,
+        Some("its program exited with status 1"),
+    )]);
+    broken.cluster = Some(cluster(&without_second()));
+    assert_eq!(told(&broken, Level::NodeReady), [(Link::Rest, "marathon".to_owned())]);
+    let mut ready = facts(Vec::new());
+    ready.cluster = Some(cluster(&none));
+    assert_eq!(judge(&ready, Level::NodeReady).level, Some(Level::NodeReady));
+}
+
+#[test]
+fn who_leads_is_asked_where_units_wait_for_a_leader() {
+    let mut seen = facts(vec![waiting("dcos-adminrouter-agent.service", "ping -c1 leader.mesos")]);
+    seen.role = Some(Role::Slave);
+    seen.cluster =
+        Some(Cluster { exhibitor: None, leader: Err("no answer".into()), ..cluster(THREE) });
+    assert_eq!(
+        told(&seen, Level::NodeReady),
+        [(Link::Dns, "net".to_owned()), (Link::Dns, "adminrouter-agent".to_owned())]
+    );
+}
+
+#[test]
+fn a_unit_that_keeps_falling_is_not_ready_although_it_is_active() {
+    let young = |name: &str, fell: bool| UnitReport {
+        steady: false,
+        fell,
+        why: Some("is active for only 3 s".into()),
+        ..unit(name, Condition::Well, None)
+    };
+    let seen = facts(vec![young("dcos-a.service", false), young("dcos-b.service", true)]);
+    assert_eq!(judge(&seen, Level::NodeReady).level, Some(Level::Started));
+    // Also where systemd counts no restarts.
+    assert_eq!(
+        told(&seen, Level::NodeReady),
+        [(Link::Rest, "b".to_owned()), (Link::Rest, "a".to_owned())]
+    );
+}
+
+#[test]
+fn a_failed_telemetry_unit_holds_nothing_up() {
+    let facts = facts(vec![
+        unit(
+            "dcos-signal.service",
+            Condition::AuxiliaryFailed,
+            Some("its program exited with status 1"),
+        ),
+        waiting("dcos-telegraf.service", "ping -c1 leader.mesos"),
+    ]);
+    assert_eq!(judge(&facts, Level::NodeReady).level, Some(Level::NodeReady));
+}
+
+#[test]
+fn the_agent_that_waits_for_telegraf_is_not_the_cause() {
+    let mut seen = facts(vec![
+        unit(
+            "dcos-mesos-slave.service",
+            Condition::Converging,
+            Some(
+                "waits: /bin/bash -c test -S /run/dcos/telegraf/dcos_statsd.sock does not \
+                 succeed yet",
+            ),
+        ),
+        UnitReport {
+            auxiliary: false,
+            ..unit(
+                "dcos-telegraf.service",
+                Condition::Failed,
+                Some("its program exited with status 1"),
+            )
+        },
+    ]);
+    seen.role = Some(Role::Slave);
+    assert_eq!(
+        told(&seen, Level::NodeReady),
+        [(Link::Rest, "telegraf".to_owned()), (Link::Rest, "mesos-slave".to_owned())]
+    );
+}
+
+#[test]
+fn a_master_waits_for_masters_by_name() {
+    let mut seen = facts(Vec::new());
+    seen.cluster = Some(cluster(THREE));
+    assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));
+    seen.cluster = Some(cluster(&without_second()));
+    let readiness = judge(&seen, Level::ClusterReady);
+    assert_eq!(
+        (readiness.level, readiness.obstacles[0].text.as_str()),
+        (Some(Level::NodeReady), "waiting for masters: 10.0.0.2")
+    );
+}
+
+#[test]
+fn an_agent_is_ready_when_it_is_registered() {
+    let mut seen = Facts { role: Some(Role::Slave), ..facts(Vec::new()) };
+    let mut here = Cluster { exhibitor: None, ..cluster(THREE) };
+    here.mesos = Answer::Told(Metrics::parse(br#"{"slave/registered":0.0}"#).unwrap());
+    seen.cluster = Some(here.clone());
+    assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::NodeReady));
+    assert_eq!(told(&seen, Level::ClusterReady), [(Link::Rest, "mesos-slave".to_owned())]);
+    here.mesos = Answer::Told(Metrics::parse(br#"{"slave/registered":1.0}"#).unwrap());
+    seen.cluster = Some(here.clone());
+    assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));
+    // In a strict security mode Mesos asks for a token: it lives, and more cannot be known.
+    here.mesos = Answer::Locked;
+    seen.cluster = Some(here);
+    assert_eq!(judge(&seen, Level::ClusterReady).level, Some(Level::ClusterReady));
+}

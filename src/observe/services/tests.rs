@@ -1,0 +1,157 @@
+use super::*;
+use crate::system::systemd::Command;
+
+fn unit(name: &str, active: (&str, &str)) -> Unit {
+    Unit {
+        name: name.into(),
+        load: "loaded".into(),
+        active: active.0.into(),
+        sub: active.1.into(),
+        description: String::new(),
+        job_pending: false,
+    }
+}
+
+fn judged(name: &str, active: (&str, &str), service: Service, others: &[&str]) -> Verdict {
+    let unit = unit(name, active);
+    let names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+    judge(&unit, Some(&service), &Around { is_started: true, feeds_agent: false, names: &names })
+}
+
+fn always() -> Service {
+    Service { result: "success".into(), restart: "always".into(), ..Service::default() }
+}
+
+#[test]
+fn a_service_that_somebody_stopped_is_not_well() {
+    let stopped =
+        Service { exec_main_code: libc::CLD_KILLED, exec_main_status: libc::SIGTERM, ..always() };
+    for service in [
+        stopped.clone(),
+        Service { exec_main_code: libc::CLD_EXITED, exec_main_status: 0, ..always() },
+    ] {
+        let verdict = judged(
+            "dcos-marathon.service",
+            ("inactive", "dead"),
+            service,
+            &["dcos-marathon.service"],
+        );
+        assert_eq!(
+            (verdict.condition, verdict.cure.as_deref()),
+            (Condition::Failed, Some("systemctl start dcos-marathon.service"))
+        );
+    }
+    // The socket of an agent is for its executors, and starts nothing that the cluster could do
+    // without.
+    let agent = judged(
+        "dcos-mesos-slave.service",
+        ("inactive", "dead"),
+        stopped,
+        &["dcos-mesos-slave.socket"],
+    );
+    assert_eq!(agent.condition, Condition::Failed);
+}
+
+#[test]
+fn a_unit_file_that_is_not_taken_is_told_with_how_to_see_the_line_or_to_unmask_it() {
+    let cure = |load: &str| {
+        let unit = Unit { load: load.into(), ..unit("dcos-x.service", ("inactive", "dead")) };
+        judge(&unit, Some(&always()), &Around { is_started: true, feeds_agent: false, names: &[] })
+            .cure
+            .unwrap()
+    };
+    assert_eq!(cure("masked"), "systemctl unmask dcos-x.service");
+    // systemd 219 calls it an error, later ones a bad setting.
+    assert_eq!((cure("error").as_str(), cure("bad-setting").as_str()), (VERIFY, VERIFY));
+}
+
+const VERIFY: &str = "systemd-analyze verify dcos-x.service names the line";
+
+#[test]
+fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
+    let unit = unit("dcos-marathon.service", ("active", "running"));
+    let around = Around { is_started: true, feeds_agent: false, names: &[] };
+    let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
+    assert!(report(unit.clone(), Some(&long_ago), &around, &mut Lives::default()).is_settled());
+    let died = Service { active_exit_monotonic: 2, main_pid: 0, ..long_ago };
+    assert!(!report(unit, Some(&died), &around, &mut Lives::default()).is_settled());
+}
+
+#[test]
+fn what_something_else_starts_or_has_done_its_work_rests() {
+    let rests = |name, service, others: &[&str]| {
+        judged(name, ("inactive", "dead"), service, others).condition == Condition::Well
+    };
+    assert!(rests("dcos-gen-resolvconf.service", always(), &["dcos-gen-resolvconf.timer"]));
+    assert!(rests("dcos-log-master.service", always(), &["dcos-log-master.socket"]));
+    let once =
+        Service { restart: "on-failure".into(), exec_main_code: libc::CLD_EXITED, ..always() };
+    assert!(rests("dcos-bouncer-migrate-users.service", once.clone(), &[]));
+    assert!(!rests(
+        "dcos-bouncer-migrate-users.service",
+        Service { exec_main_code: 0, ..once },
+        &[]
+    ));
+    // Calico and etcd of 2.1 and later, where the configuration switches them off.
+    assert!(rests("dcos-etcd.service", Service { condition_failed: true, ..always() }, &[]));
+}
+
+#[test]
+fn a_unit_tells_what_ails_it_wherever_between_two_tries_it_is() {
+    let command = Command {
+        argv: vec!["/bin/ping".into(), "x".into()],
+        exit_monotonic: 2,
+        status: 1,
+        ..Command::default()
+    };
+    let polls = Service { result: "exit-code".into(), start_pre: vec![command], ..always() };
+    let falls = Service { result: "exit-code".into(), exec_main_status: 3, ..always() };
+    for state in [
+        ("deactivating", "stop-sigterm"),
+        ("activating", "auto-restart"),
+        ("activating", "auto-restart-queued"),
+    ] {
+        let why = |service: &Service| {
+            judged("dcos-net.service", state, service.clone(), &[]).why.unwrap()
+        };
+        assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
+    }
+    let queued = Unit { job_pending: true, ..unit("dcos-net.service", ("inactive", "dead")) };
+    let why = |service| {
+        judge(&queued, Some(service), &Around { is_started: true, feeds_agent: false, names: &[] })
+            .why
+            .unwrap()
+    };
+    assert_eq!((why(&polls).as_str(), why(&falls).as_str()), POLLS_AND_FALLS);
+    // Somebody stops it.
+    assert_eq!(
+        judged("dcos-net.service", ("deactivating", "stop-sigterm"), always(), &[]).why.as_deref(),
+        Some(STOPPING)
+    );
+}
+
+const POLLS_AND_FALLS: (&str, &str) =
+    ("waits: /bin/ping x does not succeed yet", "its program exited with status 3");
+
+#[test]
+fn a_start_that_is_queued_and_a_command_that_hangs_are_told() {
+    let hangs = Command {
+        argv: vec!["/bin/ping".into(), "x".into()],
+        start_monotonic: 1,
+        ..Command::default()
+    };
+    let service = Service { start_pre: vec![hangs], ..always() };
+    let why =
+        judged("dcos-marathon.service", ("activating", "start-pre"), service, &[]).why.unwrap();
+    assert!(why.starts_with("waits: /bin/ping x runs for ") && why.ends_with(" s now"), "{why}");
+    let unit = Unit { job_pending: true, ..unit("dcos-x.service", ("inactive", "dead")) };
+    let verdict = judge(
+        &unit,
+        Some(&always()),
+        &Around { is_started: false, feeds_agent: false, names: &[] },
+    );
+    assert_eq!(
+        (verdict.condition, verdict.why.as_deref()),
+        (Condition::Converging, Some("its start is queued"))
+    );
+}

@@ -1,0 +1,109 @@
+use super::*;
+use crate::dcos::network::Unseen;
+
+/// Judges a node where nothing else is wrong.
+fn report(
+    before: &Snapshot,
+    now: &Snapshot,
+    undone: &[Object],
+    refused: &[(Object, String)],
+    units: Result<Vec<Alive>, String>,
+) -> (Leftovers, Vec<Object>) {
+    let found = Found { unknown: vec!["files in /srv".into()], ..Found::default() };
+    let evidence = Evidence {
+        before: Some(before),
+        now,
+        signs: &Signs::default(),
+        undone,
+        refused,
+        remnants: &[],
+        units: &units,
+        found: &found,
+        data: &[],
+        keeps_packages: false,
+    };
+    judge(&evidence)
+}
+
+fn judged(
+    before: &Snapshot,
+    now: &Snapshot,
+    undone: &[Object],
+    units: Result<Vec<Alive>, String>,
+) -> (Vec<String>, Vec<Object>) {
+    let (report, once_more) = report(before, now, undone, &[], units);
+    (report.open().map(|item| item.what.clone()).collect(), once_more)
+}
+
+#[test]
+fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
+    let now = Snapshot {
+        live: true,
+        unknown: vec!["the rules: iptables failed".into(), "the sets: ipset failed".into()],
+        ..Snapshot::default()
+    };
+    let before = Snapshot {
+        live: true,
+        unknown: vec!["the sets: ipset failed".into()],
+        ..Snapshot::default()
+    };
+    let open = |now: &Snapshot, units| judged(&before, now, &[], units).0;
+    assert_eq!(open(&now, Ok(Vec::new())), ["the rules: iptables failed"]);
+    assert_eq!(open(&before, Err("no answer".into())), ["the units in systemd's memory"]);
+    assert_eq!(open(&before, Ok(Vec::new())), Vec::<String>::new());
+    // What no program shows was not looked at this time either, and no other try would.
+    let mut hidden = before.clone();
+    hidden.network.unseen =
+        vec![Unseen { program: "iptables-legacy".into(), tables: vec!["nat".into()] }];
+    assert_eq!(open(&hidden, Ok(Vec::new())), Vec::<String>::new());
+}
+
+#[test]
+fn a_unit_that_still_runs_is_residue_and_the_next_try_stops_it() {
+    let units = |names: &[&str]| Object::Units {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let alive = |name: &str| Alive { name: name.to_owned(), active: "active".to_owned() };
+    let now = Snapshot { live: true, ..Snapshot::default() };
+    let left = || Ok(vec![alive("dcos-net.service"), alive("dcos-mesos-slave.service")]);
+    let open = ["dcos-net.service (active)", "dcos-mesos-slave.service (active)"]
+        .map(str::to_owned)
+        .to_vec();
+    let known = [units(&["dcos-net.service"])];
+    assert_eq!(
+        judged(&now, &now, &known, left()),
+        (open.clone(), vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])])
+    );
+    assert_eq!(
+        judged(&now, &now, &[], left()),
+        (open, vec![units(&["dcos-net.service", "dcos-mesos-slave.service"])])
+    );
+    assert_eq!(judged(&now, &now, &[], Ok(Vec::new())), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_refuses_to_go_is_residue_though_what_told_whose_it_is_is_gone() {
+    let (before, mut now) = (
+        Snapshot { live: true, ..Snapshot::default() },
+        Snapshot { live: true, ..Snapshot::default() },
+    );
+    now.network.sets = vec!["overlay".into()];
+    let undone =
+        [Object::IpSet { name: "overlay".into() }, Object::Interface { name: "d-dcos".into() }];
+    let refused = [(undone[0].clone(), "it is in use".to_owned())];
+    let judged = |now: &Snapshot| report(&before, now, &undone, &refused, Ok(Vec::new())).0;
+    let what = |items: &[Item]| items.iter().map(|item| item.what.clone()).collect::<Vec<_>>();
+    let told = judged(&now);
+    assert_eq!(
+        (what(&told.residue), what(&told.removed)),
+        (vec!["the ipset overlay".into()], vec!["the interface d-dcos".into()])
+    );
+    // Told once; and docker would make the bridge again.
+    assert_eq!(
+        (what(&told.foreign), told.afterwards.len()),
+        (vec!["docker's networks dcos".to_owned()], 1)
+    );
+    assert!(told.afterwards[0].contains("docker network rm dcos"), "{:?}", told.afterwards);
+    now.network.sets.clear();
+    assert_eq!((judged(&now).residue, judged(&now).removed.len()), (Vec::new(), 2));
+}

@@ -1,0 +1,92 @@
+//! What came of a request: the headers of an answer that are used, and why there is none to use.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Response, StatusCode};
+
+use super::address::Address;
+use super::error::{Error, Kind, Validity, find, innermost};
+use super::values;
+use crate::system::resolver;
+
+pub(super) fn failure(
+    operation: &'static str,
+    address: &Address,
+    kind: Kind,
+    cause: String,
+    transient: bool,
+) -> Error {
+    Error {
+        operation,
+        address: address.to_string(),
+        kind,
+        cause,
+        transient,
+        attempts: 1,
+        retry_after: None,
+        validity: None,
+    }
+}
+
+/// A request without an answer.
+pub(super) fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -> Error {
+    let cause = innermost(error).to_string();
+    let (kind, transient) = if find::<rustls::Error>(error).is_some() {
+        (Kind::Tls, false)
+    } else if let Some(resolver) = find::<resolver::Error>(error) {
+        (Kind::Unreachable, resolver.is_transient())
+    } else if error.is_builder() || error.is_redirect() {
+        (Kind::Other, false)
+    } else if error.is_connect()
+        || error.is_timeout()
+        || find::<io::Error>(error).is_some()
+        || cause.contains("connection closed")
+    {
+        (Kind::Unreachable, true)
+    } else {
+        (Kind::Other, false)
+    };
+    Error {
+        validity: find::<rustls::Error>(error).and_then(Validity::of),
+        ..failure(operation, address, kind, cause, transient)
+    }
+}
+
+/// An answer that is none of those we can use.
+pub(super) fn refusal(operation: &'static str, address: &Address, response: &Response) -> Error {
+    let status = response.status();
+    let retry_after =
+        text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
+        });
+    let error = failure(
+        operation,
+        address,
+        Kind::Status(status.as_u16()),
+        format!("the server answers {status}"),
+        is_transient(status),
+    );
+    Error { retry_after, ..error }
+}
+
+pub(super) fn is_transient(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+        || status.is_server_error()
+}
+
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+pub(super) fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
+    text(headers, header::DATE).and_then(values::date)
+}
+
+/// What goes into `If-Range`: weak tags do not promise equal bytes.
+pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
+    let tag = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
+    tag.or_else(|| text(headers, header::LAST_MODIFIED)).map(str::to_owned)
+}
