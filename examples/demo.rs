@@ -11,9 +11,6 @@
     reason = "the rules of src/; this looks from outside"
 )]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 

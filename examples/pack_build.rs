@@ -8,10 +8,7 @@
 
 use std::path::Path;
 
-use build::Build;
-
-#[path = "../tests/support/build.rs"]
-mod build;
+use support::build::Build;
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -68,7 +68,7 @@ pub struct Program(PathBuf);
 
 impl Program {
     /// A script of a build or of an operator, or what such a script names as its interpreter. Who
-    /// may say so is a rule of `tests/house.rs`.
+    /// may say so is a rule of `tests/suite/architecture.rs`.
     pub fn script(file: impl Into<PathBuf>) -> Program {
         Program(file.into())
     }

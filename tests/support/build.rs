@@ -805,7 +805,7 @@ impl Owner {
 
 /// `fixtures/` of the checkout.
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    crate::checkout().join("fixtures")
 }
 
 fn archive_name(package: &str, id: &str) -> String {

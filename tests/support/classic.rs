@@ -346,7 +346,7 @@ impl Image {
 }
 
 fn reference(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference").join(path)
+    crate::checkout().join("fixtures/reference").join(path)
 }
 
 fn node_files() -> BTreeMap<PathBuf, String> {

@@ -88,10 +88,8 @@ pub fn spread<T: Clone>(all: &[T], count: usize, seed: usize) -> Vec<T> {
 
 /// A number that changes with every commit, so that each one tries other points.
 pub fn seed() -> usize {
-    let commit = Command::new("git")
-        .args(["rev-parse", "HEAD"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
+    let commit =
+        Command::new("git").args(["rev-parse", "HEAD"]).current_dir(crate::checkout()).output();
     let text = commit.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     usize::from_str_radix(text.get(..8).unwrap_or("1"), 16).unwrap_or(1)
 }

@@ -26,6 +26,12 @@ pub struct Image {
     environment: Vec<(String, String)>,
 }
 
+impl Default for Image {
+    fn default() -> Image {
+        Image::new()
+    }
+}
+
 impl Image {
     /// A fresh one.
     pub fn new() -> Image {

@@ -106,17 +106,11 @@ pub fn eventually<T>(ask: impl Fn() -> Result<T, String>) -> T {
     }
 }
 
-/// The program under test, as cargo built it beside this test or example.
+/// The program under test, as cargo built it. This test, example or bench is in a directory below
+/// that of the program.
 pub fn binary() -> PathBuf {
-    if let Some(path) = option_env!("CARGO_BIN_EXE_dcos-node") {
-        return path.into();
-    }
-    // Cargo names the binary to tests only. An example lies in `examples/` beside it.
     let here = env::current_exe().expect("the path of this program");
-    here.parent()
-        .and_then(Path::parent)
-        .expect("an example lies in target/*/examples")
-        .join("dcos-node")
+    here.parent().and_then(Path::parent).expect("target/*/*/deps").join("dcos-node")
 }
 
 /// What no throwaway node has, as arguments of `install` and `preflight`: it is a container of a

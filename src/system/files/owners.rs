@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Error, Naming, names, passing};
-use crate::system::fault::Effect;
+use super::{Error, Naming, names};
+use crate::system::fault::{self, Effect};
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown
 /// -R USER`).
@@ -13,7 +13,7 @@ use crate::system::fault::Effect;
 /// # Errors
 /// The kernel refuses.
 pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
-    passing(Effect::Attributes, "set the owner of", path)?;
+    fault::point(Effect::Attributes, path).naming("set the owner of", path)?;
     std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
     if fs::symlink_metadata(path).naming("look at", path)?.is_dir() {
         for name in names(path)?.unwrap_or_default() {
@@ -29,7 +29,7 @@ pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
 /// # Errors
 /// The kernel refuses.
 pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
-    passing(Effect::Attributes, "set the owner of", path)?;
+    fault::point(Effect::Attributes, path).naming("set the owner of", path)?;
     std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("set the owner of", path)?;
     mode.map_or(Ok(()), |mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path)

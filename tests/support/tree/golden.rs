@@ -37,7 +37,7 @@ impl Golden {
     /// Reads a record; a relative path counts from the root of the project.
     #[track_caller]
     pub fn read(path: impl AsRef<Path>) -> Golden {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let path = crate::checkout().join(path);
         let text =
             fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"));
         Golden::parse(&text)

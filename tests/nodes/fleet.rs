@@ -1,0 +1,635 @@
+//! A fleet: Ansible drives real nodes over ssh with the role and the playbooks of
+//! `examples/ansible`, as an operator would.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use support::build::{Build, Compression};
+use support::node::{self, Node, Outcome, Server};
+use support::tree::Snapshot;
+use tempfile::TempDir;
+
+/// One playbook over the whole fleet, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// The nodes by their addresses, which are those of the example's inventory in another network.
+const NODES: [(&str, &str); 5] = [
+    ("10.77.0.11", "first"),
+    ("10.77.0.12", "second"),
+    ("10.77.0.13", "third"),
+    ("10.77.0.21", "agent"),
+    ("10.77.0.31", "public"),
+];
+/// The copies that the programs for accounts keep of what was before their last change.
+const COPIES: [&str; 4] = ["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-"];
+const MASTERS: [&str; 3] = ["10.77.0.11", "10.77.0.12", "10.77.0.13"];
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ansible")
+}
+
+/// Ansible, where `make` puts it.
+fn ansible() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ansible/bin/ansible-playbook")
+}
+
+/// Nodes, a server with a published build, and what Ansible has to know of them.
+struct Fleet {
+    nodes: BTreeMap<&'static str, Node>,
+    server: Server,
+    /// The served build.
+    _build: TempDir,
+    /// Key, inventory and variables; also what Ansible keeps.
+    desk: TempDir,
+}
+
+/// What a playbook came to on one host.
+#[derive(Debug, PartialEq, Eq)]
+struct Recap {
+    changed: u32,
+    failed: u32,
+}
+
+/// The units that run on a node, each with its process.
+type Processes = BTreeMap<String, String>;
+
+impl Fleet {
+    fn new() -> Fleet {
+        let (build, desk) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        Build::fixture().with_masters(&MASTERS).compressed(Compression::Plain).pack(build.path());
+        // A small copy, for a debug build has a hundred megabytes of symbols.
+        let program = desk.path().join("program");
+        must(Command::new("strip").arg("-o").arg(&program).arg(node::binary()));
+        must(Command::new(&program).arg("publish").arg(build.path()));
+        let digest = hex(&fs::read(build.path().join("dcos-node")).expect("the stamped program"));
+        must(
+            Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(desk.path().join("key")),
+        );
+
+        let server = Server::serving(build.path());
+        let example =
+            fs::read_to_string(examples().join("inventory.yml")).expect("the example's inventory");
+        let inventory = example
+            .replace("192.0.2.", "10.77.0.")
+            .replace("http://bootstrap.example.com", server.url());
+        fs::write(desk.path().join("inventory.yml"), inventory).expect("write the inventory");
+        let skips: BTreeMap<&str, &str> =
+            node::LACKS.iter().filter_map(|word| word.split_once('=')).collect();
+        let variables = json!({
+            "dcos_node_sha256": digest,
+            "dcos_node_skips": skips,
+            "dcos_node_wait_timeout": "10m",
+            "dcos_node_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+            "ansible_user": "root",
+            "ansible_become": false,
+            "ansible_ssh_private_key_file": desk.path().join("key"),
+            "ansible_ssh_timeout": 120,
+            "ansible_ssh_common_args": "-F none -o UserKnownHostsFile=/dev/null -o \
+                                        StrictHostKeyChecking=no -o LogLevel=ERROR",
+        });
+        fs::write(desk.path().join("variables.json"), variables.to_string())
+            .expect("write the variables");
+
+        let mut fleet = Fleet { nodes: BTreeMap::new(), server, _build: build, desk };
+        for (address, name) in NODES {
+            fleet.add(address, name);
+        }
+        fleet.nodes.values().for_each(Node::wait_until_booted);
+        fleet
+    }
+
+    /// A fresh node that lets Ansible in, and greets it in front of whatever it is asked. It is
+    /// switched on, and not waited for.
+    fn add(&mut self, address: &'static str, name: &str) {
+        let node = Node::switched_off(name).knowing_as(&self.server, address);
+        let key = fs::read_to_string(self.desk.path().join("key.pub")).expect("the public key");
+        node.write("/root/.ssh/authorized_keys", &key);
+        node.write("/root/.bashrc", "echo 'Welcome. {This machine is watched.}'\n");
+        node.power_on();
+        node.run(&["systemctl", "start", "ssh.service"]).succeeds();
+        self.nodes.insert(address, node);
+    }
+
+    /// Runs a playbook of the example as its README says, on the bootstrap server's network.
+    #[track_caller]
+    fn play(&self, playbook: &str, more: &[&str]) -> (BTreeMap<String, Recap>, Outcome) {
+        let desk = self.desk.path().display();
+        let (directory, program) =
+            (examples().display().to_string(), ansible().display().to_string());
+        let (home, controls) = (
+            format!("ANSIBLE_HOME={desk}/ansible"),
+            format!("ANSIBLE_SSH_CONTROL_PATH_DIR={desk}/cp"),
+        );
+        let (inventory, variables) =
+            (format!("{desk}/inventory.yml"), format!("@{desk}/variables.json"));
+        let inventory = if more.contains(&"-i") { Vec::new() } else { vec!["-i", &inventory] };
+        let mut command = vec![
+            "env",
+            "-C",
+            &directory,
+            &home,
+            &controls,
+            "ANSIBLE_NOCOLOR=1",
+            "ANSIBLE_CONFIG=ansible.cfg",
+        ];
+        command.extend([program.as_str(), playbook, "-e", &variables]);
+        command.extend(inventory);
+        command.extend(more);
+        let outcome = self.server.run_within(PATIENCE, &command);
+        (recap(outcome.stdout()), outcome)
+    }
+
+    /// Runs a playbook that must do everything that it should.
+    #[track_caller]
+    fn plays(&self, playbook: &str, more: &[&str]) -> BTreeMap<String, Recap> {
+        let (recap, outcome) = self.play(playbook, more);
+        outcome.succeeds();
+        assert_eq!(recap.len(), NODES.len(), "{outcome}");
+        recap
+    }
+
+    /// Writes an inventory of a node that nobody answers for, besides those of the fleet.
+    fn with_one_that_is_away(&self) -> String {
+        let inventory =
+            fs::read_to_string(self.desk.path().join("inventory.yml")).expect("the inventory");
+        let path = self.desk.path().join("away.yml");
+        fs::write(
+            &path,
+            inventory
+                .replace("        10.77.0.21:\n", "        10.77.0.21:\n        10.77.0.99:\n"),
+        )
+        .expect("write the inventory");
+        path.display().to_string()
+    }
+
+    /// What runs on each node and stays.
+    fn processes(&self) -> BTreeMap<&'static str, Processes> {
+        self.nodes
+            .iter()
+            .map(|(address, node)| (*address, processes(node, &steady(node))))
+            .collect()
+    }
+
+    /// Waits until every master calls all three masters serving: one that is busy may not answer in
+    /// the three seconds that it is given.
+    #[track_caller]
+    fn has_three_masters(&self) {
+        for address in MASTERS {
+            let began = Instant::now();
+            loop {
+                let status = self.nodes[address].run(&["dcos-node", "status", "--json"]).json();
+                let masters = status["readiness"]["masters"].as_array().expect("masters");
+                if masters.len() == 3 && masters.iter().all(|master| master["serving"] == "serving")
+                {
+                    break;
+                }
+                assert!(began.elapsed() < Duration::from_secs(120), "{address}: {masters:#?}");
+            }
+        }
+    }
+
+    /// What stands on each node.
+    fn stand(&self) -> Vec<Snapshot> {
+        std::thread::scope(|scope| {
+            let looks: Vec<_> =
+                self.nodes.values().map(|node| scope.spawn(|| stands_on(node))).collect();
+            looks.into_iter().map(|look| look.join().expect("a look at a node")).collect()
+        })
+    }
+}
+
+/// What an install makes; not what DC/OS and systemd go on writing while they run.
+fn stands_on(node: &Node) -> Snapshot {
+    Snapshot::of_areas(&node.root(), &["/etc", "/opt", "/usr/local", "/var/lib/dcos-node"])
+}
+
+/// The services that are well and stay up.
+fn steady(node: &Node) -> Vec<String> {
+    let status = node.run(&["dcos-node", "status", "--json"]).json();
+    let well = status["units"]
+        .as_array()
+        .expect("units")
+        .iter()
+        .filter(|unit| unit["steady"] == true && unit["sub"] == "running");
+    well.map(|unit| unit["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// These services, each with its process.
+fn processes(node: &Node, names: &[String]) -> Processes {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let shown = node.run(&[&["systemctl", "show", "--property=Id,MainPID"][..], &names].concat());
+    let blocks = shown.succeeds().stdout().split("\n\n");
+    let of = |block: &str, name: &str| {
+        block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
+    };
+    blocks
+        .map(|block| (of(block, "Id="), of(block, "MainPID=")))
+        .filter(|(_, process)| !process.is_empty() && process != "0")
+        .collect()
+}
+
+/// The lines under `PLAY RECAP`: `10.77.0.11 : ok=5 changed=0 unreachable=0 failed=0 ...`.
+fn recap(output: &str) -> BTreeMap<String, Recap> {
+    let lines = output.lines().skip_while(|line| !line.starts_with("PLAY RECAP")).skip(1);
+    let count = |line: &str, word: &str| {
+        line.split_whitespace()
+            .find_map(|field| field.strip_prefix(word)?.strip_prefix('=')?.parse().ok())
+            .unwrap_or(u32::MAX)
+    };
+    let hosts = lines.filter_map(|line| line.split_once(" : "));
+    hosts
+        .map(|(host, line)| {
+            (
+                host.trim().to_owned(),
+                Recap { changed: count(line, "changed"), failed: count(line, "failed") },
+            )
+        })
+        .collect()
+}
+
+/// The SHA-256 of something, as `sha256sum` prints it.
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[track_caller]
+fn must(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("run {command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// Asserts that nothing differs, node by node.
+#[track_caller]
+fn same(now: &[Snapshot], before: &[Snapshot], but: &[&str]) {
+    for (now, before) in now.iter().zip(before) {
+        let changes = now
+            .changes_since(before)
+            .into_iter()
+            .filter(|change| !but.iter().any(|path| change.contains(path)));
+        let changes: Vec<String> = changes.collect();
+        assert!(changes.is_empty(), "a node is not as it was:\n{}", changes.join("\n"));
+    }
+}
+
+/// True if there are nodes, and Ansible to drive them.
+fn available() -> bool {
+    node::available() && is_there_ansible()
+}
+
+#[test]
+fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
+    if !available() {
+        return;
+    }
+    let mut fleet = Fleet::new();
+    let mut fresh = fleet.stand();
+
+    // No node is touched as long as one of them is not fit, and the operator reads why.
+    let (recap, refused) =
+        fleet.play("install.yml", &["--check", "-e", r#"{"dcos_node_skips": {}}"#]);
+    refused
+        .exits_with(2)
+        .stdout_has("docker.reachable")
+        .stdout_has("cure:")
+        .stdout_has("install docker");
+    assert!(recap.values().all(|host| *host == Recap { changed: 0, failed: 1 }), "{recap:?}");
+    let recap = fleet.plays("install.yml", &["--check"]);
+    assert!(recap.values().all(|host| host.changed == 1), "{recap:?}");
+    // Nor as long as one cannot be reached: none of the others gets as much as the program.
+    let (recap, away) = fleet.play("install.yml", &["-i", &fleet.with_one_that_is_away()]);
+    away.exits_with(4).stdout_has("10.77.0.99");
+    assert!(
+        recap.len() == NODES.len() + 1 && recap.values().all(|host| host.changed == 0),
+        "{recap:?}"
+    );
+    same(&fleet.stand(), &fresh, &[]);
+
+    // The program and the install.
+    let recap = fleet.plays("install.yml", &[]);
+    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+    fleet.has_three_masters();
+
+    let (installed, running) = (fleet.stand(), fleet.processes());
+    assert!(running.values().all(|processes| processes.len() > 3), "{running:#?}");
+    // The second time the agents come one after another.
+    for more in
+        [&["--check"][..], &["-e", "dcos_node_serial=1", "-e", "dcos_node_max_fail_percentage=10"]]
+    {
+        let recap = fleet.plays("install.yml", more);
+        assert!(recap.values().all(|host| host.changed == 0), "{more:?}: {recap:?}");
+    }
+    same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
+    for (address, before) in &running {
+        let names: Vec<String> = before.keys().cloned().collect();
+        assert_eq!(processes(&fleet.nodes[address], &names), *before, "{address}");
+    }
+
+    // The master that leads is destroyed, and another machine has its address now.
+    drop(fleet.nodes.remove(MASTERS[0]));
+    fleet.add(MASTERS[0], "again");
+    fleet.nodes[MASTERS[0]].wait_until_booted();
+    fresh[0] = stands_on(&fleet.nodes[MASTERS[0]]);
+    let recap = fleet.plays("install.yml", &[]);
+    let changed: Vec<(&str, u32)> = recap
+        .iter()
+        .filter(|(_, host)| host.changed > 0)
+        .map(|(name, host)| (name.as_str(), host.changed))
+        .collect();
+    assert_eq!(changed, [(MASTERS[0], 2)], "only the new one is changed");
+    fleet.has_three_masters();
+
+    let installed = fleet.stand();
+    let purge = ["-e", "dcos_node_purge_data=true"];
+    let recap = fleet.plays("uninstall.yml", &[&["--check"][..], &purge].concat());
+    assert!(recap.values().all(|host| host.changed >= 1), "{recap:?}");
+    same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
+    // An agent that cannot go holds up the masters.
+    let (agent, public) = (NODES[3].0, NODES[4].0);
+    let mount = "mkdir /var/lib/mesos/ours && mount -t tmpfs tmpfs /var/lib/mesos/ours";
+    fleet.nodes[agent].shell(mount).succeeds();
+    let (recap, held) = fleet.play("uninstall.yml", &purge);
+    held.exits_with(2)
+        .stdout_has("a file system is mounted at /var/lib/mesos/ours")
+        .stdout_has("umount");
+    let untouched = Recap { changed: 0, failed: 0 };
+    assert!(
+        MASTERS.iter().all(|address| recap.get(*address).is_none_or(|host| *host == untouched)),
+        "{recap:?}"
+    );
+    assert!(
+        MASTERS.iter().all(|address| fleet.nodes[*address].has("/opt/mesosphere/bin"))
+            && recap[agent].failed == 1,
+        "{recap:?}"
+    );
+    fleet.nodes[agent].shell("umount /var/lib/mesos/ours && rmdir /var/lib/mesos/ours").succeeds();
+
+    // The program in place does it, whatever is published now. The other agent is gone already, but
+    // for the program.
+    let another = ["-e", "dcos_node_sha256=0000"];
+    let recap = fleet
+        .plays("uninstall.yml", &[&purge[..], &another, &["-e", "dcos_node_drain=10m"]].concat());
+    assert!(
+        recap.iter().all(|(address, host)| host.changed == if address == public { 1 } else { 2 }),
+        "{recap:?}"
+    );
+    same(&fleet.stand(), &fresh, &COPIES);
+    for (address, node) in &fleet.nodes {
+        for path in [
+            "/opt/mesosphere",
+            "/etc/mesosphere",
+            "/var/lib/dcos",
+            "/var/lib/mesos",
+            "/var/lib/dcos-node",
+            "/opt/dcos-node",
+        ] {
+            assert!(!node.has(path), "{address}: {path}");
+        }
+    }
+    // Nothing is left to do, and the bootstrap server is not missed.
+    fleet.server.stop();
+    let recap = fleet.plays("uninstall.yml", &purge);
+    assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
+}
+
+/// An example's fleet on this machine alone: in the place of the program stands one that keeps what
+/// it was asked, and answers what it is told to.
+struct Stage {
+    desk: TempDir,
+}
+
+/// A host of its inventory, and the group that it is in.
+const HOSTS: [(&str, &str); 5] = [
+    ("first", "masters"),
+    ("second", "masters"),
+    ("third", "masters"),
+    ("agent", "agents"),
+    ("public", "public_agents"),
+];
+const STAND_IN: &str = r#"#!/bin/sh
+echo "$*" >> "${0%/*}/asked"
+cat "${0%/*}/../answer"
+exit "$(cat "${0%/*}/../code")"
+"#;
+
+impl Stage {
+    /// With variables as an inventory in INI form has them: each is text.
+    fn new(variables: &str) -> Stage {
+        let stage = Stage { desk: tempfile::tempdir().expect("a directory") };
+        stage.answers(0, &json!({"changed": false}));
+        let mut inventory = String::new();
+        for (host, group) in HOSTS {
+            let program = stage.desk.path().join(host).join("dcos-node");
+            fs::create_dir(stage.desk.path().join(host)).expect("a directory");
+            fs::write(&program, STAND_IN).expect("write the stand-in");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+                .expect("make it a program");
+            let role = ["slave", "slave_public", "master"]
+                [["agents", "public_agents"].iter().position(|of| *of == group).unwrap_or(2)];
+            inventory.push_str(&format!("[{group}]\n{host} dcos_node_role={role}\n"));
+        }
+        let (desk, digest) = (stage.desk.path().display(), hex(STAND_IN.as_bytes()));
+        inventory.push_str(&format!(
+            "[all:vars]\n\
+             ansible_connection=local\n\
+             ansible_become=false\n\
+             dcos_node_url=http://127.0.0.1:1/dcos-node\n\
+             dcos_node_sha256={digest}\n\
+             dcos_node_directory={desk}/{{{{ inventory_hostname }}}}\n\
+             {variables}"
+        ));
+        fs::write(stage.desk.path().join("hosts.ini"), inventory).expect("write the inventory");
+        stage
+    }
+
+    fn answers(&self, code: u8, document: &serde_json::Value) {
+        fs::write(self.desk.path().join("answer"), document.to_string()).expect("write the answer");
+        fs::write(self.desk.path().join("code"), code.to_string()).expect("write the exit code");
+    }
+
+    /// What a playbook with `--check` prints.
+    fn play(&self, playbook: &str, more: &[&str]) -> String {
+        let mut command = Command::new(ansible());
+        command
+            .current_dir(examples())
+            .args([playbook, "--check", "-i"])
+            .arg(self.desk.path().join("hosts.ini"))
+            .args(more);
+        command
+            .env("ANSIBLE_HOME", self.desk.path().join("ansible"))
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_CONFIG", "ansible.cfg");
+        let output = command.output().expect("run Ansible");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// The hosts that are asked to uninstall, each with which of the words that cannot be taken
+    /// back.
+    #[track_caller]
+    fn uninstalls(&self, more: &[&str]) -> Vec<(&'static str, Vec<&'static str>)> {
+        let printed = self.play("uninstall.yml", more);
+        let asked = HOSTS.iter().filter_map(|(host, _)| {
+            let asked = self.desk.path().join(host).join("asked");
+            let words = fs::read_to_string(&asked).ok()?;
+            fs::remove_file(&asked).expect("forget it");
+            assert!(
+                words.starts_with("uninstall ") && words.lines().count() == 1,
+                "{words}\n{printed}"
+            );
+            Some((
+                *host,
+                ["--purge-data --yes", "--force"]
+                    .into_iter()
+                    .filter(|word| words.contains(word))
+                    .collect(),
+            ))
+        });
+        let asked: Vec<_> = asked.collect();
+        assert!(!asked.is_empty() && !printed.contains("failed=1"), "{printed}");
+        asked
+    }
+}
+
+/// True if there is Ansible.
+fn is_there_ansible() -> bool {
+    ansible().is_file() || node::not_run("there is no Ansible: make target/ansible/done")
+}
+
+#[test]
+fn what_is_said_to_be_false_is_not_done_and_masters_are_forced_only_when_the_whole_cluster_goes() {
+    if !is_there_ansible() {
+        return;
+    }
+    let stage = Stage::new("dcos_node_purge_data=false\ndcos_node_cluster_goes=false\n");
+    let all = |of_masters: &[&'static str], of_agents: &[&'static str]| {
+        let words =
+            |group| if group == "masters" { of_masters.to_vec() } else { of_agents.to_vec() };
+        HOSTS.map(|(host, group)| (host, words(group))).to_vec()
+    };
+    assert_eq!(
+        stage.uninstalls(&[]),
+        all(&["--force"], &[]),
+        "in an inventory; all masters go, and all agents before them"
+    );
+    let no = ["-e", "dcos_node_purge_data=false", "-e", "dcos_node_cluster_goes=false"];
+    assert_eq!(stage.uninstalls(&no), all(&[], &[]), "with -e");
+    let masters = stage.uninstalls(&["--limit", "masters", "-e", "dcos_node_purge_data=yes"]);
+    assert_eq!(
+        masters,
+        ["first", "second", "third"].map(|host| (host, vec!["--purge-data --yes"])),
+        "agents are left"
+    );
+    let yes = ["--limit", "third", "-e", "dcos_node_cluster_goes=true"];
+    assert_eq!(stage.uninstalls(&yes), [("third", vec!["--force"])], "who says so has it");
+}
+
+#[test]
+fn a_status_that_is_not_what_was_hoped_for_says_what_keeps_the_node() {
+    if !is_there_ansible() {
+        return;
+    }
+    let stage = Stage::new("");
+    let obstacle = json!({"link": "units", "level": "node-ready", "unit": "dcos-net.service", "text": "it failed", "cure": "journalctl -u dcos-net"});
+    stage.answers(
+        7,
+        &json!({"state": "installed", "readiness": {"level": "started", "obstacles": [obstacle]}}),
+    );
+    let printed = stage.play("install.yml", &["--limit", "agent"]);
+    for line in
+        ["because dcos-net.service: it failed", "state: installed", "cure:  journalctl -u dcos-net"]
+    {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert!(printed.contains("exit code 7") && !printed.contains("no document"), "{printed}");
+    // On an image, and on a node that is clean, nothing is known of units.
+    stage.answers(11, &json!({"state": "clean", "readiness": null}));
+    let printed = stage.play("install.yml", &["--limit", "agent"]);
+    assert!(
+        printed.contains("state: clean")
+            && printed.contains("exit code 11")
+            && !printed.contains("because"),
+        "{printed}"
+    );
+    let item = |what: &str, why: &str| json!({"what": what, "why": why});
+    let report = json!({"residue": [item("/etc/x", "it is still there")], "unknown": [item("the rules", "iptables failed")]});
+    stage.answers(9, &json!({"changed": true, "report": report}));
+    let printed = stage.play("uninstall.yml", &["--limit", "agent"]);
+    for line in
+        ["still there: /etc/x (it is still there)", "not known: the rules (iptables failed)"]
+    {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+}
+
+/// The names of variables at the beginning of lines, after what `before` says.
+fn variables(text: &str, before: &str) -> Vec<String> {
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(before))
+        .filter(|rest| rest.starts_with("dcos_node_"));
+    let mut names: Vec<String> = names
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_')
+                .collect()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_variable_of_the_role_is_documented_and_has_a_default_or_is_required() {
+    let read = |path: &str| {
+        fs::read_to_string(examples().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let form = read("roles/dcos_node/meta/argument_specs.yml");
+    let known = variables(&form, "      ");
+    assert_eq!(variables(&read("README.md"), "| `"), known);
+    let mut given = variables(&read("roles/dcos_node/defaults/main.yml"), "");
+    given.extend(
+        form.split("      dcos_node_")
+            .filter(|option| option.contains("required: true"))
+            .map(|option| format!("dcos_node_{}", option.split(':').next().unwrap_or_default())),
+    );
+    given.sort();
+    assert_eq!(given, known);
+}
+
+#[test]
+fn nothing_but_shell_runs_on_a_node() {
+    // All but `raw` work on the machine that Ansible runs on.
+    let known = ["raw", "fail", "include_role", "include_tasks", "import_tasks"];
+    let tasks = fs::read_dir(examples().join("roles/dcos_node/tasks"))
+        .expect("the tasks")
+        .map(|entry| entry.expect("an entry").path());
+    let files = tasks.chain(["install.yml", "uninstall.yml"].map(|name| examples().join(name)));
+    let mut modules = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a file of tasks");
+        // Plays have names too.
+        let tasks = text.matches("- name: ").count() - text.matches("\n  hosts: ").count();
+        let used: Vec<&str> = text
+            .lines()
+            .filter_map(|line| {
+                line.trim_start().strip_prefix("ansible.builtin.")?.split(':').next()
+            })
+            .collect();
+        assert!(used.iter().all(|module| known.contains(module)), "{}: {used:?}", file.display());
+        assert_eq!(
+            used.len(),
+            tasks,
+            "{}: a task whose module is not Ansible's own",
+            file.display()
+        );
+        modules += used.len();
+    }
+    assert!(modules > 10, "{modules}");
+}

@@ -1,0 +1,25 @@
+//! Tests on real nodes, each with a systemd of its own. They mostly wait.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod classic_nodes;
+mod crash_real;
+mod dist;
+mod fleet;
+mod foreign_network;
+mod interrupted;
+mod lifecycle;
+mod names_and_addresses;
+mod node_library;
+mod outside;
+mod parity;
+mod parting;
+mod preflight_machine;
+mod publish_node;
+mod ready;
+mod sealed;
+mod uninstall_network;

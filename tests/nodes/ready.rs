@@ -1,0 +1,489 @@
+//! Ready means ready: a real node is waited for, and each link of DC/OS' chain that is broken on
+//! purpose is named. On the way a master is asked whether its cluster can do without it.
+
+use std::time::{Duration, Instant};
+
+use support::build::Build;
+use support::node::{self, Node, Outcome, Server};
+
+/// How long what was just broken or mended may take to show on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// For an install or a wait that comes to its end.
+const LONG: Duration = Duration::from_secs(900);
+
+/// Programs of active packages are replaced by ones that do this.
+fn replace(node: &Node, program: &str, body: &str) {
+    node.shell(&format!("readlink -f {program} >/tmp/replaced")).succeeds();
+    let place = node.read("/tmp/replaced");
+    // Renamed into place: the old one may be running.
+    node.write_script(&format!("{}.new", place.trim()), &format!("#!/bin/sh\n{body}\n"));
+    node.shell(&format!("mv {0}.new {0}", place.trim())).succeeds();
+}
+
+/// One fails with a word on its lips.
+fn break_program(node: &Node, program: &str, unit: &str) {
+    replace(node, program, "echo broken on purpose >&2\nexit 1");
+    node.run(&["systemctl", "restart", "--no-block", unit]).succeeds();
+}
+
+/// Runs a command again and again until its outcome is right: units take their time, the words of
+/// one come into the journal a little later, and who asks a part of the cluster gives it three
+/// seconds.
+#[track_caller]
+fn at_last(node: &Node, command: &[&str], is_right: impl Fn(&Outcome) -> bool) -> Outcome {
+    let began = Instant::now();
+    loop {
+        let outcome = node.run(command);
+        if is_right(&outcome) {
+            return outcome;
+        }
+        assert!(began.elapsed() < PATIENCE, "the outcome is never the right one: {outcome}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The same until it ends so and says all of this.
+#[track_caller]
+fn says(node: &Node, command: &[&str], code: i32, texts: &[&str]) -> Outcome {
+    let is_said = |outcome: &Outcome, text: &&str| {
+        outcome.stdout().contains(*text) || outcome.stderr().contains(*text)
+    };
+    let began = Instant::now();
+    at_last(node, command, |outcome| {
+        let is_right =
+            outcome.code() == Some(code) && texts.iter().all(|text| is_said(outcome, text));
+        assert!(
+            is_right || began.elapsed() < PATIENCE,
+            "exit code {code} and {texts:?} were expected: {outcome}"
+        );
+        is_right
+    })
+}
+
+/// Waits in vain, and demands what the line says after `error:`, without the time, and what is said
+/// besides.
+#[track_caller]
+fn too_late(node: &Node, level: &str, cause: &str, besides: &[&str]) -> Outcome {
+    let (wait, error) =
+        (format!("--wait={level}"), format!("error: not {level} after 4 s: {cause}"));
+    let texts = [&[error.as_str(), "state:  the node is installed and goes on by itself"], besides]
+        .concat();
+    says(node, &["dcos-node", "status", &wait, "--wait-timeout=4s"], 7, &texts)
+}
+
+/// Waits until the node has come to a level.
+#[track_caller]
+fn comes_to(node: &Node, level: &str) {
+    node.run_within(
+        LONG,
+        &["dcos-node", "status", &format!("--wait={level}"), "--wait-timeout=10m"],
+    )
+    .succeeds();
+}
+
+/// Where the whole story is, which is the cure where nothing better is known.
+fn story(unit: &str, level: &str) -> String {
+    format!(
+        "cure:   journalctl -u {unit} has the whole story; dcos-node status --wait={level} waits \
+         again"
+    )
+}
+
+/// What an uninstall would say, that does nothing.
+#[track_caller]
+fn leaving(node: &Node, more: &[&str], code: i32, texts: &[&str]) -> Outcome {
+    says(node, &[&["dcos-node", "uninstall", "--dry-run"], more].concat(), code, texts)
+}
+
+fn set_masters(node: &Node, masters: &[&str]) {
+    let list = format!(
+        "p=$(readlink -f /opt/mesosphere/etc/master_list) && echo '{masters:?}' >$p && systemctl \
+         restart dcos-exhibitor"
+    );
+    node.shell(&list).succeeds();
+}
+
+fn installed(
+    name: &str,
+    role: &str,
+    build: Build,
+    level: &str,
+    limit: &str,
+) -> (Node, Outcome, (Server, tempfile::TempDir)) {
+    let directory = tempfile::tempdir().expect("a directory for the build");
+    build.pack(directory.path());
+    let server = Server::serving(directory.path());
+    let node = Node::boot(name).knowing(&server);
+    node.install_binary();
+    node.run(&["dcos-node", "status", "--wait"])
+        .exits_with(11)
+        .stderr_has("error: DC/OS is not installed here");
+    let (wait, limit) = (format!("--wait={level}"), format!("--wait-timeout={limit}"));
+    let command =
+        ["dcos-node", "install", role, "--bootstrap-url", server.url(), &wait, &limit, "--json"];
+    let outcome = node.run_within(LONG, &[&command, node::LACKS].concat());
+    // The node's network goes with the server.
+    (node, outcome, (server, directory))
+}
+
+#[test]
+fn a_master_is_waited_for_and_each_broken_link_of_the_chain_is_named() {
+    if !node::available() {
+        return;
+    }
+    let (node, installed, _server) =
+        installed("ready", "master", Build::fixture(), "cluster-ready", "10m");
+    let outcome = installed
+        .succeeds()
+        .stderr_has("waits for cluster-ready: ")
+        .stderr_has(" well; masters: ")
+        .json();
+    assert_eq!(outcome["ready"]["level"], "cluster-ready", "{outcome:#}");
+    assert_eq!(outcome["ready"]["masters"][0]["serving"], "serving");
+    at_last(&node, &["dcos-node", "status", "--json"], |status| {
+        status.code() == Some(0) && status.json()["readiness"]["level"] == "cluster-ready"
+    });
+    well(&node);
+    cluster(&node);
+    chain(&node);
+}
+
+/// What a node that is well makes of small things.
+fn well(node: &Node) {
+    // The web interface is where people come from.
+    replace(node, "/opt/mesosphere/bin/detect_ip_public", "echo 203.0.113.9");
+    // Its checks are run once, and believed for a while.
+    replace(
+        node,
+        "/opt/mesosphere/bin/dcos-check-runner",
+        r#"[ $# = 2 ] && echo run >>/tmp/runs; echo '{"status":0,"checks":{"xz":{"status":0,"output":""}}}'"#,
+    );
+    comes_to(node, "cluster-ready");
+    let arrives = ["dcos-node", "status", "--wait=cluster-ready", "--wait-timeout=2m"];
+    at_last(node, &[&arrives[..], &["--json"]].concat(), |told| {
+        told.code() == Some(0) && told.json()["urls"][0] == "http://203.0.113.9/"
+    });
+    says(
+        node,
+        &arrives,
+        0,
+        &["level:          cluster-ready\nat:             http://203.0.113.9/", "/exhibitor/\n"],
+    );
+    node.run(&["systemctl", "kill", "--signal=STOP", "dcos-adminrouter"]).succeeds();
+    let silent = "dcos-adminrouter.service: Admin Router does not answer: ";
+    too_late(node, "cluster-ready", silent, &[&story("dcos-adminrouter.service", "cluster-ready")]);
+    let counted = "rm -f /tmp/runs; dcos-node status --wait=cluster-ready --wait-timeout=4s; \
+                   code=$?; wc -l </tmp/runs; exit $code";
+    at_last(node, &["sh", "-c", counted], |told| {
+        told.code() == Some(7) && told.stderr().contains(silent) && told.stdout() == "1\n"
+    });
+    node.run(&["systemctl", "kill", "--signal=CONT", "dcos-adminrouter"]).succeeds();
+
+    // Telemetry that fails holds nothing up, whatever DC/OS' own check of all components says.
+    let components = r#"{"status":2,"checks":{"components_master":{"status":2,"output":"dcos-telegraf.service ended with 1"}}}"#;
+    replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{components}'"));
+    break_program(node, "/opt/mesosphere/bin/start_telegraf.sh", "dcos-telegraf");
+    comes_to(node, "node-ready");
+    for (printed, told) in [
+        (
+            r#"{"status":0,"checks":{}}"#,
+            "the node's own checks could not run: dcos-check-runner: it ran no checks at all",
+        ),
+        (
+            r#"{"error":"failed to execute.","checks":["xz: no"]}"#,
+            "the node's own checks could not run: dcos-check-runner: failed to execute. xz: no",
+        ),
+        (
+            r#"{"status":2,"checks":{"xz":{"status":2,"output":"no xz"}}}"#,
+            "the check xz does not pass: no xz",
+        ),
+        (
+            r#"{"status":2,"checks":{"clock_sync":{"status":2,"output":"off"}}}"#,
+            "dcos-net.service: the check clock_sync does not pass: off",
+        ),
+    ] {
+        replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{printed}'"));
+        too_late(node, "node-ready", told, &[]);
+    }
+    replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{components}'"));
+
+    // A service that somebody stopped, and one that falls again and again, which is active most of
+    // the time.
+    node.run(&["systemctl", "stop", "dcos-cosmos"]).succeeds();
+    too_late(
+        node,
+        "node-ready",
+        "dcos-cosmos.service: is not running",
+        &["cure:   systemctl start dcos-cosmos.service"],
+    );
+    replace(node, "/opt/mesosphere/bin/cosmos", "sleep 4; exit 1");
+    node.run(&["systemctl", "start", "--no-block", "dcos-cosmos"]).succeeds();
+    node.until("[ $(systemctl show -P NRestarts dcos-cosmos) -ge 2 ]");
+    too_late(
+        node,
+        "node-ready",
+        "dcos-cosmos.service: ",
+        &[&story("dcos-cosmos.service", "node-ready")],
+    );
+    // It is up for a few seconds at a time: one of the looks falls into them.
+    says(node, &["dcos-node", "status"], 7, &["\nconverging  dcos-cosmos.service"]);
+    // Who waited for less has it.
+    says(
+        node,
+        &["dcos-node", "status", "--wait=started", "--wait-timeout=2m"],
+        0,
+        &["dcos-cosmos.service"],
+    );
+}
+
+/// What an uninstall says of the cluster.
+fn cluster(node: &Node) {
+    // A master alone is missed by its agents only.
+    at_last(node, &["dcos-node", "uninstall", "--dry-run", "--json"], |told| {
+        told.code() == Some(0) && told.json()["cluster"]["masters"][0]["serving"] == "serving"
+    });
+    let register = "exec 3<>/dev/tcp/127.0.0.1/5050; printf 'GET \
+                    /fixture/register?address=10.77.0.9 HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+    at_last(node, &["bash", "-c", register], |told| told.stdout().contains("registered"));
+    leaving(
+        node,
+        &[],
+        5,
+        &["it is the only one, and 1 agent is connected to it", "uninstall the agents first"],
+    );
+    leaving(node, &["--force"], 0, &["warning: the cluster ends with this master"]);
+}
+
+/// From the end of the chain to its beginning: what breaks later comes earlier in the chain, and so
+/// is the first cause.
+fn chain(node: &Node) {
+    let exited = "its program exited with status 1";
+    break_program(node, "/opt/mesosphere/active/marathon/bin/marathon.sh", "dcos-marathon.service");
+    replace(node, "/opt/mesosphere/bin/cosmos", "exec sleep 1000");
+    node.run(&["systemctl", "restart", "--no-block", "dcos-cosmos"]).succeeds();
+    let words = ["marathon.sh: broken on purpose", &story("dcos-marathon.service", "node-ready")];
+    too_late(node, "node-ready", &format!("dcos-marathon.service: {exited}"), &words);
+    on_a_terminal(node);
+    break_program(
+        node,
+        "/opt/mesosphere/active/adminrouter/nginx/sbin/adminrouter",
+        "dcos-adminrouter.service",
+    );
+    too_late(
+        node,
+        "node-ready",
+        "dcos-adminrouter.service: its program failed when it was started",
+        &["broken on purpose"],
+    );
+
+    // The name servers live and know everybody but who leads; who asks for that name is not the
+    // cause.
+    node.shell(
+        "p=$(readlink -f /opt/mesosphere/bin/dcos-net-env) && sed -i 's/qw(leader.mesos /qw(/' $p \
+         && systemctl restart dcos-net",
+    )
+    .succeeds();
+    node.run(&["systemctl", "restart", "--no-block", "dcos-history"]).succeeds();
+    let nobody_leads =
+        "dcos-mesos-dns.service: no master leads, as far as this node can tell (leader.mesos): ";
+    too_late(node, "node-ready", nobody_leads, &[&story("dcos-mesos-dns.service", "node-ready")]);
+    break_program(node, "/opt/mesosphere/bin/mesos-dns", "dcos-mesos-dns.service");
+    too_late(
+        node,
+        "node-ready",
+        &format!("dcos-mesos-dns.service: {exited}"),
+        &["mesos-dns: broken on purpose"],
+    );
+
+    break_program(node, "/opt/mesosphere/bin/mesos-master", "dcos-mesos-master.service");
+    too_late(
+        node,
+        "node-ready",
+        &format!("dcos-mesos-master.service: {exited}"),
+        &["broken on purpose"],
+    );
+    let broken = "[Service]\nExecStartPre=/bin/sh -c 'echo not before noon >&2; exit 1'\n";
+    node.write("/etc/systemd/system/dcos-mesos-master.service.d/broken.conf", broken);
+    node.shell("systemctl daemon-reload && systemctl restart --no-block dcos-mesos-master")
+        .succeeds();
+    let not_yet = "dcos-mesos-master.service: waits: /bin/sh -c echo not before noon >&2; exit 1 \
+                   does not succeed yet";
+    too_late(node, "node-ready", not_yet, &["sh: not before noon"]);
+    node.write(
+        "/etc/systemd/system/dcos-mesos-master.service.d/broken.conf",
+        "[Service]\nExecStartPre=/bin/sleep 1000\n",
+    );
+    node.shell("systemctl daemon-reload && systemctl restart --no-block dcos-mesos-master")
+        .succeeds();
+    too_late(
+        node,
+        "node-ready",
+        "dcos-mesos-master.service: waits: /bin/sleep 1000 runs for ",
+        &[],
+    );
+
+    exhibitor(node);
+
+    break_program(
+        node,
+        "/opt/mesosphere/active/dcos-net/dcos-net/bin/dcos-net-setup",
+        "dcos-net.service",
+    );
+    let setup = "/opt/mesosphere/active/dcos-net/dcos-net/bin/dcos-net-setup modprobe ip_vs_wlc";
+    let waits = format!("dcos-net.service: waits: {setup} does not succeed yet");
+    too_late(node, "node-ready", &waits, &["dcos-net-setup: broken on purpose"]);
+    replace(node, "/opt/mesosphere/active/dcos-net/dcos-net/bin/dcos-net-setup", "exit 0");
+    node.shell(
+        "echo -n 192.0.2.77 >/var/lib/dcos/navstar/ip && systemctl restart --no-block dcos-net",
+    )
+    .succeeds();
+    too_late(
+        node,
+        "node-ready",
+        "dcos-net.service: ",
+        &["dcos-node install master --reset-identity"],
+    );
+    let changed = "was 192.0.2.77: it must not change; dcos-node uninstall, then dcos-node install \
+                   master --reset-identity";
+    at_last(node, &["dcos-node", "status"], |told| told.stdout().contains(changed));
+    break_program(node, "/opt/mesosphere/bin/check-time", "dcos-net.service");
+    // dcos-exhibitor.service waits for it too: who of the two is told first depends on which of
+    // them tried it last.
+    let waits = ".service: waits: /opt/mesosphere/bin/check-time does not succeed yet\n";
+    too_late(node, "node-ready", "dcos-", &[waits, "log:    check-time: broken on purpose\n"]);
+    // An install that changes nothing and waits in vain says both.
+    let again = [
+        "dcos-node",
+        "install",
+        "master",
+        "--bootstrap-url",
+        "http://bootstrap.dcos.test:8080",
+        "--wait",
+        "--wait-timeout=1s",
+        "--json",
+    ];
+    let again = node.run_within(LONG, &again);
+    assert_eq!(again.exits_with(7).json()["changed"], false);
+}
+
+fn exhibitor(node: &Node) {
+    // The second one of three is this node under another name, so that two of three serve.
+    node.shell("ip address add 10.77.0.50/32 dev lo").succeeds();
+    set_masters(node, &["127.0.0.1", "10.77.0.50", "192.0.2.10"]);
+    leaving(
+        node,
+        &[],
+        5,
+        &["1 of 3 would serve without it", "bring another master up first; --force"],
+    );
+    leaving(node, &["--force", "--json"], 0, &["put another master in the place of"]);
+    set_masters(node, &["127.0.0.1", "192.0.2.9", "192.0.2.10"]);
+    // Without a quorum: also where only this node is waited for.
+    for level in ["node-ready", "cluster-ready"] {
+        let missing = "dcos-exhibitor.service: waiting for masters: 192.0.2.9, 192.0.2.10";
+        too_late(node, level, missing, &["cure:   see to the masters that are missing"]);
+    }
+    leaving(node, &[], 0, &["warning: the masters have no quorum now: 0 of 3 serve"]);
+    node.run(&["systemctl", "kill", "--signal=STOP", "dcos-exhibitor"]).succeeds();
+    leaving(
+        node,
+        &[],
+        0,
+        &["warning: whether the cluster can do without this master is not known"],
+    );
+    too_late(node, "node-ready", "dcos-exhibitor.service: Exhibitor does not answer: ", &[]);
+    node.run(&["systemctl", "kill", "--signal=CONT", "dcos-exhibitor"]).succeeds();
+    break_program(
+        node,
+        "/opt/mesosphere/active/exhibitor/usr/exhibitor/start_exhibitor",
+        "dcos-exhibitor.service",
+    );
+    let words =
+        ["start_exhibitor: broken on purpose", &story("dcos-exhibitor.service", "node-ready")];
+    too_late(
+        node,
+        "node-ready",
+        "dcos-exhibitor.service: its program exited with status 1",
+        &words,
+    );
+}
+
+/// The table that redraws itself, on a terminal of its own.
+fn on_a_terminal(node: &Node) {
+    let seen = "stty cols 120 rows 40; exec dcos-node --no-color status --wait --wait-timeout=6s";
+    let parts = [
+        "started -> node-ready  0:0",
+        "  units    ",
+        " well",
+        "  master   ",
+        "serving, leads",
+        "  waits    dcos-marathon.service: ",
+    ];
+    // The time goes on by itself, and what was drawn is gone at the end. A machine that stalls
+    // draws some seconds less.
+    let seconds = |table: &Outcome| {
+        (0..60)
+            .filter(|second| table.stdout().contains(&format!("node-ready  0:{second:02}")))
+            .count()
+    };
+    let table =
+        at_last(node, &["env", "TERM=xterm", "script", "-qec", seen, "/dev/null"], |table| {
+            table.code() == Some(7)
+                && seconds(table) >= 4
+                && parts.iter().all(|part| table.stdout().contains(part))
+        });
+    let last = table.stdout().split("error: ").last().unwrap_or_default();
+    assert!(!last.contains("-> node-ready"), "{table}");
+}
+
+#[test]
+fn an_agent_without_masters_says_who_does_not_lead() {
+    if !node::available() {
+        return;
+    }
+    let build = Build::fixture().with_masters(&["192.0.2.9"]);
+    let (node, outcome, _server) = installed("ready-agent", "slave", build, "cluster-ready", "20s");
+    let told = outcome.exits_with(7).json();
+    // The install stands, and says so to who reads the failure.
+    assert_eq!(told["changed"], true, "{told:#}");
+    let error = told["error"].as_str().unwrap_or_default();
+    assert!(error.starts_with("not cluster-ready after 20 s: "), "{error}");
+    // Its units may have been on their way still.
+    let nobody_leads =
+        "dcos-net.service: no master leads, as far as this node can tell (leader.mesos): ";
+    too_late(&node, "cluster-ready", nobody_leads, &[]);
+    at_last(&node, &["dcos-node", "status", "--json"], |status| {
+        let obstacles =
+            status.json()["readiness"]["obstacles"].as_array().cloned().unwrap_or_default();
+        let registers = |o: &&serde_json::Value| {
+            o["text"] == "this agent is not registered with the masters yet"
+        };
+        obstacles
+            .iter()
+            .find(registers)
+            .is_some_and(|obstacle| obstacle["unit"] == "dcos-mesos-slave.service")
+    });
+    node.run(&["systemctl", "stop", "dcos-mesos-slave"]).succeeds();
+    at_last(&node, &["dcos-node", "status"], |status| {
+        status.stdout().contains("failed      dcos-mesos-slave.service")
+    });
+}
+
+#[test]
+fn an_image_cannot_be_waited_for() {
+    let image = tempfile::tempdir().expect("a directory");
+    for command in [&["status"][..], &["install", "slave", "--bootstrap-url", "/nowhere"]] {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        let output = run
+            .args(command)
+            .args(["--wait", "--root"])
+            .arg(image.path())
+            .output()
+            .expect("run dcos-node");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            String::from_utf8_lossy(&output.stderr)
+                .contains("error: an image cannot be waited for")
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Nothing is ever written by a run that promises to change nothing: the kernel sees to it. Proved
+//! by trying, with the operator's script.
+
+use serde_json::Value;
+use support::build::Build;
+use support::node::{self, Node, Outcome, Server};
+use support::tree::Snapshot;
+
+/// Says on its standard error, which the report shows, where it could write, and prints an address.
+const SCRIPT: &str = r#"#!/bin/bash
+for place in /etc /var /var/lib /opt /root /usr /run /home /srv /dev/shm /proc/sys/kernel/domainname /mnt/data /tmp; do
+    target=$place
+    [ -d "$place" ] && target=$place/probe
+    { echo x > "$target"; } 2>/dev/null && echo "wrote:$place" >&2
+done
+{ chmod 700 /opt || rm -r /opt/keep || mv /opt/keep /opt/moved || touch /opt/keep; } 2>/dev/null && echo "changed:/opt" >&2
+cat >/dev/null 2>&1 <<END || echo "no here-document" >&2
+$(head -c 100000 /dev/zero | tr '\0' x)
+END
+[ -e /tmp/operators ] && echo "sees the operator's /tmp" >&2
+echo 127.0.0.1
+"#;
+
+/// System calls with which Linux before 5.12 cannot be asked.
+const NEWER: &str =
+    "mount_setattr landlock_create_ruleset landlock_add_rule landlock_restrict_self";
+
+fn found(report: &Value, id: &str) -> String {
+    let checks = report["checks"].as_array().expect("checks");
+    let check = checks
+        .iter()
+        .find(|check| check["id"] == id)
+        .unwrap_or_else(|| panic!("no {id} in {report:#}"));
+    check["found"].as_str().expect("what was found").to_owned()
+}
+
+/// Runs the script by `preflight`, and says how that was sealed and what the script said.
+#[track_caller]
+fn preflight(node: &Node, before: &[&str]) -> (String, String) {
+    let command = [
+        before,
+        &["dcos-node", "preflight", "master", "--ip-detect", "/opt/scripts/ip-detect", "--json"],
+    ]
+    .concat();
+    let report = node.run(&command).json();
+    (report["sealed"].as_str().unwrap_or("nothing").to_owned(), found(&report, "ip-detect.output"))
+}
+
+/// The node as it is, but for what its own units write meanwhile.
+fn snapshot(node: &Node) -> Snapshot {
+    Snapshot::of(&node.root())
+}
+
+#[track_caller]
+fn is_as_before(node: &Node, before: &Snapshot) {
+    let mut changed = snapshot(node).changes_since(before);
+    changed.retain(|change| {
+        !change.contains("/var/lib/systemd") && !change.contains("/var/lib/private")
+    });
+    assert!(changed.is_empty(), "the node is not as it was:\n{}", changed.join("\n"));
+    node.shell(
+        "ls /root/probe /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe \
+         /mnt/data/probe 2>/dev/null; true",
+    )
+    .stdout_lacks("probe");
+}
+
+#[track_caller]
+fn serves(outcome: &Outcome) -> Value {
+    outcome.succeeds().json()
+}
+
+#[test]
+fn a_run_that_promises_to_change_nothing_cannot_write() {
+    if !node::available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory for the build");
+    Build::tiny().pack(directory.path());
+    let server = Server::serving(directory.path());
+    let node = Node::boot("sealed").knowing(&server);
+    node.install_binary();
+    node.write_script("/opt/scripts/ip-detect", SCRIPT);
+    node.write("/opt/keep/file", "kept");
+    node.write("/tmp/operators", "the operator's");
+    // A mount of its own kind, with options that a remount must not lift and a name that is written
+    // with an escape.
+    node.shell(
+        "mkdir -p /mnt/data '/mnt/a b' && mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 data \
+         /mnt/data && mount -t tmpfs blank '/mnt/a b'",
+    )
+    .succeeds();
+    // No name server answers here, and the node's own name is looked up in every run.
+    node.shell("echo 127.0.1.1 sealed >> /etc/hosts").succeeds();
+    let before = snapshot(&node);
+
+    let (sealed, said) = preflight(&node, &[]);
+    assert_eq!(sealed, "mount-namespace");
+    assert!(said.contains("wrote:/tmp"), "root's scripts have a /tmp of their own: {said}");
+    assert_eq!(said.matches("wrote:").count(), 1, "{said}");
+    for sight in ["changed:", "no here-document", "sees the operator's"] {
+        assert!(!said.contains(sight), "{said}");
+    }
+    is_as_before(&node, &before);
+
+    let (sealed, said) =
+        preflight(&node, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // Without Landlock in this kernel there is nothing for somebody who may not mount; the report
+    // says so.
+    assert!(["landlock", "not-enforced"].contains(&sealed.as_str()), "{sealed}");
+    if sealed == "landlock" {
+        assert!(!said.contains("wrote:") && !said.contains("changed:"), "{said}");
+        is_as_before(&node, &before);
+    } else {
+        node.shell("rm -f /tmp/probe /dev/shm/probe /mnt/data/probe").succeeds();
+    }
+
+    // What the operator names in /tmp is found, and the node can be talked to: sockets are no
+    // files.
+    node.write_script("/tmp/ip-detect", "#!/bin/sh\necho 127.0.0.1\n");
+    let report = node
+        .run(&[
+            "dcos-node",
+            "preflight",
+            "slave",
+            "--bootstrap-url",
+            server.url(),
+            "--ip-detect",
+            "/tmp/ip-detect",
+            "--json",
+        ])
+        .json();
+    assert_eq!(found(&report, "ip-detect.output"), "127.0.0.1", "{report:#}");
+    assert!(
+        found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()),
+        "{report:#}"
+    );
+    assert!(found(&report, "bootstrap.build").contains("3 packages"), "{report:#}");
+
+    let install = [
+        &["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"],
+        node::LACKS,
+    ]
+    .concat();
+    let dry = serves(&node.run(&[&install[..], &["--dry-run"]].concat()));
+    assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
+    assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
+    is_as_before(&node, &before);
+
+    let filtered = |filter: &str| {
+        let line = format!(
+            "systemd-run --quiet --wait --pipe -p SystemCallFilter='~{filter}' -p \
+             SystemCallErrorNumber=ENOSYS dcos-node preflight --ip-detect /opt/scripts/ip-detect \
+             --json"
+        );
+        let report = node.shell(&line).json();
+        (report.clone(), found(&report, "ip-detect.output"))
+    };
+    let (report, said) = filtered(NEWER);
+    assert_eq!(report["sealed"], "mount-namespace", "{report:#}");
+    assert_eq!((said.matches("wrote:").count(), said.contains("wrote:/tmp")), (1, true), "{said}");
+    is_as_before(&node, &before);
+    let (report, said) = filtered("unshare landlock_create_ruleset");
+    assert_eq!(report["sealed"], "not-enforced");
+    assert!(
+        said.contains("wrote:/etc") && said.contains("changed:/opt"),
+        "the script does write where it is let: {said}"
+    );
+    assert!(
+        report["not_enforced_because"].as_str().is_some_and(|why| why.contains("not implemented")),
+        "{report:#}"
+    );
+    let probes = "rm -rf /etc/probe /var/probe /var/lib/probe /opt/probe /root/probe /usr/probe \
+                  /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe";
+    node.shell(probes).succeeds();
+
+    serves(&node.run(&install));
+    let before = snapshot(&node);
+    let dry = serves(&node.run(&["dcos-node", "uninstall", "--dry-run", "--json"]));
+    assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
+    assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
+    is_as_before(&node, &before);
+    node.run(&["dcos-node", "uninstall", "--dry-run"])
+        .succeeds()
+        .stdout_has("no writes: enforced by read-only mounts");
+}

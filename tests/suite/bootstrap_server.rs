@@ -1,0 +1,468 @@
+//! The bootstrap server, each layer of it broken on purpose.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcos_node::action::site::Stop;
+use dcos_node::command::{World, preflight};
+use dcos_node::dcos::event::Events;
+use dcos_node::observe::server::{Layer, Limits, Network, Server as Seen, Validity};
+use dcos_node::preflight::report::{Report, Verdict};
+use dcos_node::system::clock::{Clock, ClockState};
+use dcos_node::system::http::{Client, Options};
+use dcos_node::system::root::Root;
+use dcos_node::system::source::Source;
+use support::build::{Build, Packed};
+use support::http_server::{CLOSED, Server};
+use support::tls;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Long enough for a machine that is slow or stalls for a while.
+const LONG: Duration = Duration::from_secs(60);
+const LIMITS: Limits =
+    Limits { name: LONG, connect: LONG, answer: LONG, build: LONG, artifacts: LONG };
+/// Short enough to wait for a server that does not answer: a handshake is given up sooner than an
+/// answer.
+const IMPATIENT: Limits =
+    Limits { connect: Duration::from_secs(2), answer: Duration::from_secs(4), ..LIMITS };
+
+async fn serve() -> (Server, Packed, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let packed = Build::tiny().pack(directory.path());
+    (Server::start(directory.path()).await, packed, directory)
+}
+
+/// What is seen of a server, and why the build cannot be read.
+async fn look_trusting(url: &str, ca_file: Option<PathBuf>) -> (Seen, Option<String>) {
+    look_within(&LIMITS, url, ca_file).await
+}
+
+async fn look_within(
+    limits: &Limits,
+    url: &str,
+    ca_file: Option<PathBuf>,
+) -> (Seen, Option<String>) {
+    let options =
+        Options { ca_file, connect_timeout: limits.connect, attempts: 1, ..Options::default() };
+    let source = Source::parse(url, &Client::new(&options).unwrap()).unwrap();
+    let (mut seen, read) = Seen::look(&source, None, limits).await;
+    if let Ok((build, _)) = &read {
+        seen.look_at_artifacts(&source, build, limits).await;
+    }
+    (seen, read.err().map(|error| error.to_string()))
+}
+
+async fn look(url: &str) -> (Network, Seen, Option<String>) {
+    let (seen, error) = look_trusting(url, None).await;
+    (seen.network.clone().expect("a server"), seen, error)
+}
+
+/// The network of a server that does not answer.
+async fn look_in_vain(url: &str) -> Network {
+    look_within(&IMPATIENT, url, None).await.0.network.expect("a server")
+}
+
+/// The packages that have to be fetched: the others are in the bootstrap archive.
+fn needed(packed: &Packed) -> Vec<&String> {
+    packed.ids.keys().filter(|name| !packed.bootstrap_ids.contains_key(*name)).collect()
+}
+
+fn good<T>(layer: &Layer<T>) -> Option<&T> {
+    match layer {
+        Layer::Reached { result: Ok(found), .. } => Some(found),
+        _ => None,
+    }
+}
+
+fn trouble<T>(layer: &Layer<T>) -> &str {
+    match layer {
+        Layer::Reached { result: Err(why), .. } => why,
+        _ => "",
+    }
+}
+
+fn unreached<T>(layer: &Layer<T>) -> bool {
+    matches!(layer, Layer::NotReached)
+}
+
+#[tokio::test]
+async fn of_a_sound_server_every_layer_is_told() {
+    let (server, packed, _directory) = serve().await;
+    let (network, seen, error) = look(server.url()).await;
+    assert_eq!(error, None);
+    assert_eq!(
+        good(&network.name).unwrap()[..],
+        ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert!(good(&network.connect).unwrap()[0].result.is_ok() && unreached(&network.tls));
+    // The server lives in 1994.
+    assert!(good(&network.http).unwrap().unwrap() < -900_000_000);
+    assert!(good(&seen.build).unwrap().contains("3 packages"), "{:?}", seen.build);
+    let artifacts = good(&seen.artifacts).unwrap();
+    let length = |path: PathBuf| std::fs::metadata(path).unwrap().len();
+    let bytes: u64 = needed(&packed).into_iter().map(|name| length(packed.archive(name))).sum();
+    assert_eq!(
+        (artifacts.count, artifacts.bytes),
+        (needed(&packed).len() + 1, bytes + length(packed.bootstrap_archive()))
+    );
+    assert!(artifacts.missing.is_empty() && artifacts.failed.is_empty(), "{artifacts:?}");
+}
+
+#[tokio::test]
+async fn of_a_directory_the_build_and_the_artifacts_are_told() {
+    let (_server, packed, directory) = serve().await;
+    std::fs::remove_file(packed.bootstrap_archive()).unwrap();
+    let (seen, error) = look_trusting(directory.path().to_str().unwrap(), None).await;
+    assert!(seen.network.is_none() && good(&seen.build).is_some(), "{error:?}");
+    assert!(good(&seen.artifacts).unwrap().missing[0].contains("bootstrap.tar.xz"));
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_the_first_broken_layer() {
+    let (network, seen, error) = look("http://no-such-host.invalid:8080/dcos").await;
+    assert!(trouble(&network.name).contains("cannot resolve no-such-host.invalid"), "{network:?}");
+    assert!(
+        unreached(&network.connect)
+            && unreached(&network.http)
+            && unreached(&seen.build)
+            && unreached(&seen.artifacts)
+    );
+    assert!(error.unwrap().contains("cannot resolve"));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_the_first_broken_layer() {
+    let (network, _, _) = look(&format!("https://{CLOSED}")).await;
+    assert!(
+        good(&network.name).is_some() && trouble(&network.connect).contains("refused"),
+        "{network:?}"
+    );
+    assert!(unreached(&network.tls) && unreached(&network.http));
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_that_is_trusted_is_good() {
+    let (server, _, _directory) = serve().await;
+    let url = tls::in_front_of(server.url(), "valid.pem");
+    let (seen, error) = look_trusting(&url, Some(tls::file("authority.pem"))).await;
+    let network = seen.network.unwrap();
+    assert!(
+        good(&network.tls).is_some()
+            && good(&network.http).is_some()
+            && good(&seen.artifacts).is_some(),
+        "{network:?} {error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_is_refused_for_its_authority_or_for_its_dates() {
+    let (server, _, _directory) = serve().await;
+    let authority = || Some(tls::file("authority.pem"));
+    for (certificate, ca_file) in
+        [("valid.pem", None), ("expired.pem", authority()), ("future.pem", authority())]
+    {
+        let (seen, error) =
+            look_trusting(&tls::in_front_of(server.url(), certificate), ca_file).await;
+        let network = seen.network.unwrap();
+        assert!(
+            good(&network.connect).is_some() && trouble(&network.tls).contains("certificate"),
+            "{network:?}"
+        );
+        assert!(unreached(&network.http) && unreached(&seen.build) && error.is_some());
+        // 2021-01-01 and 2110-01-01.
+        let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+        let expected = match certificate {
+            "expired.pem" => Some(Validity::Ended(at(1_609_459_200))),
+            "future.pem" => Some(Validity::NotBegun(at(4_417_977_600))),
+            _ => None,
+        };
+        assert_eq!(network.dates.map(|(validity, _)| validity), expected, "{certificate}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_no_server_for_https() {
+    let (server, _, _directory) = serve().await;
+    let (network, _, _) = look(&server.url().replace("http:", "https:")).await;
+    assert!(
+        good(&network.connect).is_some()
+            && !trouble(&network.tls).is_empty()
+            && unreached(&network.http),
+        "{network:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_error_is_the_first_broken_layer() {
+    let (server, _, _directory) = serve().await;
+    for status in [404, 403, 500] {
+        server.answer("/bootstrap.latest", status, 1);
+        let (network, seen, _) = look(server.url()).await;
+        assert!(trouble(&network.http).contains(&status.to_string()), "{network:?}");
+        assert!(unreached(&seen.build));
+    }
+}
+
+/// A server that takes every connection and does this with it.
+async fn hostile<F>(act: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(act(stream));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let url = hostile(|mut stream| async move {
+        let mut request = Vec::new();
+        let _ = stream.read_to_end(&mut request).await;
+    })
+    .await;
+    let network = look_in_vain(&url).await;
+    assert!(trouble(&network.http).contains("does not answer"), "{network:?}");
+    let network = look_in_vain(&url.replace("http:", "https:")).await;
+    assert!(!trouble(&network.tls).is_empty(), "{network:?}");
+}
+
+#[tokio::test]
+async fn headers_without_an_end_are_not_read_for_ever() {
+    let url = hostile(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+        while stream
+            .write_all(b"X-Header: 0123456789012345678901234567890123456789\r\n")
+            .await
+            .is_ok()
+        {}
+    })
+    .await;
+    // It ends, whichever limit ends it.
+    let network = look_in_vain(&url).await;
+    assert!(
+        !trouble(&network.http).is_empty() && trouble(&network.http).len() < 400,
+        "{network:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_far_too_long_is_not_read() {
+    let (server, _, directory) = serve().await;
+    server.lie_about_length("/bootstrap.latest", 1 << 30);
+    let (network, seen, _) = look(server.url()).await;
+    assert!(
+        good(&network.http).is_some() && trouble(&seen.build).contains("more than"),
+        "{seen:?}"
+    );
+    std::fs::write(
+        directory.path().join("cluster-package-list.latest"),
+        "<html>".repeat(1_000_000),
+    )
+    .unwrap();
+    server.lie_about_length("/bootstrap.latest", 0);
+    let (_, seen, _) = look(server.url()).await;
+    assert!(
+        trouble(&seen.build).contains("is this the URL of a DC/OS build?")
+            && trouble(&seen.build).len() < 400,
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn missing_and_empty_artifacts_are_named_and_a_server_that_knows_only_get_is_asked_so() {
+    let (server, packed, directory) = serve().await;
+    let path =
+        |file: PathBuf| format!("/{}", file.strip_prefix(directory.path()).unwrap().display());
+    let names = needed(&packed);
+    let [one, other] = [0, 1].map(|n| packed.archive(names[n]));
+    server.refuse_head(&path(one.clone())).hide_length(&path(one.clone()));
+    std::fs::write(&other, "").unwrap();
+    std::fs::remove_file(packed.bootstrap_archive()).unwrap();
+    let (_, seen, error) = look(server.url()).await;
+    let artifacts = good(&seen.artifacts).unwrap_or_else(|| panic!("{error:?}"));
+    assert_eq!(
+        (artifacts.missing.len(), artifacts.failed.len(), artifacts.of_unknown_length),
+        (2, 0, 1),
+        "{artifacts:?}"
+    );
+    assert!(
+        artifacts.missing[1].contains(names[1]) && artifacts.missing[1].ends_with("(it is empty)"),
+        "{artifacts:?}"
+    );
+    server.answer(&path(one), 403, 9);
+    let (_, seen, _) = look(server.url()).await;
+    let artifacts = good(&seen.artifacts).unwrap();
+    assert!(
+        artifacts.failed[0].contains("403") && artifacts.failed[0].contains(names[0].as_str()),
+        "{artifacts:?}"
+    );
+}
+
+/// What `dcos-node preflight` reports of a node that is an empty directory: verdict, finding and
+/// cure of each check.
+fn report(url: &str, environment: &[(&str, &str)]) -> (BTreeMap<String, [String; 3]>, String) {
+    let root = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+    command
+        .args(["preflight", "slave", "--json", "--bootstrap-url", url, "--root"])
+        .arg(root.path());
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+    ] {
+        command.env_remove(name);
+    }
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    let field =
+        |check: &serde_json::Value, name: &str| check[name].as_str().unwrap_or_default().to_owned();
+    let checks = report["checks"].as_array().unwrap().iter();
+    (
+        checks
+            .map(|c| (field(c, "id"), ["verdict", "found", "cure"].map(|name| field(c, name))))
+            .collect(),
+        text,
+    )
+}
+
+const LAYERS: [&str; 8] =
+    ["proxy", "name", "connect", "tls", "http", "clock", "build", "artifacts"];
+
+fn verdicts(checks: &BTreeMap<String, [String; 3]>) -> [&str; 8] {
+    LAYERS.map(|layer| checks[&format!("bootstrap.{layer}")][0].as_str())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_has_one_check_a_layer() {
+    let (server, packed, _directory) = serve().await;
+    let (checks, _) = report(server.url(), &[]);
+    assert_eq!(
+        verdicts(&checks),
+        ["pass", "pass", "pass", "skipped", "pass", "warn", "pass", "pass"],
+        "{checks:#?}"
+    );
+    std::fs::remove_file(packed.bootstrap_archive()).unwrap();
+    let (checks, _) = report(server.url(), &[]);
+    let [verdict, found, _] = &checks["bootstrap.artifacts"];
+    assert!(verdict == "fail" && found.contains("1 of 3 are missing: bootstrap/"), "{found}");
+    let url = server.url().to_owned();
+    let _refusing = server.stop().await;
+    let (checks, _) = report(&url, &[]);
+    assert_eq!(
+        verdicts(&checks),
+        ["pass", "pass", "fail", "skipped", "skipped", "skipped", "skipped", "skipped"],
+        "{checks:#?}"
+    );
+    assert_eq!(checks["bootstrap.build"][1], "not reached");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_catches_the_server_is_told_without_its_password() {
+    let (server, _, _directory) = serve().await;
+    // To ask for a whole address is what a proxy is asked for; this one knows none.
+    let proxy = server.url().replace("http://", "http://user:secret@");
+    let (checks, text) = report("http://bootstrap.example:8080/dcos", &[("http_proxy", &proxy)]);
+    assert_eq!(verdicts(&checks)[..5], ["warn", "pass", "pass", "skipped", "fail"], "{checks:#?}");
+    assert!(checks["bootstrap.connect"][1].starts_with("the proxy: 127.0.0.1"), "{checks:#?}");
+    assert!(!text.contains("secret"), "{text}");
+    let (checks, _) = report(
+        server.url(),
+        &[("http_proxy", &format!("http://{CLOSED}")), ("no_proxy", "10.0.0.0/8,127.0.0.0/8")],
+    );
+    assert_eq!(verdicts(&checks)[..5], ["pass", "pass", "pass", "skipped", "pass"], "{checks:#?}");
+}
+
+/// A clock that a time daemon keeps, or nobody.
+struct TestClock {
+    is_kept: bool,
+}
+
+impl Clock for TestClock {
+    fn state(&self) -> std::io::Result<ClockState> {
+        let error = if self.is_kept { Duration::from_millis(1) } else { Duration::from_secs(16) };
+        let unsynchronised = !self.is_kept;
+        Ok(ClockState {
+            marked_bad: unsynchronised,
+            unsynchronised,
+            estimated_error: error,
+            max_error: error,
+            offset: Duration::ZERO,
+        })
+    }
+}
+
+/// What is reported by a node with this clock, which is an empty directory.
+async fn report_by_clock(url: &str, is_kept: bool) -> Report {
+    let root = tempfile::tempdir().unwrap();
+    let world = World {
+        root: Root::new(root.path()),
+        systemd: None,
+        patience: Duration::from_secs(1),
+        clock: Arc::new(TestClock { is_kept }),
+        events: Events::unheard(),
+        stop: Stop::default(),
+        command_line: "a test".to_owned(),
+        ca_file: Some(tls::file("authority.pem")),
+        stamp: None,
+    };
+    let request =
+        preflight::Request { bootstrap_url: Some(url.to_owned()), ..preflight::Request::default() };
+    preflight::run(&request, &world).await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_is_named_as_the_cause_of_wrong_dates_and_of_a_skew() {
+    let (server, _, _directory) = serve().await;
+    let rows = [
+        (
+            tls::in_front_of(server.url(), "future.pem"),
+            "bootstrap.tls",
+            Verdict::Fail,
+            "is not valid before 2110-01-01",
+        ),
+        (
+            tls::in_front_of(server.url(), "expired.pem"),
+            "bootstrap.tls",
+            Verdict::Fail,
+            "expired at 2021-01-01",
+        ),
+        // The server lives in 1994.
+        (server.url().to_owned(), "bootstrap.clock", Verdict::Warn, "s behind"),
+    ];
+    for (url, id, verdict, words) in rows {
+        for is_kept in [true, false] {
+            let report = report_by_clock(&url, is_kept).await;
+            let check = report.checks.iter().find(|check| check.id == id).unwrap();
+            assert!(check.verdict == verdict && check.found.contains(words), "{check:#?}");
+            let cure = check.cure.as_deref().unwrap();
+            assert_eq!(
+                (
+                    cure.contains("see time.sync first"),
+                    cure.contains("this node's clock is synchronised")
+                ),
+                (!is_kept, is_kept),
+                "{cure}"
+            );
+            let blames =
+                check.found.contains("is not to be trusted: the kernel marks the clock as bad");
+            assert_eq!(blames, !is_kept && id == "bootstrap.tls", "{check:#?}");
+        }
+    }
+}

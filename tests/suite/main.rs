@@ -1,0 +1,44 @@
+//! Tests without nodes: temporary roots, loopback servers, a systemd in memory.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the rules for files and programs are those of src/; tests look from outside"
+)]
+
+mod architecture;
+mod archives;
+mod boot;
+mod bootstrap_server;
+mod bundle;
+mod damaged_records;
+mod docs;
+mod errors;
+mod events;
+mod exit_codes;
+mod faults;
+mod fetching;
+mod fixture_build;
+mod fuzz;
+
+mod http;
+mod leftovers;
+mod manual;
+mod names_and_addresses;
+mod neighbours;
+mod offline;
+mod old_systems;
+mod operators;
+mod pkgpanda_swap;
+mod preflight_machine;
+mod preflight_text;
+mod publish;
+mod records;
+mod scale;
+mod schemas;
+mod serve;
+mod skips;
+mod static_binary;
+mod status_text;
+mod tree_comparison;
+mod verify;

@@ -1,0 +1,420 @@
+//! The documents of what status, verify and bundle print are those of the program, field by field.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
+use dcos_node::command::{adopt, bundle, fetch, install, publish, recover, status, verify, wait};
+use dcos_node::dcos::bundle::{Part, left_out};
+use dcos_node::dcos::cluster::{Member, Serving};
+use dcos_node::dcos::contrast::{self, Pair, What};
+use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
+use dcos_node::dcos::level::Level;
+use dcos_node::dcos::preview::Preview;
+use dcos_node::dcos::receipt::Skip;
+use dcos_node::dcos::role::Role;
+use dcos_node::dcos::settings::Version;
+use dcos_node::observe::chain::{Link, Obstacle};
+use dcos_node::observe::node::{Foreign, State};
+use dcos_node::observe::readiness::Readiness;
+use dcos_node::observe::records::Damaged;
+use dcos_node::observe::services::{Condition, UnitReport};
+use dcos_node::preflight::report::{Protection, Sealed, Verdict};
+use serde_json::{Value, json};
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name))
+        .expect(name)
+}
+
+/// The names of all fields, at any depth.
+fn fields(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, value)| [BTreeSet::from([name.clone()]), fields(value)])
+            .flatten()
+            .collect(),
+        Value::Array(list) => list.iter().flat_map(fields).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The fields that the tables of a document name, in their first column.
+fn documented(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.rsplit('.').next().unwrap_or(name).trim_end_matches("[]").to_owned())
+        .collect()
+}
+
+#[track_caller]
+fn tells(text: &str, words: &[Value]) {
+    for word in words {
+        assert!(text.contains(&format!("`{word}`")), "{word} is not documented");
+    }
+}
+
+fn difference() -> Difference {
+    let details = vec![Detail { aspect: Aspect::Size, was: String::new(), is: String::new() }];
+    Difference {
+        what: "/".into(),
+        kind: Kind::Changed,
+        of: String::new(),
+        mark: Some(Mark::Config),
+        details,
+    }
+}
+
+fn unknown() -> verify::Unknown {
+    verify::Unknown { what: String::new(), why: String::new() }
+}
+
+/// A status with every field there is.
+fn full_status() -> status::Outcome {
+    let offered = Offered {
+        url: String::new(),
+        same: None,
+        difference: Some(contrast::Difference::Release),
+        differences: vec![Pair {
+            what: What::Package,
+            here: String::new(),
+            offered: String::new(),
+        }],
+        more_packages: Some(0),
+        bootstrap_id: Some(String::new()),
+        config_package: Some(String::new()),
+        unknown: Some(String::new()),
+    };
+    let drift = Drift {
+        drifted: true,
+        address: Some(Address { recorded: String::new(), now: None, changed: false }),
+        resolv_conf: Some(ResolvConf { generated: true, keeper: String::new() }),
+        files: Files {
+            changed: 0,
+            missing: 0,
+            extra: 0,
+            first: vec![difference()],
+            unknown: vec![unknown()],
+        },
+        foreign_units: Vec::new(),
+        offered: Some(offered),
+    };
+    let unit = UnitReport {
+        name: String::new(),
+        description: String::new(),
+        active: String::new(),
+        sub: String::new(),
+        condition: Condition::Well,
+        steady: true,
+        fell: false,
+        auxiliary: false,
+        active_seconds: Some(0),
+        restarts: Some(0),
+        why: Some(String::new()),
+        cure: Some(String::new()),
+        log: vec![String::new()],
+    };
+    let obstacle = Obstacle {
+        link: Link::Net,
+        level: Level::Started,
+        unit: Some(String::new()),
+        text: String::new(),
+        cure: Some(String::new()),
+    };
+    let masters = vec![Member { host: String::new(), serving: Serving::Serving, leads: true }];
+    status::Outcome {
+        schema: status::SCHEMA,
+        state: State::Installed,
+        role: Some(Role::Master),
+        version: Some(Version {
+            version: String::new(),
+            image_commit: Some(String::new()),
+            variant: Some(String::new()),
+        }),
+        bootstrap_url: None,
+        bootstrap_id: None,
+        package_list_id: None,
+        index_sha256: None,
+        config_package: None,
+        installed_at: None,
+        installed_by: None,
+        packages: 0,
+        fetched: Vec::new(),
+        kept_data: vec!["/".into()],
+        starts_at_boot: true,
+        degraded: false,
+        units: vec![unit],
+        units_unknown: Some(String::new()),
+        readiness: Some(Readiness { level: None, obstacles: vec![obstacle], masters }),
+        arrived: true,
+        urls: vec![String::new()],
+        skips: vec![status::SkippedCheck {
+            skip: Skip { check: String::new(), reason: String::new() },
+            now: Some(Verdict::Pass),
+            found: None,
+            not_judged_because: Some(String::new()),
+        }],
+        foreign: vec![Foreign { path: "/".into(), what: String::new() }],
+        unfinished: Vec::new(),
+        drift: Some(drift),
+        adopted: false,
+        activated_since: Vec::new(),
+        deactivated_since: Vec::new(),
+        swap: Some(status::Swap {
+            process: Some(0),
+            packages: None,
+            not_to_be_finished_because: Some(String::new()),
+        }),
+        damaged: vec![Damaged { path: "/".into(), why: String::new() }],
+        partial: false,
+        overdue: false,
+    }
+}
+
+#[test]
+fn every_field_of_a_status_is_documented_and_no_other() {
+    let text = document("status-schema.md");
+    assert_eq!(documented(&text), fields(&json!(full_status())));
+    assert!(text.contains(&format!("This is schema {}.", status::SCHEMA)));
+    let states = [
+        State::Clean,
+        State::Installed,
+        State::Prepared,
+        State::Installing,
+        State::Uninstalling,
+        State::Foreign,
+    ]
+    .map(|s| json!(s));
+    let conditions =
+        [Condition::Well, Condition::Converging, Condition::Failed, Condition::AuxiliaryFailed]
+            .map(|c| json!(c));
+    let differences = [
+        contrast::Difference::Release,
+        contrast::Difference::Configuration,
+        contrast::Difference::ReleaseAndConfiguration,
+    ];
+    let values = [
+        What::BootstrapId,
+        What::PackageList,
+        What::BuildDigest,
+        What::Configuration,
+        What::Package,
+    ]
+    .map(|what| json!(what));
+    tells(
+        &text,
+        &[
+            &states[..],
+            &conditions,
+            &differences.map(|d| json!(d)),
+            &values,
+            &Level::ALL.map(|l| json!(l)),
+        ]
+        .concat(),
+    );
+    tells(
+        &text,
+        &[Serving::Serving, Serving::NotServing, Serving::Latent, Serving::Down].map(|s| json!(s)),
+    );
+}
+
+#[test]
+fn every_field_of_a_comparison_is_documented_and_no_other() {
+    let outcome = verify::Outcome {
+        schema: verify::SCHEMA,
+        state: State::Installed,
+        role: None,
+        clean: false,
+        packages: 0,
+        paths: 0,
+        bytes: 0,
+        differences: vec![difference()],
+        at_run_time: Vec::new(),
+        unknown: vec![unknown()],
+        protection: Protection {
+            sealed: Some(Sealed::NotEnforced),
+            not_enforced_because: Some(String::new()),
+        },
+    };
+    let text = document("verify-schema.md");
+    assert_eq!(documented(&text), fields(&json!(outcome)));
+    assert!(text.contains(&format!("This is schema {}.", verify::SCHEMA)));
+    let aspects = [
+        Aspect::Size,
+        Aspect::Mode,
+        Aspect::Digest,
+        Aspect::Kind,
+        Aspect::Link,
+        Aspect::User,
+        Aspect::Group,
+        Aspect::Time,
+        Aspect::Capabilities,
+        Aspect::Label,
+    ];
+    tells(&text, &aspects.map(|a| json!(a)));
+    tells(
+        &text,
+        &[
+            json!(Kind::Changed),
+            json!(Kind::Missing),
+            json!(Kind::Extra),
+            json!(Mark::Config),
+            json!(Mark::RunTime),
+        ],
+    );
+}
+
+#[test]
+fn every_field_of_a_bundle_is_documented_and_no_other() {
+    let part = Part {
+        name: String::new(),
+        bytes: Some(0),
+        redacted: 0,
+        cut: false,
+        missing_because: Some(String::new()),
+    };
+    let outcome = bundle::Outcome {
+        schema: dcos_node::dcos::bundle::SCHEMA,
+        file: "/".into(),
+        bytes: 0,
+        redacted: 0,
+        parts: vec![part],
+        left_out: left_out(),
+    };
+    let text = document("bundle.md");
+    assert_eq!(documented(&text), fields(&json!(outcome)));
+    assert!(text.contains(&format!("This is schema {};", dcos_node::dcos::bundle::SCHEMA)));
+}
+
+/// How a dry run was kept from writing.
+fn protection() -> Protection {
+    Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) }
+}
+
+fn plan() -> Vec<Preview> {
+    vec![Preview { key: String::new(), text: String::new() }]
+}
+
+/// An install with every field there is; what a status has too is documented there.
+fn full_install() -> install::Outcome {
+    let status = full_status();
+    install::Outcome {
+        changed: true,
+        degraded: true,
+        role: Role::Master,
+        version: status.version,
+        bootstrap_url: String::new(),
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        packages: 0,
+        units: Vec::new(),
+        ready: status.readiness.map(|readiness| wait::Arrived {
+            readiness,
+            waited_seconds: 0,
+            urls: vec![String::new()],
+        }),
+        left: Vec::new(),
+        plan: plan(),
+        protection: protection(),
+    }
+}
+
+/// A part of a document, up to the next heading.
+fn section(text: &str, heading: &str) -> String {
+    let part = text
+        .split(&format!("\n## {heading}\n"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("no section {heading}"));
+    part.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_field_of_what_commands_print_is_documented_and_no_other() {
+    let text = document("json.md");
+    let mut install = fields(&json!(full_install()));
+    let readiness = full_status().readiness.expect("a readiness");
+    let elsewhere: BTreeSet<String> =
+        [json!(readiness.obstacles), json!(readiness.masters)].iter().flat_map(fields).collect();
+    install
+        .retain(|field| !elsewhere.contains(field) || ["level", "text"].contains(&field.as_str()));
+    assert_eq!(documented(&section(&text, "install")), install);
+
+    let fetch = fetch::Outcome {
+        changed: true,
+        bootstrap_url: String::new(),
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        packages: 0,
+        fetched_bytes: 0,
+        plan: plan(),
+        protection: protection(),
+    };
+    assert_eq!(documented(&section(&text, "fetch")), fields(&json!(fetch)));
+
+    let recovered = [
+        recover::Outcome::Nothing,
+        recover::Outcome::Swapped { packages: 0 },
+        recover::Outcome::Uninstalled,
+    ]
+    .map(|outcome| json!(outcome));
+    assert_eq!(documented(&section(&text, "recover")), recovered.iter().flat_map(fields).collect());
+    tells(&text, &recovered.map(|outcome| outcome["did"].clone()));
+    let installed = json!(recover::Outcome::Installed(Box::new(full_install())));
+    tells(&text, &[installed["did"].clone()]);
+    assert!(fields(&json!(full_install())).is_subset(&fields(&installed)));
+
+    let version = full_status().version;
+    let adopt = adopt::Outcome {
+        changed: true,
+        role: Role::Master,
+        version: version.clone(),
+        packages: 0,
+        left: Vec::new(),
+    };
+    assert_eq!(documented(&section(&text, "adopt")), fields(&json!(adopt)));
+
+    let publish = publish::Outcome {
+        changed: true,
+        directory: "/".into(),
+        bootstrap_url: String::new(),
+        version,
+        bootstrap_id: String::new(),
+        package_list_id: String::new(),
+        index_sha256: String::new(),
+        program_sha256: String::new(),
+        program_bytes: 0,
+        archives: 0,
+        archive_bytes: 0,
+        unpacked_bytes: 0,
+        read: Vec::new(),
+        reused: 0,
+        recompressed: Some(publish::Saving::default()),
+        install: String::new(),
+    };
+    assert_eq!(documented(&section(&text, "publish")), fields(&json!(publish)));
+}
+
+/// Every document that a command prints is in the table of files.md, with the page that describes
+/// it.
+#[test]
+fn everything_that_is_printed_is_listed_with_its_page() {
+    let text = section(&document("files.md"), "What is printed");
+    for command in [
+        "preflight",
+        "explain",
+        "install",
+        "fetch",
+        "recover",
+        "adopt",
+        "status",
+        "verify",
+        "bundle",
+        "uninstall",
+        "publish",
+    ] {
+        let row = text.lines().find(|line| line.contains(&format!("`{command}")));
+        assert!(
+            row.is_some_and(|row| row.contains(".md)")),
+            "docs/files.md does not say where the JSON of {command} is described: {row:?}"
+        );
+    }
+}
