@@ -44,7 +44,7 @@ mod tests {
     use crate::system::root::Root;
 
     #[test]
-    fn what_was_set_aside_can_be_put_back_and_twice_is_once() {
+    fn set_aside_file_can_be_restored_twice() {
         let directory = tempfile::tempdir().unwrap();
         let site = Site {
             root: Root::new(directory.path()),

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_have_white_space_between_them() {
+    fn fetch_places_are_separated_by_white_space() {
         assert_eq!(
             places("http://a/x /srv\n file:///b ").unwrap().0,
             ["http://a/x", "/srv", "file:///b"]

@@ -24,12 +24,12 @@ fn printing_with(set: &[(&str, &str)], line: &str) -> Printing {
 }
 
 #[test]
-fn the_definition_is_sound() {
+fn command_line_definition_is_valid() {
     definition().debug_assert();
 }
 
 #[test]
-fn what_is_wrong_is_refused() {
+fn invalid_command_lines_are_refused() {
     for line in [
         "dcos-node",
         "dcos-node install",
@@ -54,7 +54,7 @@ fn what_is_wrong_is_refused() {
 }
 
 #[test]
-fn a_wait_that_is_typed_wrongly_is_told_how_it_is_typed() {
+fn mistyped_wait_option_gets_a_usage_hint() {
     let said = |line: &str| parsed(line).expect_err(line).text;
     let tip = "\n\n  tip: a level follows an equals sign: '--wait=cluster-ready'\n\n";
     assert!(said("dcos-node install master --wait cluster-ready").contains(tip));
@@ -70,7 +70,7 @@ fn a_wait_that_is_typed_wrongly_is_told_how_it_is_typed() {
 }
 
 #[test]
-fn what_is_wrong_is_one_document_if_that_was_asked_for() {
+fn usage_error_with_json_is_one_document() {
     let failure = |line: &str| parsed(line).expect_err(line).failure();
     let said = |line: &str| failure(line).error.to_string();
     assert_eq!(said("dcos-node status --json --nosuch"), "unexpected argument '--nosuch' found");
@@ -123,7 +123,7 @@ fn durations_have_a_unit() {
 }
 
 #[test]
-fn what_promises_to_change_nothing_is_held_to_it() {
+fn read_only_commands_must_not_write() {
     for line in [
         "preflight",
         "preflight master",
@@ -142,7 +142,7 @@ fn what_promises_to_change_nothing_is_held_to_it() {
 }
 
 #[test]
-fn skips_are_one_a_line() {
+fn skips_variable_has_one_skip_per_line() {
     let pair = |check: &str, reason: &str| (check.to_owned(), reason.to_owned());
     let Skips(read) = skips("time.sync = a=b\n\n  ports.free=ours\n").unwrap();
     assert_eq!(read, [pair("time.sync", "a=b"), pair("ports.free", "ours")]);
@@ -165,7 +165,7 @@ fn every_help_text_fits_80_columns() {
 }
 
 #[test]
-fn a_drain_has_a_limit_also_if_none_is_given() {
+fn drain_without_a_limit_gets_the_default_limit() {
     for (line, minutes) in [("--drain", Some(10)), ("--drain=1h", Some(60)), ("--strict", None)] {
         let Ok(Invocation { command: Command::Uninstall(request), .. }) =
             parsed(&format!("dcos-node uninstall {line}"))
@@ -181,7 +181,7 @@ fn a_drain_has_a_limit_also_if_none_is_given() {
 }
 
 #[test]
-fn every_command_has_examples_that_are_understood_and_exit_codes_in_order() {
+fn every_command_has_valid_examples_and_sorted_exit_codes() {
     let command = Typed::command();
     let names = command.get_subcommands().map(|subcommand| subcommand.get_name()).chain([""]);
     for name in names {
@@ -216,7 +216,7 @@ fn every_command_has_examples_that_are_understood_and_exit_codes_in_order() {
 }
 
 #[test]
-fn options_stand_under_their_own_headings() {
+fn options_are_listed_under_their_own_headings() {
     let mut command = definition();
     command.build();
     let install = command.find_subcommand("install").expect("install");
@@ -239,7 +239,7 @@ fn options_stand_under_their_own_headings() {
 }
 
 #[test]
-fn a_variable_of_a_flag_takes_the_words_that_people_use_and_is_not_set_if_it_is_empty() {
+fn flag_variable_accepts_common_words_and_ignores_empty() {
     let words = |words: [&'static str; 6], is: bool| words.map(|word| (word, is));
     let all = [
         words(["1", "true", "yes", "on", "YES", "True"], true),
@@ -298,7 +298,7 @@ fn a_variable_of_a_flag_takes_the_words_that_people_use_and_is_not_set_if_it_is_
 }
 
 #[test]
-fn a_variable_that_is_wrong_is_named() {
+fn invalid_environment_variable_is_named() {
     for (variable, value, line) in [
         ("DCOS_NODE_JSON", "maybe", "status"),
         ("DCOS_NODE_DRY_RUN", "2", "uninstall"),
@@ -340,7 +340,7 @@ fn a_variable_that_is_wrong_is_named() {
 }
 
 #[test]
-fn what_is_typed_prevails_over_the_environment() {
+fn command_line_option_overrides_environment() {
     let verbose = [("DCOS_NODE_VERBOSE", "1")];
     for line in ["dcos-node -q adopt", "dcos-node adopt -q"] {
         assert!(

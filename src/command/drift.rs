@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resolver_configuration_counts_when_dcos_had_the_time_to_write_it() {
+    fn resolv_conf_drift_counts_after_dcos_had_time_to_write() {
         let units = |seconds| {
             [
                 unit(layout::TARGET, None),

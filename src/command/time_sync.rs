@@ -112,7 +112,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(1);
 
     #[tokio::test]
-    async fn it_ends_as_soon_as_the_clock_is_in_order_and_tells_what_it_waits_for() {
+    async fn clock_wait_shows_its_cause_and_ends_when_clock_is_synced() {
         let (world, clock, news) = world(3);
         wait_in_steps(LONG, SHORT, &world).await.unwrap();
         assert_eq!(clock.looks.load(Ordering::Relaxed), 4);
@@ -128,20 +128,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_in_order_is_not_waited_for() {
+    async fn clock_wait_with_synced_clock_returns_at_once() {
         let (world, clock, news) = world(0);
         wait_in_steps(LONG, LONG, &world).await.unwrap();
         assert_eq!((clock.looks.load(Ordering::Relaxed), news.try_iter().count()), (1, 0));
     }
 
     #[tokio::test]
-    async fn it_ends_when_the_time_is_up_and_leaves_the_verdict_to_the_checks() {
+    async fn clock_wait_at_its_limit_leaves_the_result_to_the_checks() {
         let (world, _, _news) = world(u32::MAX);
         wait_in_steps(Duration::from_millis(5), SHORT, &world).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_wish_to_stop_ends_it_with_nothing_changed() {
+    async fn clock_wait_interrupted_changes_nothing() {
         let (world, _, _news) = world(u32::MAX);
         world.stop.ask();
         let failure = wait_in_steps(LONG, LONG, &world).await.unwrap_err();

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_of_pkgpanda_is_told_from_one_of_a_person() {
+    fn pkgpanda_account_is_distinguished_from_a_personal_one() {
         let passwd = "dcos_a:x:990:980:DCOS System User:/opt/mesosphere:/sbin/nologin\n\
                       dcos_b:x:1001:980::/home/b:/bin/bash\n\
                       dcos_c:x:0:0::/:/sbin/nologin\n\

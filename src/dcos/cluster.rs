@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_is_missed_only_where_there_is_a_quorum_to_lose() {
+    fn master_is_needed_only_where_a_quorum_would_be_lost() {
         for (codes, leaving, lost) in [
             (&[3, 3, 3][..], "10.0.0.1", false),
             (&[3, 3, 1], "10.0.0.1", true),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_and_garbage_is_none() {
+    fn cluster_answers_are_parsed_and_garbage_is_rejected() {
         assert_eq!(Mode::parse("Zookeeper version: 3.4\nMode: follower\n"), Some(Mode::Follower));
         assert_eq!(
             Mode::parse("This ZooKeeper instance is not currently serving requests\n"),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_the_check_runner_count_and_not_its_exit_code() {
+    fn check_runner_output_counts_not_its_exit_code() {
         assert_eq!(failed_checks(br#"{"status":0,"checks":{"a":{"status":0,"output":"fine"},"b":{"status":1,"output":""}}}"#), Ok(vec![]));
         let bad =
             failed_checks(br#"{"status":2,"checks":{"a":{"status":2,"output":"no\n"}}}"#).unwrap();

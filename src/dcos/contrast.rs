@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_named_with_both_values_and_nothing_that_is_the_same() {
+    fn contrast_names_each_difference_with_both_values() {
         let here = build(&["dcos-config--setup_1", "java--1", "mesos--1"], "b", Some("d1"));
         assert_eq!(Contrast::between(&here.active(), Some(&here), &here), None);
         let configured = build(&["dcos-config--setup_2", "java--1", "mesos--1"], "b", Some("d1"));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_counts_only_while_it_is_active() {
+    fn recorded_build_counts_only_while_it_is_active() {
         let (recorded, offered) = (build(&["java--1"], "a", None), build(&["java--3"], "c", None));
         let active = ["java--2".parse().unwrap()].into();
         let contrast = Contrast::between(&active, Some(&recorded), &offered).unwrap();

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stood_before_is_not_taken_for_dcos_unless_dcos_left_it() {
+    fn earlier_data_is_not_of_dcos_unless_dcos_left_it() {
         let zookeeper = PLACES.iter().find(|p| p.path == "/var/lib/zookeeper").unwrap();
         let path = vec![PathBuf::from(zookeeper.path)];
         let before = Snapshot { paths: path.clone(), ..Snapshot::default() };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_place_is_dcos_or_not() {
+    fn data_directory_names_are_of_dcos_or_foreign() {
         let cni = PLACES.iter().find(|p| p.path == "/var/lib/cni").unwrap();
         let marks = ["networks", "networks/dcos6", "networks/podman", "cache"]
             .map(|name| cni.mark(Path::new(name)));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_listed_but_not_purged_by_itself() {
+    fn data_part_is_listed_but_not_purged_alone() {
         let names: Vec<&str> = whole().map(|p| p.path).collect();
         assert_eq!(names.len(), 7);
         assert!(!names.contains(&"/var/lib/dcos/exhibitor"));

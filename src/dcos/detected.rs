@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_for_another_interpreter_than_a_shell_is_told_apart() {
+    fn script_for_a_non_shell_interpreter_is_recognised() {
         for shell in ["#!/bin/sh\n", "#!/bin/bash -e\n", "#!/usr/bin/env bash\n", "#! /bin/sh\n"] {
             assert!(is_for_a_shell(shell.as_bytes()), "{shell}");
         }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_no_other_node_reaches_are_told_apart() {
+    fn unreachable_address_kinds_are_distinguished() {
         for bad in [
             "0.0.0.0",
             "0.1.2.3",

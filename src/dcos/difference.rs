@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dcos_writes_itself_is_no_damage_and_a_loss_is() {
+    fn files_written_by_dcos_are_no_damage_but_lost_files_are() {
         let mark = |difference: Difference| difference.marked(true).mark;
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__/a.pyc", "")), Some(Mark::RunTime));
         assert_eq!(mark(Difference::extra("/p/lib/__pycache__", "")), Some(Mark::RunTime));

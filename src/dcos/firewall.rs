@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_comment_a_chain_or_a_set_of_dcos_makes_a_rule_its_own() {
+    fn rule_is_of_dcos_only_by_comment_chain_or_set() {
         let ours = |owner: &Option<Owner>| *owner == Some(Owner::Rule);
         let other = |owner: &Option<Owner>| owner.is_none();
         let untold = |owner: &Option<Owner>| matches!(owner, Some(Owner::Untold(_)));
@@ -217,7 +217,7 @@ mod tests {
         is("-P|FORWARD|ACCEPT", other);
     }
     #[test]
-    fn a_rule_that_masquerades_an_overlay_is_of_dcos_in_that_form_alone() {
+    fn masquerade_rule_of_an_overlay_is_of_dcos_in_exact_form_only() {
         let ours = |owner: &Option<Owner>| *owner == Some(Owner::Rule);
         is("-A|POSTROUTING|-s|9.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", ours);
         is("-A|POSTROUTING|-s|12.0.0.0/8|-m|set|--match-set|overlay|dst|-j|MASQUERADE", ours);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_container_left_goes_if_it_was_in_a_network_of_dcos_alone() {
+    fn container_rules_are_of_dcos_only_within_dcos_networks() {
         let (jump, chain, within) = (
             "-A|POSTROUTING|-s|172.31.254.2/32|-m|comment|--comment",
             "-N|CNI-0a",

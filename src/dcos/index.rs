@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn index_round_trip_keeps_every_field() {
         let index = Index::parse(sound().to_string().as_bytes()).unwrap();
         assert_eq!(Index::parse(&index.text()).unwrap(), index);
         let (path, artifact) = index.artifacts.first_key_value().unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_publish_never_writes_is_refused() {
+    fn index_that_publish_cannot_write_is_refused() {
         let changes: [(&str, Value, &str); 12] = [
             ("/schema", json!(0), "0"),
             ("/schema", json!("1"), "no schema"),

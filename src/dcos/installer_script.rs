@@ -274,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_certificate_is_no_file() {
+    fn empty_certificate_produces_no_file() {
         assert_eq!(node_files(&SCRIPT.replace("-----BEGIN-----\nx\n", "")).unwrap().len(), 2);
     }
 
     #[test]
-    fn what_only_a_shell_could_tell_is_refused() {
+    fn script_that_needs_a_shell_to_evaluate_is_refused() {
         assert!(matches!(
             node_files(
                 &SCRIPT

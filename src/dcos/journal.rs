@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_was_never_acted_upon() {
+    fn torn_last_journal_line_is_ignored() {
         let whole = line(&Record::Opened { schema: 1, dcos_node: "0".into() })
             + &line(&Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         let torn = whole.clone() + &line(&Record::Done { key: "a".into() })[..9];
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_are_found_besides_are_added_to_those_that_are_known() {
+    fn newly_found_units_are_added_to_the_known_ones() {
         let begin = |names: &[&str]| Record::Begin {
             key: "units".into(),
             objects: vec![Object::Units {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_of_a_damaged_journal_is_its_inventory_and_no_wish() {
+    fn damaged_journal_gives_its_inventory_but_no_options() {
         let asked = Record::Asked {
             at: String::new(),
             intent: Intent::Uninstall { purge_data: true, keep_packages: false },
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_is_what_the_first_begin_saw() {
+    fn initial_state_is_that_of_the_first_begin_record() {
         let mut story = Story::default();
         story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         story.add(Record::Begin {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_snapshot_counts_because_later_ones_see_our_own_work() {
+    fn first_snapshot_counts_as_later_ones_contain_our_changes() {
         let mut story = Story::default();
         for user in ["before", "dcos_after"] {
             let snapshot = Snapshot { users: vec![user.to_owned()], ..Snapshot::default() };
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn after_something_was_undone_no_action_counts_as_done() {
+    fn no_action_counts_as_done_after_a_rollback() {
         let mut story = Story::default();
         story.add(Record::Begin { key: "a".into(), objects: vec![file(Before::Absent)] });
         story.add(Record::Done { key: "a".into() });

@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_swap_leaves_is_told_from_what_is_nobodys() {
+    fn swap_leftovers_are_distinguished_from_unknown_files() {
         for (name, what) in [
             ("bin", Inside::Active("bin")),
             ("environment.export.new", Inside::Active("environment.export")),

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_beside_its_ranges_are_not_of_dcos() {
+    fn address_outside_dcos_ranges_is_not_of_dcos() {
         let named = |text: &str| is_named_virtual(text.parse().unwrap());
         assert!(named("11.0.0.0") && named("11.255.255.255") && named("fd01:c::1"));
         assert!(

@@ -191,12 +191,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_object_is_a_package_that_asks_for_nothing() {
+    fn empty_pkginfo_is_a_package_without_requirements() {
         assert_eq!(PackageInfo::parse(b"{}").unwrap(), PackageInfo::default());
     }
 
     #[test]
-    fn what_pkgpanda_would_stumble_over_later_is_refused_now() {
+    fn pkginfo_that_pkgpanda_cannot_use_is_refused() {
         for bad in [
             "[]",
             "{",

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_was_moved_every_name_is_moved_twice_and_active_after_bin() {
+    fn fresh_swap_moves_every_name_twice_and_active_after_bin() {
         let swap =
             Swap::read(ARCHIVE, &Present { paths: all(&["", ".new"]), ..Present::default() })
                 .unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_moved_is_not_moved_again() {
+    fn resumed_swap_does_not_move_a_name_again() {
         let everything =
             Swap::read(ARCHIVE, &Present { paths: all(&["", ".old"]), ..Present::default() })
                 .unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn units_get_their_names_and_those_of_the_old_set_alone_go() {
+    fn swap_links_new_units_and_removes_only_old_ones() {
         let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let present = Present {
             paths: all(&["", ".old"]),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_name_and_a_strange_file_are_no_swap_to_finish() {
+    fn swap_with_lost_name_or_unknown_file_cannot_be_finished() {
         let mut paths = all(&["", ".new"]);
         paths.retain(|path| !path.to_string_lossy().contains("lib"));
         let lost = Swap::read(ARCHIVE, &Present { paths, ..Present::default() }).unwrap_err();

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_needs_fewer_ports_than_a_master_and_each_version_its_own() {
+    fn required_ports_depend_on_role_and_version() {
         let agent = [53, 5051, 61001, 61091, 62080, 62501, 64000];
         assert_eq!(numbers(Some(Role::Slave), Some((1, 12)), true), agent);
         assert_eq!(numbers(Some(Role::SlavePublic), Some((1, 12)), true), agent);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_version_only_what_all_versions_agree_on_is_certain() {
+    fn without_a_version_only_ports_of_all_versions_are_certain() {
         let certain = numbers(Some(Role::Master), None, true);
         assert!([53, 443, 8080, 8101].iter().all(|p| certain.contains(p)), "{certain:?}");
         assert!(

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_read_and_what_is_missing_is_none() {
+    fn missing_settings_are_read_as_absent() {
         let settings = Settings::read(|member| match member {
             "etc/check_time.env" => Some(b"# x\nENABLE_CHECK_TIME=\"false\"\n".to_vec()),
             "etc/dns_config" => Some(

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_does_without_telemetry_and_housekeeping_and_without_nothing_else() {
+    fn only_telemetry_and_housekeeping_units_are_dispensable() {
         for name in [
             "dcos-signal.timer",
             "dcos-checks-poststart.service",

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_known_by_its_id_or_its_address_while_it_is_active() {
+    fn active_agent_is_found_by_its_id_or_its_address() {
         let answer = br#"{"slaves":[{"id":"a-S1","pid":"slave(1)@10.0.0.5:5051","active":true},
             {"id":"a-S2","pid":"slave(1)@10.0.0.6:5051","active":false}]}"#;
         assert_eq!(is_registered(answer, Some("a-S1"), "10.9.9.9"), Some(true));

@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_the_build_came_from_is_told_without_credentials() {
+    fn build_origin_is_shown_without_credentials() {
         let directory = tempfile::tempdir().unwrap();
         let flag = directory.path().join(layout::REPOSITORY_URL.trim_start_matches('/'));
         files::make_directories(flag.parent().unwrap(), 0o755).unwrap();

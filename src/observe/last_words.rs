@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_own_words_of_a_unit_are_among_the_lines_that_are_shown() {
+    fn shown_log_lines_include_the_output_of_the_unit() {
         let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
         let buried = lines(&["sh: first", "sh: no good", "systemd: a", "systemd: b", "systemd: c"]);
         assert_eq!(telling(buried), ["sh: no good", "systemd: b", "systemd: c"]);

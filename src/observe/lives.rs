@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_fell_while_it_was_watched_must_outlive_its_last_life() {
+    fn restarted_service_must_outlive_its_last_run() {
         for restarts in [Some(7), None] {
             let mut lives = Lives::default();
             let once_more = restarts.map(|n| n + 1);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_is_started_again_has_the_reason_that_was_seen_last() {
+    fn restarted_unit_keeps_the_last_failure_reason() {
         let (mut lives, told) = (Lives::default(), |why: &str| Some(why.to_owned()));
         assert_eq!(lives.reason("a.service", told("is starting"), true), told("is starting"));
         assert_eq!(lives.reason("a.service", told("waits: x"), false), told("waits: x"));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_before_the_watch_and_a_restart_by_hand_are_soon_forgiven() {
+    fn early_failure_and_manual_restart_are_soon_ignored() {
         let mut lives = Lives::default();
         assert_eq!(needs(&mut lives, &service(Some(3), 200, 190)), (false, 30));
         assert_eq!(needs(&mut lives, &service(Some(3), 300, 295)), (false, 30));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_before_the_first_life_are_no_falls_and_days_need_not_be_lived_again() {
+    fn polling_before_first_start_is_no_failure() {
         let mut lives = Lives::default();
         assert_eq!(needs(&mut lives, &service(Some(0), 0, 0)), (false, 10));
         assert_eq!(needs(&mut lives, &service(Some(40), 300, 0)), (false, 10));

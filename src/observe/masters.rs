@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zookeepers_tell_of_the_masters_where_exhibitor_does_not() {
+    fn zookeeper_lists_masters_if_exhibitor_is_silent() {
         let silent = || Answer::Silent("refused".to_owned());
         let member = |(n, serving): (usize, Serving)| Member {
             host: format!("10.0.0.{n}"),

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_network_manager_and_networkd_are_told_is_read() {
+    fn network_manager_and_networkd_settings_are_read() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());
         for (path, text) in [

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rules_of_the_flavour_that_iptables_does_not_show_are_found_too() {
+    async fn rules_of_the_other_iptables_flavour_are_found() {
         let newer = ("iptables", "nf_tables", "-N UCR-DEFAULT-BRIDGE");
         let (network, unknown) = look(&[newer, ("iptables-legacy", "legacy", MASQUERADE)]).await;
         let lines: Vec<(&str, &str)> = network
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_where_cni_keeps_addresses_by_default_are_not_taken_for_dcos_own() {
+    fn default_cni_networks_are_not_taken_for_dcos_networks() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());
         for network in ["run/dcos/cni/networks/prod", "var/lib/cni/networks/cbr0"] {

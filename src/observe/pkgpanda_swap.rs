@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pkgpanda_itself_is_seen_and_its_web_interface_is_not() {
+    fn running_pkgpanda_is_found_but_not_its_web_interface() {
         let directory = tempfile::tempdir().unwrap();
         let runs = |number: &str, words: &str| {
             let process = directory.path().join("proc").join(number);

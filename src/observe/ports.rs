@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_of_a_recorded_machine_are_read_and_what_is_missing_is_said() {
+    fn recorded_port_tables_are_read_and_missing_ones_reported() {
         let proc = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
             let path = proc.path().join(path);

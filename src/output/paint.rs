@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_says_it_is_dumb_or_says_nothing_takes_no_sequences() {
+    fn dumb_or_unknown_terminal_gets_no_escape_sequences() {
         let takes = |term: Option<&str>| takes_sequences(term.map(OsStr::new));
         assert!(!takes(None) && !takes(Some("")) && !takes(Some("dumb")));
         assert!(takes(Some("xterm-256color")) && takes(Some("linux")));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_can_be_found_by_kind_command_role_package_and_unit() {
+    fn journal_entry_has_kind_command_role_package_and_unit() {
         let mut record = Record::default();
         let started = Event::Started {
             command: "install".to_owned(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_an_error_unless_all_is_done() {
+    fn unfinished_end_event_has_error_priority() {
         let ended = |exit: Exit, error: Option<&str>| Event::Ended {
             exit,
             code: exit.code(),

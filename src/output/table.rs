@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_cell_goes_on_below_itself() {
+    fn long_cell_wraps_below_itself() {
         let text = aligned_and_wrapped(&[
             vec![plain("a"), plain("one two three ".repeat(8).trim())],
             vec![plain("long"), plain("short")],
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_was_said_steers_the_terminal() {
+    fn table_escapes_control_characters() {
         assert_eq!(wrapped("red \u{1b}[31m\r\nbell\u{7}", 80), ["red \\u{1b}[31m bell\\u{7}"]);
     }
 
     #[test]
-    fn a_word_that_is_too_long_stays_whole() {
+    fn overlong_word_is_not_broken() {
         let url = format!("http://{}", "x".repeat(90));
         assert_eq!(wrapped(&format!("see {url} there"), 80), ["see", &url, "there"]);
     }

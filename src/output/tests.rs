@@ -55,7 +55,7 @@ fn watched() -> Event {
 }
 
 #[test]
-fn no_unit_that_speaks_steers_the_terminal_of_a_status() {
+fn status_escapes_control_characters_of_units() {
     let unit = UnitReport {
         name: "dcos-net.service".into(),
         description: String::new(),
@@ -81,7 +81,7 @@ fn no_unit_that_speaks_steers_the_terminal_of_a_status() {
 }
 
 #[test]
-fn no_cause_and_no_log_line_of_a_failure_steers_the_terminal_and_lines_of_our_own_stay() {
+fn failure_escapes_control_characters_but_keeps_line_breaks() {
     let problems = "this node is not whole:\n  one\n  two\u{7}";
     let error =
         anyhow::Error::from(std::io::Error::other("x\u{1b}]0;title\u{7}")).context(problems);
@@ -99,7 +99,7 @@ fn no_cause_and_no_log_line_of_a_failure_steers_the_terminal_and_lines_of_our_ow
 }
 
 #[test]
-fn no_news_of_a_run_steers_the_terminal() {
+fn progress_escapes_control_characters() {
     let text = || SAID.to_owned();
     let news = [
         Event::Note { text: text() },

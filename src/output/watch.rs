@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_told_when_something_changes_and_not_again() {
+    fn watch_prints_a_line_once_per_change() {
         let mut watch = Watch::default();
         let mut waiting = watched(Level::NodeReady, Some("waiting for masters: 10.0.0.2"));
         assert_eq!(
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_only_counts_is_no_news_and_an_address_is() {
+    fn changed_counter_prints_nothing_but_changed_address_does() {
         let mut watch = Watch::default();
         let young = |seconds| {
             watched(
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_waited_for_steers_the_terminal() {
+    fn watch_escapes_control_characters() {
         let table = table(&watched(Level::Started, Some("\u{1b}[2J\nboom")), Paint::stderr(true));
         assert!(table.ends_with("\n  waits    \\u{1b}[2J boom"), "{table:?}");
     }
 
     #[test]
-    fn the_table_has_units_masters_and_what_it_waits_for() {
+    fn watch_table_has_units_masters_and_pending_causes() {
         let table = table(
             &watched(Level::Started, Some("dcos-net.service: is starting")),
             Paint::stderr(true),

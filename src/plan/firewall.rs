@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_set_of_the_overlays_goes_after_the_rule_that_tells_whose_it_is() {
+    fn overlay_set_is_removed_after_the_rule_that_identifies_it() {
         let text = "-A POSTROUTING -s 9.0.0.0/8 -m set --match-set overlay dst -j MASQUERADE";
         let (bare, ours) = (node(&["overlay"], &[]), node(&["overlay"], &[(text, Owner::Rule)]));
         let empty = Network::default();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_that_are_new_are_told_once_and_those_that_were_there_are_not() {
+    fn new_sets_are_reported_once_and_earlier_ones_never() {
         let (now, was) = (node(&["a", "dcos-l4lb", "b", "c"], &[]), node(&["c"], &[]));
         assert_eq!(
             foreign(&now, Some(&was)).into_iter().map(|item| item.what).collect::<Vec<_>>(),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_an_older_dcos_node_judged_otherwise_was_there_all_the_same() {
+    fn rule_recorded_by_an_older_program_counts_as_earlier() {
         let was = node(&[], &[("-N CNI-0a", Owner::Untold("why".into()))]);
         let now = node(&[], &[("-N CNI-0a", Owner::Chain("CNI-0a".into()))]);
         assert_eq!(words(&now, &was), Vec::<String>::new());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_nobody_can_see_is_told_with_the_command_that_shows_it() {
+    fn unreadable_table_is_reported_with_the_command_to_show_it() {
         let table = Unseen {
             program: "ip6tables-legacy".into(),
             tables: vec!["nat".into(), "filter".into()],

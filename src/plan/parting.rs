@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_is_refused_only_where_the_cluster_has_a_quorum_and_would_lose_it() {
+    fn master_is_refused_only_if_the_cluster_would_lose_its_quorum() {
         let forced = Consent { force: true, ..Consent::default() };
         for (codes, own, agents, refused) in [
             (&[3][..], 0, 0, false),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn masters_that_do_not_answer_or_have_no_quorum_are_a_warning() {
+    fn silent_masters_or_a_missing_quorum_are_a_warning() {
         let silent = Masters {
             ensemble: Answer::Silent("refused".into()),
             addresses: Vec::new(),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_first_and_after_is_said() {
+    fn refusal_names_steps_before_and_after() {
         let refusal = master(&masters(&[3, 3, 1], 0, 0), Consent::default()).refusal.unwrap();
         assert!(
             refusal.to_string().contains("1 of 3 would serve")
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_told_about_and_with_strict_refused_unless_it_is_drained() {
+    fn undrained_agent_gets_a_warning_and_with_strict_an_error() {
         let work = |tasks| {
             Answer::Told(Work {
                 id: Some("a-S1".into()),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_an_agent_is_one_sentence() {
+    fn agent_warning_is_one_sentence() {
         let silent = |registered, work| {
             agent(&Agent { id: None, registered, work }, Consent::default()).warnings.concat()
         };
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_does_not_run_may_still_be_waited_for() {
+    fn stopped_agent_may_still_be_awaited_by_the_cluster() {
         let stopped = |registered| Agent {
             id: Some("a-S1".into()),
             registered,
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_alone_goes_with_a_word_and_not_while_it_may_have_agents() {
+    fn single_master_is_refused_while_it_may_have_agents() {
         for (agents, refused, word) in [
             (Answer::Told(0), false, "no agent is connected"),
             (Answer::Told(1), true, "1 agent is connected"),

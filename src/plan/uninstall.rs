@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_units_make_is_removed_unless_it_stood_before() {
+    fn files_made_by_units_are_removed_unless_they_are_earlier() {
         let wish = Wish { purge_data: false, keep_packages: false, live: true };
         let before = Snapshot {
             paths: ["/run/mesos", "/run/calico", "/run/libstorage"].map(PathBuf::from).into(),

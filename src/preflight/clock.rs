@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_those_of_check_time_in_its_order() {
+    fn clock_faults_match_check_time_in_order() {
         let estimate =
             |micros| ClockState { estimated_error: Duration::from_micros(micros), ..GOOD };
         for (clock, expected) in [
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_is_shown() {
+    fn kernel_clock_values_are_shown() {
         let good = judge(&time(GOOD, &[]), Some(true));
         assert_eq!(
             good,
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_does_not_check_the_time_only_warns_and_says_so() {
+    fn build_without_time_check_turns_clock_faults_into_warnings() {
         let Finding::Doubtful { found, .. } = judge(&time(BAD, &[]), Some(false)) else {
             panic!("it failed")
         };
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cure_depends_on_the_daemon_that_runs() {
+    fn clock_fix_depends_on_the_running_daemon() {
         for (unit, word) in [
             ("chronyd.service", "rtcsync"),
             ("chrony.service", "chronyc"),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_daemon_that_runs_is_named_and_none_is_a_warning() {
+    fn running_time_daemon_is_named_and_a_missing_one_warns() {
         assert_eq!(
             keeper(&time(BAD, &[("chrony.service", true), ("ntp.service", false)])),
             Finding::good("chrony.service")

@@ -167,7 +167,7 @@ mod tests {
     };
 
     #[test]
-    fn the_severity_is_told_by_role_and_version() {
+    fn explanation_shows_severity_by_role_and_version() {
         let words = |role| RULE.explained(role).severity_in_words();
         let all = "fail; warn for slave and slave_public from DC/OS 1.10 to 1.12; ignored for \
                    slave_public; warn from DC/OS 2.0 on";
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_what_is_judged() {
+    fn explained_severity_is_the_applied_severity() {
         assert_eq!(RULE.severity_for(Some(Role::SlavePublic), Some((1, 11))), Severity::Warn);
         assert_eq!(RULE.severity_for(Some(Role::SlavePublic), Some((2, 1))), Severity::Ignore);
         assert_eq!(RULE.severity_for(Some(Role::Master), Some((2, 1))), Severity::Warn);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_check_is_recognised() {
+    fn misspelt_check_gets_a_suggestion() {
         assert_eq!(closest("tme.sync").first(), Some(&"time.sync"));
         assert_eq!(closest("time").first(), Some(&"time.sync"));
         assert_eq!(closest("sync").first(), Some(&"time.sync"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_check_has_an_id_of_its_own_and_says_everything() {
+    fn every_check_has_a_unique_id_and_a_full_explanation() {
         let mut ids = std::collections::BTreeSet::new();
         for rule in table() {
             assert!(ids.insert(rule.id), "{} twice", rule.id);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_called_all() {
+    fn no_check_is_named_all() {
         assert!(table().all(|rule| rule.id != "all"));
     }
 }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_not_waited_for_until_it_is_read_and_then_takes_all_that_is_written() {
+    fn unread_pipe_fails_at_once_and_read_pipe_gets_all() {
         use std::io::Read;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");

@@ -83,7 +83,7 @@ mod tests {
         ClockReading { state: 0, status: 0x2001, offset_ns: -1500, maxerror_us: 6, esterror_us: 2 };
 
     #[test]
-    fn a_kept_clock() {
+    fn synchronised_clock_is_recognised() {
         let state = ClockState::from(SYNCHRONISED);
         assert!(!state.marked_bad && !state.unsynchronised);
         assert_eq!(state.offset, Duration::from_nanos(1500));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_nobody_keeps() {
+    fn unsynchronised_clock_is_recognised() {
         let status = ClockState::from(ClockReading {
             status: kernel::STA_UNSYNC,
             maxerror_us: 16_000_000,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_answers() {
+    fn kernel_clock_state_can_be_read() {
         KernelClock.state().unwrap();
     }
 }

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_of_systemd_is_its_own_one_before_the_unified_one() {
+    fn systemd_hierarchy_takes_precedence_over_unified() {
         let hybrid = "3:cpu:/a\n1:name=systemd:/mesos_executors.slice\n0::/b\n";
         assert_eq!(of_systemd(hybrid), Some("/mesos_executors.slice"));
         assert_eq!(
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_chosen_nobody_ends() {
+    fn empty_group_ends_no_process() {
         assert_eq!(end(Path::new("/proc"), |group| group == "/no/such/group").unwrap(), 0);
     }
 }

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_item_is_done_once_and_in_order() {
+    fn parallel_items_run_once_and_results_keep_order() {
         let items: Vec<u32> = (0..1000).collect();
         assert_eq!(
             on_all(&items, |item| item * 2),

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_hashes_all_that_is_read() {
+    fn digest_reader_counts_and_hashes_every_byte() {
         let mut reader = Hashing::new(&b"abc"[..]);
         io::copy(&mut reader, &mut io::sink()).unwrap();
         let (bytes, digest) = reader.finish();

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_named_that_stands_in_a_directory_or_has_a_file_of_it_open() {
+    fn process_with_working_directory_or_open_file_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let (inside, other) = (directory.path().join("inside"), directory.path().join("other"));
         fs::create_dir(&inside).unwrap();

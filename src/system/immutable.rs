@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_is_lifted_and_set_again() {
+    fn immutable_flag_is_cleared_and_restored() {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let path = directory.path().join("file");
         fs::write(&path, "x").unwrap();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_does_not_listen_is_waited_for_once() {
+    fn journal_without_listener_is_awaited_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let journald = UnixDatagram::bind(&path).unwrap();

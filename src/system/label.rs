@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn paths_are_labelled_where_selinux_is_on_and_a_missing_restorecon_is_said() {
+    async fn paths_are_labelled_with_selinux_or_restorecon_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());
         let programs = directory.path().join("bin");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_restorecon_would_do_is_read_in_both_of_its_forms() {
+    fn restorecon_dry_run_is_read_in_both_forms() {
         let new = told(
             "Would relabel /opt/a from b/x from unconfined_u:object_r:tmp_t:s0 to \
              system_u:object_r:usr_t:s0",

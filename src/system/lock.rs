@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_holder_is_told_who_has_it() {
+    fn second_holder_learns_the_first_holder() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("lock");
         let lock = Lock::acquire(&path, &me("install master")).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_a_lock_holds_nobody_back() {
+    fn lock_file_text_without_lock_does_not_block() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("lock");
         fs::write(
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_the_file_does_not_name() {
+    fn holder_missing_from_the_file_is_unknown() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("lock");
         let _lock = Lock::acquire(&path, &me("install")).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_one_line() {
+    fn lock_holder_command_is_shown_on_one_line() {
         let holder = Holder { pid: 7, command: "install\nmaster".to_owned() };
         assert_eq!(Holder::from_text(&holder.to_text()).unwrap().command, "install master");
     }

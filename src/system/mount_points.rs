@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_point_below_a_path_is_found_and_one_beside_it_is_not() {
+    fn mount_point_below_a_path_is_found_but_not_a_sibling() {
         assert_eq!(at_or_below(Path::new("/proc")).unwrap().as_deref(), Some(Path::new("/proc")));
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(at_or_below(directory.path()).unwrap(), None);

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_with_its_escapes_and_whatever_optional_fields_it_has() {
+    fn mountinfo_line_is_read_with_escapes_and_optional_fields() {
         let text = b"23 22 0:20 / /opt rw,noexec master:1 shared:2 - tmpfs tmpfs rw,size=16k\n\
                      24 22 0:21 / /mnt/with\\040blank\\134 rw - nfs4 server:/export rw\n\
                      short line\n";
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_on_itself_and_a_namespace_hide_nothing_and_everything_else_may() {
+    fn bind_of_itself_and_namespace_mounts_hide_nothing() {
         let text = b"22 1 253:0 / / rw - xfs /dev/vda1 rw\n\
                      30 22 253:1 /@var /var rw - btrfs /dev/vdb rw\n\
                      31 30 253:1 /@var/lib/mesos/slave /var/lib/mesos/slave rw shared:9 - btrfs \

@@ -109,7 +109,7 @@ mod tests {
                            25 22 0:22 / /opt rw - ext4 /dev/vdb rw\n";
 
     #[test]
-    fn a_path_is_held_by_the_nearest_mount_and_the_last_of_those_at_one_point() {
+    fn nearest_and_last_mount_holds_a_path() {
         let mounts: Vec<Mount> = mountinfo::parse(TABLE).collect();
         let kind = |path: &str| holding(&mounts, Path::new(path)).map(|m| m.kind.as_str());
         assert_eq!(
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_file_system_tells_what_it_has_left() {
+    fn real_file_system_reports_its_free_space() {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("not/there");
         assert_eq!(nearest(&missing), std::fs::canonicalize(directory.path()).unwrap());

@@ -258,7 +258,7 @@ mod tests {
     use crate::system::process::tests::write_program;
 
     #[test]
-    fn a_line_is_taken_apart_as_it_was_quoted() {
+    fn rule_line_is_split_by_its_quotes() {
         let line = r#"-A OUTPUT -m comment --comment "Skip DC/OS L4LB traffic" -m comment --comment "a \"b\" \\ c" --log-prefix "" -j RETURN"#;
         let words = words(line).unwrap();
         assert_eq!(words[5], "Skip DC/OS L4LB traffic");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_does_not_end_makes_no_words() {
+    fn unterminated_quote_gives_no_arguments() {
         for hostile in ["-A X --comment \"", "-A X --comment \"a\\", "\\"] {
             assert_eq!(words(hostile), None, "{hostile}");
         }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_of_the_older_flavour_is_not_made_by_looking_at_it() {
+    async fn reading_does_not_create_a_legacy_table() {
         let (older, newer, prints) = (
             "iptables v1.8.9 (legacy)",
             "iptables v1.8.9 (nf_tables)",
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_of_the_other_flavour_are_shown_by_the_programs_other_name() {
+    async fn tables_of_the_other_flavour_need_the_other_program() {
         let name = |machine: &tempfile::TempDir, name: &str| {
             write_program(
                 &machine.path().join(name),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_or_says_too_much_is_an_error_that_says_which() {
+    async fn failing_or_verbose_program_is_a_named_error() {
         let newer = "iptables v1.8.9 (nf_tables)";
         let failing =
             nat(&machine(newer, "echo 'line one' >&2; echo 'no chain' >&2; exit 4", None))

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_found_by_path() {
+    fn programs_are_found_in_path() {
         let root = tempfile::tempdir().unwrap();
         let (first, second) = (root.path().join("first"), root.path().join("second"));
         fs::create_dir_all(first.join("ipset")).unwrap(); // a directory of that name is none

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_with_threads_is_not_sealed_by_halves() {
+    fn process_with_threads_is_not_partly_sealed() {
         let (stop, wait) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || wait.recv());
         assert!(matches!(

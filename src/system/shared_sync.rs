@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_gets_a_sync_that_began_after_the_call() {
+    fn each_caller_gets_a_sync_that_began_after_its_call() {
         let directory = tempfile::tempdir().unwrap();
         let shared = SharedSync::default();
         std::thread::scope(|scope| {

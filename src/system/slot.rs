@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_put_in_and_replaced() {
+    fn stamp_is_written_and_replaced() {
         let mut program = program();
         assert_eq!(of(&program), Ok(None));
         for content in [&b"a longer text"[..], b"short", &[b'x'; ROOM]] {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_of_ours_has_no_slot() {
+    fn other_programs_have_no_stamp() {
         for file in [&b""[..], b"\x7fELF\x02\x01", &[0xff; 200], &program()[..200]] {
             assert_eq!(of(file), Err(Error::NoSlot));
         }

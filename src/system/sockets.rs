@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sockets_that_listen_are_told_and_ports_with_hex_letters_too() {
+    fn only_listening_sockets_are_listed_with_hex_ports() {
         assert_eq!(
             table(TCP, Transport::Tcp),
             [("0.0.0.0".into(), 443, 4711), ("127.0.0.1".into(), 8080, 4712)]
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_read_off_either_kind_of_control_group() {
+    fn unit_is_read_from_both_cgroup_versions() {
         let v1 = "12:pids:/system.slice/a.service\n\
                   1:name=systemd:/system.slice/nginx.service/sub\n\
                   0::/x.scope\n";

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_do_not_lead_outside() {
+    async fn source_names_stay_inside_the_directory() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("file"), "12345").unwrap();
         let source = Source::Directory(directory.path().join("sub/.."));

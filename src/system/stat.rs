@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_not_followed_and_what_is_not_there_is_none() {
+    fn link_is_not_followed_and_a_missing_path_is_absent() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/nowhere", directory.path().join("link")).unwrap();
         assert_eq!(

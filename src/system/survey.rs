@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_owned_is_counted_and_what_is_skipped_is_not() {
+    fn survey_counts_owned_files_without_skipped_ones() {
         let directory = tempfile::tempdir().unwrap();
         for path in ["a/one", "a/two", "b/three"] {
             let path = directory.path().join(path);

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_is_read_and_set_and_its_name_leads_nowhere_else() {
+    fn setting_is_read_and_written_within_its_directory() {
         let proc = tempfile::tempdir().unwrap();
         fs::create_dir_all(proc.path().join("sys/vm")).unwrap();
         fs::write(proc.path().join("sys/vm/swappiness"), "60\n").unwrap();

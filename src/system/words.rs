@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_word_is_answered_and_an_endless_answer_has_an_end() {
+    async fn short_answer_is_read_and_an_endless_one_is_cut() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap();
         tokio::spawn(async move {

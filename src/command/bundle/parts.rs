@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_lines_are_kept_whole() {
+    fn newest_log_lines_are_kept_whole() {
         assert_eq!(newest("one\ntwo\nthree\n", 7), "three\n");
         assert_eq!(newest("one\n", 7), "one\n");
         assert_eq!(newest("a line that is too long", 7), "");

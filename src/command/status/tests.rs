@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_node_has_its_time_from_the_install_and_from_the_boot_on() {
+fn node_is_overdue_counting_from_install_and_boot() {
     let (begun, minutes) =
         (Some("2026-11-22T16:03:59Z"), |minutes: u64| Duration::from_secs(minutes * 60));
     assert!(
@@ -15,7 +15,7 @@ fn a_node_has_its_time_from_the_install_and_from_the_boot_on() {
 }
 
 #[test]
-fn what_is_not_judged_again_is_of_the_table() {
+fn checks_not_repeated_are_in_the_table() {
     for (beginning, _) in NOT_AGAIN {
         assert!(
             crate::preflight::table().any(|rule| rule.id.starts_with(beginning)),

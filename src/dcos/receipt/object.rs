@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_an_object_is_the_word_that_receipts_have() {
+    fn object_kind_is_written_with_the_word_of_receipts() {
         for object in [
             Object::IpSet { name: "x".into() },
             Object::ResolvConf { before: Before::Absent },

@@ -19,7 +19,7 @@ fn goes(text: &str, secret: &str, stays: &str) {
 }
 
 #[test]
-fn secrets_go_by_their_names() {
+fn secrets_are_redacted_by_their_names() {
     goes("superuser_password_hash: abc/def\nnext: 1\n", "abc", "next: 1");
     goes("EXHIBITOR_TLS_PASSWORD=a b c\nX=1\n", "a b c", "X=1");
     goes("com.netflix.exhibitor.s3.access-secret-key=wJal\nregion=eu\n", "wJal", "region=eu");
@@ -37,7 +37,7 @@ fn secrets_go_by_their_names() {
 }
 
 #[test]
-fn what_belongs_to_a_name_goes_with_it() {
+fn whole_value_of_a_secret_name_is_redacted() {
     goes("license: |\n  line one\n\n  line two\nmaster_list: x\n", "line", "master_list: x");
     goes(
         "cluster_docker_credentials:\n  auths:\n    'https://r':\n      auth: dTpw\nnext: 1\n",
@@ -48,7 +48,7 @@ fn what_belongs_to_a_name_goes_with_it() {
 }
 
 #[test]
-fn a_value_goes_with_all_its_lines_in_every_form_of_yaml() {
+fn multi_line_yaml_value_is_redacted_in_every_form() {
     for (text, secrets) in [
         ("license_key_contents: |2\n    Secret1\n   Secret2\n", 2),
         ("license_key_contents: | # Secret3, as the shop sent it\n  Secret1\n\n  Secret2\n", 3),
@@ -99,7 +99,7 @@ fn a_value_goes_with_all_its_lines_in_every_form_of_yaml() {
 }
 
 #[test]
-fn secrets_go_by_names_and_shapes_of_other_programs() {
+fn secrets_are_redacted_by_names_of_other_programs() {
     for (text, stays) in [
         ("DB_PASS=Secret1\nX=1\n", "X=1"),
         ("dbPass = Secret1\nX=1\n", "X=1"),
@@ -208,7 +208,7 @@ fn secrets_go_by_names_and_shapes_of_other_programs() {
 }
 
 #[test]
-fn a_text_of_many_lines_is_known_in_a_log() {
+fn multi_line_text_is_recognised_in_a_log() {
     let entries = |text: &str| {
         text.lines().map(|line| format!("2026-11-22T16:03:59Z cat | {line}\n")).collect::<String>()
     };
@@ -248,7 +248,7 @@ fn names_in_json_are_texts_too() {
 }
 
 #[test]
-fn secrets_go_by_their_shapes() {
+fn secrets_are_redacted_by_their_shapes() {
     goes("proxy is http://ann:p@ss/word@proxy.example:3128/ now", "p@ss", "proxy.example:3128");
     goes("http_proxy=ann:hunter2@proxy:3128\n", "hunter2", "proxy:3128");
     goes(

@@ -15,7 +15,7 @@ async fn saying(answer: &'static [u8]) -> String {
 }
 
 #[tokio::test]
-async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
+async fn service_that_answers_with_tls_only_counts_as_alive() {
     let asked = |place: String| async move {
         ask_either(&format!("{place}/x"), LONGEST, PATIENCE, |text| Some(text.to_vec())).await
     };
@@ -28,7 +28,7 @@ async fn one_that_speaks_tls_lives_although_it_tells_us_nothing() {
 }
 
 #[test]
-fn what_only_root_may_ask_is_not_held_against_a_node() {
+fn question_only_for_root_is_unknown_without_root() {
     let error = |kind: ErrorKind| files::Error {
         operation: "open",
         path: "root-cert.pem".into(),
@@ -48,7 +48,7 @@ fn what_only_root_may_ask_is_not_held_against_a_node() {
 }
 
 #[test]
-fn exhibitors_word_counts_until_2_1() {
+fn exhibitor_answer_counts_until_version_2_1() {
     let version = |text: &str| Version { version: text.into(), image_commit: None, variant: None };
     for (text, lies) in [
         ("1.12.4", false),
@@ -64,7 +64,7 @@ fn exhibitors_word_counts_until_2_1() {
 }
 
 #[test]
-fn an_address_of_ipv6_stands_in_brackets() {
+fn ipv6_address_is_written_in_brackets() {
     assert_eq!(front("http", "fd01:d::1"), "http://[fd01:d::1]");
     assert_eq!(front("https", "192.0.2.7"), "https://192.0.2.7");
     assert_eq!(front("https", "master.example.com"), "https://master.example.com");
@@ -95,7 +95,7 @@ fn cluster(exhibitor: Answer<Ensemble>, zookeepers: Option<Ensemble>) -> Cluster
 }
 
 #[test]
-fn zookeeper_is_believed_where_it_was_asked_and_every_master_counts() {
+fn zookeeper_answers_override_exhibitor_for_every_master() {
     let (all, down) = (
         members(&THREE.map(|host| (host, Serving::Serving))),
         members(&THREE.map(|host| (host, Serving::Down))),
@@ -117,8 +117,7 @@ fn zookeeper_is_believed_where_it_was_asked_and_every_master_counts() {
 }
 
 #[test]
-fn an_exhibitor_that_says_nothing_is_the_cause_where_its_own_zookeeper_is_down_and_up_to_2_0_always()
- {
+fn silent_exhibitor_is_the_cause_if_its_zookeeper_is_down() {
     let silent = || Answer::Silent("refused".to_owned());
     let here_down = members(&[
         ("10.0.0.1", Serving::Down),

@@ -74,7 +74,7 @@ fn told(facts: &Facts, level: Level) -> Vec<(Link, String)> {
 }
 
 #[test]
-fn the_first_cause_is_the_first_link_that_does_not_hold() {
+fn first_cause_is_the_first_broken_dependency() {
     let mut facts = facts(vec![
         waiting("dcos-cosmos.service", "ping -c1 leader.mesos"),
         waiting("dcos-exhibitor.service", "check-time"),
@@ -98,7 +98,7 @@ fn the_first_cause_is_the_first_link_that_does_not_hold() {
 }
 
 #[test]
-fn a_silent_name_server_is_told_where_its_unit_is_well() {
+fn silent_name_server_is_reported_if_its_unit_is_healthy() {
     let mut facts = facts(vec![UnitReport {
         steady: false,
         why: Some("is active for only 3 s".into()),
@@ -111,7 +111,7 @@ fn a_silent_name_server_is_told_where_its_unit_is_well() {
 }
 
 #[test]
-fn before_a_quorum_a_master_waits_for_masters_and_a_ready_node_for_nobody() {
+fn master_without_quorum_waits_for_other_masters() {
     let none = THREE.replace("\"code\":3", "\"code\":1").replace("true", "false");
     let mut seen = facts(vec![waiting("dcos-mesos-master.service", "bootstrap dcos-mesos-master")]);
     seen.cluster = Some(cluster(&none));
@@ -138,7 +138,7 @@ fn before_a_quorum_a_master_waits_for_masters_and_a_ready_node_for_nobody() {
 }
 
 #[test]
-fn who_leads_is_asked_where_units_wait_for_a_leader() {
+fn leader_is_queried_if_units_wait_for_one() {
     let mut seen = facts(vec![waiting("dcos-adminrouter-agent.service", "ping -c1 leader.mesos")]);
     seen.role = Some(Role::Slave);
     seen.cluster =
@@ -150,7 +150,7 @@ fn who_leads_is_asked_where_units_wait_for_a_leader() {
 }
 
 #[test]
-fn a_unit_that_keeps_falling_is_not_ready_although_it_is_active() {
+fn unit_that_keeps_failing_is_not_ready_while_active() {
     let young = |name: &str, fell: bool| UnitReport {
         steady: false,
         fell,

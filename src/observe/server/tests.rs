@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn texts_of_others_are_one_short_line() {
+fn foreign_text_is_cut_to_one_short_line() {
     assert_eq!(brief("a\u{1b}[31m\nb"), "a [31m b");
     assert_eq!(brief(&"x".repeat(1 << 20)).len(), LONGEST_TEXT + 3);
 }

@@ -23,7 +23,7 @@ fn always() -> Service {
 }
 
 #[test]
-fn a_service_that_somebody_stopped_is_not_well() {
+fn service_stopped_by_hand_is_not_healthy() {
     let stopped =
         Service { exec_main_code: libc::CLD_KILLED, exec_main_status: libc::SIGTERM, ..always() };
     for service in [
@@ -53,7 +53,7 @@ fn a_service_that_somebody_stopped_is_not_well() {
 }
 
 #[test]
-fn a_unit_file_that_is_not_taken_is_told_with_how_to_see_the_line_or_to_unmask_it() {
+fn rejected_unit_file_is_reported_with_a_fix() {
     let cure = |load: &str| {
         let unit = Unit { load: load.into(), ..unit("dcos-x.service", ("inactive", "dead")) };
         judge(&unit, Some(&always()), &Around { is_started: true, feeds_agent: false, names: &[] })
@@ -68,7 +68,7 @@ fn a_unit_file_that_is_not_taken_is_told_with_how_to_see_the_line_or_to_unmask_i
 const VERIFY: &str = "systemd-analyze verify dcos-x.service names the line";
 
 #[test]
-fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
+fn service_that_died_during_the_reading_is_not_stable() {
     let unit = unit("dcos-marathon.service", ("active", "running"));
     let around = Around { is_started: true, feeds_agent: false, names: &[] };
     let long_ago = Service { active_enter_monotonic: 1, main_pid: 7, ..always() };
@@ -78,7 +78,7 @@ fn a_service_that_died_while_it_was_looked_at_is_not_steady() {
 }
 
 #[test]
-fn what_something_else_starts_or_has_done_its_work_rests() {
+fn triggered_and_completed_units_count_as_at_rest() {
     let rests = |name, service, others: &[&str]| {
         judged(name, ("inactive", "dead"), service, others).condition == Condition::Well
     };
@@ -97,7 +97,7 @@ fn what_something_else_starts_or_has_done_its_work_rests() {
 }
 
 #[test]
-fn a_unit_tells_what_ails_it_wherever_between_two_tries_it_is() {
+fn unit_between_two_tries_shows_its_failure_reason() {
     let command = Command {
         argv: vec!["/bin/ping".into(), "x".into()],
         exit_monotonic: 2,
@@ -134,7 +134,7 @@ const POLLS_AND_FALLS: (&str, &str) =
     ("waits: /bin/ping x does not succeed yet", "its program exited with status 3");
 
 #[test]
-fn a_start_that_is_queued_and_a_command_that_hangs_are_told() {
+fn queued_start_and_hanging_command_are_reported() {
     let hangs = Command {
         argv: vec!["/bin/ping".into(), "x".into()],
         start_monotonic: 1,

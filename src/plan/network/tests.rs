@@ -74,7 +74,7 @@ fn words(objects: &[Object]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_new_and_of_dcos_goes_and_what_uses_it_goes_first() {
+fn new_dcos_interfaces_are_removed_after_their_users() {
     let before = Snapshot {
         sysctls: [("vm/swappiness".to_owned(), "60".to_owned())].into(),
         ..Snapshot::default()
@@ -128,7 +128,7 @@ fn what_is_new_and_of_dcos_goes_and_what_uses_it_goes_first() {
 }
 
 #[test]
-fn calico_and_bridges_are_dcos_own_only_where_something_tells_so() {
+fn calico_and_bridges_need_evidence_to_be_of_dcos() {
     let mut now = Snapshot { live: true, ..Snapshot::default() };
     let names = ["vxlan.calico", "cali0a1b2c3d4e5", "m-prod", "d-prod"];
     now.network.interfaces = names.iter().map(|name| interface(name, &[])).collect();
@@ -157,13 +157,13 @@ fn calico_and_bridges_are_dcos_own_only_where_something_tells_so() {
 }
 
 #[test]
-fn what_was_there_before_is_nobody_elses_to_remove() {
+fn earlier_network_objects_are_kept() {
     assert_eq!(words(&objects(&node(), Some(&node()), &Signs::default())), Vec::<String>::new());
     assert!(kept(&node(), Some(&node()), &Signs::default()).is_empty());
 }
 
 #[test]
-fn a_file_for_networkd_that_was_there_before_stays() {
+fn earlier_networkd_file_is_kept() {
     let now = Snapshot {
         paths: vec![layout::NETWORKD_FILE.into(), layout::NETWORK_MANAGER_FILE.into()],
         ..Snapshot::default()
@@ -174,7 +174,7 @@ fn a_file_for_networkd_that_was_there_before_stays() {
 }
 
 #[test]
-fn a_variable_that_an_operator_had_set_comes_back() {
+fn kernel_setting_of_an_operator_is_restored() {
     let before = Snapshot { environment: vec!["NODENAME=theirs".into()], ..Snapshot::default() };
     let now = Snapshot { environment: vec!["NODENAME=192.0.2.1".into()], ..Snapshot::default() };
     let environment = |before: Option<&str>| Object::Environment {
@@ -203,7 +203,7 @@ fn a_setting_without_a_record_is_reported_and_not_guessed() {
 }
 
 #[test]
-fn a_setting_that_could_not_be_put_back_is_told() {
+fn setting_that_cannot_be_restored_is_reported() {
     let before = Snapshot {
         sysctls: [("vm/swappiness".to_owned(), "60".to_owned())].into(),
         ..Snapshot::default()

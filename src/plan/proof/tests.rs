@@ -36,7 +36,7 @@ fn judged(
 }
 
 #[test]
-fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
+fn unreadable_object_leaves_the_verification_unknown() {
     let now = Snapshot {
         live: true,
         unknown: vec!["the rules: iptables failed".into(), "the sets: ipset failed".into()],
@@ -59,7 +59,7 @@ fn what_can_no_longer_be_looked_at_leaves_the_proof_open() {
 }
 
 #[test]
-fn a_unit_that_still_runs_is_residue_and_the_next_try_stops_it() {
+fn running_unit_is_residue_that_the_next_try_stops() {
     let units = |names: &[&str]| Object::Units {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     };
@@ -82,7 +82,7 @@ fn a_unit_that_still_runs_is_residue_and_the_next_try_stops_it() {
 }
 
 #[test]
-fn what_refuses_to_go_is_residue_though_what_told_whose_it_is_is_gone() {
+fn unremovable_object_is_residue_without_its_evidence() {
     let (before, mut now) = (
         Snapshot { live: true, ..Snapshot::default() },
         Snapshot { live: true, ..Snapshot::default() },

@@ -30,7 +30,7 @@ fn network(proxy: Option<Proxy>) -> Network {
 }
 
 #[test]
-fn a_layer_behind_a_broken_one_is_not_reached_and_every_other_is_timed() {
+fn layers_behind_a_broken_one_are_unknown_and_others_timed() {
     let took = Duration::from_millis(1234);
     let judged = |it: Layer<()>| layer(&it, |(), took| Finding::good(took));
     assert_eq!(judged(Layer::NotReached), Finding::not_here("not reached"));
@@ -61,7 +61,7 @@ fn a_proxy_matters_only_if_it_catches_the_server() {
 }
 
 #[test]
-fn one_address_that_answers_is_enough_but_the_others_are_told() {
+fn one_answering_address_passes_and_others_are_reported() {
     let to: SocketAddr = "10.0.0.1:80".parse().unwrap();
     let good =
         Connection { to, took: Duration::from_millis(2), result: Ok("10.0.0.9".parse().unwrap()) };
@@ -79,7 +79,7 @@ fn one_address_that_answers_is_enough_but_the_others_are_told() {
 }
 
 #[test]
-fn a_certificate_refused_for_its_dates_names_the_clock_if_that_is_wrong() {
+fn certificate_date_error_names_a_wrong_clock() {
     let begin = Validity::NotBegun(NOW + Duration::from_secs(86_400));
     let finding = refused_for_dates(begin, NOW, Some("STA_UNSYNC".into()));
     assert!(found(&finding).0.contains(
@@ -97,7 +97,7 @@ fn a_certificate_refused_for_its_dates_names_the_clock_if_that_is_wrong() {
 }
 
 #[test]
-fn a_skew_over_five_seconds_is_bad_and_says_whose_clock_to_set() {
+fn skew_over_five_seconds_fails_and_names_the_clock_to_set() {
     for (skew, text) in [(0, "the same"), (5, "5 s ahead"), (-5, "5 s behind")] {
         assert!(matches!(
             skewed(Some(skew), Some("unsynchronised".into())),
@@ -112,7 +112,7 @@ fn a_skew_over_five_seconds_is_bad_and_says_whose_clock_to_set() {
 }
 
 #[test]
-fn missing_artifacts_are_named_but_not_a_hundred_of_them() {
+fn missing_artifacts_are_named_up_to_a_limit() {
     let whole =
         Artifacts { count: 40, bytes: 3 << 20, of_unknown_length: 2, ..Artifacts::default() };
     assert_eq!(

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_get_its_part_waits_and_nobody_gets_more_than_all() {
+    fn budget_request_waits_and_one_above_the_total_fails() {
         let budget = Budget::of(10);
         assert!(budget.take(11).is_none());
         let first = budget.take(6).unwrap();

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_tell_the_dictionary() {
+    fn archive_headers_give_the_dictionary_size() {
         // The beginnings of what `xz -6`, `xz -9` and `zstd -19` write.
         let xz = |bits: u8| {
             [&b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01"[..], &[bits, 0, 0, 0]].concat()
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_strange_counts_as_usual() {
+    fn short_or_unknown_header_gives_the_default_window() {
         for first in [&b""[..], b"\xfd7zXZ\0", &[0xff; 512], &[0; 512]] {
             assert_eq!(
                 (memory_needed(Format::Xz, first), memory_needed(Format::Zstd, first)),

@@ -87,7 +87,7 @@ fn framed(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_that_works_is_told_from_one_that_does_not() {
+async fn working_server_is_distinguished_from_a_failing_one() {
     let works = udp_server(|query, _| Some(found(&query))).await;
     let answer = ask_udp(works, &host(), LONG).await;
     assert_eq!(
@@ -124,7 +124,7 @@ async fn a_lost_question_is_asked_once_more() {
 }
 
 #[tokio::test]
-async fn silence_and_a_closed_port_are_told_apart() {
+async fn silent_server_is_distinguished_from_a_closed_port() {
     let silent = udp_server(|_, _| None).await;
     let answer = ask_udp(silent, &host(), PATIENCE).await;
     assert!(
@@ -156,7 +156,7 @@ async fn a_slow_answer_is_an_answer_with_its_time() {
 }
 
 #[tokio::test]
-async fn garbage_is_named_and_never_hangs() {
+async fn garbage_answer_is_reported_without_a_hang() {
     let pointers: Vec<u8> =
         [&[0, 0, 0x81, 0x80, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0][..], &[0xc0, 12].repeat(200)]
             .concat();
@@ -203,7 +203,7 @@ async fn an_answer_to_another_question_does_not_hide_the_right_one() {
 }
 
 #[tokio::test]
-async fn a_cut_off_answer_is_told() {
+async fn truncated_answer_is_reported() {
     let server = udp_server(|query, _| {
         let mut message = response(&query, ResponseCode::NoError);
         message.metadata.truncation = true;
@@ -214,7 +214,7 @@ async fn a_cut_off_answer_is_told() {
 }
 
 #[tokio::test]
-async fn tcp_is_asked_the_same() {
+async fn tcp_query_gives_the_same_answer() {
     let works = tcp_server(|query| framed(found(&query))).await;
     assert_eq!(
         ask_tcp(works, &host(), LONG).await.reply,
@@ -227,7 +227,7 @@ async fn tcp_is_asked_the_same() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_asked_is_said_to_be_one() {
+async fn unqueryable_name_is_an_error() {
     let long = "x".repeat(70);
     let server = "127.0.0.1:9".parse().unwrap();
     assert!(matches!(

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_placed_file_has_its_mode_whatever_the_umask_and_leaves_no_temporary_name() {
+fn placed_file_has_exact_mode_and_leaves_no_temporary_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("flag");
     place(&path, b"one", 0o666, None).unwrap();
@@ -29,7 +29,7 @@ fn removing_a_tree_removes_links_and_not_what_they_point_to() {
 }
 
 #[test]
-fn a_mount_of_the_same_file_system_stops_a_removal_before_it_begins() {
+fn bind_mount_below_a_tree_stops_its_removal() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, kept) = (dir.path().join("tree"), dir.path().join("kept"));
     for directory in [&tree.join("a"), &tree.join("z"), &kept] {
@@ -51,7 +51,7 @@ fn a_mount_of_the_same_file_system_stops_a_removal_before_it_begins() {
 }
 
 #[test]
-fn a_purge_empties_what_stays_and_removes_the_rest() {
+fn purge_empties_kept_directories_and_removes_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let tree = dir.path().join("tree");
     let point = tree.join("a/point");

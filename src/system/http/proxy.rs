@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_excepted_is_not_caught() {
+    fn excepted_host_bypasses_the_proxy() {
         let matcher = Matcher::builder()
             .http("http://user:secret@proxy.test:3128")
             .https("tls.test")

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_take_their_time_and_a_pause_saves_little() {
+    fn rate_limit_delays_bytes_and_a_pause_gives_little_credit() {
         let limit = Limit::new(1000);
         let start = Instant::now();
         assert_eq!(limit.pause(1000, start), Duration::from_secs(1));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_span_is_judged() {
+    fn minimum_rate_is_judged_over_a_whole_span() {
         let slowest = Slowest { bytes_per_second: 100, over: Duration::from_secs(2) };
         let mut watch = Watch::default();
         assert_eq!(watch.add(Duration::from_secs(1), 0, slowest), None);

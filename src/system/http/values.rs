@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_first_last_and_whole() {
+    fn content_range_has_first_last_and_total() {
         assert_eq!(range("bytes 5-9/10"), Some((5, 9, Some(10))));
         assert_eq!(range("bytes 5-9/*"), Some((5, 9, None)));
         for text in

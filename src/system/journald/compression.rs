@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_nothing() {
+    fn damaged_compressed_data_gives_nothing() {
         for cut in 0..LZ4.len() {
             assert_eq!(decompress(Compression::Lz4, &LZ4[..cut], 100), None, "cut at {cut}");
         }

@@ -111,7 +111,7 @@ fn the_long_line_of_a_fixture_is_compressed() {
 }
 
 #[test]
-fn what_is_older_does_not_count() {
+fn older_entries_are_ignored() {
     for name in FIXTURES {
         let expected = expected(name);
         let (_root, directories) = journal_dir(&[("system.journal", &journal(name))]);
@@ -138,7 +138,7 @@ fn what_is_older_does_not_count() {
 }
 
 #[test]
-fn archived_torn_and_doubled_files_are_put_together() {
+fn archived_torn_and_duplicate_files_are_merged() {
     let [first, second] = [FIXTURES[1], FIXTURES[0]]
         .map(|name| (journal(name), expected_lines(&expected(name)["demo.service"])));
     let (_root, mut directories) = journal_dir(&[
@@ -158,7 +158,7 @@ fn archived_torn_and_doubled_files_are_put_together() {
 }
 
 #[test]
-fn a_later_format_is_an_error_unless_something_was_found() {
+fn later_journal_format_is_an_error_without_entries() {
     let mut later = journal(FIXTURES[0]);
     later[12] |= 32;
     let (root, directories) = journal_dir(&[("system.journal", &later)]);

@@ -22,7 +22,7 @@ fn exchange_swaps_two_names_and_keeps_symlinks() {
 }
 
 #[test]
-fn errors_are_the_kernels() {
+fn kernel_errors_are_returned_unchanged() {
     let root = tempfile::tempdir().unwrap();
     let directory = File::open(root.path()).unwrap();
     fs::write(root.path().join("a"), "").unwrap();
@@ -47,7 +47,7 @@ fn the_clock_can_be_read() {
 }
 
 #[test]
-fn what_is_no_xfs_is_told_from_one_without_file_types() {
+fn other_file_system_is_distinguished_from_xfs_without_ftype() {
     let error = xfs_has_file_types(File::open("/proc").unwrap()).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
 }

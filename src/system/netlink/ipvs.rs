@@ -190,7 +190,7 @@ mod tests {
 
     /// The answers are written down from linux/ip_vs.h: kernels for tests often have no IPVS.
     #[test]
-    fn services_are_told_and_one_is_removed_by_what_tells_it_from_others() {
+    fn ipvs_services_are_listed_and_removed_by_their_key() {
         let v6 = of(libc::AF_INET6, &[0xfd, 1, 0, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
         let mark = vec![
             (ADDRESS_FAMILY, 2u16.to_ne_bytes().to_vec()),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_services_are_passed_over() {
+    fn hostile_services_are_ignored() {
         let whole: Vec<u8> = of(libc::AF_INET, &[11, 1, 2, 3])
             .iter()
             .flat_map(|(kind, value)| attribute(*kind, value))

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_can_be_read_again() {
+    fn encoded_message_can_be_decoded() {
         let payload =
             [attribute(3, b"spartan\0"), attribute(0x8000 | 18, &attribute(1, b"dummy"))].concat();
         let two = [request(16, 2, 7, &payload), request(3, 0, 7, &[])].concat();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_lengths_end_the_reading_and_nothing_else() {
+    fn hostile_lengths_end_the_decoding_without_harm() {
         let good = request(16, 0, 1, b"abcd");
         for length in [0u32, 3, 15, 21, u32::MAX] {
             let mut bad = request(16, 0, 1, b"wxyz");

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_removed_by_the_words_that_told_of_it() {
+    fn rule_is_removed_by_its_received_attributes() {
         let multicast = [
             vec![128u8, 0, 0, 0, 253, 0, 0, 1, 0, 0, 0, 0],
             attribute(FRA_TABLE, &253u32.to_ne_bytes()),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_answers_are_passed_over() {
+    fn hostile_answers_are_ignored() {
         let whole = rule_of_table_42();
         for cut in 0..ROUTE {
             let message =

@@ -4,7 +4,7 @@ use super::recorded::{Recorded, done, word};
 use super::{Conversation, DONE, INTERRUPTED, message};
 
 #[test]
-fn a_list_that_changed_or_was_lost_is_asked_for_again() {
+fn changed_or_lost_list_is_requested_again() {
     let one = (16, 2, message::attribute(1, b"a"));
     let changed = vec![(16, 2 | INTERRUPTED, message::attribute(1, b"half")), done()];
     let lost = Err(io::Error::from_raw_os_error(libc::ENOBUFS));
@@ -21,7 +21,7 @@ fn a_list_that_changed_or_was_lost_is_asked_for_again() {
 }
 
 #[test]
-fn a_refusal_names_what_was_asked_and_absence_is_told_from_it() {
+fn refusal_names_the_request_and_differs_from_absence() {
     let mut kernel = Recorded::saying(vec![
         Ok(vec![word(libc::ENODEV)]),
         Ok(vec![word(libc::EPERM)]),
@@ -35,7 +35,7 @@ fn a_refusal_names_what_was_asked_and_absence_is_told_from_it() {
 }
 
 #[test]
-fn a_kernel_that_is_silent_torn_or_never_still_is_an_error() {
+fn silent_torn_or_endless_kernel_answer_is_an_error() {
     let mut silent = Recorded::saying(vec![Ok(vec![(16, 2, vec![])])]);
     assert!(Conversation::over(&mut silent).list(18, &[], "list links").is_err());
     let restless = (0..40).map(|_| Ok(vec![(DONE, INTERRUPTED, vec![0; 4])])).collect();

@@ -82,7 +82,7 @@ async fn is_gone(pid: &str) -> bool {
 }
 
 #[tokio::test]
-async fn status_streams_and_signal() {
+async fn process_result_has_status_streams_and_signal() {
     let output = run(&sh("echo out; echo err >&2; exit 3"), LONG).await.unwrap();
     assert_eq!((output.status, output.signal, output.success()), (Some(3), None, false));
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("out\n", "err\n"));
@@ -92,7 +92,7 @@ async fn status_streams_and_signal() {
 }
 
 #[tokio::test]
-async fn it_gets_nothing_but_what_it_is_given() {
+async fn process_gets_only_the_given_environment() {
     let env = vec![("ONLY".into(), "this one".into())];
     let output =
         run(&Command { program: Program::script("/usr/bin/env"), args: vec![], env }, LONG)
@@ -155,7 +155,7 @@ async fn a_dropped_future_kills_the_children_too() {
 }
 
 #[tokio::test]
-async fn what_stays_in_the_background_holds_nobody_up() {
+async fn background_process_does_not_delay_the_result() {
     let started = Instant::now();
     let output = run(&sh("sleep 300 & echo $!"), LONG).await.unwrap();
     // Its output is waited for a little longer, which is not its time.
@@ -212,7 +212,7 @@ async fn a_script_may_be_longer_than_a_pipe_and_end_early() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_script_leaves_in_the_background_outlives_it() {
+async fn background_processes_of_a_script_end_with_it() {
     // One that holds the output, one that does not, and a child of a child; then what still writes
     // at the end is heard all the same.
     let script = b"#!/usr/bin/env bash\n\
@@ -235,7 +235,7 @@ async fn nothing_that_a_script_leaves_in_the_background_outlives_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_script_inherits_anothers_pipe() {
+async fn script_does_not_inherit_the_pipe_of_another() {
     let script = format!("#!/bin/sh\n{LIST_DESCRIPTORS}\n");
     let runs: Vec<_> = (0..32)
         .map(|_| {
@@ -252,7 +252,7 @@ async fn no_script_inherits_anothers_pipe() {
 }
 
 #[test]
-fn shebangs() {
+fn shebang_lines_are_parsed() {
     let parse =
         |text: &str| Shebang::parse(text.as_bytes()).map(|it| (it.interpreter, it.argument));
     assert_eq!(parse("#!/bin/sh\n").unwrap(), ("/bin/sh".into(), None));

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_place_that_fails_is_not_asked_first_again() {
+    async fn failed_mirror_is_not_tried_first_again() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("latest"), "x").unwrap();
         let dead = |name: &str| Source::Directory(directory.path().join(name));

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_is_not_in_the_text() {
+    fn error_text_does_not_repeat_its_source() {
         let error = Refusal::systemd("NoSuchUnit", "Unit a.service not found.")
             .of("StartUnit", "a.service");
         assert_eq!(error.to_string(), "systemd StartUnit a.service: no such unit");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_itself_has_no_object() {
+    fn error_about_systemd_itself_has_no_object() {
         let error = Error::Deadline {
             member: "Reload",
             object: String::new(),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_done_when_the_unit_is_down() {
+    fn stop_is_complete_when_the_unit_is_inactive() {
         let stop = |active| judge(JobKind::Stop, 100, &unit(active, ""));
         assert_eq!(stop("inactive"), Some(JobResult::Done));
         assert_eq!(stop("failed"), Some(JobResult::Done));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_ends_are_forgotten() {
+    fn oldest_job_results_are_forgotten() {
         let jobs = Jobs::default();
         for id in 0..=REMEMBERED {
             jobs.ended(format!("/job/{id}"), JobResult::Done);

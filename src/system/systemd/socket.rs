@@ -239,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn names_have_the_same_length() {
+    fn replaced_bus_names_have_equal_length() {
         assert_eq!(WELL_KNOWN.len(), UNIQUE.len());
     }
 
     #[test]
-    fn a_sender_is_renamed_whatever_the_pieces_it_arrives_in() {
+    fn sender_is_renamed_across_split_reads() {
         let mut sent = b"OK 0123456789abcdef0123456789abcdef\r\n".to_vec();
         let mut expected = sent.clone();
         for body in [&b""[..], b"l\n", b"org.freedesktop.systemd1"] {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn other_senders_pass_untouched() {
+    fn other_senders_are_unchanged() {
         for sender in [&b":1.1"[..], b"org.freedesktop.DBus", b"org.freedesktop.systemd2", b""] {
             let mut message = reply(sender, b"body");
             rename_sender(&mut message);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_broken_header_is_left_alone() {
+    fn truncated_or_broken_header_is_unchanged() {
         let whole = reply(WELL_KNOWN, b"");
         for length in 0..whole.len() - 1 {
             let mut cut = whole[..length].to_vec();

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_of_a_name_counts_and_broken_ones_do_not() {
+    fn first_line_of_an_account_counts_and_broken_ones_do_not() {
         let names = Names::parse(
             "root:x:0:0::/:/bin/sh\nann:x:7:8\nann:x:9:8\nbroken\n+::::::\nbad:x:-1:0\n",
             "wheel:x:10:ann\n",

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
+    fn invalid_pax_record_is_refused() {
         for data in [
             &b"x"[..],
             b"7 path=a\n",

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_maps_that_add_up_are_taken() {
+    fn inconsistent_sparse_map_is_refused() {
         let map = |parts: &[(u64, u64)]| {
             parts.iter().map(|&(offset, length)| Segment { offset, length }).collect::<Vec<_>>()
         };

@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_down_stop_at_a_symlink() {
+    fn both_descents_stop_at_a_symlink() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("real")).unwrap();
         std::fs::write(directory.path().join("file"), "").unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_value_goes_that_only_white_space_parts_from_its_name() {
+fn value_after_white_space_is_redacted() {
     for text in [
         "password Secret1\n",
         "  password\t\"Secret1 Secret2\"  # of ann\n",
@@ -52,7 +52,7 @@ fn a_value_goes_that_only_white_space_parts_from_its_name() {
 }
 
 #[test]
-fn an_option_is_known_right_behind_a_name_and_in_every_kind_of_list() {
+fn secret_option_is_found_after_a_name_and_in_any_list() {
     for (text, stays) in [
         (
             "JAVA_OPTS=-Dzookeeper.DigestAuthenticationProvider.superDigest=super:Secret1 -Xmx1g\n",
@@ -86,7 +86,7 @@ fn an_option_is_known_right_behind_a_name_and_in_every_kind_of_list() {
 }
 
 #[test]
-fn what_zookeeper_knows_a_client_by_goes_in_every_form() {
+fn zookeeper_client_credentials_are_redacted_in_every_form() {
     for (text, stays) in [
         (
             "zk_super_digest: Secret1\n\
@@ -139,7 +139,7 @@ fn what_zookeeper_knows_a_client_by_goes_in_every_form() {
 }
 
 #[test]
-fn secrets_go_in_calls_pipes_and_sentences() {
+fn secrets_are_redacted_in_calls_pipes_and_sentences() {
     for (text, stays) in [
         ("x --basicauthpass Secret1 --port 5\n", "--port 5"),
         (
@@ -201,7 +201,7 @@ fn secrets_go_in_calls_pipes_and_sentences() {
 }
 
 #[test]
-fn a_torn_record_keeps_what_stands_before_a_secret_file() {
+fn torn_record_keeps_the_text_before_a_secret_file() {
     let torn = r#"{"record":"asked","files":[{"path":"/etc/x","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
     let clean = REDACTOR.clean_torn(torn);
     assert_eq!((clean.text.as_str(), clean.taken), (&*torn.replace("\"hunter", REDACTED), 1));
@@ -210,7 +210,7 @@ fn a_torn_record_keeps_what_stands_before_a_secret_file() {
 }
 
 #[test]
-fn what_is_no_secret_stays_word_for_word() {
+fn text_without_secrets_is_unchanged() {
     for text in [
         "dcos-config--setup_d9911cb7d6988fab21837c23d6131f1a3e0b4541 is active\n",
         "sha256 3a7837c65aacc6f3be9cf00f9d0e693074c248753a7837c65aacc6f3be9cf00f\n",

@@ -174,7 +174,7 @@ async fn a_restart_is_not_repeated_when_its_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_manager_that_does_not_answer_is_a_deadline() {
+async fn silent_manager_ends_at_the_deadline() {
     let directory = tempfile::tempdir().unwrap();
     listen(directory.path());
     let bus = impatient(directory.path()).await;
@@ -185,7 +185,7 @@ async fn a_manager_that_does_not_answer_is_a_deadline() {
 }
 
 #[tokio::test]
-async fn an_absent_unit_and_a_broken_one_are_told_apart_where_systemd_does_not() {
+async fn absent_unit_is_distinguished_from_a_broken_one() {
     let directory = tempfile::tempdir().unwrap();
     listen(directory.path());
     let bus = connect(&sockets(directory.path())).await.unwrap();
@@ -211,7 +211,7 @@ async fn both_sockets_are_named_when_neither_answers() {
 }
 
 #[tokio::test]
-async fn a_bus_that_hangs_is_left_for_the_private_socket() {
+async fn hanging_bus_is_replaced_by_the_private_socket() {
     let directory = tempfile::tempdir().unwrap();
     // Connections are taken by the kernel, and nobody ever answers.
     let _hanging = UnixListener::bind(directory.path().join("bus")).unwrap();

@@ -53,7 +53,7 @@ async fn a_target_starts_what_it_wants_after_a_reload() {
 }
 
 #[tokio::test]
-async fn units_that_cannot_start_are_refused_with_systemds_names() {
+async fn units_that_cannot_start_fail_with_systemd_error_names() {
     let (root, fake) = root(&[("a.target", ""), ("bad.service", "[Service]\n")]);
     symlink("/dev/null", directory(root.path()).join("masked.service")).unwrap();
     assert!(matches!(fake.start("no.service").await, Err(Error::NoSuchUnit { .. })));
@@ -80,7 +80,7 @@ async fn units_that_cannot_start_are_refused_with_systemds_names() {
 }
 
 #[tokio::test]
-async fn a_file_in_place_of_a_link_is_in_the_way() {
+async fn file_in_place_of_a_link_is_an_error() {
     let (root, fake) = root(&[("a.target", ""), ("a.service", RUN)]);
     let wants = directory(root.path()).join("a.target.wants");
     std::fs::create_dir(&wants).unwrap();
@@ -95,7 +95,7 @@ async fn a_file_in_place_of_a_link_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn behaviours() {
+async fn fake_systemd_follows_the_configured_behaviour() {
     let (_root, fake) = root(&[
         ("fails.service", RUN),
         (
@@ -129,7 +129,7 @@ async fn behaviours() {
 }
 
 #[tokio::test]
-async fn version_219_has_what_we_use_and_no_more() {
+async fn systemd_219_supports_only_the_methods_used() {
     let (_root, fake) = root(&[("a.target", ""), ("a.service", RUN)]);
     fake.offers_only_219();
     fake.set_environment(&["A=1", "B=2"]);

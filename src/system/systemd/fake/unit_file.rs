@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_starts_nothing_is_bad() {
+    fn service_without_a_command_is_invalid() {
         assert_eq!(parse("a.service", "[Service]\n").load, "bad-setting");
         assert_eq!(parse("a.service", "[Service]\nExecStart=true\n").load, "bad-setting");
         assert_eq!(parse("a.target", "[Unit]\n").load, "loaded");
