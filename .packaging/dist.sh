@@ -74,7 +74,7 @@ documents "$share"
 gzip -9nc "$plain/THIRD-PARTY.txt" >"$share/THIRD-PARTY.txt.gz"
 gzip -9nc CHANGELOG.md >"$share/changelog.gz"
 # The day that CHANGELOG.md gives to this version, else that of the commit.
-day=$(sed -n "s/^## $version[^0-9]*\([0-9]\{4\}-[0-9][0-9]-[0-9][0-9]\).*/\1/p" CHANGELOG.md | head -n 1)
+day=$(sed -n "s/^## \[\{0,1\}$version\]\{0,1\}[^0-9]*\([0-9]\{4\}-[0-9][0-9]-[0-9][0-9]\).*/\1/p" CHANGELOG.md | head -n 1)
 gzip -9n >"$share/changelog.Debian.gz" <<END
 dcos-node ($version-$revision) stable; urgency=medium
 

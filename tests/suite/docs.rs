@@ -274,7 +274,7 @@ fn every_file_of_ours_is_documented_with_its_schema() {
     }
 }
 
-/// Every document of ours: README, CHANGELOG, and what lies in `docs/`.
+/// Every document of ours: those at the top, and those in `docs/`.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(root.join("docs"))
@@ -282,7 +282,8 @@ fn documents() -> Vec<PathBuf> {
         .map(|file| file.expect("a file").path());
     let documents =
         files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    documents.chain([root.join("README.md"), root.join("CHANGELOG.md")]).collect()
+    let at_the_top = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root.join(name));
+    documents.chain(at_the_top).collect()
 }
 
 #[test]
