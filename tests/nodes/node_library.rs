@@ -218,8 +218,9 @@ fn what_a_killed_test_left_is_cleared_away() {
         return;
     }
     let told = tempfile::NamedTempFile::new().expect("a file for the id");
+    let this_test = std::thread::current().name().expect("the name of this test").to_owned();
     let mut test = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "what_a_killed_test_left_is_cleared_away"])
+        .args(["--exact", &this_test])
         .env(TELL, told.path())
         .stdout(std::process::Stdio::null())
         .spawn()
