@@ -308,12 +308,12 @@ fn rooms(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn no_import_runs_upward() {
+fn modules_import_nothing_from_above() {
     holds(&rooms(&src()));
 }
 
 #[test]
-fn an_import_that_runs_upward_is_found() {
+fn planted_upward_import_is_found() {
     let planted = Sources::of([
         (
             "plan/mod.rs",
@@ -385,7 +385,7 @@ fn no_files_import_each_other() {
 }
 
 #[test]
-fn a_circle_of_imports_is_found() {
+fn planted_import_circle_is_found() {
     let planted = Sources::of([
         ("lib.rs", "pub mod a;\npub mod b;\npub mod c;\n"),
         ("a.rs", "use crate::b::thing as other;\n"),
@@ -423,12 +423,12 @@ fn crates(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn clap_zbus_and_reqwest_have_one_place_each() {
+fn restricted_crates_are_used_in_one_module_each() {
     holds(&crates(&src()));
 }
 
 #[test]
-fn a_crate_in_a_second_place_is_found() {
+fn planted_second_use_of_a_crate_is_found() {
     let planted = Sources::of([
         ("cli.rs", "use clap::Parser;\n"),
         ("main.rs", "#[derive(clap::Parser)]\nstruct A;\n"),
@@ -471,7 +471,7 @@ fn only_output_prints() {
 }
 
 #[test]
-fn a_print_elsewhere_is_found() {
+fn planted_print_outside_output_is_found() {
     let planted = Sources::of([
         ("output/mod.rs", "fn a() { println!(); }\n"),
         (
@@ -499,7 +499,7 @@ fn only_system_touches_files_and_runs_programs() {
 }
 
 #[test]
-fn a_file_opened_elsewhere_is_found() {
+fn planted_file_access_outside_system_is_found() {
     let planted = Sources::of([
         ("system/files.rs", "use std::fs;\n"),
         (
@@ -560,12 +560,12 @@ fn programs(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn no_program_is_run_that_is_not_of_the_list() {
+fn only_listed_programs_are_run() {
     holds(&programs(&src()));
 }
 
 #[test]
-fn a_program_that_is_not_of_the_list_is_found() {
+fn planted_unlisted_program_is_found() {
     let table = format!(
         "fn a() {{ {:?}; \"usermod\" }}\npub struct Program;\n",
         PROGRAMS.map(str::to_owned)
@@ -637,7 +637,7 @@ fn clippy_refuses_files_and_programs_outside_system() {
 }
 
 #[test]
-fn a_lint_that_is_lifted_is_found() {
+fn planted_lifted_lint_is_found() {
     let planted = Sources::of([
         ("action/run.rs", "\n#[allow(clippy::disallowed_types)]\nfn a() {}\n"),
         ("system/mod.rs", "#![allow(clippy::disallowed_types)]\n"),
@@ -673,7 +673,7 @@ const TOP: [&str; 17] = [
 ];
 
 #[test]
-fn nothing_else_stands_at_the_top() {
+fn top_directory_has_only_the_listed_entries() {
     let listed = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
     let names = listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     let found: BTreeSet<String> =
@@ -700,12 +700,12 @@ fn panics(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn clippy_refuses_what_panics() {
+fn clippy_denies_code_that_panics() {
     holds(&panics(&src()));
 }
 
 #[test]
-fn a_place_that_may_panic_is_found() {
+fn planted_permission_to_panic_is_found() {
     let all = format!("#![deny({})]\n", PANICS.join(", "));
     let some = all.replace("clippy::indexing_slicing, ", "");
     let planted = Sources::of([
@@ -743,7 +743,7 @@ fn unsafe_code_has_one_file() {
 }
 
 #[test]
-fn unsafe_code_elsewhere_is_found() {
+fn planted_unsafe_code_is_found() {
     let planted = Sources::of([
         ("system/kernel.rs", "unsafe {}"),
         ("system/files.rs", "// unsafe\n#![allow(unsafe_code)]\nfn a() { unsafe { b() } }\n"),
@@ -781,7 +781,7 @@ fn dcos_plan_and_preflight_are_pure() {
 }
 
 #[test]
-fn a_clock_in_a_pure_room_is_found() {
+fn planted_clock_in_a_pure_module_is_found() {
     let planted = Sources::of([
         (
             "dcos/moment.rs",
@@ -845,7 +845,7 @@ fn absolute_paths_are_in_the_layout() {
 }
 
 #[test]
-fn an_absolute_path_elsewhere_is_found() {
+fn planted_absolute_path_is_found() {
     let planted = Sources::of([
         ("dcos/layout.rs", "const A: &str = \"/opt\";"),
         (
@@ -890,12 +890,12 @@ fn sizes_and_names(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn files_are_short_and_none_is_a_drawer() {
+fn source_files_are_short_and_named_by_content() {
     holds(&sizes_and_names(&src()));
 }
 
 #[test]
-fn a_long_file_and_a_drawer_are_found() {
+fn planted_long_file_and_vague_name_are_found() {
     let long = "\n".repeat(MOST_LINES + 1);
     let planted = Sources::of([
         ("dcos/id.rs", long.as_str()),
@@ -925,7 +925,7 @@ fn every_public_item_is_documented() {
 }
 
 #[test]
-fn documentation_that_is_not_asked_for_is_found() {
+fn planted_missing_documentation_lint_is_found() {
     let planted = Sources::of([("dcos/id.rs", "#![allow(missing_docs)]\n")]);
     finds(&documented("missing_docs = \"warn\"\n", &planted), &["Cargo.toml", "dcos/id.rs:1"]);
 }

@@ -199,7 +199,7 @@ fn odd_tree(directory: &Path) {
 }
 
 #[test]
-fn ordinary_archives_come_out_as_with_gnu_tar() {
+fn ordinary_archives_unpack_as_with_gnu_tar() {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     fs::create_dir(&tree).unwrap();
@@ -515,7 +515,7 @@ fn a_symlink_is_stored_and_never_followed() {
 }
 
 #[test]
-fn of_members_with_one_name_the_last_wins() {
+fn last_member_of_one_name_wins() {
     let scratch = tempfile::tempdir().unwrap();
     let archive = Archive::default()
         .file("a", b"old")
@@ -539,7 +539,7 @@ fn of_members_with_one_name_the_last_wins() {
 }
 
 #[test]
-fn one_directory_of_an_archive() {
+fn one_directory_of_an_archive_is_unpacked() {
     let scratch = tempfile::tempdir().unwrap();
     let archive = || {
         Archive::default()
@@ -565,7 +565,7 @@ fn one_directory_of_an_archive() {
 }
 
 #[test]
-fn an_archive_must_be_whole_and_alone() {
+fn incomplete_archive_and_trailing_data_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let whole = Archive::default().file("a", &[7; 1000]).file("b", b"b").end();
     let check =
@@ -677,7 +677,7 @@ fn every_form_is_recognised_and_decoded_whole() {
 }
 
 #[test]
-fn what_is_hostile_is_refused_in_every_form() {
+fn hostile_archives_are_refused_in_every_form() {
     for (what, plain, expected) in hostile() {
         for form in [
             Compression::Xz,
@@ -693,7 +693,7 @@ fn what_is_hostile_is_refused_in_every_form() {
 }
 
 #[test]
-fn damage_is_never_taken_for_content() {
+fn damaged_archive_is_never_unpacked_as_content() {
     let plain = sample();
     for (name, format, data) in forms(&plain) {
         // What a cut or a changed bit leaves is an error of the decoder or, in plain tar, of the
@@ -743,7 +743,7 @@ fn decoders_stay_within_their_memory() {
 }
 
 #[test]
-fn an_error_below_the_decoder_is_not_a_damaged_archive() {
+fn read_error_is_not_reported_as_a_damaged_archive() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

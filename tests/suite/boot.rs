@@ -70,7 +70,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_boot_gives_up_after_twenty_tries_says_so_and_the_next_one_goes_on() {
+async fn boot_stops_after_twenty_tries_and_the_next_boot_resumes() {
     if !support::is_root() {
         return;
     }
@@ -98,7 +98,7 @@ async fn a_boot_gives_up_after_twenty_tries_says_so_and_the_next_one_goes_on() {
 }
 
 #[tokio::test]
-async fn a_boot_waits_for_no_job_that_it_enqueues() {
+async fn boot_does_not_wait_for_its_own_jobs() {
     if !support::is_root() {
         return;
     }

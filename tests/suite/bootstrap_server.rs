@@ -90,7 +90,7 @@ fn unreached<T>(layer: &Layer<T>) -> bool {
 }
 
 #[tokio::test]
-async fn of_a_sound_server_every_layer_is_told() {
+async fn healthy_server_passes_every_layer() {
     let (server, packed, _directory) = serve().await;
     let (network, seen, error) = look(server.url()).await;
     assert_eq!(error, None);
@@ -113,7 +113,7 @@ async fn of_a_sound_server_every_layer_is_told() {
 }
 
 #[tokio::test]
-async fn of_a_directory_the_build_and_the_artifacts_are_told() {
+async fn local_directory_is_checked_for_build_and_artifacts() {
     let (_server, packed, directory) = serve().await;
     std::fs::remove_file(packed.bootstrap_archive()).unwrap();
     let (seen, error) = look_trusting(directory.path().to_str().unwrap(), None).await;
@@ -145,7 +145,7 @@ async fn a_closed_port_is_the_first_broken_layer() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_authority_that_is_trusted_is_good() {
+async fn certificate_of_a_trusted_authority_passes() {
     let (server, _, _directory) = serve().await;
     let url = tls::in_front_of(server.url(), "valid.pem");
     let (seen, error) = look_trusting(&url, Some(tls::file("authority.pem"))).await;
@@ -159,7 +159,7 @@ async fn a_certificate_of_an_authority_that_is_trusted_is_good() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_refused_for_its_authority_or_for_its_dates() {
+async fn certificate_fails_by_its_authority_or_its_dates() {
     let (server, _, _directory) = serve().await;
     let authority = || Some(tls::file("authority.pem"));
     for (certificate, ca_file) in
@@ -185,7 +185,7 @@ async fn a_certificate_is_refused_for_its_authority_or_for_its_dates() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_no_server_for_https() {
+async fn plain_http_server_fails_for_https() {
     let (server, _, _directory) = serve().await;
     let (network, _, _) = look(&server.url().replace("http:", "https:")).await;
     assert!(
@@ -197,7 +197,7 @@ async fn a_server_without_tls_is_no_server_for_https() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_an_error_is_the_first_broken_layer() {
+async fn http_error_answer_is_the_first_broken_layer() {
     let (server, _, _directory) = serve().await;
     for status in [404, 403, 500] {
         server.answer("/bootstrap.latest", status, 1);
@@ -223,7 +223,7 @@ where
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_given_up() {
+async fn server_that_never_answers_times_out() {
     let url = hostile(|mut stream| async move {
         let mut request = Vec::new();
         let _ = stream.read_to_end(&mut request).await;
@@ -236,7 +236,7 @@ async fn a_server_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn headers_without_an_end_are_not_read_for_ever() {
+async fn endless_headers_are_cut_off() {
     let url = hostile(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
         while stream
@@ -255,7 +255,7 @@ async fn headers_without_an_end_are_not_read_for_ever() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_far_too_long_is_not_read() {
+async fn oversized_file_is_not_read() {
     let (server, _, directory) = serve().await;
     server.lie_about_length("/bootstrap.latest", 1 << 30);
     let (network, seen, _) = look(server.url()).await;
@@ -278,7 +278,7 @@ async fn a_file_that_is_far_too_long_is_not_read() {
 }
 
 #[tokio::test]
-async fn missing_and_empty_artifacts_are_named_and_a_server_that_knows_only_get_is_asked_so() {
+async fn missing_and_empty_artifacts_are_named_also_without_head() {
     let (server, packed, directory) = serve().await;
     let path =
         |file: PathBuf| format!("/{}", file.strip_prefix(directory.path()).unwrap().display());
@@ -350,7 +350,7 @@ fn verdicts(checks: &BTreeMap<String, [String; 3]>) -> [&str; 8] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_report_has_one_check_a_layer() {
+async fn report_has_one_check_per_layer() {
     let (server, packed, _directory) = serve().await;
     let (checks, _) = report(server.url(), &[]);
     assert_eq!(
@@ -374,7 +374,7 @@ async fn the_report_has_one_check_a_layer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_that_catches_the_server_is_told_without_its_password() {
+async fn intercepting_proxy_is_shown_without_its_password() {
     let (server, _, _directory) = serve().await;
     // To ask for a whole address is what a proxy is asked for; this one knows none.
     let proxy = server.url().replace("http://", "http://user:secret@");
@@ -428,7 +428,7 @@ async fn report_by_clock(url: &str, is_kept: bool) -> Report {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_is_wrong_is_named_as_the_cause_of_wrong_dates_and_of_a_skew() {
+async fn wrong_clock_is_the_cause_of_invalid_dates_and_skew() {
     let (server, _, _directory) = serve().await;
     let rows = [
         (

@@ -226,7 +226,7 @@ fn unpacked(path: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
+fn bundle_has_the_useful_text_and_no_planted_secret() {
     if !support::is_root() {
         return;
     }
@@ -346,7 +346,7 @@ fn no_planted_secret_is_in_a_bundle_and_what_tells_something_is() {
 }
 
 #[test]
-fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
+fn bundle_works_on_any_node_and_failures_suggest_it() {
     if !support::is_root() {
         return;
     }
@@ -448,7 +448,7 @@ fn a_bundle_can_be_had_of_any_node_and_a_failure_offers_one() {
 /// Each distribution has another time daemon, and only those that are there are told of; that a
 /// unit of DC/OS is absent tells something.
 #[tokio::test]
-async fn a_bundle_tells_of_the_clock_that_the_node_has_and_of_no_other() {
+async fn bundle_describes_only_the_clock_of_the_node() {
     if !support::is_root() {
         return;
     }
@@ -477,7 +477,7 @@ async fn a_bundle_tells_of_the_clock_that_the_node_has_and_of_no_other() {
 /// A bundle takes the place of a bundle, of nothing else, and what cannot be written is not
 /// collected first.
 #[test]
-fn a_bundle_replaces_nothing_but_a_bundle() {
+fn bundle_overwrites_only_an_earlier_bundle() {
     if !support::is_root() {
         return;
     }

@@ -114,7 +114,7 @@ fn stays(change: &str, how: Damage) -> bool {
 }
 
 #[test]
-fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() {
+fn garbage_record_is_reported_and_uninstall_cleans_the_node() {
     if !support::is_root() {
         return;
     }
@@ -184,7 +184,7 @@ fn garbage_in_place_of_a_record_is_told_and_an_uninstall_makes_the_node_clean() 
 
 /// The new journal knows everything from the moment that it stands in the place of the damaged one.
 #[test]
-fn an_uninstall_that_sets_a_journal_aside_can_be_killed_anywhere_and_goes_on() {
+fn uninstall_of_a_damaged_journal_resumes_after_any_kill() {
     if !support::is_root() {
         return;
     }

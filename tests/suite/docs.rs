@@ -98,7 +98,7 @@ fn checks() -> String {
 }
 
 #[test]
-fn the_table_of_checks_is_that_of_the_program() {
+fn documented_checks_match_the_program() {
     let path = document("checks.md");
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
         std::fs::write(&path, checks()).expect("write docs/checks.md");
@@ -172,7 +172,7 @@ fn exit_codes() -> String {
 }
 
 #[test]
-fn the_table_of_exit_codes_is_that_of_the_program() {
+fn documented_exit_codes_match_the_program() {
     let path = document("exit-codes.md");
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
         std::fs::write(&path, exit_codes()).expect("write docs/exit-codes.md");
@@ -195,7 +195,7 @@ fn the_table_of_exit_codes_is_that_of_the_program() {
 }
 
 #[test]
-fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle() {
+fn recovery_guide_covers_every_exit_code_and_the_bundle() {
     let text = std::fs::read_to_string(document("recovery.md")).expect("docs/recovery.md");
     for exit in Exit::ALL.iter().filter(|exit| **exit != Exit::Done) {
         let section = text
@@ -213,7 +213,7 @@ fn the_recovery_guide_has_a_section_for_every_exit_code_and_ends_with_the_bundle
 }
 
 #[test]
-fn every_field_of_a_failure_is_documented_and_no_other() {
+fn documented_failure_fields_match_the_program() {
     let failure = Failure::new(Exit::Failed, std::io::Error::other(""))
         .leaving("")
         .cured_by("")
@@ -246,7 +246,7 @@ fn our_names(files: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_file_of_ours_is_documented_with_its_schema() {
+fn every_own_file_is_documented_with_its_schema() {
     let text = std::fs::read_to_string(document("files.md")).expect("docs/files.md");
     let names = our_names(&[
         "src/dcos/layout.rs",
@@ -287,7 +287,7 @@ fn documents() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_source_and_document_that_a_document_names_is_there() {
+fn files_named_in_documents_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut named, mut missing) = (0, Vec::new());
     for path in documents() {
@@ -324,7 +324,7 @@ fn every_source_and_document_that_a_document_names_is_there() {
 }
 
 #[test]
-fn readme_leads_to_every_document() {
+fn readme_links_lead_to_every_document() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("README.md");
     for path in documents()
@@ -395,7 +395,7 @@ fn documented(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_field_of_a_report_is_documented_and_no_other() {
+fn documented_report_fields_match_the_program() {
     let text =
         std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
     let mut real = fields_of(&full_report());
@@ -407,7 +407,7 @@ fn every_field_of_a_report_is_documented_and_no_other() {
 }
 
 #[test]
-fn the_words_and_the_number_of_the_schema_are_documented() {
+fn report_schema_number_and_words_are_documented() {
     let text =
         std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
     let verdicts =
@@ -425,7 +425,7 @@ fn the_words_and_the_number_of_the_schema_are_documented() {
 }
 
 #[test]
-fn the_example_has_the_form_of_a_report() {
+fn documented_example_has_the_form_of_a_report() {
     let text =
         std::fs::read_to_string(document("preflight-schema.md")).expect("docs/preflight-schema.md");
     let example = text
@@ -473,7 +473,7 @@ fn full_index() -> Value {
 }
 
 #[test]
-fn every_field_of_the_build_index_is_documented_and_no_other() {
+fn documented_build_index_fields_match_the_program() {
     let text = std::fs::read_to_string(document("build-index.md")).expect("docs/build-index.md");
     let mut real = fields_of(&full_index());
     real.remove("PATH");
@@ -536,7 +536,7 @@ fn full_uninstall() -> Value {
 }
 
 #[test]
-fn every_field_of_an_uninstall_is_documented_and_no_other() {
+fn documented_uninstall_fields_match_the_program() {
     let text =
         std::fs::read_to_string(document("uninstall-report.md")).expect("docs/uninstall-report.md");
     assert_eq!(documented(&text), fields_of(&full_uninstall()));

@@ -177,7 +177,7 @@ fn tells(row: &str, message: &str) -> bool {
 }
 
 #[test]
-fn every_message_of_a_command_is_in_the_reference() {
+fn error_reference_has_every_message_of_the_program() {
     let rows: Vec<String> = reference()
         .into_iter()
         .filter(|row| row.chars().filter(|c| c.is_alphabetic()).count() > 8)
@@ -219,7 +219,7 @@ fn every_message_of_a_command_is_in_the_reference() {
 }
 
 #[test]
-fn every_message_of_the_reference_is_in_the_program() {
+fn error_reference_has_only_messages_of_the_program() {
     let everything: Vec<String> = sources(&root().join("src"))
         .iter()
         .flat_map(|path| {
@@ -241,7 +241,7 @@ fn every_message_of_the_reference_is_in_the_program() {
 }
 
 #[test]
-fn messages_are_read_off_sources() {
+fn messages_are_found_in_the_sources() {
     let text = r#"fn first() { Failure::new(Exit::Failed, anyhow::anyhow!("a \"word\" of {name:?}\n  more {}", x)) }
         fn second() { bail!(text) }"#;
     let of = |function: &str| {

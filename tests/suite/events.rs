@@ -93,7 +93,7 @@ fn full(kind: Kind) -> Event {
 }
 
 #[test]
-fn no_kind_changes_its_word_or_its_message_id() {
+fn event_kinds_keep_their_words_and_message_ids() {
     assert_eq!(FROZEN.map(|(kind, ..)| kind), Kind::ALL, "a kind is missing");
     for (kind, word, id) in FROZEN {
         assert_eq!((kind.word(), kind.message_id()), (word, id));
@@ -143,7 +143,7 @@ fn fields(word: &str, value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_kind_and_every_field_is_documented_and_no_other() {
+fn documented_event_kinds_and_fields_match_the_program() {
     let text = document();
     let rows = rows(&text);
     let (mut real, mut in_the_journal) = (BTreeSet::new(), BTreeSet::new());
@@ -235,7 +235,7 @@ fn install(root: &Path, build: &Path, events: &Path) -> Output {
 }
 
 #[test]
-fn the_events_of_an_install_replayed_give_the_same_lines() {
+fn replayed_install_events_print_the_same_lines() {
     let (root, build, file) = (
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
@@ -280,7 +280,7 @@ fn the_events_of_an_install_replayed_give_the_same_lines() {
 }
 
 #[test]
-fn the_events_of_a_failure_say_what_people_are_told() {
+fn failure_events_have_the_text_of_the_terminal() {
     let (root, build, file) = (
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
@@ -323,7 +323,7 @@ fn the_events_of_a_failure_say_what_people_are_told() {
 }
 
 #[test]
-fn a_file_of_events_has_the_failure_even_if_nothing_was_done() {
+fn event_file_has_the_failure_of_a_refused_command() {
     let (root, file) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let output = install(root.path(), root.path(), file.path());
     let events = told(file.path());
@@ -353,7 +353,7 @@ fn agrees(command: &mut Command, events: &Path, code: i32) -> (Vec<Event>, Strin
 }
 
 #[test]
-fn the_events_of_a_recovery_a_wait_and_an_uninstall_replayed_give_the_same_lines() {
+fn replayed_recover_wait_and_uninstall_print_the_same_lines() {
     let (root, build, file) = (
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
@@ -391,7 +391,7 @@ fn the_events_of_a_recovery_a_wait_and_an_uninstall_replayed_give_the_same_lines
 }
 
 #[test]
-fn events_go_to_a_new_file_to_a_descriptor_and_to_standard_output_alike() {
+fn events_are_the_same_in_file_descriptor_and_stdout() {
     let root = tempfile::tempdir().unwrap();
     let line = "umask 0; cd \"$1\" && \"$0\" status --root . --events new; \"$0\" status --root . \
                 --events fd:7 7>by-number >/dev/null; \"$0\" status --root . --events - \
@@ -423,7 +423,7 @@ fn shell(line: &str, root: &Path) -> Output {
 }
 
 #[test]
-fn events_are_never_mixed_with_the_one_document() {
+fn events_and_json_on_stdout_are_refused() {
     let root = tempfile::tempdir().unwrap();
     for (place, output) in [
         ("-", "|cat"),
@@ -464,7 +464,7 @@ fn events_are_never_mixed_with_the_one_document() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_refused_before_anything_is_done_and_one_that_is_read_gets_all() {
+fn unread_event_pipe_is_refused_and_read_pipe_gets_all() {
     let root = tempfile::tempdir().unwrap();
     let output =
         shell("cd \"$1\" && mkfifo pipe && \"$0\" status --root . --events pipe", root.path());
@@ -481,7 +481,7 @@ fn a_pipe_that_nobody_reads_is_refused_before_anything_is_done_and_one_that_is_r
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_told_and_is_no_success_and_a_reader_that_has_gone_is() {
+fn unwritable_result_fails_but_a_closed_reader_does_not() {
     let (root, build, file) = (
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
@@ -540,7 +540,7 @@ fn terminal(line: &str, term: Option<&str>) -> Command {
 }
 
 #[test]
-fn a_terminal_that_cannot_be_drawn_on_is_told_what_a_file_would_be() {
+fn dumb_terminal_gets_the_plain_lines_of_a_file() {
     let build = tempfile::tempdir().unwrap();
     Build::tiny().damaged("units", Damage::BitFlip).pack(build.path());
     fs::set_permissions(build.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -595,7 +595,7 @@ async fn on_a_terminal(url: &str) -> (String, Vec<Event>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bars_on_a_terminal_follow_the_same_events() {
+async fn progress_bars_follow_the_events() {
     let build = tempfile::tempdir().unwrap();
     let noise: Vec<u8> = (0..400_000_u32)
         .flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes())

@@ -47,7 +47,7 @@ fn row(exit: Exit) -> usize {
 }
 
 #[test]
-fn no_exit_code_changes_its_number_or_its_word() {
+fn exit_codes_keep_their_numbers_and_words() {
     for (index, (exit, code, word)) in FROZEN.into_iter().enumerate() {
         assert_eq!((row(exit), exit.code(), json!(exit)), (index, code, json!(word)));
     }
@@ -76,7 +76,7 @@ fn fails(said: &Said, code: u8) {
 }
 
 #[test]
-fn a_command_line_that_is_refused_is_one_document_if_that_was_asked_for() {
+fn usage_error_with_json_prints_one_document() {
     let run = |words: &[&str], variable: Option<(&str, &str)>| {
         let mut command = std::process::Command::new(support::node::binary());
         Said::of(
@@ -155,7 +155,7 @@ impl Drop for Waiting {
 }
 
 #[test]
-fn every_failure_of_a_node_command_says_how_the_node_stands_and_what_cures_it() {
+fn every_failure_prints_the_state_of_the_node_and_a_fix() {
     if !support::is_root() {
         return;
     }

@@ -66,7 +66,7 @@ fn id(package: &str) -> String {
 }
 
 #[test]
-fn a_damaged_or_truncated_package_is_named_and_fetched_again() {
+fn damaged_package_is_named_and_fetched_again() {
     if !support::is_root() {
         return;
     }
@@ -77,7 +77,7 @@ fn a_damaged_or_truncated_package_is_named_and_fetched_again() {
 }
 
 #[test]
-fn a_damaged_or_truncated_bootstrap_archive_never_makes_a_node_that_cannot_be_installed() {
+fn damaged_bootstrap_archive_leaves_the_node_installable() {
     if !support::is_root() {
         return;
     }
@@ -103,7 +103,7 @@ fn a_damaged_or_truncated_bootstrap_archive_never_makes_a_node_that_cannot_be_in
 }
 
 #[test]
-fn an_archive_of_another_package_is_refused_by_name() {
+fn archive_of_another_package_is_refused_by_name() {
     if !support::is_root() {
         return;
     }
@@ -114,7 +114,7 @@ fn an_archive_of_another_package_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn content_that_the_index_does_not_know_is_refused_however_sound_its_archive_is() {
+async fn intact_archive_with_unknown_digest_is_refused() {
     if !support::is_root() {
         return;
     }
@@ -164,7 +164,7 @@ async fn content_that_the_index_does_not_know_is_refused_however_sound_its_archi
 }
 
 #[test]
-fn packages_that_do_not_fit_are_named_and_fetched_again_when_the_server_is_mended() {
+fn unfit_packages_are_named_and_fetched_again_once_fixed() {
     if !support::is_root() {
         return;
     }
@@ -195,7 +195,7 @@ fn packages_that_do_not_fit_are_named_and_fetched_again_when_the_server_is_mende
 }
 
 #[test]
-fn a_member_that_leads_out_of_its_package_is_refused_and_nothing_is_written_there() {
+fn archive_member_outside_its_package_is_refused() {
     if !support::is_root() {
         return;
     }
@@ -214,7 +214,7 @@ fn a_member_that_leads_out_of_its_package_is_refused_and_nothing_is_written_ther
 }
 
 #[test]
-fn a_package_list_that_is_missing_or_cut_is_named_and_nothing_is_touched() {
+fn missing_or_cut_package_list_is_named_without_changes() {
     if !support::is_root() {
         return;
     }
@@ -255,7 +255,7 @@ fn converges(image: &Image, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_that_the_server_does_not_give_is_named_with_its_address_and_status() {
+async fn unavailable_archive_is_named_with_url_and_status() {
     if !support::is_root() {
         return;
     }
@@ -293,7 +293,7 @@ async fn an_archive_that_the_server_does_not_give_is_named_with_its_address_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_stops_the_install_before_anything_is_touched() {
+async fn install_with_the_server_down_changes_nothing() {
     if !support::is_root() {
         return;
     }
@@ -309,7 +309,7 @@ async fn a_server_that_is_down_stops_the_install_before_anything_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_in_a_download_is_named_and_one_that_comes_back_is_gone_on_with() {
+async fn server_that_dies_in_a_download_is_named_or_resumed() {
     if !support::is_root() {
         return;
     }
@@ -340,7 +340,7 @@ async fn a_server_that_dies_in_a_download_is_named_and_one_that_comes_back_is_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stalls_in_a_download_is_asked_again() {
+async fn stalled_download_is_requested_again() {
     if !support::is_root() {
         return;
     }
@@ -350,7 +350,7 @@ async fn a_server_that_stalls_in_a_download_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_installs_at_once_and_two_roles_at_once_are_one_install() {
+async fn concurrent_installs_result_in_one_install() {
     if !support::is_root() {
         return;
     }
@@ -384,7 +384,7 @@ async fn two_installs_at_once_and_two_roles_at_once_are_one_install() {
 }
 
 #[test]
-fn a_role_that_is_none_is_a_usage_error() {
+fn unknown_role_is_a_usage_error() {
     if !support::is_root() {
         return;
     }
@@ -401,7 +401,7 @@ fn a_role_that_is_none_is_a_usage_error() {
 }
 
 #[test]
-fn a_disk_that_fills_up_anywhere_leaves_the_node_as_it_was() {
+fn disk_full_at_any_step_leaves_the_node_unchanged() {
     if !support::is_root() {
         return;
     }
@@ -447,7 +447,7 @@ fn a_disk_that_fills_up_anywhere_leaves_the_node_as_it_was() {
 }
 
 #[test]
-fn a_tmp_that_is_full_is_no_obstacle() {
+fn full_tmp_does_not_stop_an_install() {
     if !support::is_root() {
         return;
     }
@@ -460,7 +460,7 @@ fn a_tmp_that_is_full_is_no_obstacle() {
 }
 
 #[test]
-fn a_fresh_file_system_for_opt_mesosphere_is_none_of_dcos_and_stays() {
+fn fresh_file_system_for_opt_mesosphere_is_kept() {
     if !support::is_root() {
         return;
     }
@@ -521,7 +521,7 @@ fn tests_of_this_project() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_row_of_the_table_of_faults_names_a_test_that_exists() {
+fn every_row_of_the_fault_table_names_an_existing_test() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md"))
             .expect("docs/faults.md");

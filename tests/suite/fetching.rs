@@ -78,7 +78,7 @@ fn repository(image: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fetch_ahead_is_all_that_an_install_needs_and_uninstall_removes_it() {
+async fn fetch_gets_all_for_an_install_and_uninstall_removes_it() {
     let (tiny, directory) = packed(&Build::tiny());
     let server = Server::start(directory.path()).await;
     let image = image();
@@ -150,7 +150,7 @@ fn archive_of(packed: &Packed, package: &str) -> String {
 }
 
 #[test]
-fn a_killed_fetch_goes_on_and_can_be_taken_away() {
+fn killed_fetch_can_be_resumed_or_removed() {
     let (_, directory) = packed(&Build::tiny());
     let fetch = ["fetch", "--bootstrap-url", directory.path().to_str().unwrap()];
     let alone = ("DCOS_NODE_FAULT_WORKERS", "1");
@@ -190,7 +190,7 @@ fn a_killed_fetch_goes_on_and_can_be_taken_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_is_dead_or_gives_something_else_is_told_and_the_next_one_asked() {
+async fn dead_or_wrong_mirror_is_reported_and_the_next_one_used() {
     let (tiny, directory) = packed(&Build::tiny());
     let good = Server::start(directory.path()).await;
     let fetch = |first: &str, mirrors: &[&str]| {
@@ -265,7 +265,7 @@ fn with_member(name: &str, kind: tar::EntryType, link: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_hostile_archive_in_any_form_ends_with_its_package_member_and_reason_and_leaves_nothing() {
+fn hostile_archive_is_named_with_reason_and_leaves_nothing() {
     use tar::EntryType;
     let members = [
         (with_member("../../outside", EntryType::Regular, ""), "../../outside", "\"..\""),
@@ -305,7 +305,7 @@ fn a_hostile_archive_in_any_form_ends_with_its_package_member_and_reason_and_lea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_opens_a_proxy_is_told_to_nobody_else() {
+async fn proxy_credentials_are_sent_only_to_the_proxy() {
     let (tiny, directory) = packed(&Build::tiny());
     let server = Server::start(directory.path()).await;
     let proxy = server.url().replace("http://", "http://opener:sesame@");
@@ -395,7 +395,7 @@ fn files_below(directory: &Path) -> Vec<(PathBuf, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_place_is_asked_when_the_disk_is_full() {
+async fn full_disk_does_not_try_another_mirror() {
     if !support::is_root() {
         return;
     }
@@ -484,7 +484,7 @@ fn content(archive: &Path) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_is_held_to_what_the_index_says_of_it() {
+async fn archive_must_match_its_index_entry() {
     let (tiny, directory) = packed(&Build::tiny());
     let archive = tiny.archive("units");
     let (members, bytes) = content(&archive);
@@ -542,7 +542,7 @@ async fn an_archive_is_held_to_what_the_index_says_of_it() {
 }
 
 #[test]
-fn a_bomb_without_an_index_ends_at_a_ratio() {
+fn archive_bomb_without_index_stops_at_a_ratio() {
     // Zeros to more than is free of the ratio, in some kilobytes, in the middle of a package.
     let zeros = 100 << 20;
     let mut tar = tar::Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
@@ -568,7 +568,7 @@ fn a_bomb_without_an_index_ends_at_a_ratio() {
 }
 
 #[test]
-fn a_node_is_not_filled_for_something_else() {
+fn fetch_beside_an_unfinished_install_is_refused() {
     let (_, directory) = packed(&Build::tiny());
     let (_, other) = packed(&Build::tiny().with_file("files", "etc/new", 0o644, "new"));
     let (this, that) = (directory.path().to_str().unwrap(), other.path().to_str().unwrap());
@@ -589,7 +589,7 @@ fn a_node_is_not_filled_for_something_else() {
 }
 
 #[test]
-fn a_splay_is_told_and_the_journal_keeps_what_was_asked_without_secrets() {
+fn splay_is_shown_and_journal_keeps_options_without_secrets() {
     let (_, directory) = packed(&Build::tiny());
     let (url, image) = (directory.path().to_str().unwrap(), image());
     let options = [

@@ -186,7 +186,7 @@ fn compression_changes_the_bytes_and_nothing_else() {
 }
 
 #[test]
-fn odd_cases_are_in_the_archive() {
+fn unusual_members_are_in_the_archive() {
     let dir = tempfile::tempdir().unwrap();
     let packed = Build::tiny().pack(dir.path());
     let files = members(&packed, "files");
@@ -202,7 +202,7 @@ fn odd_cases_are_in_the_archive() {
 }
 
 #[test]
-fn knobs_change_what_they_say() {
+fn fixture_options_change_only_their_subject() {
     let pack = |build: Build| {
         let dir = tempfile::tempdir().unwrap();
         let packed = build.pack(dir.path());
@@ -364,7 +364,7 @@ fn the_units_of_each_role_are_those_of_dcos() {
 }
 
 #[test]
-fn stand_ins_say_that_they_are() {
+fn fixture_programs_name_themselves_as_stand_ins() {
     let dir = tempfile::tempdir().unwrap();
     let packed = Build::fixture().pack(dir.path());
     for name in packed.ids.keys() {

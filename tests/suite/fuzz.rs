@@ -108,7 +108,7 @@ fn found(directory: &Path, name: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn archives_of_every_form() {
+fn mutated_archives_of_every_form_never_panic() {
     let forms = [
         Compression::Xz,
         Compression::XzStreams,
@@ -127,7 +127,7 @@ fn archives_of_every_form() {
 }
 
 #[test]
-fn plain_archives_whose_headers_are_read_again_after_a_change() {
+fn mutated_tar_headers_never_panic() {
     // A changed header is refused for its sum, unless the sum is made right again.
     let (packed, _directory) = tiny(Compression::Plain);
     let plain = fs::read(packed.archive("files")).unwrap();
@@ -136,7 +136,7 @@ fn plain_archives_whose_headers_are_read_again_after_a_change() {
 }
 
 #[test]
-fn what_a_server_and_a_package_say() {
+fn mutated_server_and_package_texts_never_panic() {
     let (packed, _directory) = tiny(Compression::Plain);
     let script = found(&packed.dir, "dcos_install.sh");
     over("installer script", &script, CASES, fuzz::installer_script);
@@ -159,7 +159,7 @@ fn what_a_server_and_a_package_say() {
 }
 
 #[test]
-fn our_own_records() {
+fn mutated_records_never_panic() {
     let journal = br#"{"record":"opened","schema":1,"dcos_node":"0.1.0"}
 {"record":"begin","key":"a","objects":[{"object":"file","path":"/etc/x","sha256":"00","before":{"was":"absent"}}]}
 {"record":"done","key":"a"}
@@ -173,7 +173,7 @@ fn our_own_records() {
 }
 
 #[test]
-fn what_the_cluster_answers() {
+fn mutated_cluster_answers_never_panic() {
     let exhibitor = br#"[{"code":3,"description":"serving","hostname":"10.0.0.1","isLeader":true},{"code":0,"hostname":"b"}]"#;
     let metrics = br#"{"master/elected":1.0,"registrar/log/recovered":1.0,"slave/registered":0.0,"master/slaves_active":3}"#;
     let checks = br#"{"status":2,"checks":{"xz":{"status":2,"output":"no xz"},"b":{"status":0,"output":""}}}"#;
@@ -187,7 +187,7 @@ fn what_the_cluster_answers() {
 }
 
 #[test]
-fn what_goes_into_a_support_bundle() {
+fn mutated_bundle_texts_never_panic() {
     let texts: [&[u8]; 7] = [
         b"auth:\n  - name: a\n    password: |\n      s3cret\n      more\n  other: \"x\n  y\"\n\
           key: >-\n  z\n",

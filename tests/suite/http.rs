@@ -55,7 +55,7 @@ async fn download_with(client: &Client, server: &Server) -> Result<Vec<u8>, Erro
 }
 
 #[tokio::test]
-async fn a_file_comes_whole_with_length_and_date() {
+async fn file_arrives_whole_with_length_and_date() {
     let (server, content, _directory) = server(300_000).await;
     let body = client().open(&server.at("/file")).await.unwrap();
     assert_eq!(body.length, Some(300_000));
@@ -71,7 +71,7 @@ async fn a_file_comes_whole_with_length_and_date() {
 }
 
 #[tokio::test]
-async fn statuses_that_may_pass_are_asked_again() {
+async fn temporary_statuses_are_retried() {
     for status in [408, 429, 500, 502, 503, 504] {
         let (server, content, _directory) = server(10).await;
         server.answer("/file", status, 2);
@@ -85,7 +85,7 @@ async fn statuses_that_may_pass_are_asked_again() {
 }
 
 #[tokio::test]
-async fn statuses_that_stay_are_not_asked_again() {
+async fn permanent_statuses_are_not_retried() {
     for status in [401, 403, 404, 410] {
         let (server, _, _directory) = server(10).await;
         server.answer("/file", status, 9);
@@ -96,7 +96,7 @@ async fn statuses_that_stay_are_not_asked_again() {
 }
 
 #[tokio::test]
-async fn retry_after_is_waited_for() {
+async fn retry_after_header_is_respected() {
     let (server, content, _directory) = server(10).await;
     server.answer_with("/file", 503, 1, "Retry-After: 1\r\n");
     let start = Instant::now();
@@ -109,7 +109,7 @@ async fn retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn connections_that_break_before_the_answer_are_made_again() {
+async fn connections_broken_before_the_answer_are_retried() {
     let (server, content, _directory) = server(10).await;
     server.reset("/file", 2);
     assert_eq!(client().get(&server.at("/file"), 10).await.unwrap(), content);
@@ -119,7 +119,7 @@ async fn connections_that_break_before_the_answer_are_made_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named_with_the_cause() {
+async fn unreachable_server_is_named_with_the_cause() {
     let error = client()
         .get(&format!("http://user:secret@{CLOSED}/file?token=secret"), 10)
         .await
@@ -135,7 +135,7 @@ async fn a_server_that_is_not_there_is_named_with_the_cause() {
 }
 
 #[tokio::test]
-async fn a_broken_body_is_gone_on_with() {
+async fn broken_body_is_resumed() {
     let (server, content, _directory) = server(300_000).await;
     server.cut_times("/file", 70_000, 3);
     assert_eq!(download(&server).await.unwrap(), content);
@@ -153,7 +153,7 @@ async fn a_broken_body_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_stalled_body_is_gone_on_with() {
+async fn stalled_body_is_resumed() {
     let (server, content, _directory) = server(300_000).await;
     server.stall_after("/file", 70_000, 2);
     assert_eq!(
@@ -163,7 +163,7 @@ async fn a_stalled_body_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_server_that_trickles_is_as_good_as_one_that_stalls() {
+async fn trickling_server_counts_as_stalled() {
     let (server, content, _directory) = server(30_000).await;
     let slowest = Slowest { bytes_per_second: 1_000_000, over: Duration::from_millis(200) };
     let client = Client::new(&Options { slowest, ..options() }).unwrap();
@@ -196,7 +196,7 @@ async fn a_rate_is_that_of_all_downloads_together() {
 }
 
 #[tokio::test]
-async fn without_progress_it_is_given_up() {
+async fn download_without_progress_fails() {
     let (server, _, _directory) = server(300_000).await;
     server.stall_at("/file", 1000);
     let error = download_with(&impatient(Duration::from_secs(1)), &server).await.unwrap_err();
@@ -205,7 +205,7 @@ async fn without_progress_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn another_file_is_never_appended() {
+async fn changed_file_is_never_appended() {
     for how in 0..4 {
         let (server, _, _directory) = server(300_000).await;
         server.cut_times("/file", 70_000, 1);
@@ -263,7 +263,7 @@ async fn redirects_are_followed_but_not_in_circles() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_not_repeated() {
+async fn invalid_url_is_not_retried() {
     for url in ["", "nothing", "ftp://user:secret@host/", "http://user:secret@host:port/"] {
         let error = client().get(url, 10).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Other);
@@ -272,7 +272,7 @@ async fn what_is_no_address_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_file_of_authorities_must_have_some() {
+async fn empty_certificate_authority_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
     for (content, cause) in [(None, "No such file"), (Some(""), "there are none in it")] {
@@ -364,7 +364,7 @@ async fn a_source_is_the_same_on_a_server_and_in_a_directory() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_body_comes_out_of_the_reader() {
+async fn body_error_is_returned_by_the_reader() {
     let (server, _, _directory) = server(300_000).await;
     server.cut_after("/file", 1000).hide_validator("/file");
     let source = Source::parse(server.url(), &client()).unwrap();
@@ -378,7 +378,7 @@ async fn an_error_in_the_body_comes_out_of_the_reader() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_is_slow_or_gone_holds_the_network_back() {
+async fn slow_or_closed_reader_stops_the_transfer() {
     let (server, content, _directory) = server(20_000_000).await;
     let source = Source::parse(server.url(), &impatient(Duration::from_millis(300))).unwrap();
     // A machine that stalls for as long looks like a server that does: then it is asked once more,

@@ -415,7 +415,7 @@ fn states() -> Vec<(&'static str, Image)> {
 }
 
 #[test]
-fn every_state_that_the_classic_installer_leaves_is_uninstalled() {
+fn every_classic_installer_state_is_uninstalled() {
     if !support::is_root() {
         return;
     }
@@ -496,7 +496,7 @@ fn leads_to_an_uninstall(image: &Image, serve: &str) -> Result<(), String> {
 }
 
 #[test]
-fn an_uninstall_of_a_classic_node_that_is_killed_anywhere_goes_on() {
+fn uninstall_of_a_classic_node_resumes_after_any_kill() {
     if !support::is_root() {
         return;
     }
@@ -545,7 +545,7 @@ fn an_uninstall_of_a_classic_node_that_is_killed_anywhere_goes_on() {
 }
 
 #[test]
-fn a_whole_classic_node_is_adopted_and_nothing_but_a_receipt_is_written() {
+fn complete_classic_node_is_adopted_by_a_receipt_alone() {
     if !support::is_root() {
         return;
     }
@@ -585,7 +585,7 @@ fn a_whole_classic_node_is_adopted_and_nothing_but_a_receipt_is_written() {
 }
 
 #[test]
-fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
+fn incomplete_node_is_not_adopted_and_faults_are_named() {
     if !support::is_root() {
         return;
     }
@@ -673,7 +673,7 @@ fn a_node_that_is_not_whole_is_not_adopted_and_what_is_wrong_is_named() {
 }
 
 #[test]
-fn an_operators_own_file_in_a_directory_of_dcos_is_no_sign_of_dcos_and_stays() {
+fn operator_file_in_a_dcos_directory_is_kept() {
     if !support::is_root() {
         return;
     }
@@ -706,7 +706,7 @@ fn an_operators_own_file_in_a_directory_of_dcos_is_no_sign_of_dcos_and_stays() {
 }
 
 #[test]
-fn what_an_operator_made_is_kept_and_told() {
+fn operator_files_are_kept_and_reported() {
     if !support::is_root() {
         return;
     }
@@ -783,7 +783,7 @@ fn what_an_operator_made_is_kept_and_told() {
 }
 
 #[test]
-fn an_archive_that_was_being_downloaded_goes_or_is_told() {
+fn partial_download_is_removed_or_reported() {
     if !support::is_root() {
         return;
     }
@@ -804,7 +804,7 @@ fn an_archive_that_was_being_downloaded_goes_or_is_told() {
 }
 
 #[test]
-fn a_unit_that_is_only_named_like_those_of_dcos_is_an_operators() {
+fn unit_that_only_has_a_dcos_name_belongs_to_the_operator() {
     if !support::is_root() {
         return;
     }
@@ -829,7 +829,7 @@ fn a_unit_that_is_only_named_like_those_of_dcos_is_an_operators() {
 }
 
 #[test]
-fn what_is_mounted_or_in_use_is_not_removed_and_nothing_else_either() {
+fn uninstall_with_a_mount_or_a_file_in_use_removes_nothing() {
     if !support::is_root() {
         return;
     }
@@ -884,7 +884,7 @@ fn what_is_mounted_or_in_use_is_not_removed_and_nothing_else_either() {
 }
 
 #[test]
-fn the_resolver_configuration_is_what_it_was_or_what_dcos_asked() {
+fn resolv_conf_is_restored_or_gets_the_upstream_resolvers() {
     if !support::is_root() {
         return;
     }
@@ -950,7 +950,7 @@ fn the_resolver_configuration_is_what_it_was_or_what_dcos_asked() {
 }
 
 #[test]
-fn a_purge_asks_on_a_terminal_and_only_yes_is_yes() {
+fn purge_asks_on_a_terminal_and_accepts_only_yes() {
     if !support::is_root() {
         return;
     }
@@ -1086,7 +1086,7 @@ impl Drop for Unmounted {
 }
 
 #[test]
-fn after_pkgpanda_activated_another_set_what_stands_counts() {
+fn active_set_counts_after_pkgpanda_changed_it() {
     if !support::is_root() {
         return;
     }
@@ -1157,7 +1157,7 @@ fn after_pkgpanda_activated_another_set_what_stands_counts() {
 }
 
 #[test]
-fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
+fn twenty_install_rounds_leave_the_directory_unchanged() {
     if !support::is_root() {
         return;
     }

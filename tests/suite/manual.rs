@@ -30,7 +30,7 @@ fn written() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_manual_is_that_of_the_program() {
+fn manual_pages_match_the_program() {
     let pages: BTreeMap<String, String> =
         cli::manual().into_iter().map(|page| (page.name, page.text)).collect();
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {

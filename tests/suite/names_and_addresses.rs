@@ -125,7 +125,7 @@ fn is_right(report: &Report, id: &str, answer: &str) {
 }
 
 #[tokio::test]
-async fn an_ip_detect_that_prints_something_else_than_one_address_fails_by_name() {
+async fn ip_detect_without_exactly_one_address_fails_by_name() {
     let bench = Bench::new();
     for (script, words) in [
         (&b"#!/bin/sh\nprintf '192.0.2.7\\r\\n'\n"[..], "CRLF"),
@@ -150,7 +150,7 @@ async fn an_ip_detect_that_prints_something_else_than_one_address_fails_by_name(
 }
 
 #[tokio::test]
-async fn an_address_that_changes_fails_and_a_steady_one_is_judged_by_where_it_leads() {
+async fn changing_address_fails_and_stable_one_is_judged_by_kind() {
     let bench = Bench::new();
     let counter = bench.path("counter");
     let script =
@@ -177,7 +177,7 @@ async fn an_address_that_changes_fails_and_a_steady_one_is_judged_by_where_it_le
 }
 
 #[tokio::test]
-async fn a_script_that_is_slow_but_ends_warns_with_its_address_and_time() {
+async fn slow_ip_detect_warns_with_its_address_and_time() {
     let report = Bench::new().with_script(b"#!/bin/sh\nsleep 1.2\necho 192.0.2.7\n").await;
     is(&report, "ip-detect.output", Verdict::Warn, "192.0.2.7, after ");
     assert!(check(&report, "ip-detect.output").expected.contains("under 1 s"));
@@ -185,7 +185,7 @@ async fn a_script_that_is_slow_but_ends_warns_with_its_address_and_time() {
 }
 
 #[tokio::test]
-async fn an_address_that_an_earlier_install_kept_must_be_the_same() {
+async fn detected_address_must_match_that_of_an_earlier_install() {
     let bench = Bench::new();
     fs::create_dir_all(bench.path("var/lib/dcos/navstar")).unwrap();
     fs::write(bench.path("var/lib/dcos/navstar/ip"), "192.0.2.7\n").unwrap();
@@ -251,7 +251,7 @@ fn code(message: &mut [u8], code: u8) -> bool {
 }
 
 #[tokio::test]
-async fn each_resolver_of_the_build_is_told_by_how_it_answers() {
+async fn each_resolver_of_the_build_is_judged_by_its_answer() {
     let bench = Bench::new();
     let works = name_server(|m| code(m, 0));
     let fails = name_server(|m| code(m, 2));
@@ -355,7 +355,7 @@ async fn the_other_scripts_of_a_build_are_judged_with_their_fields() {
 }
 
 #[tokio::test]
-async fn resolv_conf_is_judged_by_what_dcos_does_with_it() {
+async fn resolv_conf_is_judged_by_its_use_in_dcos() {
     let bench = Bench::new();
     let works = name_server(|m| code(m, 0)).to_string();
     let resolv_conf = bench.path("etc/resolv.conf");

@@ -79,7 +79,7 @@ async fn exhibitor_is_given_the_password_that_the_build_set() {
 }
 
 #[tokio::test]
-async fn exhibitor_that_speaks_tls_is_asked_with_the_certificate_of_the_node() {
+async fn exhibitor_with_tls_gets_the_certificate_of_the_node() {
     let (server, _served, node) = bench().await;
     let root = Root::new(node.path());
     let behind = tls::for_clients_of("clients.pem", server.url(), "valid.pem");
@@ -96,7 +96,7 @@ async fn exhibitor_that_speaks_tls_is_asked_with_the_certificate_of_the_node() {
 }
 
 #[tokio::test]
-async fn who_asks_for_a_login_lives() {
+async fn service_that_asks_for_a_login_counts_as_alive() {
     let (server, _served, node) = bench().await;
     for status in [401, 403] {
         let (server, _served, _node) = bench().await;
@@ -109,7 +109,7 @@ async fn who_asks_for_a_login_lives() {
 }
 
 #[tokio::test]
-async fn a_mesos_that_speaks_tls_only_lives() {
+async fn mesos_with_tls_only_counts_as_alive() {
     let (server, _served, _node) = bench().await;
     assert!(mesos_at(address(server.url())).await.told().unwrap().is("slave/registered"));
     let behind = tls::in_front_of(server.url(), "valid.pem");

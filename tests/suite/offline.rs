@@ -90,7 +90,7 @@ fn every_form_of_archive_gives_the_same_tree() {
 }
 
 #[test]
-fn the_same_again_changes_nothing_and_an_uninstall_leaves_an_empty_directory() {
+fn second_install_changes_nothing_and_uninstall_leaves_none() {
     let (_, directory) = packed(&Build::fixture());
     let image = image();
     ends(&run(image.path(), &["status"]), 11, &["not installed"]);
@@ -145,7 +145,7 @@ fn another_role_and_another_build_are_refused_by_name() {
 /// What stands on the node is told by its exit code whatever the server does; what only the build
 /// could tell waits for it.
 #[test]
-fn a_conflict_on_the_node_is_one_also_while_no_server_answers() {
+fn conflict_on_the_node_is_reported_without_a_server() {
     let ((_, directory), image) = (packed(&Build::tiny()), image());
     let install =
         |root: &Path, role: &str| run(root, &["install", role, "--bootstrap-url", "/nowhere"]);
@@ -182,7 +182,7 @@ fn a_conflict_on_the_node_is_one_also_while_no_server_answers() {
 }
 
 #[test]
-fn packages_that_do_not_fit_together_are_refused_together_before_anything_is_switched() {
+fn incompatible_packages_are_refused_before_activation() {
     let broken = Build::tiny()
         .with_pkginfo("files", r#"{"requires":["nowhere"],"environment":{"PATH":"/tmp"}}"#)
         .with_file(
@@ -215,7 +215,7 @@ fn packages_that_do_not_fit_together_are_refused_together_before_anything_is_swi
 }
 
 #[test]
-fn damage_of_every_kind_is_an_integrity_failure_that_names_the_archive() {
+fn every_kind_of_damage_names_the_archive_and_exits_with_6() {
     for damage in
         [Damage::BitFlip, Damage::Truncated, Damage::TrailingGarbage, Damage::Empty, Damage::Page]
     {
@@ -242,7 +242,7 @@ fn damage_of_every_kind_is_an_integrity_failure_that_names_the_archive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_unpacked_before_the_server_broke_is_not_fetched_again() {
+async fn unpacked_packages_are_not_fetched_again_after_a_failure() {
     let (packed_, directory) = packed(&Build::fixture());
     let server = Server::start(directory.path()).await;
     let broken = format!("/packages/mesos/{}.tar.xz", packed_.id("mesos"));
@@ -287,7 +287,7 @@ async fn what_was_unpacked_before_the_server_broke_is_not_fetched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_install_says_so_and_the_same_command_goes_on() {
+async fn interrupted_install_is_reported_and_resumed_by_repeating() {
     let (packed_, directory) = packed(&Build::fixture());
     let server = Server::start(directory.path()).await;
     let slow = format!("/packages/java/{}.tar.xz", packed_.id("java"));
@@ -319,7 +319,7 @@ async fn an_interrupted_install_says_so_and_the_same_command_goes_on() {
 }
 
 #[test]
-fn owners_are_recorded_and_modes_are_exact_whatever_the_umask() {
+fn owners_are_recorded_and_modes_ignore_the_umask() {
     let (packed_, directory) = packed(&Build::tiny());
     let image = image();
     let mut child =
@@ -348,7 +348,7 @@ fn owners_are_recorded_and_modes_are_exact_whatever_the_umask() {
 }
 
 #[test]
-fn a_node_that_lost_a_part_is_repaired_by_the_same_command() {
+fn node_with_lost_files_is_repaired_by_the_same_command() {
     let (_, directory) = packed(&Build::tiny());
     // Only as root is an image complete, with a receipt.
     if !support::is_root() {

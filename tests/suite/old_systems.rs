@@ -196,7 +196,7 @@ fn position(calls: &[String], begins: &str) -> usize {
 }
 
 #[tokio::test]
-async fn an_install_asks_for_what_219_has_and_starts_last() {
+async fn install_uses_only_systemd_219_and_starts_units_last() {
     let Some(node) = OldNode::new() else { return };
     let outcome = node.install().await;
     assert!(outcome.changed && !outcome.degraded, "{outcome:#?}");
@@ -239,7 +239,7 @@ async fn an_install_asks_for_what_219_has_and_starts_last() {
 }
 
 #[tokio::test]
-async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
+async fn uninstall_stops_triggers_first_and_leaves_no_link() {
     let Some(node) = OldNode::new() else { return };
     node.install().await;
     let links: BTreeSet<String> = fs::read_dir(node.directory.path().join(WANTS))
@@ -296,7 +296,7 @@ async fn an_uninstall_stops_what_starts_others_first_and_leaves_no_link() {
 }
 
 #[tokio::test]
-async fn a_unit_that_fails_makes_the_node_a_degraded_one() {
+async fn failed_unit_makes_the_node_degraded() {
     let Some(node) = OldNode::new() else { return };
     node.systemd.behave("dcos-cosmos.service", Behaviour::Fails);
     let outcome = node.install().await;
@@ -329,7 +329,7 @@ async fn a_unit_that_polls_before_it_starts_is_converging() {
 }
 
 #[tokio::test]
-async fn a_start_that_never_ends_is_left_to_itself() {
+async fn endless_start_is_not_awaited() {
     let Some(node) = OldNode::new() else { return };
     node.systemd.behave("dcos.target", Behaviour::NeverAnswers);
     let begun = Instant::now();
@@ -349,7 +349,7 @@ async fn a_start_that_never_ends_is_left_to_itself() {
 }
 
 #[tokio::test]
-async fn without_systemd_nothing_is_touched() {
+async fn install_without_systemd_changes_nothing() {
     let Some(mut node) = OldNode::new() else { return };
     node.world.systemd = Some(Err("nobody listens on the bus".to_owned()));
     let failure = node.try_install().await.expect_err("there is no systemd");
@@ -359,7 +359,7 @@ async fn without_systemd_nothing_is_touched() {
 }
 
 #[tokio::test]
-async fn who_read_dcos_files_of_the_network_is_told_that_they_are_gone() {
+async fn network_daemons_reload_after_dcos_files_are_removed() {
     let Some(node) = OldNode::new() else { return };
     for (unit, file) in [
         ("systemd-networkd.service", "etc/systemd/network/dcos.network"),

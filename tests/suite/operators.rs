@@ -37,7 +37,7 @@ fn tells(items: &[(String, String)], what: &str, why: &str) {
 }
 
 #[test]
-fn what_stood_before_the_install_is_never_purged() {
+fn data_from_before_the_install_is_never_purged() {
     if !support::is_root() {
         return;
     }
@@ -81,7 +81,7 @@ fn what_stood_before_the_install_is_never_purged() {
 }
 
 #[test]
-fn what_is_said_of_a_later_purge_is_true_long_after_the_uninstall() {
+fn announced_purge_still_works_long_after_the_uninstall() {
     if !support::is_root() {
         return;
     }
@@ -145,7 +145,7 @@ fn what_is_said_of_a_later_purge_is_true_long_after_the_uninstall() {
 }
 
 #[test]
-fn data_that_is_a_file_system_of_its_own_is_listed_with_its_size_and_emptied_in_place() {
+fn data_on_its_own_file_system_is_listed_and_emptied_in_place() {
     if !support::is_root() {
         return;
     }
@@ -216,7 +216,7 @@ fn number(image: &Image, file: &str, name: &str) -> u32 {
 }
 
 #[test]
-fn a_group_that_others_are_in_stays_and_what_who_goes_still_owns_is_told() {
+fn group_with_members_stays_and_orphaned_files_are_reported() {
     if !support::is_root() {
         return;
     }
@@ -266,7 +266,7 @@ fn a_group_that_others_are_in_stays_and_what_who_goes_still_owns_is_told() {
 }
 
 #[test]
-fn a_group_that_was_there_before_outlives_its_user_and_one_that_was_not_is_told_by_its_files() {
+fn earlier_group_is_kept_and_a_new_one_is_known_by_its_files() {
     if !support::is_root() {
         return;
     }
@@ -312,8 +312,7 @@ fn killed_between_userdel_and_groupadd(serve: &Serve) -> Image {
 }
 
 #[test]
-fn a_group_that_went_with_its_user_comes_back_after_a_kill_and_one_that_cannot_come_back_stops_nothing_else()
- {
+fn group_removed_with_its_user_is_restored_after_a_kill() {
     if !support::is_root() {
         return;
     }
@@ -361,7 +360,7 @@ fn a_group_that_went_with_its_user_comes_back_after_a_kill_and_one_that_cannot_c
 }
 
 #[test]
-fn a_user_that_refuses_to_go_stops_nothing_else_and_the_backups_wait_for_it() {
+fn unremovable_user_delays_only_the_account_backups() {
     if !support::is_root() {
         return;
     }
@@ -398,7 +397,7 @@ fn a_user_that_refuses_to_go_stops_nothing_else_and_the_backups_wait_for_it() {
 }
 
 #[test]
-fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
+fn objects_changed_since_the_install_are_kept_and_reported() {
     if !support::is_root() {
         return;
     }
@@ -487,7 +486,7 @@ fn what_was_changed_or_replaced_since_the_install_is_kept_and_told() {
 }
 
 #[test]
-fn an_older_file_is_kept_where_something_else_took_the_place_of_what_replaced_it() {
+fn original_file_is_kept_if_its_replacement_was_replaced() {
     if !support::is_root() {
         return;
     }
@@ -552,7 +551,7 @@ fn an_older_file_is_kept_where_something_else_took_the_place_of_what_replaced_it
 }
 
 #[test]
-fn data_behind_links_is_listed_with_where_it_lies_and_never_promised_to_a_purge() {
+fn data_behind_links_is_listed_but_not_offered_for_purge() {
     if !support::is_root() {
         return;
     }

@@ -233,7 +233,7 @@ fn seen(root: &Path) -> Snapshot {
 }
 
 #[test]
-fn recover_finishes_a_swap_from_every_state_on_both_kinds_of_node() {
+fn recover_finishes_a_swap_from_every_state_on_both_nodes() {
     if !support::is_root() {
         return;
     }
@@ -268,7 +268,7 @@ fn recover_finishes_a_swap_from_every_state_on_both_kinds_of_node() {
 }
 
 #[test]
-fn an_install_of_the_same_build_finishes_a_swap_and_one_of_another_build_refuses() {
+fn install_finishes_a_swap_of_the_same_build_only() {
     if !support::is_root() {
         return;
     }
@@ -319,7 +319,7 @@ fn an_install_of_the_same_build_finishes_a_swap_and_one_of_another_build_refuses
 }
 
 #[test]
-fn finishing_a_swap_can_be_killed_anywhere_and_goes_on() {
+fn swap_recovery_resumes_after_any_kill() {
     if !support::is_root() {
         return;
     }
@@ -351,7 +351,7 @@ fn finishing_a_swap_can_be_killed_anywhere_and_goes_on() {
 }
 
 #[test]
-fn a_swap_that_cannot_be_finished_is_named_and_nothing_is_touched() {
+fn unfinishable_swap_is_named_without_changes() {
     if !support::is_root() {
         return;
     }

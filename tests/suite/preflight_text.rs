@@ -72,7 +72,7 @@ fn report() -> Report {
 }
 
 #[test]
-fn a_report_is_a_table_with_what_is_worst_last_and_expanded() {
+fn report_is_a_table_with_the_worst_results_last() {
     let text = output::preflight::text(&report(), Paint::stdout(true));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/preflight/report.txt");
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
@@ -84,7 +84,7 @@ fn a_report_is_a_table_with_what_is_worst_last_and_expanded() {
 }
 
 #[test]
-fn what_is_printed_elsewhere_than_on_a_terminal_has_no_colour() {
+fn report_outside_a_terminal_has_no_colour() {
     for arguments in [&["preflight"][..], &["preflight", "--list"], &["explain", "time.sync"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
             .args(arguments)
@@ -123,7 +123,7 @@ fn the_list_and_the_explanations_fit_80_columns() {
 }
 
 #[test]
-fn a_check_that_there_is_not_is_a_usage_error_with_the_nearest_one() {
+fn unknown_check_is_a_usage_error_with_a_suggestion() {
     let output = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
         .args(["explain", "tme.sync"])
         .output()

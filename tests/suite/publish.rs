@@ -162,7 +162,7 @@ fn tree(directory: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
 }
 
 #[test]
-fn a_published_build_is_installed_without_an_argument_and_with_digests() {
+fn published_build_installs_with_digests_and_no_argument() {
     let bench = Bench::new(Build::tiny());
     let before = tree(bench.directory.path());
     let told = bench.published(&["--bootstrap-url", &url(&bench)]);
@@ -195,7 +195,7 @@ fn a_published_build_is_installed_without_an_argument_and_with_digests() {
 }
 
 #[test]
-fn the_index_tells_what_an_archive_unpacks_to() {
+fn index_has_the_unpacked_size_of_an_archive() {
     let bench = Bench::new(Build::tiny());
     bench.published(&["--bootstrap-url", &url(&bench)]);
     let (output, node) = bench.install(&[]);
@@ -228,7 +228,7 @@ fn the_index_tells_what_an_archive_unpacks_to() {
 }
 
 #[test]
-fn publishing_again_gives_the_same_bytes_and_reads_only_what_changed() {
+fn second_publish_gives_same_bytes_and_reads_only_changes() {
     let bench = Bench::new(Build::tiny());
     // What changed a moment ago could change again without a trace, so it is not remembered.
     std::thread::sleep(Duration::from_millis(50));
@@ -267,7 +267,7 @@ fn publishing_again_gives_the_same_bytes_and_reads_only_what_changed() {
 }
 
 #[test]
-fn strip_does_not_take_the_stamp_away_and_a_damaged_one_ends_every_command_that_would_use_it() {
+fn stamp_survives_strip_and_a_damaged_stamp_is_refused() {
     let bench = Bench::new(Build::tiny());
     bench.published(&["--bootstrap-url", &url(&bench), "--binary", PROGRAM]);
     let stamped = bench.path("dcos-node");
@@ -305,7 +305,7 @@ fn strip_does_not_take_the_stamp_away_and_a_damaged_one_ends_every_command_that_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stamped_program_takes_its_own_build_only_wherever_that_lies() {
+async fn stamped_program_installs_only_its_build_from_any_place() {
     let bench = Bench::new(Build::tiny());
     let server = Server::start(bench.directory.path()).await;
     // The URL that it was published for answers nobody any more.
@@ -369,7 +369,7 @@ async fn a_stamped_program_takes_its_own_build_only_wherever_that_lies() {
 }
 
 #[test]
-fn an_archive_that_is_not_the_published_one_is_refused_before_anything_of_it_counts() {
+fn unpublished_archive_is_refused_before_its_content_counts() {
     for (package, config) in [("files", false), ("dcos-config", true)] {
         let bench = Bench::new(if config { Build::fixture() } else { Build::tiny() });
         bench.published(&["--bootstrap-url", &url(&bench)]);
@@ -386,7 +386,7 @@ fn an_archive_that_is_not_the_published_one_is_refused_before_anything_of_it_cou
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lengths_that_the_index_does_not_know_are_found_before_anything_is_fetched() {
+async fn wrong_archive_length_is_found_before_the_fetch() {
     let bench = Bench::new(Build::tiny());
     let server = Server::start(bench.directory.path()).await;
     bench.published(&["--bootstrap-url", server.url(), "--recompress", "zstd"]);
@@ -417,7 +417,7 @@ async fn lengths_that_the_index_does_not_know_are_found_before_anything_is_fetch
 }
 
 #[test]
-fn a_fetch_that_cannot_fit_is_not_begun() {
+fn fetch_without_enough_space_is_not_started() {
     if !support::is_root() {
         return;
     }
@@ -491,7 +491,7 @@ fn a_check_finds_every_flipped_bit_and_changes_nothing() {
 }
 
 #[test]
-fn what_nodes_would_refuse_is_not_published_and_what_was_published_stays() {
+fn invalid_build_is_not_published_and_the_old_one_stays() {
     let bench = Bench::new(Build::tiny());
     bench.published(&["--bootstrap-url", &url(&bench)]);
     let before = tree(bench.directory.path());
@@ -540,7 +540,7 @@ fn tar_that_leads_outside() -> Vec<u8> {
 }
 
 #[test]
-fn nodes_prefer_the_alternative_whose_content_is_proved() {
+fn nodes_prefer_the_archive_with_a_verified_digest() {
     let bench = Bench::new(Build::tiny());
     let told = bench.published(&["--bootstrap-url", &url(&bench), "--recompress", "zstd"]);
     let saving = &told["recompressed"];
@@ -580,7 +580,7 @@ fn nodes_prefer_the_alternative_whose_content_is_proved() {
 }
 
 #[test]
-fn a_publish_that_is_killed_anywhere_leaves_the_old_build_or_the_new_one() {
+fn publish_killed_anywhere_leaves_the_old_or_the_new_build() {
     let bench = Bench::new(Build::tiny());
     bench.published(&["--bootstrap-url", &url(&bench)]);
     Build::tiny().with_file("files", "etc/more", 0o644, "more").pack(bench.directory.path());

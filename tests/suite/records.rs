@@ -55,7 +55,7 @@ fn records_of_every_schema_stay_readable() {
 }
 
 #[test]
-fn last_traces_go_even_if_what_removes_them_was_killed_with_a_new_journal() {
+fn last_traces_are_removed_after_a_kill_with_a_new_journal() {
     let image = tempfile::tempdir().expect("a directory");
     let at = |path: &str| image.path().join(path);
     std::fs::create_dir_all(at("opt/dcos-node/bin")).expect("make it");
@@ -75,7 +75,7 @@ fn last_traces_go_even_if_what_removes_them_was_killed_with_a_new_journal() {
 }
 
 #[test]
-fn a_journal_torn_at_any_byte_of_its_last_record_goes_on_without_that_record() {
+fn journal_torn_in_its_last_record_resumes_without_it() {
     let text = read(&records(1).join("journal-of-an-install"));
     let last =
         text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("more than one line")
@@ -139,7 +139,7 @@ fn said(output: &Output) -> String {
 
 /// Until the journal has begun nothing else is touched, and what was made for it goes again.
 #[test]
-fn a_disk_that_is_full_before_the_journal_has_begun_leaves_no_trace() {
+fn full_disk_before_the_first_record_leaves_no_trace() {
     let place = Place::new();
     let before = Snapshot::of(place.image.path());
     let ours = place.image.path().join("var/lib/dcos-node");
@@ -176,7 +176,7 @@ fn a_disk_that_is_full_before_the_journal_has_begun_leaves_no_trace() {
 /// A full disk takes a part of a record. What follows it must be readable, and the same command
 /// goes on once there is room.
 #[test]
-fn an_install_whose_journal_fills_its_disk_goes_on_once_there_is_room() {
+fn install_with_a_full_journal_disk_resumes_with_space() {
     if !support::is_root() {
         return;
     }

@@ -166,7 +166,7 @@ fn fetched_through(servers: &Servers) -> serde_json::Value {
 }
 
 #[test]
-fn a_cache_of_the_rack_asks_once_for_packages_and_always_for_what_names_the_build() {
+fn rack_cache_fetches_packages_once_and_build_names_always() {
     let (directory, desk) =
         (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let program: PathBuf = desk.path().join("program");

@@ -171,7 +171,7 @@ fn full_status() -> status::Outcome {
 }
 
 #[test]
-fn every_field_of_a_status_is_documented_and_no_other() {
+fn documented_status_fields_match_the_program() {
     let text = document("status-schema.md");
     assert_eq!(documented(&text), fields(&json!(full_status())));
     assert!(text.contains(&format!("This is schema {}.", status::SCHEMA)));
@@ -218,7 +218,7 @@ fn every_field_of_a_status_is_documented_and_no_other() {
 }
 
 #[test]
-fn every_field_of_a_comparison_is_documented_and_no_other() {
+fn documented_verify_fields_match_the_program() {
     let outcome = verify::Outcome {
         schema: verify::SCHEMA,
         state: State::Installed,
@@ -264,7 +264,7 @@ fn every_field_of_a_comparison_is_documented_and_no_other() {
 }
 
 #[test]
-fn every_field_of_a_bundle_is_documented_and_no_other() {
+fn documented_bundle_fields_match_the_program() {
     let part = Part {
         name: String::new(),
         bytes: Some(0),
@@ -328,7 +328,7 @@ fn section(text: &str, heading: &str) -> String {
 }
 
 #[test]
-fn every_field_of_what_commands_print_is_documented_and_no_other() {
+fn documented_output_fields_match_every_command() {
     let text = document("json.md");
     let mut install = fields(&json!(full_install()));
     let readiness = full_status().readiness.expect("a readiness");
@@ -396,7 +396,7 @@ fn every_field_of_what_commands_print_is_documented_and_no_other() {
 /// Every document that a command prints is in the table of files.md, with the page that describes
 /// it.
 #[test]
-fn everything_that_is_printed_is_listed_with_its_page() {
+fn every_printed_document_is_listed_with_its_page() {
     let text = section(&document("files.md"), "What is printed");
     for command in [
         "preflight",

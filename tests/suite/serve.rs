@@ -196,7 +196,7 @@ fn files_are_served_whole_and_in_part() {
 }
 
 #[test]
-fn nothing_hidden_and_nothing_outside_is_given_away() {
+fn hidden_files_and_files_outside_are_not_served() {
     let directory = directory();
     let serving = Serving::start(&directory.path().join("serve"));
     for path in [
@@ -234,7 +234,7 @@ fn nothing_hidden_and_nothing_outside_is_given_away() {
 }
 
 #[test]
-fn it_ends_what_is_under_way_and_stops() {
+fn serve_finishes_open_transfers_and_stops() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let directory = directory();
         let large = vec![7; 64 << 20];
@@ -256,7 +256,7 @@ fn it_ends_what_is_under_way_and_stops() {
 }
 
 #[test]
-fn it_listens_where_the_build_is_expected_and_says_why_it_cannot() {
+fn serve_listens_at_the_expected_address_or_says_why_not() {
     let directory = tempfile::tempdir().unwrap();
     Build::tiny().pack(directory.path());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -137,7 +137,7 @@ fn now(skips: &[status::SkippedCheck], check: &str) -> Option<Verdict> {
 }
 
 #[tokio::test]
-async fn a_skip_is_on_record_and_told_of_while_the_check_would_fail() {
+async fn skip_is_recorded_and_shown_while_its_check_would_fail() {
     let Some(node) = TestNode::new() else { return };
     let skip =
         [("time.sync", "the hypervisor keeps the clock"), ("bootstrap.clock", "it is far away")];
@@ -168,7 +168,7 @@ async fn a_skip_is_on_record_and_told_of_while_the_check_would_fail() {
 }
 
 #[tokio::test]
-async fn the_scripts_flag_takes_responsibility_for_what_failed_only() {
+async fn classic_skip_flag_skips_only_failed_checks() {
     let Some(node) = TestNode::new() else { return };
     node.install(&[], Some("--disable-preflight")).await;
     let checks: Vec<Value> =
@@ -205,7 +205,7 @@ fn reasons(output: &Output) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_environment_has_one_skip_a_line_and_the_command_line_beats_it() {
+fn skip_variable_has_one_skip_per_line_below_the_options() {
     let told = reasons(&preflight(&[], "time.sync=a=b, and c\n\nip-detect.output = it is new\n"));
     assert_eq!(
         told,
@@ -220,7 +220,7 @@ fn the_environment_has_one_skip_a_line_and_the_command_line_beats_it() {
 }
 
 #[test]
-fn nobody_skips_all_or_without_a_reason_or_what_an_install_needs() {
+fn skip_of_all_or_without_reason_or_of_a_need_is_refused() {
     for (skip, why) in [
         ("all=I dare", "there is no check all"),
         ("*=I dare", "there is no check *"),

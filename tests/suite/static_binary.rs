@@ -53,7 +53,7 @@ fn loads(elf: &[u8]) -> Loads {
 }
 
 #[test]
-fn the_program_loads_nothing() {
+fn program_loads_no_library() {
     assert_eq!(
         loads(&fs::read(PROGRAM).unwrap()),
         Loads::default(),
@@ -62,7 +62,7 @@ fn the_program_loads_nothing() {
 }
 
 #[test]
-fn a_program_that_loads_others_is_told_apart() {
+fn dynamically_linked_program_is_recognised() {
     let mut elf = fs::read(PROGRAM).unwrap();
     let header = usize::try_from(u64::from_le_bytes(elf[32..40].try_into().unwrap())).unwrap();
     elf[header..header + 4].copy_from_slice(&3_u32.to_le_bytes());
@@ -169,7 +169,7 @@ fn named(server: &Server) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_bare_root_it_finds_the_server_in_the_hosts_file() {
+async fn bare_root_resolves_the_server_by_the_hosts_file() {
     if !available() {
         return;
     }
@@ -182,7 +182,7 @@ async fn in_a_bare_root_it_finds_the_server_in_the_hosts_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_bare_root_it_asks_the_name_server() {
+async fn bare_root_resolves_the_server_by_the_name_server() {
     if !available() {
         return;
     }
@@ -203,7 +203,7 @@ async fn in_a_bare_root_it_asks_the_name_server() {
 }
 
 #[test]
-fn a_bare_root_leaves_nothing_behind() {
+fn bare_root_is_removed_completely() {
     if !available() {
         return;
     }

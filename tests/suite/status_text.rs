@@ -85,7 +85,7 @@ fn image() -> Image {
 }
 
 #[test]
-fn every_state_of_our_own_has_its_words() {
+fn status_text_of_every_own_state_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -147,7 +147,7 @@ fn every_state_of_our_own_has_its_words() {
 }
 
 #[test]
-fn an_image_that_was_filled_without_privileges_has_its_words() {
+fn status_text_of_an_unprivileged_image_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -174,7 +174,7 @@ fn an_image_that_was_filled_without_privileges_has_its_words() {
 }
 
 #[test]
-fn a_node_of_the_classic_installer_has_its_words_whole_and_half() {
+fn status_text_of_classic_nodes_is_as_recorded() {
     let status = |image: &support::classic::Image| {
         let output = Command::new(env!("CARGO_BIN_EXE_dcos-node"))
             .args(["status", "--root"])
@@ -206,7 +206,7 @@ fn a_node_of_the_classic_installer_has_its_words_whole_and_half() {
 
 /// What pkgpanda did behind us, or did not come to the end of.
 #[test]
-fn what_pkgpanda_did_has_its_words() {
+fn status_text_after_pkgpanda_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -252,7 +252,7 @@ fn what_pkgpanda_did_has_its_words() {
 
 /// Another build on the server, the same, and none.
 #[test]
-fn what_the_server_has_has_its_words() {
+fn status_text_of_the_server_build_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -275,7 +275,7 @@ fn what_the_server_has_has_its_words() {
 }
 
 #[test]
-fn records_that_cannot_be_read_or_are_garbage_have_their_words() {
+fn status_text_of_unreadable_records_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -304,7 +304,7 @@ fn records_that_cannot_be_read_or_are_garbage_have_their_words() {
 }
 
 #[test]
-fn a_published_build_has_its_digest() {
+fn status_text_of_a_published_build_has_its_digest() {
     if !support::is_root() {
         return;
     }
@@ -319,7 +319,7 @@ fn a_published_build_has_its_digest() {
 }
 
 #[tokio::test]
-async fn a_node_whose_unit_failed_has_its_words() {
+async fn status_text_of_a_failed_unit_is_as_recorded() {
     if !support::is_root() {
         return;
     }

@@ -77,13 +77,13 @@ fn found(root: &Path, before: Option<&Snapshot>) -> Vec<Difference> {
 }
 
 #[test]
-fn what_is_as_recorded_does_not_differ() {
+fn recorded_tree_does_not_differ_from_itself() {
     // Units have no states in a directory, and nothing is in /run before the first boot.
     assert_eq!(compared(node().path(), None), Vec::<String>::new());
 }
 
 #[test]
-fn every_property_of_a_path_counts() {
+fn every_property_of_a_path_is_compared() {
     let root = node();
     let at = |path: &str| root.path().join(path);
     fs::set_permissions(at("opt/mesosphere/bin"), fs::Permissions::from_mode(0o700))
@@ -119,7 +119,7 @@ fn every_property_of_a_path_counts() {
 }
 
 #[test]
-fn accounts_count() {
+fn accounts_are_compared() {
     let root = node();
     let passwd = root.path().join("etc/passwd");
     let changed = fs::read_to_string(&passwd).expect("read").replace("/sbin/nologin", "/bin/sh");
@@ -140,7 +140,7 @@ fn accounts_count() {
 }
 
 #[test]
-fn with_a_snapshot_from_before_every_other_change_counts() {
+fn other_changes_are_found_with_an_earlier_snapshot() {
     let root = node();
     fs::write(root.path().join("usr/old"), "").expect("write");
     let before = Snapshot::of(root.path());
@@ -160,7 +160,7 @@ fn with_a_snapshot_from_before_every_other_change_counts() {
 }
 
 #[test]
-fn extended_attributes_count() {
+fn extended_attributes_are_compared() {
     let root = node();
     let tool = root.path().join("opt/mesosphere/bin/tool");
     if rustix::fs::setxattr(&tool, "user.test", b"1", rustix::fs::XattrFlags::empty()).is_err() {
@@ -177,7 +177,7 @@ fn extended_attributes_count() {
 }
 
 #[test]
-fn only_what_the_table_says_is_tolerated_and_every_row_is_needed() {
+fn only_tabled_differences_are_tolerated_and_rows_needed() {
     let difference =
         |kind, what: &str| Difference { kind, what: what.to_owned(), detail: "x".to_owned() };
     let found = [

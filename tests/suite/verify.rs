@@ -91,7 +91,7 @@ impl Installed {
 }
 
 #[test]
-fn every_kind_of_change_is_found_with_its_letter_and_nothing_else() {
+fn verify_finds_every_kind_of_change_with_its_letter() {
     if !support::is_root() {
         return;
     }
@@ -171,7 +171,7 @@ fn every_kind_of_change_is_found_with_its_letter_and_nothing_else() {
 /// Modes and owners count everywhere: in packages, of what activation makes, of units, of node
 /// files and directories, of data directories.
 #[test]
-fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
+fn verify_compares_modes_owners_kinds_and_capabilities() {
     if !support::is_root() {
         return;
     }
@@ -269,7 +269,7 @@ fn modes_owners_kinds_and_capabilities_are_compared_wherever_root_set_them() {
 }
 
 #[test]
-fn a_change_of_the_same_length_is_found_although_only_its_time_tells() {
+fn verify_finds_a_change_of_equal_length_by_its_time() {
     if !support::is_root() {
         return;
     }
@@ -290,7 +290,7 @@ fn a_change_of_the_same_length_is_found_although_only_its_time_tells() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_proof_and_a_node_without_dcos_has_nothing_to_compare() {
+fn verify_fails_for_unreadable_files_or_without_dcos() {
     if !support::is_root() {
         return;
     }
@@ -307,7 +307,7 @@ fn what_cannot_be_read_is_no_proof_and_a_node_without_dcos_has_nothing_to_compar
 
 /// Root without the leave to read everything, and nobody.
 #[test]
-fn what_may_not_be_read_is_a_question_and_no_difference() {
+fn verify_reports_forbidden_files_as_unknown() {
     if !support::is_root() {
         return;
     }
@@ -344,7 +344,7 @@ fn what_may_not_be_read_is_a_question_and_no_difference() {
 /// The server has another configuration, has the same, or is gone; it is asked only with
 /// `--online`.
 #[test]
-fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
+fn verify_reports_another_server_build_only_on_request() {
     if !support::is_root() {
         return;
     }
@@ -392,7 +392,7 @@ fn another_build_on_the_server_is_told_only_when_it_is_asked_for() {
 /// Packages that are not active any more are of the inventory; what pkgpanda had not come to the
 /// end of is not.
 #[test]
-fn an_adopted_node_is_as_it_was_adopted_and_nothing_but_records_was_written() {
+fn verify_compares_an_adopted_node_with_its_adoption() {
     if !support::is_root() {
         return;
     }

@@ -344,7 +344,7 @@ fn every_effect_passes_a_fault_point() {
 }
 
 #[test]
-fn an_effect_without_a_fault_point_is_found() {
+fn planted_effect_without_fault_point_is_found() {
     let planted = Sources::of([(
         "system/files.rs",
         "use std::fs::{self, File};\n\
@@ -397,12 +397,12 @@ fn kernel_calls(sources: &Sources) -> Vec<String> {
 }
 
 #[test]
-fn every_call_of_the_kernel_is_an_effect_or_harmless() {
+fn every_kernel_call_is_an_effect_or_harmless() {
     holds(&kernel_calls(&src()));
 }
 
 #[test]
-fn a_new_call_of_the_kernel_is_found() {
+fn planted_unknown_kernel_call_is_found() {
     let planted = Sources::of([(
         "system/kernel.rs",
         "pub fn inode_flags() {}\nfn own() {}\npub fn swap_off() {}\n",

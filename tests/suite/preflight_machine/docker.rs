@@ -98,7 +98,7 @@ fn daemons_of_several_versions_are_judged() {
 }
 
 #[test]
-fn a_daemon_that_is_not_there_or_is_something_else_fails_once() {
+fn missing_or_foreign_docker_daemon_fails_once() {
     let mut nothing = Recorded::nothing().of("master", "1.12.0");
     nothing.says("docker.reachable", Skipped, "directory");
     nothing.host.docker = Some(Err("there is no /var/run/docker.sock".into()));

@@ -92,7 +92,7 @@ fn a_good_machine_passes_every_check() {
 type Change = fn(&mut Machine);
 
 #[test]
-fn each_fault_of_the_machine_is_found_and_is_as_bad_as_role_and_version_make_it() {
+fn machine_faults_get_the_severity_of_role_and_version() {
     let rows: &[(Change, &str, &str, &str, Verdict, &str)] = &[
         (
             |m| m.architecture = "aarch64".into(),
@@ -343,7 +343,7 @@ fn missing_programs_accounts_and_groups_are_named() {
 }
 
 #[test]
-fn services_that_are_in_the_way_warn_and_those_told_to_leave_our_interfaces_alone_do_not() {
+fn conflicting_services_warn_unless_they_ignore_dcos_links() {
     let active =
         |names: &[&str]| names.iter().map(|name| format!("{name}.service")).collect::<Vec<_>>();
     let mut recorded = good().of("slave", "1.12.0");
@@ -377,7 +377,7 @@ fn services_that_are_in_the_way_warn_and_those_told_to_leave_our_interfaces_alon
 }
 
 #[test]
-fn a_directory_has_no_machine() {
+fn directory_root_has_no_machine_checks() {
     let recorded = Recorded::nothing().of("slave", "1.12.0");
     for id in IDS.iter().filter(|id| !id.starts_with("accounts.")) {
         recorded.says(id, Skipped, "directory");

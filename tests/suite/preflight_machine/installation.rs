@@ -34,7 +34,7 @@ fn with(files: &[&str]) -> Recorded {
 }
 
 #[test]
-fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
+fn each_trace_of_an_unknown_installation_is_named() {
     for (path, what) in [
         ("/opt/mesosphere/bin", "not ours"),
         ("/opt/mesosphere/active.old", "not ours"),
@@ -74,7 +74,7 @@ fn each_trace_of_a_foreign_or_half_done_installation_is_named_alone() {
 }
 
 #[test]
-fn of_a_whole_foreign_installation_the_first_are_named_and_the_others_counted() {
+fn first_traces_of_an_unknown_installation_are_named() {
     let names = ["active", "bin", "environment", "environment.export", "etc", "include", "lib"]
         .map(|name| format!("/opt/mesosphere/{name}"));
     let found = with(&names.each_ref().map(String::as_str)).says(ID, Fail, " and 2 more").found;
@@ -82,7 +82,7 @@ fn of_a_whole_foreign_installation_the_first_are_named_and_the_others_counted() 
 }
 
 #[test]
-fn a_node_of_another_role_says_both_roles_whether_it_is_whole_or_half_done() {
+fn node_of_another_role_is_reported_with_both_roles() {
     let intent = || {
         let build = serde_json::json!({"url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "bootstrap_packages": [], "packages": [], "node_files": []});
         let intent = serde_json::json!({"role": "slave_public", "build": build, "version": null, "start": true, "restart_journald": false, "restart_docker": false, "skips": []});

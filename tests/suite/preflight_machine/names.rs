@@ -53,8 +53,7 @@ fn the_nodes_own_name_resolves_to_an_address_of_the_node() {
 }
 
 #[test]
-fn a_bootstrap_name_that_the_resolvers_of_the_build_do_not_know_warns_if_nothing_else_will_know_it()
-{
+fn bootstrap_name_unknown_to_build_resolvers_warns() {
     let mut recorded = Recorded::nothing().of("slave", "2.2.0");
     recorded.says("dns.bootstrap", Skipped, "no server with a name");
     let name = "boot.example";

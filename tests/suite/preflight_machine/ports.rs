@@ -31,7 +31,7 @@ fn with(listeners: Vec<Listener>) -> Recorded {
 }
 
 #[test]
-fn a_port_that_is_held_is_named_with_the_process_and_its_unit_and_what_to_stop() {
+fn held_port_is_named_with_process_unit_and_fix() {
     let nginx = Some((812, "nginx", "nginx.service"));
     let held = with(vec![
         listener(Tcp, "::", 443, nginx),
@@ -129,7 +129,7 @@ fn ports_of_a_dcos_that_we_installed_are_its_own() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_unknown_with_the_reason() {
+fn unreadable_port_table_is_unknown_with_the_reason() {
     let mut recorded = with(Vec::new()).of("master", "1.12.4");
     recorded.host.ports = Some(Ports {
         listeners: Err("cannot open net/tcp".into()),
@@ -142,7 +142,7 @@ fn what_cannot_be_looked_at_is_unknown_with_the_reason() {
 }
 
 #[test]
-fn a_range_of_local_ports_that_has_ports_of_dcos_warns_unless_they_are_reserved() {
+fn local_port_range_over_dcos_ports_warns_unless_reserved() {
     let mut recorded = with(Vec::new()).of("slave", "1.12.4");
     recorded.says("ports.local-range", Pass, "32768 to 60999");
     recorded.host.ports.as_mut().expect("ports").local_range = Ok((1024, 65535));

@@ -58,7 +58,7 @@ fn change(recorded: &mut Recorded, path: &str, how: impl Fn(&mut Place)) {
 type Change = fn(&mut Place);
 
 #[test]
-fn each_fault_of_a_file_system_is_found_and_is_as_bad_as_role_and_version_make_it() {
+fn storage_faults_get_the_severity_of_role_and_version() {
     let noexec: Change = |p| p.options.push("noexec".into());
     let rows: &[(&str, Change, &str, &str, &str, Verdict, &str)] = &[
         (
@@ -217,7 +217,7 @@ fn a_node_with_packages_needs_no_room_for_them() {
 }
 
 #[test]
-fn with_a_build_its_archives_say_how_much_room_is_too_little() {
+fn required_space_is_computed_from_the_archives_of_the_build() {
     let mut recorded = good().of("slave", "2.2.0");
     let archives = |bytes, of_unknown_length| {
         let artifacts = Artifacts { count: 2, bytes, of_unknown_length, ..Artifacts::default() };
@@ -245,7 +245,7 @@ fn with_a_build_its_archives_say_how_much_room_is_too_little() {
 }
 
 #[test]
-fn docker_is_looked_for_where_it_says_that_it_is() {
+fn docker_storage_is_judged_at_its_reported_path() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.host.docker = Some(Ok(Engine {
         version: "19.03.5".into(),
@@ -291,7 +291,7 @@ fn published() -> Build {
 }
 
 #[test]
-fn with_an_index_it_is_known_whether_a_build_fits() {
+fn required_space_is_exact_with_a_build_index() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.says("storage.room", Skipped, "no build index");
     recorded.build = Some(published());
@@ -318,7 +318,7 @@ fn with_an_index_it_is_known_whether_a_build_fits() {
 }
 
 #[test]
-fn each_file_system_is_judged_by_what_it_will_hold_without_what_is_there() {
+fn each_file_system_is_judged_by_the_missing_data_it_will_hold() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.build = Some(published());
     change(&mut recorded, "/opt/mesosphere/packages", |p| {

@@ -96,7 +96,7 @@ fn cluster() -> Cluster {
 }
 
 #[tokio::test]
-async fn every_level_has_its_words() {
+async fn status_text_of_every_level_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -151,7 +151,7 @@ async fn every_level_has_its_words() {
 }
 
 #[tokio::test]
-async fn units_that_are_not_well_have_their_words() {
+async fn status_text_of_unhealthy_units_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -168,7 +168,7 @@ async fn units_that_are_not_well_have_their_words() {
 }
 
 #[tokio::test]
-async fn drift_of_a_running_node_has_its_words() {
+async fn status_text_of_drift_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -190,7 +190,7 @@ async fn drift_of_a_running_node_has_its_words() {
 }
 
 #[tokio::test]
-async fn a_systemd_that_does_not_answer_has_its_words() {
+async fn status_text_of_a_silent_systemd_is_as_recorded() {
     if !support::is_root() {
         return;
     }
@@ -206,7 +206,7 @@ async fn a_systemd_that_does_not_answer_has_its_words() {
 
 /// Every check that was skipped is judged again, or it is said why not.
 #[tokio::test]
-async fn skips_in_force_have_their_words() {
+async fn status_text_of_active_skips_is_as_recorded() {
     if !support::is_root() {
         return;
     }
