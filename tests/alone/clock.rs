@@ -96,7 +96,7 @@ fn preflight(node: &Node) -> serde_json::Value {
 }
 
 #[test]
-fn a_clock_that_chronyd_synchronises_is_waited_for_and_then_in_order() {
+fn clock_synchronised_by_chronyd_is_awaited_and_passes() {
     if !node::available() {
         return;
     }

@@ -110,27 +110,27 @@ fn matrix(operation: Operation, name: &str) {
 }
 
 #[test]
-fn an_install_killed_or_failed_at_any_effect_ends_installed_or_clean() {
+fn install_killed_at_any_effect_ends_installed_or_clean() {
     matrix(Operation::Install, "install");
 }
 
 #[test]
-fn a_repair_killed_or_failed_at_any_effect_ends_installed_or_clean() {
+fn repair_killed_at_any_effect_ends_installed_or_clean() {
     matrix(Operation::Reinstall, "re-install");
 }
 
 #[test]
-fn an_uninstall_killed_or_failed_at_any_effect_ends_clean_or_installed() {
+fn uninstall_killed_at_any_effect_ends_clean_or_installed() {
     matrix(Operation::Uninstall, "uninstall");
 }
 
 #[test]
-fn a_recovery_killed_or_failed_at_any_effect_ends_installed_or_clean() {
+fn recover_killed_at_any_effect_ends_installed_or_clean() {
     matrix(Operation::Recover, "recover");
 }
 
 #[test]
-fn a_failed_install_killed_while_it_undoes_ends_installed_or_clean() {
+fn rollback_killed_at_any_effect_ends_installed_or_clean() {
     if !support::is_root() {
         return;
     }
@@ -165,7 +165,7 @@ fn a_failed_install_killed_while_it_undoes_ends_installed_or_clean() {
 }
 
 #[test]
-fn an_install_of_the_whole_build_killed_in_any_package_ends_installed_or_clean() {
+fn install_killed_in_any_package_ends_installed_or_clean() {
     if !support::is_root() {
         return;
     }
@@ -231,13 +231,12 @@ fn of_machines(operation: Operation, name: &str) {
 }
 
 #[test]
-fn an_install_that_systemd_or_the_server_fails_or_leaves_without_an_answer_ends_installed_or_clean()
-{
+fn install_with_failing_services_ends_installed_or_clean() {
     of_machines(Operation::Install, "install on a machine: systemd, jobs, HTTP");
 }
 
 #[test]
-fn an_uninstall_that_systemd_fails_or_leaves_without_an_answer_ends_clean_or_installed() {
+fn uninstall_with_failing_systemd_ends_clean_or_installed() {
     of_machines(Operation::Uninstall, "uninstall on a machine: systemd, jobs");
 }
 
@@ -311,7 +310,7 @@ fn places(directory: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn no_fault_point_is_never_hit() {
+fn every_fault_point_is_hit() {
     if !support::is_root() {
         return;
     }
@@ -346,7 +345,7 @@ fn no_fault_point_is_never_hit() {
 }
 
 #[test]
-fn what_the_journal_calls_done_is_on_disk_and_no_name_comes_before_its_content() {
+fn steps_done_in_the_journal_are_on_disk_content_first() {
     if !support::is_root() {
         return;
     }
@@ -376,7 +375,7 @@ fn what_the_journal_calls_done_is_on_disk_and_no_name_comes_before_its_content()
 
 /// What a killed run had not made durable, the next one must, although it finds the work done.
 #[test]
-fn what_a_killed_run_left_to_the_disk_is_on_it_before_the_next_run_calls_it_done() {
+fn resumed_run_syncs_the_writes_of_the_killed_run() {
     if !support::is_root() {
         return;
     }

@@ -107,7 +107,7 @@ impl Reference {
 }
 
 #[test]
-fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and_made_clean() {
+fn every_classic_stage_is_reported_refused_and_uninstalled() {
     if !node::available() {
         return;
     }
@@ -134,7 +134,7 @@ fn at_each_point_that_the_classic_installer_reaches_the_node_is_told_refused_and
 }
 
 #[test]
-fn whatever_ends_the_download_of_the_classic_installer_the_node_is_told_refused_and_made_clean() {
+fn aborted_classic_download_is_reported_and_uninstalled() {
     if !node::available() {
         return;
     }
@@ -275,7 +275,7 @@ impl Laid {
 }
 
 #[test]
-fn what_pkgpanda_left_is_told_adopted_used_and_uninstalled() {
+fn pkgpanda_states_are_reported_adopted_and_uninstalled() {
     if !node::available() {
         return;
     }
@@ -344,7 +344,7 @@ fn what_pkgpanda_left_is_told_adopted_used_and_uninstalled() {
 }
 
 #[test]
-fn nodes_that_the_classic_installer_cannot_mend_are_told_refused_and_made_clean() {
+fn broken_classic_nodes_are_reported_refused_and_uninstalled() {
     if !node::available() {
         return;
     }
@@ -478,7 +478,7 @@ fn upgrade(node: &Node, url: &str, from: &str, to: &Packed) -> Outcome {
 }
 
 #[test]
-fn after_dcos_node_upgrade_what_stands_counts() {
+fn upgraded_node_is_uninstalled_by_its_installed_build() {
     if !node::available() {
         return;
     }

@@ -273,7 +273,7 @@ fn install_small_binary(node: &Node) {
 }
 
 #[test]
-fn a_command_that_is_killed_or_goes_off_with_its_node_is_gone_on_with_or_turned_round() {
+fn killed_or_switched_off_command_is_resumed_or_rolled_back() {
     if !node::available() {
         return;
     }
@@ -362,7 +362,7 @@ fn killed_case(
 }
 
 #[test]
-fn a_node_that_loses_what_no_disk_had_yet_goes_on_at_its_next_boot() {
+fn node_that_loses_unwritten_data_resumes_at_its_next_boot() {
     if !node::available() {
         return;
     }

@@ -106,7 +106,7 @@ fn leads_nowhere_else(document: &Path) {
 }
 
 #[test]
-fn two_packers_make_the_same_bytes_and_a_node_installs_and_removes_them() {
+fn package_is_reproducible_and_installs_and_removes() {
     let desk = tempfile::tempdir().expect("a directory");
     let [first, second] = pack(&desk);
     assert_eq!(first.files.keys().collect::<Vec<_>>(), second.files.keys().collect::<Vec<_>>());

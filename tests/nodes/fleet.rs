@@ -285,7 +285,7 @@ fn available() -> bool {
 }
 
 #[test]
-fn a_fleet_is_installed_left_alone_repaired_and_uninstalled_by_ansible() {
+fn ansible_installs_repairs_and_uninstalls_a_fleet() {
     if !available() {
         return;
     }
@@ -503,7 +503,7 @@ fn is_there_ansible() -> bool {
 }
 
 #[test]
-fn what_is_said_to_be_false_is_not_done_and_masters_are_forced_only_when_the_whole_cluster_goes() {
+fn uninstall_playbook_forces_masters_only_after_all_agents() {
     if !is_there_ansible() {
         return;
     }
@@ -531,7 +531,7 @@ fn what_is_said_to_be_false_is_not_done_and_masters_are_forced_only_when_the_who
 }
 
 #[test]
-fn a_status_that_is_not_what_was_hoped_for_says_what_keeps_the_node() {
+fn failed_status_check_names_the_cause() {
     if !is_there_ansible() {
         return;
     }
@@ -586,7 +586,7 @@ fn variables(text: &str, before: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_variable_of_the_role_is_documented_and_has_a_default_or_is_required() {
+fn role_variables_are_documented_with_default_or_required() {
     let read = |path: &str| {
         fs::read_to_string(examples().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     };
@@ -604,7 +604,7 @@ fn every_variable_of_the_role_is_documented_and_has_a_default_or_is_required() {
 }
 
 #[test]
-fn nothing_but_shell_runs_on_a_node() {
+fn ansible_runs_only_raw_commands_on_a_node() {
     // All but `raw` work on the machine that Ansible runs on.
     let known = ["raw", "fail", "include_role", "include_tasks", "import_tasks"];
     let tasks = fs::read_dir(examples().join("roles/dcos_node/tasks"))

@@ -71,7 +71,7 @@ fn has(list: &[String], thing: &str) {
 }
 
 #[test]
-fn an_operators_routes_and_anothers_calico_stay_and_what_is_in_use_keeps_nothing_else() {
+fn foreign_routes_and_calico_stay_and_busy_objects_are_named() {
     if !node::available() {
         return;
     }

@@ -109,7 +109,7 @@ const SLOW: &str = "#!/bin/sh\n\
                     exec /usr/sbin/useradd.real \"$@\"\n";
 
 #[test]
-fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
+fn signals_second_run_and_lost_terminal_act_as_documented() {
     if !node::available() {
         return;
     }
@@ -185,7 +185,7 @@ fn signals_a_second_run_and_a_lost_terminal_do_what_is_promised() {
 }
 
 #[test]
-fn a_boot_goes_on_without_the_network_waits_for_it_and_turns_back_only_from_damage() {
+fn boot_waits_for_the_network_and_rolls_back_only_on_damage() {
     if !node::available() {
         return;
     }

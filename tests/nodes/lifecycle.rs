@@ -79,7 +79,7 @@ fn is_in_the_journal(node: &Node) {
 }
 
 #[test]
-fn a_node_is_installed_rebooted_uninstalled_and_installed_again() {
+fn node_installs_reboots_uninstalls_and_installs_again() {
     if !node::available() {
         return;
     }
@@ -202,7 +202,7 @@ fn a_bundle_has_the_story_and_no_secret(node: &Node) {
 }
 
 #[test]
-fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
+fn impossible_installs_are_refused_without_changes() {
     if !node::available() {
         return;
     }
@@ -278,7 +278,7 @@ fn what_cannot_work_is_refused_and_the_node_stays_as_it_was() {
 }
 
 #[test]
-fn a_damaged_package_is_named_and_what_was_whole_is_kept_for_the_next_try() {
+fn damaged_package_is_named_and_the_others_are_kept() {
     if !node::available() {
         return;
     }
@@ -299,7 +299,7 @@ fn a_damaged_package_is_named_and_what_was_whole_is_kept_for_the_next_try() {
 }
 
 #[test]
-fn an_install_that_loses_its_power_goes_on_at_the_next_boot() {
+fn install_resumes_at_the_next_boot_after_a_power_cut() {
     if !node::available() {
         return;
     }
@@ -342,7 +342,7 @@ fn wait_for(node: &Node, place: &str, maker: &mut Running) {
 }
 
 #[test]
-fn a_killed_install_is_turned_round_by_uninstall_and_gone_on_with_by_install() {
+fn killed_install_is_undone_by_uninstall_resumed_by_install() {
     if !node::available() {
         return;
     }
@@ -383,7 +383,7 @@ fn a_killed_install_is_turned_round_by_uninstall_and_gone_on_with_by_install() {
 }
 
 #[test]
-fn an_image_filled_without_privileges_comes_up_as_a_working_node() {
+fn image_filled_without_privileges_boots_as_a_node() {
     if !node::available() {
         return;
     }
@@ -479,7 +479,7 @@ fn an_image_filled_by_root_is_complete() {
 }
 
 #[test]
-fn it_works_without_a_bus_with_usr_read_only_and_without_newer_system_calls() {
+fn install_works_without_bus_writable_usr_and_new_syscalls() {
     if !node::available() {
         return;
     }
@@ -531,7 +531,7 @@ const NEWER: &str = "openat2 renameat2 copy_file_range memfd_create pidfd_open p
                      futex_waitv getrandom";
 
 #[test]
-fn journald_is_left_alone_while_docker_runs_containers_unless_told_otherwise() {
+fn journald_is_not_restarted_while_containers_run() {
     if !node::available() {
         return;
     }
@@ -563,7 +563,7 @@ fn journald_is_left_alone_while_docker_runs_containers_unless_told_otherwise() {
 }
 
 #[test]
-fn units_that_fail_for_ever_and_bring_back_their_sockets_are_stopped_for_good() {
+fn failing_units_with_sockets_are_stopped_for_good() {
     if !node::available() {
         return;
     }

@@ -72,8 +72,7 @@ fn is_wrong(node: &Node, script: &str, words: &str) {
 }
 
 #[test]
-fn the_documented_kinds_of_ip_detect_are_right_or_told_what_is_wrong_and_kept_identity_is_set_aside()
- {
+fn documented_ip_detect_scripts_work_or_are_explained() {
     if !node::available() {
         return;
     }
@@ -233,7 +232,7 @@ while (1) {
 "#;
 
 #[test]
-fn name_servers_of_a_node_are_told_apart_and_whoever_holds_port_53_is_named() {
+fn name_servers_are_judged_and_holders_of_port_53_are_named() {
     if !node::available() {
         return;
     }

@@ -181,7 +181,7 @@ fn nodes_share_a_server() {
 }
 
 #[test]
-fn nothing_is_left_behind() {
+fn failed_test_leaves_nothing_behind() {
     if !node::available() {
         return;
     }
@@ -203,7 +203,7 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
-fn what_a_killed_test_left_is_cleared_away() {
+fn leftovers_of_a_killed_test_are_removed() {
     // This test is also the one that is killed: a second process of it, told where to write the id
     // of its node.
     const TELL: &str = "NODE_LIBRARY_TELLS_ITS_ID_IN";

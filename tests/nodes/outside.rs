@@ -233,7 +233,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_wait_outlives_a_systemd_that_does_not_answer() {
+async fn wait_survives_a_silent_systemd() {
     if !support::is_root() {
         return;
     }
@@ -259,7 +259,7 @@ async fn a_wait_outlives_a_systemd_that_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_interrupted_ends_while_a_look_is_under_way() {
+async fn interrupted_wait_ends_during_a_reading() {
     if !support::is_root() {
         return;
     }
@@ -278,7 +278,7 @@ async fn a_wait_that_is_interrupted_ends_while_a_look_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_wait_for_a_role_that_somebody_stopped_tells_how_it_starts() {
+async fn wait_for_a_stopped_role_shows_how_to_start_it() {
     if !support::is_root() {
         return;
     }
@@ -300,7 +300,7 @@ async fn a_wait_for_a_role_that_somebody_stopped_tells_how_it_starts() {
 }
 
 #[tokio::test]
-async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_that_goes_on() {
+async fn install_with_failing_systemd_can_be_resumed() {
     if !support::is_root() {
         return;
     }
@@ -362,7 +362,7 @@ async fn a_systemd_that_refuses_hangs_or_goes_away_in_an_install_leaves_a_node_t
 }
 
 #[tokio::test]
-async fn a_systemd_that_fails_in_an_uninstall_leaves_one_that_goes_on() {
+async fn uninstall_with_failing_systemd_can_be_resumed() {
     if !support::is_root() {
         return;
     }
@@ -417,7 +417,7 @@ async fn removed_behind_systemd(bench: &Bench, units: &[&str], but: &str) {
 }
 
 #[tokio::test]
-async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
+async fn units_that_outlive_their_files_are_stopped_and_unloaded() {
     if !support::is_root() {
         return;
     }
@@ -476,7 +476,7 @@ async fn units_that_outlive_their_files_are_seen_stopped_and_forgotten() {
 }
 
 #[tokio::test]
-async fn units_with_files_of_an_operator_go_on_and_so_does_docker() {
+async fn operator_units_and_docker_keep_running() {
     if !support::is_root() {
         return;
     }
@@ -509,7 +509,7 @@ async fn units_with_files_of_an_operator_go_on_and_so_does_docker() {
 }
 
 #[tokio::test]
-async fn a_unit_that_fails_at_once_or_does_not_parse_is_reported_by_name() {
+async fn failing_or_unparsable_unit_is_reported_by_name() {
     if !support::is_root() {
         return;
     }
@@ -527,7 +527,7 @@ async fn a_unit_that_fails_at_once_or_does_not_parse_is_reported_by_name() {
 }
 
 #[test]
-fn a_read_only_etc_stops_an_install_and_leaves_nothing() {
+fn install_with_read_only_etc_leaves_nothing() {
     if !support::is_root() {
         return;
     }
@@ -563,7 +563,7 @@ fn a_read_only_etc_stops_an_install_and_leaves_nothing() {
 }
 
 #[test]
-fn a_full_var_is_found_before_anything_is_touched() {
+fn full_var_is_found_before_any_change() {
     if !support::is_root() {
         return;
     }
@@ -600,7 +600,7 @@ fn a_full_var_is_found_before_anything_is_touched() {
 }
 
 #[test]
-fn opt_mesosphere_as_a_link_to_another_disk_stays_one() {
+fn opt_mesosphere_link_to_another_disk_is_kept() {
     if !support::is_root() {
         return;
     }
@@ -634,7 +634,7 @@ fn opt_mesosphere_as_a_link_to_another_disk_stays_one() {
 }
 
 #[test]
-fn opt_mesosphere_as_a_mount_point_stays_one() {
+fn opt_mesosphere_mount_point_is_kept() {
     if !support::is_root() {
         return;
     }
@@ -659,7 +659,7 @@ fn opt_mesosphere_as_a_mount_point_stays_one() {
 
 /// As in a container: the file cannot be replaced, only written.
 #[test]
-fn a_resolv_conf_that_is_a_mount_point_gets_its_text_back_in_place() {
+fn mounted_resolv_conf_is_restored_in_place() {
     if !support::is_root() {
         return;
     }
@@ -679,7 +679,7 @@ fn a_resolv_conf_that_is_a_mount_point_gets_its_text_back_in_place() {
 }
 
 #[test]
-fn a_missing_directory_for_the_lock_is_named_with_what_to_do() {
+fn missing_lock_directory_is_named_with_a_fix() {
     if !support::is_root() {
         return;
     }
@@ -701,7 +701,7 @@ fn a_missing_directory_for_the_lock_is_named_with_what_to_do() {
 }
 
 #[test]
-fn stamps_of_a_clock_that_jumped_are_no_obstacle() {
+fn records_with_future_times_do_not_stop_commands() {
     if !support::is_root() {
         return;
     }
@@ -762,7 +762,7 @@ fn stamped(file: &Path, stamp: &str) {
 }
 
 #[test]
-fn only_stamps_are_made_of_the_wall_clock() {
+fn wall_clock_is_used_only_for_time_stamps() {
     // Everything that waits does so by the monotonic clock (`Instant`, `tokio::time`): a wall clock
     // that is set cannot make it end early or never. Of a file that may still be written to,
     // `publish` keeps no stamp.
@@ -796,7 +796,7 @@ fn only_stamps_are_made_of_the_wall_clock() {
 }
 
 #[test]
-fn without_systemd_as_the_first_process_an_install_is_refused_and_an_image_can_be_filled() {
+fn install_without_systemd_is_refused_but_an_image_works() {
     if !node::available() {
         return;
     }
@@ -874,8 +874,7 @@ fn with_bad_units() -> Build {
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
-fn a_real_systemd_that_starts_itself_anew_is_no_obstacle_and_bad_units_are_told_with_their_reason()
-{
+fn daemon_reexec_is_survived_and_bad_units_show_a_reason() {
     if !node::available() {
         return;
     }

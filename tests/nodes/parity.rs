@@ -35,12 +35,12 @@ fn reference(file: &str) -> String {
 }
 
 #[test]
-fn a_master_is_what_the_classic_installer_leaves() {
+fn installed_master_equals_that_of_the_classic_installer() {
     is_what_the_classic_installer_leaves("master");
 }
 
 #[test]
-fn a_slave_is_what_the_classic_installer_leaves() {
+fn installed_slave_equals_that_of_the_classic_installer() {
     is_what_the_classic_installer_leaves("slave");
 }
 

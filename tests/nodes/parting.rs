@@ -126,7 +126,7 @@ fn files(node: &Node) -> Snapshot {
 }
 
 #[test]
-fn an_agent_leaves_in_order_and_nothing_that_mesos_mounted_or_started_stays() {
+fn agent_leaves_in_order_without_mesos_mounts_or_processes() {
     if !node::available() {
         return;
     }
@@ -201,7 +201,7 @@ fn an_agent_leaves_in_order_and_nothing_that_mesos_mounted_or_started_stays() {
 }
 
 #[test]
-fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_mounted() {
+fn agent_tasks_end_and_a_killed_uninstall_finds_the_mounts() {
     if !node::available() {
         return;
     }
@@ -266,7 +266,7 @@ fn tasks_of_an_agent_end_with_it_and_a_killed_uninstall_finds_what_is_still_moun
 }
 
 #[test]
-fn a_master_that_its_cluster_needs_stays_until_it_is_forced_to_go() {
+fn needed_master_is_removed_only_with_force() {
     if !node::available() {
         return;
     }

@@ -50,7 +50,7 @@ fn words(told: &serde_json::Value, role: &str) -> String {
 }
 
 #[test]
-fn three_words_install_a_node_from_nginx_and_from_our_own_server() {
+fn node_installs_from_nginx_and_from_serve_in_three_words() {
     if !node::available() {
         return;
     }
@@ -102,7 +102,7 @@ fn three_words_install_a_node_from_nginx_and_from_our_own_server() {
 }
 
 #[test]
-fn a_node_that_installs_while_publish_runs_sees_the_old_build_or_the_new_one() {
+fn install_during_publish_gets_the_old_or_the_new_build() {
     if !node::available() {
         return;
     }
@@ -161,7 +161,7 @@ fn a_node_that_installs_while_publish_runs_sees_the_old_build_or_the_new_one() {
 }
 
 #[test]
-fn what_is_known_not_to_fit_is_not_begun_and_what_fills_the_disk_leaves_the_node_as_it_was() {
+fn install_without_space_leaves_the_node_unchanged() {
     if !node::available() {
         return;
     }

@@ -127,7 +127,7 @@ fn installed(
 }
 
 #[test]
-fn a_master_is_waited_for_and_each_broken_link_of_the_chain_is_named() {
+fn wait_for_a_master_names_each_broken_dependency() {
     if !node::available() {
         return;
     }
@@ -437,7 +437,7 @@ fn on_a_terminal(node: &Node) {
 }
 
 #[test]
-fn an_agent_without_masters_says_who_does_not_lead() {
+fn agent_without_masters_names_the_missing_leader() {
     if !node::available() {
         return;
     }
@@ -470,7 +470,7 @@ fn an_agent_without_masters_says_who_does_not_lead() {
 }
 
 #[test]
-fn an_image_cannot_be_waited_for() {
+fn wait_for_an_image_is_refused() {
     let image = tempfile::tempdir().expect("a directory");
     for command in [&["status"][..], &["install", "slave", "--bootstrap-url", "/nowhere"]] {
         let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));

@@ -71,7 +71,7 @@ fn serves(outcome: &Outcome) -> Value {
 }
 
 #[test]
-fn a_run_that_promises_to_change_nothing_cannot_write() {
+fn read_only_run_cannot_write() {
     if !node::available() {
         return;
     }

@@ -172,7 +172,7 @@ fn has(list: &[String], thing: &str) {
 }
 
 #[test]
-fn what_dcos_made_of_the_machine_goes_and_what_an_operator_made_stays() {
+fn network_state_of_dcos_is_removed_and_foreign_state_stays() {
     if !node::available() {
         return;
     }
@@ -255,7 +255,7 @@ fn build_of(round: usize) -> &'static str {
 }
 
 #[test]
-fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
+fn twenty_install_rounds_leave_the_node_unchanged() {
     if !node::available() {
         return;
     }
@@ -325,7 +325,7 @@ fn twenty_rounds_of_install_and_uninstall_leave_the_node_as_it_was() {
 }
 
 #[test]
-fn an_uninstall_killed_at_any_of_these_things_finds_the_rest_and_what_is_new_since() {
+fn killed_network_cleanup_resumes_and_finds_new_objects() {
     if !node::available() {
         return;
     }
@@ -426,7 +426,7 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
 const NETWORKD_FILE: &str = "/etc/systemd/network/dcos.network";
 
 #[test]
-fn a_networkd_that_runs_reads_its_files_again_and_one_that_cannot_be_told_is_restarted() {
+fn networkd_reloads_its_files_or_is_restarted() {
     if !node::available() {
         return;
     }

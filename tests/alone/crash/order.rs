@@ -132,7 +132,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_sequence_without_one_of_its_syncs_is_caught() {
+    fn sequence_without_one_sync_is_found() {
         assert_eq!(judged(&GOOD), Vec::<String>::new());
         let without = |at: usize| judged(&[&GOOD[..at], &GOOD[at + 1..]].concat());
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unpacked_package_must_be_synced_as_a_whole_and_on_its_own_file_system() {
+    fn unpacked_package_needs_a_sync_of_its_file_system() {
         let rename = "Rename /image/opt/p/.x -> /image/opt/p/x";
         let of = |sync: &str| {
             judged(&["Open bin/sh", "Write bin/sh", sync, rename, "Sync /image/opt/p", DONE])
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_needs_no_sync_but_its_directory_does() {
+    fn removal_needs_a_sync_of_the_directory_only() {
         let removed = ["Write /image/etc/d/a", "Remove /image/etc/d/a", "Remove /image/etc/d"];
         assert_eq!(
             judged(&[&removed[..], &["Sync /image/etc", DONE]].concat()),

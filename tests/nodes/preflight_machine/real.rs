@@ -38,7 +38,7 @@ fn says(node: &Node, role: &str, id: &str, verdict: &str, words: &[&str]) {
 }
 
 #[test]
-fn ports_and_file_systems_of_a_real_node_are_seen_as_they_are() {
+fn ports_and_file_systems_of_a_real_node_are_judged() {
     if !node::available() {
         return;
     }
@@ -106,7 +106,7 @@ fn ports_and_file_systems_of_a_real_node_are_seen_as_they_are() {
 }
 
 #[test]
-fn an_unknown_stops_an_install_only_where_nobody_may_skip_the_check() {
+fn unknown_result_stops_install_only_if_not_skippable() {
     if !node::available() {
         return;
     }
