@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Site;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind, Stat};
 use crate::system::{account_lock, digest};
 
 /// The longest of these files that is kept; a line has about a hundred bytes.
@@ -47,7 +47,7 @@ pub(crate) fn keep(site: &Site) -> anyhow::Result<()> {
     files::make_directories(&site.root.at(layout::KEPT_ACCOUNTS), 0o700)?;
     for path in layout::ACCOUNT_FILES {
         let (backup, copy) = places(site, Path::new(path));
-        let Some(Standing::File { mode, uid, gid, .. }) = files::standing(&backup)? else {
+        let Some(Stat { kind: FileKind::File, mode, uid, gid, .. }) = files::lstat(&backup)? else {
             continue;
         };
         if !files::exists(&copy) {
@@ -72,15 +72,14 @@ pub(crate) fn restore(
 ) -> anyhow::Result<()> {
     let (backup, copy) = places(site, path);
     if is_as_before(site, path, sha256)? {
-        match files::read(&copy, LONGEST)? {
-            Some(content) => {
-                let (mode, uid, gid) = files::attributes(&copy)?;
+        match (files::read(&copy, LONGEST)?, files::lstat(&copy)?) {
+            (Some(content), Some(Stat { mode, uid, gid, .. })) => {
                 files::place(&backup, &content, mode, site.privileged.then_some((uid, gid)))?;
                 site.label(&[&backup]);
             }
-            None if !had_backup => files::remove_file(&backup)?,
+            _ if !had_backup => files::remove_file(&backup)?,
             // An earlier run has put it back.
-            None => {}
+            _ => {}
         }
         sync_parent(&backup)?;
     }

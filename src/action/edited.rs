@@ -8,7 +8,7 @@ use super::Site;
 use crate::dcos::layout;
 use crate::dcos::receipt::Before;
 use crate::system::digest;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 
 /// The longest file that is looked into; a longer one is no node file, and was changed.
 const LONGEST: u64 = 16 << 20;
@@ -22,7 +22,7 @@ pub(crate) fn keep(site: &Site, path: &Path, sha256: &str, before: &Before) -> a
     if !is_installed
         || sha256.is_empty()
         || layout::is_rewritten(path)
-        || !matches!(files::standing(&real)?, Some(Standing::File { .. }))
+        || !matches!(files::file_kind(&real)?, Some(FileKind::File))
     {
         return Ok(());
     }
@@ -54,7 +54,7 @@ pub(crate) fn keep_older(site: &Site, path: &Path, before: &Before) -> anyhow::R
     files::remove_staging(&real)?;
     let Before::File { mode, uid, gid, content } = before else { return Ok(()) };
     let was = content.bytes();
-    let is_back = matches!(files::standing(&real)?, Some(Standing::File { .. }))
+    let is_back = matches!(files::file_kind(&real)?, Some(FileKind::File))
         && files::read(&real, LONGEST).ok().flatten().as_ref() == Some(&was);
     if is_back {
         return Ok(());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::Site;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Manifest, ManifestKind, Object};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind, Stat};
 
 pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
     for object in objects {
@@ -18,14 +18,9 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
             | Object::Link { path, .. }
             | Object::StateDirectory { path, .. } => {
                 let real = site.root.at(path);
-                let mode = match files::standing(&real)? {
-                    None => continue,
-                    Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => {
-                        Some(mode)
-                    }
-                    Some(_) => None,
-                };
-                files::give(&real, 0, 0, mode)?;
+                if let Some(stat) = files::lstat(&real)? {
+                    files::give(&real, 0, 0, mode(&stat))?;
+                }
             }
             Object::ActiveName { name, .. } => {
                 for path in [layout::active_name(name), layout::new_name(name)] {
@@ -48,19 +43,19 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
 }
 
 fn give_root(path: &std::path::Path) -> Result<(), files::Error> {
-    let mode = match files::standing(path)? {
-        None => return Ok(()),
-        Some(Standing::File { mode, .. } | Standing::Directory { mode, .. }) => Some(mode),
-        Some(_) => None,
-    };
-    files::give(path, 0, 0, mode)?;
-    for name in files::names(path)?
-        .filter(|_| matches!(files::standing(path), Ok(Some(Standing::Directory { .. }))))
-        .unwrap_or_default()
-    {
-        give_root(&path.join(name))?;
+    let Some(stat) = files::lstat(path)? else { return Ok(()) };
+    files::give(path, 0, 0, mode(&stat))?;
+    if stat.kind == FileKind::Directory {
+        for name in files::names(path)?.unwrap_or_default() {
+            give_root(&path.join(name))?;
+        }
     }
     Ok(())
+}
+
+/// The mode that a change of owner can lose.
+fn mode(stat: &Stat) -> Option<u32> {
+    matches!(stat.kind, FileKind::File | FileKind::Directory).then_some(stat.mode)
 }
 
 /// Gives the files of one package to the owners in its manifest: by name where this node has the

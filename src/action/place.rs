@@ -8,7 +8,7 @@ use super::Site;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Blob, Object};
 use crate::system::digest;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
 
 /// Longest file that is kept as what stood there before; node files are short texts.
@@ -101,22 +101,24 @@ pub(crate) fn make_parents(site: &Site, path: &Path) -> anyhow::Result<()> {
 /// It is something that cannot be put back: a directory, a device, a very long file.
 pub(crate) fn before(site: &Site, path: &Path) -> anyhow::Result<Before> {
     let real = site.root.at(path);
-    Ok(match files::standing(&real)? {
-        None => Before::Absent,
-        Some(Standing::Link { target }) => {
+    let Some(Stat { kind, mode, uid, gid, .. }) = files::lstat(&real)? else {
+        return Ok(Before::Absent);
+    };
+    Ok(match kind {
+        FileKind::Link { target } => {
             let resolved = files::read(&site.root.resolved(path), LONGEST_BEFORE)
                 .ok()
                 .flatten()
                 .map(Blob::new);
             Before::Link { target, resolved }
         }
-        Some(Standing::File { mode, uid, gid, .. }) => Before::File {
+        FileKind::File => Before::File {
             mode,
             uid,
             gid,
             content: Blob::new(files::read(&real, LONGEST_BEFORE)?.unwrap_or_default()),
         },
-        Some(Standing::Directory { .. } | Standing::Other) => {
+        FileKind::Directory | FileKind::Other => {
             anyhow::bail!("{} is neither a file nor a link; move it away", path.display())
         }
     })

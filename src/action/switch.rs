@@ -9,9 +9,9 @@ use crate::system::files;
 /// Which inode is to become live: after a kill it tells whether the exchange has happened.
 pub(crate) fn objects(site: &Site, name: &str) -> anyhow::Result<Vec<Object>> {
     // Where nothing is to come, an earlier run has done it, and has said before which inode it was.
-    let incoming = files::inode(&site.root.at(layout::new_name(name)))?;
+    let incoming = files::lstat(&site.root.at(layout::new_name(name)))?;
     Ok(incoming
-        .map(|inode| Object::ActiveName { name: name.to_owned(), incoming: Some(inode) })
+        .map(|stat| Object::ActiveName { name: name.to_owned(), incoming: Some(stat.inode) })
         .into_iter()
         .collect())
 }
@@ -25,13 +25,13 @@ pub(crate) fn name(site: &Site, name: &str, story: &Story) -> anyhow::Result<()>
         Object::ActiveName { name: n, incoming } if n == name => *incoming,
         _ => None,
     });
-    let standing = files::inode(&live)?;
-    if standing.is_some() && standing == incoming {
+    let existing = files::lstat(&live)?.map(|stat| stat.inode);
+    if existing.is_some() && existing == incoming {
         // It was switched, and what is left under the new name is the old one.
         return Ok(files::remove_tree(&new)?);
     }
     anyhow::ensure!(files::exists(&new), "{} is not there", new.display());
-    if standing.is_none() {
+    if existing.is_none() {
         return Ok(files::rename(&new, &live)?);
     }
     if files::exchange(&new, &live)? {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::mount_points;
 
 pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
@@ -86,16 +86,16 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
         Object::File { path, sha256, before } => {
             // A link is nobody's but who made it, as that which masks a unit, and so is a
             // directory; what was a link before us is put back already.
-            match files::standing(&site.root.at(path))? {
-                None | Some(Standing::File { .. }) => {
+            match files::file_kind(&site.root.at(path))? {
+                None | Some(FileKind::File) => {
                     edited::keep(site, path, sha256, before)?;
                     resolv_conf::restore_path(site, path, before)?;
                 }
                 Some(_) => edited::keep_older(site, path, before)?,
             }
         }
-        Object::Link { path, target, before } => match files::standing(&site.root.at(path))? {
-            Some(Standing::Link { target: now }) if now == *target => {
+        Object::Link { path, target, before } => match files::file_kind(&site.root.at(path))? {
+            Some(FileKind::Link { target: now }) if now == *target => {
                 resolv_conf::restore_path(site, path, before)?
             }
             None => resolv_conf::restore_path(site, path, before)?,

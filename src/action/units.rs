@@ -8,7 +8,7 @@ use super::Site;
 use super::place::{directory_objects, file_objects, make_parents};
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind, Stat};
 
 /// Longest unit file; systemd itself refuses longer lines than 1 MiB.
 const LONGEST: u64 = 4 << 20;
@@ -34,8 +34,8 @@ fn unit_file(site: &Site, source: &Path) -> anyhow::Result<(Vec<u8>, u32)> {
     let real = site.root.resolved(source);
     let content = files::read(&real, LONGEST)?
         .with_context(|| format!("{} is not there", source.display()))?;
-    match files::standing(&real)? {
-        Some(Standing::File { mode, .. }) => Ok((content, mode)),
+    match files::lstat(&real)? {
+        Some(Stat { kind: FileKind::File, mode, .. }) => Ok((content, mode)),
         _ => anyhow::bail!("{} is not a file", source.display()),
     }
 }

@@ -18,8 +18,8 @@ use crate::observe::services::UnitReport;
 use crate::observe::verify::{self, Depth, Unknown};
 use crate::observe::{build as offered, cluster};
 use crate::system::files;
+use crate::system::files::FileKind;
 use crate::system::source::Source;
-use crate::system::stat::{self, Kind as Standing};
 
 /// How long the server may take, when it is asked: nobody waits long for a status.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -170,8 +170,8 @@ fn keeps_resolv_conf(units: &[UnitReport]) -> bool {
 fn resolv_conf(world: &World) -> Option<ResolvConf> {
     let text =
         files::read(&world.root.resolved(layout::RESOLV_CONF), 1 << 20).ok()?.unwrap_or_default();
-    let link = match stat::look(&world.root.at(layout::RESOLV_CONF)) {
-        Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => {
+    let link = match files::lstat(&world.root.at(layout::RESOLV_CONF)) {
+        Ok(Some(files::Stat { kind: FileKind::Link { target }, .. })) => {
             Some(target.display().to_string())
         }
         _ => None,

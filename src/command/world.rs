@@ -247,7 +247,7 @@ impl World {
             return Ok(());
         }
         let standing =
-            files::standing(directory).with_context(|| format!("--root {}", directory.display()));
+            files::file_kind(directory).with_context(|| format!("--root {}", directory.display()));
         let why = match standing {
             Ok(None) => "is not there".to_owned(),
             Ok(Some(_)) if !directory.is_absolute() => "is not an absolute path".to_owned(),

@@ -8,7 +8,7 @@ use crate::dcos::layout;
 use crate::dcos::work::{
     AGENT_STATE, MASTER_AGENTS, REGISTERED, TASK_COUNTS, Work, is_listed, is_registered,
 };
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// Longest answer that is read: the state of an agent tells of finished tasks too.
@@ -85,8 +85,8 @@ async fn ask_master(
 
 /// The id that the agent would come back under.
 fn kept_id(root: &Root) -> Option<String> {
-    match files::standing(&root.resolved(layout::LATEST_AGENT)).ok()?? {
-        Standing::Link { target } => target.file_name()?.to_str().map(str::to_owned),
+    match files::file_kind(&root.resolved(layout::LATEST_AGENT)).ok()?? {
+        FileKind::Link { target } => target.file_name()?.to_str().map(str::to_owned),
         _ => None,
     }
 }

@@ -4,7 +4,6 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde_json::Value;
 
 use super::found::names;
@@ -17,10 +16,9 @@ use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
 use crate::system::digest;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind, Stat};
 use crate::system::http::Address;
 use crate::system::root::Root;
-use crate::system::stat;
 
 /// Where the build came from, as far as the node tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -189,10 +187,10 @@ fn is_damage(root: &Root, difference: &Difference) -> bool {
             matches!(d.aspect, Aspect::Link | Aspect::Kind | Aspect::Size | Aspect::Digest)
         }),
         Kind::Extra => {
-            let standing = files::standing(&root.at(&difference.what));
+            let standing = files::file_kind(&root.at(&difference.what));
             matches!(
                 standing,
-                Ok(Some(Standing::Link { target })) if target.starts_with(layout::REPOSITORY)
+                Ok(Some(FileKind::Link { target })) if target.starts_with(layout::REPOSITORY)
             )
         }
     }
@@ -209,10 +207,9 @@ fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
             let is_program = |mode: u32| member.top.starts_with("bin") && mode & 0o111 != 0;
             let is_library = name.ends_with(".so") || name.contains(".so.");
             let is_unit = member.top.starts_with("dcos.target.wants");
-            let stands = stat::look(&root.at(&path))
-                .with_context(|| format!("cannot look at {}", path.display()))?;
+            let stands = files::lstat(&root.at(&path))?;
             let is_empty = stands.is_some_and(|stands| {
-                stands.kind == stat::Kind::File
+                stands.kind == FileKind::File
                     && stands.size == 0
                     && (is_program(stands.mode) || is_library || is_unit)
             });
@@ -248,7 +245,7 @@ fn is_empty(root: &Root, path: &Path) -> bool {
 pub fn is_whole(root: &Root, id: &PackageId) -> bool {
     let information = root.resolved(layout::package(id)).join("pkginfo.json");
     !id.to_string().ends_with("_tmp")
-        && matches!(files::standing(&information), Ok(Some(Standing::File { .. })))
+        && matches!(files::file_kind(&information), Ok(Some(FileKind::File)))
 }
 
 /// A manifest of a package as it stands. Its archive is not known: neither its length nor its
@@ -273,17 +270,16 @@ fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Res
     for name in files::names(&top.join(below))?.unwrap_or_default() {
         let path = below.join(name);
         let real = top.join(&path);
-        let (mode, uid, gid) = files::attributes(&real)?;
-        let kind = match files::standing(&real)? {
-            Some(Standing::File { .. }) => {
+        let not_usable = || anyhow::anyhow!("{} is no file, directory or link", real.display());
+        let Stat { kind, mode, uid, gid, .. } = files::lstat(&real)?.ok_or_else(not_usable)?;
+        let kind = match kind {
+            FileKind::File => {
                 let (size, sha256) = digest::of_file(&real)?;
                 ManifestKind::File { size, sha256: digest::hex(&sha256) }
             }
-            Some(Standing::Link { target }) => ManifestKind::Link { target: blob(&target) },
-            Some(Standing::Directory { .. }) => ManifestKind::Directory,
-            Some(Standing::Other) | None => {
-                anyhow::bail!("{} is no file, directory or link", real.display())
-            }
+            FileKind::Link { target } => ManifestKind::Link { target: blob(&target) },
+            FileKind::Directory => ManifestKind::Directory,
+            FileKind::Other => return Err(not_usable()),
         };
         let is_directory = matches!(kind, ManifestKind::Directory);
         found.push(ManifestEntry {

@@ -11,7 +11,7 @@ use crate::dcos::data::{self, Mark, PLACES, Place, Whose};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::mount_points;
 use crate::system::root::Root;
 use crate::system::survey;
@@ -61,8 +61,8 @@ pub fn judge(root: &Root, before: Option<&Snapshot>, dcos_was_here: bool) -> Vec
                 before.empty.iter().any(|path| path == Path::new(place.path))
             }),
             is_link: matches!(
-                files::standing(&root.at(place.path)),
-                Ok(Some(Standing::Link { .. }))
+                files::file_kind(&root.at(place.path)),
+                Ok(Some(FileKind::Link { .. }))
             ),
         });
     judged.filter(|judged| dcos_was_here || judged.whose.is_purged()).collect()
@@ -127,7 +127,7 @@ pub fn look(root: &Root, node: &Node, before: Option<&Snapshot>) -> Vec<Data> {
 fn behind_link(root: &Root, path: &Path) -> Option<PathBuf> {
     let place = data::whole().find(|place| path.starts_with(place.path))?;
     let is_link =
-        |path: &&Path| matches!(files::standing(&root.at(path)), Ok(Some(Standing::Link { .. })));
+        |path: &&Path| matches!(files::file_kind(&root.at(path)), Ok(Some(FileKind::Link { .. })));
     path.ancestors().take_while(|path| path.starts_with(place.path)).find(is_link)?;
     Some(root.as_seen(&root.resolved(path)))
 }
@@ -149,11 +149,11 @@ pub fn behind_purged_links(root: &Root, judged: &[Judged]) -> Vec<Foreign> {
                 .map(|name| directory.join(name))
             {
                 let real = root.resolved(&path);
-                match files::standing(&root.at(&path)) {
-                    Ok(Some(Standing::Directory { .. })) if depth < DEEPEST_LINK => {
+                match files::file_kind(&root.at(&path)) {
+                    Ok(Some(FileKind::Directory)) if depth < DEEPEST_LINK => {
                         open.push((path, depth + 1))
                     }
-                    Ok(Some(Standing::Link { .. }))
+                    Ok(Some(FileKind::Link { .. }))
                         if real.is_dir() && !real.starts_with(root.resolved(place)) =>
                     {
                         let what = format!(

@@ -12,7 +12,7 @@ use crate::dcos::layout;
 use crate::dcos::resolv_conf::Keeper;
 use crate::dcos::settings::Settings;
 use crate::system::dns::{self, Answer, Patience, Question};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::resolver;
 use crate::system::root::Root;
 use crate::system::source::Source;
@@ -170,8 +170,8 @@ fn has_host(hosts: &str, name: &str) -> bool {
 }
 
 fn resolv_conf(root: &Root) -> ResolvConfFile {
-    let link = match files::standing(&root.at(layout::RESOLV_CONF)) {
-        Ok(Some(Standing::Link { target })) => Some(target),
+    let link = match files::file_kind(&root.at(layout::RESOLV_CONF)) {
+        Ok(Some(FileKind::Link { target })) => Some(target),
         _ => None,
     };
     let text = files::read(&root.resolved(layout::RESOLV_CONF), SMALL);

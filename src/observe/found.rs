@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::node::Foreign;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// What was found.
@@ -44,25 +44,17 @@ impl Found {
 /// What stands at a path as an object whose undoing removes it.
 pub(super) fn object_at(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<Option<Object>> {
     let path = path.as_ref().to_owned();
-    Ok(match files::standing(&root.at(&path))? {
+    let Some(stat) = files::lstat(&root.at(&path))? else { return Ok(None) };
+    Ok(match stat.kind {
         // In a directory that everybody writes to, a name alone is no proof.
-        Some(Standing::File { uid, .. })
-            if path.starts_with(layout::TMP) && uid != 0 && root.is_live() =>
-        {
-            None
-        }
-        Some(Standing::File { .. }) if path.starts_with(layout::RUN) => {
-            Some(Object::Scratch { path })
-        }
-        Some(Standing::File { .. }) => {
+        FileKind::File if path.starts_with(layout::TMP) && stat.uid != 0 && root.is_live() => None,
+        FileKind::File if path.starts_with(layout::RUN) => Some(Object::Scratch { path }),
+        FileKind::File => {
             Some(Object::File { path, sha256: String::new(), before: Before::Absent })
         }
-        Some(_) if path.starts_with(layout::TMP) => None,
-        Some(Standing::Link { target }) => {
-            Some(Object::Link { path, target, before: Before::Absent })
-        }
-        Some(Standing::Directory { .. } | Standing::Other) => Some(Object::Scratch { path }),
-        None => None,
+        _ if path.starts_with(layout::TMP) => None,
+        FileKind::Link { target } => Some(Object::Link { path, target, before: Before::Absent }),
+        FileKind::Directory | FileKind::Other => Some(Object::Scratch { path }),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::found::{Found, names, object_at};
 use crate::dcos::receipt::Object;
 use crate::dcos::{layout, leftovers};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// The archive that `dcos-download.service` writes goes; what only may be pkgpanda's is told.
@@ -21,7 +21,8 @@ pub(super) fn look(root: &Root, found: &mut Found) -> anyhow::Result<()> {
         names(root, layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name))
     {
         let path = Path::new(layout::TMP).join(name);
-        if matches!(files::standing(&root.at(&path))?, Some(Standing::File { uid: 0, .. })) {
+        let stat = files::lstat(&root.at(&path))?;
+        if stat.is_some_and(|stat| stat.kind == FileKind::File && stat.uid == 0) {
             found.leave(
                 path,
                 "perhaps a package that pkgpanda was downloading when it was killed: remove it by \

@@ -8,7 +8,7 @@ use super::node::Node;
 use crate::dcos::leftovers::{self, CLASSIC_UNITS, UNIT_NEW};
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::{layout, units};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// Why a mask stays.
@@ -149,9 +149,9 @@ fn is_ours(
     if !units::is_unit_name(name) || (path == Path::new(layout::SETUP_UNIT) && node.setup_is_ours) {
         return Ok(false);
     }
-    match files::standing(&root.at(&path))? {
-        Some(Standing::File { .. }) => {}
-        Some(Standing::Link { target }) => return Ok(target.starts_with(layout::MESOSPHERE)),
+    match files::file_kind(&root.at(&path))? {
+        Some(FileKind::File) => {}
+        Some(FileKind::Link { target }) => return Ok(target.starts_with(layout::MESOSPHERE)),
         _ => return Ok(false),
     }
     // It stood there before an install of ours, which put none of its own in its place.
@@ -173,8 +173,8 @@ fn is_ours(
 
 fn is_masked(root: &Root, path: &Path) -> anyhow::Result<bool> {
     Ok(matches!(
-        files::standing(&root.at(path))?,
-        Some(Standing::Link { target }) if units::is_mask(&target)
+        files::file_kind(&root.at(path))?,
+        Some(FileKind::Link { target }) if units::is_mask(&target)
     ))
 }
 
@@ -214,8 +214,8 @@ fn wants(
         let is_gone = |name: &str| {
             leftovers::is_unit_of_dcos(name) && !files::exists(&root.at(layout::unit(name)))
         };
-        match files::standing(&root.at(&path))? {
-            Some(Standing::Link { target })
+        match files::file_kind(&root.at(&path))? {
+            Some(FileKind::Link { target })
                 if leads_inside(&target)
                     || packaged.contains_key(&name)
                     || ours.contains(&name)
@@ -241,7 +241,7 @@ fn links(
     let top = layout::unit(directory);
     for name in names(root, &top)? {
         let path = top.join(&name);
-        let Some(Standing::Link { target }) = files::standing(&root.at(&path))? else { continue };
+        let Some(FileKind::Link { target }) = files::file_kind(&root.at(&path))? else { continue };
         let is_setup = path == Path::new(layout::SETUP_LINK);
         let leads_to_ours = ours.contains(&name)
             || CLASSIC_UNITS.contains(&name.as_str())
@@ -261,8 +261,8 @@ fn links(
 fn drop_ins(root: &Root, top: PathBuf, found: &mut Found) -> anyhow::Result<()> {
     for name in names(root, &top)? {
         let path = top.join(&name);
-        match files::standing(&root.at(&path))? {
-            Some(Standing::Link { target }) if target.starts_with(layout::MESOSPHERE) => {
+        match files::file_kind(&root.at(&path))? {
+            Some(FileKind::Link { target }) if target.starts_with(layout::MESOSPHERE) => {
                 found.add(Object::Link { path, target, before: Before::Absent });
             }
             _ => found.leave(path, "a drop-in of an operator"),

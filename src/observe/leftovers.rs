@@ -15,7 +15,7 @@ use super::node::Node;
 use crate::dcos::leftovers::{self, Fate, Inside, LEFTOVERS, Leftover};
 use crate::dcos::receipt::{self, Before, Blob, Object};
 use crate::dcos::{layout, resolv_conf, settings};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 pub use super::found::Found;
@@ -51,8 +51,8 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         // The first that the installer makes, killed before it came to its next. With something in
         // it, that tells whose it is.
         let is_directory = matches!(
-            files::standing(&root.at(layout::ETC_MESOSPHERE))?,
-            Some(Standing::Directory { .. })
+            files::file_kind(&root.at(layout::ETC_MESOSPHERE))?,
+            Some(FileKind::Directory)
         );
         if is_directory && names(root, layout::ETC_MESOSPHERE)?.is_empty() {
             found.signs.push(Object::Directory { path: layout::ETC_MESOSPHERE.into() });
@@ -171,7 +171,7 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
             }
         }
         Fate::RemoveIfItLeadsInside => {
-            if let Some(Standing::Link { target }) = files::standing(&root.at(path))?
+            if let Some(FileKind::Link { target }) = files::file_kind(&root.at(path))?
                 && target.starts_with(layout::MESOSPHERE)
             {
                 found.add(Object::Link { path: path.to_owned(), target, before: Before::Absent });

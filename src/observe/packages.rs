@@ -8,7 +8,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::package::{Member, Package};
 use crate::dcos::pkginfo::PackageInfo;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// Longest `pkginfo.json` or `buildinfo.full.json`.
@@ -76,8 +76,7 @@ fn is_linked(name: &str) -> bool {
 fn walk(top: &Path, below: &Path, tell: &mut dyn FnMut(&Path, bool)) -> anyhow::Result<()> {
     for name in files::names(&top.join(below))?.unwrap_or_default() {
         let path: PathBuf = below.join(name);
-        let directory =
-            matches!(files::standing(&top.join(&path))?, Some(Standing::Directory { .. }));
+        let directory = matches!(files::file_kind(&top.join(&path))?, Some(FileKind::Directory));
         tell(&path, directory);
         if directory {
             walk(top, &path, tell)?;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::pkgpanda_swap::{self, Present, Swap};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 /// A swap that pkgpanda left unfinished.
@@ -56,7 +56,7 @@ pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
 pub fn packages(root: &Root, active: &Path) -> anyhow::Result<BTreeSet<PackageId>> {
     let mut packages = BTreeSet::new();
     for name in names(root, active)? {
-        if let Some(Standing::Link { target }) = files::standing(&root.at(active.join(name)))? {
+        if let Some(FileKind::Link { target }) = files::file_kind(&root.at(active.join(name)))? {
             packages.extend(
                 target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()),
             );

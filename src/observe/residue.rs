@@ -9,7 +9,7 @@ use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
 use crate::dcos::units;
 use crate::system::digest;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::mount_points;
 use crate::system::root::Root;
 use crate::system::systemd::{Systemd, Unit};
@@ -119,27 +119,27 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
     let stands = |path: &Path| files::exists(&root.at(path));
     let residue = |stands: bool| stands.then_some(("it is still there", false));
     Ok(match object {
-        Object::Directory { path } => match files::standing(&root.at(path))? {
-            Some(Standing::Directory { .. })
+        Object::Directory { path } => match files::file_kind(&root.at(path))? {
+            Some(FileKind::Directory)
                 if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) =>
             {
                 Some(("it holds what stays", true))
             }
             // The operator's, and empty as it was.
-            Some(Standing::Directory { .. }) if is_mount_point(&root.at(path)) => {
+            Some(FileKind::Directory) if is_mount_point(&root.at(path)) => {
                 Some(("a file system is mounted there", true))
             }
-            Some(Standing::Directory { .. }) => Some(("it is empty and still there", false)),
-            Some(Standing::Link { .. }) => {
+            Some(FileKind::Directory) => Some(("it is empty and still there", false)),
+            Some(FileKind::Link { .. }) => {
                 Some(("a link that was there before, which stays", true))
             }
-            Some(Standing::File { .. } | Standing::Other) => Some((ANOTHER, true)),
+            Some(FileKind::File | FileKind::Other) => Some((ANOTHER, true)),
             None => None,
         },
         Object::File { path, sha256, before } => {
-            let now = match files::standing(&root.at(path))? {
+            let now = match files::file_kind(&root.at(path))? {
                 None => None,
-                Some(Standing::File { .. }) => files::read(&root.at(path), 1 << 30)?,
+                Some(FileKind::File) => files::read(&root.at(path), 1 << 30)?,
                 Some(_) if matches!(before, Before::Link { .. }) => None,
                 Some(_) => return Ok(Some(another(root, path, before))),
             };
@@ -159,8 +159,8 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
                 None => saved(root, path),
             }
         }
-        Object::Link { path, target, before } => match files::standing(&root.at(path))? {
-            Some(Standing::Link { target: now })
+        Object::Link { path, target, before } => match files::file_kind(&root.at(path))? {
+            Some(FileKind::Link { target: now })
                 if matches!(
                     before,
                     Before::Link { target: was, .. } if *was == now
@@ -168,10 +168,10 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             {
                 None
             }
-            Some(Standing::Link { target: now }) if now == *target => {
+            Some(FileKind::Link { target: now }) if now == *target => {
                 Some(("it is still there", false))
             }
-            Some(Standing::File { .. }) if is_as_before(root, path, before)? => None,
+            Some(FileKind::File) if is_as_before(root, path, before)? => None,
             Some(_) => Some(another(root, path, before)),
             None => None,
         },
@@ -192,12 +192,12 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         Object::ActiveName { name, .. } => {
             residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name)))
         }
-        Object::StateDirectory { path, made } => match files::standing(&root.at(path))? {
+        Object::StateDirectory { path, made } => match files::file_kind(&root.at(path))? {
             None => None,
-            Some(Standing::Directory { .. }) if is_emptied(root, path) => {
+            Some(FileKind::Directory) if is_emptied(root, path) => {
                 Some(("a file system is mounted there, and it is empty now", true))
             }
-            Some(Standing::Directory { .. })
+            Some(FileKind::Directory)
                 if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) =>
             {
                 Some(("it was there before the install, and is empty as it was", true))
@@ -207,18 +207,18 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         Object::Scratch { path } => residue(stands(path)),
         Object::ResolvConf { before } => {
             let now = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?;
-            let was_so = match (before, files::standing(&root.at(layout::RESOLV_CONF))?) {
+            let was_so = match (before, files::file_kind(&root.at(layout::RESOLV_CONF))?) {
                 (Before::Absent, standing) => {
                     standing.is_none() || now.as_ref().is_some_and(Vec::is_empty)
                 }
-                (Before::File { content, .. }, Some(Standing::File { .. })) => {
+                (Before::File { content, .. }, Some(FileKind::File)) => {
                     now.as_ref().is_some_and(|now| content.bytes() == *now)
                 }
-                (Before::Link { target, .. }, Some(Standing::Link { target: now })) => {
+                (Before::Link { target, .. }, Some(FileKind::Link { target: now })) => {
                     *target == now
                 }
                 // Written in place, as it is a mount point.
-                (Before::Link { resolved: Some(content), .. }, Some(Standing::File { .. })) => {
+                (Before::Link { resolved: Some(content), .. }, Some(FileKind::File)) => {
                     now.as_ref() == Some(&content.bytes())
                 }
                 _ => false,
@@ -303,8 +303,8 @@ fn is_alive(unit: &Unit) -> bool {
 /// Whether a unit stands where systemd looks. A mask is none, and where nobody can look there may
 /// be one.
 fn has_file(root: &Root, unit: &str) -> bool {
-    let stands = |place: &&str| match files::standing(&root.at(Path::new(place).join(unit))) {
-        Ok(Some(Standing::Link { target })) => !units::is_mask(&target),
+    let stands = |place: &&str| match files::file_kind(&root.at(Path::new(place).join(unit))) {
+        Ok(Some(FileKind::Link { target })) => !units::is_mask(&target),
         Ok(None) => false,
         Ok(Some(_)) | Err(_) => true,
     };

@@ -5,9 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{
-    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink,
-};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
@@ -16,114 +14,21 @@ use nix::unistd::{AccessFlags, access};
 use super::fault::{self, Effect};
 use super::kernel;
 
+mod error;
 mod owners;
 mod removal;
+mod stat;
 
+pub use error::Error;
+use error::Naming;
 pub use owners::{give, give_tree};
 pub use removal::{purge, remove_tree};
-
-/// A file operation that failed: which, and on what.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {}", path.display())]
-pub struct Error {
-    /// A verb.
-    pub operation: &'static str,
-    /// The object.
-    pub path: PathBuf,
-    /// Why.
-    pub source: io::Error,
-}
-
-impl Error {
-    /// Whether the disk or a quota is full.
-    pub fn is_full(&self) -> bool {
-        matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    }
-}
-
-/// Names the operation and the object of an `io::Error`.
-trait Naming<T> {
-    fn naming(self, operation: &'static str, path: &Path) -> Result<T, Error>;
-}
-
-impl<T> Naming<T> for io::Result<T> {
-    fn naming(self, operation: &'static str, path: &Path) -> Result<T, Error> {
-        self.map_err(|source| Error { operation, path: path.to_owned(), source })
-    }
-}
+pub use stat::{FileKind, Stat, exists, file_kind, has_capabilities, lstat};
 
 /// Passes a fault point, which fails as the operation itself would.
 #[cfg_attr(feature = "faults", track_caller)]
 fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), Error> {
     fault::point(effect, path).naming(operation, path)
-}
-
-/// What stands at a path, the path itself not followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A file.
-    File {
-        /// Permission bits.
-        mode: u32,
-        /// Owner by number.
-        uid: u32,
-        /// Group by number.
-        gid: u32,
-        /// Bytes.
-        size: u64,
-    },
-    /// A directory.
-    Directory {
-        /// Permission bits.
-        mode: u32,
-        /// Owner by number.
-        uid: u32,
-    },
-    /// A symbolic link.
-    Link {
-        /// Where it points, as it is written.
-        target: PathBuf,
-    },
-    /// A socket, pipe or device.
-    Other,
-}
-
-/// Looks at a path without following it; nothing there is none.
-///
-/// # Errors
-/// Any reason but absence.
-pub fn standing(path: &Path) -> Result<Option<Standing>, Error> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(e) => return Err(e).naming("look at", path),
-    };
-    let mode = metadata.mode() & 0o7777;
-    Ok(Some(if metadata.is_symlink() {
-        Standing::Link { target: fs::read_link(path).naming("read the link", path)? }
-    } else if metadata.is_dir() {
-        Standing::Directory { mode, uid: metadata.uid() }
-    } else if metadata.is_file() {
-        Standing::File { mode, uid: metadata.uid(), gid: metadata.gid(), size: metadata.len() }
-    } else {
-        Standing::Other
-    }))
-}
-
-/// Permission bits, owner and group of a path, which is not followed.
-///
-/// # Errors
-/// It is not there.
-pub fn attributes(path: &Path) -> Result<(u32, u32, u32), Error> {
-    let about = fs::symlink_metadata(path).naming("look at", path)?;
-    Ok((about.mode() & 0o7777, about.uid(), about.gid()))
-}
-
-/// Whether anything stands at a path, a dangling link too.
-pub fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }
 
 /// Reads a file whole; nothing there is none. At most `limit` bytes are read.
@@ -317,7 +222,7 @@ pub fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
 
 /// Gives a new directory what the umask took from its mode.
 fn restore_mode(path: &Path, mode: u32) -> Result<(), Error> {
-    if fs::symlink_metadata(path).naming("look at", path)?.mode() & 0o7777 == mode {
+    if lstat(path)?.is_some_and(|stat| stat.mode == mode) {
         return Ok(());
     }
     passing(Effect::Attributes, "set the mode of", path)?;
@@ -343,7 +248,7 @@ pub fn missing_directories(path: &Path) -> Vec<PathBuf> {
 /// A directory stands there, or the kernel refuses.
 pub fn remove_file(path: &Path) -> Result<(), Error> {
     // A read-only file system refuses to remove what is not there, too.
-    if standing(path)?.is_none() {
+    if lstat(path)?.is_none() {
         return Ok(());
     }
     passing(Effect::Remove, "remove", path)?;
@@ -401,18 +306,6 @@ pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
 /// The kernel refuses.
 pub fn remove_staging(path: &Path) -> Result<(), Error> {
     remove_file(&staging_name(path))
-}
-
-/// The inode of what stands at a path, not followed; nothing there is none.
-///
-/// # Errors
-/// Any reason but absence.
-pub fn inode(path: &Path) -> Result<Option<u64>, Error> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.ino())),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(e).naming("look at", path),
-    }
 }
 
 /// The name under which [`place`] writes: hidden, beside the file, the same every time so that a

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::control_groups::of_systemd;
+use super::files::lstat;
 use super::sockets::unit_of;
 
 /// A process that uses something below a path.
@@ -82,8 +83,8 @@ fn used(directory: &Path, below: &[PathBuf]) -> Option<(PathBuf, &'static str)> 
 /// another root or namespace has other files of that name.
 fn followed(link: &Path, below: &[PathBuf]) -> Option<PathBuf> {
     let path = fs::read_link(link).ok().filter(|path| below.iter().any(|b| path.starts_with(b)))?;
-    let (theirs, ours) = (fs::metadata(link).ok()?, fs::symlink_metadata(&path).ok()?);
-    ((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())).then_some(path)
+    let (theirs, ours) = (fs::metadata(link).ok()?, lstat(&path).ok()??);
+    ((theirs.dev(), theirs.ino()) == (ours.device, ours.inode)).then_some(path)
 }
 
 /// A line of `maps`: address, rights, offset, device, inode, path.
@@ -91,7 +92,7 @@ fn mapped(line: &str, below: &[PathBuf]) -> Option<PathBuf> {
     let path = PathBuf::from(line.get(line.find('/')?..)?);
     let inode: u64 = line.split_ascii_whitespace().nth(4)?.parse().ok()?;
     let is_below = below.iter().any(|b| path.starts_with(b));
-    (is_below && fs::symlink_metadata(&path).is_ok_and(|ours| ours.ino() == inode)).then_some(path)
+    (is_below && lstat(&path).ok()??.inode == inode).then_some(path)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The flag of a file that not even root may change, rename or remove (`chattr +i`).
 
-use std::fs::{self, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::fault::{self, Effect};
-use super::files::Error;
+use super::files::{Error, FileKind, file_kind};
 use super::kernel::{self, IMMUTABLE};
 
 /// Whether a file has the flag. A link has none, and neither has a file system without such flags.
@@ -15,7 +15,7 @@ use super::kernel::{self, IMMUTABLE};
 /// # Errors
 /// The file cannot be opened, or the kernel refuses.
 pub fn is_set(path: &Path) -> Result<bool, Error> {
-    if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
+    if !is_file(path) {
         return Ok(false);
     }
     match kernel::inode_flags(&open(path)?) {
@@ -30,6 +30,10 @@ pub fn is_set(path: &Path) -> Result<bool, Error> {
         }
         Err(error) => Err(named("read the flags of", path, error)),
     }
+}
+
+fn is_file(path: &Path) -> bool {
+    matches!(file_kind(path), Ok(Some(FileKind::File)))
 }
 
 /// Lifts the flag from a file that has it, and says whether it had.
@@ -51,7 +55,7 @@ pub fn lift(path: &Path) -> Result<bool, Error> {
 /// # Errors
 /// As [`lift`].
 pub fn set(path: &Path) -> Result<(), Error> {
-    if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
+    if !is_file(path) {
         return Ok(());
     }
     let file = open(path)?;
@@ -66,7 +70,7 @@ fn change(file: impl AsFd, flags: u32, path: &Path) -> Result<(), Error> {
     kernel::set_inode_flags(file, flags).map_err(|error| named("change the flags of", path, error))
 }
 
-fn open(path: &Path) -> Result<fs::File, Error> {
+fn open(path: &Path) -> Result<File, Error> {
     let opened =
         OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     opened.map_err(|error| named("open", path, error))
@@ -78,6 +82,8 @@ fn named(operation: &'static str, path: &Path, source: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -47,7 +47,6 @@ pub mod signals;
 pub mod slot;
 pub mod sockets;
 pub mod source;
-pub mod stat;
 pub mod survey;
 pub mod sysctl;
 pub mod systemd;

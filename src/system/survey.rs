@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::files::{FileKind, Stat, lstat};
 
 /// What a search for owners came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,21 +28,21 @@ pub fn owned_below<K: Ord>(
     let (mut by, mut seen): (BTreeMap<K, (PathBuf, usize)>, _) = (BTreeMap::new(), HashSet::new());
     let (mut open, mut looked_at) = (vec![top.to_owned()], 0);
     while let Some(path) = open.pop() {
-        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path))
-        else {
+        if skipped.contains(&path) {
             continue;
-        };
-        if about.is_dir() && !seen.insert((about.dev(), about.ino())) {
+        }
+        let Ok(Some(stat)) = lstat(&path) else { continue };
+        if stat.kind == FileKind::Directory && !seen.insert((stat.device, stat.inode)) {
             continue;
         }
         looked_at += 1;
         if looked_at > most {
             return Owned { by, stopped: true };
         }
-        if let Some(owner) = key(about.uid(), about.gid()) {
+        if let Some(owner) = key(stat.uid, stat.gid) {
             by.entry(owner).or_insert_with(|| (path.clone(), 0)).1 += 1;
         }
-        if about.is_dir() {
+        if stat.kind == FileKind::Directory {
             let mut names: Vec<PathBuf> = fs::read_dir(&path)
                 .into_iter()
                 .flatten()
@@ -58,17 +59,17 @@ pub fn owned_below<K: Ord>(
 /// Bytes of all files below a path, links not followed, other file systems and what is skipped left
 /// out; nothing there, or not to be listed by us, is nothing.
 pub fn size_below(path: &Path, skipped: &[PathBuf]) -> u64 {
-    let Ok(device) = fs::symlink_metadata(path).map(|about| about.dev()) else { return 0 };
+    let Ok(Some(Stat { device, .. })) = lstat(path) else { return 0 };
     let (mut open, mut size) = (vec![path.to_owned()], 0_u64);
     while let Some(path) = open.pop() {
-        let Some(about) = fs::symlink_metadata(&path).ok().filter(|_| !skipped.contains(&path))
-        else {
+        if skipped.contains(&path) {
             continue;
-        };
-        if about.is_file() {
+        }
+        let Ok(Some(stat)) = lstat(&path) else { continue };
+        if stat.kind == FileKind::File {
             // A sparse file has any length.
-            size = size.saturating_add(about.len());
-        } else if about.is_dir() && about.dev() == device {
+            size = size.saturating_add(stat.size);
+        } else if stat.kind == FileKind::Directory && stat.device == device {
             open.extend(
                 fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()),
             );
@@ -96,7 +97,7 @@ mod tests {
             )),
             [6, 3, 0]
         );
-        let me = fs::metadata(directory.path()).unwrap().uid();
+        let me = lstat(directory.path()).unwrap().unwrap().uid;
         let skipped = [directory.path().join("b")];
         let owned = |most, who| {
             owned_below(directory.path(), &skipped, most, &move |user, _| {

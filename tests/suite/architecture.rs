@@ -4,6 +4,7 @@
 //! Every rule is a function from sources to complaints; beside its test on `src/` stands one that
 //! plants a violation, so that no rule is one that cannot fail.
 mod effects;
+mod one_of_each;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -319,7 +320,7 @@ fn planted_upward_import_is_found() {
             "plan/mod.rs",
             "//! crate::cli\n\
              /* use crate::cli; /* x */ */\n\
-             use crate::{action::Action, system::files::{self, Standing}};\n",
+             use crate::{action::Action, system::files::{self, FileKind}};\n",
         ),
         (
             "dcos/id.rs",

@@ -8,7 +8,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestKind};
 use crate::system::digest;
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 
 /// A manifest of a package with some 100,000 files is below this.
 const LONGEST_MANIFEST: u64 = 256 << 20;
@@ -58,24 +58,23 @@ fn damage(site: &Site, id: &PackageId) -> anyhow::Result<Option<String>> {
         let real = package.join(&path);
         // Names come from our own manifest, which only root can write, and links in a package are
         // not followed by what is looked at here.
-        let same = match (&entry.kind, files::standing(&real)?) {
-            (
-                ManifestKind::File { size, sha256 },
-                Some(Standing::File { mode, size: found, .. }),
-            ) => {
-                *size == found
-                    && entry.mode == mode
+        let same = match (&entry.kind, files::lstat(&real)?) {
+            (ManifestKind::File { size, sha256 }, Some(stat)) => {
+                stat.kind == FileKind::File
+                    && *size == stat.size
+                    && entry.mode == stat.mode
                     && digest::sha256_of_file(&real)
                         .is_ok_and(|found| digest::hex(&found) == *sha256)
             }
-            (ManifestKind::Hardlink { to }, Some(_)) => {
-                files::inode(&real)? == files::inode(&package.join(self::path(to)))?
+            (ManifestKind::Hardlink { to }, Some(stat)) => {
+                files::lstat(&package.join(self::path(to)))?
+                    .is_some_and(|other| other.inode == stat.inode)
             }
-            (ManifestKind::Directory, Some(Standing::Directory { .. })) => true,
-            (ManifestKind::Link { target }, Some(Standing::Link { target: found })) => {
-                self::path(target) == found
+            (ManifestKind::Directory, Some(stat)) => stat.kind == FileKind::Directory,
+            (ManifestKind::Link { target }, Some(stat)) => {
+                stat.kind == FileKind::Link { target: self::path(target) }
             }
-            _ => false,
+            (_, None) => false,
         };
         if !same {
             return Ok(Some(format!("{} in it is not what was unpacked", path.display())));

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::archive::{Examined, Meaning};
-use crate::system::files::{self, Standing};
+use crate::system::files::{self, FileKind};
 use crate::system::fingerprint::Fingerprint;
 
 /// Hidden, so that `serve` does not give it away.
@@ -74,10 +74,9 @@ impl Known {
 
 /// Puts a file in place, unless the same stands there; says whether it did.
 pub(super) fn place(path: &Path, content: &[u8], mode: u32) -> Result<bool, files::Error> {
-    let is_alike = matches!(
-        files::standing(path)?,
-        Some(Standing::File { mode: m, size, .. }) if m == mode && size == content.len() as u64
-    );
+    let is_alike = files::lstat(path)?.is_some_and(|stat| {
+        stat.kind == FileKind::File && stat.mode == mode && stat.size == content.len() as u64
+    });
     if is_alike && files::read(path, content.len() as u64)?.as_deref() == Some(content) {
         return Ok(false);
     }

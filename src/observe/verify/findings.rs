@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::dcos::difference::{Detail, Difference, Kind};
+use crate::system::files;
 
 /// How closely files are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,6 @@ impl Findings {
 }
 
 /// An error in one line.
-pub(super) fn told(path: &Path, error: &std::io::Error) -> (String, String) {
-    (PathBuf::from(path).display().to_string(), error.to_string())
+pub(super) fn told(path: &Path, error: &files::Error) -> (String, String) {
+    (path.display().to_string(), error.source.to_string())
 }

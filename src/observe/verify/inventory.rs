@@ -10,8 +10,8 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::observe::node::Node;
 use crate::system::digest;
+use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
-use crate::system::stat::{self, Kind, Stat};
 
 /// What they are of.
 const NODE: &str = "node files";
@@ -58,7 +58,7 @@ type Compared = Result<Option<Difference>, (String, String)>;
 
 fn file(root: &Root, node: &Node, owners: &Owners, path: &Path, sha256: &str) -> Compared {
     let real = root.at(path);
-    let Some(stands) = stat::look(&real).map_err(|error| told(path, &error))? else {
+    let Some(stands) = files::lstat(&real).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, NODE)));
     };
     let mode = mode(node, path);
@@ -66,7 +66,7 @@ fn file(root: &Root, node: &Node, owners: &Owners, path: &Path, sha256: &str) ->
     if sha256.is_empty() && mode.is_none() {
         return Ok(None);
     }
-    if stands.kind != Kind::File {
+    if stands.kind != FileKind::File {
         let detail =
             Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
         return Ok(Difference::changed(path, NODE, vec![detail]));
@@ -96,13 +96,15 @@ fn mode(node: &Node, path: &Path) -> Option<u32> {
 }
 
 fn link(root: &Root, owners: &Owners, path: &Path, target: &Path) -> Compared {
-    let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
+    let Some(stands) = files::lstat(&root.at(path)).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, NODE)));
     };
     let mut details: Vec<Detail> = match &stands.kind {
-        Kind::Link(is) => Detail::of(Aspect::Link, target.to_owned(), is.clone(), |path| {
-            path.display().to_string()
-        }),
+        FileKind::Link { target: is } => {
+            Detail::of(Aspect::Link, target.to_owned(), is.clone(), |path| {
+                path.display().to_string()
+            })
+        }
         kind => Some(Detail { aspect: Aspect::Kind, was: "link".into(), is: word(kind).into() }),
     }
     .into_iter()
@@ -113,11 +115,12 @@ fn link(root: &Root, owners: &Owners, path: &Path, target: &Path) -> Compared {
 
 /// Also a link to one: `/opt/mesosphere` may lie elsewhere.
 fn directory(root: &Root, path: &Path, properties: impl Fn(&Stat) -> Vec<Detail>) -> Compared {
-    let Some(stands) = stat::look(&root.resolved(path)).map_err(|error| told(path, &error))? else {
+    let Some(stands) = files::lstat(&root.resolved(path)).map_err(|error| told(path, &error))?
+    else {
         return Ok(Some(Difference::missing(path, NODE)));
     };
     let details = match &stands.kind {
-        Kind::Directory => properties(&stands),
+        FileKind::Directory => properties(&stands),
         kind => {
             vec![Detail { aspect: Aspect::Kind, was: "directory".into(), is: word(kind).into() }]
         }

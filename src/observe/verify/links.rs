@@ -15,8 +15,8 @@ use crate::observe::node::{Node, State};
 use crate::observe::packages;
 use crate::system::digest;
 use crate::system::files;
+use crate::system::files::FileKind;
 use crate::system::root::Root;
-use crate::system::stat::{self, Kind as Standing};
 
 /// What an active name is of.
 const ACTIVE_SET: &str = "active set";
@@ -108,12 +108,12 @@ fn compared(
     entry: &Entry,
     owners: &Owners,
 ) -> Result<Option<Difference>, (String, String)> {
-    let Some(stands) = stat::look(&root.at(path)).map_err(|error| told(path, &error))? else {
+    let Some(stands) = files::lstat(&root.at(path)).map_err(|error| told(path, &error))? else {
         return Ok(Some(Difference::missing(path, ACTIVE_SET)));
     };
     let detail = match (entry, &stands.kind) {
-        (Entry::Directory, Standing::Directory) => None,
-        (Entry::Link { target }, Standing::Link(is)) => {
+        (Entry::Directory, FileKind::Directory) => None,
+        (Entry::Link { target }, FileKind::Link { target: is }) => {
             Detail::of(Aspect::Link, target.clone(), is.clone(), |p| p.display().to_string())
         }
         (Entry::Directory, kind) => {
@@ -141,14 +141,13 @@ fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut F
             }
         };
         for path in names.into_iter().map(|name| below.join(name)) {
-            let kind = stat::look(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
+            let kind = files::lstat(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
             // The link of a file that is missing in its package: the file is told already.
-            let is_left =
-                matches!(&kind, Some(Standing::Link(target)) if findings.is(Kind::Missing, target));
+            let is_left = matches!(&kind, Some(FileKind::Link { target }) if findings.is(Kind::Missing, target));
             if !known.contains(&path) && !is_left {
                 findings.differs(Difference::extra(&path, ACTIVE_SET).marked(false));
             }
-            if kind == Some(Standing::Directory)
+            if kind == Some(FileKind::Directory)
                 && (known.contains(&path) || path.ends_with("__pycache__"))
             {
                 open.push(path);
@@ -213,12 +212,14 @@ fn content(
     of: &str,
     findings: &mut Findings,
 ) {
-    let stands = match stat::look(&root.at(&path)) {
+    let stands = match files::lstat(&root.at(&path)) {
         Ok(None) => return findings.differs(Difference::missing(path, of)),
         Ok(Some(stands)) => stands,
-        Err(error) => return findings.unknown(path.display().to_string(), error.to_string()),
+        Err(error) => {
+            return findings.unknown(path.display().to_string(), error.source.to_string());
+        }
     };
-    if stands.kind != Standing::File {
+    if stands.kind != FileKind::File {
         let detail =
             Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
         return Difference::changed(path, of, vec![detail])
@@ -257,15 +258,15 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
             Ok(None) | Err(_) => findings.differs(missing),
             // It is copied with its mode.
             Ok(text) => {
-                let mode = stat::look(&root.resolved(source))
+                let mode = files::lstat(&root.resolved(source))
                     .ok()
                     .flatten()
                     .map_or(TEXT, |source| source.mode);
                 content(root, layout::unit(name), text, mode, owners, UNITS, findings);
             }
         }
-        let target = match stat::look(&root.at(layout::wants(name))) {
-            Ok(Some(stat::Stat { kind: Standing::Link(target), .. })) => target,
+        let target = match files::lstat(&root.at(layout::wants(name))) {
+            Ok(Some(files::Stat { kind: FileKind::Link { target }, .. })) => target,
             Ok(_) => {
                 findings.differs(Difference::missing(layout::wants(name), UNITS));
                 continue;
@@ -342,8 +343,8 @@ fn state_directories(
         })
     };
     for directory in set.state_directories() {
-        let Ok(Some(stands)) = stat::look(&root.at(&directory.path)) else { continue };
-        if stands.kind != Standing::Directory {
+        let Ok(Some(stands)) = files::lstat(&root.at(&directory.path)) else { continue };
+        if stands.kind != FileKind::Directory {
             continue;
         }
         let made = is_made(&directory.path);

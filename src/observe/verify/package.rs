@@ -12,10 +12,10 @@ use crate::dcos::difference::{Aspect, Detail, Difference, UNREAD};
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestEntry, ManifestKind};
+use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
-use crate::system::stat::{self, Kind, Stat};
 use crate::system::unpack::Names;
-use crate::system::{cores, digest, files};
+use crate::system::{cores, digest};
 
 /// Packages whose files are the cluster's configuration.
 const CONFIGURATION: [&str; 2] = ["dcos-config", "dcos-metadata"];
@@ -53,7 +53,7 @@ impl Owners<'_> {
 impl Owners<'_> {
     /// What is another than root made it: the mode, where one is known, and the owners.
     pub(super) fn of_root(&self, mode: Option<u32>, stands: &Stat) -> Vec<Detail> {
-        let mode = mode.filter(|_| !matches!(stands.kind, Kind::Link(_)));
+        let mode = mode.filter(|_| !matches!(stands.kind, FileKind::Link { .. }));
         let mode = mode.and_then(|mode| Detail::of(Aspect::Mode, mode, stands.mode, mode_word));
         let user = Detail::of(Aspect::User, 0, stands.uid, u32::to_string).filter(|_| self.set);
         let group = Detail::of(Aspect::Group, 0, stands.gid, u32::to_string).filter(|_| self.set);
@@ -144,7 +144,10 @@ fn manifest(root: &Root, id: &PackageId) -> Result<(Manifest, SystemTime), Strin
         .ok_or_else(none)?;
     let manifest = serde_json::from_slice(&text)
         .map_err(|error| format!("its manifest cannot be read: {error}"))?;
-    let written = stat::look(&path).map_err(|error| error.to_string())?.ok_or_else(none)?.modified;
+    let written = files::lstat(&path)
+        .map_err(|error| format!("{error}: {}", error.source))?
+        .ok_or_else(none)?
+        .modified;
     Ok((manifest, written))
 }
 
@@ -152,16 +155,16 @@ impl Comparison<'_> {
     fn entry(&self, entry: &ManifestEntry) -> Result<Option<Difference>, (String, String)> {
         let path = layout::package(self.id).join(path_of(&entry.path));
         let real = self.root.at(&path);
-        let Some(stands) = stat::look(&real).map_err(|error| told(&path, &error))? else {
+        let Some(stands) = files::lstat(&real).map_err(|error| told(&path, &error))? else {
             return Ok(Some(Difference::missing(path, self.id.to_string())));
         };
         let mut details = self.content(entry, &stands, &real);
         if self.depth == Depth::Full {
-            if !matches!(stands.kind, Kind::Link(_)) {
+            if !matches!(stands.kind, FileKind::Link { .. }) {
                 details.extend(Detail::of(Aspect::Mode, entry.mode, stands.mode, mode_word));
             }
             details.extend(self.owners.compare(entry, &stands));
-            if stands.kind == Kind::File && stat::has_capabilities(&real) {
+            if stands.kind == FileKind::File && files::has_capabilities(&real) {
                 details.push(Detail {
                     aspect: Aspect::Capabilities,
                     was: "none".into(),
@@ -180,15 +183,16 @@ impl Comparison<'_> {
             ManifestKind::Link { .. } => "link",
         };
         match (&entry.kind, &stands.kind) {
-            (ManifestKind::File { size, sha256 }, Kind::File) => {
+            (ManifestKind::File { size, sha256 }, FileKind::File) => {
                 self.bytes(*size, sha256, stands, real)
             }
-            (ManifestKind::Hardlink { to }, Kind::File) => match self.contents.get(&to.bytes()) {
+            (ManifestKind::Hardlink { to }, FileKind::File) => match self.contents.get(&to.bytes())
+            {
                 Some((size, sha256)) => self.bytes(*size, sha256, stands, real),
                 None => Vec::new(),
             },
-            (ManifestKind::Directory, Kind::Directory) => Vec::new(),
-            (ManifestKind::Link { target }, Kind::Link(is)) => {
+            (ManifestKind::Directory, FileKind::Directory) => Vec::new(),
+            (ManifestKind::Link { target }, FileKind::Link { target: is }) => {
                 Detail::of(Aspect::Link, path_of(target), is.clone(), |path| {
                     path.display().to_string()
                 })
@@ -245,12 +249,12 @@ impl Comparison<'_> {
     }
 }
 
-pub(super) fn word(kind: &Kind) -> &'static str {
+pub(super) fn word(kind: &FileKind) -> &'static str {
     match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Link(_) => "link",
-        Kind::Other => "socket, pipe or device",
+        FileKind::File => "file",
+        FileKind::Directory => "directory",
+        FileKind::Link { .. } => "link",
+        FileKind::Other => "socket, pipe or device",
     }
 }
 
@@ -278,7 +282,10 @@ fn extras(
         };
         for path in names.into_iter().map(|name| below.join(name)) {
             let is_directory = || {
-                matches!(stat::look(&top.join(&path)), Ok(Some(Stat { kind: Kind::Directory, .. })))
+                matches!(
+                    files::lstat(&top.join(&path)),
+                    Ok(Some(Stat { kind: FileKind::Directory, .. }))
+                )
             };
             let is_known = known.contains(&path);
             if !is_known {

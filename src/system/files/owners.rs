@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Error, Naming, names};
+use super::{Error, FileKind, Naming, file_kind, names};
 use crate::system::fault::{self, Effect};
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown
@@ -15,7 +15,7 @@ use crate::system::fault::{self, Effect};
 pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
     fault::point(Effect::Attributes, path).naming("set the owner of", path)?;
     std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
-    if fs::symlink_metadata(path).naming("look at", path)?.is_dir() {
+    if file_kind(path)? == Some(FileKind::Directory) {
         for name in names(path)?.unwrap_or_default() {
             give_tree(&path.join(name), uid)?;
         }

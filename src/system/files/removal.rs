@@ -1,7 +1,7 @@
 //! Trees: removed by handles, and never beyond the file system that they lie on.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::{Error, Naming, parent, sync_directory};
+use super::{Error, Naming, lstat, parent, sync_directory};
 use crate::system::fault::{self, Effect};
 use crate::system::mount_points;
 
@@ -66,11 +66,7 @@ fn mounted(path: &Path) -> Error {
 
 fn device_of(path: &Path) -> Result<Option<u64>, Error> {
     fault::point(Effect::Mounts, path).naming("look at", path)?;
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.dev())),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(e).naming("look at", path),
-    }
+    Ok(lstat(path)?.map(|stat| stat.device))
 }
 
 /// By handles, so that a directory cannot become a link between the look and the deed. Says whether

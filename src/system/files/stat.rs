@@ -1,0 +1,115 @@
+//! What exists at a path, the path itself not followed: the only `lstat(2)` of this crate.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::error::{Error, Naming};
+use crate::system::kernel;
+
+/// What `lstat(2)` returns, as far as it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// File, directory, link or other.
+    pub kind: FileKind,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner by number.
+    pub uid: u32,
+    /// Group by number.
+    pub gid: u32,
+    /// Number of the inode.
+    pub inode: u64,
+    /// Number of the device that holds the inode.
+    pub device: u64,
+    /// When its content was written last.
+    pub modified: SystemTime,
+}
+
+/// The kind of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link {
+        /// Where it points, as it is written.
+        target: PathBuf,
+    },
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// Returns what exists at a path, without following it; `None` if nothing does.
+///
+/// # Errors
+/// Any reason but absence.
+pub fn lstat(path: &Path) -> Result<Option<Stat>, Error> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e).naming("look at", path),
+    };
+    let kind = if metadata.is_symlink() {
+        FileKind::Link { target: fs::read_link(path).naming("read the link", path)? }
+    } else if metadata.is_dir() {
+        FileKind::Directory
+    } else if metadata.is_file() {
+        FileKind::File
+    } else {
+        FileKind::Other
+    };
+    Ok(Some(Stat {
+        kind,
+        size: metadata.len(),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        inode: metadata.ino(),
+        device: metadata.dev(),
+        modified: metadata.modified().naming("look at", path)?,
+    }))
+}
+
+/// The kind alone.
+///
+/// # Errors
+/// As [`lstat`].
+pub fn file_kind(path: &Path) -> Result<Option<FileKind>, Error> {
+    Ok(lstat(path)?.map(|stat| stat.kind))
+}
+
+/// Whether anything exists at a path, a dangling link too.
+pub fn exists(path: &Path) -> bool {
+    matches!(lstat(path), Ok(Some(_)))
+}
+
+/// Whether a file has capabilities of its own (`capabilities(7)`); where the file system does not
+/// support them, it has none.
+pub fn has_capabilities(path: &Path) -> bool {
+    kernel::attribute_length(path, c"security.capability").is_ok_and(|length| length > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lstat_does_not_follow_a_link_and_absence_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("/nowhere", &link).unwrap();
+        assert_eq!(file_kind(&link).unwrap(), Some(FileKind::Link { target: "/nowhere".into() }));
+        assert_eq!(lstat(&link.join("x")).unwrap(), None);
+        assert_eq!(file_kind(directory.path()).unwrap(), Some(FileKind::Directory));
+        assert!(!has_capabilities(directory.path()));
+    }
+}
