@@ -265,7 +265,7 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
     (
         "system/overwrite.rs",
         "Write",
-        "an /etc/resolv.conf that is a mount point: tests/nodes/outside.rs",
+        "an /etc/resolv.conf that is a mount point: tests/suite/unusual_file_systems.rs",
     ),
     ("system/overwrite.rs", "Sync", "the same"),
     ("system/control_groups.rs", "Call", "tasks of a real node: tests/nodes/parting.rs"),

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use support::ansible::{self, examples, sha256_hex};
 use support::build::{Build, Compression};
 use support::node::{self, Node, Outcome, Server};
 use support::tree::Snapshot;
@@ -17,6 +15,7 @@ use tempfile::TempDir;
 
 /// One playbook over the whole fleet, on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(900);
+
 /// The nodes by their addresses, which are those of the example's inventory in another network.
 const NODES: [(&str, &str); 5] = [
     ("10.77.0.11", "first"),
@@ -25,18 +24,11 @@ const NODES: [(&str, &str); 5] = [
     ("10.77.0.21", "agent"),
     ("10.77.0.31", "public"),
 ];
+
 /// The copies that the programs for accounts keep of what was before their last change.
 const COPIES: [&str; 4] = ["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-"];
+
 const MASTERS: [&str; 3] = ["10.77.0.11", "10.77.0.12", "10.77.0.13"];
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ansible")
-}
-
-/// Ansible, where `make` puts it.
-fn ansible() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ansible/bin/ansible-playbook")
-}
 
 /// Nodes, a server with a published build, and what Ansible has to know of them.
 struct Fleet {
@@ -67,7 +59,8 @@ impl Fleet {
         let program = desk.path().join("program");
         must(Command::new("strip").arg("-o").arg(&program).arg(node::binary()));
         must(Command::new(&program).arg("publish").arg(build.path()));
-        let digest = hex(&fs::read(build.path().join("dcos-node")).expect("the stamped program"));
+        let digest =
+            sha256_hex(&fs::read(build.path().join("dcos-node")).expect("the stamped program"));
         must(
             Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -123,7 +116,7 @@ impl Fleet {
     fn play(&self, playbook: &str, more: &[&str]) -> (BTreeMap<String, Recap>, Outcome) {
         let desk = self.desk.path().display();
         let (directory, program) =
-            (examples().display().to_string(), ansible().display().to_string());
+            (examples().display().to_string(), ansible::playbook_program().display().to_string());
         let (home, controls) = (
             format!("ANSIBLE_HOME={desk}/ansible"),
             format!("ANSIBLE_SSH_CONTROL_PATH_DIR={desk}/cp"),
@@ -255,11 +248,6 @@ fn recap(output: &str) -> BTreeMap<String, Recap> {
         .collect()
 }
 
-/// The SHA-256 of something, as `sha256sum` prints it.
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[track_caller]
 fn must(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("run {command:?}: {error}"));
@@ -281,7 +269,7 @@ fn same(now: &[Snapshot], before: &[Snapshot], but: &[&str]) {
 
 /// True if there are nodes, and Ansible to drive them.
 fn available() -> bool {
-    node::available() && is_there_ansible()
+    node::available() && ansible::available()
 }
 
 #[test]
@@ -397,239 +385,4 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
     fleet.server.stop();
     let recap = fleet.plays("uninstall.yml", &purge);
     assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
-}
-
-/// An example's fleet on this machine alone: in the place of the program stands one that keeps what
-/// it was asked, and answers what it is told to.
-struct Stage {
-    desk: TempDir,
-}
-
-/// A host of its inventory, and the group that it is in.
-const HOSTS: [(&str, &str); 5] = [
-    ("first", "masters"),
-    ("second", "masters"),
-    ("third", "masters"),
-    ("agent", "agents"),
-    ("public", "public_agents"),
-];
-const STAND_IN: &str = r#"#!/bin/sh
-echo "$*" >> "${0%/*}/asked"
-cat "${0%/*}/../answer"
-exit "$(cat "${0%/*}/../code")"
-"#;
-
-impl Stage {
-    /// With variables as an inventory in INI form has them: each is text.
-    fn new(variables: &str) -> Stage {
-        let stage = Stage { desk: tempfile::tempdir().expect("a directory") };
-        stage.answers(0, &json!({"changed": false}));
-        let mut inventory = String::new();
-        for (host, group) in HOSTS {
-            let program = stage.desk.path().join(host).join("dcos-node");
-            fs::create_dir(stage.desk.path().join(host)).expect("a directory");
-            fs::write(&program, STAND_IN).expect("write the stand-in");
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-                .expect("make it a program");
-            let role = ["slave", "slave_public", "master"]
-                [["agents", "public_agents"].iter().position(|of| *of == group).unwrap_or(2)];
-            inventory.push_str(&format!("[{group}]\n{host} dcos_node_role={role}\n"));
-        }
-        let (desk, digest) = (stage.desk.path().display(), hex(STAND_IN.as_bytes()));
-        inventory.push_str(&format!(
-            "[all:vars]\n\
-             ansible_connection=local\n\
-             ansible_become=false\n\
-             dcos_node_url=http://127.0.0.1:1/dcos-node\n\
-             dcos_node_sha256={digest}\n\
-             dcos_node_directory={desk}/{{{{ inventory_hostname }}}}\n\
-             {variables}"
-        ));
-        fs::write(stage.desk.path().join("hosts.ini"), inventory).expect("write the inventory");
-        stage
-    }
-
-    fn answers(&self, code: u8, document: &serde_json::Value) {
-        fs::write(self.desk.path().join("answer"), document.to_string()).expect("write the answer");
-        fs::write(self.desk.path().join("code"), code.to_string()).expect("write the exit code");
-    }
-
-    /// What a playbook with `--check` prints.
-    fn play(&self, playbook: &str, more: &[&str]) -> String {
-        let mut command = Command::new(ansible());
-        command
-            .current_dir(examples())
-            .args([playbook, "--check", "-i"])
-            .arg(self.desk.path().join("hosts.ini"))
-            .args(more);
-        command
-            .env("ANSIBLE_HOME", self.desk.path().join("ansible"))
-            .env("ANSIBLE_NOCOLOR", "1")
-            .env("ANSIBLE_CONFIG", "ansible.cfg");
-        let output = command.output().expect("run Ansible");
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-    }
-
-    /// The hosts that are asked to uninstall, each with which of the words that cannot be taken
-    /// back.
-    #[track_caller]
-    fn uninstalls(&self, more: &[&str]) -> Vec<(&'static str, Vec<&'static str>)> {
-        let printed = self.play("uninstall.yml", more);
-        let asked = HOSTS.iter().filter_map(|(host, _)| {
-            let asked = self.desk.path().join(host).join("asked");
-            let words = fs::read_to_string(&asked).ok()?;
-            fs::remove_file(&asked).expect("forget it");
-            assert!(
-                words.starts_with("uninstall ") && words.lines().count() == 1,
-                "{words}\n{printed}"
-            );
-            Some((
-                *host,
-                ["--purge-data --yes", "--force"]
-                    .into_iter()
-                    .filter(|word| words.contains(word))
-                    .collect(),
-            ))
-        });
-        let asked: Vec<_> = asked.collect();
-        assert!(!asked.is_empty() && !printed.contains("failed=1"), "{printed}");
-        asked
-    }
-}
-
-/// True if there is Ansible.
-fn is_there_ansible() -> bool {
-    ansible().is_file() || node::not_run("there is no Ansible: make target/ansible/done")
-}
-
-#[test]
-fn uninstall_playbook_forces_masters_only_after_all_agents() {
-    if !is_there_ansible() {
-        return;
-    }
-    let stage = Stage::new("dcos_node_purge_data=false\ndcos_node_cluster_goes=false\n");
-    let all = |of_masters: &[&'static str], of_agents: &[&'static str]| {
-        let words =
-            |group| if group == "masters" { of_masters.to_vec() } else { of_agents.to_vec() };
-        HOSTS.map(|(host, group)| (host, words(group))).to_vec()
-    };
-    assert_eq!(
-        stage.uninstalls(&[]),
-        all(&["--force"], &[]),
-        "in an inventory; all masters go, and all agents before them"
-    );
-    let no = ["-e", "dcos_node_purge_data=false", "-e", "dcos_node_cluster_goes=false"];
-    assert_eq!(stage.uninstalls(&no), all(&[], &[]), "with -e");
-    let masters = stage.uninstalls(&["--limit", "masters", "-e", "dcos_node_purge_data=yes"]);
-    assert_eq!(
-        masters,
-        ["first", "second", "third"].map(|host| (host, vec!["--purge-data --yes"])),
-        "agents are left"
-    );
-    let yes = ["--limit", "third", "-e", "dcos_node_cluster_goes=true"];
-    assert_eq!(stage.uninstalls(&yes), [("third", vec!["--force"])], "who says so has it");
-}
-
-#[test]
-fn failed_status_check_names_the_cause() {
-    if !is_there_ansible() {
-        return;
-    }
-    let stage = Stage::new("");
-    let obstacle = json!({"link": "units", "level": "node-ready", "unit": "dcos-net.service", "text": "it failed", "cure": "journalctl -u dcos-net"});
-    stage.answers(
-        7,
-        &json!({"state": "installed", "readiness": {"level": "started", "obstacles": [obstacle]}}),
-    );
-    let printed = stage.play("install.yml", &["--limit", "agent"]);
-    for line in
-        ["because dcos-net.service: it failed", "state: installed", "cure:  journalctl -u dcos-net"]
-    {
-        assert!(printed.contains(line), "{line}: {printed}");
-    }
-    assert!(printed.contains("exit code 7") && !printed.contains("no document"), "{printed}");
-    // On an image, and on a node that is clean, nothing is known of units.
-    stage.answers(11, &json!({"state": "clean", "readiness": null}));
-    let printed = stage.play("install.yml", &["--limit", "agent"]);
-    assert!(
-        printed.contains("state: clean")
-            && printed.contains("exit code 11")
-            && !printed.contains("because"),
-        "{printed}"
-    );
-    let item = |what: &str, why: &str| json!({"what": what, "why": why});
-    let report = json!({"residue": [item("/etc/x", "it is still there")], "unknown": [item("the rules", "iptables failed")]});
-    stage.answers(9, &json!({"changed": true, "report": report}));
-    let printed = stage.play("uninstall.yml", &["--limit", "agent"]);
-    for line in
-        ["still there: /etc/x (it is still there)", "not known: the rules (iptables failed)"]
-    {
-        assert!(printed.contains(line), "{line}: {printed}");
-    }
-}
-
-/// The names of variables at the beginning of lines, after what `before` says.
-fn variables(text: &str, before: &str) -> Vec<String> {
-    let names = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(before))
-        .filter(|rest| rest.starts_with("dcos_node_"));
-    let mut names: Vec<String> = names
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_')
-                .collect()
-        })
-        .collect();
-    names.sort();
-    names
-}
-
-#[test]
-fn role_variables_are_documented_with_default_or_required() {
-    let read = |path: &str| {
-        fs::read_to_string(examples().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
-    let form = read("roles/dcos_node/meta/argument_specs.yml");
-    let known = variables(&form, "      ");
-    assert_eq!(variables(&read("README.md"), "| `"), known);
-    let mut given = variables(&read("roles/dcos_node/defaults/main.yml"), "");
-    given.extend(
-        form.split("      dcos_node_")
-            .filter(|option| option.contains("required: true"))
-            .map(|option| format!("dcos_node_{}", option.split(':').next().unwrap_or_default())),
-    );
-    given.sort();
-    assert_eq!(given, known);
-}
-
-#[test]
-fn ansible_runs_only_raw_commands_on_a_node() {
-    // All but `raw` work on the machine that Ansible runs on.
-    let known = ["raw", "fail", "include_role", "include_tasks", "import_tasks"];
-    let tasks = fs::read_dir(examples().join("roles/dcos_node/tasks"))
-        .expect("the tasks")
-        .map(|entry| entry.expect("an entry").path());
-    let files = tasks.chain(["install.yml", "uninstall.yml"].map(|name| examples().join(name)));
-    let mut modules = 0;
-    for file in files {
-        let text = fs::read_to_string(&file).expect("a file of tasks");
-        // Plays have names too.
-        let tasks = text.matches("- name: ").count() - text.matches("\n  hosts: ").count();
-        let used: Vec<&str> = text
-            .lines()
-            .filter_map(|line| {
-                line.trim_start().strip_prefix("ansible.builtin.")?.split(':').next()
-            })
-            .collect();
-        assert!(used.iter().all(|module| known.contains(module)), "{}: {used:?}", file.display());
-        assert_eq!(
-            used.len(),
-            tasks,
-            "{}: a task whose module is not Ansible's own",
-            file.display()
-        );
-        modules += used.len();
-    }
-    assert!(modules > 10, "{modules}");
 }

@@ -468,22 +468,3 @@ fn agent_without_masters_names_the_missing_leader() {
         status.stdout().contains("failed      dcos-mesos-slave.service")
     });
 }
-
-#[test]
-fn wait_for_an_image_is_refused() {
-    let image = tempfile::tempdir().expect("a directory");
-    for command in [&["status"][..], &["install", "slave", "--bootstrap-url", "/nowhere"]] {
-        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));
-        let output = run
-            .args(command)
-            .args(["--wait", "--root"])
-            .arg(image.path())
-            .output()
-            .expect("run dcos-node");
-        assert_eq!(output.status.code(), Some(2));
-        assert!(
-            String::from_utf8_lossy(&output.stderr)
-                .contains("error: an image cannot be waited for")
-        );
-    }
-}

@@ -216,3 +216,22 @@ fn every_failure_prints_the_state_of_the_node_and_a_fix() {
     fails(&run(&strange, &["fetch"], tiny.url()), 5);
     fails(&json(&strange, &["adopt"]), 11);
 }
+
+#[test]
+fn wait_for_an_image_is_refused() {
+    let image = tempfile::tempdir().expect("a directory");
+    for command in [&["status"][..], &["install", "slave", "--bootstrap-url", "/nowhere"]] {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+        let output = run
+            .args(command)
+            .args(["--wait", "--root"])
+            .arg(image.path())
+            .output()
+            .expect("run dcos-node");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            String::from_utf8_lossy(&output.stderr)
+                .contains("error: an image cannot be waited for")
+        );
+    }
+}

@@ -6,21 +6,24 @@
     reason = "the rules for files and programs are those of src/; tests look from outside"
 )]
 
+mod ansible_role;
 mod architecture;
 mod archives;
 mod boot;
 mod bootstrap_server;
 mod bundle;
+mod clock_jumps;
 mod damaged_records;
+mod dist;
 mod docs;
 mod errors;
 mod events;
 mod exit_codes;
+mod failing_systemd;
 mod faults;
 mod fetching;
 mod fixture_build;
 mod fuzz;
-
 mod http;
 mod leftovers;
 mod manual;
@@ -41,4 +44,5 @@ mod skips;
 mod static_binary;
 mod status_text;
 mod tree_comparison;
+mod unusual_file_systems;
 mod verify;

@@ -7,12 +7,14 @@
     reason = "the rules of src/; tests look from outside"
 )]
 
+pub mod ansible;
 pub mod build;
 pub mod classic;
 pub mod faults;
 pub mod http_server;
 pub mod image;
 pub mod node;
+pub mod packing;
 pub mod source;
 pub mod tls;
 pub mod tree;
