@@ -98,8 +98,8 @@ pub(crate) async fn bootstrap(
                 settle(
                     site,
                     id,
-                    &whole.staging.join(id.to_string()),
-                    &manifest(id, &whole, entries, Path::new(&id.to_string())),
+                    &whole.staging.join(layout::in_bootstrap_archive(id)),
+                    &manifest(id, &whole, entries, &layout::in_bootstrap_archive(id)),
                 )?;
             }
             anyhow::Ok(())

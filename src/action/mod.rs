@@ -206,7 +206,7 @@ impl Action {
             Action::Start { unit, .. } => format!("start {unit}"),
             Action::Stop { .. } => "stop".into(),
             Action::WriteReceipt { .. } => "receipt".into(),
-            Action::Undo { object } => format!("undo {}", object.words()),
+            Action::Undo { object } => format!("undo {object}"),
             Action::RemoveOurselves { .. } => "ourselves".into(),
         }
     }
@@ -257,7 +257,7 @@ impl Action {
             Action::Start { unit, wait: false } => format!("start {unit}"),
             Action::Stop { units } => format!("stop {} units", units.len()),
             Action::WriteReceipt { .. } => "write the receipt".into(),
-            Action::Undo { object } => object.undo_words(),
+            Action::Undo { object } => object.describe_undo(),
             Action::RemoveOurselves { .. } => {
                 "remove /var/lib/dcos-node, dcos-setup.service and /opt/dcos-node".into()
             }
@@ -348,65 +348,6 @@ impl Action {
             Action::RemoveOurselves { directories } => {
                 ourselves::remove(site, journal, directories).await
             }
-        }
-    }
-}
-
-impl Object {
-    /// The object in words.
-    pub fn words(&self) -> String {
-        match self {
-            Object::Directory { path }
-            | Object::File { path, .. }
-            | Object::Link { path, .. }
-            | Object::StateDirectory { path, .. }
-            | Object::Aside { path, .. }
-            | Object::Scratch { path } => path.display().to_string(),
-            Object::Package { id } => id.to_string(),
-            Object::ActiveName { name, .. } => layout::active_name(name).display().to_string(),
-            Object::Account { account, .. } => account.user.clone(),
-            Object::AccountFile { path, .. } => layout::account_backup(path).display().to_string(),
-            Object::ResolvConf { .. } => layout::RESOLV_CONF.into(),
-            Object::Units { .. } => "units".into(),
-            Object::Mount { path } => format!("the mount at {}", path.display()),
-            Object::Interface { name } => format!("the interface {name}"),
-            Object::Address { interface, address } => {
-                format!("the address {address} of {interface}")
-            }
-            Object::RoutingRule { rule } => format!("the routing rule {rule}"),
-            Object::Route { route } => format!("the route {route}"),
-            Object::IpvsService { service } => format!("the IPVS service {service}"),
-            Object::IpSet { name } => format!("the ipset {name}"),
-            Object::FirewallChain { program, table, chain } => {
-                format!("the chain {chain} ({program} -t {table})")
-            }
-            Object::FirewallRule { program, table, rule } => {
-                format!("the rule {rule} ({program} -t {table})")
-            }
-            Object::Sysctl { name, .. } => format!("the setting {name}"),
-            Object::Environment { name, .. } => format!("{name} in systemd's environment"),
-        }
-    }
-
-    fn undo_words(&self) -> String {
-        match self {
-            Object::Directory { path } => format!("remove {} if it is empty", path.display()),
-            Object::Aside { path, .. } => {
-                format!("put {} back if nothing took its place", path.display())
-            }
-            Object::ResolvConf { .. } => "restore /etc/resolv.conf if DC/OS wrote it".into(),
-            Object::Account { account, user_made: true, .. } => {
-                format!("remove the user {}", account.user)
-            }
-            Object::Account { account, .. } => {
-                format!("keep the user {}, which was there before", account.user)
-            }
-            Object::AccountFile { .. } => format!("make {} as it was", self.words()),
-            Object::StateDirectory { path, .. } => format!("purge {}", path.display()),
-            Object::Units { names } => format!("forget the state of {} units", names.len()),
-            Object::Sysctl { name, before } => format!("set {name} back to {before}"),
-            Object::Mount { path } => format!("unmount {}", path.display()),
-            other => format!("remove {}", other.words()),
         }
     }
 }

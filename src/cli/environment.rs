@@ -175,7 +175,11 @@ fn is_ruled_out(option: &Arg, value: &OsStr, typed: &ArgMatches) -> bool {
 
 /// The words that would be typed for it, or what it takes.
 fn as_typed(option: &Arg, long: &str, value: &OsStr) -> Result<Vec<OsString>, &'static str> {
-    let flag = || OsString::from(format!("--{long}"));
+    let flag = || {
+        let mut flag = OsString::from("--");
+        flag.push(long);
+        flag
+    };
     match option.get_action() {
         ArgAction::SetTrue => match truth(value) {
             Some(true) => Ok(vec![flag()]),

@@ -39,7 +39,7 @@ pub struct Outcome {
 /// There is no such check.
 pub fn run(id: &str) -> Result<Outcome, Failure> {
     let rule = preflight::find(id).ok_or_else(|| unknown(id))?;
-    Ok(Outcome { schema: SCHEMA, check: rule.explained(None) })
+    Ok(Outcome { schema: SCHEMA, check: Explanation::of(rule, None) })
 }
 
 /// Lists all checks.
@@ -47,7 +47,7 @@ pub fn list(role: Option<Role>) -> List {
     List {
         schema: SCHEMA,
         role,
-        checks: preflight::table().map(|rule| rule.explained(role)).collect(),
+        checks: preflight::table().map(|rule| Explanation::of(rule, role)).collect(),
     }
 }
 

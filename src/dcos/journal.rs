@@ -208,51 +208,6 @@ impl Story {
     }
 }
 
-impl Object {
-    /// A second begin of the same action sees its own work: what was there before is what the first
-    /// one saw. Only a set that is built anew has another inode to switch to, a file that is placed
-    /// again may get another content, and units may have been found besides.
-    fn begin_again(&mut self, again: Object) {
-        match (self, again) {
-            (Object::ActiveName { incoming, .. }, Object::ActiveName { incoming: now, .. }) => {
-                *incoming = now.and(incoming.or(now))
-            }
-            (Object::File { sha256, .. }, Object::File { sha256: now, .. }) if !now.is_empty() => {
-                *sha256 = now
-            }
-            (Object::Units { names }, Object::Units { names: now }) => names
-                .extend(now.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>()),
-            _ => {}
-        }
-    }
-
-    /// Whether two records speak of one thing on the node.
-    pub fn same_place(&self, other: &Object) -> bool {
-        match (self, other) {
-            (Object::Directory { path: a }, Object::Directory { path: b })
-            | (Object::File { path: a, .. }, Object::File { path: b, .. })
-            | (Object::Link { path: a, .. }, Object::Link { path: b, .. })
-            | (Object::AccountFile { path: a, .. }, Object::AccountFile { path: b, .. })
-            | (Object::StateDirectory { path: a, .. }, Object::StateDirectory { path: b, .. })
-            | (Object::Scratch { path: a }, Object::Scratch { path: b }) => a == b,
-            (Object::Aside { path: a, aside: x }, Object::Aside { path: b, aside: y }) => {
-                a == b && x == y
-            }
-            (Object::Package { id: a }, Object::Package { id: b }) => a == b,
-            (Object::ActiveName { name: a, .. }, Object::ActiveName { name: b, .. }) => a == b,
-            (Object::Account { account: a, .. }, Object::Account { account: b, .. }) => {
-                a.user == b.user
-            }
-            (Object::ResolvConf { .. }, Object::ResolvConf { .. })
-            | (Object::Units { .. }, Object::Units { .. }) => true,
-            (Object::Sysctl { name: a, .. }, Object::Sysctl { name: b, .. }) => a == b,
-            (Object::Environment { name: a, .. }, Object::Environment { name: b, .. }) => a == b,
-            // Those of the network have nothing beside what they are.
-            (one, other) => one.is_of_machine() && one == other,
-        }
-    }
-}
-
 /// A journal that cannot be followed.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} of the journal: {reason}")]

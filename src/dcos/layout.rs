@@ -308,6 +308,11 @@ pub fn package(id: &PackageId) -> PathBuf {
     PathBuf::from(format!("{REPOSITORY}/{id}"))
 }
 
+/// A package's directory in the bootstrap archive.
+pub fn in_bootstrap_archive(id: &PackageId) -> PathBuf {
+    PathBuf::from(format!("{id}"))
+}
+
 /// Where a package is unpacked until it is whole. The leading dot keeps pkgpanda from taking it for
 /// a package.
 pub fn staging(id: &PackageId) -> PathBuf {

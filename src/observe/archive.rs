@@ -128,7 +128,7 @@ fn bootstrap(surveyed: &Surveyed, expected: &[PackageId]) -> anyhow::Result<Cont
         );
     }
     for id in expected {
-        let info = Path::new(&id.to_string()).join("pkginfo.json");
+        let info = layout::in_bootstrap_archive(id).join("pkginfo.json");
         anyhow::ensure!(
             matches!(surveyed.entries.get(&info), Some(Seen::File(_))),
             "it does not contain {id} with its pkginfo.json"

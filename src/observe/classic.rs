@@ -244,7 +244,7 @@ fn is_empty(root: &Root, path: &Path) -> bool {
 /// which could be the name of a package too.
 pub fn is_whole(root: &Root, id: &PackageId) -> bool {
     let information = root.resolved(layout::package(id)).join("pkginfo.json");
-    !id.to_string().ends_with("_tmp")
+    !id.version().ends_with("_tmp")
         && matches!(files::file_kind(&information), Ok(Some(FileKind::File)))
 }
 

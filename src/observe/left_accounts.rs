@@ -83,9 +83,9 @@ fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
     let mut users = BTreeSet::new();
     let inventory = node.inventory();
     let recorded = |name: &str| {
-        inventory
-            .iter()
-            .any(|object| matches!(object, Object::Package { id } if id.to_string() == name))
+        inventory.iter().any(
+            |object| matches!(object, Object::Package { id } if name.parse().as_ref() == Ok(id)),
+        )
     };
     for name in names(root, layout::REPOSITORY)?
         .into_iter()

@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn words(now: &Network, was: &Network) -> Vec<String> {
-        objects(now, was).iter().map(Object::words).collect()
+        objects(now, was).iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -309,7 +309,7 @@ fn is_virtual(service: &Service, now: &Snapshot) -> bool {
     let Some(address) = service.address else { return false };
     let on_minuteman = |a: &&network::Address| {
         a.interface == MINUTEMAN
-            && a.address.split('/').next() == Some(address.to_string().as_str())
+            && a.address.split('/').next().and_then(|ip| ip.parse().ok()) == Some(address)
     };
     network::is_named_virtual(address) || now.network.addresses.iter().any(|a| on_minuteman(&a))
 }

@@ -50,7 +50,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         if now.live { network::objects(now, before, evidence.signs) } else { Vec::new() };
     // With a better reason, among what is foreign.
     let is_told = |object: &Object| {
-        evidence.found.foreign.iter().any(|foreign| foreign.path == Path::new(&object.words()))
+        let path = object.path();
+        evidence.found.foreign.iter().any(|foreign| Some(&foreign.path) == path.as_ref())
     };
     let why = |object: &Object| {
         evidence
@@ -366,7 +367,7 @@ fn undone_because(object: &Object) -> &'static str {
 }
 
 fn item(object: &Object, why: &str) -> Item {
-    Item::new(object.kind(), object.words(), why)
+    Item::new(object.kind(), object.to_string(), why)
 }
 
 #[cfg(test)]

@@ -237,17 +237,21 @@ mod tests {
         let brought = [Object::Units {
             names: vec!["dcos-calico-bird.service".into(), "dcos-rexray.service".into()],
         }];
-        let removed = |before| -> Vec<String> {
-            undone(&uninstall(&brought, &[], wish, before)).iter().map(Object::words).collect()
+        let removed = |before| -> Vec<PathBuf> {
+            undone(&uninstall(&brought, &[], wish, before))
+                .iter()
+                .filter_map(Object::path)
+                .collect()
         };
         let (all, some) = (removed(None), removed(Some(&before)));
-        let stood: Vec<&String> = all.iter().filter(|path| !some.contains(path)).collect();
-        assert_eq!(stood, ["/run/mesos", "/run/calico", "/run/libstorage"]);
-        let anothers = |path: &str| ["/run/calico", "/run/libstorage"].contains(&path);
+        let stood: Vec<&PathBuf> = all.iter().filter(|path| !some.contains(path)).collect();
+        assert_eq!(stood, ["/run/mesos", "/run/calico", "/run/libstorage"].map(Path::new));
+        let anothers = ["/run/calico", "/run/libstorage"].map(PathBuf::from);
         assert!(
             !undone(&uninstall(&[], &[], wish, None))
                 .iter()
-                .any(|object| anothers(&object.words())),
+                .filter_map(Object::path)
+                .any(|path| anothers.contains(&path)),
             "another calico's, another REX-Ray's"
         );
     }

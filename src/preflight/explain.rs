@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::rule::{Except, Rule, Severity};
+use super::rule::{Except, Rule};
 use super::table;
 use crate::dcos::role::Role;
 
@@ -64,25 +64,25 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().map_or(to_nothing, |(_, distance)| *distance)
 }
 
-impl Rule {
-    /// The row in words; with a role, only what matters for it.
-    pub fn explained(&self, role: Option<Role>) -> Explanation {
+impl Explanation {
+    /// Explains a check; with a role, only what matters for it.
+    pub fn of(rule: &Rule, role: Option<Role>) -> Explanation {
         let matters =
             |e: &&Except| role.is_none_or(|role| e.roles.is_empty() || e.roles.contains(&role));
-        let mut severity = self.severity;
+        let mut severity = rule.severity;
         let mut exceptions = Vec::new();
-        for except in self.except.iter().filter(matters) {
+        for except in rule.except.iter().filter(matters) {
             if except.is_for_every_version() && (role.is_some() || except.roles.is_empty()) {
                 // Nothing after it can count.
                 severity = except.severity;
                 break;
             }
-            exceptions.push(except.in_words(role.is_none()));
+            exceptions.push(except.describe(role.is_none()));
         }
-        let Rule { id, skippable, expected, why, source, cure, .. } = *self;
+        let Rule { id, skippable, expected, why, source, cure, .. } = *rule;
         Explanation {
             id,
-            severity: severity.word(),
+            severity: severity.as_str(),
             exceptions,
             skippable,
             expected,
@@ -91,9 +91,7 @@ impl Rule {
             cure,
         }
     }
-}
 
-impl Explanation {
     /// The severity with its exceptions, in one line.
     pub fn severity_in_words(&self) -> String {
         std::iter::once(self.severity)
@@ -103,42 +101,10 @@ impl Explanation {
     }
 }
 
-impl Except {
-    fn is_for_every_version(&self) -> bool {
-        self.from == (0, 0) && self.to == (u32::MAX, u32::MAX)
-    }
-
-    fn in_words(&self, with_roles: bool) -> String {
-        let roles: Vec<&str> =
-            self.roles.iter().filter(|_| with_roles).map(|role| role.word()).collect();
-        let roles =
-            if roles.is_empty() { String::new() } else { format!(" for {}", roles.join(" and ")) };
-        let version = |(major, minor): (u32, u32)| format!("{major}.{minor}");
-        let versions = match (self.from, self.to) {
-            _ if self.is_for_every_version() => String::new(),
-            ((0, 0), to) => format!(" up to DC/OS {}", version(to)),
-            (from, (u32::MAX, _)) => format!(" from DC/OS {} on", version(from)),
-            (from, to) if from == to => format!(" in DC/OS {}", version(from)),
-            (from, to) => format!(" from DC/OS {} to {}", version(from), version(to)),
-        };
-        format!("{}{roles}{versions}", self.severity.word())
-    }
-}
-
-impl Severity {
-    /// The word for tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::Fail => "fail",
-            Severity::Warn => "warn",
-            Severity::Ignore => "ignored",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preflight::rule::Severity;
 
     const RULE: Rule = Rule {
         id: "test.only",
@@ -168,7 +134,7 @@ mod tests {
 
     #[test]
     fn explanation_shows_severity_by_role_and_version() {
-        let words = |role| RULE.explained(role).severity_in_words();
+        let words = |role| Explanation::of(&RULE, role).severity_in_words();
         let all = "fail; warn for slave and slave_public from DC/OS 1.10 to 1.12; ignored for \
                    slave_public; warn from DC/OS 2.0 on";
         assert_eq!(words(None), all);

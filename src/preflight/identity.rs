@@ -202,7 +202,9 @@ fn master_list(facts: &Facts<'_>) -> Finding {
     };
     match detected_address(facts) {
         Err(not_here) => not_here,
-        Ok(address) if masters.contains(&address.to_string()) => Finding::good(address.to_string()),
+        Ok(address) if masters.iter().any(|master| master.parse() == Ok(address)) => {
+            Finding::good(address.to_string())
+        }
         Ok(address) => Finding::bad(format!("{address} is not among {}", masters.join(", "))),
     }
 }
@@ -215,7 +217,7 @@ fn kept(facts: &Facts<'_>) -> Finding {
         }
         (Some(Err(why)), _) => Finding::unknown(why),
         (Some(Ok(_)), Err(not_here)) => not_here,
-        (Some(Ok(kept)), Ok(now)) if *kept == now.to_string() => Finding::good(kept),
+        (Some(Ok(kept)), Ok(now)) if kept.parse() == Ok(now) => Finding::good(kept),
         (Some(Ok(kept)), Ok(now)) => {
             let role = facts.role.map_or("ROLE", Role::word);
             Finding::bad(format!("{} has {kept:?}, and now it is {now}", layout::KEPT_ADDRESS))

@@ -118,8 +118,9 @@ impl Rule {
     pub fn severity_for(&self, role: Option<Role>, version: Option<(u32, u32)>) -> Severity {
         let fits = |e: &&Except| {
             let role_fits = e.roles.is_empty() || role.is_some_and(|r| e.roles.contains(&r));
-            let any_version = e.from == (0, 0) && e.to == (u32::MAX, u32::MAX);
-            role_fits && (any_version || version.is_some_and(|v| (e.from..=e.to).contains(&v)))
+            role_fits
+                && (e.is_for_every_version()
+                    || version.is_some_and(|v| (e.from..=e.to).contains(&v)))
         };
         self.except.iter().find(fits).map_or(self.severity, |e| e.severity)
     }
@@ -148,5 +149,40 @@ impl Rule {
 
     fn usual_cure(&self) -> Option<String> {
         (!self.cure.is_empty()).then(|| self.cure.to_owned())
+    }
+}
+
+impl Except {
+    /// Whether it counts whatever the version of DC/OS is.
+    pub(super) fn is_for_every_version(&self) -> bool {
+        self.from == (0, 0) && self.to == (u32::MAX, u32::MAX)
+    }
+
+    /// Describes it, with its roles or without.
+    pub(super) fn describe(&self, with_roles: bool) -> String {
+        let roles: Vec<&str> =
+            self.roles.iter().filter(|_| with_roles).map(|role| role.word()).collect();
+        let roles =
+            if roles.is_empty() { String::new() } else { format!(" for {}", roles.join(" and ")) };
+        let version = |(major, minor): (u32, u32)| format!("{major}.{minor}");
+        let versions = match (self.from, self.to) {
+            _ if self.is_for_every_version() => String::new(),
+            ((0, 0), to) => format!(" up to DC/OS {}", version(to)),
+            (from, (u32::MAX, _)) => format!(" from DC/OS {} on", version(from)),
+            (from, to) if from == to => format!(" in DC/OS {}", version(from)),
+            (from, to) => format!(" from DC/OS {} to {}", version(from), version(to)),
+        };
+        format!("{}{roles}{versions}", self.severity.as_str())
+    }
+}
+
+impl Severity {
+    /// Its name in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Fail => "fail",
+            Severity::Warn => "warn",
+            Severity::Ignore => "ignored",
+        }
     }
 }

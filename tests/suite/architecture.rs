@@ -3,7 +3,9 @@
 //!
 //! Every rule is a function from sources to complaints; beside its test on `src/` stands one that
 //! plants a violation, so that no rule is one that cannot fail.
+mod display_text;
 mod effects;
+mod methods;
 mod one_of_each;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,7 @@ use dcos_node::dcos::receipt::{Before, Object};
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::work::Framework;
 use dcos_node::preflight;
+use dcos_node::preflight::explain::Explanation;
 use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
 use serde_json::{Value, json};
 
@@ -67,7 +68,7 @@ fn checks() -> String {
                     |---|---|---|---|---|\n"
         .to_owned();
     for rule in preflight::table() {
-        let check = rule.explained(None);
+        let check = Explanation::of(rule, None);
         let cells = [
             format!("`{}`", check.id),
             check.severity_in_words(),
@@ -79,7 +80,7 @@ fn checks() -> String {
     }
     text.push_str("\n## Each check\n");
     for rule in preflight::table() {
-        let check = rule.explained(None);
+        let check = Explanation::of(rule, None);
         text.push_str(&format!(
             "\n### `{}`\n\n**Expected:** {}. **Why:** {}.\n",
             check.id, check.expected, check.why

@@ -1,5 +1,8 @@
 //! What an install makes or changes, thing by thing, and what was there before.
 
+mod identity;
+mod text;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

@@ -216,7 +216,8 @@ fn signs(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         _ => true,
     });
     Ok(paths
-        .map(|object| Foreign { path: object.words().into(), what: "of DC/OS".to_owned() })
+        .filter_map(Object::path)
+        .map(|path| Foreign { path, what: "of DC/OS".to_owned() })
         .collect())
 }
 

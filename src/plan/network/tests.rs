@@ -70,7 +70,7 @@ fn node() -> Snapshot {
 }
 
 fn words(objects: &[Object]) -> Vec<String> {
-    objects.iter().map(Object::words).collect()
+    objects.iter().map(ToString::to_string).collect()
 }
 
 #[test]
