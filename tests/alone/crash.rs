@@ -247,7 +247,7 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
     ("system/compress.rs", "Write", "the same"),
     ("system/compress.rs", "Sync", "the same"),
     (
-        "system/files.rs",
+        "system/files",
         "Attributes",
         "a umask that takes bits, and owners of a place below an image: tests/suite/offline.rs",
     ),
