@@ -180,6 +180,78 @@ fn nodes_share_a_server() {
         .stderr_has("Failed to connect");
 }
 
+/// A unit that both nodes have: on each it writes its control groups and waits.
+const SHARED_NAME: &str = "[Service]\n\
+                           ExecStart=/bin/sh -c 'cat /proc/self/cgroup >/srv/groups; exec sleep \
+                           1000'\n";
+
+/// The control groups of a node's unit: as the node names them, and as this machine does.
+fn groups_of_the_unit(node: &Node) -> (String, Vec<String>) {
+    let process = node.run(&["systemctl", "show", "-P", "MainPID", "shared.service"]);
+    let inside = process.stdout().trim().to_owned();
+    let is_it = |status: &str| {
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        numbers.is_some_and(|numbers| numbers.split_whitespace().next_back() == Some(&inside))
+    };
+    let outside = fs::read_dir("/proc").expect("list /proc").flatten().find_map(|process| {
+        let file = |name| fs::read_to_string(process.path().join(name)).unwrap_or_default();
+        let groups = file("cgroup");
+        let is_ours = groups.contains(&format!("/{}/", node.id()));
+        (is_ours && is_it(&file("status"))).then_some(groups)
+    });
+    let groups = outside.expect("the process of the unit").lines().map(str::to_owned).collect();
+    (node.read("/srv/groups"), groups)
+}
+
+#[test]
+fn nodes_at_once_have_separate_units_of_one_name() {
+    if !node::available() {
+        return;
+    }
+    let nodes = ["left", "right"].map(|name| {
+        let node = Node::switched_off(name);
+        node.write("/etc/systemd/system/shared.service", SHARED_NAME);
+        node.power_on();
+        node
+    });
+    let state = |node: &Node| {
+        node.run(&["systemctl", "is-active", "shared.service"]).stdout().trim().to_owned()
+    };
+    for node in &nodes {
+        node.wait_until_booted();
+        assert_eq!(state(node), "inactive", "the unit of the other node is seen");
+        node.run(&["systemctl", "start", "shared.service"]).succeeds();
+        node.until("[ -s /srv/groups ] && pgrep -x sleep");
+    }
+    let [left, right] = nodes.each_ref().map(groups_of_the_unit);
+    assert_eq!(left.0, right.0, "each node sees its own groups from their top");
+    assert!(left.0.contains("/system.slice/shared.service"), "{}", left.0);
+    for group in &left.1 {
+        assert!(!right.1.contains(group), "both nodes are in {group}");
+    }
+    for node in &nodes {
+        let command = node.run(&["cat", "/proc/self/cgroup"]);
+        assert!(
+            !command.stdout().contains("/.."),
+            "a command is in no group of its node: {command}"
+        );
+    }
+
+    let [left, right] = &nodes;
+    left.run(&["systemctl", "kill", "--signal=KILL", "shared.service"]).succeeds();
+    left.until("[ $(systemctl is-active shared.service) = failed ]");
+    assert_eq!(state(right), "active", "the unit of the other node was killed");
+    right.run(&["pgrep", "-x", "sleep"]).succeeds();
+    left.run(&["systemctl", "start", "shared.service"]).succeeds();
+    right.run(&["systemctl", "stop", "shared.service"]).succeeds();
+    right.run(&["pgrep", "-x", "sleep"]).exits_with(1);
+    assert_eq!(state(left), "active", "the unit of the other node was stopped");
+    left.cut_power();
+    assert_eq!(state(right), "inactive");
+    right.run(&["systemctl", "start", "shared.service"]).succeeds();
+    assert_eq!(state(right), "active");
+}
+
 #[test]
 fn failed_test_leaves_nothing_behind() {
     if !node::available() {

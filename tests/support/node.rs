@@ -13,6 +13,7 @@
 //! whole machine: make all the nodes of a test on the test's own thread, and share them with others
 //! as you like.
 
+mod cgroups;
 mod debian;
 mod disks;
 mod machine;
@@ -62,7 +63,7 @@ pub fn can_run() -> Result<(), String> {
     if !missing.is_empty() {
         return Err(format!("not installed: {}", missing.join(", ")));
     }
-    machine::hierarchies().map(|_| ())
+    cgroups::check()
 }
 
 /// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it
@@ -483,7 +484,7 @@ impl Node {
             .into_owned()
     }
 
-    /// Its name on this machine: of its network namespace, its cgroup and its directory.
+    /// Its name on this machine: of its network namespace, its cgroups and its directory.
     pub fn id(&self) -> &str {
         self.place.id()
     }

@@ -1,26 +1,24 @@
-//! One boot of a node: systemd-nspawn, its first process, and the cgroups that they run in.
+//! One boot of a node: systemd-nspawn and its first process.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::Pid;
 
+use super::cgroups;
 use super::network::Namespace;
-use super::place::{Place, entries};
+use super::place::Place;
 
 /// How a machine differs from others.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Traits {
     /// Nothing can be written below `/usr`.
     pub(super) usr_is_read_only: bool,
-    /// Its processes have every capability, all system calls, and the control groups of this
-    /// machine.
+    /// Its processes have every capability and all system calls.
     pub(super) is_unfenced: bool,
 }
 
@@ -28,6 +26,7 @@ pub(super) struct Traits {
 pub(super) struct Machine {
     nspawn: Child,
     leader: i32,
+    id: String,
 }
 
 impl Machine {
@@ -44,20 +43,14 @@ impl Machine {
             .open(place.path("console.log"))
             .expect("a file for the console");
         let root = place.path("root");
-        // Machines that do not register with a systemd of the host would all share the cgroup of
-        // this process, and stop each other's units: each gets its own before nspawn looks where it
+        // Machines that do not register with a systemd of the host would all share the cgroups of
+        // this process, and stop each other's units: each gets its own before nspawn reads where it
         // is.
-        let mut script = "set -e\n".to_owned();
-        for cgroup in own_cgroups(place.id()) {
-            fs::create_dir_all(&cgroup).unwrap_or_else(|error| panic!("make {cgroup:?}: {error}"));
-            script += &format!("echo $$ > '{}/cgroup.procs'\n", cgroup.display());
-        }
-        script += r#"exec setsid systemd-nspawn "$@""#;
         let mut command = Command::new("sh");
+        command.args(["-c", &cgroups::joining(&cgroups::make(place.id())), "sh"]);
         command.args([
-            "-c",
-            &script,
-            "nspawn",
+            "setsid",
+            "systemd-nspawn",
             "--quiet",
             "--register=no",
             "--keep-unit",
@@ -85,7 +78,7 @@ impl Machine {
             .stdout(console.try_clone().expect("a second handle"))
             .stderr(console);
         let nspawn = command.spawn().expect("start systemd-nspawn");
-        let mut machine = Machine { nspawn, leader: 0 };
+        let mut machine = Machine { nspawn, leader: 0, id: place.id().to_owned() };
         let began = Instant::now();
         while machine.leader == 0 {
             let ended = machine.nspawn.try_wait().expect("look after systemd-nspawn").is_some();
@@ -106,11 +99,13 @@ impl Machine {
         PathBuf::from(format!("/proc/{}/root", self.leader))
     }
 
-    /// A command that runs as root in the node, with an environment of its own.
+    /// A command that runs as root in the node and in its cgroups, with an environment of its own.
     pub(super) fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = Command::new("sh");
         command
+            .args(["-c", &cgroups::joining(&cgroups::of_commands(&self.id)), "sh"])
             .args([
+                "nsenter",
                 "-t",
                 &self.leader.to_string(),
                 "-m",
@@ -181,80 +176,4 @@ fn leader(nspawn: u32) -> Option<i32> {
         // Before it became systemd it is still nspawn setting up the root.
         is_first && status.starts_with("Name:\tsystemd\n")
     })
-}
-
-/// Where cgroups of processes are made here: the unified hierarchy, systemd's own one, or both.
-pub(super) fn hierarchies() -> Result<Vec<PathBuf>, String> {
-    let mounted = mounted_hierarchies();
-    if let Some(closed) = mounted.iter().find(|top| access(*top, AccessFlags::W_OK).is_err()) {
-        return Err(format!("no cgroups can be made in {}", closed.display()));
-    }
-    if !mounted.is_empty() {
-        return Ok(mounted);
-    }
-    // A host with controllers of the old kind and without systemd may lack systemd's hierarchy;
-    // nspawn wants it here.
-    let place = Path::new("/sys/fs/cgroup/systemd");
-    fs::create_dir_all(place)
-        .and_then(|()| {
-            Ok(mount(
-                Some("cgroup"),
-                place,
-                Some("cgroup"),
-                MsFlags::empty(),
-                Some("none,name=systemd"),
-            )?)
-        })
-        .map_err(|error| {
-            format!("no cgroup hierarchy of systemd is mounted, and none can be: {error}")
-        })?;
-    Ok(vec![place.to_owned()])
-}
-
-fn mounted_hierarchies() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let is_wanted = |line: &str| {
-        line.contains(" - cgroup2 ")
-            || line.contains(" - cgroup ") && line.ends_with("name=systemd")
-    };
-    let mounted =
-        mounts.lines().filter(|line| is_wanted(line)).filter_map(|line| line.split(' ').nth(4));
-    mounted.filter(|path| path.starts_with("/sys/fs/cgroup")).map(PathBuf::from).collect()
-}
-
-fn own_cgroups(id: &str) -> Vec<PathBuf> {
-    mounted_hierarchies().into_iter().map(|top| top.join(id)).collect()
-}
-
-/// The cgroups of that id that exist.
-pub(super) fn cgroups(id: &str) -> Vec<PathBuf> {
-    own_cgroups(id).into_iter().filter(|cgroup| cgroup.is_dir()).collect()
-}
-
-/// The processes in a cgroup and all below it.
-pub(super) fn processes(cgroup: &Path) -> Vec<i32> {
-    let list = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    let below =
-        entries(cgroup).into_iter().filter(|path| path.is_dir()).flat_map(|path| processes(&path));
-    list.lines().filter_map(|number| number.parse().ok()).chain(below).collect()
-}
-
-/// Removes a cgroup and all below it; it must be without processes.
-pub(super) fn remove_cgroup(cgroup: &Path) -> io::Result<()> {
-    for below in entries(cgroup).iter().filter(|path| path.is_dir()) {
-        remove_cgroup(below)?;
-    }
-    let began = Instant::now();
-    loop {
-        match fs::remove_dir(cgroup) {
-            // The kernel counts a process that has just died for a moment longer.
-            Err(error)
-                if error.raw_os_error() == Some(nix::libc::EBUSY)
-                    && began.elapsed() < Duration::from_secs(60) =>
-            {
-                std::thread::sleep(Duration::from_millis(10))
-            }
-            done => return done,
-        }
-    }
 }

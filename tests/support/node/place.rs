@@ -3,7 +3,7 @@
 //!
 //! Everything lies in one directory outside the checkout: the Debian root (see `debian`), `turns/`
 //! with one lock a turn, and `run/<process>/<id>/` for each node and server. The id is also the
-//! name of its network namespace and of its cgroup, so that whoever finds the directory of a dead
+//! name of its network namespace and of its cgroups, so that whoever finds the directory of a dead
 //! process can end everything that belongs to it.
 
 use std::cell::RefCell;
@@ -21,7 +21,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{machine, network, outcome};
+use super::{cgroups, network, outcome};
 
 /// The directory of everything; `DCOS_NODE_TEST_CACHE` names another one.
 pub fn cache() -> PathBuf {
@@ -179,7 +179,8 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
     let began = Instant::now();
     loop {
         let mut processes = network::processes(id);
-        processes.extend(machine::cgroups(id).iter().flat_map(|cgroup| machine::processes(cgroup)));
+        processes
+            .extend(cgroups::existing(id).iter().flat_map(|cgroup| cgroups::processes(cgroup)));
         if processes.is_empty() {
             break;
         }
@@ -194,8 +195,8 @@ fn clear(id: &str, directory: &Path) -> io::Result<()> {
     if Path::new("/run/netns").join(id).exists() {
         outcome::attempt(Command::new("ip").args(["netns", "delete", id]));
     }
-    for cgroup in machine::cgroups(id) {
-        machine::remove_cgroup(&cgroup)?;
+    for cgroup in cgroups::existing(id) {
+        cgroups::remove(&cgroup)?;
     }
     // Only what we mounted ourselves is mounted below it: a node's own mounts are in its own
     // namespace.
