@@ -1,9 +1,9 @@
 //! Real nodes of the classic installer: run to each point that it reaches, or as pkgpanda left them
 //! once; told, refused, adopted, and uninstalled.
 
-use support::build::{Build, Packed};
 use support::classic::Image;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 use support::tree::{Golden, Seen, Snapshot, Whole, differences};
 use tempfile::TempDir;
 
@@ -280,66 +280,91 @@ fn pkgpanda_states_are_reported_adopted_and_uninstalled() {
         return;
     }
     let bench = Laid::new("golden");
-    let node = &bench.node;
     for (name, role) in [("master", "master"), ("slave", "slave"), ("master-swap", "master")] {
         bench.boots(name, role, |_| {});
-        // Nothing waits any more, so that whatever changes from here on was changed by somebody.
-        node.shell(
-            "systemctl stop 'dcos-*.timer'; mkdir -p /run/dcos && touch \
-             /run/dcos/metronome-may-start",
-        )
-        .succeeds();
+        step(&format!("{name}: rest"), || bench.comes_to_rest(role));
+        let processes = bench.processes();
+        step(&format!("{name}: report"), || bench.is_reported_as_classic(role));
+        step(&format!("{name}: adopt"), || bench.adopt_writes_only_its_records(name, role));
+        step(&format!("{name}: use"), || bench.is_used_after_its_adoption(name, role));
+        assert_eq!(bench.processes(), processes, "{name}: something was restarted");
+        step(&format!("{name}: uninstall"), || bench.is_undone(name));
+    }
+    step("resolv.conf", || unknown_resolv_conf_gets_the_upstream_resolvers(&bench));
+}
+
+impl Laid {
+    /// Nothing waits any more, so that whatever changes from here on was changed by somebody.
+    fn comes_to_rest(&self, role: &str) {
+        self.node
+            .shell(
+                "systemctl stop 'dcos-*.timer'; mkdir -p /run/dcos && touch \
+                 /run/dcos/metronome-may-start",
+            )
+            .succeeds();
         if role == "master" {
             // It would try again in an hour.
-            node.shell("systemctl stop dcos-metronome && systemctl start dcos-metronome")
+            self.node
+                .shell("systemctl stop dcos-metronome && systemctl start dcos-metronome")
                 .succeeds();
         }
-        node.until(
+        self.node.until(
             "systemctl list-jobs | grep -q 'No jobs' && ! systemctl list-units --all 'dcos*' | \
              grep -q activating",
         );
+    }
 
+    fn is_reported_as_classic(&self, role: &str) {
         let whole = "installed, not by dcos-node: adopt or uninstall";
-        node.run(&["dcos-node", "status"])
+        self.node
+            .run(&["dcos-node", "status"])
             .stdout_has(whole)
             .stdout_has("1.12-reference")
             .stdout_has(role);
-        bench
-            .install(role)
+        self.install(role)
             .exits_with(5)
             .stderr_has("dcos-node uninstall removes DC/OS")
             .stderr_has("dcos-node adopt takes a whole node over");
+    }
 
-        let (before, processes) = (Whole::of(node), bench.processes());
-        node.run(&["dcos-node", "adopt"]).succeeds().stdout_has(&format!("is adopted as {role}"));
-        let mut changes = Whole::of(node).changes_since(&before);
+    fn adopt_writes_only_its_records(&self, name: &str, role: &str) {
+        let (before, processes) = (Whole::of(&self.node), self.processes());
+        self.node
+            .run(&["dcos-node", "adopt"])
+            .succeeds()
+            .stdout_has(&format!("is adopted as {role}"));
+        let mut changes = Whole::of(&self.node).changes_since(&before);
         changes.retain(|change| !change.starts_with("new /var/lib/dcos-node"));
         assert_eq!(
             changes,
             Vec::<String>::new(),
             "{name}: adopt changed more than its own records"
         );
-        assert_eq!(bench.processes(), processes, "{name}: adopt restarted something");
-
-        node.run(&["dcos-node", "status"]).stdout_has("adopted:").stdout_has(role);
-        node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
-        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
-        if name != "master-swap" {
-            assert_eq!(bench.install(role).succeeds().json()["changed"], false);
-        } else {
-            bench.install(role).exits_with(5).stderr_has("another build");
-        }
-        assert_eq!(bench.processes(), processes, "{name}: something was restarted");
-        bench.is_undone(name);
+        assert_eq!(self.processes(), processes, "{name}: adopt restarted something");
     }
 
-    // DC/OS took over the resolvers, and no record tells what was there: its upstream resolvers are
-    // put back.
+    fn is_used_after_its_adoption(&self, name: &str, role: &str) {
+        self.node.run(&["dcos-node", "status"]).stdout_has("adopted:").stdout_has(role);
+        self.node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
+        self.node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
+        if name != "master-swap" {
+            assert_eq!(self.install(role).succeeds().json()["changed"], false);
+        } else {
+            self.install(role).exits_with(5).stderr_has("another build");
+        }
+    }
+}
+
+/// DC/OS took over the resolvers, and no record has what was there: its upstream resolvers are put
+/// back.
+fn unknown_resolv_conf_gets_the_upstream_resolvers(bench: &Laid) {
     bench.boots("master", "master", |image| image.write("/etc/resolv.conf", RESOLV_CONF));
-    node.run(&["dcos-node", "uninstall"])
+    bench
+        .node
+        .run(&["dcos-node", "uninstall"])
         .succeeds()
         .stderr_has("what stood there before is not known");
-    let rebuilt = node.read("/etc/resolv.conf");
+    let rebuilt = bench.node.read("/etc/resolv.conf");
     assert!(rebuilt.contains("nameserver ") && !rebuilt.contains("198.51.100"), "{rebuilt}");
 }
 
@@ -349,58 +374,67 @@ fn broken_classic_nodes_are_reported_refused_and_uninstalled() {
         return;
     }
     let bench = Laid::new("bricks");
-    let node = &bench.node;
-    let is_told = || {
-        node.run(&["dcos-node", "status"])
+    step("emptied files", || {
+        bench.boots("master", "master", Image::emptied);
+        bench.node.run(&["systemctl", "is-enabled", "dcos-setup.service"]).stdout_has("masked");
+        bench.is_reported_as_a_part();
+        bench.is_undone("a power cut emptied every file");
+    });
+    step("killed swap", || {
+        bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+        bench.node.until("systemctl is-failed dcos-setup.service");
+        bench.is_reported_as_a_swap();
+        bench.is_undone("a swap was killed in its first half");
+    });
+    step("killed swap that an install finishes", || {
+        // An install of the same build, too, does what pkgpanda cannot.
+        bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
+        bench.is_reported_as_a_swap();
+        assert_eq!(bench.install("master").succeeds().json()["changed"], true);
+        bench.node.run(&["dcos-node", "adopt"]).succeeds();
+        bench.is_undone("a swap was killed in its first half, and finished");
+    });
+    step("pkgpanda uninstall", || node_after_pkgpanda_uninstall_is_installed_at_boot(&bench));
+    step("units without files", || what_outlives_its_files_is_stopped(&bench.node));
+}
+
+impl Laid {
+    fn is_reported_as_a_part(&self) {
+        self.node
+            .run(&["dcos-node", "status"])
             .exits_with(11)
             .stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
-        node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
-    };
-    let its_swap_is_told = || {
-        node.run(&["dcos-node", "status"])
+        self.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
+        self.install("master").exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
+    }
+
+    fn is_reported_as_a_swap(&self) {
+        self.node
+            .run(&["dcos-node", "status"])
             .exits_with(7)
             .stdout_has("a swap by pkgpanda is half done: dcos-node recover finishes it");
-        node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
-    };
-    let is_refused = || {
-        bench.install("master").exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
-    };
+        self.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
+    }
+}
 
-    bench.boots("master", "master", Image::emptied);
-    node.run(&["systemctl", "is-enabled", "dcos-setup.service"]).stdout_has("masked");
-    is_told();
-    is_refused();
-    bench.is_undone("a power cut emptied every file");
+fn killed_in_the_first_half_of_a_swap(image: &Image) {
+    image.with_new_names();
+    image.set_aside(&["bin", "lib"]);
+    image.write(
+        "/opt/mesosphere/install_progress",
+        "{\"stage\": \"archive\", \"extension\": \".new\"}",
+    );
+}
 
-    let killed_in_the_first_half_of_a_swap = |image: &Image| {
-        image.with_new_names();
-        image.set_aside(&["bin", "lib"]);
-        image.write(
-            "/opt/mesosphere/install_progress",
-            "{\"stage\": \"archive\", \"extension\": \".new\"}",
-        );
-    };
-    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
-    node.until("systemctl is-failed dcos-setup.service");
-    its_swap_is_told();
-    bench.is_undone("a swap was killed in its first half");
-    // An install of the same build, too, does what pkgpanda cannot.
-    bench.boots("master", "master", killed_in_the_first_half_of_a_swap);
-    its_swap_is_told();
-    assert_eq!(bench.install("master").succeeds().json()["changed"], true);
-    node.run(&["dcos-node", "adopt"]).succeeds();
-    bench.is_undone("a swap was killed in its first half, and finished");
-
-    // Its setup is still enabled: the boot downloads DC/OS again.
+/// Its setup is still enabled: the boot downloads DC/OS again.
+fn node_after_pkgpanda_uninstall_is_installed_at_boot(bench: &Laid) {
+    let node = &bench.node;
     bench.boots("master-after-pkgpanda-uninstall", "master", |_| {});
     node.until("[ -e /opt/mesosphere/bin/pkgpanda ] && systemctl list-jobs | grep -q 'No jobs'");
-    is_told();
-    is_refused();
+    bench.is_reported_as_a_part();
     bench.is_undone("pkgpanda uninstall, and a boot");
     node.reboot();
     assert!(!node.has("/opt/mesosphere"), "it was installed again at boot");
-
-    what_outlives_its_files_is_stopped(node);
 }
 
 /// As after a removal by hand: an agent that runs on, one service that failed, and the target,
@@ -431,128 +465,4 @@ fn what_outlives_its_files_is_stopped(node: &Node) {
     uninstall.stderr_has("what it runs is not known");
     assert_eq!(units().stdout(), "", "{uninstall}");
     node.shell("pgrep -x sleep").exits_with(1);
-}
-
-/// Two builds for an upgrade: it takes one unit and one package away, and brings a unit, a package
-/// and a user.
-fn two_builds(url: &str, at: &std::path::Path) -> [Packed; 2] {
-    let pkgpanda = include_str!("../../fixtures/upgrade/pkgpanda");
-    let of_version = |name: &str| {
-        let id = name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let version = format!(
-            "{{\"version\": \"{name}\", \"dcos-image-commit\": \"{id:0>40}\", \"bootstrap-id\": \
-             \"{id:0>40}\"}}\n"
-        );
-        let build = Build::tiny().with_bootstrap_url(&format!("{url}/{name}"));
-        build.with_file("tools", "bin/pkgpanda", 0o755, pkgpanda).with_file(
-            "tools",
-            "etc/dcos-version.json",
-            0o644,
-            version,
-        )
-    };
-    let old =
-        of_version("1.12.0").with_pkginfo("old", "{}").with_file("old", "lib/old", 0o644, "old");
-    let added =
-        "[Unit]\nDescription=tiny: is new\n\n[Service]\nExecStart=/opt/mesosphere/bin/tiny-wait\n";
-    let new =
-        of_version("1.12.1").without_file("units", "dcos.target.wants/dcos-tiny-knock.socket");
-    let new = new.with_file("added", "dcos.target.wants/dcos-tiny-added.service", 0o644, added);
-    let new = new.with_pkginfo(
-        "added",
-        "{\"username\": \"dcos_tiny_added\", \"environment\": {\"TINY_ADDED\": \"yes\"}}",
-    );
-    [old.pack(&at.join("1.12.0")), new.pack(&at.join("1.12.1"))]
-}
-
-/// Runs `dcos_node_upgrade.sh` for a build, as an operator does.
-fn upgrade(node: &Node, url: &str, from: &str, to: &Packed) -> Outcome {
-    let ids: Vec<&str> = to.ids.values().map(String::as_str).collect();
-    let script = include_str!("../../fixtures/upgrade/dcos_node_upgrade.sh.in");
-    let script =
-        script.replace("@FROM@", from).replace("@URL@", url).replace("@IDS@", &ids.join(" "));
-    node.write_script("/opt/dcos_node_upgrade.sh", &script);
-    let outcome = node.run(&["bash", "/opt/dcos_node_upgrade.sh"]);
-    node.run(&["rm", "/opt/dcos_node_upgrade.sh"]).succeeds();
-    outcome
-}
-
-#[test]
-fn upgraded_node_is_uninstalled_by_its_installed_build() {
-    if !node::available() {
-        return;
-    }
-    let directory = tempfile::tempdir().expect("a directory");
-    let server = Server::serving(directory.path());
-    let [first, second] = ["1.12.0", "1.12.1"].map(|name| format!("{}/{name}", server.url()));
-    let [old, new] = two_builds(server.url(), directory.path());
-    let node = Node::boot("upgraded").knowing(&server);
-    node.install_binary();
-    let before = Whole::of(&node);
-    let install = |url: &str| {
-        let install = ["dcos-node", "install", "slave", "--json", "--bootstrap-url", url];
-        node.run(&[&install, node::LACKS].concat())
-    };
-    for is_refreshed in [true, false] {
-        install(&first).succeeds();
-        if is_refreshed {
-            // It broke off in its first download: nothing is active that was not.
-            upgrade(&node, "http://127.0.0.1:1", "1.12.0", &new).exits_with(2).stderr_has("curl: ");
-            assert!(node.has(&format!("/opt/mesosphere/packages/{}_tmp", new.id("added"))));
-            let status = node.run(&["dcos-node", "status", "--json"]);
-            assert_eq!(status.json()["version"]["version"], "1.12.0", "{status}");
-            assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
-            assert_eq!(install(&first).succeeds().json()["changed"], false);
-            upgrade(&node, &second, "1.12.9", &new).exits_with(1).stderr_has("1.12.0 is installed");
-        }
-
-        upgrade(&node, &second, "1.12.0", &new).succeeds();
-        // It does not wait for what it starts.
-        let has_started = "systemctl is-active -q dcos-tiny-added && [ -z \"$(systemctl list-jobs \
-                           --no-legend)\" ]";
-        node.shell(&format!(
-            "for i in $(seq 600); do {has_started} && exit; sleep 0.2; done; exit 1"
-        ))
-        .succeeds();
-        node.run(&["systemctl", "is-active", "dcos-tiny-knock.socket"]).exits_with(3);
-        let status = node.run(&["dcos-node", "status", "--json"]);
-        let json = status.succeeds().json();
-        assert_eq!(json["version"]["version"], "1.12.1", "{status}");
-        assert_eq!(json["bootstrap_id"], format!("{:0>40}", "312e31322e31"), "{status}");
-        assert!(
-            json["activated_since"].as_array().expect("a list").contains(&new.id("added").into()),
-            "{status}"
-        );
-        assert!(
-            json["deactivated_since"].as_array().expect("a list").contains(&old.id("old").into()),
-            "{status}"
-        );
-        assert_eq!(json["drift"]["drifted"], false, "what pkgpanda did is no drift: {status}");
-        node.run(&["dcos-node", "recover"]).succeeds().stdout_has("nothing was interrupted");
-        install(&first).exits_with(5).stderr_has("another build");
-        if is_refreshed {
-            let status = node.run(&["dcos-node", "status"]);
-            let of_old =
-                format!("not active any more since pkgpanda's activation: {}\n", old.id("old"));
-            status
-                .stdout_has(&format!("activated since by pkgpanda: {}", new.id("added")))
-                .stdout_has(&of_old);
-            assert_eq!(install(&second).succeeds().json()["changed"], false);
-            let status = node.run(&["dcos-node", "status", "--json"]);
-            for since in ["activated_since", "deactivated_since"] {
-                assert_eq!(status.json()[since], serde_json::json!([]), "{status}");
-            }
-            // The receipt is of the set that stands: what pkgpanda took away is not missing, what
-            // it replaced is not changed, and the order in which it wrote its variables is as good
-            // as ours.
-            node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
-            assert_eq!(status.json()["drift"]["drifted"], false, "{status}");
-        }
-        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
-        assert_eq!(
-            Whole::of(&node).changes_since(&before),
-            Vec::<String>::new(),
-            "refreshed: {is_refreshed}"
-        );
-    }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use support::ansible::{self, examples, sha256_hex};
 use support::build::{Build, Compression};
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 use support::tree::Snapshot;
 use tempfile::TempDir;
 
@@ -279,8 +280,38 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
     }
     let mut fleet = Fleet::new();
     let mut fresh = fleet.stand();
+    step("no node is changed while one is not fit", || unfit_node_stops_the_play(&fleet));
+    step("no node is changed while one is away", || unreachable_node_stops_the_play(&fleet));
+    same(&fleet.stand(), &fresh, &[]);
+    step("install", || {
+        // The program and the install.
+        let recap = fleet.plays("install.yml", &[]);
+        assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
+        fleet.has_three_masters();
+    });
+    step("second install", || second_play_changes_nothing(&fleet));
+    step("a new machine in place of the leading master", || {
+        fresh[0] = replace_the_first_master(&mut fleet);
+        only_the_first_master_is_installed(&fleet);
+    });
+    step("uninstall --check", || check_of_an_uninstall_changes_nothing(&fleet));
+    step("uninstall with a mount", || agent_with_a_mount_stops_the_masters(&fleet));
+    step("uninstall", || {
+        uninstall_uses_the_program_in_place(&fleet);
+        same(&fleet.stand(), &fresh, &COPIES);
+        nothing_of_dcos_is_left(&fleet);
+    });
+    step("second uninstall", || {
+        // Nothing is left to do, and the bootstrap server is not missed.
+        fleet.server.stop();
+        let recap = fleet.plays("uninstall.yml", &PURGE);
+        assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
+    });
+}
 
-    // No node is touched as long as one of them is not fit, and the operator reads why.
+const PURGE: [&str; 2] = ["-e", "dcos_node_purge_data=true"];
+
+fn unfit_node_stops_the_play(fleet: &Fleet) {
     let (recap, refused) =
         fleet.play("install.yml", &["--check", "-e", r#"{"dcos_node_skips": {}}"#]);
     refused
@@ -291,20 +322,19 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
     assert!(recap.values().all(|host| *host == Recap { changed: 0, failed: 1 }), "{recap:?}");
     let recap = fleet.plays("install.yml", &["--check"]);
     assert!(recap.values().all(|host| host.changed == 1), "{recap:?}");
-    // Nor as long as one cannot be reached: none of the others gets as much as the program.
+}
+
+/// None of the other nodes gets as much as the program.
+fn unreachable_node_stops_the_play(fleet: &Fleet) {
     let (recap, away) = fleet.play("install.yml", &["-i", &fleet.with_one_that_is_away()]);
     away.exits_with(4).stdout_has("10.77.0.99");
     assert!(
         recap.len() == NODES.len() + 1 && recap.values().all(|host| host.changed == 0),
         "{recap:?}"
     );
-    same(&fleet.stand(), &fresh, &[]);
+}
 
-    // The program and the install.
-    let recap = fleet.plays("install.yml", &[]);
-    assert!(recap.values().all(|host| host.changed == 2), "{recap:?}");
-    fleet.has_three_masters();
-
+fn second_play_changes_nothing(fleet: &Fleet) {
     let (installed, running) = (fleet.stand(), fleet.processes());
     assert!(running.values().all(|processes| processes.len() > 3), "{running:#?}");
     // The second time the agents come one after another.
@@ -319,12 +349,17 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
         let names: Vec<String> = before.keys().cloned().collect();
         assert_eq!(processes(&fleet.nodes[address], &names), *before, "{address}");
     }
+}
 
-    // The master that leads is destroyed, and another machine has its address now.
+/// Destroys the master that leads; another machine gets its address.
+fn replace_the_first_master(fleet: &mut Fleet) -> Snapshot {
     drop(fleet.nodes.remove(MASTERS[0]));
     fleet.add(MASTERS[0], "again");
     fleet.nodes[MASTERS[0]].wait_until_booted();
-    fresh[0] = stands_on(&fleet.nodes[MASTERS[0]]);
+    stands_on(&fleet.nodes[MASTERS[0]])
+}
+
+fn only_the_first_master_is_installed(fleet: &Fleet) {
     let recap = fleet.plays("install.yml", &[]);
     let changed: Vec<(&str, u32)> = recap
         .iter()
@@ -333,17 +368,23 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
         .collect();
     assert_eq!(changed, [(MASTERS[0], 2)], "only the new one is changed");
     fleet.has_three_masters();
+}
 
+fn check_of_an_uninstall_changes_nothing(fleet: &Fleet) {
     let installed = fleet.stand();
-    let purge = ["-e", "dcos_node_purge_data=true"];
-    let recap = fleet.plays("uninstall.yml", &[&["--check"][..], &purge].concat());
+    let recap = fleet.plays("uninstall.yml", &[&["--check"][..], &PURGE].concat());
     assert!(recap.values().all(|host| host.changed >= 1), "{recap:?}");
     same(&fleet.stand(), &installed, &["/etc/resolv.conf"]);
-    // An agent that cannot go holds up the masters.
-    let (agent, public) = (NODES[3].0, NODES[4].0);
+}
+
+/// The agent and the public agent.
+const AGENTS: [&str; 2] = [NODES[3].0, NODES[4].0];
+
+fn agent_with_a_mount_stops_the_masters(fleet: &Fleet) {
+    let [agent, _] = AGENTS;
     let mount = "mkdir /var/lib/mesos/ours && mount -t tmpfs tmpfs /var/lib/mesos/ours";
     fleet.nodes[agent].shell(mount).succeeds();
-    let (recap, held) = fleet.play("uninstall.yml", &purge);
+    let (recap, held) = fleet.play("uninstall.yml", &PURGE);
     held.exits_with(2)
         .stdout_has("a file system is mounted at /var/lib/mesos/ours")
         .stdout_has("umount");
@@ -358,17 +399,21 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
         "{recap:?}"
     );
     fleet.nodes[agent].shell("umount /var/lib/mesos/ours && rmdir /var/lib/mesos/ours").succeeds();
+}
 
-    // The program in place does it, whatever is published now. The other agent is gone already, but
-    // for the program.
-    let another = ["-e", "dcos_node_sha256=0000"];
-    let recap = fleet
-        .plays("uninstall.yml", &[&purge[..], &another, &["-e", "dcos_node_drain=10m"]].concat());
+/// The program in place does it, whatever is published now. DC/OS was removed from the public agent
+/// before, but for the program.
+fn uninstall_uses_the_program_in_place(fleet: &Fleet) {
+    let [_, public] = AGENTS;
+    let more = ["-e", "dcos_node_sha256=0000", "-e", "dcos_node_drain=10m"];
+    let recap = fleet.plays("uninstall.yml", &[&PURGE[..], &more].concat());
     assert!(
         recap.iter().all(|(address, host)| host.changed == if address == public { 1 } else { 2 }),
         "{recap:?}"
     );
-    same(&fleet.stand(), &fresh, &COPIES);
+}
+
+fn nothing_of_dcos_is_left(fleet: &Fleet) {
     for (address, node) in &fleet.nodes {
         for path in [
             "/opt/mesosphere",
@@ -381,8 +426,4 @@ fn ansible_installs_repairs_and_uninstalls_a_fleet() {
             assert!(!node.has(path), "{address}: {path}");
         }
     }
-    // Nothing is left to do, and the bootstrap server is not missed.
-    fleet.server.stop();
-    let recap = fleet.plays("uninstall.yml", &purge);
-    assert!(recap.values().all(|host| host.changed == 0), "{recap:?}");
 }

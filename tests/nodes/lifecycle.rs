@@ -1,10 +1,9 @@
 //! The life of a real node: installed, rebooted, asked, uninstalled, and installed again.
 
-use std::path::Path;
-
 use dcos_node::dcos::event::Kind;
 use support::build::{Build, Damage, Packed};
 use support::node::{self, Node, Outcome, Running, Server};
+use support::step;
 use support::tree::Whole;
 use tempfile::TempDir;
 
@@ -78,6 +77,8 @@ fn is_in_the_journal(node: &Node) {
     assert_eq!(started[0]["PRIORITY"], "6", "{started:#?}");
 }
 
+const RESOLV_CONF: &str = "# the operator's\nnameserver 192.0.2.1\n";
+
 #[test]
 fn node_installs_reboots_uninstalls_and_installs_again() {
     if !node::available() {
@@ -85,40 +86,55 @@ fn node_installs_reboots_uninstalls_and_installs_again() {
     }
     let served = serving(Build::fixture());
     let node = node_for("life", &served);
-    node.write("/etc/resolv.conf", "# the operator's\nnameserver 192.0.2.1\n");
+    node.write("/etc/resolv.conf", RESOLV_CONF);
     let before = Whole::of(&node);
+    step("clean node", || clean_node_has_nothing_to_uninstall(&node));
+    step("first install", || install_starts_the_role(&node, &served));
+    step("journal", || is_in_the_journal(&node));
+    step("second install", || second_install_restarts_nothing(&node, &served));
+    step("reboot", || reboot_starts_the_role(&node));
+    step("verify", || running_node_is_as_installed(&node));
+    step("bundle", || bundle_has_the_log_and_no_secret(&node));
+    step("uninstall", || uninstall_restores_the_node(&node, &before));
+    step("another role", || {
+        assert_eq!(install(&node, &served, "slave_public").succeeds().json()["changed"], true);
+        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+        assert!(!node.has("/var/lib/dcos") && !node.has("/opt/mesosphere"));
+        is_as_before(&node, &before);
+    });
+}
+
+fn clean_node_has_nothing_to_uninstall(node: &Node) {
     node.run(&["dcos-node", "status"]).exits_with(11).stdout_has("not installed");
     node.run(&["dcos-node", "uninstall", "--json"]).succeeds().stdout_has("\"changed\": false");
+}
 
-    let outcome = install(&node, &served, "master");
-    assert_eq!(outcome.succeeds().json()["changed"], true);
-    is_in_the_journal(&node);
+fn install_starts_the_role(node: &Node, served: &Served) {
+    assert_eq!(install(node, served, "master").succeeds().json()["changed"], true);
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
-    node.run(&[
-        "systemctl",
-        "is-enabled",
-        "dcos-setup.service",
-        "dcos.target",
-        "dcos-mesos-master.service",
-    ])
-    .succeeds();
+    let enabled = ["dcos-setup.service", "dcos.target", "dcos-mesos-master.service"];
+    node.run(&[&["systemctl", "is-enabled"][..], &enabled].concat()).succeeds();
     node.run(&["/opt/mesosphere/bin/dcos-shell", "pkgpanda", "list"])
         .succeeds()
         .stdout_has("mesos--");
+}
 
+fn second_install_restarts_nothing(node: &Node, served: &Served) {
     // What fails in its first moments is started again by systemd.
     node.until("systemctl is-active dcos-net.service");
     let pid = || {
         node.run(&["systemctl", "show", "-p", "MainPID", "dcos-net.service"]).stdout().to_owned()
     };
-    let before_again = pid();
-    let again = install(&node, &served, "master");
+    let before = pid();
+    let again = install(node, served, "master");
     assert_eq!(again.succeeds().json()["changed"], false);
-    assert_eq!(pid(), before_again, "the second install restarted a unit");
-    install(&node, &served, "slave")
+    assert_eq!(pid(), before, "the second install restarted a unit");
+    install(node, served, "slave")
         .exits_with(5)
         .stderr_has("dcos-node uninstall, then dcos-node install slave");
+}
 
+fn reboot_starts_the_role(node: &Node) {
     node.reboot();
     node.until("systemctl is-active dcos.target");
     let status = node::eventually(|| {
@@ -128,32 +144,31 @@ fn node_installs_reboots_uninstalls_and_installs_again() {
     status.stdout_has("role:").stdout_has("master").stdout_has("1.12-fixture");
     node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "status"])
         .stdout_has("Only root may read the receipt");
-    // What DC/OS itself does while it runs is no damage, and what cannot be read is no proof.
+}
+
+/// What DC/OS itself does while it runs is no damage, and what cannot be read is no proof.
+fn running_node_is_as_installed(node: &Node) {
     node.run(&["dcos-node", "verify"]).succeeds().stdout_has("as installed");
     node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "verify"])
         .exits_with(4)
         .stdout_has("only root may read");
-    a_bundle_has_the_story_and_no_secret(&node);
-    node.until("grep -q gen_resolvconf /etc/resolv.conf");
+}
 
+fn uninstall_restores_the_node(node: &Node, before: &Whole) {
+    node.until("grep -q gen_resolvconf /etc/resolv.conf");
     let removed = node.run(&["dcos-node", "uninstall", "--json"]);
     assert_eq!(removed.succeeds().json()["kept"][0]["path"], "/var/lib/dcos");
-    is_as_before(&node, &before);
-    assert_eq!(node.read("/etc/resolv.conf"), "# the operator's\nnameserver 192.0.2.1\n");
+    is_as_before(node, before);
+    assert_eq!(node.read("/etc/resolv.conf"), RESOLV_CONF);
     assert!(
         !node.read("/etc/passwd").contains("dcos_") && !node.read("/etc/group").contains("dcos_")
     );
     node.run(&["systemctl", "list-units", "--all", "--no-legend", "dcos*"]).stdout_lacks("dcos");
-
-    assert_eq!(install(&node, &served, "slave_public").succeeds().json()["changed"], true);
-    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
-    assert!(!node.has("/var/lib/dcos") && !node.has("/opt/mesosphere"));
-    is_as_before(&node, &before);
 }
 
 /// Secrets where operators and programs leave them: in settings beside a unit, on a command line,
 /// in the lines of a log. Each has "planted" in it.
-fn a_bundle_has_the_story_and_no_secret(node: &Node) {
+fn bundle_has_the_log_and_no_secret(node: &Node) {
     let settings = "/etc/systemd/system/dcos-net.service.d";
     node.write(
         &format!("{settings}/proxy.conf"),
@@ -209,72 +224,63 @@ fn impossible_installs_are_refused_without_changes() {
     let served = serving(Build::tiny());
     let node = node_for("refusals", &served);
     let before = Whole::of(&node);
-
-    let unprivileged = node.run(&[
-        "setpriv",
-        "--reuid=65534",
-        "--clear-groups",
-        "dcos-node",
-        "install",
-        "master",
-        "--bootstrap-url",
-        served.server.url(),
-    ]);
-    unprivileged.exits_with(3).stderr_has("run the same command with sudo");
-    node.run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "recover"])
-        .exits_with(3)
-        .stderr_has("with sudo");
-    node.run(&["dcos-node", "install", "master"]).exits_with(2).stderr_has("--bootstrap-url");
-    node.run(&[
-        "dcos-node",
-        "install",
-        "master",
-        "--bootstrap-url",
-        served.server.url(),
-        "--no-start",
-        "--wait",
-    ])
-    .exits_with(2)
-    .stderr_has("--no-start starts nothing, so the node does not come to node-ready");
-    node.run(&[
-        "dcos-node",
-        "install",
-        "master",
-        "--bootstrap-url",
-        served.server.url(),
-        "--skip",
-        "privileges.root=I dare",
-    ])
-    .exits_with(2)
-    .stderr_has("cannot be skipped");
-    served.server.stop();
-    install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.connect");
-    served.server.start();
+    step("without root", || commands_without_root_name_sudo(&node, served.server.url()));
+    step("command lines", || impossible_command_lines_are_refused(&node, served.server.url()));
+    step("server down", || {
+        served.server.stop();
+        install(&node, &served, "master").exits_with(3).stderr_has("bootstrap.connect");
+        served.server.start();
+    });
     is_as_before(&node, &before);
+    step("files of an operator", || {
+        node.write("/opt/mesosphere/notes.txt", "the operator's");
+        install(&node, &served, "master")
+            .exits_with(5)
+            .stderr_has("/opt/mesosphere/notes.txt")
+            .stderr_has("move that somewhere else");
+        node.shell("rm -r /opt/mesosphere").succeeds();
+    });
+    step("full disk", || full_disk_leaves_the_node_unchanged(&node, &served));
+    is_as_before(&node, &before);
+    step("lock", || {
+        let held = node.start(&["flock", "/run/dcos-node.lock", "sleep", "infinity"]);
+        node.until("! flock -n /run/dcos-node.lock true");
+        install(&node, &served, "master").exits_with(8);
+        drop(held);
+    });
+}
 
-    node.write("/opt/mesosphere/notes.txt", "the operator's");
-    install(&node, &served, "master")
-        .exits_with(5)
-        .stderr_has("/opt/mesosphere/notes.txt")
-        .stderr_has("move that somewhere else");
-    node.shell("rm -r /opt/mesosphere").succeeds();
+fn commands_without_root_name_sudo(node: &Node, url: &str) {
+    let unprivileged = ["setpriv", "--reuid=65534", "--clear-groups", "dcos-node"];
+    let install = ["install", "master", "--bootstrap-url", url];
+    node.run(&[&unprivileged[..], &install].concat())
+        .exits_with(3)
+        .stderr_has("run the same command with sudo");
+    node.run(&[&unprivileged[..], &["recover"]].concat()).exits_with(3).stderr_has("with sudo");
+}
 
+fn impossible_command_lines_are_refused(node: &Node, url: &str) {
+    node.run(&["dcos-node", "install", "master"]).exits_with(2).stderr_has("--bootstrap-url");
+    let install = ["dcos-node", "install", "master", "--bootstrap-url", url];
+    node.run(&[&install[..], &["--no-start", "--wait"]].concat())
+        .exits_with(2)
+        .stderr_has("--no-start starts nothing, so the node does not come to node-ready");
+    node.run(&[&install[..], &["--skip", "privileges.root=I dare"]].concat())
+        .exits_with(2)
+        .stderr_has("cannot be skipped");
+}
+
+/// The archives of this build would fit, so nothing proves beforehand that there is too little
+/// room.
+fn full_disk_leaves_the_node_unchanged(node: &Node, served: &Served) {
     node.shell("mkdir -p /opt/mesosphere && mount -t tmpfs -o size=16k tmpfs /opt/mesosphere")
         .succeeds();
-    // The archives of this build would fit, so nothing proves beforehand that there is too little
-    // room.
-    install(&node, &served, "master")
+    install(node, served, "master")
         .exits_with(1)
         .stderr_has("No space left")
         .stderr_has("the node is as it was");
     node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
     node.run(&["dcos-node", "uninstall"]).succeeds();
-    is_as_before(&node, &before);
-
-    let held = node.start(&["flock", "/run/dcos-node.lock", "sleep", "infinity"]);
-    node.until("! flock -n /run/dcos-node.lock true");
-    install(&node, &served, "master").exits_with(8);
-    drop(held);
 }
 
 #[test]
@@ -380,102 +386,6 @@ fn killed_install_is_undone_by_uninstall_resumed_by_install() {
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
-}
-
-#[test]
-fn image_filled_without_privileges_boots_as_a_node() {
-    if !node::available() {
-        return;
-    }
-    let directory = tempfile::tempdir().expect("a directory");
-    Build::fixture().pack(directory.path());
-    let server = Server::serving(directory.path());
-    let image = tempfile::tempdir().expect("a directory");
-    let command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    std::process::Command::new("chmod")
-        .args(["-R", "a+rX"])
-        .arg(directory.path())
-        .status()
-        .expect("chmod");
-    std::process::Command::new("chown").arg("65534").arg(image.path()).status().expect("chown");
-    let out = std::process::Command::new(command[0])
-        .args(&command[1..])
-        .arg(node::binary())
-        .args(["install", "master", "--root"])
-        .arg(image.path())
-        .arg("--bootstrap-url")
-        .arg(directory.path())
-        .output()
-        .expect("run dcos-node");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    assert!(
-        String::from_utf8_lossy(&out.stdout).contains("first boot"),
-        "{}",
-        String::from_utf8_lossy(&out.stdout)
-    );
-
-    let node = Node::switched_off("image").knowing(&server);
-    overlay(image.path(), &node.root());
-    node.power_on();
-    node.wait_until_booted();
-    node.until("systemctl is-active dcos.target && [ -e /var/lib/dcos-node/receipt.json ]");
-    node.wait_for_setup();
-    assert!(node.read("/etc/passwd").contains("dcos_exhibitor"));
-    let owners = node.run(&[
-        "find",
-        "/opt/mesosphere",
-        "/etc/mesosphere",
-        "/var/lib/dcos-node",
-        "/opt/dcos-node",
-        "-uid",
-        "65534",
-    ]);
-    assert_eq!(owners.stdout(), "", "the unprivileged user still owns files");
-    node.until("/opt/dcos-node/bin/dcos-node status; systemctl is-active dcos-exhibitor");
-}
-
-/// Lays one tree over another, modes and links as they are.
-fn overlay(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp")
-        .args(["-a", "--no-target-directory"])
-        .arg(from)
-        .arg(to)
-        .status()
-        .expect("cp");
-    assert!(status.success());
-    std::process::Command::new("chown").arg("0:0").arg(to).status().expect("chown");
-}
-
-#[test]
-fn an_image_filled_by_root_is_complete() {
-    if !node::available() {
-        return;
-    }
-    let directory = tempfile::tempdir().expect("a directory");
-    Build::fixture().pack(directory.path());
-    let node = Node::switched_off("rootimage");
-    let out = std::process::Command::new(node::binary())
-        .args(["install", "slave", "--json", "--root"])
-        .arg(node.root())
-        .arg("--bootstrap-url")
-        .arg(directory.path())
-        .output()
-        .expect("run dcos-node");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    assert!(
-        node.read("/etc/passwd").contains("dcos_telegraf"),
-        "accounts were not made in the image"
-    );
-    assert!(
-        !std::fs::read_to_string("/etc/passwd")
-            .expect("our own accounts")
-            .contains("dcos_telegraf"),
-        "accounts were made on the machine that fills the image"
-    );
-    node.power_on();
-    node.wait_until_booted();
-    node.until("systemctl is-active dcos.target");
-    node.run(&["/opt/dcos-node/bin/dcos-node", "status"]).stdout_has("slave");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 
 /// How long what was just broken or mended may take to show on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -143,13 +144,26 @@ fn wait_for_a_master_names_each_broken_dependency() {
     at_last(&node, &["dcos-node", "status", "--json"], |status| {
         status.code() == Some(0) && status.json()["readiness"]["level"] == "cluster-ready"
     });
-    well(&node);
-    cluster(&node);
-    chain(&node);
+    step("web interface", || ready_node_shows_its_web_interface(&node));
+    step("silent Admin Router", || silent_admin_router_is_named(&node));
+    step("telemetry", || failed_telemetry_does_not_count(&node));
+    step("checks of DC/OS", || failed_checks_are_named(&node));
+    step("stopped service", || stopped_service_is_named(&node));
+    step("failing service", || failing_service_is_named_while_it_is_active(&node));
+    step("agents of a single master", || single_master_is_needed_by_its_agents(&node));
+    step("Marathon", || failed_marathon_is_named(&node));
+    step("table on a terminal", || table_on_a_terminal_shows_the_pending_cause(&node));
+    step("Admin Router", || failed_admin_router_is_named(&node));
+    step("name servers", || missing_leader_and_failed_mesos_dns_are_named(&node));
+    step("Mesos master", || failed_mesos_master_is_named(&node));
+    step("quorum", || quorum_decides_over_an_uninstall(&node));
+    step("Exhibitor", || silent_and_failed_exhibitor_are_named(&node));
+    step("dcos-net", || failed_setup_and_changed_address_are_named(&node));
+    step("time", || failed_time_check_is_named(&node));
+    step("second install", || second_install_reports_its_failed_wait(&node));
 }
 
-/// What a node that is well makes of small things.
-fn well(node: &Node) {
+fn ready_node_shows_its_web_interface(node: &Node) {
     // The web interface is where people come from.
     replace(node, "/opt/mesosphere/bin/detect_ip_public", "echo 203.0.113.9");
     // Its checks are run once, and believed for a while.
@@ -169,6 +183,9 @@ fn well(node: &Node) {
         0,
         &["level:          cluster-ready\nat:             http://203.0.113.9/", "/exhibitor/\n"],
     );
+}
+
+fn silent_admin_router_is_named(node: &Node) {
     node.run(&["systemctl", "kill", "--signal=STOP", "dcos-adminrouter"]).succeeds();
     let silent = "dcos-adminrouter.service: Admin Router does not answer: ";
     too_late(node, "cluster-ready", silent, &[&story("dcos-adminrouter.service", "cluster-ready")]);
@@ -178,12 +195,23 @@ fn well(node: &Node) {
         told.code() == Some(7) && told.stderr().contains(silent) && told.stdout() == "1\n"
     });
     node.run(&["systemctl", "kill", "--signal=CONT", "dcos-adminrouter"]).succeeds();
+}
 
-    // Telemetry that fails holds nothing up, whatever DC/OS' own check of all components says.
-    let components = r#"{"status":2,"checks":{"components_master":{"status":2,"output":"dcos-telegraf.service ended with 1"}}}"#;
-    replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{components}'"));
+/// What DC/OS' own check of all components prints of failed telemetry.
+const FAILED_TELEMETRY: &str = r#"{"status":2,"checks":{"components_master":{"status":2,"output":"dcos-telegraf.service ended with 1"}}}"#;
+
+/// Has DC/OS' own checks print this.
+fn set_checks(node: &Node, printed: &str) {
+    replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{printed}'"));
+}
+
+fn failed_telemetry_does_not_count(node: &Node) {
+    set_checks(node, FAILED_TELEMETRY);
     break_program(node, "/opt/mesosphere/bin/start_telegraf.sh", "dcos-telegraf");
     comes_to(node, "node-ready");
+}
+
+fn failed_checks_are_named(node: &Node) {
     for (printed, told) in [
         (
             r#"{"status":0,"checks":{}}"#,
@@ -202,13 +230,13 @@ fn well(node: &Node) {
             "dcos-net.service: the check clock_sync does not pass: off",
         ),
     ] {
-        replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{printed}'"));
+        set_checks(node, printed);
         too_late(node, "node-ready", told, &[]);
     }
-    replace(node, "/opt/mesosphere/bin/dcos-check-runner", &format!("echo '{components}'"));
+    set_checks(node, FAILED_TELEMETRY);
+}
 
-    // A service that somebody stopped, and one that falls again and again, which is active most of
-    // the time.
+fn stopped_service_is_named(node: &Node) {
     node.run(&["systemctl", "stop", "dcos-cosmos"]).succeeds();
     too_late(
         node,
@@ -216,6 +244,9 @@ fn well(node: &Node) {
         "dcos-cosmos.service: is not running",
         &["cure:   systemctl start dcos-cosmos.service"],
     );
+}
+
+fn failing_service_is_named_while_it_is_active(node: &Node) {
     replace(node, "/opt/mesosphere/bin/cosmos", "sleep 4; exit 1");
     node.run(&["systemctl", "start", "--no-block", "dcos-cosmos"]).succeeds();
     node.until("[ $(systemctl show -P NRestarts dcos-cosmos) -ge 2 ]");
@@ -236,9 +267,7 @@ fn well(node: &Node) {
     );
 }
 
-/// What an uninstall says of the cluster.
-fn cluster(node: &Node) {
-    // A master alone is missed by its agents only.
+fn single_master_is_needed_by_its_agents(node: &Node) {
     at_last(node, &["dcos-node", "uninstall", "--dry-run", "--json"], |told| {
         told.code() == Some(0) && told.json()["cluster"]["masters"][0]["serving"] == "serving"
     });
@@ -254,16 +283,20 @@ fn cluster(node: &Node) {
     leaving(node, &["--force"], 0, &["warning: the cluster ends with this master"]);
 }
 
-/// From the end of the chain to its beginning: what breaks later comes earlier in the chain, and so
-/// is the first cause.
-fn chain(node: &Node) {
-    let exited = "its program exited with status 1";
+// From the end of the chain of dependencies to its beginning: what breaks in a later step comes
+// earlier in the chain, and so is the first cause.
+
+const EXITED: &str = "its program exited with status 1";
+
+fn failed_marathon_is_named(node: &Node) {
     break_program(node, "/opt/mesosphere/active/marathon/bin/marathon.sh", "dcos-marathon.service");
     replace(node, "/opt/mesosphere/bin/cosmos", "exec sleep 1000");
     node.run(&["systemctl", "restart", "--no-block", "dcos-cosmos"]).succeeds();
     let words = ["marathon.sh: broken on purpose", &story("dcos-marathon.service", "node-ready")];
-    too_late(node, "node-ready", &format!("dcos-marathon.service: {exited}"), &words);
-    on_a_terminal(node);
+    too_late(node, "node-ready", &format!("dcos-marathon.service: {EXITED}"), &words);
+}
+
+fn failed_admin_router_is_named(node: &Node) {
     break_program(
         node,
         "/opt/mesosphere/active/adminrouter/nginx/sbin/adminrouter",
@@ -275,9 +308,11 @@ fn chain(node: &Node) {
         "dcos-adminrouter.service: its program failed when it was started",
         &["broken on purpose"],
     );
+}
 
-    // The name servers live and know everybody but who leads; who asks for that name is not the
-    // cause.
+/// The name servers run and know all names but that of the leader; a unit that asks for that name
+/// is not the cause.
+fn missing_leader_and_failed_mesos_dns_are_named(node: &Node) {
     node.shell(
         "p=$(readlink -f /opt/mesosphere/bin/dcos-net-env) && sed -i 's/qw(leader.mesos /qw(/' $p \
          && systemctl restart dcos-net",
@@ -291,15 +326,17 @@ fn chain(node: &Node) {
     too_late(
         node,
         "node-ready",
-        &format!("dcos-mesos-dns.service: {exited}"),
+        &format!("dcos-mesos-dns.service: {EXITED}"),
         &["mesos-dns: broken on purpose"],
     );
+}
 
+fn failed_mesos_master_is_named(node: &Node) {
     break_program(node, "/opt/mesosphere/bin/mesos-master", "dcos-mesos-master.service");
     too_late(
         node,
         "node-ready",
-        &format!("dcos-mesos-master.service: {exited}"),
+        &format!("dcos-mesos-master.service: {EXITED}"),
         &["broken on purpose"],
     );
     let broken = "[Service]\nExecStartPre=/bin/sh -c 'echo not before noon >&2; exit 1'\n";
@@ -321,9 +358,9 @@ fn chain(node: &Node) {
         "dcos-mesos-master.service: waits: /bin/sleep 1000 runs for ",
         &[],
     );
+}
 
-    exhibitor(node);
-
+fn failed_setup_and_changed_address_are_named(node: &Node) {
     break_program(
         node,
         "/opt/mesosphere/active/dcos-net/dcos-net/bin/dcos-net-setup",
@@ -346,12 +383,18 @@ fn chain(node: &Node) {
     let changed = "was 192.0.2.77: it must not change; dcos-node uninstall, then dcos-node install \
                    master --reset-identity";
     at_last(node, &["dcos-node", "status"], |told| told.stdout().contains(changed));
+}
+
+fn failed_time_check_is_named(node: &Node) {
     break_program(node, "/opt/mesosphere/bin/check-time", "dcos-net.service");
     // dcos-exhibitor.service waits for it too: who of the two is told first depends on which of
     // them tried it last.
     let waits = ".service: waits: /opt/mesosphere/bin/check-time does not succeed yet\n";
     too_late(node, "node-ready", "dcos-", &[waits, "log:    check-time: broken on purpose\n"]);
-    // An install that changes nothing and waits in vain says both.
+}
+
+/// An install that changes nothing and whose wait fails reports both.
+fn second_install_reports_its_failed_wait(node: &Node) {
     let again = [
         "dcos-node",
         "install",
@@ -366,7 +409,7 @@ fn chain(node: &Node) {
     assert_eq!(again.exits_with(7).json()["changed"], false);
 }
 
-fn exhibitor(node: &Node) {
+fn quorum_decides_over_an_uninstall(node: &Node) {
     // The second one of three is this node under another name, so that two of three serve.
     node.shell("ip address add 10.77.0.50/32 dev lo").succeeds();
     set_masters(node, &["127.0.0.1", "10.77.0.50", "192.0.2.10"]);
@@ -384,6 +427,9 @@ fn exhibitor(node: &Node) {
         too_late(node, level, missing, &["cure:   see to the masters that are missing"]);
     }
     leaving(node, &[], 0, &["warning: the masters have no quorum now: 0 of 3 serve"]);
+}
+
+fn silent_and_failed_exhibitor_are_named(node: &Node) {
     node.run(&["systemctl", "kill", "--signal=STOP", "dcos-exhibitor"]).succeeds();
     leaving(
         node,
@@ -409,7 +455,7 @@ fn exhibitor(node: &Node) {
 }
 
 /// The table that redraws itself, on a terminal of its own.
-fn on_a_terminal(node: &Node) {
+fn table_on_a_terminal_shows_the_pending_cause(node: &Node) {
     let seen = "stty cols 120 rows 40; exec dcos-node --no-color status --wait --wait-timeout=6s";
     let parts = [
         "started -> node-ready  0:0",

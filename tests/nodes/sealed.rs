@@ -4,6 +4,7 @@
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 use support::tree::Snapshot;
 
 /// Says on its standard error, which the report shows, where it could write, and prints an address.
@@ -78,7 +79,30 @@ fn read_only_run_cannot_write() {
     let directory = tempfile::tempdir().expect("a directory for the build");
     Build::tiny().pack(directory.path());
     let server = Server::serving(directory.path());
-    let node = Node::boot("sealed").knowing(&server);
+    let node = node_with_files_of_an_operator(&server);
+    let before = snapshot(&node);
+    let install = [
+        &["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"],
+        node::LACKS,
+    ]
+    .concat();
+    step("preflight as root", || root_writes_only_to_its_own_tmp(&node, &before));
+    step("preflight as another user", || other_user_is_sealed_by_landlock(&node, &before));
+    step("reads and sockets", || files_and_sockets_are_reachable(&node, server.url()));
+    step("install --dry-run", || {
+        dry_run_is_sealed(&node, &[&install[..], &["--dry-run"]].concat());
+        is_as_before(&node, &before);
+    });
+    step("old kernel", || old_kernel_is_sealed_by_mounts(&node, &before));
+    step("kernel without seals", || missing_seal_is_reported(&node));
+    step("uninstall --dry-run", || {
+        serves(&node.run(&install));
+        uninstall_dry_run_cannot_write(&node);
+    });
+}
+
+fn node_with_files_of_an_operator(server: &Server) -> Node {
+    let node = Node::boot("sealed").knowing(server);
     node.install_binary();
     node.write_script("/opt/scripts/ip-detect", SCRIPT);
     node.write("/opt/keep/file", "kept");
@@ -92,75 +116,74 @@ fn read_only_run_cannot_write() {
     .succeeds();
     // No name server answers here, and the node's own name is looked up in every run.
     node.shell("echo 127.0.1.1 sealed >> /etc/hosts").succeeds();
-    let before = snapshot(&node);
+    node
+}
 
-    let (sealed, said) = preflight(&node, &[]);
+fn root_writes_only_to_its_own_tmp(node: &Node, before: &Snapshot) {
+    let (sealed, said) = preflight(node, &[]);
     assert_eq!(sealed, "mount-namespace");
     assert!(said.contains("wrote:/tmp"), "root's scripts have a /tmp of their own: {said}");
     assert_eq!(said.matches("wrote:").count(), 1, "{said}");
     for sight in ["changed:", "no here-document", "sees the operator's"] {
         assert!(!said.contains(sight), "{said}");
     }
-    is_as_before(&node, &before);
+    is_as_before(node, before);
+}
 
+fn other_user_is_sealed_by_landlock(node: &Node, before: &Snapshot) {
     let (sealed, said) =
-        preflight(&node, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        preflight(node, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
     // Without Landlock in this kernel there is nothing for somebody who may not mount; the report
     // says so.
     assert!(["landlock", "not-enforced"].contains(&sealed.as_str()), "{sealed}");
     if sealed == "landlock" {
         assert!(!said.contains("wrote:") && !said.contains("changed:"), "{said}");
-        is_as_before(&node, &before);
+        is_as_before(node, before);
     } else {
         node.shell("rm -f /tmp/probe /dev/shm/probe /mnt/data/probe").succeeds();
     }
+}
 
-    // What the operator names in /tmp is found, and the node can be talked to: sockets are no
-    // files.
+/// What the operator names in /tmp is found, and the node answers: sockets are no files.
+fn files_and_sockets_are_reachable(node: &Node, url: &str) {
     node.write_script("/tmp/ip-detect", "#!/bin/sh\necho 127.0.0.1\n");
-    let report = node
-        .run(&[
-            "dcos-node",
-            "preflight",
-            "slave",
-            "--bootstrap-url",
-            server.url(),
-            "--ip-detect",
-            "/tmp/ip-detect",
-            "--json",
-        ])
-        .json();
+    let preflight = ["dcos-node", "preflight", "slave", "--bootstrap-url", url];
+    let script = ["--ip-detect", "/tmp/ip-detect", "--json"];
+    let report = node.run(&[&preflight[..], &script].concat()).json();
     assert_eq!(found(&report, "ip-detect.output"), "127.0.0.1", "{report:#}");
     assert!(
         found(&report, "systemd.running").starts_with(|c: char| c.is_ascii_digit()),
         "{report:#}"
     );
     assert!(found(&report, "bootstrap.build").contains("3 packages"), "{report:#}");
+}
 
-    let install = [
-        &["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"],
-        node::LACKS,
-    ]
-    .concat();
-    let dry = serves(&node.run(&[&install[..], &["--dry-run"]].concat()));
+fn dry_run_is_sealed(node: &Node, command: &[&str]) {
+    let dry = serves(&node.run(command));
     assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
     assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
-    is_as_before(&node, &before);
+}
 
-    let filtered = |filter: &str| {
-        let line = format!(
-            "systemd-run --quiet --wait --pipe -p SystemCallFilter='~{filter}' -p \
-             SystemCallErrorNumber=ENOSYS dcos-node preflight --ip-detect /opt/scripts/ip-detect \
-             --json"
-        );
-        let report = node.shell(&line).json();
-        (report.clone(), found(&report, "ip-detect.output"))
-    };
-    let (report, said) = filtered(NEWER);
+/// The report of `preflight` where these system calls do not exist, and what the script said.
+fn preflight_without(node: &Node, calls: &str) -> (Value, String) {
+    let line = format!(
+        "systemd-run --quiet --wait --pipe -p SystemCallFilter='~{calls}' -p \
+         SystemCallErrorNumber=ENOSYS dcos-node preflight --ip-detect /opt/scripts/ip-detect \
+         --json"
+    );
+    let report = node.shell(&line).json();
+    (report.clone(), found(&report, "ip-detect.output"))
+}
+
+fn old_kernel_is_sealed_by_mounts(node: &Node, before: &Snapshot) {
+    let (report, said) = preflight_without(node, NEWER);
     assert_eq!(report["sealed"], "mount-namespace", "{report:#}");
     assert_eq!((said.matches("wrote:").count(), said.contains("wrote:/tmp")), (1, true), "{said}");
-    is_as_before(&node, &before);
-    let (report, said) = filtered("unshare landlock_create_ruleset");
+    is_as_before(node, before);
+}
+
+fn missing_seal_is_reported(node: &Node) {
+    let (report, said) = preflight_without(node, "unshare landlock_create_ruleset");
     assert_eq!(report["sealed"], "not-enforced");
     assert!(
         said.contains("wrote:/etc") && said.contains("changed:/opt"),
@@ -173,13 +196,12 @@ fn read_only_run_cannot_write() {
     let probes = "rm -rf /etc/probe /var/probe /var/lib/probe /opt/probe /root/probe /usr/probe \
                   /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe";
     node.shell(probes).succeeds();
+}
 
-    serves(&node.run(&install));
-    let before = snapshot(&node);
-    let dry = serves(&node.run(&["dcos-node", "uninstall", "--dry-run", "--json"]));
-    assert_eq!((&dry["sealed"], &dry["changed"]), (&"mount-namespace".into(), &false.into()));
-    assert!(dry["plan"].as_array().is_some_and(|plan| !plan.is_empty()), "{dry:#}");
-    is_as_before(&node, &before);
+fn uninstall_dry_run_cannot_write(node: &Node) {
+    let before = snapshot(node);
+    dry_run_is_sealed(node, &["dcos-node", "uninstall", "--dry-run", "--json"]);
+    is_as_before(node, &before);
     node.run(&["dcos-node", "uninstall", "--dry-run"])
         .succeeds()
         .stdout_has("no writes: enforced by read-only mounts");

@@ -11,6 +11,7 @@
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 use support::tree::Whole;
 use tempfile::TempDir;
 
@@ -182,12 +183,27 @@ fn network_state_of_dcos_is_removed_and_foreign_state_stays() {
     bench.install();
     bench.all(DCOS);
     bench.all(OLDER);
+    step("dry run", || {
+        let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
+        dry.succeeds()
+            .stdout_has("remove the interface spartan")
+            .stdout_has("set vm/swappiness back to 60");
+    });
+    step("state before", || dcos_has_changed_the_node(&bench, &before));
+    let outcome = bench.uninstall();
+    step("removed", || removed_objects_are_listed(outcome.succeeds()));
+    step("kept", || kept_objects_are_listed(&outcome));
+    step("state after", || {
+        bench.all(OLDER_LEFT);
+        // It cannot be told from an operator's, so the report names it and the operator decides.
+        bench.all("iptables -w -D FORWARD -j ACCEPT");
+        assert_eq!(bench.changes_since(&before), Vec::<String>::new());
+        assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
+    });
+}
 
-    let dry = bench.node.run(&["dcos-node", "uninstall", "--dry-run"]);
-    dry.succeeds()
-        .stdout_has("remove the interface spartan")
-        .stdout_has("set vm/swappiness back to 60");
-    let made = bench.state_since(&before);
+fn dcos_has_changed_the_node(bench: &Bench, before: &Whole) {
+    let made = bench.state_since(before);
     for begin in [
         "new unit file: dcos-tiny",
         "new unit: dcos.target loaded active",
@@ -206,10 +222,10 @@ fn network_state_of_dcos_is_removed_and_foreign_state_stays() {
             "{begin} is not among {made:#?}"
         );
     }
+}
 
-    let outcome = bench.uninstall();
-    outcome.succeeds();
-    let removed = things(&outcome, "removed");
+fn removed_objects_are_listed(outcome: &Outcome) {
+    let removed = things(outcome, "removed");
     for interface in ["spartan", "minuteman", "vtep1024", "d-dcos", "m-dcos", "ucr-br0"] {
         has(&removed, &format!("interface the interface {interface}"));
     }
@@ -232,20 +248,17 @@ fn network_state_of_dcos_is_removed_and_foreign_state_stays() {
         2,
         "{removed:#?}"
     );
-    assert_eq!(things(&outcome, "residue"), Vec::<String>::new());
-    assert_eq!(things(&outcome, "unknown"), Vec::<String>::new());
-    has(&things(&outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
-    has(&things(&outcome, "foreign"), "docker docker's networks dcos");
+}
+
+fn kept_objects_are_listed(outcome: &Outcome) {
+    assert_eq!(things(outcome, "residue"), Vec::<String>::new());
+    assert_eq!(things(outcome, "unknown"), Vec::<String>::new());
+    has(&things(outcome, "foreign"), "firewall-rule -A FORWARD -j ACCEPT (iptables -t filter)");
+    has(&things(outcome, "foreign"), "docker docker's networks dcos");
     let deed =
         outcome.json()["report"]["afterwards"][0].as_str().map(str::to_owned).unwrap_or_default();
     assert!(deed.starts_with("docker network rm dcos once "), "{outcome}");
     assert_eq!(outcome.json()["report"]["compared"], true);
-    bench.all(OLDER_LEFT);
-
-    // It cannot be told from an operator's, so the report tells of it and the operator decides.
-    bench.all("iptables -w -D FORWARD -j ACCEPT");
-    assert_eq!(bench.changes_since(&before), Vec::<String>::new());
-    assert_eq!(bench.uninstall().succeeds().json()["changed"], false);
 }
 
 /// Which build a round installs, and for how long: the tiny one for a moment, or the one whose

@@ -40,3 +40,10 @@ pub fn is_root() -> bool {
     }
     root
 }
+
+/// Runs one part of a test that shares a node with others. What a failed test printed ends with the
+/// name of the part that failed.
+pub fn step<T>(name: &str, part: impl FnOnce() -> T) -> T {
+    eprintln!("step: {name}");
+    part()
+}
