@@ -3,7 +3,8 @@
 # What the tests and the demo use: the program, and the Debian package that has it.
 NEEDS = mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nginx:nginx-light ip:iproute2 \
         nsenter:util-linux xz:xz-utils zstd:zstd mkfs.ext4:e2fsprogs curl:curl make:make \
-        cc:build-essential ssh:openssh-client python3:python3 groff:groff-base zsh:zsh fish:fish setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
+        cc:build-essential ssh:openssh-client python3:python3 groff:groff-base zsh:zsh fish:fish \
+        setcap:libcap2-bin dpkg-parsechangelog:dpkg-dev
 
 # The serve directory that `make demo` installs from, laid out as dcos_generate_config.sh does.
 # Empty: the fixture build.
@@ -53,20 +54,28 @@ target/%/done: tests/tools/%.txt | setup
 # directory.
 demo: setup
 	cargo build --locked --bin dcos-node --example demo
-	@$$(ls -t target/$(GNU)/debug/examples/demo target/debug/examples/demo 2>/dev/null | head -n 1) $(BUILD)
+	@$$(ls -t target/$(GNU)/debug/examples/demo target/debug/examples/demo 2>/dev/null | \
+		head -n 1) $(BUILD)
 
 # dist/dcos-node: one file that needs nothing of the machine that it runs on.
 static:
 	@set -eu; target=$(GNU); \
-	if command -v musl-gcc >/dev/null && [ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then target=$(MUSL); fi; \
+	if command -v musl-gcc >/dev/null && \
+		[ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then target=$(MUSL); fi; \
 	cargo=$${CARGO_HOME:-$$HOME/.cargo}; \
-	CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$cargo=/cargo" cargo build --locked --release --bin dcos-node --target "$$target" \
+	CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$cargo=/cargo" \
+		cargo build --locked --release --bin dcos-node --target "$$target" \
 		--config "target.$$target.rustflags=['--remap-path-prefix=$(CURDIR)=/dcos-node','--remap-path-prefix=$$cargo=/cargo']"; \
 	install -D -m 755 "target/$$target/release/dcos-node" dist/dcos-node; \
-	if readelf --program-headers --dynamic dist/dcos-node | grep -E 'INTERP|NEEDED'; then echo "dist/dcos-node is not static" >&2; exit 1; fi; \
-	if grep -q DCOS_NODE_FAULT dist/dcos-node; then echo "dist/dcos-node has the tests' fault points in it" >&2; exit 1; fi; \
-	if grep -q -e '$(CURDIR)' -e "$$cargo" dist/dcos-node; then echo "dist/dcos-node names the machine that built it" >&2; exit 1; fi; \
-	if ! readelf --section-headers --wide dist/dcos-node | grep -q dcos_node_stamp; then echo "dist/dcos-node cannot be stamped" >&2; exit 1; fi; \
+	refuse() { echo "dist/dcos-node $$1" >&2; exit 1; }; \
+	if readelf --program-headers --dynamic dist/dcos-node | grep -E 'INTERP|NEEDED'; then \
+		refuse "is not static"; fi; \
+	if grep -q DCOS_NODE_FAULT dist/dcos-node; then \
+		refuse "has the tests' fault points in it"; fi; \
+	if grep -q -e '$(CURDIR)' -e "$$cargo" dist/dcos-node; then \
+		refuse "names the machine that built it"; fi; \
+	if ! readelf --section-headers --wide dist/dcos-node | grep -q dcos_node_stamp; then \
+		refuse "cannot be stamped"; fi; \
 	echo "dist/dcos-node: static, $$target, $$(stat -c %s dist/dcos-node) bytes"
 
 # dist/: a tarball and a Debian package of that file, with the manual, completions and documents.
@@ -75,13 +84,15 @@ dist: static
 	@rm -rf dist/*.tar.gz dist/*.deb target/dist-again
 	.packaging/dist.sh dist/dcos-node dist
 	@.packaging/dist.sh dist/dcos-node target/dist-again >/dev/null
-	@for file in dist/*.tar.gz dist/*.deb; do cmp "$$file" "target/dist-again/$$(basename "$$file")"; done
+	@for file in dist/*.tar.gz dist/*.deb; do \
+		cmp "$$file" "target/dist-again/$$(basename "$$file")" || exit 1; done
 	@echo "dist/: packed twice, the same bytes"
 
 # The whole of it once more, from a copy of the last commit in another directory, must give the same
 # bytes. Takes a second release build.
 dist-check: dist
-	@test -z "$$(git status --porcelain)" || { echo "commit first: the copy is made of the last commit" >&2; exit 1; }
+	@test -z "$$(git status --porcelain)" || \
+		{ echo "commit first: the copy is made of the last commit" >&2; exit 1; }
 	rm -rf target/dist-check
 	git clone --quiet . target/dist-check
 	$(MAKE) -C target/dist-check dist
@@ -111,10 +122,12 @@ bench: setup
 # from its corpus.
 FUZZ_SECONDS ?= 300
 fuzz:
-	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || \
+		{ echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
 	DCOS_NODE_FUZZ_CORPUS=$(CURDIR)/target/fuzz-corpus \
 		cargo test --locked --test suite fuzz::
-	cd fuzz && for target in archive headers build_index package_metadata installer_script records answers redaction; do \
+	cd fuzz && for target in archive headers build_index package_metadata installer_script \
+		records answers redaction; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --target $(GNU) $$target ../target/fuzz-corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
@@ -125,11 +138,15 @@ clean:
 # Installs what is missing, as root on a machine with apt. Elsewhere it says what is missing.
 setup:
 	@set -eu; missing=; \
-	for need in $(NEEDS); do command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	for need in $(NEEDS); do \
+		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+			apt-get update -q; \
+			DEBIAN_FRONTEND=noninteractive \
+				apt-get install -q -y --no-install-recommends $$missing; \
 		else echo "not installed:$$missing"; fi; \
 	fi; \
-	cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+	cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || \
+		rustup component add rustfmt clippy

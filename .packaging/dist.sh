@@ -33,7 +33,9 @@ trap 'rm -rf "$work"' EXIT
 documents() {
     install -D -m 644 -t "$1" README.md
     install -D -m 644 -t "$1/docs" docs/*.md
-    find examples/ansible -type f ! -name '.*' | sort | while read -r file; do install -D -m 644 "$file" "$1/$file"; done
+    find examples/ansible -type f ! -name '.*' | sort | while read -r file; do
+        install -D -m 644 "$file" "$1/$file"
+    done
 }
 
 case $("$program" --version) in
@@ -49,11 +51,14 @@ documents "$plain"
 python3 .packaging/third_party.py "$library" >"$plain/THIRD-PARTY.txt"
 install -D -m 644 -t "$plain/man" docs/man/*.8
 mkdir "$plain/completions"
-for shell in bash zsh fish; do "$program" completions $shell >"$plain/completions/dcos-node.$shell"; done
+for shell in bash zsh fish; do
+    "$program" completions $shell >"$plain/completions/dcos-node.$shell"
+done
 
 # Sorted, without names or times of the machine that packs. By way of a file: in a pipe a tar that
 # failed would be overlooked.
-tar --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go-w -C "$work" -cf "$work/plain.tar" "$name"
+tar --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+    --mode=go-w -C "$work" -cf "$work/plain.tar" "$name"
 gzip -9n "$work/plain.tar"
 mv "$work/plain.tar.gz" "$out/$name.tar.gz"
 
@@ -66,9 +71,13 @@ for page in docs/man/*.8; do
     mkdir -p "$deb/usr/share/man/man8"
     gzip -9nc "$page" >"$deb/usr/share/man/man8/$(basename "$page").gz"
 done
-install -D -m 644 "$plain/completions/dcos-node.bash" "$deb/usr/share/bash-completion/completions/dcos-node"
-install -D -m 644 "$plain/completions/dcos-node.zsh" "$deb/usr/share/zsh/vendor-completions/_dcos-node"
-install -D -m 644 "$plain/completions/dcos-node.fish" "$deb/usr/share/fish/vendor_completions.d/dcos-node.fish"
+completions=$plain/completions
+install -D -m 644 "$completions/dcos-node.bash" \
+    "$deb/usr/share/bash-completion/completions/dcos-node"
+install -D -m 644 "$completions/dcos-node.zsh" \
+    "$deb/usr/share/zsh/vendor-completions/_dcos-node"
+install -D -m 644 "$completions/dcos-node.fish" \
+    "$deb/usr/share/fish/vendor_completions.d/dcos-node.fish"
 share=$deb/usr/share/doc/dcos-node
 documents "$share"
 gzip -9nc "$plain/THIRD-PARTY.txt" >"$share/THIRD-PARTY.txt.gz"
@@ -96,7 +105,8 @@ License: Apache-2.0
  except in compliance with the License. On Debian systems its full text is in
  /usr/share/common-licenses/Apache-2.0.
 END
-size=$(find "$deb" -type f -printf '%s\n' | awk '{ sum += int(($1 + 1023) / 1024) } END { print sum }')
+size=$(find "$deb" -type f -printf '%s\n' |
+    awk '{ sum += int(($1 + 1023) / 1024) } END { print sum }')
 mkdir "$deb/DEBIAN"
 cat >"$deb/DEBIAN/control" <<END
 Package: dcos-node
@@ -114,7 +124,8 @@ END
 (cd "$deb" && find usr -type f | sort | xargs md5sum) >"$deb/DEBIAN/md5sums"
 find "$deb" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 # gzip, whose bytes do not depend on how many processors pack.
-dpkg-deb --root-owner-group --uniform-compression -Zgzip -z9 --build "$deb" "$out/$deb_name" >/dev/null
+dpkg-deb --root-owner-group --uniform-compression -Zgzip -z9 \
+    --build "$deb" "$out/$deb_name" >/dev/null
 
 cd "$out"
 sha256sum "$name.tar.gz" "$deb_name" >SHA256SUMS

@@ -1,5 +1,5 @@
 //! Bodies for fuzzing: each reads bytes that come from outside, must not panic, and must stay
-//! within its limits. `tests/suite/fuzz.rs` runs them in small on every change, `make fuzz` at length.
+//! within its limits. `tests/suite/fuzz.rs` runs a few on every change, `make fuzz` many.
 
 use std::os::fd::AsFd;
 use std::path::Path;

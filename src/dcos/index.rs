@@ -251,11 +251,19 @@ mod tests {
             "artifacts": {"packages/mesos/mesos--1.tar.xz": {
                 "bytes": 1, "sha256": "c".repeat(64),
                 "content": {"disk_bytes": 4096, "bytes": 1, "members": 1, "links": 0},
-                "alternative": {"path": "packages/mesos/mesos--1.tar.zst", "bytes": 1, "sha256": "d".repeat(64)},
+                "alternative": {
+                    "path": "packages/mesos/mesos--1.tar.zst", "bytes": 1, "sha256": "d".repeat(64)
+                },
             }},
             "node_files": [
-                {"path": "/etc/mesosphere/setup-flags/repository-url", "mode": 420, "content": "\n"},
-                {"path": "/etc/mesosphere/setup-flags/cluster-package-list", "mode": 420, "content": "\n"},
+                {
+                    "path": "/etc/mesosphere/setup-flags/repository-url",
+                    "mode": 420, "content": "\n"
+                },
+                {
+                    "path": "/etc/mesosphere/setup-flags/cluster-package-list",
+                    "mode": 420, "content": "\n"
+                },
             ],
         })
     }

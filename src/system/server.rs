@@ -115,7 +115,10 @@ fn connection(
 > {
     let service = service_fn(move |request| {
         let (directory, log) = (directory.clone(), log.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer(&request, client, directory, log).await) }
+        async move {
+            let answer = answer(&request, client, directory, log).await;
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(ASKING);

@@ -142,7 +142,10 @@ fn failed_status_check_names_the_cause() {
         return;
     }
     let stage = Stage::new("");
-    let obstacle = json!({"link": "units", "level": "node-ready", "unit": "dcos-net.service", "text": "it failed", "cure": "journalctl -u dcos-net"});
+    let obstacle = json!({
+        "link": "units", "level": "node-ready", "unit": "dcos-net.service", "text": "it failed",
+        "cure": "journalctl -u dcos-net",
+    });
     stage.answers(
         7,
         &json!({"state": "installed", "readiness": {"level": "started", "obstacles": [obstacle]}}),
@@ -164,7 +167,10 @@ fn failed_status_check_names_the_cause() {
         "{printed}"
     );
     let item = |what: &str, why: &str| json!({"what": what, "why": why});
-    let report = json!({"residue": [item("/etc/x", "it is still there")], "unknown": [item("the rules", "iptables failed")]});
+    let report = json!({
+        "residue": [item("/etc/x", "it is still there")],
+        "unknown": [item("the rules", "iptables failed")],
+    });
     stage.answers(9, &json!({"changed": true, "report": report}));
     let printed = stage.play("uninstall.yml", &["--limit", "agent"]);
     for line in

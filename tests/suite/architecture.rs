@@ -7,6 +7,7 @@ mod display_text;
 mod effects;
 mod methods;
 mod one_of_each;
+pub(crate) mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -837,7 +838,10 @@ fn absolute_paths(sources: &Sources, elsewhere: &[(&str, &str, &str)]) -> Vec<St
     }
     let unused = elsewhere.iter().enumerate().filter(|(index, _)| !used.contains(index));
     complaints.extend(unused.map(|(_, (place, literal, _))| {
-        format!("src/{place}: \"{literal}\" is gone; so may be its reason in tests/suite/architecture.rs")
+        format!(
+            "src/{place}: \"{literal}\" is gone; so may be its reason in \
+             tests/suite/architecture.rs"
+        )
     }));
     complaints
 }

@@ -96,8 +96,10 @@ fn enterprise() -> Build {
     );
     let build = config(build, "etc/user.config.yaml", 0o644, user);
     let expanded = serde_json::json!({
-        "bootstrap_token": token, "superuser_password_hash": hash, "iam": {"header": format!("Authorization: token={jwt}")},
-        "mesos": format!("{{\"credentials\":[{{\"principal\":\"p\",\"secret\":\"{mesos}\"}}]}}"), "master_list": "[\"10.0.0.1\"]",
+        "bootstrap_token": token, "superuser_password_hash": hash,
+        "iam": {"header": format!("Authorization: token={jwt}")},
+        "mesos": format!("{{\"credentials\":[{{\"principal\":\"p\",\"secret\":\"{mesos}\"}}]}}"),
+        "master_list": "[\"10.0.0.1\"]",
     });
     let build = config(build, "etc/expanded.config.json", 0o644, expanded.to_string());
     let build = config(build, "etc/adminrouter.env", 0o644, VARIABLES.to_owned());
@@ -250,7 +252,8 @@ fn bundle_has_the_useful_text_and_no_planted_secret() {
 
     // A journal that was put aside, torn in the middle of a record that holds a secret.
     let told: Value = serde_json::from_str(&receipt).expect("JSON");
-    let record = json!({ "record": "asked", "at": "", "intent": { "command": "install", "build": told["build"] } }).to_string();
+    let intent = json!({ "command": "install", "build": told["build"] });
+    let record = json!({ "record": "asked", "at": "", "intent": intent }).to_string();
     let torn = record
         .find(SECRETS[4])
         .map(|at| &record[..at + SECRETS[4].len() - 2])

@@ -93,7 +93,8 @@ fn usage_error_with_json_prints_one_document() {
     assert_eq!(
         report,
         json!({
-            "error": "unexpected argument '--nosuch' found", "causes": [], "exit": "usage", "code": 2, "state": "nothing was changed",
+            "error": "unexpected argument '--nosuch' found", "causes": [], "exit": "usage",
+            "code": 2, "state": "nothing was changed",
             "cure": "dcos-node COMMAND --help tells what it takes", "help": null, "preflight": null
         })
     );

@@ -27,6 +27,8 @@ use support::http_server::Server;
 use support::image::{Image, Mounted, Said, Serve};
 use support::tree::Snapshot;
 
+use crate::architecture::texts::names_of_tests;
+
 /// The tree of `tiny` without any fault, and the bytes that it takes.
 fn undisturbed() -> &'static Snapshot {
     static TREE: OnceLock<Snapshot> = OnceLock::new();
@@ -494,8 +496,7 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
     rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
 }
 
-/// The names of all tests: what stands after `fn` in every file of `tests/`, and in the unit tests
-/// of `src/`.
+/// The names of all tests: those in every file of `tests/`, and the unit tests of `src/`.
 fn tests_of_this_project() -> BTreeSet<String> {
     let (mut names, mut todo) = (
         BTreeSet::new(),
@@ -508,13 +509,7 @@ fn tests_of_this_project() -> BTreeSet<String> {
             );
         } else if place.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&place).expect("a source");
-            let lines: Vec<&str> = text.lines().map(str::trim).collect();
-            let tests = lines.windows(2).filter(|pair| {
-                pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test")
-            });
-            names.extend(tests.filter_map(|pair| {
-                pair[1].split("fn ").nth(1)?.split('(').next().map(str::to_owned)
-            }));
+            names.extend(names_of_tests(&text).into_iter().map(|(_, name)| name));
         }
     }
     names

@@ -131,7 +131,8 @@ fn status_text_of_every_own_state_is_as_recorded() {
     .expect("write");
     of_image("uninstall-interrupted", &image, &serve);
     let install = json!({
-        "command": "install", "role": "master", "build": told["build"], "version": told["version"], "start": true,
+        "command": "install", "role": "master", "build": told["build"],
+        "version": told["version"], "start": true,
         "restart_journald": false, "restart_docker": false, "skips": [],
     });
     fs::write(&journal, asked(install)).expect("write");

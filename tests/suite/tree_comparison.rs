@@ -43,7 +43,8 @@ fn node() -> TempDir {
 fn record() -> Value {
     let directory = json!({ "type": "directory", "mode": "0755", "owner": "me", "group": "me" });
     let tool = json!({
-        "type": "file", "mode": "4755", "owner": "me", "group": "me", "size": 5, "hardlink": "/opt/mesosphere/bin/tool",
+        "type": "file", "mode": "4755", "owner": "me", "group": "me", "size": 5,
+        "hardlink": "/opt/mesosphere/bin/tool",
         "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
     });
     json!({
@@ -51,17 +52,28 @@ fn record() -> Value {
         "owned": ["/opt/mesosphere"],
         "owned_patterns": ["/etc/systemd/system/dcos*"],
         "created": {
-            "/opt/mesosphere": directory, "/opt/mesosphere/bin": directory, "/opt/mesosphere/lib": directory,
+            "/opt/mesosphere": directory,
+            "/opt/mesosphere/bin": directory,
+            "/opt/mesosphere/lib": directory,
             "/opt/mesosphere/bin/tool": tool, "/opt/mesosphere/lib/twin": tool,
-            "/opt/mesosphere/lib/link": { "type": "symlink", "owner": "me", "group": "me", "target": "/opt/mesosphere/bin/tool" },
-            "/opt/mesosphere/environment": { "type": "file", "mode": "0644", "owner": "me", "group": "me" },
+            "/opt/mesosphere/lib/link": {
+                "type": "symlink", "owner": "me", "group": "me",
+                "target": "/opt/mesosphere/bin/tool",
+            },
+            "/opt/mesosphere/environment": {
+                "type": "file", "mode": "0644", "owner": "me", "group": "me",
+            },
             "/run/dcos": directory,
         },
         "changed": { "/etc/passwd": { "type": "file" } },
         "removed": ["/etc/gone"],
         "texts": { "/opt/mesosphere/environment": { "": ["A=1"], "x": ["B=2", "C=3"] } },
         "accounts": {
-            "users": { "dcos_log": { "gecos": "DCOS System User", "group": "me", "shell": "/sbin/nologin" } },
+            "users": {
+                "dcos_log": {
+                    "gecos": "DCOS System User", "group": "me", "shell": "/sbin/nologin",
+                },
+            },
             "groups": { "me": { "members": ["a", "b"] } },
         },
         "units": { "dcos.target": { "ActiveState": "active" } },

@@ -1,5 +1,5 @@
-//! Disks and directories that are full, read-only, links or mount points: each ends in a clear error
-//! and in a state from which the same command resumes; an uninstall too.
+//! Disks and directories that are full, read-only, links or mount points: each failure ends in a
+//! clear error and in a state from which the same command resumes; an uninstall too.
 
 use std::fs;
 use std::path::Path;

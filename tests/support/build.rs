@@ -2,7 +2,8 @@
 //! lays it out.
 //!
 //! ```no_run
-//! let packed = Build::fixture().with_config("check_time", "true").compressed(Compression::Zstd).pack(dir);
+//! let build = Build::fixture().with_config("check_time", "true");
+//! let packed = build.compressed(Compression::Zstd).pack(dir);
 //! let mesos = packed.archive("mesos");
 //! ```
 //!
@@ -19,7 +20,7 @@
 //!
 //! ```text
 //! dir 0700 etc/private                a directory that is empty, or has another mode than 0755
-//! mode 4755 bin/set-id                otherwise 0755 for what is executable in the checkout, else 0644
+//! mode 4755 bin/set-id                otherwise 0755 if executable in the checkout, else 0644
 //! owner 4321:4321 etc/by-number       otherwise root
 //! owner nobody=4321:nogroup=4321 etc/by-name
 //! symlink lib/libx.so -> libx.so.1

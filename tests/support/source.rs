@@ -238,6 +238,28 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// The lines with a part of a literal that cannot be broken: a raw one, or one that has the line
+/// breaks of its value.
+pub fn lines_of_unbreakable_literals(text: &str) -> BTreeSet<usize> {
+    let characters: Vec<char> = text.chars().collect();
+    let (mut lines, mut at, mut line) = (BTreeSet::new(), 0, 1);
+    while at < characters.len() {
+        let (kind, end, _) = next(&characters, at);
+        let written = &characters[at..end];
+        let breaks = written.iter().filter(|c| **c == '\n').count();
+        if kind == Some(Kind::Text) {
+            let is_raw = written.iter().take_while(|c| **c != '"').any(|c| *c == 'r');
+            let has_own_breaks = written.windows(2).any(|two| two[1] == '\n' && two[0] != '\\');
+            if is_raw || has_own_breaks {
+                lines.extend(line..=line + breaks);
+            }
+        }
+        line += breaks;
+        at = end;
+    }
+    lines
+}
+
 /// What begins at a place: its kind (none for what is no code), its end, and the part of it that
 /// counts.
 fn next(text: &[char], at: usize) -> (Option<Kind>, usize, std::ops::Range<usize>) {

@@ -4,7 +4,8 @@
 //! let before = Snapshot::of(&node.root());
 //! node.run(&["dcos-node", "install", "master"]).succeeds();
 //! let golden = Golden::read("fixtures/reference/golden/master.json");
-//! let meant = Tolerated(&[("/opt/mesosphere/*.old", Kind::Missing, "no first activation is left to be set aside")]);
+//! let why = "no first activation is left to be set aside";
+//! let meant = Tolerated(&[("/opt/mesosphere/*.old", Kind::Missing, why)]);
 //! let found = |seen: &Seen| differences(&golden, seen, Some(&before));
 //! meant.accepts(&found(&Seen::at_rest(&node, |seen| meant.complaints(&found(seen)).is_empty())));
 //! ```

@@ -143,7 +143,8 @@ fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut F
         for path in names.into_iter().map(|name| below.join(name)) {
             let kind = files::lstat(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
             // The link of a file that is missing in its package: the file is told already.
-            let is_left = matches!(&kind, Some(FileKind::Link { target }) if findings.is(Kind::Missing, target));
+            let is_missing = |target: &Path| findings.is(Kind::Missing, target);
+            let is_left = matches!(&kind, Some(FileKind::Link { target }) if is_missing(target));
             if !known.contains(&path) && !is_left {
                 findings.differs(Difference::extra(&path, ACTIVE_SET).marked(false));
             }

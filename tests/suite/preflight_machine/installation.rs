@@ -84,8 +84,14 @@ fn first_traces_of_an_unknown_installation_are_named() {
 #[test]
 fn node_of_another_role_is_reported_with_both_roles() {
     let intent = || {
-        let build = serde_json::json!({"url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "bootstrap_packages": [], "packages": [], "node_files": []});
-        let intent = serde_json::json!({"role": "slave_public", "build": build, "version": null, "start": true, "restart_journald": false, "restart_docker": false, "skips": []});
+        let build = serde_json::json!({
+            "url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p",
+            "bootstrap_packages": [], "packages": [], "node_files": [],
+        });
+        let intent = serde_json::json!({
+            "role": "slave_public", "build": build, "version": null, "start": true,
+            "restart_journald": false, "restart_docker": false, "skips": [],
+        });
         Some(Intent::Install(Box::new(
             serde_json::from_value::<InstallIntent>(intent).expect("an intent"),
         )))

@@ -54,7 +54,10 @@ impl Recorded {
             "dcos_node": "0.1.0",
             "installed_at": "2020-01-01T00:00:00Z",
             "role": self.role,
-            "build": {"url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "bootstrap_packages": [], "packages": [], "node_files": []},
+            "build": {
+                "url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p",
+                "bootstrap_packages": [], "packages": [], "node_files": [],
+            },
             "version": null,
             "objects": [],
         });

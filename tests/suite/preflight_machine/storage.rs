@@ -276,9 +276,15 @@ fn docker_storage_is_judged_at_its_reported_path() {
 
 /// A published build with three packages, of which one is in the bootstrap archive.
 fn published() -> Build {
-    let artifact = |disk_bytes: u64, members: u64| json!({"bytes": 1, "sha256": "0".repeat(64), "content": {"disk_bytes": disk_bytes, "bytes": 1, "members": members, "links": 100}});
+    let artifact = |disk_bytes: u64, members: u64| {
+        json!({
+            "bytes": 1, "sha256": "0".repeat(64),
+            "content": {"disk_bytes": disk_bytes, "bytes": 1, "members": members, "links": 100},
+        })
+    };
     let build = json!({
-        "url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p", "index_sha256": "0".repeat(64),
+        "url": "http://192.0.2.1", "bootstrap_id": "b", "package_list_id": "p",
+        "index_sha256": "0".repeat(64),
         "bootstrap_packages": ["one--1"], "packages": ["one--1", "two--1", "three--1"],
         "node_files": [{"path": "/etc/x", "mode": 420, "content": "x"}],
         "artifacts": {

@@ -1,6 +1,6 @@
 //! A node that runs: the fake systemd plays it, and the words are those of the real command. How
-//! far the node is takes the network of a real one (tests/nodes/ready.rs), so that here it is judged from
-//! facts.
+//! far the node is takes the network of a real one (tests/nodes/ready.rs), so that here it is
+//! judged from facts.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

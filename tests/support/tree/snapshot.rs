@@ -263,7 +263,10 @@ pub(super) fn accounts(root: &Path) -> Accounts {
     for line in lines(root, "/etc/passwd") {
         let group =
             line[3].parse().ok().and_then(|number| group_names.get(&number)).unwrap_or(&line[3]);
-        let user = json!({ "group": group, "gecos": line[4], "home": line[5], "shell": line[6], "system": is_system(&line[2]) });
+        let user = json!({
+            "group": group, "gecos": line[4], "home": line[5], "shell": line[6],
+            "system": is_system(&line[2]),
+        });
         users.insert(line[0].clone(), entry(user));
     }
     for line in lines(root, "/etc/shadow") {
