@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Site;
-use crate::dcos::accounts::Accounts;
 use crate::dcos::active_set::Account;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
@@ -19,17 +18,17 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(crate) fn objects(site: &Site, account: &Account) -> anyhow::Result<Vec<Object>> {
-    let names = site.names()?;
-    let user_made = names.user(&account.user).is_none();
-    let group_made = user_made && account.group.is_none() && names.group(&account.user).is_none();
-    let group_before = names.group(&account.user).filter(|_| user_made);
+    let accounts = site.accounts()?;
+    let user_made = !accounts.has_user(&account.user);
+    let group_made = user_made && account.group.is_none() && !accounts.has_group(&account.user);
+    let group_before = accounts.group_number(&account.user).filter(|_| user_made);
     Ok(vec![Object::Account { account: account.clone(), user_made, group_made, group_before }])
 }
 
 /// Makes the account unless it is there. An account that is there must have the group that the
 /// package wants.
 pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
-    if site.names()?.user(&account.user).is_some() {
+    if site.accounts()?.has_user(&account.user) {
         return Ok(());
     }
     let mut arguments = vec![
@@ -44,7 +43,7 @@ pub(crate) async fn add(site: &Site, account: &Account) -> anyhow::Result<()> {
     match account.group.as_deref() {
         Some(group) => arguments.extend(["-g", group]),
         // A group of that name that is left from before would make `--user-group` fail.
-        None if site.names()?.group(&account.user).is_some() => {
+        None if site.accounts()?.has_group(&account.user) => {
             arguments.extend(["-g", &account.user])
         }
         None => arguments.push("--user-group"),
@@ -68,10 +67,10 @@ pub(crate) struct Made {
 /// `/opt/mesosphere` and is not touched.
 pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow::Result<()> {
     let user = account.user.as_str();
-    if made.user && accounts(site)?.has_user(user) {
+    if made.user && site.accounts()?.has_user(user) {
         run(site, Tool::Userdel, &[user]).await?;
     }
-    let now = accounts(site)?;
+    let now = site.accounts()?;
     if let Some(number) = made.group_before.filter(|_| !now.has_group(user)) {
         // `userdel` removes a user's own group with the user (USERGROUPS_ENAB of `login.defs(5)`),
         // and this one was there before.
@@ -86,16 +85,6 @@ pub(crate) async fn remove(site: &Site, account: &Account, made: Made) -> anyhow
         run(site, Tool::Groupdel, &[user]).await?;
     }
     Ok(())
-}
-
-fn accounts(site: &Site) -> anyhow::Result<Accounts> {
-    let text = |path: &str| -> anyhow::Result<String> {
-        Ok(String::from_utf8_lossy(
-            &files::read(&site.root.resolved(path), 16 << 20)?.unwrap_or_default(),
-        )
-        .into_owned())
-    };
-    Ok(Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
 }
 
 async fn run(site: &Site, tool: Tool, arguments: &[&str]) -> anyhow::Result<()> {

@@ -30,7 +30,7 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
         });
     }
     for path in layout::ACCOUNT_FILES {
-        let Some(content) = files::read(&site.root.resolved(path), LONGEST)? else { continue };
+        let Some(content) = site.root.read(path, LONGEST)? else { continue };
         let had_backup = files::exists(&site.root.at(layout::account_backup(Path::new(path))));
         objects.push(Object::AccountFile {
             path: path.into(),
@@ -98,7 +98,7 @@ pub(crate) fn remove_lock(site: &Site) -> anyhow::Result<()> {
 
 /// Whether the file holds what it held before the first account was made.
 fn is_as_before(site: &Site, path: &Path, sha256: &str) -> anyhow::Result<bool> {
-    let now = files::read(&site.root.resolved(path), LONGEST)?;
+    let now = site.root.read(path, LONGEST)?;
     Ok(now.is_some_and(|now| digest::hex(&digest::sha256(&now)) == sha256))
 }
 

@@ -58,7 +58,7 @@ mod tests {
         };
         let (path, aside) = (Path::new("/ip"), Path::new("/ip.2026"));
         let has = |text: &str, at: &Path| {
-            files::read(&site.root.at(at), 10).unwrap().as_deref() == Some(text.as_bytes())
+            site.root.read(at, 10).unwrap().as_deref() == Some(text.as_bytes())
         };
         assert!(objects(&site, path, aside).is_empty());
         files::place(&site.root.at(path), b"old", 0o644, None).unwrap();

@@ -43,7 +43,7 @@ pub(crate) async fn remove(
         }
         files::remove_tree(&at(layout::OUR_STATE))?;
         // The classic installer has a unit of the same name, which is not ours to remove.
-        let unit = files::read(&at(layout::SETUP_UNIT), 1 << 20)?;
+        let unit = site.root.read(layout::SETUP_UNIT, 1 << 20)?;
         let is_ours =
             unit.is_none_or(|text| String::from_utf8_lossy(&text).contains(layout::OUR_BINARY));
         for path in [layout::SETUP_LINK, layout::SETUP_UNIT].into_iter().filter(|_| is_ours) {

@@ -61,16 +61,17 @@ fn mode(stat: &Stat) -> Option<u32> {
 /// Gives the files of one package to the owners in its manifest: by name where this node has the
 /// name, else by number, as tar does.
 fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
-    let Some(text) = files::read(&site.root.at(layout::manifest(id)), 1 << 30)? else {
+    let Some(text) = site.root.read(layout::manifest(id), 1 << 30)? else {
         return Ok(());
     };
     let manifest: Manifest = serde_json::from_slice(&text)?;
-    let names = site.names()?;
+    let accounts = site.accounts()?;
     let top = site.root.at(layout::package(id));
     for entry in &manifest.files {
         let path: PathBuf = OsString::from_vec(entry.path.bytes()).into();
-        let uid = entry.owner.as_deref().and_then(|n| names.user(n)).unwrap_or(entry.uid);
-        let gid = entry.group.as_deref().and_then(|n| names.group(n)).unwrap_or(entry.gid);
+        let uid = entry.owner.as_deref().and_then(|n| accounts.user_number(n)).unwrap_or(entry.uid);
+        let gid =
+            entry.group.as_deref().and_then(|n| accounts.group_number(n)).unwrap_or(entry.gid);
         let mode = (!matches!(entry.kind, ManifestKind::Link { .. })).then_some(entry.mode);
         files::give(&top.join(path), uid, gid, mode)?;
     }

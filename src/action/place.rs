@@ -106,10 +106,7 @@ pub(crate) fn before(site: &Site, path: &Path) -> anyhow::Result<Before> {
     };
     Ok(match kind {
         FileKind::Link { target } => {
-            let resolved = files::read(&site.root.resolved(path), LONGEST_BEFORE)
-                .ok()
-                .flatten()
-                .map(Blob::new);
+            let resolved = site.root.read(path, LONGEST_BEFORE).ok().flatten().map(Blob::new);
             Before::Link { target, resolved }
         }
         FileKind::File => Before::File {

@@ -34,7 +34,7 @@ pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
 pub(crate) fn restore(site: &Site, before: &Before) -> anyhow::Result<()> {
     let path = Path::new(RESOLV_CONF);
     files::remove_file(&site.root.at(RESOLV_CONF_TMP))?;
-    let now = files::read(&site.root.resolved(path), 1 << 20)?;
+    let now = site.root.read(path, 1 << 20)?;
     let (real, mark) = (site.root.at(path), site.root.at(IMMUTABLE_MARK));
     if now.as_deref().is_some_and(is_generated) {
         if immutable::is_set(&real)? {

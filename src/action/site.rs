@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::capacity::Capacity;
+use crate::dcos::accounts::Accounts;
 use crate::dcos::event::Events;
-use crate::dcos::layout;
+use crate::system::files;
 use crate::system::label;
 use crate::system::root::Root;
 use crate::system::source::Mirrors;
 use crate::system::systemd::Systemd;
-use crate::system::unpack::Names;
 
 /// How long the jobs of a start or stop are followed on a real node. DC/OS' units poll for minutes;
 /// what has not ended by then goes on by itself.
@@ -74,13 +74,8 @@ impl Site {
     }
 
     /// The node's accounts and groups as its own files have them.
-    pub(crate) fn names(&self) -> anyhow::Result<Names> {
-        let text = |path: &str| -> anyhow::Result<String> {
-            let bytes = crate::system::files::read(&self.root.resolved(path), 16 << 20)?
-                .unwrap_or_default();
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        Ok(Names::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
+    pub(crate) fn accounts(&self) -> Result<Accounts, files::Error> {
+        Accounts::load(|path| self.root.text(path))
     }
 
     /// The owner of files that belong to root; none where owners cannot be set.

@@ -23,8 +23,8 @@ pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()
     files::make_directory(&real, 0o755)?;
     if let (true, Some(owner)) = (site.privileged, &directory.owner) {
         let uid = site
-            .names()?
-            .user(owner)
+            .accounts()?
+            .user_number(owner)
             .ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
         files::give_tree(&real, uid)?;
     }

@@ -205,12 +205,7 @@ fn configuration(parts: &mut Parts, world: &World) {
     for (name, path) in OF_NODE {
         parts.file(&format!("node/{name}"), &world.root.resolved(path), false);
     }
-    let names = files::names(&world.root.resolved(&etc))
-        .map_err(|error| format!("{error}: {}", error.source))
-        .map(|names| {
-            let names = names.unwrap_or_default();
-            names.iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
-        });
+    let names = world.root.names(&etc).map_err(|error| format!("{error}: {}", error.source));
     parts.value("etc-names.json", names);
 }
 

@@ -150,8 +150,7 @@ async fn address(world: &World) -> Option<Address> {
     if !world.is_live() {
         return None;
     }
-    let recorded = files::read(&world.root.resolved(layout::KEPT_ADDRESS), 4096).ok().flatten()?;
-    let recorded = String::from_utf8_lossy(&recorded).trim().to_owned();
+    let recorded = world.root.text(layout::KEPT_ADDRESS).ok().flatten()?.trim().to_owned();
     let now = cluster::detected(&world.root, layout::DETECT_IP).await;
     Some(Address { changed: now.as_ref().is_some_and(|now| *now != recorded), recorded, now })
 }
@@ -168,15 +167,14 @@ fn keeps_resolv_conf(units: &[UnitReport]) -> bool {
 }
 
 fn resolv_conf(world: &World) -> Option<ResolvConf> {
-    let text =
-        files::read(&world.root.resolved(layout::RESOLV_CONF), 1 << 20).ok()?.unwrap_or_default();
+    let text = world.root.text(layout::RESOLV_CONF).ok()?.unwrap_or_default();
     let link = match files::lstat(&world.root.at(layout::RESOLV_CONF)) {
         Ok(Some(files::Stat { kind: FileKind::Link { target }, .. })) => {
             Some(target.display().to_string())
         }
         _ => None,
     };
-    let keeper = Keeper::of(link.as_deref(), &String::from_utf8_lossy(&text));
+    let keeper = Keeper::of(link.as_deref(), &text);
     Some(ResolvConf { generated: keeper == Keeper::Dcos, keeper: keeper.words().to_owned() })
 }
 

@@ -160,9 +160,8 @@ pub(super) fn protection() -> Protection {
 /// anything.
 pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
     let host = Host::look_alone(&world.root, world.systemd.as_ref(), world.clock.as_ref()).await;
-    let active = |member: &str| {
-        files::read(&world.root.resolved(layout::active_name(member)), 1 << 20).ok().flatten()
-    };
+    let active =
+        |member: &str| world.root.read(layout::active_name(member), 1 << 20).ok().flatten();
     let settings = Settings::read(active);
     let (role, live) = (node.role(), world.is_live());
     let facts = Facts {

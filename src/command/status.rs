@@ -25,8 +25,8 @@ use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{activated, classic, pkgpanda_swap, residue};
 use crate::preflight::report::{Report, Verdict};
+use crate::system::clock;
 use crate::system::root::Root;
-use crate::system::{clock, files};
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -297,8 +297,8 @@ async fn outliving(node: &Node, world: &World) -> Vec<Foreign> {
 fn kept_data(world: &World) -> Vec<PathBuf> {
     let is_filled = |path: &str| {
         matches!(
-            files::names(&world.root.at(path)),
-            Ok(Some(names)) if !names.is_empty()
+            world.root.names(path),
+            Ok(names) if !names.is_empty()
         )
     };
     let purged = data::judge(&world.root, None, false)

@@ -23,7 +23,7 @@ use crate::observe::services::{self, Condition, UnitReport};
 use crate::preflight::clock;
 use crate::preflight::report::Verdict;
 use crate::system::root::Root;
-use crate::system::{files, systemd};
+use crate::system::systemd;
 
 /// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
@@ -254,12 +254,8 @@ fn untold(why: String) -> Failure {
 
 /// As check-time judges it, which a build can switch off.
 fn clock_fault(world: &World) -> Option<String> {
-    let settings = files::read(&world.root.resolved(layout::CHECK_TIME), 1 << 16)
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let checked = variable(&String::from_utf8_lossy(&settings), "ENABLE_CHECK_TIME")
-        .is_none_or(|value| value != "false");
+    let settings = world.root.text(layout::CHECK_TIME).ok().flatten().unwrap_or_default();
+    let checked = variable(&settings, "ENABLE_CHECK_TIME").is_none_or(|value| value != "false");
     world.clock.state().ok().filter(|_| checked).as_ref().and_then(clock::fault)
 }
 

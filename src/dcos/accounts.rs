@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layout;
+
 /// Users and groups by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
@@ -22,30 +24,45 @@ struct User {
 const FIRST_OF_PEOPLE: u32 = 1000;
 
 impl Accounts {
-    /// Reads both texts; a line that is none is passed over, as the C library does.
+    /// Reads `/etc/passwd` and `/etc/group` with the function given; one that does not exist has no
+    /// accounts.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn load<E>(read: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Accounts, E> {
+        let text = |path| read(path).map(Option::unwrap_or_default);
+        Ok(Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?))
+    }
+
+    /// Parses both texts. As in the C library, an invalid line is skipped, and of two lines with
+    /// one name the first counts.
     pub fn parse(passwd: &str, group: &str) -> Accounts {
-        let user = |line: &str| {
-            let fields: Vec<&str> = line.split(':').collect();
-            let (number, group) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-            Some((
-                fields.first()?.to_string(),
-                User { number, group, shell: fields.get(6).unwrap_or(&"").trim().to_owned() },
-            ))
-        };
-        let group_of = |line: &str| {
-            let fields: Vec<&str> = line.split(':').collect();
-            let members = fields
-                .get(3)
-                .unwrap_or(&"")
-                .split(',')
-                .filter(|m| !m.is_empty())
-                .map(str::to_owned);
-            Some((fields.first()?.to_string(), (fields.get(2)?.parse().ok()?, members.collect())))
-        };
-        Accounts {
-            users: passwd.lines().filter_map(user).collect(),
-            groups: group.lines().filter_map(group_of).collect(),
+        let mut accounts = Accounts::default();
+        for fields in entries(passwd) {
+            let [name, _, number, group, ..] = fields.as_slice() else { continue };
+            let (Ok(number), Ok(group)) = (number.parse(), group.parse()) else { continue };
+            let shell = fields.get(6).unwrap_or(&"").trim().to_owned();
+            let user = User { number, group, shell };
+            accounts.users.entry((*name).to_owned()).or_insert(user);
         }
+        for fields in entries(group) {
+            let [name, _, number, ..] = fields.as_slice() else { continue };
+            let Ok(number) = number.parse() else { continue };
+            let members = fields.get(3).unwrap_or(&"").split(',').filter(|m| !m.is_empty());
+            let group = (number, members.map(str::to_owned).collect());
+            accounts.groups.entry((*name).to_owned()).or_insert(group);
+        }
+        accounts
+    }
+
+    /// Users by name, with their numbers.
+    pub fn users(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.users.iter().map(|(name, user)| (name.as_str(), user.number))
+    }
+
+    /// Groups by name, with their numbers.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.groups.iter().map(|(name, (number, _))| (name.as_str(), *number))
     }
 
     /// Whether there is such a user.
@@ -104,7 +121,7 @@ impl Accounts {
     /// person, and nobody can log in to it.
     pub fn is_of_system(&self, user: &str) -> bool {
         let ours = |user: &User| {
-            (1..FIRST_OF_PEOPLE).contains(&user.number) && user.shell == super::layout::NO_LOGIN
+            (1..FIRST_OF_PEOPLE).contains(&user.number) && user.shell == layout::NO_LOGIN
         };
         self.users.get(user).is_some_and(ours)
     }
@@ -124,6 +141,11 @@ impl Accounts {
             .map(|(name, _)| name.as_str());
         primary.chain(members.iter().map(String::as_str)).collect()
     }
+}
+
+/// The fields of each line.
+fn entries(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.split(':').collect())
 }
 
 #[cfg(test)]
@@ -155,5 +177,15 @@ mod tests {
             accounts.users_of("dcos_a").into_iter().collect::<Vec<_>>(),
             ["ann", "dcos_a", "dcos_b"]
         );
+    }
+
+    #[test]
+    fn accounts_first_line_of_a_name_counts() {
+        let accounts = Accounts::parse(
+            "root:x:0:0::/:/bin/sh\nann:x:7:8\nann:x:9:8\nbroken\n+::::::\nbad:x:-1:0\n",
+            "wheel:x:10:ann\nwheel:x:11:\n",
+        );
+        assert_eq!(accounts.users().collect::<Vec<_>>(), [("ann", 7), ("root", 0)]);
+        assert_eq!(accounts.groups().collect::<Vec<_>>(), [("wheel", 10)]);
     }
 }

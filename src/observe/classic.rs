@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::found::names;
 use super::node::Node;
 use super::packages;
 use super::verify::{self, Depth};
@@ -40,8 +39,8 @@ const NAMED: usize = 3;
 /// Reads where the build came from.
 pub fn origin(root: &Root) -> Origin {
     let text = |path: &str| {
-        let bytes = files::read(&root.resolved(path), LONGEST).ok().flatten()?;
-        Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty())
+        let text = root.text(path).ok().flatten()?.trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
     };
     let version =
         text(layout::DCOS_VERSION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
@@ -91,11 +90,13 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
             found.push(format!("{means} ({path} is there)"));
         }
     }
-    let coming = names(root, layout::MESOSPHERE)?
+    let coming = root
+        .names(layout::MESOSPHERE)?
         .into_iter()
         .filter(|n| n.ends_with(layout::NEW))
         .map(|n| layout::active_name(&n));
-    let units = names(root, layout::SYSTEM_UNITS)?
+    let units = root
+        .names(layout::SYSTEM_UNITS)?
         .into_iter()
         .filter(|n| n.ends_with(".unit.new") || *n == layout::TARGET_WANTS_NAMES[1]);
     tell(
@@ -236,8 +237,7 @@ fn tell(found: &mut Vec<String>, what: &str, paths: Vec<PathBuf>) {
 }
 
 fn is_empty(root: &Root, path: &Path) -> bool {
-    files::read(&root.resolved(path), LONGEST)
-        .is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
+    root.read(path, LONGEST).is_ok_and(|text| text.is_none_or(|text| text.is_empty()))
 }
 
 /// Whether a package has its final name, and what pkgpanda loads it by: it unpacks into `ID_tmp`,

@@ -253,9 +253,8 @@ fn unasked<T>(error: &files::Error) -> Answer<T> {
 
 /// A password where the build sets one, and certificates where Exhibitor speaks TLS.
 fn credentials(root: &Root) -> Result<Credentials, files::Error> {
-    let read = |path: &str| files::read(&root.resolved(path), 1 << 20);
-    let realm = read(layout::EXHIBITOR_REALM)?
-        .and_then(|text| cluster::realm(&String::from_utf8_lossy(&text)));
+    let read = |path: &str| root.read(path, 1 << 20);
+    let realm = root.text(layout::EXHIBITOR_REALM)?.and_then(|text| cluster::realm(&text));
     let [authority, certificate, key] = layout::EXHIBITOR_TLS;
     let (authorities, certificate, key) = (read(authority)?, read(certificate)?, read(key)?);
     let identity =
@@ -386,8 +385,7 @@ pub(super) async fn keeper(host: &str, limit: Duration) -> Option<Option<Mode>> 
 }
 
 fn text(root: &Root, path: &str) -> Option<String> {
-    let bytes = files::read(&root.resolved(path), 1 << 20).ok().flatten()?;
-    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    Some(root.text(path).ok()??.trim().to_owned())
 }
 
 /// The address that this node goes by, as DC/OS recorded it; 127.0.0.1 before that.

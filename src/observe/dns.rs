@@ -80,8 +80,6 @@ pub struct Writer {
 const PATIENCE: Patience = Patience { udp: Duration::from_secs(2), tcp: Duration::from_secs(3) };
 /// For the lookup of one name, all servers and retries included.
 const LOOKUP: Duration = Duration::from_secs(3);
-/// Longest file of settings that is read.
-const SMALL: u64 = 1 << 20;
 
 impl Default for ResolvConfFile {
     fn default() -> Self {
@@ -174,13 +172,7 @@ fn resolv_conf(root: &Root) -> ResolvConfFile {
         Ok(Some(FileKind::Link { target })) => Some(target),
         _ => None,
     };
-    let text = files::read(&root.resolved(layout::RESOLV_CONF), SMALL);
-    ResolvConfFile {
-        link,
-        text: text
-            .map(|t| t.map(|t| String::from_utf8_lossy(&t).into_owned()))
-            .map_err(|e| e.to_string()),
-    }
+    ResolvConfFile { link, text: root.text(layout::RESOLV_CONF).map_err(|e| e.to_string()) }
 }
 
 async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec<Writer> {
@@ -240,16 +232,8 @@ async fn writers(root: &Root, systemd: &Result<Arc<dyn Systemd>, String>) -> Vec
 fn network_manager_abstains(root: &Root) -> bool {
     let mut more: Vec<String> = Vec::new();
     for directory in layout::NETWORK_MANAGER_MORE {
-        let mut names: Vec<_> =
-            files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-        names.sort();
-        more.extend(
-            names
-                .iter()
-                .filter_map(|name| name.to_str())
-                .filter(|n| n.ends_with(".conf"))
-                .map(|n| format!("{directory}/{n}")),
-        );
+        let names = root.names(directory).unwrap_or_default().into_iter();
+        more.extend(names.filter(|n| n.ends_with(".conf")).map(|n| format!("{directory}/{n}")));
     }
     let paths = std::iter::once(layout::NETWORK_MANAGER.to_owned()).chain(more);
     let (mut dns, mut manager) = (None, None);
@@ -278,24 +262,19 @@ fn main_setting(text: &str, key: &str) -> Option<String> {
 
 /// The file with the number of a dhclient that writes resolver configurations.
 fn dhclient(root: &Root) -> Option<String> {
-    let names = files::names(&root.resolved(layout::RUN)).ok().flatten()?;
-    let is_pid_file = |name: &&str| name.starts_with("dhclient") && name.ends_with(".pid");
-    let pid_file = names.iter().filter_map(|name| name.to_str()).find(is_pid_file)?.to_owned();
+    let names = root.names(layout::RUN).ok()?;
+    let is_pid_file = |name: &String| name.starts_with("dhclient") && name.ends_with(".pid");
+    let pid_file = names.into_iter().find(is_pid_file)?;
     let [directory, single] = layout::DHCLIENT_HOOKS;
-    let hooks = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-    let hooks = hooks
-        .iter()
-        .filter_map(|name| name.to_str())
-        .map(|name| format!("{directory}/{name}"))
-        .chain([single.to_owned()]);
+    let hooks = root.names(directory).unwrap_or_default();
+    let hooks = hooks.iter().map(|name| format!("{directory}/{name}")).chain([single.to_owned()]);
     let abstains =
         hooks.filter_map(|path| text_of(root, &path)).any(|text| text.contains("make_resolv_conf"));
     (!abstains).then_some(pid_file)
 }
 
 fn text_of(root: &Root, path: &str) -> Option<String> {
-    let bytes = files::read(&root.resolved(path), SMALL).ok().flatten()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    root.text(path).ok().flatten()
 }
 
 #[cfg(test)]

@@ -57,9 +57,3 @@ pub(super) fn object_at(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<O
         FileKind::Directory | FileKind::Other => Some(Object::Scratch { path }),
     })
 }
-
-/// The names in a directory of the node.
-pub(super) fn names(root: &Root, path: impl AsRef<Path>) -> anyhow::Result<Vec<String>> {
-    let names = files::names(&root.resolved(path))?.unwrap_or_default();
-    Ok(names.into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
-}

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::dcos::settings::Settings;
 use crate::dcos::{detected, layout};
-use crate::system::files;
 use crate::system::process::{self, Output};
 use crate::system::root::Root;
 
@@ -75,9 +74,9 @@ impl Identity {
                 detected::fault_domain(out).is_ok()
             }),
         );
-        let kept = files::read(&root.resolved(layout::KEPT_ADDRESS), 4096);
+        let kept = root.text(layout::KEPT_ADDRESS);
         let kept_address = kept
-            .map(|text| text.map(|t| String::from_utf8_lossy(&t).trim().to_owned()))
+            .map(|text| text.map(|text| text.trim().to_owned()))
             .map_err(|e| e.to_string())
             .transpose();
         Identity { ip, ip6, public, fault_domain, kept_address }
@@ -178,6 +177,7 @@ fn end_of(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::files;
 
     fn settings(script: &str) -> Settings {
         Settings { detect_ip: Some(script.as_bytes().to_vec()), ..Settings::default() }

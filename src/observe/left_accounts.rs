@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::found::{Found, names};
+use super::found::Found;
 use super::node::Node;
 use crate::dcos::active_set::Account;
 use crate::dcos::pkginfo::PackageInfo;
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout, leftovers};
-use crate::system::files;
 use crate::system::root::Root;
 use crate::system::{mounts, survey};
 
@@ -87,12 +86,13 @@ fn asked_for(root: &Root, node: &Node) -> anyhow::Result<BTreeSet<String>> {
             |object| matches!(object, Object::Package { id } if name.parse().as_ref() == Ok(id)),
         )
     };
-    for name in names(root, layout::REPOSITORY)?
+    for name in root
+        .names(layout::REPOSITORY)?
         .into_iter()
         .filter(|name| leftovers::is_package(name) && !recorded(name))
     {
         let path = Path::new(layout::REPOSITORY).join(name).join("pkginfo.json");
-        let text = files::read(&root.resolved(path), 16 << 20)?.unwrap_or_default();
+        let text = root.read(path, 16 << 20)?.unwrap_or_default();
         // A package that cannot be read asks for nothing; the names that every release has are
         // known.
         users.extend(PackageInfo::parse(&text).ok().and_then(|info| info.username));

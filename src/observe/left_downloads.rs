@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::found::{Found, names, object_at};
+use super::found::{Found, object_at};
 use crate::dcos::receipt::Object;
 use crate::dcos::{layout, leftovers};
 use crate::system::files::{self, FileKind};
@@ -10,15 +10,14 @@ use crate::system::root::Root;
 
 /// The archive that `dcos-download.service` writes goes; what only may be pkgpanda's is told.
 pub(super) fn look(root: &Root, found: &mut Found) -> anyhow::Result<()> {
-    let unit =
-        files::read(&root.at(layout::unit(leftovers::DOWNLOAD)), 1 << 20)?.unwrap_or_default();
-    if let Some(path) = leftovers::download_of(&String::from_utf8_lossy(&unit)).map(PathBuf::from) {
+    let unit = root.text(layout::unit(leftovers::DOWNLOAD))?.unwrap_or_default();
+    if let Some(path) = leftovers::download_of(&unit).map(PathBuf::from) {
         found
             .objects
             .extend(object_at(root, path)?.filter(|object| matches!(object, Object::File { .. })));
     }
     for name in
-        names(root, layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name))
+        root.names(layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name))
     {
         let path = Path::new(layout::TMP).join(name);
         let stat = files::lstat(&root.at(&path))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::found::{Found, names, object_at};
+use super::found::{Found, object_at};
 use super::node::Node;
 use crate::dcos::leftovers::{self, CLASSIC_UNITS, UNIT_NEW};
 use crate::dcos::receipt::{Before, Object};
@@ -21,7 +21,7 @@ const LONGEST: u64 = 4 << 20;
 /// beside it.
 pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let packaged = packaged(root)?;
-    let all = names(root, layout::SYSTEM_UNITS)?;
+    let all = root.names(layout::SYSTEM_UNITS)?;
     let mut ours = ours(root, node, &all, &packaged, found)?;
     for name in all.iter().filter(|name| ours.contains(*name) || name.ends_with(UNIT_NEW)) {
         // The unit and the link that run at boot go before anything else, and are no objects of our
@@ -69,13 +69,13 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
 fn packaged(root: &Root) -> anyhow::Result<BTreeMap<String, Vec<PathBuf>>> {
     let mut units: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for package in
-        names(root, layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name))
+        root.names(layout::REPOSITORY)?.into_iter().filter(|name| leftovers::is_package(name))
     {
         let top = Path::new(layout::REPOSITORY).join(package);
         let wants =
-            names(root, &top)?.into_iter().filter(|name| name.starts_with("dcos.target.wants"));
+            root.names(&top)?.into_iter().filter(|name| name.starts_with("dcos.target.wants"));
         for directory in wants.map(|name| top.join(name)) {
-            for unit in names(root, &directory)? {
+            for unit in root.names(&directory)? {
                 units.entry(unit.clone()).or_default().push(directory.join(unit));
             }
         }
@@ -114,10 +114,8 @@ fn ours(
         .collect::<Vec<_>>()
     {
         let path = layout::unit(&name);
-        let (is_file, is_setup) =
-            (files::read(&root.at(&path), LONGEST), path == Path::new(layout::SETUP_UNIT));
-        let text =
-            String::from_utf8_lossy(&is_file.ok().flatten().unwrap_or_default()).into_owned();
+        let is_setup = path == Path::new(layout::SETUP_UNIT);
+        let text = root.text(&path).ok().flatten().unwrap_or_default();
         if is_masked(root, &path)? {
             if packaged.contains_key(&name) || leftovers::is_unit_of_dcos(&name) {
                 found.leave(path, MASKED);
@@ -162,9 +160,9 @@ fn is_ours(
     if leftovers::looks_like_dcos(name) {
         return Ok(packaged.contains_key(name));
     }
-    let text = files::read(&root.at(&path), LONGEST)?.unwrap_or_default();
+    let text = root.read(&path, LONGEST)?.unwrap_or_default();
     for copied in packaged.get(name).into_iter().flatten() {
-        if files::read(&root.resolved(copied), LONGEST)?.is_some_and(|original| original == text) {
+        if root.read(copied, LONGEST)?.is_some_and(|original| original == text) {
             return Ok(true);
         }
     }
@@ -183,7 +181,7 @@ fn is_masked(root: &Root, path: &Path) -> anyhow::Result<bool> {
 fn elsewhere(root: &Root, ours: &BTreeSet<String>, found: &mut Found) -> anyhow::Result<()> {
     let is_dcos = |unit: &str| ours.contains(unit) || leftovers::is_unit_of_dcos(unit);
     for top in layout::MORE_SYSTEM_UNITS.map(Path::new) {
-        for name in names(root, top)? {
+        for name in root.names(top)? {
             match name.rsplit_once('.') {
                 Some((unit, "d")) if is_dcos(unit) => drop_ins(root, top.join(&name), found)?,
                 _ if !is_dcos(&name) => {}
@@ -206,7 +204,7 @@ fn wants(
     found: &mut Found,
 ) -> anyhow::Result<bool> {
     let top = layout::unit(directory);
-    let all = names(root, &top)?;
+    let all = root.names(&top)?;
     let is_empty = all.is_empty();
     for name in all {
         let path = top.join(&name);
@@ -239,7 +237,7 @@ fn links(
     found: &mut Found,
 ) -> anyhow::Result<()> {
     let top = layout::unit(directory);
-    for name in names(root, &top)? {
+    for name in root.names(&top)? {
         let path = top.join(&name);
         let Some(FileKind::Link { target }) = files::file_kind(&root.at(&path))? else { continue };
         let is_setup = path == Path::new(layout::SETUP_LINK);
@@ -259,7 +257,7 @@ fn links(
 /// Drop-ins are an operator's: DC/OS makes none. Only links that led into `/opt/mesosphere` go, and
 /// a directory that is empty.
 fn drop_ins(root: &Root, top: PathBuf, found: &mut Found) -> anyhow::Result<()> {
-    for name in names(root, &top)? {
+    for name in root.names(&top)? {
         let path = top.join(&name);
         match files::file_kind(&root.at(&path))? {
             Some(FileKind::Link { target }) if target.starts_with(layout::MESOSPHERE) => {

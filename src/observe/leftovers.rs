@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::found::{names, object_at};
+use super::found::object_at;
 use super::left_accounts;
 use super::left_downloads;
 use super::left_units;
@@ -54,7 +54,7 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
             files::file_kind(&root.at(layout::ETC_MESOSPHERE))?,
             Some(FileKind::Directory)
         );
-        if is_directory && names(root, layout::ETC_MESOSPHERE)?.is_empty() {
+        if is_directory && root.names(layout::ETC_MESOSPHERE)?.is_empty() {
             found.signs.push(Object::Directory { path: layout::ETC_MESOSPHERE.into() });
         }
     }
@@ -105,7 +105,8 @@ fn stagings(root: &Root, found: &mut Found) -> anyhow::Result<()> {
     let places: BTreeSet<&Path> =
         parents.chain(units).filter(|place| *place != Path::new(layout::TMP)).collect();
     for place in places {
-        let left = names(root, place)?
+        let left = root
+            .names(place)?
             .into_iter()
             .filter(|name| leftovers::is_staging(name))
             .map(|name| place.join(name));
@@ -117,7 +118,7 @@ fn stagings(root: &Root, found: &mut Found) -> anyhow::Result<()> {
 /// Everything directly in `/opt/mesosphere`, and in the repository.
 fn mesosphere(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let mut active = BTreeSet::new();
-    for name in names(root, layout::MESOSPHERE)? {
+    for name in root.names(layout::MESOSPHERE)? {
         match leftovers::inside(&name) {
             Inside::Active(name) => drop(active.insert(name.to_owned())),
             Inside::Scratch => found.add(Object::Scratch { path: layout::active_name(&name) }),
@@ -128,7 +129,7 @@ fn mesosphere(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()>
     for name in active {
         found.add(Object::ActiveName { name, incoming: None });
     }
-    for name in names(root, layout::REPOSITORY)? {
+    for name in root.names(layout::REPOSITORY)? {
         match name.parse() {
             Ok(id) => found.add(Object::Package { id }),
             Err(_) if name.starts_with('.') && name.ends_with(".tmp") => {
@@ -145,7 +146,7 @@ fn mesosphere(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()>
 
 /// What lies in a directory of DC/OS' and is named nowhere.
 fn strangers(root: &Root, directory: &str, found: &mut Found) -> anyhow::Result<()> {
-    for name in names(root, directory)? {
+    for name in root.names(directory)? {
         let path = Path::new(directory).join(name);
         if !LEFTOVERS.iter().any(|l| Path::new(l.path).starts_with(&path)) {
             found.leave(path, "not DC/OS'");
@@ -162,7 +163,7 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
             object_at(root, leftover.path)?.into_iter().for_each(|object| found.add(object))
         }
         Fate::RemoveFilesIn => {
-            for name in names(root, leftover.path)? {
+            for name in root.names(leftover.path)? {
                 object_at(root, path.join(name))?.into_iter().for_each(|object| found.add(object));
             }
             // Empty, too: nobody else has a directory of this name.
@@ -189,12 +190,8 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
 fn resolvers(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()> {
     let has_record =
         node.inventory().iter().any(|object| matches!(object, Object::ResolvConf { .. }));
-    let text = |path: PathBuf| {
-        Ok::<_, anyhow::Error>(
-            files::read(&path, 1 << 20)?.map(|t| String::from_utf8_lossy(&t).into_owned()),
-        )
-    };
-    let Some(written) = text(root.resolved(layout::RESOLV_CONF))?
+    let Some(written) = root
+        .text(layout::RESOLV_CONF)?
         .filter(|t| !has_record && resolv_conf::is_generated(t.as_bytes()))
     else {
         return Ok(());
@@ -225,13 +222,14 @@ fn configured(
     separators: [char; 2],
 ) -> anyhow::Result<Vec<String>> {
     let below = Path::new(path).strip_prefix(layout::MESOSPHERE).unwrap_or(Path::new(path));
-    let packages = names(root, layout::REPOSITORY)?
+    let packages = root
+        .names(layout::REPOSITORY)?
         .into_iter()
         .filter(|name| name.starts_with("dcos-config--"));
     let packages = packages.map(|name| Path::new(layout::REPOSITORY).join(name).join(below));
     for path in std::iter::once(PathBuf::from(path)).chain(packages) {
-        let text = files::read(&root.resolved(path), 1 << 20)?.unwrap_or_default();
-        if let Some(value) = settings::variable(&String::from_utf8_lossy(&text), variable) {
+        let text = root.text(path)?.unwrap_or_default();
+        if let Some(value) = settings::variable(&text, variable) {
             return Ok(value
                 .split(separators)
                 .filter(|word| !word.is_empty())

@@ -162,9 +162,8 @@ fn modules(root: &Root, proc: &Path, kernel: &str) -> Result<BTreeSet<String>, S
     };
     let loaded = text(&proc.join("modules")).unwrap_or_default();
     loaded.lines().filter_map(|line| line.split(' ').next()).for_each(&mut add);
-    let built_in =
-        files::names(&root.resolved(layout::SYS_MODULES)).ok().flatten().unwrap_or_default();
-    built_in.iter().filter_map(|name| name.to_str()).for_each(&mut add);
+    let built_in = root.names(layout::SYS_MODULES).unwrap_or_default();
+    built_in.iter().map(String::as_str).for_each(&mut add);
     let file_systems = text(&proc.join("filesystems")).unwrap_or_default();
     file_systems.lines().filter_map(|line| line.split('\t').nth(1)).for_each(&mut add);
     for list in ["modules.builtin", "modules.dep"] {

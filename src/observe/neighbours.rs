@@ -2,7 +2,6 @@
 //! alone.
 
 use crate::dcos::layout;
-use crate::system::files;
 use crate::system::root::Root;
 use crate::system::systemd::Systemd;
 
@@ -46,19 +45,16 @@ pub async fn look(root: &Root, systemd: &dyn Systemd) -> Result<Neighbours, Stri
 }
 
 fn texts(root: &Root, directory: &str, ending: &str) -> Vec<(String, String)> {
-    let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-    let names = names
-        .into_iter()
-        .filter_map(|name| name.into_string().ok())
-        .filter(|name| name.ends_with(ending));
+    let names = root.names(directory).unwrap_or_default();
     names
+        .into_iter()
+        .filter(|name| name.ends_with(ending))
         .filter_map(|name| Some((name.clone(), text(root, &format!("{directory}/{name}"))?)))
         .collect()
 }
 
 fn text(root: &Root, path: &str) -> Option<String> {
-    let bytes = files::read(&root.resolved(path), 1 << 20).ok().flatten()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    root.text(path).ok().flatten()
 }
 
 /// The values of a key, which both services write as `Key=value` in sections.
@@ -105,6 +101,7 @@ fn networkd(root: &Root) -> Vec<(String, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::files;
 
     #[test]
     fn network_manager_and_networkd_settings_are_read() {

@@ -6,11 +6,11 @@ use crate::dcos::network::{
     self, Address, Interface, MINUTEMAN, Network, Overlay, Service, TABLE, Unseen, is_spartan,
     maker_among,
 };
+use crate::system::netlink;
 use crate::system::netlink::ipvs::Ipvs;
 use crate::system::netlink::route::{Link, Routing};
 use crate::system::packet_filter::{self, Others, PROGRAMS, Place};
 use crate::system::root::Root;
-use crate::system::{files, netlink};
 
 /// Looks at all of it. What cannot be looked at is told in words, and counts as absent.
 pub async fn look(root: &Root) -> (Network, Vec<String>) {
@@ -35,12 +35,11 @@ pub async fn look(root: &Root) -> (Network, Vec<String>) {
 /// Overlay networks by a master's configuration, and by the addresses that containers have had on
 /// this node.
 fn overlays(root: &Root) -> Vec<Overlay> {
-    let text =
-        files::read(&root.resolved(layout::OVERLAYS), 16 << 20).ok().flatten().unwrap_or_default();
+    let text = root.read(layout::OVERLAYS, 16 << 20).ok().flatten().unwrap_or_default();
     let mut overlays = network::overlays(&text);
     for directory in layout::CNI_NETWORKS {
-        let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-        for name in names.into_iter().filter_map(|name| name.into_string().ok()) {
+        let names = root.names(directory).unwrap_or_default();
+        for name in names {
             if !overlays.iter().any(|known| known.name == name) {
                 overlays.push(Overlay { name, subnets: Vec::new() });
             }
@@ -52,8 +51,7 @@ fn overlays(root: &Root) -> Vec<Overlay> {
 /// Those of them that nobody else can have: others keep the addresses of their containers where
 /// CNI's plugins do by default.
 fn own_networks(root: &Root, overlays: &[Overlay]) -> Vec<String> {
-    let used =
-        files::names(&root.resolved(layout::CNI_NETWORKS[0])).ok().flatten().unwrap_or_default();
+    let used = root.names(layout::CNI_NETWORKS[0]).unwrap_or_default();
     let configured = |overlay: &&Overlay| {
         !overlay.subnets.is_empty() || used.iter().any(|name| *name == *overlay.name)
     };

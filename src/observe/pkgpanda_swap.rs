@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Context;
-
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::pkgpanda_swap::{self, Present, Swap};
@@ -25,22 +23,22 @@ pub struct Unfinished {
 /// # Errors
 /// There is a swap, and it cannot be finished.
 pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
-    let Some(progress) = files::read(&root.at(layout::INSTALL_PROGRESS), 1 << 20)? else {
+    let Some(progress) = root.read(layout::INSTALL_PROGRESS, 1 << 20)? else {
         return Ok(None);
     };
     let has = |path: &Path| files::exists(&root.at(path));
     let wants = Path::new(layout::TARGET_WANTS);
     let (new_wants, old_wants) = (pkgpanda_swap::new_form(wants), pkgpanda_swap::old_form(wants));
     let is_switched = !has(&new_wants);
-    let mut old_units = names(root, &old_wants)?;
+    let mut old_units = root.names(&old_wants)?;
     if !is_switched {
-        old_units.extend(names(root, wants)?);
+        old_units.extend(root.names(wants)?);
     }
     let present = Present {
         paths: pkgpanda_swap::paths().into_iter().filter(|path| has(path)).collect(),
-        units: names(root, Path::new(layout::SYSTEM_UNITS))?,
+        units: root.names(Path::new(layout::SYSTEM_UNITS))?,
         old_units,
-        new_units: names(root, if is_switched { wants } else { &new_wants })?,
+        new_units: root.names(if is_switched { wants } else { &new_wants })?,
     };
     let swap = Swap::read(&progress, &present)?;
     let active = layout::active_name("active");
@@ -55,7 +53,7 @@ pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
 /// It cannot be read.
 pub fn packages(root: &Root, active: &Path) -> anyhow::Result<BTreeSet<PackageId>> {
     let mut packages = BTreeSet::new();
-    for name in names(root, active)? {
+    for name in root.names(active)? {
         if let Some(FileKind::Link { target }) = files::file_kind(&root.at(active.join(name)))? {
             packages.extend(
                 target.file_name().and_then(|id| id.to_string_lossy().parse::<PackageId>().ok()),
@@ -63,12 +61,6 @@ pub fn packages(root: &Root, active: &Path) -> anyhow::Result<BTreeSet<PackageId
         }
     }
     Ok(packages)
-}
-
-fn names(root: &Root, path: &Path) -> anyhow::Result<Vec<String>> {
-    let names = files::names(&root.resolved(path))
-        .with_context(|| format!("cannot look into {}", path.display()))?;
-    Ok(names.unwrap_or_default().into_iter().map(|n| n.to_string_lossy().into_owned()).collect())
 }
 
 /// What changes the packages of a node of the classic installer.

@@ -75,7 +75,7 @@ impl Error {
 /// One cannot be read, or is of a newer dcos-node.
 pub fn look(root: &Root) -> Result<Records, Error> {
     let mut records = Records::default();
-    let text = files::read(&root.at(layout::JOURNAL), 1 << 30)?.unwrap_or_default();
+    let text = root.read(layout::JOURNAL, 1 << 30)?.unwrap_or_default();
     match Story::read(&text) {
         Ok(story) => records.story = story,
         Err(source) if source.is_newer => {
@@ -88,7 +88,7 @@ pub fn look(root: &Root) -> Result<Records, Error> {
                 .push(Damaged { path: layout::JOURNAL.into(), why: invalid.to_string() });
         }
     }
-    let text = files::read(&root.at(layout::RECEIPT), 256 << 20)?;
+    let text = root.read(layout::RECEIPT, 256 << 20)?;
     match text.map(|text| Receipt::parse(&text)).transpose() {
         Ok(receipt) => records.receipt = receipt,
         Err(source) if source.is_newer => {

@@ -30,13 +30,7 @@ pub struct Remnant {
 /// # Errors
 /// A file cannot be read.
 pub fn files(root: &Root, objects: &[Object]) -> anyhow::Result<Vec<Remnant>> {
-    let text = |file: &str| -> anyhow::Result<String> {
-        Ok(String::from_utf8_lossy(
-            &files::read(&root.resolved(file), 16 << 20)?.unwrap_or_default(),
-        )
-        .into_owned())
-    };
-    let accounts = Accounts::parse(&text(layout::PASSWD)?, &text(layout::GROUP)?);
+    let accounts = Accounts::load(|path| root.text(path))?;
     let mut found = Vec::new();
     for object in objects {
         let remnant = match object {
@@ -91,7 +85,7 @@ const ANOTHER: &str = "something else stands there now, which is left alone";
 /// Whether a file stands with the very content that it had before the install.
 fn is_as_before(root: &Root, path: &Path, before: &Before) -> anyhow::Result<bool> {
     let Before::File { content, .. } = before else { return Ok(false) };
-    Ok(files::read(&root.at(path), 1 << 30)?.is_some_and(|now| now == content.bytes()))
+    Ok(root.read(path, 1 << 30)?.is_some_and(|now| now == content.bytes()))
 }
 
 /// What stands where the install had put something else, and what became of the older file that
@@ -120,9 +114,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
     let residue = |stands: bool| stands.then_some(("it is still there", false));
     Ok(match object {
         Object::Directory { path } => match files::file_kind(&root.at(path))? {
-            Some(FileKind::Directory)
-                if files::names(&root.at(path))?.is_some_and(|names| !names.is_empty()) =>
-            {
+            Some(FileKind::Directory) if !root.names(path)?.is_empty() => {
                 Some(("it holds what stays", true))
             }
             // The operator's, and empty as it was.
@@ -139,7 +131,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
         Object::File { path, sha256, before } => {
             let now = match files::file_kind(&root.at(path))? {
                 None => None,
-                Some(FileKind::File) => files::read(&root.at(path), 1 << 30)?,
+                Some(FileKind::File) => root.read(path, 1 << 30)?,
                 Some(_) if matches!(before, Before::Link { .. }) => None,
                 Some(_) => return Ok(Some(another(root, path, before))),
             };
@@ -176,7 +168,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             None => None,
         },
         Object::AccountFile { path, sha256, had_backup } => {
-            let now = files::read(&root.resolved(path), 64 << 20)?;
+            let now = root.read(path, 64 << 20)?;
             let changed = now.is_some_and(|now| digest::hex(&digest::sha256(&now)) != *sha256);
             let stands = stands(&layout::account_backup(path));
             changed
@@ -197,16 +189,14 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
             Some(FileKind::Directory) if is_emptied(root, path) => {
                 Some(("a file system is mounted there, and it is empty now", true))
             }
-            Some(FileKind::Directory)
-                if !made && files::names(&root.at(path))?.is_some_and(|names| names.is_empty()) =>
-            {
+            Some(FileKind::Directory) if !made && root.names(path)?.is_empty() => {
                 Some(("it was there before the install, and is empty as it was", true))
             }
             Some(_) => Some(("it is still there", false)),
         },
         Object::Scratch { path } => residue(stands(path)),
         Object::ResolvConf { before } => {
-            let now = files::read(&root.resolved(layout::RESOLV_CONF), 1 << 20)?;
+            let now = root.read(layout::RESOLV_CONF, 1 << 20)?;
             let was_so = match (before, files::file_kind(&root.at(layout::RESOLV_CONF))?) {
                 (Before::Absent, standing) => {
                     standing.is_none() || now.as_ref().is_some_and(Vec::is_empty)

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dcos::accounts::Accounts;
 use crate::dcos::layout;
 use crate::dcos::network::{CONF, MODULES, NODENAME, RP_FILTER, SETTINGS};
 use crate::dcos::snapshot::Snapshot;
@@ -44,13 +45,9 @@ pub async fn look(root: &Root, systemd: Option<&dyn Systemd>) -> Snapshot {
 
 fn of_files(root: &Root) -> Snapshot {
     let names = |directory: &str| -> Vec<String> {
-        let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-        names
-            .into_iter()
-            .filter_map(|name| name.into_string().ok())
-            .filter(|name| is_unit(name))
-            .collect()
+        root.names(directory).unwrap_or_default().into_iter().filter(|name| is_unit(name)).collect()
     };
+    let accounts = Accounts::load(|path| root.text(path)).unwrap_or_default();
     let (left, empty) = super::data::left_and_empty(root);
     Snapshot {
         left,
@@ -65,8 +62,8 @@ fn of_files(root: &Root) -> Snapshot {
             .iter()
             .flat_map(|directory| names(directory))
             .collect(),
-        users: accounts(root, layout::PASSWD),
-        groups: accounts(root, layout::GROUP),
+        users: of_dcos(accounts.users()),
+        groups: of_dcos(accounts.groups()),
         ..Snapshot::default()
     }
 }
@@ -75,15 +72,9 @@ fn is_unit(name: &str) -> bool {
     name.starts_with("dcos-") || name == layout::TARGET
 }
 
-/// Names of DC/OS in the first column (`pkgpanda/__init__.py`: all begin so).
-fn accounts(root: &Root, file: &str) -> Vec<String> {
-    let text = files::read(&root.resolved(file), 16 << 20).ok().flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.lines()
-        .filter_map(|line| line.split(':').next())
-        .filter(|name| name.starts_with("dcos_"))
-        .map(str::to_owned)
-        .collect()
+/// Names of DC/OS (`pkgpanda/__init__.py`: all begin so).
+fn of_dcos<'a>(names: impl Iterator<Item = (&'a str, u32)>) -> Vec<String> {
+    names.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("dcos_")).collect()
 }
 
 fn of_kernel(snapshot: &mut Snapshot, proc: &Path) {

@@ -14,9 +14,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
-use crate::system::files;
 use crate::system::root::Root;
-use crate::system::unpack::Names;
 
 pub use findings::{Depth, Findings, Unknown};
 use package::Owners;
@@ -25,15 +23,10 @@ use package::Owners;
 /// every file.
 pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> Findings {
     let mut findings = Findings::default();
-    let text = |path: &str| {
-        let bytes = files::read(&root.resolved(path), 16 << 20).ok().flatten().unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let names = Names::parse(&text(layout::PASSWD), &text(layout::GROUP));
     // An image that was filled without privileges gets owners and accounts at its first boot.
     let unowned = node.state() == State::Prepared
         || matches!(&node.story.intent, Some(Intent::Install(i)) if i.placed_unprivileged);
-    let owners = Owners { names: &names, set: !unowned };
+    let owners = Owners { accounts: &node.accounts, set: !unowned };
     if node.unreadable {
         findings.unknown(layout::OUR_STATE, "only root may read the receipt and the manifests");
     }

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::files::{self, Error};
+
 /// Maps paths as the node sees them to paths on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -10,6 +12,9 @@ pub struct Root {
 
 /// More links than this on one path are a loop (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
+
+/// The longest text that is read whole, in bytes.
+pub const MAX_TEXT: u64 = 16 << 20;
 
 impl Root {
     /// A root at this directory.
@@ -51,6 +56,33 @@ impl Root {
     /// A path of this machine as the node sees it.
     pub fn as_seen(&self, real: &Path) -> PathBuf {
         Path::new("/").join(self.inside(real))
+    }
+
+    /// Reads a file whole, links followed below the root; absence is `None`.
+    ///
+    /// # Errors
+    /// Any reason but absence, and a file that is longer than the limit.
+    pub fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        files::read(&self.resolved(path), limit)
+    }
+
+    /// Reads a text of at most [`MAX_TEXT`] bytes, as [`Root::read`] does; what is not UTF-8 is
+    /// replaced.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub fn text(&self, path: impl AsRef<Path>) -> Result<Option<String>, Error> {
+        let bytes = self.read(path, MAX_TEXT)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Lists the names in a directory, sorted; there are none in one that does not exist.
+    ///
+    /// # Errors
+    /// Any reason but absence.
+    pub fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>, Error> {
+        let names = files::names(&self.resolved(path))?.unwrap_or_default();
+        Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
     fn follow(&self, path: &Path, links: &mut u32) -> PathBuf {

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use dcos_node::dcos::accounts::Accounts;
 use dcos_node::system::archive::{self, Format, decode};
 use dcos_node::system::digest::sha256;
 use dcos_node::system::unpack::{Error, Kind, Names, Options, Owners, Unpacked, select, unpack};
@@ -48,10 +49,8 @@ fn decoded(data: &[u8], limit: u64) -> io::Result<Vec<u8>> {
 }
 
 fn names() -> Names {
-    Names::parse(
-        &fs::read_to_string("/etc/passwd").unwrap(),
-        &fs::read_to_string("/etc/group").unwrap(),
-    )
+    let accounts = Accounts::load(|path| fs::read_to_string(path).map(Some)).unwrap();
+    Names::new(accounts.users(), accounts.groups())
 }
 
 fn root() -> bool {
@@ -245,7 +244,7 @@ fn owners_are_found_by_name_first() {
     header.set_username("app").unwrap();
     header.set_groupname("unknown").unwrap();
     let archive = Archive::default().member(header, b'0', b"f", b"", b"x").end();
-    let names = Names::parse("app:x:1234:1::/:\n", "app:x:1234:\n");
+    let names = Names::new([("app", 1234)].into_iter(), [("app", 1234)].into_iter());
     let options =
         Options { owners: Owners::Record(&names), strip: None, max_bytes: 10, max_entries: 10 };
     let unpacked =

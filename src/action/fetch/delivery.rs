@@ -14,7 +14,7 @@ use crate::dcos::event::Event;
 use crate::dcos::index::Artifact;
 use crate::system::digest::{self, Hashing};
 use crate::system::source::{self, Download, Source};
-use crate::system::unpack::{self, Options, Owners, Unpacked};
+use crate::system::unpack::{self, Names, Options, Owners, Unpacked};
 use crate::system::{archive, files};
 
 /// No archive of DC/OS comes near to this many bytes or members; a decompression bomb does.
@@ -214,7 +214,8 @@ fn unpack_into(
     let mut bounded =
         Bounded { inner: decoder, came_in: read, came_out: 0, applies: content.is_none() };
     let directory = files::open_directory(staging)?;
-    let names = site.names()?;
+    let accounts = site.accounts()?;
+    let names = Names::new(accounts.users(), accounts.groups());
     let owners = if site.privileged { Owners::Apply(&names) } else { Owners::Record(&names) };
     let (max_bytes, max_entries) =
         content.map_or((MOST_BYTES, MOST_ENTRIES), |c| (c.bytes, c.members));

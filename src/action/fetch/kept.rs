@@ -47,8 +47,7 @@ pub(super) async fn kept(site: &Site, ids: &[PackageId]) -> anyhow::Result<bool>
 /// What of a package is not as its manifest says. Files that somebody added (Python leaves compiled
 /// ones) are no damage.
 fn damage(site: &Site, id: &PackageId) -> anyhow::Result<Option<String>> {
-    let text =
-        files::read(&site.root.at(layout::manifest(id)), LONGEST_MANIFEST)?.unwrap_or_default();
+    let text = site.root.read(layout::manifest(id), LONGEST_MANIFEST)?.unwrap_or_default();
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else {
         return Ok(Some("its manifest cannot be read".to_owned()));
     };

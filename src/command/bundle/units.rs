@@ -1,17 +1,16 @@
 //! The texts of DC/OS' units, and what an administrator added to them and to the units beside them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::parts::Parts;
 use crate::dcos::bundle::other_units;
 use crate::dcos::layout;
-use crate::system::files;
 use crate::system::root::Root;
 
 /// Collects them.
 pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
-    let (there, wanted) = (names(root, layout::SYSTEM_UNITS), names(root, layout::TARGET_WANTS));
+    let names = |directory| root.names(directory).unwrap_or_default();
+    let (there, wanted) = (names(layout::SYSTEM_UNITS), names(layout::TARGET_WANTS));
     let ours: BTreeSet<&String> =
         there.iter().chain(&wanted).filter(|name| is_ours(name)).collect();
     for name in ours.iter().filter(|name| !name.ends_with(".d") && !name.contains(".wants")) {
@@ -25,7 +24,9 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
         ours.iter().map(|name| name.trim_end_matches(".d")).chain(others).collect();
     for unit in extended {
         let directory = layout::drop_ins(unit);
-        for name in names(root, &directory).iter().filter(|name| name.ends_with(".conf")) {
+        for name in
+            root.names(&directory).unwrap_or_default().iter().filter(|name| name.ends_with(".conf"))
+        {
             parts.file(
                 &format!("units/{unit}.d/{name}"),
                 &root.resolved(directory.join(name)),
@@ -37,12 +38,4 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
 
 fn is_ours(name: &str) -> bool {
     name.starts_with("dcos-") || name.starts_with("dcos.")
-}
-
-fn names(root: &Root, directory: impl AsRef<Path>) -> Vec<String> {
-    let names = files::names(&root.resolved(directory)).ok().flatten().unwrap_or_default();
-    let mut names: Vec<String> =
-        names.into_iter().filter_map(|name| name.into_string().ok()).collect();
-    names.sort_unstable();
-    names
 }

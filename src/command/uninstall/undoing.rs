@@ -189,8 +189,8 @@ fn docker_plugins(root: &Root, inventory: &[Object], before: Option<&Snapshot>) 
     });
     let holds_only = |directory: &str, all: &[&str]| {
         matches!(
-            files::names(&root.at(directory)),
-            Ok(Some(names)) if names == all
+            root.names(directory),
+            Ok(names) if names == all
         )
     };
     if stood

@@ -24,20 +24,15 @@ impl Node {
     /// is told by the value.
     pub fn look(root: &Root) -> anyhow::Result<Node> {
         let unreadable = files::exists(&root.at(layout::OUR_STATE))
-            && files::read(&root.at(layout::JOURNAL), 0)
+            && root
+                .read(layout::JOURNAL, 0)
                 .is_err_and(|e| e.source.kind() == std::io::ErrorKind::PermissionDenied);
         let Records { story, receipt, damaged } =
             if unreadable { Records::default() } else { records::look(root)? };
-        let text = |path: &str| {
-            files::read(&root.resolved(path), 16 << 20)
-                .ok()
-                .flatten()
-                .map(|t| String::from_utf8_lossy(&t).into_owned())
-                .unwrap_or_default()
-        };
+        let text = |path: &str| root.text(path).ok().flatten();
         let setup_is_ours = !files::exists(&root.at(layout::SETUP_UNIT))
             && !files::exists(&root.at(layout::SETUP_LINK))
-            || text(layout::SETUP_UNIT).contains(layout::OUR_BINARY);
+            || text(layout::SETUP_UNIT).is_some_and(|text| text.contains(layout::OUR_BINARY));
         let ours = |path: &&&str| {
             setup_is_ours || ![layout::SETUP_UNIT, layout::SETUP_LINK].contains(*path)
         };
@@ -49,8 +44,8 @@ impl Node {
                 .filter(|n| files::exists(&root.at(layout::active_name(n))))
                 .map(|n| (*n).to_owned())
                 .collect(),
-            roles: names(root, layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
-            wanted_units: names(root, layout::TARGET_WANTS)?,
+            roles: root.names(layout::ROLES)?.iter().filter_map(|n| n.parse().ok()).collect(),
+            wanted_units: root.names(layout::TARGET_WANTS)?,
             committed: files::exists(&root.at(layout::COMMIT_LINK)),
             traces: [
                 layout::OUR_BINARY,
@@ -66,11 +61,12 @@ impl Node {
             .collect(),
             foreign: Vec::new(),
             has_dcos: false,
-            version: files::read(&root.resolved(layout::DCOS_VERSION), 1 << 20)
+            version: root
+                .read(layout::DCOS_VERSION, 1 << 20)
                 .ok()
                 .flatten()
                 .and_then(|t| Version::parse(&t)),
-            accounts: Accounts::parse(&text(layout::PASSWD), &text(layout::GROUP)),
+            accounts: Accounts::load(|path| root.text(path)).unwrap_or_default(),
             unreadable,
             damaged,
             setup_is_ours,
@@ -108,18 +104,10 @@ fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
 }
 
 fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
-    let manifests = names(root, layout::MANIFESTS)?;
+    let manifests = root.names(layout::MANIFESTS)?;
     let ids =
         manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
     Ok(ids.filter(|id| root.resolved(layout::package(id)).is_dir()).collect())
-}
-
-fn names(root: &Root, path: &str) -> anyhow::Result<Vec<String>> {
-    Ok(files::names(&root.resolved(path))?
-        .unwrap_or_default()
-        .into_iter()
-        .map(|n| n.to_string_lossy().into_owned())
-        .collect())
 }
 
 /// What stands where DC/OS belongs although no journal or receipt of ours knows of it.
@@ -136,10 +124,10 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
         Inside::Unknown => false,
     };
-    for name in names(root, layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name)) {
+    for name in root.names(layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name)) {
         add(layout::active_name(&name), "not ours");
     }
-    for name in names(root, layout::REPOSITORY)? {
+    for name in root.names(layout::REPOSITORY)? {
         let id = name.parse::<PackageId>();
         // On a node of ours, pkgpanda has fetched the others.
         let is_ours = |id| {
@@ -164,13 +152,13 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
             )
         })
     };
-    for role in names(root, layout::ROLES)? {
+    for role in root.names(layout::ROLES)? {
         let path = PathBuf::from(layout::ROLES).join(role);
         if !knows_path(&path) {
             add(path, "a role that is not ours");
         }
     }
-    for unit in names(root, layout::TARGET_WANTS)? {
+    for unit in root.names(layout::TARGET_WANTS)? {
         if !knows_path(&layout::wants(&unit))
             && inventory.iter().all(|o| !matches!(o, Object::Units { .. }))
         {

@@ -133,8 +133,8 @@ fn compared(
 fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut Findings) {
     let mut open = vec![top];
     while let Some(below) = open.pop() {
-        let names = match files::names(&root.at(&below)) {
-            Ok(names) => names.unwrap_or_default(),
+        let names = match root.names(&below) {
+            Ok(names) => names,
             Err(error) => {
                 findings.unknown(below.display().to_string(), error.source.to_string());
                 continue;
@@ -183,7 +183,7 @@ fn texts(root: &Root, node: &Node, set: &ActiveSet, owners: &Owners, findings: &
 /// What activation would write, or what stands if that says the same: pkgpanda, where it activated
 /// behind us, goes through packages in whatever order a set of Python's has.
 fn as_it_stands(root: &Root, path: &Path, text: Vec<u8>) -> Vec<u8> {
-    match files::read(&root.at(path), LONGEST) {
+    match root.read(path, LONGEST) {
         Ok(Some(stands)) if says_the_same(path, &text, &stands) => stands,
         _ => text,
     }
@@ -229,7 +229,7 @@ fn content(
     }
     let mut details = Vec::new();
     if let Some(was) = was {
-        match files::read(&root.at(&path), LONGEST) {
+        match root.read(&path, LONGEST) {
             Ok(is) => {
                 let is = is.unwrap_or_default();
                 findings.bytes += is.len() as u64;
@@ -253,7 +253,7 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
     for (name, source) in &units {
         findings.looked_at(2);
         let missing = Difference::missing(layout::unit(name), UNITS);
-        match files::read(&root.resolved(source), LONGEST) {
+        match root.read(source, LONGEST) {
             // The loss of the source is told already, and the unit itself may be well.
             Ok(None) | Err(_) if files::exists(&root.at(layout::unit(name))) => {}
             Ok(None) | Err(_) => findings.differs(missing),
@@ -282,25 +282,21 @@ fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings)
         Difference::changed(layout::wants(name), UNITS, details.into_iter().collect())
             .into_iter()
             .for_each(|d| findings.differs(d));
-        for file in
-            files::names(&root.resolved(layout::drop_ins(name))).ok().flatten().unwrap_or_default()
-        {
+        for file in root.names(layout::drop_ins(name)).unwrap_or_default() {
             findings.differs(
                 Difference::extra(layout::drop_ins(name).join(file), "drop-ins").marked(true),
             );
         }
     }
-    for name in
-        files::names(&root.resolved(layout::TARGET_WANTS)).ok().flatten().unwrap_or_default()
-    {
+    for name in root.names(layout::TARGET_WANTS).unwrap_or_default() {
         // The loss of a package's unit is told already.
         let is_left = || {
             findings
                 .differences
                 .iter()
-                .any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(&name))
+                .any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(name.as_ref()))
         };
-        if !name.to_str().is_some_and(|name| names.contains(name)) && !is_left() {
+        if !names.contains(name.as_str()) && !is_left() {
             findings.differs(Difference::extra(Path::new(layout::TARGET_WANTS).join(name), UNITS));
         }
     }

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::findings::{Depth, Findings, told};
+use crate::dcos::accounts::Accounts;
 use crate::dcos::difference::{Aspect, Detail, Difference, UNREAD};
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestEntry, ManifestKind};
 use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
-use crate::system::unpack::Names;
 use crate::system::{cores, digest};
 
 /// Packages whose files are the cluster's configuration.
@@ -25,8 +25,8 @@ const QUICK: u64 = 16 << 20;
 /// Who should own things.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owners<'a> {
-    /// The node's names.
-    pub names: &'a Names,
+    /// The node's accounts.
+    pub accounts: &'a Accounts,
     /// Whether owners have been set at all.
     pub set: bool,
 }
@@ -37,9 +37,14 @@ impl Owners<'_> {
         if !self.set {
             return Vec::new();
         }
-        let user = [Some(entry.uid), entry.owner.as_deref().and_then(|name| self.names.user(name))];
-        let group =
-            [Some(entry.gid), entry.group.as_deref().and_then(|name| self.names.group(name))];
+        let user = [
+            Some(entry.uid),
+            entry.owner.as_deref().and_then(|name| self.accounts.user_number(name)),
+        ];
+        let group = [
+            Some(entry.gid),
+            entry.group.as_deref().and_then(|name| self.accounts.group_number(name)),
+        ];
         let detail = |aspect, was: u32, is: u32, fits: bool| {
             Detail::of(aspect, was, if fits { was } else { is }, u32::to_string)
         };

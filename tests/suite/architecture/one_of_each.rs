@@ -22,6 +22,40 @@ fn once(sources: &Sources) -> Vec<String> {
     sources.files.iter().flat_map(second).collect()
 }
 
+/// What lies below a root is read and listed by `Root`, which follows links as the node would.
+fn below_the_root(sources: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in sources.files.iter().filter(|file| file.room() != "system") {
+        for (index, token) in file.tokens.iter().enumerate() {
+            let argument = file.tokens.iter().skip(index).map(|token| token.text.as_str());
+            let mut argument = argument.take_while(|text| *text != ")").take(12);
+            let is_read = argument.next() == Some("files") && argument.any(|text| text == "read");
+            if is_read && argument.any(|text| ["resolved", "at"].contains(&text)) {
+                complaints.push(at(file, token.line, "use Root::read or Root::text"));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn files_below_the_root_have_one_reader() {
+    holds(&below_the_root(&src()));
+}
+
+#[test]
+fn second_reader_below_the_root_is_found() {
+    let planted = Sources::of([
+        (
+            "observe/host.rs",
+            "fn a() { files::read(path, 10); root.read(path, 10); }\n\
+             fn b() { files::read(&root.resolved(path), 10); }\n",
+        ),
+        ("command/wait.rs", "fn a() { files::read(&world.root.at(path), 10); }\n"),
+    ]);
+    finds(&below_the_root(&planted), &["command/wait.rs:1: use", "observe/host.rs:2: use"]);
+}
+
 #[test]
 fn wrappers_are_the_only_users_of_what_they_wrap() {
     holds(&once(&src()));
