@@ -14,6 +14,7 @@ pub mod preflight;
 pub mod publish;
 pub mod recover;
 pub mod serve;
+mod serve_directory;
 pub mod status;
 mod time_sync;
 pub mod uninstall;

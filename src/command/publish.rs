@@ -8,7 +8,7 @@ mod outcome;
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, World};
+use super::{Failure, World, serve_directory};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::index::{self, INDEX, INDEXES, Index};
@@ -48,7 +48,7 @@ pub struct Request {
 /// The directory is no build, an archive is missing or damaged, or the disk refuses. What was
 /// published before then stands as it was.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    let directory = directory(&request.directory)?;
+    let directory = serve_directory::resolve(&request.directory, "publish")?;
     if request.check {
         return check::run(&directory, world).await;
     }
@@ -105,17 +105,6 @@ fn write(
     let newest = place(&directory.join(INDEX), text, 0o644)?;
     let program = place(&directory.join(PROGRAM), program, 0o755)?;
     Ok(kept || newest || program)
-}
-
-/// The serve directory by its absolute path.
-fn directory(asked: &Path) -> Result<PathBuf, Failure> {
-    let failed = |why: String| {
-        Failure::new(Exit::Usage, anyhow::anyhow!("{} {why}", asked.display()))
-            .leaving("nothing was changed")
-            .cured_by("name the directory that dcos_generate_config.sh wrote: genconf/serve")
-    };
-    let directory = std::path::absolute(asked).map_err(|e| failed(format!("is no path: {e}")))?;
-    if directory.is_dir() { Ok(directory) } else { Err(failed("is not a directory".to_owned())) }
 }
 
 fn lock(directory: &Path, world: &World) -> Result<Lock, Failure> {

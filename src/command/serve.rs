@@ -10,13 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use super::{Failure, World};
+use super::{Failure, World, serve_directory};
 use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
 use crate::dcos::index::INDEX;
 use crate::dcos::installer_script;
 use crate::observe;
-use crate::system::server::{self, Log};
+use crate::system::server::{self, Limits, Log};
 use crate::system::source::Source;
 
 /// What was asked.
@@ -47,18 +47,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Serves until it is asked to stop.
 ///
 /// # Errors
-/// The directory is none, or nobody may listen there.
+/// The directory has no build, or the address cannot be listened on.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    let directory = std::path::absolute(&request.directory)
-        .ok()
-        .filter(|directory| directory.is_dir())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                anyhow::anyhow!("{} is not a directory", request.directory.display()),
-            )
-            .cured_by("name the directory that dcos_generate_config.sh wrote: genconf/serve")
-        })?;
+    let directory = serve_directory::resolve(&request.directory, "serve")?;
     let address = match request.listen {
         Some(address) => address,
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port(&directory, world).await)),
@@ -78,7 +69,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             tokio::time::sleep(LOOK).await;
         }
     };
-    server::serve(listener, &directory, log(world, counted.clone()), stop)
+    server::serve(listener, &directory, log(world, counted.clone()), Limits::of_process(), stop)
         .await
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     Ok(Outcome {

@@ -362,6 +362,17 @@ pub fn landlock_restrict_self(ruleset: impl AsFd) -> io::Result<()> {
     })
 }
 
+/// Bytes that were written to a TCP socket and that its peer has not acknowledged: `SIOCOUTQ` of
+/// `tcp(7)`.
+pub fn unacknowledged(socket: &impl AsRawFd) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request, which has the number of TIOCOUTQ, writes one int to the pointer, which
+    // is to a live one.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    done(result.into())?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
 /// Length of the slot in the program file that [`super::slot`] reads and fills, in bytes.
 pub const SLOT_BYTES: usize = 8192;
 /// Length of the magic at its beginning.

@@ -5,6 +5,7 @@
 //! directory's, begins with a dot.
 
 mod path;
+mod places;
 mod range;
 
 use std::fs::File;
@@ -26,13 +27,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 
+use places::{Placed, Places};
 use range::Range;
 
-/// Connections at the same time; more wait to be accepted.
-const MOST_CONNECTIONS: usize = 1024;
+pub use places::Limits;
+
 /// How long a client may take to ask, also between two requests.
 const ASKING: Duration = Duration::from_secs(60);
 /// How long answers that are under way may go on after the wish to stop.
@@ -40,7 +41,11 @@ const ENDING: Duration = Duration::from_secs(30);
 /// How long a failed accept is waited out, for example when there are too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is read of a file at a time.
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = 64 * 1024;
+/// What of an answer waits in this process for a slow reader, besides the piece that is next.
+const MAX_BUFFER: usize = 64 * 1024;
+/// How often slow readers are looked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One answer, after its last byte or when the client went away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,40 +77,50 @@ pub async fn serve(
     listener: TcpListener,
     directory: &Path,
     log: Log,
+    limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let directory: Arc<Path> = std::fs::canonicalize(directory)?.into();
-    let (connections, graceful) =
-        (Arc::new(Semaphore::new(MOST_CONNECTIONS)), GracefulShutdown::new());
+    let (places, graceful) = (Places::new(limits), GracefulShutdown::new());
+    let looked_after = places.clone();
+    let looking = tokio::spawn(async move {
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            looked_after.drop_slow(look.tick().await.into_std());
+        }
+    });
     let mut stop = std::pin::pin!(stop);
     loop {
         let next = async {
-            // The semaphore is never closed.
-            let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-            listener.accept().await.map(|(stream, client)| (permit, stream, client))
+            let (stream, client) = listener.accept().await?;
+            Ok::<_, io::Error>((places.admit(stream, client).await, client))
         };
         let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = next => accepted,
         };
-        let Ok((permit, stream, client)) = accepted else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
+        let (stream, client) = match accepted {
+            Ok((Some(stream), client)) => (stream, client),
+            Ok((None, _)) => continue,
+            Err(_) => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
         };
         let connection = graceful.watch(connection(stream, client, directory.clone(), log.clone()));
         tokio::spawn(async move {
             // A client that goes away in the middle is told of in the log.
             let _ = connection.await;
-            drop(permit);
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(ENDING, graceful.shutdown()).await;
+    looking.abort();
     Ok(())
 }
 
 fn connection(
-    stream: TcpStream,
+    stream: Placed,
     client: SocketAddr,
     directory: Arc<Path>,
     log: Log,
@@ -121,7 +136,7 @@ fn connection(
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(ASKING);
+    builder.timer(TokioTimer::new()).header_read_timeout(ASKING).max_buf_size(MAX_BUFFER);
     builder.serve_connection(TokioIo::new(stream), service)
 }
 

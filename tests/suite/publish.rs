@@ -524,6 +524,12 @@ fn invalid_build_is_not_published_and_the_old_one_stays() {
     let nothing = tempfile::tempdir().unwrap();
     exits(
         &program(PROGRAM.as_ref()).arg("publish").arg(nothing.path()).output().unwrap(),
+        2,
+        "has no build",
+    );
+    fs::write(nothing.path().join("bootstrap.latest"), "0123456789abcdef").unwrap();
+    exits(
+        &program(PROGRAM.as_ref()).arg("publish").arg(nothing.path()).output().unwrap(),
         1,
         "holds no build",
     );

@@ -28,7 +28,11 @@ struct Serving {
 
 impl Serving {
     fn start(directory: &Path) -> Serving {
-        let mut command = Command::new(PROGRAM);
+        Serving::start_with(Command::new(PROGRAM), directory)
+    }
+
+    /// The command is the program, or what runs it.
+    fn start_with(mut command: Command, directory: &Path) -> Serving {
         command.args(["serve", "--json", "--quiet", "--listen", "127.0.0.1:0"]).arg(directory);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (sender, lines) = channel();
@@ -115,6 +119,8 @@ fn directory() -> TempDir {
     fs::create_dir_all(inner.join("sub/.hidden")).unwrap();
     let write = |path: &str, content: &[u8]| fs::write(outer.path().join(path), content).unwrap();
     write("secret", b"secret");
+    // Without it the directory is not one of a build.
+    write("serve/bootstrap.latest", b"0123456789abcdef");
     write("serve/file", &(0..=255).collect::<Vec<u8>>());
     write("serve/empty", b"");
     write("serve/sub/a+b c.json", b"{}");
@@ -231,6 +237,59 @@ fn hidden_files_and_files_outside_are_not_served() {
     }
     let logged = serving.event(|event| event["path"] == "/%2e%2e/secret");
     assert_eq!(logged["status"], 404);
+}
+
+#[test]
+fn serve_and_publish_refuse_the_parent_of_a_serve_directory() {
+    let genconf = tempfile::tempdir().unwrap();
+    let serve = genconf.path().join("serve");
+    fs::create_dir(&serve).unwrap();
+    fs::write(genconf.path().join("ssh_key"), "secret").unwrap();
+    for command in ["serve", "publish"] {
+        let refused = |words: &str| {
+            let output = Command::new(PROGRAM).arg(command).arg(genconf.path()).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(2) && told.contains(words), "{told}");
+        };
+        let _ = fs::remove_file(serve.join("bootstrap.latest"));
+        refused("genconf/serve");
+        fs::write(serve.join("bootstrap.latest"), "0123456789abcdef").unwrap();
+        refused(&format!("dcos-node {command} {}", serve.display()));
+    }
+}
+
+#[test]
+fn readers_that_never_read_keep_out_no_honest_client() {
+    let directory = directory();
+    let large = fs::File::create(directory.path().join("serve/large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    // Places for 32 connections.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 128; exec \"$@\"", "sh", PROGRAM]);
+    let serving = Serving::start_with(limited, &directory.path().join("serve"));
+    let readers: Vec<TcpStream> = (0..100)
+        .map_while(|_| {
+            let mut reader = TcpStream::connect(&serving.address).ok()?;
+            let _ = reader.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+            Some(reader)
+        })
+        .collect();
+    let silent: Vec<TcpStream> =
+        (0..100).map_while(|_| TcpStream::connect(&serving.address).ok()).collect();
+    let answered = || {
+        let mut stream = TcpStream::connect(&serving.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(b"GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        answer.starts_with(b"HTTP/1.1 200").then_some(())
+    };
+    let began = Instant::now();
+    while answered().is_none() {
+        assert!(began.elapsed() < PATIENCE, "no answer beside {} readers", readers.len());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop((readers, silent));
 }
 
 #[test]

@@ -186,7 +186,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 10] = [
     "attribute_length",
     "clock_state",
     "open_beneath",
@@ -196,6 +196,7 @@ const HARMLESS: [&str; 9] = [
     "landlock_ruleset",
     "landlock_allow",
     "slot",
+    "unacknowledged",
 ];
 
 /// A function: its name, and where its tokens are.
