@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
 use support::tree::Snapshot;
 use tempfile::TempDir;
 
@@ -135,69 +136,80 @@ fn agent_leaves_in_order_without_mesos_mounts_or_processes() {
     for role in ["slave", "slave_public"] {
         bench.install(role);
         bench.runs(&["volumes", "marathon", "marathon"]);
+        step(&format!("{role}: tasks"), || bench.reports_its_three_tasks());
+        step(&format!("{role}: mounted volume"), || bench.keeps_a_mounted_volume());
+        step(&format!("{role}: drain too late"), || bench.drain_at_its_limit_stops_nothing());
+        bench.runs(&["marathon", "volumes"]);
+        let drained = step(&format!("{role}: drain"), || bench.drains_two_tasks());
+        step(&format!("{role}: report"), || drained_uninstall_reports_the_mounts(&drained));
+        bench.is_free_of_mesos();
+        assert_eq!(files(&bench.node).changes_since(&before), Vec::<String>::new());
+    }
+}
+
+impl Bench {
+    fn reports_its_three_tasks(&self) {
         assert_eq!(
-            bench.mounts().iter().filter(|point| MOUNTS.contains(&point.as_str())).count(),
+            self.mounts().iter().filter(|point| MOUNTS.contains(&point.as_str())).count(),
             MOUNTS.len(),
             "{:?}",
-            bench.mounts()
+            self.mounts()
         );
         let what =
             "this agent is registered with the masters and runs 3 tasks (marathon: 2, volumes: 1)";
-        bench
-            .tells(&["--strict"], 5, what)
+        self.tells(&["--strict"], 5, what)
             .stderr_has("--drain lets the agent leave the cluster in order first");
-        let told = bench.tells(&["--dry-run"], 0, what);
+        let told = self.tells(&["--dry-run"], 0, what);
         assert_eq!(told.json()["cluster"]["frameworks"][0]["name"], "marathon");
-        bench.node.shell("dcos-node uninstall --dry-run --drain --purge-data").succeeds();
-        // A task's own file system would be left without it, and hides files.
-        let refused = bench.uninstall(&["--purge-data", "--yes"]);
-        refused
+        self.node.shell("dcos-node uninstall --dry-run --drain --purge-data").succeeds();
+    }
+
+    /// A task's own file system would be left without it, and hides files.
+    fn keeps_a_mounted_volume(&self) {
+        self.uninstall(&["--purge-data", "--yes"])
             .exits_with(5)
             .stderr_has("/volume, which would be removed")
             .stderr_has("cure:   dcos-node uninstall --drain, if a task");
-        bench.node.write(HOLD, "");
-        bench
-            .tells(&["--drain=1s"], 7, "still runs 3 tasks")
-            .stderr_has("nothing was stopped or removed");
-        bench.node.run(&["rm", HOLD]).succeeds();
-        bench.node.until(&format!("[ ! -e {TASKS} ]"));
+    }
 
-        bench.runs(&["marathon", "volumes"]);
-        bench.node.write(HOLD, "");
-        let draining = bench.node.start(&[
-            "dcos-node",
-            "uninstall",
-            "--json",
-            "--strict",
-            "--drain",
-            "--purge-data",
-            "--yes",
-        ]);
+    fn drain_at_its_limit_stops_nothing(&self) {
+        self.node.write(HOLD, "");
+        self.tells(&["--drain=1s"], 7, "still runs 3 tasks")
+            .stderr_has("nothing was stopped or removed");
+        self.node.run(&["rm", HOLD]).succeeds();
+        self.node.until(&format!("[ ! -e {TASKS} ]"));
+    }
+
+    fn drains_two_tasks(&self) -> Outcome {
+        self.node.write(HOLD, "");
+        let uninstall = ["dcos-node", "uninstall", "--json", "--strict", "--drain"];
+        let draining = self.node.start(&[&uninstall[..], &["--purge-data", "--yes"]].concat());
         node::eventually(|| {
             let said = draining.stderr_so_far();
             let is_told =
                 said.contains("waiting for the agent to leave its cluster: it still runs 2 tasks");
             if is_told { Ok(()) } else { Err(said) }
         });
-        bench.node.run(&["rm", HOLD]).succeeds();
-        let drained = draining.finish_within(Duration::from_secs(600));
-        drained.succeeds();
-        assert!(drained.json()["cluster"]["drained_seconds"].as_u64() >= Some(3), "{drained}");
-        let afterwards = drained.json()["cluster"]["afterwards"][0].clone();
-        assert!(
-            afterwards.as_str().is_some_and(
-                |deed| deed.starts_with("dcos node decommission ") && !deed.contains("ID (")
-            ),
-            "{drained}"
-        );
-        let removed = things(&drained, "removed");
-        for point in MOUNTS {
-            assert!(removed.contains(&format!("mount the mount at {point}")), "{removed:#?}");
-        }
-        assert_eq!(things(&drained, "residue"), Vec::<String>::new());
-        bench.is_free_of_mesos();
-        assert_eq!(files(&bench.node).changes_since(&before), Vec::<String>::new());
+        self.node.run(&["rm", HOLD]).succeeds();
+        draining.finish_within(Duration::from_secs(600))
     }
+}
+
+fn drained_uninstall_reports_the_mounts(drained: &Outcome) {
+    drained.succeeds();
+    assert!(drained.json()["cluster"]["drained_seconds"].as_u64() >= Some(3), "{drained}");
+    let afterwards = drained.json()["cluster"]["afterwards"][0].clone();
+    assert!(
+        afterwards.as_str().is_some_and(
+            |deed| deed.starts_with("dcos node decommission ") && !deed.contains("ID (")
+        ),
+        "{drained}"
+    );
+    let removed = things(drained, "removed");
+    for point in MOUNTS {
+        assert!(removed.contains(&format!("mount the mount at {point}")), "{removed:#?}");
+    }
+    assert_eq!(things(drained, "residue"), Vec::<String>::new());
 }
 
 #[test]
@@ -206,14 +218,28 @@ fn agent_tasks_end_and_a_killed_uninstall_finds_the_mounts() {
         return;
     }
     let bench = Bench::new("tasks");
-    bench
-        .node
-        .run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "uninstall"])
-        .exits_with(3)
-        .stderr_has("with sudo");
+    step("without root", || {
+        bench
+            .node
+            .run(&["setpriv", "--reuid=65534", "--clear-groups", "dcos-node", "uninstall"])
+            .exits_with(3)
+            .stderr_has("with sudo");
+    });
     for (role, purge) in [("slave", &[][..]), ("slave_public", &["--purge-data", "--yes"])] {
         bench.install(role);
-        bench.runs(if purge.is_empty() {
+        step(&format!("{role}: killed uninstall"), || bench.killed_uninstall_resumes(purge));
+    }
+    bench.install("slave");
+    step("pkgpanda", || running_pkgpanda_stops_an_uninstall(&bench));
+    step("mount of an operator", || mount_of_an_operator_stops_an_uninstall(&bench));
+    bench.node.shell("umount /run/mesos/operator").succeeds();
+    bench.uninstall(&["--purge-data", "--yes"]).succeeds();
+    bench.is_free_of_mesos();
+}
+
+impl Bench {
+    fn killed_uninstall_resumes(&self, purge: &[&str]) {
+        self.runs(if purge.is_empty() {
             &["volumes", "metronome"]
         } else {
             &["marathon", "metronome"]
@@ -221,22 +247,21 @@ fn agent_tasks_end_and_a_killed_uninstall_finds_the_mounts() {
         for point in MOUNTS.iter().rev() {
             let fault = format!("DCOS_NODE_FAULT=kill Mounts 1 {point}");
             let killed =
-                bench.node.run(&[&["env", &fault, "dcos-node", "uninstall"], purge].concat());
+                self.node.run(&[&["env", &fault, "dcos-node", "uninstall"], purge].concat());
             assert!(
                 killed.was_killed() || killed.code() == Some(137),
                 "{fault} was not met: {killed}"
             );
         }
-        let outcome = bench.uninstall(purge);
+        let outcome = self.uninstall(purge);
         assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new());
-        bench.is_free_of_mesos();
-        assert_eq!(bench.node.has("/var/lib/mesos/slave"), purge.is_empty());
-        bench.node.shell(&format!("rm -f {TASKS}")).succeeds();
+        self.is_free_of_mesos();
+        assert_eq!(self.node.has("/var/lib/mesos/slave"), purge.is_empty());
+        self.node.shell(&format!("rm -f {TASKS}")).succeeds();
     }
+}
 
-    // What an operator mounted there is no concern of Mesos', and what pkgpanda is about to do none
-    // of ours.
-    bench.install("slave");
+fn running_pkgpanda_stops_an_uninstall(bench: &Bench) {
     bench.node.write_script("/opt/pkgpanda", "#!/bin/sh\nsleep 600\n");
     let pkgpanda = bench.node.start(&["/opt/pkgpanda"]);
     bench.node.until("pgrep -x pkgpanda");
@@ -249,6 +274,9 @@ fn agent_tasks_end_and_a_killed_uninstall_finds_the_mounts() {
     drop(pkgpanda);
     bench.node.until("! pgrep -x pkgpanda");
     bench.node.shell("rm /opt/pkgpanda").succeeds();
+}
+
+fn mount_of_an_operator_stops_an_uninstall(bench: &Bench) {
     bench.node.until("[ -e /run/mesos/isolators/network/cni/stand-in/ns ]");
     bench
         .node
@@ -260,9 +288,6 @@ fn agent_tasks_end_and_a_killed_uninstall_finds_the_mounts() {
         .stderr_has("mounted at /run/mesos/operator")
         .stderr_has("nothing was changed");
     bench.node.until("systemctl is-active dcos-mesos-slave.service");
-    bench.node.shell("umount /run/mesos/operator").succeeds();
-    bench.uninstall(&["--purge-data", "--yes"]).succeeds();
-    bench.is_free_of_mesos();
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dcos_node::dcos::index::Index;
 use support::build::Build;
-use support::node::{self, Node, Server};
+use support::node::{self, Node, Outcome, Server};
+use support::step;
 use tempfile::TempDir;
 
 /// A program that publishes: a small copy, for a debug build has a hundred megabytes of symbols.
@@ -62,43 +63,47 @@ fn node_installs_from_nginx_and_from_serve_in_three_words() {
     // The URL is the one that the build was made for.
     let told = publish(&program, directory.path(), &["--recompress", "zstd"]);
     assert_eq!(told["bootstrap_url"], server.url());
-
     let node = Node::boot("published").knowing(&server);
-    let installed = node.shell(&words(&told, "master"));
-    assert_eq!(installed.succeeds().json()["changed"], true);
-    installed.stderr_lacks("no digests");
+    step("nginx", || {
+        let installed = node.shell(&words(&told, "master"));
+        assert_eq!(installed.succeeds().json()["changed"], true);
+        installed.stderr_lacks("no digests");
+    });
+    step("requests", || only_recompressed_archives_were_fetched(&server));
+    step("installed program", || stamped_program_is_installed(&node));
+    node.run(&["dcos-node", "uninstall"]).succeeds();
+    step("serve", || {
+        let told =
+            publish(&program, directory.path(), &["--bootstrap-url", "http://127.0.0.1:8081"]);
+        node.copy_in(directory.path(), "/srv/serve");
+        let serve = ["/srv/serve/dcos-node", "serve", "/srv/serve", "--listen", "127.0.0.1:8081"];
+        let serving = node.start(&serve);
+        node.until("curl -sf -o /dev/null http://127.0.0.1:8081/bootstrap.latest");
+        let installed = node.shell(&words(&told, "slave"));
+        assert_eq!(installed.succeeds().json()["role"], "slave");
+        drop(serving);
+    });
+}
+
+fn only_recompressed_archives_were_fetched(server: &Server) {
+    let requests = server.requests();
     assert!(
-        server.requests().iter().any(|request| request.contains(".tar.zst")),
+        requests.iter().any(|request| request.contains(".tar.zst")),
         "the alternative was not fetched"
     );
     assert!(
-        !server
-            .requests()
-            .iter()
-            .any(|request| request.starts_with("GET") && request.contains(".tar.xz")),
-        "{:?}",
-        server.requests()
+        !requests.iter().any(|it| it.starts_with("GET") && it.contains(".tar.xz")),
+        "{requests:?}"
     );
+}
+
+fn stamped_program_is_installed(node: &Node) {
     node.shell("cd /downloads && ./dcos-node status").exits_with(126);
     node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
     // The binary that recovers is the stamped one.
     node.run(&["cmp", "/opt/dcos-node/bin/dcos-node", "/usr/local/bin/dcos-node"]).succeeds();
-    assert_eq!(
-        node.run(&[&["dcos-node", "install", "master", "--json"][..], node::LACKS].concat())
-            .succeeds()
-            .json()["changed"],
-        false
-    );
-    node.run(&["dcos-node", "uninstall"]).succeeds();
-
-    let told = publish(&program, directory.path(), &["--bootstrap-url", "http://127.0.0.1:8081"]);
-    node.copy_in(directory.path(), "/srv/serve");
-    let serving =
-        node.start(&["/srv/serve/dcos-node", "serve", "/srv/serve", "--listen", "127.0.0.1:8081"]);
-    node.until("curl -sf -o /dev/null http://127.0.0.1:8081/bootstrap.latest");
-    let installed = node.shell(&words(&told, "slave"));
-    assert_eq!(installed.succeeds().json()["role"], "slave");
-    drop(serving);
+    let again = [&["dcos-node", "install", "master", "--json"][..], node::LACKS].concat();
+    assert_eq!(node.run(&again).succeeds().json()["changed"], false);
 }
 
 #[test]
@@ -171,59 +176,80 @@ fn install_without_space_leaves_the_node_unchanged() {
     let program = program(&elsewhere);
     let server = Server::serving(directory.path());
     publish(&program, directory.path(), &[]);
-    let index =
-        Index::parse(&std::fs::read(directory.path().join("dcos-build.json")).expect("an index"))
-            .expect("an index");
-    let (bytes, members) = index
-        .artifacts
-        .values()
-        .filter_map(|a| a.content)
-        .fold((0, 0), |(b, m), c| (b + c.disk_bytes, m + c.members));
+    let (bytes, members) = size_of_the_build(directory.path());
     let node = Node::boot("room").knowing(&server);
     node.copy_in(&directory.path().join("dcos-node"), "/usr/local/bin/dcos-node");
-    let install = |more: &[&str]| {
-        node.run(&[&["dcos-node", "install", "master"][..], node::LACKS, more].concat())
-    };
     for (options, found) in [
         (format!("size={}", (bytes - 4096) / 4096 * 4096), "needs"),
         (format!("nr_inodes={}", members - 1), "inodes"),
     ] {
-        node.shell(&format!(
-            "mkdir -p /opt/mesosphere && mount -t tmpfs -o {options} tmpfs /opt/mesosphere"
-        ))
-        .succeeds();
-        install(&[]).exits_with(3).stderr_has("storage.room").stderr_has(found);
-        node.run(&["dcos-node", "fetch"])
-            .exits_with(3)
-            .stderr_has("/opt/mesosphere (tmpfs)")
-            .stderr_has(found);
-        // The operator takes the responsibility; then the disk refuses, and all is as it was.
-        install(&["--skip", "storage.room=I dare"])
-            .exits_with(1)
-            .stderr_has("No space left")
-            .stderr_has("the node is as it was");
-        assert!(!node.has("/etc/mesosphere") && !node.has("/opt/dcos-node"));
-        node.run(&["dcos-node", "uninstall"]).succeeds();
-        node.shell("umount /opt/mesosphere; rmdir /opt/mesosphere; test ! -e /var/lib/dcos-node")
-            .succeeds();
+        step(&options, || {
+            mount_packages(&node, &options);
+            too_small_disk_is_refused(&node, found);
+            skipped_space_check_fails_without_changes(&node);
+            umount_packages(&node);
+        });
     }
-    // A classic build does not tell what it needs: it is checked as it goes, inodes too.
+    // A classic build does not state what it needs: it is checked while it is unpacked, inodes too.
+    make_classic(directory.path());
+    node.install_binary();
+    step("classic build", || {
+        mount_packages(&node, &format!("nr_inodes={}", members / 2));
+        full_disk_leaves_the_node_unchanged(&node, &["--bootstrap-url", server.url()]);
+        umount_packages(&node);
+    });
+}
+
+/// Bytes on a disk and members of a published build.
+fn size_of_the_build(directory: &Path) -> (u64, u64) {
+    let index = std::fs::read(directory.join("dcos-build.json")).expect("an index");
+    let index = Index::parse(&index).expect("an index");
+    let contents = index.artifacts.values().filter_map(|artifact| artifact.content);
+    contents.fold((0, 0), |(b, m), content| (b + content.disk_bytes, m + content.members))
+}
+
+fn make_classic(directory: &Path) {
     for name in ["dcos-build.json", "dcos-build"] {
-        let path = directory.path().join(name);
+        let path = directory.join(name);
         if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
             .expect("make it classic");
     }
-    node.install_binary();
+}
+
+fn mount_packages(node: &Node, options: &str) {
     node.shell(&format!(
-        "mkdir -p /opt/mesosphere && mount -t tmpfs -o nr_inodes={} tmpfs /opt/mesosphere",
-        members / 2
+        "mkdir -p /opt/mesosphere && mount -t tmpfs -o {options} tmpfs /opt/mesosphere"
     ))
     .succeeds();
-    install(&["--bootstrap-url", server.url()])
-        .exits_with(1)
-        .stderr_has("No space left")
-        .stderr_has("the node is as it was");
+}
+
+fn umount_packages(node: &Node) {
     node.run(&["dcos-node", "uninstall"]).succeeds();
     node.shell("umount /opt/mesosphere; rmdir /opt/mesosphere; test ! -e /var/lib/dcos-node")
         .succeeds();
+}
+
+fn install(node: &Node, more: &[&str]) -> Outcome {
+    node.run(&[&["dcos-node", "install", "master"][..], node::LACKS, more].concat())
+}
+
+fn too_small_disk_is_refused(node: &Node, found: &str) {
+    install(node, &[]).exits_with(3).stderr_has("storage.room").stderr_has(found);
+    node.run(&["dcos-node", "fetch"])
+        .exits_with(3)
+        .stderr_has("/opt/mesosphere (tmpfs)")
+        .stderr_has(found);
+}
+
+/// The operator takes the responsibility; then the disk refuses, and all is as it was.
+fn skipped_space_check_fails_without_changes(node: &Node) {
+    full_disk_leaves_the_node_unchanged(node, &["--skip", "storage.room=I dare"]);
+    assert!(!node.has("/etc/mesosphere") && !node.has("/opt/dcos-node"));
+}
+
+fn full_disk_leaves_the_node_unchanged(node: &Node, more: &[&str]) {
+    install(node, more)
+        .exits_with(1)
+        .stderr_has("No space left")
+        .stderr_has("the node is as it was");
 }
