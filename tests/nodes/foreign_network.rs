@@ -8,6 +8,8 @@
 use serde_json::Value;
 use support::build::Build;
 use support::node::{self, Node, Outcome, Server};
+use support::step;
+use tempfile::TempDir;
 
 const IPSET: &str = "#!/bin/sh
 mkdir -p /run/ipset
@@ -70,49 +72,87 @@ fn has(list: &[String], thing: &str) {
     assert!(list.iter().any(|item| item.contains(thing)), "{thing} is not among {list:#?}");
 }
 
+struct Bench {
+    node: Node,
+    server: Server,
+    _directory: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let directory = tempfile::tempdir().expect("a directory for the build");
+        Build::tiny().pack(directory.path());
+        let server = Server::serving(directory.path());
+        let node = Node::boot("foreign").knowing(&server);
+        node.install_binary();
+        node.write_script("/usr/local/sbin/ipset", IPSET);
+        Bench { node, server, _directory: directory }
+    }
+
+    /// Runs lines of shell, each of which must work.
+    fn all(&self, lines: &str) {
+        self.node.shell(&format!("set -e\n{lines}")).succeeds();
+    }
+
+    fn install(&self) {
+        let command =
+            ["dcos-node", "install", "slave", "--bootstrap-url", self.server.url(), "--json"];
+        self.node.run(&[&command, node::LACKS].concat()).succeeds();
+    }
+
+    fn uninstall(&self) -> Outcome {
+        self.node.run(&["dcos-node", "uninstall", "--purge-data", "--yes", "--json"])
+    }
+
+    fn theirs(&self) -> String {
+        self.node.shell(THEIRS).stdout().to_owned()
+    }
+}
+
 #[test]
 fn foreign_routes_and_calico_stay_and_busy_objects_are_named() {
     if !node::available() {
         return;
     }
-    let directory = tempfile::tempdir().expect("a directory for the build");
-    Build::tiny().pack(directory.path());
-    let server = Server::serving(directory.path());
-    let node = Node::boot("foreign").knowing(&server);
-    node.install_binary();
-    node.write_script("/usr/local/sbin/ipset", IPSET);
-    let all =
-        |lines: &str| drop(node.shell(&format!("set -e\n{lines}")).succeeds().stdout().to_owned());
-    let install = || {
-        let command = ["dcos-node", "install", "slave", "--bootstrap-url", server.url(), "--json"];
-        node.run(&[&command, node::LACKS].concat()).succeeds();
-    };
-    let uninstall = || node.run(&["dcos-node", "uninstall", "--purge-data", "--yes", "--json"]);
-    let theirs = || node.shell(THEIRS).stdout().to_owned();
-
-    all(OPERATOR);
-    install();
-    all(SINCE);
-    let expected = theirs();
-    all(DCOS);
+    let bench = Bench::new();
+    bench.all(OPERATOR);
+    bench.install();
+    bench.all(SINCE);
+    let expected = bench.theirs();
+    bench.all(DCOS);
     // In a container the settings are the host's.
-    all("touch /run/in-use; mount -o remount,bind,ro /proc/sys/net");
-    let outcome = uninstall();
-    outcome.exits_with(9);
-    let residue = things(&outcome, "residue");
+    bench.all("touch /run/in-use; mount -o remount,bind,ro /proc/sys/net");
+    let outcome = bench.uninstall();
+    step("busy set", || busy_set_is_the_only_residue(&bench, outcome.exits_with(9)));
+    step("report", || foreign_objects_and_kept_settings_are_listed(&outcome));
+    assert_eq!(bench.theirs(), expected);
+    step("second uninstall", || {
+        bench.all("rm /run/in-use; mount -o remount,bind,rw /proc/sys/net");
+        assert_eq!(things(bench.uninstall().succeeds(), "residue"), Vec::<String>::new());
+        assert_eq!(bench.node.read("/proc/sys/net/ipv4/conf/eth0/rp_filter"), "0\n");
+    });
+    step("no snapshot", || uninstall_without_a_snapshot_keeps_settings(&bench));
+    assert_eq!(bench.theirs(), expected);
+}
+
+fn busy_set_is_the_only_residue(bench: &Bench, outcome: &Outcome) {
+    let residue = things(outcome, "residue");
     assert_eq!(residue.len(), 1, "{residue:#?}");
     has(&residue, "ip-set the ipset dcos-l4lb: ipset destroy dcos-l4lb failed");
     has(&residue, "in use by a kernel component");
     assert!(
-        !node.has("/opt/mesosphere") && !node.has("/etc/mesosphere"),
-        "one set kept the rest from going"
+        !bench.node.has("/opt/mesosphere") && !bench.node.has("/etc/mesosphere"),
+        "one set kept the rest from being removed"
     );
-    let removed = things(&outcome, "removed");
+    let removed = things(outcome, "removed");
     for interface in ["spartan", "vtep1024", "m-prod", "d-dcos"] {
         has(&removed, &format!("interface the interface {interface}:"));
     }
     has(&removed, "from 12.0.0.0/8 lookup 42");
-    let foreign = things(&outcome, "foreign");
+}
+
+fn foreign_objects_and_kept_settings_are_listed(outcome: &Outcome) {
+    let foreign = things(outcome, "foreign");
     for thing in [
         "route ipv4 10.11.0.0/16 dev op0 table 42",
         "from 10.12.0.0/16 lookup 42",
@@ -128,25 +168,23 @@ fn foreign_routes_and_calico_stay_and_busy_objects_are_named() {
         "{foreign:#?}"
     );
     has(
-        &things(&outcome, "kept"),
+        &things(outcome, "kept"),
         "sysctl net/ipv4/conf/eth0/rp_filter: 2, was 0; a reboot sets it back",
     );
-    assert_eq!(theirs(), expected);
-    all("rm /run/in-use; mount -o remount,bind,rw /proc/sys/net");
-    assert_eq!(things(uninstall().succeeds(), "residue"), Vec::<String>::new());
-    assert_eq!(node.read("/proc/sys/net/ipv4/conf/eth0/rp_filter"), "0\n");
+}
 
-    // Nor do they go where nobody wrote down what there was, and settings are told.
-    install();
-    let mut receipt: Value =
-        serde_json::from_str(&node.read("/var/lib/dcos-node/receipt.json")).expect("a receipt");
+/// Foreign objects stay where no record has what there was, too, and settings are reported.
+fn uninstall_without_a_snapshot_keeps_settings(bench: &Bench) {
+    let (node, path) = (&bench.node, "/var/lib/dcos-node/receipt.json");
+    bench.install();
+    let mut receipt: Value = serde_json::from_str(&node.read(path)).expect("a receipt");
     assert!(
         receipt.as_object_mut().expect("an object").remove("snapshot").is_some(),
         "the receipt has no snapshot"
     );
-    node.write("/var/lib/dcos-node/receipt.json", &receipt.to_string());
-    all(DCOS);
-    let outcome = uninstall();
+    node.write(path, &receipt.to_string());
+    bench.all(DCOS);
+    let outcome = bench.uninstall();
     assert_eq!(things(outcome.succeeds(), "residue"), Vec::<String>::new());
     has(&things(&outcome, "removed"), "interface the interface vtep1024:");
     for setting in ["all", "default", "eth0"] {
@@ -155,5 +193,4 @@ fn foreign_routes_and_calico_stay_and_busy_objects_are_named() {
             &format!("sysctl net/ipv4/conf/{setting}/rp_filter: 2; what it was is not recorded"),
         );
     }
-    assert_eq!(theirs(), expected);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use support::build::{Build, Damage};
 use support::node::{self, Node, Running, Server};
+use support::step;
 use tempfile::TempDir;
 
 /// How long what was told to end may take for that.
@@ -117,8 +118,14 @@ fn signals_second_run_and_lost_terminal_act_as_documented() {
     let node = &bench.node;
     node.run(&["mv", "/usr/sbin/useradd", "/usr/sbin/useradd.real"]).succeeds();
     node.write_script("/usr/sbin/useradd", SLOW);
+    step("SIGTERM", || terminated_install_stops_safely(&bench));
+    step("SIGINT twice", || second_interrupt_stops_at_once(&bench));
+    step("SIGHUP", || install_survives_a_lost_terminal(&bench));
+    step("systemd", || unit_is_ready_after_the_install(&bench));
+}
 
-    let first = bench.standing_still();
+fn terminated_install_stops_safely(bench: &Bench) {
+    let (node, first) = (&bench.node, bench.standing_still());
     let pid = node.run(&["pgrep", "-x", "dcos-node"]).stdout().trim().to_owned();
     node.run(&bench.install())
         .exits_with(8)
@@ -137,8 +144,10 @@ fn signals_second_run_and_lost_terminal_act_as_documented() {
         .stderr_has("dcos-node install master goes on now");
     node.run(&["dcos-node", "recover"]).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+}
 
-    let second = bench.standing_still();
+fn second_interrupt_stops_at_once(bench: &Bench) {
+    let (node, second) = (&bench.node, bench.standing_still());
     bench.signal("-INT");
     node::eventually(|| {
         let said = second.stderr_so_far();
@@ -152,14 +161,19 @@ fn signals_second_run_and_lost_terminal_act_as_documented() {
     node.until("! pgrep useradd");
     node.run(&bench.install()).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+}
 
-    let third = bench.standing_still();
+fn install_survives_a_lost_terminal(bench: &Bench) {
+    let (node, third) = (&bench.node, bench.standing_still());
     bench.signal("-HUP");
     node.run(&["touch", "/run/go"]).succeeds();
     third.finish_within(LIMIT).succeeds();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+}
 
-    // systemd waits for "ready", and knows meanwhile what is being done.
+/// systemd waits for "ready", and knows meanwhile what is being done.
+fn unit_is_ready_after_the_install(bench: &Bench) {
+    let node = &bench.node;
     node.run(&["rm", "-f", "/run/go", "/run/still"]).succeeds();
     let unit = [
         "systemd-run",
@@ -184,28 +198,41 @@ fn signals_second_run_and_lost_terminal_act_as_documented() {
     node.run(&["dcos-node", "status"]).stdout_has("master");
 }
 
+const INSTALLED: &str =
+    "[ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active -q dcos.target";
+
 #[test]
 fn boot_waits_for_the_network_and_rolls_back_only_on_damage() {
     if !node::available() {
         return;
     }
     let bench = Bench::new("boots");
-    let node = &bench.node;
-    let installed = "[ -e /var/lib/dcos-node/receipt.json ] && systemctl is-active -q dcos.target";
+    step("all packages on the node", || boot_needs_no_network_with_all_packages(&bench));
+    step("swap of pkgpanda", || boot_and_install_finish_a_swap(&bench));
+    step("no server", || {
+        boot_without_a_server_tries_again(&bench);
+        stopped_setup_resumes_when_started(&bench);
+    });
+    step("damaged package", || damaged_package_is_rolled_back_by_the_boot(&bench));
+}
 
-    // All packages are there: no network is needed.
+fn boot_needs_no_network_with_all_packages(bench: &Bench) {
+    let node = &bench.node;
     bench.off_at("Rename 1 /opt/mesosphere/etc.new -> /opt/mesosphere/etc");
     bench.server.stop();
     bench.boot();
-    node.until(installed);
+    node.until(INSTALLED);
     // It tells so a moment after the role has started.
     bench.until_told("is installed as master");
     node.wait_for_setup();
     node.run(&["journalctl", "-u", "dcos-setup.service"]).stdout_lacks("trying again");
     bench.server.start();
+}
 
-    // pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install
-    // of the same build.
+/// pkgpanda's own swap, half done in either stage: the boot finishes it, and so does an install of
+/// the same build.
+fn boot_and_install_finish_a_swap(bench: &Bench) {
+    let node = &bench.node;
     bench.half_swapped("archive", 4, 0, "first");
     node.cut_power();
     bench.boot();
@@ -216,27 +243,35 @@ fn boot_waits_for_the_network_and_rolls_back_only_on_damage() {
     node.run(&bench.install()).succeeds();
     bench.is_swapped("second");
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+}
 
-    // Packages are missing and no server answers: the boot is over all the same, and it is tried
-    // again.
+/// Packages are missing and no server answers: the boot is over all the same.
+fn boot_without_a_server_tries_again(bench: &Bench) {
+    let node = &bench.node;
     bench.off_at("Directory 1 /opt/mesosphere/packages");
     bench.server.stop();
     bench.boot();
     bench.until_told("trying again in 15 s");
     node.run(&["systemctl", "is-active", "multi-user.target"]).succeeds();
     node.run(&["systemctl", "list-jobs"]).stdout_has("No jobs");
-    // Told to stop, it leaves what can be gone on with, says so, and has not failed.
+}
+
+/// Stopped, it leaves what can be resumed, says so, and has not failed.
+fn stopped_setup_resumes_when_started(bench: &Bench) {
+    let node = &bench.node;
     node.run(&["systemctl", "stop", "dcos-setup.service"]).succeeds();
     bench.until_told("goes on at the next boot");
     node.run(&["systemctl", "is-failed", "dcos-setup.service"]).stdout_has("inactive");
     node.run(&["dcos-node", "recover"]).exits_with(1).stderr_has("goes on at the next boot");
     node.run(&["systemctl", "start", "dcos-setup.service"]).succeeds();
     bench.server.start();
-    node.until(installed);
+    node.until(INSTALLED);
     node.wait_for_setup();
     node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+}
 
-    // A package that is damaged turns the install back.
+fn damaged_package_is_rolled_back_by_the_boot(bench: &Bench) {
+    let node = &bench.node;
     bench.off_at("Directory 1 /opt/mesosphere/packages");
     let damaged = Build::tiny().damaged("units", Damage::BitFlip);
     damaged.pack(bench.build.path());

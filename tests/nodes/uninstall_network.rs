@@ -416,8 +416,12 @@ fn residue_has_its_own_exit_code_and_the_next_try_removes_it() {
     assert!(!bench.node.has("/var/lib/dcos-node"));
     assert_eq!(bench.state_since(&before), Vec::<String>::new());
 
-    // A receipt of a dcos-node that took no snapshots: names tell what is DC/OS', and what a
-    // setting was is not guessed.
+    step("no snapshot", || uninstall_without_a_snapshot_goes_by_names(&bench));
+}
+
+/// With a receipt of a dcos-node that took no snapshots, names tell what is of DC/OS, and the
+/// earlier value of a setting is not guessed.
+fn uninstall_without_a_snapshot_goes_by_names(bench: &Bench) {
     bench.install();
     let mut receipt: Value =
         serde_json::from_str(&bench.node.read("/var/lib/dcos-node/receipt.json"))

@@ -2,6 +2,7 @@
 
 use support::build::Build;
 use support::node::{self, Node, Server};
+use support::step;
 use support::tree::Snapshot;
 
 /// Listens on two TCP ports of IPv4, and on one of UDP and IPv6 each.
@@ -44,65 +45,55 @@ fn ports_and_file_systems_of_a_real_node_are_judged() {
     }
     let node = Node::boot("machine");
     node.install_binary();
-    says(&node, "master", "ports.free", "pass", &["free"]);
-    says(&node, "master", "storage.packages", "pass", &["left"]);
-    says(&node, "master", "machine.architecture", "pass", &["x86_64"]);
-    says(&node, "master", "services.dnsmasq", "pass", &["not running"]);
-    says(&node, "master", "docker.reachable", "fail", &["there is no /var/run/docker.sock"]);
+    step("plain node", || {
+        says(&node, "master", "ports.free", "pass", &["free"]);
+        says(&node, "master", "storage.packages", "pass", &["left"]);
+        says(&node, "master", "machine.architecture", "pass", &["x86_64"]);
+        says(&node, "master", "services.dnsmasq", "pass", &["not running"]);
+        says(&node, "master", "docker.reachable", "fail", &["there is no /var/run/docker.sock"]);
+    });
+    step("held ports", || holder_of_ports_is_named(&node));
+    for (options, words) in
+        [("size=64m", "67 MB"), ("nr_inodes=900", "inodes"), ("size=64m,noexec", "67 MB")]
+    {
+        step(options, || small_file_system_is_named(&node, options, words));
+    }
+}
 
+fn holder_of_ports_is_named(node: &Node) {
     node.write("/opt/squatter.pl", SQUATTER);
     node.run(&["systemd-run", "--unit=squatter", "perl", "/opt/squatter.pl"]).succeeds();
     node.until("grep -q :13BA /proc/net/tcp6");
     let pid = node.run(&["systemctl", "show", "-p", "MainPID", "--value", "squatter"]);
     let by = format!("perl (pid {}, squatter.service)", pid.stdout().trim());
     let held = ["443/tcp", "8080/tcp", "61053/udp", "5050/tcp"];
-    says(&node, "master", "ports.free", "fail", &held);
-    says(
-        &node,
-        "master",
-        "ports.free",
-        "fail",
-        &[&format!("8080/tcp (marathon) is held by {by} at 0.0.0.0")],
-    );
-    says(
-        &node,
-        "master",
-        "ports.free",
-        "fail",
-        &[&format!("5050/tcp (mesos-master) is held by {by} at ::")],
-    );
+    says(node, "master", "ports.free", "fail", &held);
+    for holder in [
+        format!("8080/tcp (marathon) is held by {by} at 0.0.0.0"),
+        format!("5050/tcp (mesos-master) is held by {by} at ::"),
+    ] {
+        says(node, "master", "ports.free", "fail", &[&holder]);
+    }
     assert!(
-        check(&node, "master", "ports.free")["cure"]
+        check(node, "master", "ports.free")["cure"]
             .as_str()
             .is_some_and(|cure| cure.contains("squatter.service"))
     );
-    says(&node, "slave", "ports.free", "pass", &["free"]);
+    says(node, "slave", "ports.free", "pass", &["free"]);
     node.run(&["systemctl", "stop", "squatter"]).succeeds();
-    says(&node, "master", "ports.free", "pass", &["free"]);
+    says(node, "master", "ports.free", "pass", &["free"]);
+}
 
-    for (options, words) in
-        [("size=64m", "67 MB"), ("nr_inodes=900", "inodes"), ("size=64m,noexec", "67 MB")]
-    {
-        node.shell(&format!(
-            "mkdir -p /opt/mesosphere && mount -t tmpfs -o {options} tmpfs /opt/mesosphere"
-        ))
-        .succeeds();
-        says(
-            &node,
-            "master",
-            "storage.packages",
-            "fail",
-            &[words, "left on /opt/mesosphere (tmpfs)"],
-        );
-        says(
-            &node,
-            "master",
-            "storage.noexec",
-            if options.contains("noexec") { "fail" } else { "pass" },
-            &[],
-        );
-        node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
-    }
+fn small_file_system_is_named(node: &Node, options: &str, words: &str) {
+    node.shell(&format!(
+        "mkdir -p /opt/mesosphere && mount -t tmpfs -o {options} tmpfs /opt/mesosphere"
+    ))
+    .succeeds();
+    let texts = [words, "left on /opt/mesosphere (tmpfs)"];
+    says(node, "master", "storage.packages", "fail", &texts);
+    let verdict = if options.contains("noexec") { "fail" } else { "pass" };
+    says(node, "master", "storage.noexec", verdict, &[]);
+    node.shell("umount /opt/mesosphere && rmdir /opt/mesosphere").succeeds();
 }
 
 #[test]
