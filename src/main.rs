@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use dcos_node::action::site::{PATIENCE, Stop};
+use dcos_node::action::site::PATIENCE;
 use dcos_node::cli::{self, Command, Invocation, Printing, Refused};
 use dcos_node::command::{
     Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve,
@@ -30,6 +30,7 @@ use dcos_node::output::paint::Paint;
 use dcos_node::output::record::Entry;
 use dcos_node::output::{self, follow};
 use dcos_node::system::append::Growing;
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::journal_socket::{self, JournalSocket};
 use dcos_node::system::notify::Notify;
@@ -202,11 +203,9 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
 /// What commands that look at a node work with.
 async fn world(invocation: &Invocation, events: Events) -> World {
     let root = Root::new(&invocation.root);
-    let stop = Stop::default();
-    let asked = stop.clone();
+    let cancellation = Cancellation::default();
     let news = events.clone();
-    signals::on_first(move || {
-        asked.ask();
+    signals::cancel(cancellation.clone(), move || {
         news.note("stopping at the next safe point; once more stops at once");
     });
     World {
@@ -215,7 +214,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
         root,
         clock: Arc::new(KernelClock),
         events,
-        stop,
+        cancellation,
         command_line: invocation.words(),
         ca_file: invocation.ca_file.clone(),
         stamp: world::own_stamp(),

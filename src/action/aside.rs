@@ -38,9 +38,9 @@ fn rename(site: &Site, from: &Path, to: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::action::capacity::Capacity;
-    use crate::action::site::Stop;
     use crate::dcos::event::Events;
     use crate::dcos::fetching::Fetching;
+    use crate::system::cancellation::Cancellation;
     use crate::system::root::Root;
 
     #[test]
@@ -54,7 +54,7 @@ mod tests {
             capacity: Capacity::new(&Fetching::default()),
             privileged: false,
             events: Events::unheard(),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
         };
         let (path, aside) = (Path::new("/ip"), Path::new("/ip.2026"));
         let has = |text: &str, at: &Path| {

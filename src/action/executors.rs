@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::Site;
+use super::{Site, services};
 use crate::dcos::{layout, units};
 use crate::system::{control_groups, files, systemd};
 
@@ -19,7 +19,7 @@ pub(crate) async fn remove(site: &Site, slice: &Path) -> anyhow::Result<()> {
     }
     if let Some(systemd) = &site.systemd {
         match systemd.stop(units::EXECUTORS).await {
-            Ok(job) => drop(systemd.wait(&job, site.patience).await?),
+            Ok(job) => drop(services::wait_for(site, &job, site.patience).await??),
             Err(systemd::Error::NoSuchUnit { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -13,6 +13,7 @@ use super::{Action, Error, Result, Site};
 use crate::dcos::event::Event;
 use crate::dcos::journal::Record;
 use crate::dcos::receipt::Object;
+use crate::system::cancellation::Cancelled;
 
 /// Runs batches one after another; the actions of one batch at most `parallel` at a time. What the
 /// journal says is done is not done again.
@@ -127,13 +128,18 @@ where
 }
 
 async fn one(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBool) -> Result<()> {
-    if site.stop.asked() || halted.load(Ordering::SeqCst) {
+    if site.cancellation.is_requested() || halted.load(Ordering::SeqCst) {
         return Err(Error::Interrupted);
     }
     let key = action.key();
     let result = step(action, &key, site, journal).await;
     match result {
         Ok(()) => Ok(()),
+        // A wait was ended by a signal: the action is begun again by the next run.
+        Err(source) if source.chain().any(|cause| cause.is::<Cancelled>()) => {
+            halted.store(true, Ordering::SeqCst);
+            Err(Error::Interrupted)
+        }
         Err(source) => {
             // Those of the same batch that have not begun do not begin.
             halted.store(true, Ordering::SeqCst);

@@ -17,6 +17,15 @@ fn of(site: &Site) -> anyhow::Result<&dyn Systemd> {
     site.systemd.as_deref().context("systemd does not run here")
 }
 
+/// Waits for a job, which goes on by itself when a signal ends the wait.
+pub(super) async fn wait_for(
+    site: &Site,
+    job: &Job,
+    limit: Duration,
+) -> anyhow::Result<Result<JobResult, systemd::Error>> {
+    Ok(site.cancellation.or(of(site)?.wait(job, limit)).await?)
+}
+
 pub(crate) async fn reload(site: &Site) -> anyhow::Result<()> {
     Ok(of(site)?.reload().await?)
 }
@@ -35,7 +44,7 @@ pub(crate) async fn restart(site: &Site, unit: &str, wait: bool) -> anyhow::Resu
     if !wait {
         return Ok(());
     }
-    match of(site)?.wait(&job, Duration::from_secs(90)).await {
+    match wait_for(site, &job, Duration::from_secs(90)).await? {
         Ok(JobResult::Done) => Ok(()),
         Ok(other) => {
             site.events.warn(format!("restarting {unit} ended as {other:?}"));
@@ -56,7 +65,7 @@ pub(crate) async fn start(site: &Site, unit: &str, wait: bool) -> anyhow::Result
         return Ok(());
     }
     site.events.send(Event::Waiting { text: format!("for the jobs of {unit}") });
-    match of(site)?.wait(&job, site.patience).await {
+    match wait_for(site, &job, site.patience).await? {
         Ok(JobResult::Done) => site.blocking(sync_what_units_wrote).await,
         Ok(other) => anyhow::bail!("starting {unit} ended as {other:?}"),
         Err(systemd::Error::Deadline { .. }) => {
@@ -133,10 +142,10 @@ async fn stop_once(site: &Site, units: &[String]) -> anyhow::Result<()> {
         }
         for (unit, job) in jobs {
             // Most units stop at once; only one that does not is worth a line.
-            let result = match systemd.wait(&job, Duration::from_secs(2)).await {
+            let result = match wait_for(site, &job, Duration::from_secs(2)).await? {
                 Err(systemd::Error::Deadline { .. }) => {
                     site.events.send(Event::Waiting { text: format!("for {unit} to stop") });
-                    systemd.wait(&job, site.patience).await?
+                    wait_for(site, &job, site.patience).await??
                 }
                 other => other?,
             };

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::capacity::Capacity;
 use crate::dcos::accounts::Accounts;
 use crate::dcos::event::Events;
+use crate::system::cancellation::Cancellation;
 use crate::system::files;
 use crate::system::label;
 use crate::system::root::Root;
@@ -35,31 +35,8 @@ pub struct Site {
     pub privileged: bool,
     /// Where news goes.
     pub events: Events,
-    /// Set by a signal; read between actions.
-    pub stop: Stop,
-}
-
-/// A wish to stop at the next safe point.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks to stop.
-    pub fn ask(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether somebody asked.
-    pub fn asked(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// Ends when somebody asks, for what would take long by itself.
-    pub async fn when_asked(&self) {
-        while !self.asked() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
+    /// Set by a signal; read between actions, and by every wait.
+    pub cancellation: Cancellation,
 }
 
 impl Site {

@@ -179,9 +179,9 @@ fn resolv_conf(world: &World) -> Option<ResolvConf> {
 }
 
 async fn compared(node: &Node, world: &World) -> (Vec<Difference>, Vec<Unknown>) {
-    let (root, node, stop) = (world.root.clone(), node.clone(), world.stop.clone());
+    let (root, node, stop) = (world.root.clone(), node.clone(), world.cancellation.clone());
     let looked = tokio::task::spawn_blocking(move || {
-        verify::look(&root, &node, Depth::Quick, &|| stop.asked())
+        verify::look(&root, &node, Depth::Quick, &|| stop.is_requested())
     })
     .await;
     let findings = looked.unwrap_or_default();

@@ -85,7 +85,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         fetching::splay(&request.fetching, world).await?;
     }
     let source = fetching::first_alive(&mirrors, world).await;
-    let offered = preflight::refuse_another_build(preflight::offered(Some(source), digest).await)?;
+    let offered = preflight::offered_as_published(source, digest, world).await?;
     let (build, _) = fetching::readable(offered)?;
     if stands_already(&node, &build)? {
         return Ok(outcome(&build, node.active.len(), 0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::preflight::Offered;
+use super::preflight::{self, Offered};
 use super::{Failure, World};
 use crate::action::Site;
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
@@ -33,22 +33,13 @@ pub(super) async fn splay(fetching: &Fetching, world: &World) -> Result<(), Fail
         return Ok(());
     }
     let random = RandomState::new().hash_one(std::process::id()) % 10_000;
-    let mut left = fetching.splay.mul_f64(random as f64 / 10_000.0);
+    let pause = fetching.splay.mul_f64(random as f64 / 10_000.0);
     world.events.note(format!(
         "waiting {:.0} s before the first request (--splay {} s)",
-        left.as_secs_f64(),
+        pause.as_secs_f64(),
         fetching.splay.as_secs()
     ));
-    while !left.is_zero() {
-        if world.stop.asked() {
-            return Err(Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
-                .leaving("nothing was changed"));
-        }
-        let now = left.min(Duration::from_millis(250));
-        tokio::time::sleep(now).await;
-        left -= now;
-    }
-    Ok(())
+    world.cancellation.sleep(pause).await.map_err(preflight::interrupted)
 }
 
 /// The place that the build is read from: the first one that answers.

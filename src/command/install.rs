@@ -88,7 +88,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         fetching::splay(&request.fetching, world).await?;
     }
     let source = fetching::first_alive(&mirrors, world).await;
-    let offered = preflight::refuse_another_build(preflight::offered(Some(source), digest).await)?;
+    let offered = preflight::offered_as_published(source, digest, world).await?;
     let swapped = finish_swap(request, &node, &offered, world).await?;
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {

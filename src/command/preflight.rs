@@ -16,6 +16,7 @@ use crate::observe::server::{Limits, Server};
 use crate::preflight::report::{Protection, Report, Sealed};
 use crate::preflight::server::ANOTHER_BUILD;
 use crate::preflight::{self, Facts};
+use crate::system::cancellation::Cancelled;
 use crate::system::files;
 use crate::system::seal::{self, Seal};
 use crate::system::source::{Mirrors, Source};
@@ -72,7 +73,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     let source =
         world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
     let source = source.as_ref().map(Mirrors::first);
-    let build = offered(source, digest).await;
+    let build = offered(source, digest, world).await?;
     check(request, world, &node, source, &build).await
 }
 
@@ -81,13 +82,34 @@ pub(super) type Offered = Option<(Server, Result<(Build, Settings), observe::bui
 
 /// Looks at the server, and reads the build and its settings. With a digest no other build counts
 /// than the one whose index has it.
-pub(super) async fn offered(source: Option<&Source>, digest: Option<&str>) -> Offered {
-    Some(Server::look(source?, digest, &Limits::default()).await)
+///
+/// # Errors
+/// A signal: nothing was changed.
+pub(super) async fn offered(
+    source: Option<&Source>,
+    digest: Option<&str>,
+    world: &World,
+) -> Result<Offered, Failure> {
+    let Some(source) = source else { return Ok(None) };
+    let limits = Limits::default();
+    let look = world.cancellation.or(Server::look(source, digest, &limits));
+    look.await.map(Some).map_err(interrupted)
 }
 
-/// Refuses a build that is provably not the one that was published.
-pub(super) fn refuse_another_build(offered: Offered) -> Result<Offered, Failure> {
-    match offered {
+/// What a signal ends before anything was changed.
+pub(super) fn interrupted(error: Cancelled) -> Failure {
+    Failure::new(Exit::Interrupted, error)
+        .leaving("nothing was changed")
+        .cured_by("run the same command again")
+}
+
+/// As [`offered`]; refuses a build that is provably not the one that was published.
+pub(super) async fn offered_as_published(
+    source: &Source,
+    digest: Option<&str>,
+    world: &World,
+) -> Result<Offered, Failure> {
+    match offered(Some(source), digest, world).await? {
         Some((_, Err(error))) if error.is_integrity() => Err(Failure::new(Exit::Integrity, error)
             .leaving("nothing was changed")
             .cured_by(ANOTHER_BUILD)),
@@ -134,7 +156,8 @@ pub(super) async fn check(
         settings: &settings,
         ip_detect: script.as_deref(),
     };
-    let host = Host::look(outside, source, artifacts).await;
+    let look = world.cancellation.or(Host::look(outside, source, artifacts));
+    let host = look.await.map_err(interrupted)?;
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
     let build = build.map(|(build, _)| build);
     let facts = Facts { host: &host, node, settings: &settings, build, role, live, reset_identity };

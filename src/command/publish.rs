@@ -64,7 +64,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         known: Known::read(&directory),
         recompress: request.recompress,
         events: world.events.clone(),
-        stop: world.stop.clone(),
+        cancellation: world.cancellation.clone(),
     };
     let shelf = archives::read(archives, manner, world).await?;
     let settings = observe::build::settings(&source, &build)

@@ -138,16 +138,9 @@ async fn go_on(
                     anyhow::Error::from(error),
                     pause.as_secs()
                 ));
-                wait(site, pause).await;
+                // A shutdown is not held up; the next try ends at once then.
+                let _ = site.cancellation.sleep(pause).await;
             }
         }
-    }
-}
-
-/// Waits before the next try; a wish to stop ends it, so that a shutdown is not held up.
-async fn wait(site: &Site, pause: Duration) {
-    let until = tokio::time::Instant::now() + pause;
-    while tokio::time::Instant::now() < until && !site.stop.asked() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -41,8 +40,6 @@ pub struct Outcome {
 
 /// What a URL without a port means.
 const USUAL_PORT: u16 = 80;
-/// How often a wish to stop is looked for.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Serves until it is asked to stop.
 ///
@@ -64,11 +61,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     world.events.note(format!("serving {} at http://{address}/", directory.display()));
     let counted = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
-    let stop = async {
-        while !world.stop.asked() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
+    let stop = world.cancellation.requested();
     server::serve(listener, &directory, log(world, counted.clone()), Limits::of_process(), stop)
         .await
         .map_err(|error| Failure::new(Exit::Failed, error))?;

@@ -9,6 +9,7 @@ use super::{Failure, World};
 use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
 use crate::preflight::clock::fault;
+use crate::system::cancellation::Ended;
 
 /// How often the clock is looked at.
 const STEP: Duration = Duration::from_secs(1);
@@ -22,16 +23,11 @@ pub(super) async fn wait(limit: Duration, world: &World) -> Result<(), Failure> 
 }
 
 async fn wait_in_steps(limit: Duration, step: Duration, world: &World) -> Result<(), Failure> {
-    let began = Instant::now();
     let mut told = None;
-    while let Some(fault) = world.clock.state().ok().as_ref().and_then(fault) {
-        let waited = began.elapsed();
-        if waited >= limit {
-            return Ok(());
-        }
-        if world.stop.asked() {
-            return Err(interrupted());
-        }
+    let ended = world.cancellation.poll(step, limit, async |waited| {
+        let Some(fault) = world.clock.state().ok().as_ref().and_then(fault) else {
+            return Some(waited);
+        };
         if told.is_none_or(|told: Instant| told.elapsed() >= NEWS) {
             let text = format!(
                 "for the clock, {} s of up to {} s: {fault}",
@@ -41,12 +37,14 @@ async fn wait_in_steps(limit: Duration, step: Duration, world: &World) -> Result
             world.events.send(Event::Waiting { text });
             told = Some(Instant::now());
         }
-        tokio::time::sleep(step.min(limit - waited)).await;
-    }
-    if told.is_some() {
-        world
-            .events
-            .note(format!("the clock is synchronised after {} s", began.elapsed().as_secs()));
+        None
+    });
+    match ended.await {
+        Err(Ended::Cancelled) => return Err(interrupted()),
+        Ok(waited) if told.is_some() => {
+            world.events.note(format!("the clock is synchronised after {} s", waited.as_secs()))
+        }
+        Ok(_) | Err(Ended::TimeUp) => {}
     }
     Ok(())
 }
@@ -66,8 +64,8 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
-    use crate::action::site::Stop;
     use crate::dcos::event::Events;
+    use crate::system::cancellation::Cancellation;
     use crate::system::clock::{Clock, ClockState};
     use crate::system::root::Root;
 
@@ -99,7 +97,7 @@ mod tests {
             systemd: Some(Err("not asked".into())),
             clock: clock.clone(),
             events: Events::to(sender),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
             patience: Duration::ZERO,
             command_line: String::new(),
             ca_file: None,
@@ -143,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn clock_wait_interrupted_changes_nothing() {
         let (world, _, _news) = world(u32::MAX);
-        world.stop.ask();
+        world.cancellation.request();
         let failure = wait_in_steps(LONG, LONG, &world).await.unwrap_err();
         assert_eq!(
             (failure.exit, failure.state.as_deref()),

@@ -88,7 +88,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         .cured_by("dcos-node recover finishes it"));
     }
     let outcome = compare(node, None, world).await?;
-    match world.stop.asked() {
+    match world.cancellation.is_requested() {
         true => Err(Failure::new(
             Exit::Interrupted,
             anyhow::anyhow!("interrupted before everything was compared"),
@@ -106,9 +106,9 @@ pub(super) async fn compare(
     world: &World,
 ) -> Result<Outcome, Failure> {
     let (state, role) = (node.state(), node.role());
-    let (root, stop, began) = (world.root.clone(), world.stop.clone(), Instant::now());
+    let (root, stop, began) = (world.root.clone(), world.cancellation.clone(), Instant::now());
     let findings = tokio::task::spawn_blocking(move || {
-        let stop = || stop.asked() || limit.is_some_and(|limit| began.elapsed() >= limit);
+        let stop = || stop.is_requested() || limit.is_some_and(|limit| began.elapsed() >= limit);
         let mut findings = verify::look(&root, &node, Depth::Full, &stop);
         if findings.stopped {
             findings.unknown.push(Unknown {

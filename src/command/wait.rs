@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::{Failure, World, preflight};
 use crate::dcos::event::{Event, Watched};
@@ -22,6 +21,7 @@ use crate::observe::readiness::{self, Facts, Readiness};
 use crate::observe::services::{self, Condition, UnitReport};
 use crate::preflight::clock;
 use crate::preflight::report::Verdict;
+use crate::system::cancellation::Ended;
 use crate::system::root::Root;
 use crate::system::systemd;
 
@@ -80,49 +80,70 @@ pub fn check(wish: Option<Wish>, world: &World) -> Result<(), Failure> {
 /// whose state cannot be told.
 pub(super) async fn until(wish: Wish, world: &World) -> Result<Arrived, Failure> {
     check(Some(wish), world)?;
-    let began = Instant::now();
-    let mut memory = Memory::default();
-    loop {
-        let node = world.node_as_it_stands().await?;
-        if has_nothing(&node) {
-            return Err(Failure::new(
-                Exit::NotInstalled,
-                anyhow::anyhow!("DC/OS is not installed here: there is nothing to wait for"),
-            )
-            .leaving("nothing was changed")
-            .cured_by(
-                "dcos-node install ROLE installs it; dcos-node status tells what stands here",
-            ));
-        }
-        // DC/OS' own checks, and a systemd that is silent, take longer than whoever presses Ctrl-C
-        // should wait.
-        let mut seen = tokio::select! {
-            seen = look(&node, world, wish.level, &mut memory) => seen?,
-            () = world.stop.when_asked() => return Err(interrupted(wish)),
+    let (mut memory, mut last) = (Memory::default(), None);
+    // DC/OS' own checks, and a systemd that is silent, take longer than whoever presses Ctrl-C
+    // should wait: a look is dropped in the middle.
+    let ended = world.cancellation.poll(STEP, wish.limit, async |waited| {
+        let looked = look_at_node(wish, world, &mut memory).await;
+        let (node, seen) = match looked {
+            Ok(looked) => looked,
+            Err(failure) => return Some(Err(failure)),
         };
-        let time_is_up = began.elapsed() >= wish.limit;
-        if time_is_up {
-            seen = telling(seen, wish, &node, world, &mut memory).await;
-        }
-        let seconds = began.elapsed().as_secs();
-        world.events.send(Event::Watched(Box::new(watched(&seen, wish.level, seconds))));
+        send_watched(&seen, wish, waited, world);
         if seen.readiness.level >= Some(wish.level) {
-            // Of what was not asked to run there is nothing to be seen.
-            let urls = if wish.level > Level::Unpacked {
-                cluster::urls(&world.root, node.role()).await
-            } else {
-                Vec::new()
-            };
-            return Ok(Arrived { urls, readiness: seen.readiness, waited_seconds: seconds });
+            return Some(Ok(arrived(seen, wish, waited, &node, world).await));
         }
-        if world.stop.asked() {
-            return Err(interrupted(wish));
+        last = Some((node, seen));
+        None
+    });
+    match (ended.await, last) {
+        (Ok(looked), _) => looked,
+        (Err(Ended::TimeUp), Some((node, seen))) => {
+            let seen = describe_cause(seen, wish, &node, world, &mut memory).await;
+            if seen.readiness.level >= Some(wish.level) {
+                return Ok(arrived(seen, wish, wish.limit, &node, world).await);
+            }
+            if world.cancellation.is_requested() {
+                return Err(interrupted(wish));
+            }
+            Err(too_late(wish, seen, &node, world).await)
         }
-        if time_is_up {
-            return Err(too_late(wish, seen, &node, world).await);
-        }
-        tokio::time::sleep(STEP.min(wish.limit.saturating_sub(began.elapsed()))).await;
+        (Err(_), _) => Err(interrupted(wish)),
     }
+}
+
+/// One look, at the node's files and then at what runs.
+async fn look_at_node(
+    wish: Wish,
+    world: &World,
+    memory: &mut Memory,
+) -> Result<(Node, Seen), Failure> {
+    let node = world.node_as_it_stands().await?;
+    if has_nothing(&node) {
+        return Err(Failure::new(
+            Exit::NotInstalled,
+            anyhow::anyhow!("DC/OS is not installed here: there is nothing to wait for"),
+        )
+        .leaving("nothing was changed")
+        .cured_by("dcos-node install ROLE installs it; dcos-node status tells what stands here"));
+    }
+    let seen = look(&node, world, wish.level, memory).await?;
+    Ok((node, seen))
+}
+
+fn send_watched(seen: &Seen, wish: Wish, waited: Duration, world: &World) {
+    let watched = watched(seen, wish.level, waited.as_secs());
+    world.events.send(Event::Watched(Box::new(watched)));
+}
+
+async fn arrived(seen: Seen, wish: Wish, waited: Duration, node: &Node, world: &World) -> Arrived {
+    // Of what was not asked to run there is nothing to be seen.
+    let urls = if wish.level > Level::Unpacked {
+        cluster::urls(&world.root, node.role()).await
+    } else {
+        Vec::new()
+    };
+    Arrived { urls, readiness: seen.readiness, waited_seconds: waited.as_secs() }
 }
 
 /// Whether no DC/OS stands here that could come to any level, nor is on its way.
@@ -207,33 +228,32 @@ pub(super) async fn look(
 
 /// A unit on its way from one try to the next does not tell why it has to be tried again: at the
 /// end of a wait it is looked at until it does.
-async fn telling(seen: Seen, wish: Wish, node: &Node, world: &World, memory: &mut Memory) -> Seen {
+async fn describe_cause(
+    seen: Seen,
+    wish: Wish,
+    node: &Node,
+    world: &World,
+    memory: &mut Memory,
+) -> Seen {
     let (Some(Ok(systemd)), Some(first)) =
         (&world.systemd, seen.first_unit().filter(|unit| unit.tells_nothing()))
     else {
         return seen;
     };
-    let (began, first) = (Instant::now(), first.name.clone());
-    while began.elapsed() < PATIENCE && !world.stop.asked() {
-        tokio::time::sleep(MOMENT).await;
-        let Ok(units) = services::look(
-            systemd.as_ref(),
-            &services::of_role(&node.wanted_units),
-            &mut memory.lives,
-        )
-        .await
-        else {
-            continue;
-        };
+    let first = first.name.clone();
+    let names = services::of_role(&node.wanted_units);
+    let described = world.cancellation.poll(MOMENT, PATIENCE, async |_| {
+        let units = services::look(systemd.as_ref(), &names, &mut memory.lives).await.ok()?;
         match units.iter().find(|unit| unit.name == first) {
-            Some(unit) if unit.tells_nothing() => {}
-            Some(unit) if unit.condition != Condition::Well => {
-                return Seen::judged(Facts { units, ..seen.facts }, wish.level);
-            }
+            Some(unit) if unit.tells_nothing() => None,
+            Some(unit) if unit.condition != Condition::Well => Some(Some(units)),
             // It has come up, too late.
-            _ => break,
+            _ => Some(None),
         }
-    }
+    });
+    let Ok(Some(units)) = described.await else { return seen };
+    let seen = Seen::judged(Facts { units, ..seen.facts }, wish.level);
+    send_watched(&seen, wish, wish.limit, world);
     seen
 }
 

@@ -9,7 +9,6 @@ use anyhow::Context;
 use super::Failure;
 use crate::action::Site;
 use crate::action::capacity::Capacity;
-use crate::action::site::Stop;
 use crate::dcos::event::Events;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
@@ -18,6 +17,7 @@ use crate::dcos::stamp::Stamp;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
 use crate::observe::records::{self, Damaged};
+use crate::system::cancellation::Cancellation;
 use crate::system::clock::Clock;
 use crate::system::http::{self, Client};
 use crate::system::lock::{self, Holder, Lock};
@@ -40,7 +40,7 @@ pub struct World {
     /// Where news goes.
     pub events: Events,
     /// A wish to stop at the next safe point.
-    pub stop: Stop,
+    pub cancellation: Cancellation,
     /// What the process was asked to do, for others who find the lock taken.
     pub command_line: String,
     /// Certificates to trust besides the system's.
@@ -183,6 +183,7 @@ impl World {
         let options = http::Options {
             ca_file: self.ca_file.clone(),
             bytes_per_second: fetching.bytes_per_second,
+            cancellation: self.cancellation.clone(),
             ..http::Options::default()
         };
         let client = Client::new(&options)
@@ -221,7 +222,7 @@ impl World {
             capacity: Capacity::new(fetching),
             privileged: self.is_privileged(),
             events: self.events.clone(),
-            stop: self.stop.clone(),
+            cancellation: self.cancellation.clone(),
         })
     }
 

@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod backoff;
+mod cancelled;
 mod error;
 pub mod neighbour;
 mod proxy;
@@ -13,12 +14,13 @@ mod values;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, Response, StatusCode};
 
+use super::cancellation::Cancellation;
 use super::fault::{self, Effect};
 use answer::{date_of, explain, failure, is_transient, refusal, text, validator};
 use backoff::Backoff;
@@ -27,6 +29,7 @@ use rate::{Limit, Watch};
 use trust::{Names, certificates};
 
 pub use address::Address;
+pub use answer::Head;
 pub use error::{Error, Kind, Validity};
 pub use proxy::{Proxy, Setting};
 pub use rate::Slowest;
@@ -50,6 +53,8 @@ pub struct Options {
     pub attempts: u32,
     /// The pause after the first failure; it doubles with each further one.
     pub first_pause: Duration,
+    /// Ends every request.
+    pub cancellation: Cancellation,
 }
 
 impl Default for Options {
@@ -63,6 +68,7 @@ impl Default for Options {
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             attempts: 5,
             first_pause: Duration::from_millis(500),
+            cancellation: Cancellation::default(),
         }
     }
 }
@@ -80,6 +86,7 @@ pub struct Client {
     connect_timeout: Duration,
     attempts: u32,
     first_pause: Duration,
+    cancellation: Cancellation,
 }
 
 impl fmt::Debug for Client {
@@ -90,17 +97,6 @@ impl fmt::Debug for Client {
             .field("first_pause", &self.first_pause)
             .finish_non_exhaustive()
     }
-}
-
-/// What a server tells about a file without sending it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The status, such as 200 or 404.
-    pub status: u16,
-    /// Length in bytes, if the server tells.
-    pub length: Option<u64>,
-    /// The clock of the server.
-    pub date: Option<SystemTime>,
 }
 
 impl Client {
@@ -130,7 +126,17 @@ impl Client {
         let &Options { connect_timeout, stall_timeout, slowest, attempts, first_pause, .. } =
             options;
         let limit = options.bytes_per_second.map(|rate| Arc::new(Limit::new(rate)));
-        Self { inner, stall_timeout, slowest, limit, connect_timeout, attempts, first_pause }
+        let cancellation = options.cancellation.clone();
+        Self {
+            inner,
+            stall_timeout,
+            slowest,
+            limit,
+            connect_timeout,
+            attempts,
+            first_pause,
+            cancellation,
+        }
     }
 
     /// The same client, its connections shared, for questions of which each must be answered at
@@ -139,38 +145,32 @@ impl Client {
         Self { attempts: 1, connect_timeout: Duration::ZERO, stall_timeout: answer, ..self.clone() }
     }
 
-    /// A whole file of at most `limit_bytes`.
-    pub async fn get(&self, url: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
-        let address = Address::parse(url)?;
+    async fn get_patiently(&self, address: &Address, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         let mut backoff = self.backoff();
         loop {
-            match self.get_once(&address, limit_bytes).await {
+            match self.get_once(address, limit_bytes).await {
                 Ok(content) => return Ok(content),
                 Err(error) => backoff.pause_after(error).await?,
             }
         }
     }
 
-    /// A file piece by piece.
-    pub async fn open(&self, url: &str) -> Result<Body, Error> {
-        let address = Address::parse(url)?;
+    async fn open_patiently(&self, address: &Address) -> Result<Body, Error> {
         let mut backoff = self.backoff();
         loop {
-            match self.open_once(&address).await {
+            match self.open_once(address).await {
                 Ok(body) => return Ok(body),
                 Err(error) => backoff.pause_after(error).await?,
             }
         }
     }
 
-    /// What the server tells about a file. A status that will not pass is an answer, not an error.
-    pub async fn head(&self, url: &str) -> Result<Head, Error> {
-        let address = Address::parse(url)?;
+    async fn head_patiently(&self, address: &Address) -> Result<Head, Error> {
         let mut backoff = self.backoff();
         loop {
-            match self.send(Method::HEAD, &address, &[]).await {
+            match self.send(Method::HEAD, address, &[]).await {
                 Ok(response) if is_transient(response.status()) => {
-                    backoff.pause_after(refusal("ask for", &address, &response)).await?
+                    backoff.pause_after(refusal("ask for", address, &response)).await?
                 }
                 Ok(response) => {
                     let length = text(response.headers(), header::CONTENT_LENGTH)
@@ -285,7 +285,7 @@ pub struct Body {
     /// Length in bytes, if the server tells; exactly so many come, or an error.
     pub length: Option<u64>,
     /// The clock of the server.
-    pub date: Option<SystemTime>,
+    pub date: Option<std::time::SystemTime>,
     /// What tells one version of the file from another; without it nothing can be taken up again.
     validator: Option<String>,
     received: u64,
@@ -310,9 +310,7 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// The next bytes, `None` at the end. After an error [`Error::is_transient`] tells whether to
-    /// start over.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn chunk_patiently(&mut self) -> Result<Option<Bytes>, Error> {
         if let Err(cause) = fault::point(Effect::Receive, self.address.as_str()) {
             return Err(self.broken(cause.to_string()));
         }

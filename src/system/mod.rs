@@ -10,6 +10,7 @@
 pub mod account_lock;
 pub mod append;
 pub mod archive;
+pub mod cancellation;
 pub mod clock;
 pub mod compress;
 pub mod control_groups;

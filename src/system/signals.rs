@@ -2,12 +2,14 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::cancellation::Cancellation;
+
 /// The status that a shell expects of an interrupted, resumable run.
 const INTERRUPTED: i32 = 10;
 
-/// Calls `tell` at the first SIGINT or SIGTERM, and ends the process at the second. SIGHUP is taken
-/// and ignored.
-pub fn on_first(tell: impl FnOnce() + Send + 'static) {
+/// Requests the cancellation at the first SIGINT or SIGTERM and then calls `announce`; the second
+/// one ends the process. SIGHUP is taken and ignored.
+pub fn cancel(cancellation: Cancellation, announce: impl FnOnce() + Send + 'static) {
     tokio::spawn(async move {
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
             signal(SignalKind::interrupt()),
@@ -16,15 +18,18 @@ pub fn on_first(tell: impl FnOnce() + Send + 'static) {
         ) else {
             return;
         };
-        let mut tell = Some(tell);
+        let mut announce = Some(announce);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => continue,
             }
-            match tell.take() {
-                Some(tell) => tell(),
+            match announce.take() {
+                Some(announce) => {
+                    cancellation.request();
+                    announce();
+                }
                 // As safe as SIGKILL: the journal knows what was begun.
                 None => std::process::exit(INTERRUPTED),
             }

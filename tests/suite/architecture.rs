@@ -8,6 +8,7 @@ mod effects;
 mod methods;
 mod one_of_each;
 pub(crate) mod texts;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::{World, preflight};
 use dcos_node::dcos::event::Events;
 use dcos_node::observe::server::{Layer, Limits, Network, Server as Seen, Validity};
 use dcos_node::preflight::report::{Report, Verdict};
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::http::{Client, Options};
 use dcos_node::system::root::Root;
@@ -417,7 +417,7 @@ async fn report_by_clock(url: &str, is_kept: bool) -> Report {
         patience: Duration::from_secs(1),
         clock: Arc::new(TestClock { is_kept }),
         events: Events::unheard(),
-        stop: Stop::default(),
+        cancellation: Cancellation::default(),
         command_line: "a test".to_owned(),
         ca_file: Some(tls::file("authority.pem")),
         stamp: None,

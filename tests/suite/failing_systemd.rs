@@ -58,8 +58,9 @@ async fn interrupted_wait_ends_during_a_reading() {
         status::Request { wait: Some(wish), ..status::Request::default() },
         &bench.world,
     );
-    let (ended, ()) =
-        tokio::join!(tokio::time::timeout(PATIENCE, wait), async { bench.world.stop.ask() });
+    let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, wait), async {
+        bench.world.cancellation.request()
+    });
     let failure = ended.expect("it goes on and on").expect_err("it was interrupted");
     assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 use dcos_node::action::capacity::Capacity;
 use dcos_node::action::journal::Journal;
 use dcos_node::action::run::run;
-use dcos_node::action::site::Stop;
 use dcos_node::action::{Action, Error, Site};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::index::Artifact;
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::digest::{hex, sha256};
 use dcos_node::system::http::{Client, Options};
 use dcos_node::system::root::Root;
@@ -143,7 +143,7 @@ async fn intact_archive_with_unknown_digest_is_refused() {
         capacity: Capacity::new(&Fetching::default()),
         privileged: true,
         events: Events::to(std::sync::mpsc::channel().0),
-        stop: Stop::default(),
+        cancellation: Cancellation::default(),
     };
     let journal = Journal::open(&site.root).expect("a journal");
     let fetch = [vec![Action::FetchPackage {

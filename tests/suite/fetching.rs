@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use dcos_node::action::capacity::Capacity;
 use dcos_node::action::journal::Journal;
-use dcos_node::action::site::Stop;
 use dcos_node::action::{self, Action, Site};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::index::{Alternative, Artifact, Content};
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::http::{Client, Options};
 use dcos_node::system::root::Root;
 use dcos_node::system::source::{Mirrors, Source};
@@ -444,7 +444,7 @@ impl Alone {
             capacity: Capacity::new(&Fetching::default()),
             privileged: false,
             events: Events::to(sender),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
         };
         let journal = Journal::open(&site.root).unwrap();
         Alone { directory, site, journal, news }

@@ -25,6 +25,7 @@ mod fetching;
 mod fixture_build;
 mod fuzz;
 mod http;
+mod interrupted;
 mod leftovers;
 mod manual;
 mod names_and_addresses;

@@ -7,11 +7,11 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::{World, preflight};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::role::Role;
 use dcos_node::preflight::report::{Check, Report, Verdict};
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::Fake;
@@ -52,7 +52,7 @@ impl Bench {
             patience: Duration::from_secs(1),
             clock: Arc::new(GoodClock),
             events: Events::unheard(),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
             stamp: None,

@@ -4,7 +4,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use support::build::{BOOTSTRAP_ARCHIVE, Build, Compression, Damage, Packed};
 use support::http_server::Server;
@@ -301,15 +300,9 @@ async fn interrupted_install_is_reported_and_resumed_by_repeating() {
     // The checks ask with HEAD.
     server.is_asked(&format!("GET {slow} ")).await;
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("a pid"));
-    // The package in flight cannot be finished, so the second signal is what stops it: as safe as
-    // SIGKILL. Two that come while it has no time are one.
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("look after it") {
-            break status;
-        }
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signal");
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    };
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signal");
+    let status =
+        tokio::task::spawn_blocking(move || child.wait()).await.expect("wait").expect("its end");
     assert_eq!(status.code(), Some(10));
     ends(&run(image.path(), &["status"]), 7, &["interrupted"]);
     let url = url(&directory).to_owned();

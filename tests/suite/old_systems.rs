@@ -12,13 +12,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::{Failure, World, install, status, uninstall};
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::role::Role;
 use dcos_node::observe::services::Condition;
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{Behaviour, Fake};
@@ -89,7 +89,7 @@ impl OldNode {
             patience: Duration::from_secs(1),
             clock: Arc::new(GoodClock),
             events: Events::to(sender),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
             stamp: None,

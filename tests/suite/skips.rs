@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::{World, install, status};
 use dcos_node::dcos::event::Events;
 use dcos_node::dcos::fetching::Fetching;
@@ -19,6 +18,7 @@ use dcos_node::dcos::role::Role;
 use dcos_node::output;
 use dcos_node::output::paint::Paint;
 use dcos_node::preflight::report::Verdict;
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::Fake;
@@ -88,7 +88,7 @@ impl TestNode {
             patience: Duration::from_secs(1),
             clock: clock.clone(),
             events: Events::to(std::sync::mpsc::channel().0),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
             stamp: None,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use dcos_node::action::site::Stop;
 use dcos_node::command::World;
 use dcos_node::dcos::event::Events;
+use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::Systemd;
@@ -139,7 +139,7 @@ impl Image {
             patience: Duration::from_secs(1),
             clock: Arc::new(KernelClock),
             events: Events::to(channel().0),
-            stop: Stop::default(),
+            cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
             ca_file: None,
             stamp: None,

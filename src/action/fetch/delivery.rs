@@ -12,6 +12,7 @@ use anyhow::Context;
 use crate::action::{Site, place};
 use crate::dcos::event::Event;
 use crate::dcos::index::Artifact;
+use crate::system::cancellation::Cancelled;
 use crate::system::digest::{self, Hashing};
 use crate::system::source::{self, Download, Source};
 use crate::system::unpack::{self, Names, Options, Owners, Unpacked};
@@ -107,6 +108,9 @@ pub(super) async fn deliver(
                     site.capacity.fetched.fetch_add(whole.bytes, Ordering::Relaxed);
                     return Ok(whole);
                 }
+                Err(error) if source_error(&error).is_some_and(source::Error::is_cancelled) => {
+                    return Err(Cancelled.into());
+                }
                 // No other server helps against a full disk.
                 Err(error) if !comes_from_outside(&error) => return Err(error),
                 Err(error) => {
@@ -173,7 +177,7 @@ async fn from_place(
             at_least = more;
         } else if fresh_starts > 0
             && source_error(&error).is_some_and(source::Error::is_transient)
-            && !site.stop.asked()
+            && !site.cancellation.is_requested()
         {
             fresh_starts -= 1;
             tracing::info!(error = format!("{error:#}"), archive = offer.path, "beginning again");

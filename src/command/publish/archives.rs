@@ -8,13 +8,13 @@ use anyhow::Context;
 
 use super::known::Known;
 use crate::action::capacity;
-use crate::action::site::Stop;
 use crate::command::{Failure, World};
 use crate::dcos::build::Build;
 use crate::dcos::event::{Event, Events};
 use crate::dcos::exit::Exit;
 use crate::dcos::index::{Alternative, Artifact, Artifacts};
 use crate::observe::archive::{self, Examined, Meaning};
+use crate::system::cancellation::Cancellation;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::{compress, files};
 
@@ -43,7 +43,7 @@ pub(super) struct Manner {
     /// Make alternatives where there are none.
     pub recompress: bool,
     pub events: Events,
-    pub stop: Stop,
+    pub cancellation: Cancellation,
 }
 
 /// One archive that was dealt with.
@@ -95,11 +95,11 @@ pub(super) async fn read(
 ) -> Result<Shelf, Failure> {
     let directory = manner.directory.clone();
     let (shelf, failed) = shelf(archives, manner).await?;
-    if failed.is_empty() && !world.stop.asked() {
+    if failed.is_empty() && !world.cancellation.is_requested() {
         return Ok(shelf);
     }
     shelf.known.write(&directory).map_err(anyhow::Error::from)?;
-    Err(if world.stop.asked() { interrupted() } else { unreadable(failed) })
+    Err(if world.cancellation.is_requested() { interrupted() } else { unreadable(failed) })
 }
 
 /// Reads them all and writes nothing at all.
@@ -109,7 +109,7 @@ pub(super) async fn read_only(
     world: &World,
 ) -> Result<Shelf, Failure> {
     match shelf(archives, manner).await? {
-        _ if world.stop.asked() => Err(interrupted()),
+        _ if world.cancellation.is_requested() => Err(interrupted()),
         (shelf, failed) if failed.is_empty() => Ok(shelf),
         (_, failed) => Err(unreadable(failed)),
     }
@@ -212,7 +212,11 @@ fn all(
     let workers = capacity::processors().min(MOST_WORKERS);
     let (queue, dealt) = (Mutex::new(archives), Mutex::new(Vec::new()));
     let next = || {
-        queue.lock().unwrap_or_else(PoisonError::into_inner).pop().filter(|_| !manner.stop.asked())
+        queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .filter(|_| !manner.cancellation.is_requested())
     };
     std::thread::scope(|scope| {
         for _ in 0..workers {

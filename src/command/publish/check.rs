@@ -40,7 +40,7 @@ pub(super) async fn run(directory: &Path, world: &World) -> Result<Outcome, Fail
         known: Known::nothing(),
         recompress: false,
         events: world.events.clone(),
-        stop: world.stop.clone(),
+        cancellation: world.cancellation.clone(),
     };
     let shelf = archives::read_only(archives, manner, world).await?;
     let wrong: Vec<&str> = build

@@ -1,6 +1,8 @@
 //! Before anything is stopped: what the cluster has on this node, and an agent that leaves it in
 //! order.
 
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +18,7 @@ use crate::observe::agent::{self, Agent};
 use crate::observe::masters::Masters;
 use crate::observe::node::Node;
 use crate::plan::parting::{self, Consent, Verdict};
+use crate::system::cancellation::Ended;
 use crate::system::systemd::{self, Systemd};
 
 /// Between two looks at an agent that leaves.
@@ -120,48 +123,68 @@ pub(super) async fn drain(limit: Duration, world: &World) -> Result<Option<u64>,
     match systemd.kill_main(unit, libc::SIGUSR1).await {
         // It ended by itself, and systemd has not started it again yet.
         Err(systemd::Error::NoSuchProcess { .. }) => {
-            return stopped(systemd, unit, world.patience).await.map(|()| Some(0));
+            return stopped(systemd, unit, world).await.map(|()| Some(0));
         }
         sent => sent.map_err(unanswered)?,
     }
-    let (mut told, mut agent) = (None, None);
-    let mut looking = Box::pin(agent::look(&world.root));
-    loop {
-        let step = tokio::time::sleep(STEP.min(limit));
-        tokio::pin!(step);
-        // An agent that has ended is back in a few seconds: nobody's silence keeps us from seeing
-        // that.
-        tokio::select! {
-            looked = &mut looking => {
-                agent = Some(looked);
-                looking = Box::pin(agent::look(&world.root));
-                step.await;
-            }
-            () = &mut step => {}
+    // An agent that has ended is back in a few seconds: nobody's silence keeps us from seeing that,
+    // so its answers are waited for beside systemd's.
+    let latest: Mutex<Option<Agent>> = Mutex::default();
+    let agent = || latest.lock().unwrap_or_else(PoisonError::into_inner);
+    let cancellation = &world.cancellation;
+    let asking = cancellation.poll(STEP, Duration::MAX, async |_| {
+        let looked = agent::look(&world.root).await;
+        *agent() = Some(looked);
+        None::<Infallible>
+    });
+    let mut told = None;
+    let leaves = cancellation.poll(STEP, limit, async |waited| {
+        match systemd.service(unit).await.map_err(unanswered) {
+            Ok(service) if service.main_pid != leaving => return Some(Ok(())),
+            Ok(_) => {}
+            Err(failure) => return Some(Err(failure)),
         }
-        let ended = systemd.service(unit).await.map_err(unanswered)?.main_pid != leaving;
-        if ended || agent.as_ref().is_some_and(has_left) {
-            stopped(systemd, unit, world.patience).await?;
-            return Ok(Some(began.elapsed().as_secs()));
+        if agent().as_ref().is_some_and(has_left) {
+            return Some(Ok(()));
         }
-        let work = agent.as_ref().and_then(|agent| agent.work.told());
-        let rest = work.map_or_else(|| "its tasks".to_owned(), Work::words);
-        if began.elapsed() >= limit {
-            return Err(not_left(&rest, limit));
-        }
-        if world.stop.asked() {
-            let error = anyhow::anyhow!("interrupted while the agent leaves its cluster");
-            let failure = Failure::new(Exit::Interrupted, error)
-                .leaving("the agent goes on leaving; nothing was stopped or removed");
-            return Err(failure.cured_by("dcos-node uninstall goes on"));
-        }
-        if told.as_ref() != Some(&rest) {
+        let rest = rest(agent().as_ref());
+        // Until it has answered, or kept silent for a while, there is nothing to say.
+        let is_known = agent().is_some() || waited >= STEP;
+        if is_known && told.as_ref() != Some(&rest) {
             world.events.send(Event::Waiting {
                 text: format!("for the agent to leave its cluster: it still runs {rest}"),
             });
             told = Some(rest);
         }
+        None
+    });
+    let ended = tokio::select! {
+        ended = leaves => ended,
+        // It only ends when somebody asks to stop.
+        _ = asking => Err(Ended::Cancelled),
+    };
+    match ended {
+        Ok(left) => {
+            left?;
+            stopped(systemd, unit, world).await?;
+            Ok(Some(began.elapsed().as_secs()))
+        }
+        Err(Ended::TimeUp) => Err(not_left(&rest(agent().as_ref()), limit)),
+        Err(Ended::Cancelled) => Err(interrupted()),
     }
+}
+
+/// What an agent still runs, for people.
+fn rest(agent: Option<&Agent>) -> String {
+    let work = agent.and_then(|agent| agent.work.told());
+    work.map_or_else(|| "its tasks".to_owned(), Work::words)
+}
+
+fn interrupted() -> Failure {
+    let error = anyhow::anyhow!("interrupted while the agent leaves its cluster");
+    Failure::new(Exit::Interrupted, error)
+        .leaving("the agent goes on leaving; nothing was stopped or removed")
+        .cured_by("dcos-node uninstall goes on")
 }
 
 /// The masters let it go, which they do before its tasks have ended, and it has nothing left to
@@ -171,10 +194,13 @@ fn has_left(agent: &Agent) -> bool {
 }
 
 /// Stops an agent that has left, and the socket that its executors come to.
-async fn stopped(systemd: &dyn Systemd, unit: &str, patience: Duration) -> Result<(), Failure> {
+async fn stopped(systemd: &dyn Systemd, unit: &str, world: &World) -> Result<(), Failure> {
     for name in [units::socket_of(unit), unit.to_owned()] {
         match systemd.stop(&name).await {
-            Ok(job) => drop(systemd.wait(&job, patience).await.map_err(unanswered)?),
+            Ok(job) => {
+                let wait = world.cancellation.or(systemd.wait(&job, world.patience)).await;
+                drop(wait.map_err(|_| interrupted())?.map_err(unanswered)?);
+            }
             Err(systemd::Error::NoSuchUnit { .. }) => {}
             Err(error) => return Err(unanswered(error)),
         }

@@ -11,6 +11,17 @@ use super::error::{Error, Kind, Validity, find, innermost};
 use super::values;
 use crate::system::resolver;
 
+/// What a server tells about a file without sending it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The status, such as 200 or 404.
+    pub status: u16,
+    /// Length in bytes, if the server tells.
+    pub length: Option<u64>,
+    /// The clock of the server.
+    pub date: Option<SystemTime>,
+}
+
 pub(super) fn failure(
     operation: &'static str,
     address: &Address,

@@ -69,6 +69,8 @@ pub enum Kind {
     TooLarge,
     /// No trust, or no common ground, between us and the server.
     Tls,
+    /// Somebody asked to stop.
+    Cancelled,
     /// Anything else, such as an address that is none.
     Other,
 }

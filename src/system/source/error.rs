@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::system::http;
+use crate::system::http::{self, Kind};
 
 /// Why a file cannot be had. Out of a [`Reader`](super::Reader) it comes inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,11 @@ impl Error {
             Self::Changed { .. } => true,
             _ => false,
         }
+    }
+
+    /// Somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Http(error) if error.kind() == Kind::Cancelled)
     }
 
     /// There is no such file.

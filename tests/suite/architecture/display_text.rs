@@ -35,8 +35,8 @@ const COMPARE: [&str; 5] = ["contains", "ends_with", "starts_with", "strip_prefi
 /// Functions that make a path of a text.
 const PATHS: [(&str, &str); 4] =
     [("Path", "new"), ("PathBuf", "from"), ("OsStr", "new"), ("OsString", "from")];
-/// Variables and fields that hold text for people.
-const FOR_PEOPLE: [&str; 4] = ["why", "reason", "cause", "cure"];
+/// Variables and fields that hold text for people, or the name of an action.
+const FOR_PEOPLE: [&str; 5] = ["why", "reason", "cause", "cure", "key"];
 
 /// Where a text is taken apart or made a path for a reason: the file, what it does, and why.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -44,6 +44,10 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
     ("system/archive", ".to_string().contains", "zstd has no code for it, only this text"),
     ("system/http", "cause.contains", "hyper has no kind for it, only this text"),
+    ("dcos/redact", "key.eq_ignore_ascii_case", "the name of a setting, not of an action"),
+    ("system/unpack", "key.starts_with", "a key of a pax header, not of an action"),
+    ("output/follow", "key.starts_with", "events name their action by its text"),
+    ("output/record", "key.split_once", "the same"),
     ("observe/chain", "why.contains", "the name of the program that failed, in its command line"),
     ("observe/others", "why.contains", "the same"),
     ("observe/cluster", "why.contains", "an answer keeps the reason for its silence as text"),
