@@ -36,32 +36,13 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 pub fn closest(word: &str) -> Vec<&'static str> {
     let area = |id: &str| id.split('.').next().map(str::to_owned);
     let mut ids: Vec<_> = table()
-        .map(|rule| (area(rule.id) != area(word), distance(rule.id, word), rule.id))
+        .map(|rule| (area(rule.id) != area(word), strsim::levenshtein(rule.id, word), rule.id))
         .collect();
     ids.retain(|(elsewhere, distance, id)| {
         !elsewhere || *distance <= id.len() / 2 || id.split(['.', '-']).any(|part| part == word)
     });
     ids.sort_by_key(|(_, distance, _)| *distance);
     ids.into_iter().map(|(_, _, id)| id).take(3).collect()
-}
-
-/// How many letters must be added, removed or replaced to make one word of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    // From the beginning of `a` that was read so far, to nothing and to each beginning of `b`.
-    let mut to_nothing = 0;
-    let mut row: Vec<(char, usize)> = b.chars().zip(1..).collect();
-    for x in a.chars() {
-        let mut diagonal = to_nothing;
-        to_nothing += 1;
-        let mut left = to_nothing;
-        for (y, above) in &mut row {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = *above;
-            *above = replaced.min(diagonal + 1).min(left + 1);
-            left = *above;
-        }
-    }
-    row.last().map_or(to_nothing, |(_, distance)| *distance)
 }
 
 impl Explanation {
@@ -156,7 +137,6 @@ mod tests {
         assert_eq!(closest("time").first(), Some(&"time.sync"));
         assert_eq!(closest("sync").first(), Some(&"time.sync"));
         assert_eq!(closest("zzzzzzzzzzzzzzzzzzzzzz"), Vec::<&str>::new());
-        assert_eq!((distance("", "abc"), distance("kitten", "sitting")), (3, 3));
     }
 
     #[test]
