@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod active_set;
 pub mod build;
 pub mod bundle;
+pub mod bytes;
 pub mod cluster;
 pub mod commands;
 pub mod contrast;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use crate::dcos::bytes::Bytes;
 use crate::dcos::settings::Settings;
 use crate::dcos::{detected, layout};
 use crate::system::process::{self, Output};
@@ -156,7 +157,7 @@ async fn run(script: &[u8], proxy: &[(String, String)]) -> Run {
 fn failure(output: &Output) -> Option<String> {
     match (output.status, output.signal) {
         _ if output.stdout.truncated => {
-            Some(format!("printed more than {} KiB", process::CAPTURE_LIMIT / 1024))
+            Some(format!("printed more than {}", Bytes(process::CAPTURE_LIMIT as u64)))
         }
         (Some(0), _) => None,
         (Some(status), _) => Some(format!("exited with status {status}")),
@@ -253,7 +254,7 @@ mod tests {
             look(&settings("#!/bin/sh\nexec head -c 1000000000 /dev/zero\n")).await.ip.unwrap();
         let run = &ip.runs[0];
         assert!(run.stdout.len() <= process::CAPTURE_LIMIT && ip.runs.len() == 1);
-        assert!(run.failure.as_deref().unwrap().contains("more than 64 KiB"), "{:?}", run.failure);
+        assert!(run.failure.as_deref().unwrap().contains("more than 65 kB"), "{:?}", run.failure);
         let ip = look(&settings("#!/bin/sh\nexec yes\n")).await.ip.unwrap();
         assert!(
             ip.runs[0].took < LIMIT && ip.runs[0].failure.is_some(),

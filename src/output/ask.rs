@@ -2,11 +2,10 @@
 
 use std::io::{IsTerminal, stderr, stdin};
 
-use indicatif::HumanBytes;
-
 use super::complaint;
 use super::table::{aligned, plain};
 use crate::command::uninstall::Data;
+use crate::dcos::bytes::Bytes;
 
 /// Whether somebody is there to answer.
 pub fn can() -> bool {
@@ -48,7 +47,7 @@ pub fn list(data: &[&Data]) -> String {
             .map_or_else(String::new, |place| format!(" (in {})", place.display()));
         vec![
             plain(format!("  {}{link}", data.path.display())),
-            plain(HumanBytes(data.bytes).to_string()),
+            plain(Bytes(data.bytes).to_string()),
             plain(holds),
         ]
     };

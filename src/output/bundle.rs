@@ -1,9 +1,9 @@
 //! Where a support bundle is, and what is in it.
 
 use super::paint::Paint;
-use super::publish::size;
 use super::table::beside;
 use crate::command::bundle::Outcome;
+use crate::dcos::bytes::Bytes;
 
 /// The outcome for people.
 pub fn text(outcome: &Outcome, paint: Paint) -> String {
@@ -12,7 +12,7 @@ pub fn text(outcome: &Outcome, paint: Paint) -> String {
         "{} {} ({}, {there} files, for its owner only)\n",
         paint.good("done:"),
         outcome.file.display(),
-        size(outcome.bytes)
+        Bytes(outcome.bytes)
     );
     let redacted = format!(
         "{} secrets were found and replaced; look through it before you give it away",

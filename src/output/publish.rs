@@ -3,6 +3,7 @@
 use super::paint::Paint;
 use super::table::pairs;
 use crate::command::{publish, serve};
+use crate::dcos::bytes::Bytes;
 
 /// A publish, or the check of one, for people.
 pub fn text(outcome: &publish::Outcome, paint: Paint) -> String {
@@ -22,8 +23,8 @@ pub fn text(outcome: &publish::Outcome, paint: Paint) -> String {
             format!(
                 "{}, {}; unpacked {}",
                 outcome.archives,
-                size(outcome.archive_bytes),
-                size(outcome.unpacked_bytes)
+                Bytes(outcome.archive_bytes),
+                Bytes(outcome.unpacked_bytes)
             ),
         ),
         (
@@ -37,7 +38,7 @@ pub fn text(outcome: &publish::Outcome, paint: Paint) -> String {
     rows.push(("index", outcome.index_sha256.clone()));
     rows.push((
         "dcos-node",
-        format!("{} ({})", outcome.program_sha256, size(outcome.program_bytes)),
+        format!("{} ({})", outcome.program_sha256, Bytes(outcome.program_bytes)),
     ));
     let mut text = format!("{done}\n{}", pairs(&rows));
     text.push_str("\nOn each node, with master, slave or slave_public for ROLE:\n\n");
@@ -50,7 +51,7 @@ pub fn text(outcome: &publish::Outcome, paint: Paint) -> String {
 }
 
 fn recompressed(saving: &publish::Saving) -> String {
-    let added = size(saving.bytes_after);
+    let added = Bytes(saving.bytes_after);
     let larger = saving.bytes_after as f64 / (saving.bytes_before.max(1)) as f64;
     let less = saving.cpu_seconds_before / saving.cpu_seconds_after.max(0.001);
     format!(
@@ -62,14 +63,5 @@ fn recompressed(saving: &publish::Saving) -> String {
 
 /// What was served, for people.
 pub fn served(outcome: &serve::Outcome) -> String {
-    format!("stopped: {} requests, {}\n", outcome.requests, size(outcome.bytes))
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} bytes"),
-        10_000..10_000_000 => format!("{} kB", bytes / 1000),
-        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
+    format!("stopped: {} requests, {}\n", outcome.requests, Bytes(outcome.bytes))
 }

@@ -2,9 +2,9 @@
 
 use super::paint::Paint;
 use super::preflight::protection;
-use super::publish::size;
 use super::table::in_one_line;
 use crate::command::verify::Outcome;
+use crate::dcos::bytes::Bytes;
 use crate::dcos::difference::{Difference, Kind};
 
 /// Differences for people: the columns of `rpm -V`, then what could not be compared, then one line
@@ -62,7 +62,7 @@ fn summary(outcome: &Outcome, paint: Paint) -> String {
         "{} packages, {} paths, {} read: {verdict}\n",
         outcome.packages,
         outcome.paths,
-        size(outcome.bytes)
+        Bytes(outcome.bytes)
     );
     if !outcome.at_run_time.is_empty() {
         text.push_str(&format!(

@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
+use crate::dcos::bytes::Bytes;
 use crate::dcos::role::Role;
 use crate::observe::machine::Machine;
 
@@ -126,7 +127,7 @@ fn memory(facts: &Facts<'_>) -> Finding {
         Err(not_here) => not_here,
         Ok(Err(why)) => Finding::unknown(why),
         Ok(Ok(bytes)) => {
-            let told = format!("{:.1} GB", *bytes as f64 / 1e9);
+            let told = Bytes(*bytes).to_string();
             if (*bytes as f64) < wanted as f64 * MEMORY_TOLD {
                 Finding::bad(told)
             } else {
@@ -142,7 +143,7 @@ fn swap(facts: &Facts<'_>) -> Finding {
         Ok(_) if facts.role == Some(Role::Master) => Finding::not_here("only for agents"),
         Ok(Err(why)) => Finding::unknown(why),
         Ok(Ok(0)) => Finding::good("none"),
-        Ok(Ok(bytes)) => Finding::bad(format!("{:.1} GB", *bytes as f64 / 1e9)),
+        Ok(Ok(bytes)) => Finding::bad(Bytes(*bytes).to_string()),
     }
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
-use super::storage::{among, place, size};
+use super::storage::{among, place};
 use crate::dcos::build::Build;
+use crate::dcos::bytes::Bytes;
 use crate::dcos::index::Content;
 use crate::dcos::layout;
 use crate::observe::node::Node;
@@ -121,9 +122,9 @@ fn told((need, place): &(Need, &Place)) -> String {
         "{} ({}) needs {} and {} inodes, {}{inodes} left",
         place.mounted_at,
         place.kind,
-        size(need.bytes),
+        Bytes(need.bytes),
         need.inodes,
-        size(place.free_bytes)
+        Bytes(place.free_bytes)
     )
 }
 

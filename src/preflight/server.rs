@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::Facts;
 use super::clock::fault;
 use super::rule::{Finding, Rule, Severity};
+use crate::dcos::bytes::Bytes;
 use crate::dcos::moment::rfc3339;
 use crate::observe::server::{
     Artifacts, Connection, Layer, Network, Published, Server, Setting, Validity,
@@ -318,10 +319,7 @@ fn complete(artifacts: &Artifacts, took: String) -> Finding {
     } else {
         String::new()
     };
-    Finding::good(format!(
-        "{count} files, {:.1} MiB{without} ({took})",
-        *bytes as f64 / f64::from(1 << 20)
-    ))
+    Finding::good(format!("{count} files, {}{without} ({took})", Bytes(*bytes)))
 }
 
 fn index(facts: &Facts<'_>) -> Finding {

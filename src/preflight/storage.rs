@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::rule::{Except, Finding, Rule, Severity};
+use crate::dcos::bytes::Bytes;
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::observe::node::State;
@@ -143,8 +144,12 @@ fn packages(facts: &Facts<'_>) -> Finding {
         Ok(place) => place,
     };
     let inodes = place.free_inodes.map(|n| format!(" and {n} inodes")).unwrap_or_default();
-    let told =
-        format!("{}{inodes} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
+    let told = format!(
+        "{}{inodes} left on {} ({})",
+        Bytes(place.free_bytes),
+        place.mounted_at,
+        place.kind
+    );
     let too_small = archives(facts)
         .map_or(TOO_SMALL, |bytes| (bytes, if bytes < TOO_SMALL.0 / 4 { 0 } else { TOO_SMALL.1 }));
     let below = |(bytes, files): (u64, u64)| {
@@ -209,8 +214,12 @@ fn state(facts: &Facts<'_>) -> Finding {
     match place(facts, layout::VAR) {
         Err(finding) => finding,
         Ok(place) => {
-            let told =
-                format!("{} left on {} ({})", size(place.free_bytes), place.mounted_at, place.kind);
+            let told = format!(
+                "{} left on {} ({})",
+                Bytes(place.free_bytes),
+                place.mounted_at,
+                place.kind
+            );
             if place.free_bytes < STATE { Finding::bad(told) } else { Finding::good(told) }
         }
     }
@@ -290,13 +299,4 @@ pub(super) fn is_remote(place: &Place) -> bool {
 /// Whether it is mounted with this option.
 pub(super) fn has(place: &Place, option: &str) -> bool {
     place.options.iter().any(|o| o == option)
-}
-
-/// Bytes in words.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{bytes} bytes"),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }

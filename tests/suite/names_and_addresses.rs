@@ -142,7 +142,7 @@ async fn ip_detect_without_exactly_one_address_fails_by_name() {
         (b"#!/bin/sh\nkill -9 $$\n", "signal 9"),
         (b"#!/bin/sh\nprintf '\\377\\n'\n", "UTF-8"),
         (b"#!/bin/sh\nno-such-program\n", "no-such-program"),
-        (b"#!/bin/sh\nhead -c 200000 /dev/zero\n", "more than 64 KiB"),
+        (b"#!/bin/sh\nhead -c 200000 /dev/zero\n", "more than 65 kB"),
     ] {
         let report = bench.with_script(script).await;
         is(&report, "ip-detect.output", Verdict::Fail, words);

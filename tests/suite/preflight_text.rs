@@ -59,7 +59,7 @@ fn report() -> Report {
                 "/var/lib cannot be looked at: permission denied",
             ),
             check("dns.resolvers", Verdict::Unknown, &novel),
-            check("memory.size", Verdict::Warn, "3.8 GiB"),
+            check("memory.size", Verdict::Warn, "4 GB"),
             check("privileges.root", Verdict::Pass, "root"),
             check(
                 "systemd.running",

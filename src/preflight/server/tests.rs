@@ -117,7 +117,7 @@ fn missing_artifacts_are_named_up_to_a_limit() {
         Artifacts { count: 40, bytes: 3 << 20, of_unknown_length: 2, ..Artifacts::default() };
     assert_eq!(
         complete(&whole, "9 ms".into()),
-        Finding::good("40 files, 3.0 MiB and 2 of unknown length (9 ms)")
+        Finding::good("40 files, 3.1 MB and 2 of unknown length (9 ms)")
     );
     let missing = (1..=100).map(|n| format!("packages/p{n:03}")).collect();
     let finding = complete(&Artifacts { missing, ..whole.clone() }, String::new());

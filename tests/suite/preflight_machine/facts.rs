@@ -133,7 +133,7 @@ fn machine_faults_get_the_severity_of_role_and_version() {
             Unknown,
             "no meminfo",
         ),
-        (|m| m.swap = Ok(2_000_000_000), "machine.swap", "slave", "1.12.0", Warn, "2.0 GB"),
+        (|m| m.swap = Ok(2_000_000_000), "machine.swap", "slave", "1.12.0", Warn, "2 GB"),
         (
             |m| m.hostname = "localhost.localdomain".into(),
             "machine.hostname",

@@ -68,7 +68,7 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             "slave",
             "2.2.0",
             Pass,
-            "60.0 GB and 3000000 inodes left on / (xfs)",
+            "60 GB and 3000000 inodes left on / (xfs)",
         ),
         (
             "/opt/mesosphere",
@@ -95,7 +95,7 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             "slave",
             "2.2.0",
             Pass,
-            "60.0 GB left",
+            "60 GB left",
         ),
         (
             "/opt/mesosphere",
@@ -115,7 +115,7 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             Warn,
             "50000 inodes",
         ),
-        ("/var", |_| (), "storage.state", "slave", "2.2.0", Pass, "60.0 GB"),
+        ("/var", |_| (), "storage.state", "slave", "2.2.0", Pass, "60 GB"),
         (
             "/var",
             |p| p.free_bytes = 9_000_000_000,
@@ -123,7 +123,7 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             "slave",
             "2.2.0",
             Warn,
-            "9.0 GB",
+            "9 GB",
         ),
         ("/var", |_| (), "storage.ftype", "slave", "1.11.0", Pass, ""),
         (
@@ -303,9 +303,9 @@ fn required_space_is_exact_with_a_build_index() {
     recorded.build = Some(published());
     // 6000 members, 300 links, 1 node file, 3 manifests; the manifests and the node file take some
     // bytes too.
-    recorded.says("storage.room", Pass, "/ (xfs) needs 6.0 GB and 6304 inodes");
+    recorded.says("storage.room", Pass, "/ (xfs) needs 6 GB and 6304 inodes");
     let rows: [(Change, Verdict, &str); 6] = [
-        (|p| p.free_bytes = 6_000_000_000, Fail, "6.0 GB and 3000000 inodes left"),
+        (|p| p.free_bytes = 6_000_000_000, Fail, "6 GB and 3000000 inodes left"),
         (|p| p.free_bytes = 6_100_000_000, Pass, ""),
         (|p| p.free_inodes = Some(6303), Fail, "6303 inodes left"),
         (|p| p.free_inodes = None, Pass, ""),
@@ -333,13 +333,13 @@ fn each_file_system_is_judged_by_the_missing_data_it_will_hold() {
     recorded.says(
         "storage.room",
         Fail,
-        "/opt/mesosphere (xfs) needs 6.0 GB and 6000 inodes, 5.9 GB",
+        "/opt/mesosphere (xfs) needs 6 GB and 6000 inodes, 5.9 GB",
     );
     recorded.node.whole = ["two--1".parse().expect("an id")].into();
-    recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4.0 GB and 4000 inodes");
+    recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4 GB and 4000 inodes");
     recorded.node.whole.insert("one--1".parse().expect("an id"));
     recorded.node.whole.insert("three--1".parse().expect("an id"));
-    recorded.says("storage.room", Pass, "/ (xfs) needs 4096 bytes and 301 inodes");
+    recorded.says("storage.room", Pass, "/ (xfs) needs 4 kB and 301 inodes");
     // Whoever cannot read our records does not know what is there.
     recorded.node.whole.clear();
     recorded.node.unreadable = true;
