@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
-/// A number and `s`, `m` or `h`; up to a day, so that a slip of the finger does not wait for a
-/// year.
+/// The longest wait that can be typed, so that a slip of the finger does not wait for a year.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A duration such as `30s`, `15m` or `1h 30m`, at most a day.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) =
-        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("it takes a number and a unit, for example 30s, 15m or 1h".into()),
-    };
-    let seconds = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(factor))
-        .filter(|seconds| *seconds <= 24 * 3600);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "it takes a number and a unit, at most 24h".into())
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| "it takes a number and a unit, for example 30s, 15m or 1h".to_owned())?;
+    if duration > LONGEST {
+        return Err("it takes a number and a unit, at most 24h".into());
+    }
+    Ok(duration)
 }
 
 /// Bytes, or with a `k` or `M` after it thousands or millions of them.
@@ -50,6 +42,18 @@ pub(super) fn number(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_have_units_and_a_bound() {
+        let seconds = |text| duration(text).map(|duration| duration.as_secs());
+        assert_eq!(
+            ["30s", "15m", "1h 30m", "24h"].map(seconds),
+            [Ok(30), Ok(900), Ok(5400), Ok(86_400)]
+        );
+        for text in ["", "5", "m", "-5m", "25h", "2days", "18446744073709551615h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn rates_have_a_suffix_and_numbers_a_bound() {

@@ -3,6 +3,10 @@
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
 /// Whether this stream is a terminal that takes colours and can be drawn on. One of `TERM=dumb`,
 /// such as Emacs, or without `TERM`, such as one that `ssh -tt` makes for a build server, shows
 /// every byte as it comes: it is told what a file would be.
@@ -21,36 +25,42 @@ pub struct Paint(bool);
 impl Paint {
     /// For standard output.
     pub fn stdout(no_color: bool) -> Paint {
-        Paint(!no_color && can_draw(&std::io::stdout()))
+        Paint::on(&std::io::stdout(), no_color)
     }
 
     /// For standard error.
     pub fn stderr(no_color: bool) -> Paint {
-        Paint(!no_color && can_draw(&std::io::stderr()))
+        Paint::on(&std::io::stderr(), no_color)
     }
 
-    /// As it should be.
+    /// `NO_COLOR` and its like are respected (anstream).
+    fn on(stream: &(impl IsTerminal + RawStream), no_color: bool) -> Paint {
+        let is_wanted = AutoStream::choice(stream) != ColorChoice::Never;
+        Paint(!no_color && can_draw(stream) && is_wanted)
+    }
+
+    /// Healthy, done.
     pub fn good(self, text: &str) -> String {
-        self.with("32", text)
+        self.with(AnsiColor::Green.on_default(), text)
     }
 
     /// Worth a look.
     pub fn doubtful(self, text: &str) -> String {
-        self.with("33", text)
+        self.with(AnsiColor::Yellow.on_default(), text)
     }
 
     /// Wrong.
     pub fn bad(self, text: &str) -> String {
-        self.with("1;31", text)
+        self.with(AnsiColor::Red.on_default().bold(), text)
     }
 
     /// What the eye should find.
     pub fn strong(self, text: &str) -> String {
-        self.with("1", text)
+        self.with(Style::new().bold(), text)
     }
 
-    fn with(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn with(self, style: Style, text: &str) -> String {
+        if self.0 { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 

@@ -8,7 +8,6 @@ use reqwest::{Response, StatusCode};
 
 use super::address::Address;
 use super::error::{Error, Kind, Validity, find, innermost};
-use super::values;
 use crate::system::resolver;
 
 /// What a server tells about a file without sending it.
@@ -71,7 +70,10 @@ pub(super) fn refusal(operation: &'static str, address: &Address, response: &Res
     let retry_after =
         text(response.headers(), header::RETRY_AFTER).and_then(|value| match value.parse() {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => values::date(value)?.duration_since(date_of(response.headers())?).ok(),
+            Err(_) => httpdate::parse_http_date(value)
+                .ok()?
+                .duration_since(date_of(response.headers())?)
+                .ok(),
         });
     let error = failure(
         operation,
@@ -93,7 +95,7 @@ pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 pub(super) fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
-    text(headers, header::DATE).and_then(values::date)
+    httpdate::parse_http_date(text(headers, header::DATE)?).ok()
 }
 
 /// What goes into `If-Range`: weak tags do not promise equal bytes.

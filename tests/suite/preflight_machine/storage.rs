@@ -116,15 +116,7 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             "50000 inodes",
         ),
         ("/var", |_| (), "storage.state", "slave", "2.2.0", Pass, "60 GB"),
-        (
-            "/var",
-            |p| p.free_bytes = 9_000_000_000,
-            "storage.state",
-            "slave",
-            "2.2.0",
-            Warn,
-            "9 GB",
-        ),
+        ("/var", |p| p.free_bytes = 9_000_000_000, "storage.state", "slave", "2.2.0", Warn, "9 GB"),
         ("/var", |_| (), "storage.ftype", "slave", "1.11.0", Pass, ""),
         (
             "/var/lib/docker",
@@ -330,11 +322,7 @@ fn each_file_system_is_judged_by_the_missing_data_it_will_hold() {
     change(&mut recorded, "/opt/mesosphere/packages", |p| {
         (p.mounted_at, p.free_bytes) = ("/opt/mesosphere".into(), 5_900_000_000)
     });
-    recorded.says(
-        "storage.room",
-        Fail,
-        "/opt/mesosphere (xfs) needs 6 GB and 6000 inodes, 5.9 GB",
-    );
+    recorded.says("storage.room", Fail, "/opt/mesosphere (xfs) needs 6 GB and 6000 inodes, 5.9 GB");
     recorded.node.whole = ["two--1".parse().expect("an id")].into();
     recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4 GB and 4000 inodes");
     recorded.node.whole.insert("one--1".parse().expect("an id"));
