@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::future;
 
+use super::listener;
 use crate::dcos::cluster::{self, Ensemble, Member, Metrics, Mode, Serving};
-use crate::dcos::layout;
+use crate::dcos::{layout, units};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::system::http::Kind;
@@ -18,6 +19,8 @@ use crate::system::program::Program;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
+/// The account that DC/OS runs Exhibitor as.
+const EXHIBITOR_ACCOUNT: &str = "dcos_exhibitor";
 /// How long each part has for its answer where one looks again and again; a test has servers that
 /// answer, on a machine that may stall.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 3 });
@@ -232,11 +235,25 @@ pub(super) fn exhibitor_may_lie(version: Option<&Version>) -> bool {
 
 /// What the Exhibitor of this node says of the masters: with a password and certificates where the
 /// build has them.
+///
+/// Port 8181 can be taken by any user while Exhibitor is down. The password goes to Exhibitor's own
+/// listener, or over TLS with the build's own authority, and nowhere else: the question is asked
+/// without it then, which Exhibitor itself would answer.
 pub async fn exhibitor(root: &Root, port: u16, limit: Duration) -> Answer<Ensemble> {
-    let credentials = match credentials(root) {
+    let mut credentials = match credentials(root) {
         Ok(credentials) => credentials,
         Err(error) => return unasked(&error),
     };
+    let is_proved_by_tls = credentials.identity.is_some() && credentials.authorities.is_some();
+    if credentials.basic.is_some() && !is_proved_by_tls {
+        let root = root.clone();
+        let is_own = tokio::task::spawn_blocking(move || {
+            listener::is_of(&root, port, units::EXHIBITOR, EXHIBITOR_ACCOUNT)
+        });
+        if !is_own.await.unwrap_or(false) {
+            credentials.basic = None;
+        }
+    }
     let scheme = if credentials.identity.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{port}{}", cluster::EXHIBITOR_STATUS);
     ask(&url, &credentials, LONGEST, limit, Ensemble::parse).await

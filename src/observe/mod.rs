@@ -20,6 +20,7 @@ mod left_accounts;
 mod left_downloads;
 mod left_units;
 pub mod leftovers;
+mod listener;
 pub mod lives;
 pub mod machine;
 pub mod masters;

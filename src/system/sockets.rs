@@ -25,6 +25,8 @@ pub struct Listening {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
+    /// The account that opened it.
+    pub uid: u32,
     /// Its inode; 0 for a socket that the kernel itself holds.
     pub inode: u64,
 }
@@ -89,6 +91,7 @@ fn socket(line: &str, transport: Transport) -> Option<Listening> {
         transport,
         address: self::address(address)?,
         port,
+        uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
 }

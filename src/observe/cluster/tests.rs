@@ -27,6 +27,40 @@ async fn service_that_answers_with_tls_only_counts_as_alive() {
     assert!(asked("127.0.0.1:1".to_owned()).await.silence().is_some(), "nobody listens there");
 }
 
+/// A server that keeps what it is told; its port.
+async fn hearing() -> (u16, std::sync::Arc<std::sync::Mutex<Vec<u8>>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, heard) = (listener.local_addr().unwrap().port(), std::sync::Arc::default());
+    let ear: std::sync::Arc<std::sync::Mutex<Vec<u8>>> = std::sync::Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let length = client.read(&mut request).await.unwrap_or(0);
+            ear.lock().unwrap().extend(&request[..length]);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
+            let _ = client.write_all(answer).await;
+        }
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn exhibitor_password_goes_to_its_own_listener_only() {
+    for (unit, is_own) in [("dcos-exhibitor.service", true), ("session-3.scope", false)] {
+        let (port, heard) = hearing().await;
+        let (directory, root) = listener::tests::root(port, 1000, unit);
+        let realm = directory.path().join(layout::EXHIBITOR_REALM.trim_start_matches('/'));
+        files::make_directories(realm.parent().unwrap(), 0o755).unwrap();
+        files::place(&realm, b"admin: PASSWORD,admin\n", 0o600, None).unwrap();
+        let answer = exhibitor(&root, port, PATIENCE).await;
+        assert!(answer.silence().is_none_or(|why| !why.contains("PASSWORD")), "{answer:?}");
+        let heard = String::from_utf8(heard.lock().unwrap().clone()).unwrap().to_lowercase();
+        assert!(heard.starts_with("get /exhibitor/v1/cluster/status"), "{heard}");
+        assert_eq!(heard.contains("\r\nauthorization: basic "), is_own, "{unit}: {heard}");
+    }
+}
+
 #[test]
 fn question_only_for_root_is_unknown_without_root() {
     let error = |kind: ErrorKind| files::Error {
