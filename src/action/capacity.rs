@@ -63,6 +63,11 @@ impl Capacity {
         self.fetched.load(Ordering::Relaxed)
     }
 
+    /// How many archives are downloaded at once.
+    pub fn at_once(&self) -> usize {
+        self.downloads.available_permits()
+    }
+
     /// How many fetches are begun at once.
     pub fn actions(&self) -> usize {
         self.actions

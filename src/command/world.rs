@@ -19,7 +19,7 @@ use crate::observe::node::Node;
 use crate::observe::records::{self, Damaged};
 use crate::system::cancellation::Cancellation;
 use crate::system::clock::Clock;
-use crate::system::http::{self, Client};
+use crate::system::http::{self, Client, Slowest};
 use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::{Mirrors, Source};
@@ -183,6 +183,10 @@ impl World {
         let options = http::Options {
             ca_file: self.ca_file.clone(),
             bytes_per_second: fetching.bytes_per_second,
+            slowest: Slowest::of_share(
+                fetching.bytes_per_second,
+                Capacity::new(fetching).at_once(),
+            ),
             cancellation: self.cancellation.clone(),
             ..http::Options::default()
         };

@@ -91,6 +91,14 @@ pub struct Alternative {
     pub sha256: String,
 }
 
+impl Artifact {
+    /// The length of an archive of this content: of the alternative, if the path is that.
+    pub fn bytes_of(&self, path: &str) -> u64 {
+        let other = self.alternative.as_ref().filter(|other| other.path == path);
+        other.map_or(self.bytes, |other| other.bytes)
+    }
+}
+
 /// The archive that is fetched for a path of the build, with its SHA-256 if that is known: the one
 /// that is cheapest to unpack.
 pub fn preferred<'a>(path: &'a str, artifact: Option<&'a Artifact>) -> (&'a str, Option<&'a str>) {

@@ -20,6 +20,10 @@ use crate::system::{archive, unpack};
 const SMALL: u64 = 16 << 20;
 /// Longest member of a configuration package that is read.
 const MEMBER: u64 = 1 << 20;
+/// The most bytes of a configuration package, packed without an index and unpacked: those of real
+/// builds have less than 1 MiB.
+const MAX_PACKED: u64 = 64 << 20;
+const MAX_UNPACKED: u64 = 256 << 20;
 /// Memory for the decoder of a configuration package.
 const DECODER_MEMORY: u64 = 80 << 20;
 
@@ -76,12 +80,26 @@ pub enum Error {
         /// That of what came.
         found: String,
     },
+    /// The same, by its length.
+    #[error(
+        "{archive} of the build is not what was published: it has more than the {bytes} bytes that \
+         the build index says"
+    )]
+    LongerArchive {
+        /// Relative to the serve directory.
+        archive: String,
+        /// Its length in the index.
+        bytes: u64,
+    },
 }
 
 impl Error {
     /// Whether what the server gave is provably not what was published.
     pub fn is_integrity(&self) -> bool {
-        matches!(self, Error::OtherIndex { .. } | Error::OtherArchive { .. })
+        matches!(
+            self,
+            Error::OtherIndex { .. } | Error::OtherArchive { .. } | Error::LongerArchive { .. }
+        )
     }
 }
 
@@ -205,10 +223,15 @@ async fn select(
     let path = id.archive();
     let (archive, expected) = preferred(&path, build.artifact(&path));
     let (archive, expected) = (archive.to_owned(), expected.map(str::to_owned));
-    let download = source
-        .open(&archive)
-        .await
-        .map_err(|source| Error::Fetch { file: archive.clone(), source })?;
+    let bytes = build.artifact(&path).map_or(MAX_PACKED, |artifact| artifact.bytes_of(&archive));
+    let is_published = expected.is_some();
+    let download = source.open(&archive, bytes).await.map_err(|source| {
+        if is_published && source.is_too_large() {
+            Error::LongerArchive { archive: archive.clone(), bytes }
+        } else {
+            Error::Fetch { file: archive.clone(), source }
+        }
+    })?;
     let selected = tokio::task::spawn_blocking(move || {
         let mut reader = Hashing::new(download.reader);
         let members = members(&mut reader, wanted);
@@ -223,12 +246,22 @@ async fn select(
         (_, Ok(found), Some(expected)) if found != expected => {
             Err(Error::OtherArchive { archive, expected, found })
         }
+        (_, Err(error), Some(_)) if is_too_large(&error) => {
+            Err(Error::LongerArchive { archive, bytes })
+        }
         (Err(error), ..) => Err(damaged(error)),
         (Ok(_), Err(error), _) => Err(damaged(error.into())),
         (Ok(members), ..) => Ok(members),
     }
 }
 
+fn is_too_large(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<source::Error>());
+    inner.is_some_and(source::Error::is_too_large)
+}
+
 fn members(reader: impl Read, wanted: &[&str]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    Ok(unpack::select(archive::decode(reader, DECODER_MEMORY)?, wanted, MEMBER)?)
+    // A stream that is cut there does not end as an archive does.
+    let decoded = archive::decode(reader, DECODER_MEMORY)?.take(MAX_UNPACKED);
+    Ok(unpack::select(decoded, wanted, MEMBER)?)
 }

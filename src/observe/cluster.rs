@@ -10,9 +10,9 @@ use futures_util::future;
 
 use super::listener;
 use crate::dcos::cluster::{self, Ensemble, Member, Metrics, Mode, Serving};
-use crate::dcos::{layout, units};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::dcos::{layout, units};
 use crate::system::http::Kind;
 use crate::system::http::neighbour::{self, Credentials};
 use crate::system::program::Program;

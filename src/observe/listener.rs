@@ -51,8 +51,7 @@ pub(super) mod tests {
             files::make_directories(path.parent().unwrap(), 0o755).unwrap();
             files::place(&path, text.as_bytes(), 0o644, None).unwrap();
         };
-        let socket =
-            format!("0: 0100007F:{port:04X} 00000000:0000 0A 0:0 00:0 0 {uid} 0 4711 1\n");
+        let socket = format!("0: 0100007F:{port:04X} 00000000:0000 0A 0:0 00:0 0 {uid} 0 4711 1\n");
         put("proc/net/tcp", &socket);
         put("proc/7/comm", "java\n");
         put("proc/7/cgroup", &format!("0::/system.slice/{unit}\n"));

@@ -263,7 +263,7 @@ impl Network {
             }
         }
         let began = Instant::now();
-        let result = match client.open(address.as_str()).await {
+        let result = match client.open(address.as_str(), u64::MAX).await {
             Ok(Body { date, .. }) => Ok(date.map(|date| skew(date, SystemTime::now()))),
             Err(error) => Err(brief(&error.to_string())),
         };

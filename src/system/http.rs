@@ -9,10 +9,11 @@ pub mod neighbour;
 mod proxy;
 mod rate;
 mod trust;
+mod unix;
 mod values;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use reqwest::{Method, Response, StatusCode};
 
 use super::cancellation::Cancellation;
 use super::fault::{self, Effect};
-use answer::{date_of, explain, failure, is_transient, refusal, text, validator};
+use answer::{date_of, explain, failure, is_transient, refusal, text, too_large, validator};
 use backoff::Backoff;
 use error::{innermost, local};
 use rate::{Limit, Watch};
@@ -33,6 +34,7 @@ pub use answer::Head;
 pub use error::{Error, Kind, Validity};
 pub use proxy::{Proxy, Setting};
 pub use rate::Slowest;
+pub use unix::get_unix;
 
 /// How to speak to servers.
 #[derive(Debug, Clone)]
@@ -45,6 +47,9 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// A body that comes slower than this counts as stalled too.
     pub slowest: Slowest,
+    /// How long one answer with a whole document may take, from the question to its last byte. A
+    /// document is small: it comes in this time also over the slowest link.
+    pub document_timeout: Duration,
     /// How fast all bodies together may come, in bytes a second; none for as fast as they can.
     pub bytes_per_second: Option<u64>,
     /// What we call ourselves.
@@ -64,6 +69,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             slowest: Slowest { bytes_per_second: 1024, over: Duration::from_secs(60) },
+            document_timeout: Duration::from_secs(60),
             bytes_per_second: None,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             attempts: 5,
@@ -82,6 +88,7 @@ pub struct Client {
     /// takes a slow reader for a stalled server.
     stall_timeout: Duration,
     slowest: Slowest,
+    document_timeout: Duration,
     limit: Option<Arc<Limit>>,
     connect_timeout: Duration,
     attempts: u32,
@@ -123,14 +130,15 @@ impl Client {
     }
 
     fn with(inner: reqwest::Client, options: &Options) -> Self {
-        let &Options { connect_timeout, stall_timeout, slowest, attempts, first_pause, .. } =
-            options;
+        let &Options { connect_timeout, stall_timeout, slowest, document_timeout, .. } = options;
+        let &Options { attempts, first_pause, .. } = options;
         let limit = options.bytes_per_second.map(|rate| Arc::new(Limit::new(rate)));
         let cancellation = options.cancellation.clone();
         Self {
             inner,
             stall_timeout,
             slowest,
+            document_timeout,
             limit,
             connect_timeout,
             attempts,
@@ -142,23 +150,35 @@ impl Client {
     /// The same client, its connections shared, for questions of which each must be answered at
     /// once: one attempt, and so long for it.
     pub fn impatient(&self, answer: Duration) -> Self {
-        Self { attempts: 1, connect_timeout: Duration::ZERO, stall_timeout: answer, ..self.clone() }
+        Self {
+            attempts: 1,
+            connect_timeout: Duration::ZERO,
+            stall_timeout: answer,
+            document_timeout: answer.min(self.document_timeout),
+            ..self.clone()
+        }
     }
 
     async fn get_patiently(&self, address: &Address, limit_bytes: u64) -> Result<Vec<u8>, Error> {
         let mut backoff = self.backoff();
         loop {
-            match self.get_once(address, limit_bytes).await {
-                Ok(content) => return Ok(content),
-                Err(error) => backoff.pause_after(error).await?,
+            let whole = self.get_once(address, limit_bytes);
+            match tokio::time::timeout(self.document_timeout, whole).await {
+                Ok(Ok(content)) => return Ok(content),
+                Ok(Err(error)) => backoff.pause_after(error).await?,
+                // It drips: another attempt would take as long.
+                Err(_) => {
+                    let cause = format!("it did not come whole within {:?}", self.document_timeout);
+                    return Err(failure("get", address, Kind::Stalled, cause, true));
+                }
             }
         }
     }
 
-    async fn open_patiently(&self, address: &Address) -> Result<Body, Error> {
+    async fn open_patiently(&self, address: &Address, limit_bytes: u64) -> Result<Body, Error> {
         let mut backoff = self.backoff();
         loop {
-            match self.open_once(address).await {
+            match self.open_once(address, limit_bytes).await {
                 Ok(body) => return Ok(body),
                 Err(error) => backoff.pause_after(error).await?,
             }
@@ -187,39 +207,29 @@ impl Client {
     }
 
     async fn get_once(&self, address: &Address, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut body = self.open_once(address).await?;
+        let mut body = self.open_once(address, limit).await?;
         // A short file is sooner asked for again than gone on with.
         body.validator = None;
-        let too_large = || {
-            failure(
-                "get",
-                address,
-                Kind::TooLarge,
-                format!("it has more than {limit} bytes"),
-                false,
-            )
-        };
-        if body.length.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
         let mut content = Vec::new();
         while let Some(bytes) = body.chunk().await? {
-            if (content.len() + bytes.len()) as u64 > limit {
-                return Err(too_large());
-            }
             content.extend_from_slice(&bytes);
         }
         Ok(content)
     }
 
-    async fn open_once(&self, address: &Address) -> Result<Body, Error> {
+    async fn open_once(&self, address: &Address, limit: u64) -> Result<Body, Error> {
         let response = self.send(Method::GET, address, &[]).await?;
         if response.status() != StatusCode::OK {
             return Err(refusal("get", address, &response));
         }
         let headers = response.headers();
+        let length = response.content_length();
+        if length.is_some_and(|length| length > limit) {
+            return Err(too_large(address, limit));
+        }
         Ok(Body {
-            length: response.content_length(),
+            length,
+            limit,
             date: date_of(headers),
             validator: validator(headers),
             received: 0,
@@ -263,22 +273,6 @@ impl Client {
     }
 }
 
-/// What a daemon answers on its socket (`path` is that of the request), at most `limit_bytes`. One
-/// attempt; ten seconds of silence are an error.
-pub async fn get_unix(socket: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, Error> {
-    let shown = || format!("{path} from {}", socket.display());
-    let options =
-        Options { stall_timeout: Duration::from_secs(10), attempts: 1, ..Options::default() };
-    let inner = common(&options).no_proxy().tls_certs_only([]).unix_socket(socket).build();
-    let inner = inner.map_err(|error| local("get", shown(), innermost(&error).to_string()))?;
-    let client = Client::with(inner, &options);
-    let address = Address::parse(&format!("http://localhost{path}"))?;
-    client
-        .get_once(&address, limit_bytes)
-        .await
-        .map_err(|error| Error { address: shown(), ..error })
-}
-
 /// A file on its way. A connection that breaks is taken up again where it broke, if the server can
 /// do that.
 pub struct Body {
@@ -288,6 +282,8 @@ pub struct Body {
     pub date: Option<std::time::SystemTime>,
     /// What tells one version of the file from another; without it nothing can be taken up again.
     validator: Option<String>,
+    /// More bytes than this are an error.
+    limit: u64,
     received: u64,
     client: Client,
     address: Address,
@@ -338,6 +334,9 @@ impl Body {
                 Ok(Ok(Some(bytes))) if bytes.is_empty() => continue,
                 Ok(Ok(Some(bytes))) => {
                     self.received += bytes.len() as u64;
+                    if self.received > self.limit {
+                        return Err(too_large(&self.address, self.limit));
+                    }
                     if self.length.is_some_and(|length| self.received > length) {
                         return Err(
                             self.broken("the server sends more than it announced".to_owned())

@@ -95,18 +95,22 @@ impl Source {
         }
     }
 
-    /// A file as a blocking reader; its bytes are never in memory all at once.
-    pub async fn open(&self, relative: &str) -> Result<Download, Error> {
+    /// A file of at most `limit_bytes` as a blocking reader; its bytes are never in memory all at
+    /// once.
+    pub async fn open(&self, relative: &str, limit_bytes: u64) -> Result<Download, Error> {
         check(relative)?;
         match self {
             Self::Server { client, base } => {
                 let address = base.below(relative);
-                let body = client.open(address.as_str()).await?;
+                let body = client.open(address.as_str(), limit_bytes).await?;
                 Ok(Download::of_body(body, address.to_string()))
             }
             Self::Directory(directory) => {
                 let path = directory.join(relative);
                 let (file, length) = open(&path)?;
+                if length > limit_bytes {
+                    return Err(Error::TooLarge { path, limit: limit_bytes });
+                }
                 Ok(Download::of_file(file, length, path))
             }
         }
@@ -126,7 +130,7 @@ impl Source {
                 }
                 // Some servers know only GET, or allow nothing else. The connection is closed
                 // before more than the beginning has come.
-                match client.open(address.as_str()).await {
+                match client.open(address.as_str(), u64::MAX).await {
                     Ok(Body { length, .. }) => Ok(Presence::Present { bytes: length }),
                     Err(error) if error.is_not_found() => Ok(Presence::Absent),
                     Err(error) => Err(error.into()),
@@ -257,8 +261,9 @@ mod tests {
         let source = Source::Directory(directory.path().to_owned());
         assert_eq!(source.read("file", 5).await.unwrap(), b"12345");
         assert!(matches!(source.read("file", 4).await, Err(Error::TooLarge { limit: 4, .. })));
+        assert!(source.open("file", 4).await.unwrap_err().is_too_large());
         assert_eq!(source.presence("file").await.unwrap(), Presence::Present { bytes: Some(5) });
         assert_eq!(source.presence("nothing").await.unwrap(), Presence::Absent);
-        assert!(source.open("nothing").await.unwrap_err().is_not_found());
+        assert!(source.open("nothing", 10).await.unwrap_err().is_not_found());
     }
 }

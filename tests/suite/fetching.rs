@@ -511,6 +511,9 @@ async fn archive_must_match_its_index_entry() {
             .contains(&format!("more than {} bytes", bytes - 1))
     );
 
+    let shorter = Artifact { bytes: right.bytes - 1, ..right.clone() };
+    assert!(refused(shorter).await.contains(&format!("more than {} bytes", right.bytes - 1)));
+
     Alone::new(&[place]).fetch(&tiny, "units", right.clone()).await.unwrap();
 
     // A digest that is wrong at one place is right at the next.
@@ -539,6 +542,42 @@ async fn archive_must_match_its_index_entry() {
     let usual = Artifact { sha256: right.sha256, ..both };
     Alone::new(&[place]).fetch(&tiny, "units", usual).await.unwrap();
     drop(cheaper);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_sends_more_than_the_index_says_is_cut_off() {
+    let (tiny, directory) = packed(&Build::tiny());
+    let archive = tiny.archive("units");
+    let (members, bytes) = content(&archive);
+    let right = artifact(&archive, members, bytes);
+    let server = Server::start(directory.path()).await;
+    server.hide_length(&format!("/{}", archive_of(&tiny, "units")));
+    Alone::new(&[server.url()]).fetch(&tiny, "units", right.clone()).await.unwrap();
+    let longer = [fs::read(&archive).unwrap(), vec![0; 4096]].concat();
+    fs::write(&archive, longer).unwrap();
+    let node = Alone::new(&[server.url()]);
+    let error = node.fetch(&tiny, "units", right.clone()).await.unwrap_err();
+    assert!(matches!(error, action::Error::Integrity { .. }), "{error:?}");
+    let said = format!("{:#}", anyhow::Error::from(error));
+    assert!(said.contains(&format!("more than {} bytes", right.bytes)), "{said}");
+    assert_eq!(repository(node.directory.path()), Vec::<String>::new());
+}
+
+#[test]
+fn zeros_behind_an_archive_are_limited() {
+    use std::io::Read;
+    let (tiny, _directory) = packed(&Build::tiny());
+    let mut tar = Vec::new();
+    let sound = fs::File::open(tiny.archive("units")).unwrap();
+    archive::decode(sound, 80 << 20).unwrap().read_to_end(&mut tar).unwrap();
+    for (zeros, code) in [(1 << 19, 0), (2 << 20, 6)] {
+        let tail = zstd::encode_all(&[tar.as_slice(), &vec![0; zeros]].concat()[..], 1).unwrap();
+        let (tiny, directory) = packed(&Build::tiny().with_raw_archive("units", &tail));
+        let place = directory.path().to_str().unwrap();
+        let output = run(image().path(), &["fetch", "--bootstrap-url", place]);
+        let said: &[&str] = if code == 0 { &[] } else { &[tiny.id("units"), "zeros follows"] };
+        ends(&output, code, said);
+    }
 }
 
 #[test]

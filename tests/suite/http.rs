@@ -51,13 +51,13 @@ async fn download(server: &Server) -> Result<Vec<u8>, Error> {
 }
 
 async fn download_with(client: &Client, server: &Server) -> Result<Vec<u8>, Error> {
-    all(client.open(&server.at("/file")).await?).await
+    all(client.open(&server.at("/file"), u64::MAX).await?).await
 }
 
 #[tokio::test]
 async fn file_arrives_whole_with_length_and_date() {
     let (server, content, _directory) = server(300_000).await;
-    let body = client().open(&server.at("/file")).await.unwrap();
+    let body = client().open(&server.at("/file"), u64::MAX).await.unwrap();
     assert_eq!(body.length, Some(300_000));
     assert_eq!(
         body.date.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
@@ -78,7 +78,7 @@ async fn temporary_statuses_are_retried() {
         assert_eq!(client().get(&server.at("/file"), 10).await.unwrap(), content, "{status}");
         assert_eq!(server.requests("/file"), 3);
         server.answer("/file", status, 3);
-        let error = client().open(&server.at("/file")).await.unwrap_err();
+        let error = client().open(&server.at("/file"), u64::MAX).await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (Kind::Status(status), true));
         assert!(error.to_string().ends_with("(tried 3 times)"), "{error}");
     }
@@ -168,7 +168,7 @@ async fn trickling_server_counts_as_stalled() {
     let slowest = Slowest { bytes_per_second: 1_000_000, over: Duration::from_millis(200) };
     let client = Client::new(&Options { slowest, ..options() }).unwrap();
     server.slow("/file", 100, Duration::from_millis(20));
-    let error = all(client.open(&server.at("/file")).await.unwrap()).await.unwrap_err();
+    let error = all(client.open(&server.at("/file"), u64::MAX).await.unwrap()).await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (Kind::Stalled, true), "{error}");
     assert!(
         error.to_string().contains("less than 1000000 bytes/s")
@@ -187,8 +187,9 @@ async fn a_rate_is_that_of_all_downloads_together() {
     let (server, content, _directory) = server(300_000).await;
     let client = Client::new(&Options { bytes_per_second: Some(500_000), ..options() }).unwrap();
     let start = Instant::now();
-    let download =
-        async || all(client.clone().open(&server.at("/file")).await.unwrap()).await.unwrap();
+    let download = async || {
+        all(client.clone().open(&server.at("/file"), u64::MAX).await.unwrap()).await.unwrap()
+    };
     let (one, other) = tokio::join!(download(), download());
     assert!(one == content && other == content);
     // 600,000 bytes less what may come at once at the beginning.
@@ -223,7 +224,7 @@ async fn changed_file_is_never_appended() {
     // The file changes while it is on its way.
     let (server, _, _directory) = server(300_000).await;
     server.cut_times("/file", 70_000, 1).etag("/file", "\"old\"");
-    let mut body = client().open(&server.at("/file")).await.unwrap();
+    let mut body = client().open(&server.at("/file"), u64::MAX).await.unwrap();
     server.etag("/file", "\"new\"");
     let error = loop {
         match body.chunk().await {
@@ -248,9 +249,25 @@ async fn lengths_must_be_right() {
     for hidden in [false, true] {
         let error = client().get(&server.at("/file"), 999).await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (Kind::TooLarge, false), "{hidden}");
+        let body = client().open(&server.at("/file"), 999).await;
+        let error = async { all(body?).await }.await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (Kind::TooLarge, false), "{hidden}");
         server.hide_length("/file");
     }
     assert_eq!(client().get(&server.at("/file"), 1000).await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn dripping_document_is_given_up_after_its_total_time() {
+    let (server, _, _directory) = server(1000).await;
+    // It never stalls for as long as a stall takes, and is asked for once.
+    server.slow("/file", 1, Duration::from_millis(20));
+    let document_timeout = Duration::from_millis(500);
+    let client = Client::new(&Options { document_timeout, ..options() }).unwrap();
+    let error = client.get(&server.at("/file"), 1000).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (Kind::Stalled, true), "{error}");
+    assert!(error.to_string().contains("did not come whole within 500ms"), "{error}");
+    assert_eq!(server.requests("/file"), 1);
 }
 
 #[tokio::test]
@@ -329,7 +346,7 @@ async fn a_daemon_is_asked_on_its_socket() {
 
 /// Reads a download as the unpacking threads do.
 async fn drain(source: &Source, name: &str) -> (Option<u64>, std::io::Result<Vec<u8>>) {
-    let mut download = source.open(name).await.unwrap();
+    let mut download = source.open(name, u64::MAX).await.unwrap();
     tokio::task::spawn_blocking(move || {
         let mut content = Vec::new();
         (download.length, download.reader.read_to_end(&mut content).map(|_| content))
@@ -385,7 +402,7 @@ async fn slow_or_closed_reader_stops_the_transfer() {
     // which tells nothing of the reader.
     for _ in 0..20 {
         let before = server.requests("/file");
-        let mut download = source.open("file").await.unwrap();
+        let mut download = source.open("file", u64::MAX).await.unwrap();
         // Longer than the stall timeout: a reader that waits is no server that stalls.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (download, read) = tokio::task::spawn_blocking(move || {

@@ -21,6 +21,8 @@ use crate::system::{archive, files};
 /// No archive of DC/OS comes near to this many bytes or members; a decompression bomb does.
 const MOST_BYTES: u64 = 8 << 30;
 const MOST_ENTRIES: u64 = 500_000;
+/// Without an index an archive has at most so many bytes.
+const MAX_ARCHIVE_BYTES: u64 = 4 << 30;
 /// Without an index: nothing that a node needs is compressed to less than a five-hundredth. The
 /// first bytes of it are free.
 const MOST_RATIO: u64 = 500;
@@ -67,17 +69,23 @@ pub(super) struct Whole {
 struct Offer {
     path: String,
     sha256: Option<String>,
+    /// How many it has by the index, or the most that it may have.
+    bytes: u64,
 }
 
 impl Order {
     /// The cheaper archive first, if the index knows one.
     fn offers(&self) -> Vec<Offer> {
         let cheaper = self.artifact.as_ref().and_then(|a| a.alternative.as_ref());
-        let cheaper =
-            cheaper.map(|a| Offer { path: a.path.clone(), sha256: Some(a.sha256.clone()) });
+        let cheaper = cheaper.map(|a| Offer {
+            path: a.path.clone(),
+            sha256: Some(a.sha256.clone()),
+            bytes: a.bytes,
+        });
         let usual = Offer {
             path: self.archive.clone(),
             sha256: self.artifact.as_ref().map(|a| a.sha256.clone()),
+            bytes: self.artifact.as_ref().map_or(MAX_ARCHIVE_BYTES, |a| a.bytes),
         };
         cheaper.into_iter().chain([usual]).collect()
     }
@@ -151,9 +159,9 @@ async fn from_place(
     loop {
         let downloading = site.capacity.downloads.clone().acquire_owned().await?;
         let download = place
-            .open(&offer.path)
+            .open(&offer.path, offer.bytes)
             .await
-            .with_context(|| format!("cannot fetch {}", offer.path))?;
+            .map_err(|error| sorted(error.into(), &offer.path))?;
         let unpacking = site.capacity.decoders.clone().acquire_owned().await?;
         let (site_, order_, accept) = (site.clone(), order.clone(), accept.clone());
         let (path, sha256) = (offer.path.clone(), offer.sha256.clone());
@@ -289,7 +297,9 @@ impl<R: Read> Read for Bounded<R> {
 /// A full disk and a lost server are no damage of the archive; everything else that stops unpacking
 /// is.
 fn sorted(error: anyhow::Error, archive: &str) -> anyhow::Error {
-    if source_error(&error).is_some() || is_ours(&error) || grows(&error).is_some() {
+    // More bytes than the index names are another file, not a lost server.
+    let is_other = source_error(&error).is_some_and(source::Error::is_too_large);
+    if !is_other && source_error(&error).is_some() || is_ours(&error) || grows(&error).is_some() {
         error.context(format!("cannot fetch {archive}"))
     } else {
         Damaged { archive: archive.to_owned(), source: error }.into()

@@ -40,6 +40,10 @@ pub(super) fn failure(
     }
 }
 
+pub(super) fn too_large(address: &Address, limit: u64) -> Error {
+    failure("get", address, Kind::TooLarge, format!("it has more than {limit} bytes"), false)
+}
+
 /// A request without an answer.
 pub(super) fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -> Error {
     let cause = innermost(error).to_string();

@@ -12,10 +12,10 @@ impl Client {
         got.unwrap_or_else(|_| Err(cancelled("get", &address)))
     }
 
-    /// A file piece by piece.
-    pub async fn open(&self, url: &str) -> Result<Body, Error> {
+    /// A file of at most `limit_bytes`, piece by piece.
+    pub async fn open(&self, url: &str, limit_bytes: u64) -> Result<Body, Error> {
         let address = Address::parse(url)?;
-        let opened = self.cancellation.or(self.open_patiently(&address)).await;
+        let opened = self.cancellation.or(self.open_patiently(&address, limit_bytes)).await;
         opened.unwrap_or_else(|_| Err(cancelled("get", &address)))
     }
 

@@ -48,6 +48,22 @@ pub struct Slowest {
     pub over: Duration,
 }
 
+/// The slowest link that a node may have, in bytes a second.
+const SLOWEST_LINK: u64 = 64_000;
+/// Downloads do not share a link evenly: the least of one is this part of its even share.
+const UNEVEN: u64 = 4;
+
+impl Slowest {
+    /// The least of one of so many downloads that share the slowest link, or an operator's limit
+    /// if that is lower.
+    pub fn of_share(limit: Option<u64>, downloads: usize) -> Slowest {
+        let together = limit.unwrap_or(u64::MAX).min(SLOWEST_LINK);
+        let downloads = u64::try_from(downloads).unwrap_or(u64::MAX).max(1);
+        let bytes_per_second = (together / downloads / UNEVEN).max(1);
+        Slowest { bytes_per_second, over: Duration::from_secs(60) }
+    }
+}
+
 /// Watches one body.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Watch {
@@ -80,6 +96,21 @@ mod tests {
         assert_eq!(limit.pause(1000, start), Duration::from_secs(1));
         assert_eq!(limit.pause(500, start), Duration::from_millis(1500));
         assert_eq!(limit.pause(1000, start + Duration::from_secs(60)), Duration::from_millis(900));
+    }
+
+    #[test]
+    fn minimum_rate_is_a_part_of_the_share_of_a_download() {
+        for (limit, downloads, least) in [
+            (None, 1, 16_000),
+            (None, 8, 2000),
+            (Some(1 << 30), 4, 4000),
+            (Some(8000), 4, 500),
+            (Some(10), 8, 1),
+            (None, 0, 16_000),
+        ] {
+            let slowest = Slowest::of_share(limit, downloads);
+            assert_eq!(slowest.bytes_per_second, least, "{limit:?} {downloads}");
+        }
     }
 
     #[test]

@@ -68,6 +68,15 @@ impl Error {
         matches!(self, Self::Http(error) if error.kind() == Kind::Cancelled)
     }
 
+    /// The file has more bytes than it may have.
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Self::Http(error) => error.kind() == Kind::TooLarge,
+            Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     /// There is no such file.
     pub fn is_not_found(&self) -> bool {
         match self {

@@ -60,6 +60,10 @@ impl Member {
     }
 }
 
+/// Zeros behind the end marker: `tar` fills its last record, which has 10 KiB unless it is told
+/// otherwise. A server can send zeros for ever.
+const MAX_TAIL: u64 = 1 << 20;
+
 /// Reads a tar stream member by member, and to its very end.
 pub(super) struct Members<R> {
     reader: BufReader<R>,
@@ -347,14 +351,17 @@ impl<R: Read> Members<R> {
         if self.block()?.iter().any(|&byte| byte != 0) {
             return Err(Error::damaged("a lone block of zeros is in its middle"));
         }
-        let mut buf = [0; 8 * 1024];
+        let (mut buf, mut tail) = ([0; 8 * 1024], 0);
         loop {
             match self.reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
+                Ok(n) if tail + n as u64 > MAX_TAIL => {
+                    return Err(Error::damaged("more than 1 MiB of zeros follows its end"));
+                }
                 Ok(n) if buf.iter().take(n).any(|&byte| byte != 0) => {
                     return Err(Error::damaged("something follows its end"));
                 }
-                Ok(_) => {}
+                Ok(n) => tail += n as u64,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unread(error)),
             }
