@@ -327,8 +327,7 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
     let mut log: Vec<String> =
         with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
     if first.link == Link::Clock {
-        log =
-            of_check_time(&world.root, first.unit.as_deref()).await.map_or(log, |line| vec![line]);
+        log = of_check_time(&world.root, first.unit.as_deref()).await.unwrap_or(log);
     }
     let cure = cure(&first, &log, wish, node, world).await;
     // A role that somebody stopped stays down.
@@ -342,14 +341,12 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
 
 /// The last word of check-time in the unit that the clock holds up. That all was well when the unit
 /// was started is no word of a clock that has gone wrong since.
-async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<String> {
+async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<Vec<String>> {
     let (root, unit) = (root.clone(), unit?.to_owned());
     let look = move || last_words::last_of(&root, &unit, "check-time");
-    tokio::task::spawn_blocking(look)
-        .await
-        .ok()
-        .flatten()
-        .filter(|line| !line.ends_with("Time is in sync!"))
+    let lines = tokio::task::spawn_blocking(look).await.ok()?;
+    let is_trouble = !lines.first()?.ends_with("Time is in sync!");
+    is_trouble.then_some(lines)
 }
 
 /// What is known of this obstacle, what a check knows, else where to look.

@@ -18,9 +18,11 @@ pub fn add(root: &Root, reports: &mut [UnitReport]) {
         layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     for report in reports.iter_mut().filter(|r| r.condition != Condition::Well || r.flaps()) {
         // A journal that cannot be read leaves the report as it is: the state itself is the news.
-        let lines =
+        let log =
             journald::last_lines(&directories, &report.name, LOOKED_AT, None).unwrap_or_default();
-        let mut lines = lines
+        let note = note(&log, &report.name);
+        let mut lines = log
+            .lines
             .into_iter()
             .map(|line| format!("{}: {}", line.identifier, line.message))
             .collect();
@@ -29,18 +31,25 @@ pub fn add(root: &Root, reports: &mut [UnitReport]) {
             forget_the_next_try(&mut lines);
         }
         report.log = telling(lines);
+        report.log.extend(note);
     }
 }
 
-/// The last line that one program of a unit wrote.
-pub fn last_of(root: &Root, unit: &str, program: &str) -> Option<String> {
+/// A closing line about journal files that could not be read because their format is unknown.
+fn note(log: &journald::Log, unit: &str) -> Option<String> {
+    log.note(&format!("journalctl -u {unit}")).map(|note| format!("dcos-node: {note}"))
+}
+
+/// The last line that one program of a unit wrote, and whether files could not be read; empty if
+/// there is no such line.
+pub fn last_of(root: &Root, unit: &str, program: &str) -> Vec<String> {
     let directories: Vec<PathBuf> =
         layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
-    let lines = journald::last_lines(&directories, unit, LOOKED_AT, None).unwrap_or_default();
-    lines
-        .into_iter()
-        .rfind(|line| line.identifier == program)
-        .map(|line| format!("{program}: {}", line.message))
+    let log = journald::last_lines(&directories, unit, LOOKED_AT, None).unwrap_or_default();
+    let note = note(&log, unit);
+    let line = log.lines.into_iter().rfind(|line| line.identifier == program);
+    line.map(|line| format!("{program}: {}", line.message))
+        .map_or_else(Vec::new, |line| std::iter::once(line).chain(note).collect())
 }
 
 /// A unit that fell is soon started again, and what its first commands say then buries the words
@@ -76,8 +85,50 @@ fn telling(mut lines: Vec<String>) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their own files")]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::observe::services;
+
+    #[test]
+    fn journal_of_unknown_format_is_noted_below_the_lines() {
+        let report = UnitReport {
+            name: "dcos-net.service".into(),
+            description: String::new(),
+            active: "failed".into(),
+            sub: "failed".into(),
+            condition: services::Condition::Failed,
+            steady: false,
+            fell: true,
+            auxiliary: false,
+            active_seconds: None,
+            restarts: None,
+            why: None,
+            cure: None,
+            log: Vec::new(),
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let journal = root.resolved(layout::JOURNALS[0]);
+        fs::create_dir_all(&journal).unwrap();
+        let mut header = [0; 272];
+        header[..8].copy_from_slice(b"LPKSHHRH");
+        header[12] = 0x34;
+        header[88..90].copy_from_slice(&272_u16.to_le_bytes());
+        let file = journal.join("system.journal");
+        fs::write(&file, header).unwrap();
+        let mut reports = [report];
+        add(&root, &mut reports);
+        let note = format!(
+            "dcos-node: 1 journal file has an unknown format (incompatible flags 0x34); lines may \
+             be missing, use journalctl -u dcos-net.service: {}",
+            file.display()
+        );
+        assert_eq!(reports[0].log, [note]);
+        assert!(last_of(&root, "dcos-net.service", "check-time").is_empty());
+    }
 
     #[test]
     fn shown_log_lines_include_the_output_of_the_unit() {

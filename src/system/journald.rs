@@ -1,5 +1,15 @@
 //! Reads the log of a unit from the journal files themselves.
 //!
+//! The files, because journald answers no questions: its sockets below `/run/systemd/journal` only
+//! take entries, and `io.systemd.journal` there only rotates, flushes and syncs. The ways that can
+//! be asked start a program: `journalctl`, which we do not run; `systemd-journal-gatewayd`, which
+//! few machines have; and `io.systemd.JournalAccess` of systemd 260, for which systemd starts
+//! `journalctl` once for each question, and which finds entries by their unit but not by any other
+//! field.
+//!
+//! A file of a later format is not read: [`Log::unknown`] names it, and who shows the lines says so
+//! and names `journalctl`, which always knows the format of its own systemd.
+//!
 //! Neither `journalctl` nor libsystemd is needed. The files are read as they are: in use, torn by a
 //! power cut, or corrupt. What cannot be read is skipped; no offset in a file is believed before it
 //! has been checked, and the reads per file are limited.
@@ -17,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use file::{Entry, JournalFile};
+use file::{Entry, JournalFile, OpenError};
 
 /// The most that is kept of one message, in bytes.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -35,6 +45,41 @@ pub struct Line {
     pub message: String,
     /// 0 (emergency) to 7 (debug), as in `syslog(3)`.
     pub priority: Option<u8>,
+}
+
+/// What was found in the journal files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The entries, oldest first.
+    pub lines: Vec<Line>,
+    /// Files that may have more, and newer, lines.
+    pub unknown: Vec<UnknownFormat>,
+}
+
+impl Log {
+    /// One sentence about the files of an unknown format, if there are any. `command` is what
+    /// shows the missing lines. The path comes last, because it is long and may be cut.
+    pub fn note(&self, command: &str) -> Option<String> {
+        let UnknownFormat { path, flags } = self.unknown.first()?;
+        let (subject, others) = match self.unknown.len() {
+            1 => ("1 journal file has".to_owned(), String::new()),
+            count => (format!("{count} journal files have"), ", and others".to_owned()),
+        };
+        Some(format!(
+            "{subject} an unknown format ({flags}); lines may be missing, use {command}: \
+             {}{others}",
+            path.display()
+        ))
+    }
+}
+
+/// A journal file of a format that this reader does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownFormat {
+    /// The file.
+    pub path: PathBuf,
+    /// The flags that the reader does not know, and where they are.
+    pub flags: String,
 }
 
 /// A point in time that no step of the clock can move.
@@ -98,7 +143,7 @@ pub fn last_lines(
     unit: &str,
     count: usize,
     since: Option<Since>,
-) -> Result<Vec<Line>, Error> {
+) -> Result<Log, Error> {
     last_entries(journal_dirs, Wanted::Unit(unit), count, since)
 }
 
@@ -109,7 +154,7 @@ pub fn last_lines_with(
     field: &str,
     value: &str,
     count: usize,
-) -> Result<Vec<Line>, Error> {
+) -> Result<Log, Error> {
     last_entries(journal_dirs, Wanted::Field(field, value), count, None)
 }
 
@@ -127,7 +172,7 @@ fn last_entries(
     wanted: Wanted<'_>,
     count: usize,
     since: Option<Since>,
-) -> Result<Vec<Line>, Error> {
+) -> Result<Log, Error> {
     const TRIES: usize = 5;
     let mut paths = journal_files(journal_dirs)?;
     for _ in 1..TRIES {
@@ -148,28 +193,35 @@ fn last_lines_of(
     wanted: Wanted<'_>,
     count: usize,
     since: Option<Since>,
-) -> Result<Vec<Line>, Error> {
-    let (mut files, mut unreadable) = (Vec::new(), None);
+) -> Result<Log, Error> {
+    let (mut files, mut unknown, mut unreadable) = (Vec::new(), Vec::new(), None);
     for path in paths {
         match JournalFile::open(path) {
-            Ok(file) => files.push(file),
-            // Removed meanwhile, or no journal, or one whose very header is torn.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
-            }
-            Err(source) => {
+            Ok(file) => files.push((path, file)),
+            Err(OpenError::UnknownFormat(flags)) => unknown.push(UnknownFormat {
+                path: path.clone(),
+                flags: format!("incompatible flags {flags:#x}"),
+            }),
+            Err(OpenError::NotJournal) => {}
+            // Removed meanwhile.
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(OpenError::Io(source)) => {
                 unreadable = unreadable.or(Some(Error::Unreadable { path: path.clone(), source }))
             }
         }
     }
     let mut logs: BTreeMap<[u8; 16], Vec<Found>> = BTreeMap::new();
-    for file in &files {
+    for (_, file) in &files {
         logs.entry(file.seqnum_id()).or_default().extend(search(file, wanted, count, since));
     }
     let lines = merge(logs.into_values().collect(), count);
+    unknown.extend(files.iter().filter_map(|(path, file)| {
+        let flags = file.unknown_flags()?.0;
+        Some(UnknownFormat { path: (*path).clone(), flags: format!("object flags {flags:#x}") })
+    }));
     match unreadable {
-        Some(error) if lines.is_empty() => Err(error),
-        _ => Ok(lines),
+        Some(error) if lines.is_empty() && unknown.is_empty() => Err(error),
+        _ => Ok(Log { lines, unknown }),
     }
 }
 

@@ -29,18 +29,19 @@ pub(super) async fn collect(parts: &mut Parts<'_>, units: &[String], root: &Root
             let lines = journald::last_lines_with(&directories, field, value, LINES);
             ((*name).to_owned(), lines)
         });
-        let logs = others
-            .chain(of_units)
-            .map(|(name, lines)| (name, lines.map(text).map_err(|error| error.to_string())));
-        logs.collect::<Vec<_>>()
+        others.chain(of_units).collect::<Vec<_>>()
     });
     let mut failed: Option<String> = None;
-    for (name, text) in read.await.unwrap_or_default() {
-        match text {
-            Ok(text) if text.is_empty() => {}
-            Ok(text) => parts.text(&format!("logs/{name}.log"), &text),
+    for (name, log) in read.await.unwrap_or_default() {
+        match log {
+            Ok(log) => {
+                failed = failed.or_else(|| log.note("journalctl"));
+                if !log.lines.is_empty() {
+                    parts.text(&format!("logs/{name}.log"), &text(log.lines));
+                }
+            }
             // What keeps one log from being read keeps all.
-            Err(why) => failed = failed.or(Some(why)),
+            Err(error) => failed = failed.or_else(|| Some(error.to_string())),
         }
     }
     if let Some(why) = failed {

@@ -12,6 +12,8 @@ use liblzma::stream::Stream;
 const XZ_MEMORY_MAX: u64 = 16 * 1024 * 1024;
 /// As a power of two, in bytes; journald's level has 21.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// An LZ4 block is decoded whole or not at all; this is what the other two may hold in memory.
+const LZ4_SIZE_MAX: usize = 8 * 1024 * 1024;
 
 /// How the payload of an object is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,26 +23,34 @@ pub(super) enum Compression {
     Zstd,
 }
 
+/// Flags of an object that mean nothing in the formats up to systemd 260: damage, or a compression
+/// of a later format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UnknownFlags(pub u8);
+
 impl Compression {
-    /// As the flags of an object tell it.
-    pub fn of(flags: u8) -> Option<Self> {
-        match flags & 7 {
-            0 => None,
-            1 => Some(Self::Xz),
-            2 => Some(Self::Lz4),
-            _ => Some(Self::Zstd),
+    /// What the flags of an object say; `None` if its payload is not compressed.
+    pub fn of(flags: u8) -> Result<Option<Self>, UnknownFlags> {
+        match flags {
+            0 => Ok(None),
+            1 => Ok(Some(Self::Xz)),
+            2 => Ok(Some(Self::Lz4)),
+            4 => Ok(Some(Self::Zstd)),
+            _ => Err(UnknownFlags(flags)),
         }
     }
 
     /// How much compressed data is enough to make `limit` bytes of: incompressible data grows a
-    /// little, and zstd wants whole blocks.
+    /// little, zstd needs whole blocks, and LZ4 needs everything.
     pub fn input_for(self, limit: usize) -> usize {
         const ZSTD_BLOCK: usize = 128 * 1024;
+        let limit = if self == Self::Lz4 { LZ4_SIZE_MAX } else { limit };
         limit + limit / 255 + ZSTD_BLOCK + 1024
     }
 }
 
-/// The first `limit` bytes of what `input` was made of; nothing if it is damaged before that.
+/// The first `limit` bytes of what `input` was made of. Returns `None` if it is damaged before
+/// that, and for LZ4 also if it is damaged after that or makes more than [`LZ4_SIZE_MAX`].
 pub(super) fn decompress(compression: Compression, input: &[u8], limit: usize) -> Option<Vec<u8>> {
     match compression {
         Compression::Xz => {
@@ -48,9 +58,12 @@ pub(super) fn decompress(compression: Compression, input: &[u8], limit: usize) -
             read_up_to(XzDecoder::new_stream(input, stream), limit)
         }
         Compression::Lz4 => {
-            let (size, block) = input.split_first_chunk()?;
-            let size = usize::try_from(u64::from_le_bytes(*size)).ok()?.min(limit);
-            lz4(block, size).filter(|output| output.len() == size)
+            let size =
+                usize::try_from(lz4_size(input)?).ok().filter(|&size| size <= LZ4_SIZE_MAX)?;
+            let mut output = vec![0; size];
+            let made = lz4_flex::block::decompress_into(input.get(8..)?, &mut output).ok()?;
+            output.truncate(limit);
+            (made == size).then_some(output)
         }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input).ok()?;
@@ -60,51 +73,15 @@ pub(super) fn decompress(compression: Compression, input: &[u8], limit: usize) -
     }
 }
 
+/// The uncompressed size, which journald writes before an LZ4 block.
+pub(super) fn lz4_size(input: &[u8]) -> Option<u64> {
+    input.first_chunk().map(|size| u64::from_le_bytes(*size))
+}
+
 fn read_up_to(decoder: impl Read, limit: usize) -> Option<Vec<u8>> {
     let mut output = Vec::new();
     decoder.take(limit as u64).read_to_end(&mut output).ok()?;
     Some(output)
-}
-
-/// Decodes an [LZ4 block](https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md): runs of
-/// literal bytes and copies of earlier output.
-fn lz4(mut block: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut output = Vec::new();
-    loop {
-        let token = usize::from(*block.split_off_first()?);
-        let literals = lz4_length(token >> 4, &mut block)?;
-        // What is cut off of the input is not wanted either.
-        output.extend_from_slice(block.get(..literals.min(block.len()).min(limit - output.len()))?);
-        if output.len() == limit || block.len() <= literals {
-            return (output.len() == limit || block.len() == literals).then_some(output);
-        }
-        block = block.get(literals..)?;
-        let distance =
-            usize::from(u16::from_le_bytes([*block.split_off_first()?, *block.split_off_first()?]));
-        let length = lz4_length(token & 15, &mut block)?.checked_add(4)?.min(limit - output.len());
-        let start = output.len().checked_sub(distance).filter(|_| distance > 0)?;
-        // Byte by byte, because a copy may overlap what it makes: that is how LZ4 writes
-        // repetitions.
-        for index in start..start + length {
-            output.push(*output.get(index)?);
-        }
-    }
-}
-
-/// A length is four bits of the token; all ones mean that bytes follow which are added, up to one
-/// that is not 255.
-fn lz4_length(bits: usize, block: &mut &[u8]) -> Option<usize> {
-    let mut length = bits;
-    if bits == 15 {
-        loop {
-            let byte = *block.split_off_first()?;
-            length = length.checked_add(usize::from(byte))?;
-            if byte != 255 {
-                break;
-            }
-        }
-    }
-    Some(length)
 }
 
 #[cfg(test)]
@@ -131,6 +108,37 @@ mod tests {
         input.extend_from_slice(b"\x01\0\xff\x0a\x50=end=");
         let output = decompress(Compression::Lz4, &input, 1000).unwrap();
         assert_eq!((output.len(), &output[554..]), (559, &b"=end="[..]));
+    }
+
+    #[test]
+    fn lz4_output_is_bounded() {
+        // A run of zeroes that is as long as the size claims.
+        let block = |size: usize| {
+            let mut input = (size as u64).to_le_bytes().to_vec();
+            input.extend_from_slice(b"\x1f\0\x01\0");
+            let run = size - 1 - 4 - 15 - 5;
+            input.extend(std::iter::repeat_n(255, run / 255));
+            input.push((run % 255) as u8);
+            input.extend_from_slice(b"\x50=end=");
+            input
+        };
+        let largest = block(LZ4_SIZE_MAX);
+        assert!(largest.len() <= Compression::Lz4.input_for(1));
+        let output = decompress(Compression::Lz4, &largest, usize::MAX).unwrap();
+        assert_eq!((output.len(), &output[LZ4_SIZE_MAX - 5..]), (LZ4_SIZE_MAX, &b"=end="[..]));
+        assert_eq!(decompress(Compression::Lz4, &block(LZ4_SIZE_MAX + 1), 7), None);
+        // Neither a size that is too large nor one that is too small is believed.
+        for claimed in [u64::MAX, 1 << 40, LZ4_SIZE_MAX as u64 - 1] {
+            let mut lying = largest.clone();
+            lying[..8].copy_from_slice(&claimed.to_le_bytes());
+            assert_eq!(decompress(Compression::Lz4, &lying, 7), None, "{claimed}");
+        }
+    }
+
+    #[test]
+    fn unknown_object_flags_are_an_error() {
+        let known = |flags| Compression::of(flags).is_ok();
+        assert_eq!((0..=u8::MAX).filter(|&flags| known(flags)).collect::<Vec<_>>(), [0, 1, 2, 4]);
     }
 
     #[test]

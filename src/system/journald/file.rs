@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use super::compression::{Compression, decompress};
+use super::compression::{Compression, UnknownFlags, decompress, lz4_size};
 
 const KEYED_HASH: u32 = 4;
 const COMPACT: u32 = 16;
@@ -46,6 +46,9 @@ const ARRAYS_MAX: usize = 256;
 /// Enough for a hundred thousand units in one file; a hostile file takes a few seconds to spend it.
 const READS_MAX: u32 = 2_000_000;
 
+/// Decoded bytes that count as one read.
+const BYTES_PER_READ: u64 = 64 * 1024;
+
 /// An open journal file.
 pub(super) struct JournalFile {
     file: File,
@@ -56,6 +59,23 @@ pub(super) struct JournalFile {
     field_table: (u64, u64),
     seqnum_id: [u8; 16],
     reads_left: Cell<u32>,
+    unknown_flags: Cell<Option<UnknownFlags>>,
+}
+
+/// Why a file is not an open journal file.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// It is not a journal file, or its header is torn.
+    NotJournal,
+    /// It is one of a later format: it has these incompatible flags.
+    UnknownFormat(u32),
+    Io(io::Error),
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// A log entry, its fields still to be looked up.
@@ -79,8 +99,7 @@ struct Object {
 }
 
 impl JournalFile {
-    /// `InvalidData`: this is no journal file; `Unsupported`: it is, but of a later format.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
         // A pipe of that name would wait for a writer.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let metadata = file.metadata()?;
@@ -88,14 +107,11 @@ impl JournalFile {
         let complete = metadata.is_file() && file.read_exact_at(&mut header, 0).is_ok();
         let header_size = u64_at(&header, 88);
         if !complete || !header.starts_with(b"LPKSHHRH") || header_size < HEADER_SIZE_MIN {
-            return Err(io::Error::from(io::ErrorKind::InvalidData));
+            return Err(OpenError::NotJournal);
         }
         let flags = u32_at(&header, 12);
         if flags & !(KEYED_HASH | COMPACT | COMPRESSED) != 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("its format is unknown (flags {flags:#x})"),
-            ));
+            return Err(OpenError::UnknownFormat(flags));
         }
         let mut seqnum_id = [0; 16];
         seqnum_id.copy_from_slice(&header[72..88]);
@@ -107,12 +123,18 @@ impl JournalFile {
             field_table: (u64_at(&header, 120), u64_at(&header, 128) / 16),
             seqnum_id,
             reads_left: Cell::new(READS_MAX),
+            unknown_flags: Cell::new(None),
         })
     }
 
     /// Which sequence [`Entry::seqnum`] counts in.
     pub fn seqnum_id(&self) -> [u8; 16] {
         self.seqnum_id
+    }
+
+    /// Flags of an object read so far that this reader does not know, if there are any.
+    pub fn unknown_flags(&self) -> Option<UnknownFlags> {
+        self.unknown_flags.get()
     }
 
     /// The offset of the data object for `field` with `value`, if that occurs in this file.
@@ -132,9 +154,14 @@ impl JournalFile {
     pub fn is_data(&self, offset: u64, field: &str, value: &str) -> bool {
         let wanted = field.len() + 1 + value.len();
         let Some(object) = self.object(offset, DATA, self.data_size()) else { return false };
-        if Compression::of(object.flags).is_none()
-            && object.size - self.data_size() != wanted as u64
-        {
+        let size = match Compression::of(object.flags) {
+            Ok(None) => Some(object.size - self.data_size()),
+            Ok(Some(Compression::Lz4)) => {
+                self.read(offset + self.data_size(), 8).and_then(|head| lz4_size(&head))
+            }
+            _ => None,
+        };
+        if size.is_some_and(|size| size != wanted as u64) {
             return false;
         }
         self.payload_of(&object, wanted + 1).is_some_and(|payload| {
@@ -271,9 +298,18 @@ impl JournalFile {
         let (offset, size) = (object.offset + self.data_size(), object.size - self.data_size());
         let read = |limit: usize| self.read(offset, size.min(limit as u64) as usize);
         match Compression::of(object.flags) {
-            None => read(limit),
-            Some(compression) => {
-                decompress(compression, &read(compression.input_for(limit))?, limit)
+            Ok(None) => read(limit),
+            Ok(Some(compression)) => {
+                let input = read(compression.input_for(limit))?;
+                if compression == Compression::Lz4 {
+                    // What is decoded beyond the limit counts as further reads.
+                    self.spend(lz4_size(&input)? / BYTES_PER_READ)?;
+                }
+                decompress(compression, &input, limit)
+            }
+            Err(flags) => {
+                self.unknown_flags.set(Some(flags));
+                None
             }
         }
     }
@@ -290,8 +326,14 @@ impl JournalFile {
         bytes.chunks_exact(item_size).map(offset).collect()
     }
 
+    fn spend(&self, reads: u64) -> Option<()> {
+        let reads = u32::try_from(reads).ok()?;
+        self.reads_left.set(self.reads_left.get().checked_sub(reads)?);
+        Some(())
+    }
+
     fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
-        self.reads_left.set(self.reads_left.get().checked_sub(1)?);
+        self.spend(1)?;
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, offset).ok()?;
         Some(bytes)

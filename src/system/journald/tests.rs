@@ -7,6 +7,24 @@ use tempfile::TempDir;
 
 use super::*;
 
+fn last_lines(
+    directories: &[PathBuf],
+    unit: &str,
+    count: usize,
+    since: Option<Since>,
+) -> Result<Vec<Line>, Error> {
+    super::last_lines(directories, unit, count, since).map(|log| log.lines)
+}
+
+fn last_lines_with(
+    directories: &[PathBuf],
+    field: &str,
+    value: &str,
+    count: usize,
+) -> Result<Vec<Line>, Error> {
+    super::last_lines_with(directories, field, value, count).map(|log| log.lines)
+}
+
 const FIXTURES: [&str; 3] = ["252-zstd-compact", "257-xz", "257-lz4-compact"];
 const UNITS: [&str; 3] = ["demo.service", "binary.service", "fails.service"];
 const MACHINE: &str = "0123456789abcdef0123456789abcdef";
@@ -158,17 +176,64 @@ fn archived_torn_and_duplicate_files_are_merged() {
 }
 
 #[test]
-fn later_journal_format_is_an_error_without_entries() {
-    let mut later = journal(FIXTURES[0]);
-    later[12] |= 32;
-    let (root, directories) = journal_dir(&[("system.journal", &later)]);
-    let error = last_lines(&directories, "demo.service", 5, None).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("cannot read journal file {}", root.path().join("system.journal").display())
-    );
-    fs::write(root.path().join("older.journal"), journal(FIXTURES[0])).unwrap();
-    assert_eq!(last_lines(&directories, "demo.service", 5, None).unwrap().len(), 5);
+fn files_of_unknown_format_are_reported_beside_known_ones() {
+    for flag in [32, 64, 128] {
+        let mut later = journal(FIXTURES[0]);
+        later[12] |= flag;
+        let flags = later[12];
+        let (root, directories) = journal_dir(&[("system.journal", &later)]);
+        let log = super::last_lines(&directories, "demo.service", 5, None).unwrap();
+        let path = root.path().join("system.journal");
+        let unknown =
+            [UnknownFormat { path: path.clone(), flags: format!("incompatible flags {flags:#x}") }];
+        assert_eq!((&log.lines[..], &log.unknown[..]), (&[][..], &unknown[..]));
+        assert_eq!(
+            log.note("journalctl -u demo.service").unwrap(),
+            format!(
+                "1 journal file has an unknown format (incompatible flags {flags:#x}); \
+                 lines may be missing, use journalctl -u demo.service: {}",
+                path.display()
+            )
+        );
+
+        fs::write(root.path().join("older.journal"), journal(FIXTURES[0])).unwrap();
+        let log = super::last_lines(&directories, "demo.service", 5, None).unwrap();
+        assert_eq!((log.lines.len(), &log.unknown[..]), (5, &unknown[..]));
+
+        fs::write(root.path().join("another.journal"), &later).unwrap();
+        let log = super::last_lines_with(&directories, "_PID", "1", 5).unwrap();
+        assert_eq!((log.lines.len(), log.unknown.len()), (5, 2));
+        let note = log.note("journalctl").unwrap();
+        assert!(note.starts_with("2 journal files have an unknown format"), "{note}");
+        assert!(note.ends_with("another.journal, and others"), "{note}");
+
+        fs::remove_file(&path).unwrap();
+        fs::remove_file(root.path().join("another.journal")).unwrap();
+        let log = super::last_lines(&directories, "demo.service", 5, None).unwrap();
+        assert_eq!((log.lines.len(), log.note("journalctl")), (5, None));
+    }
+}
+
+#[test]
+fn unknown_compression_of_one_line_is_reported() {
+    for (name, known) in FIXTURES.into_iter().zip([4, 1, 2]) {
+        let mut bytes = journal(name);
+        // Objects of data: kind, flags, six reserved bytes, at a multiple of eight.
+        let compressed: Vec<usize> = (272..bytes.len() - 8)
+            .step_by(8)
+            .filter(|&at| bytes[at..at + 8] == [1, known, 0, 0, 0, 0, 0, 0])
+            .collect();
+        assert!(!compressed.is_empty(), "{name}");
+        for at in compressed {
+            bytes[at + 1] = 8;
+        }
+        let (root, directories) = journal_dir(&[("system.journal", &bytes)]);
+        let log = super::last_lines(&directories, "demo.service", usize::MAX, None).unwrap();
+        let all = expected_lines(&expected(name)["demo.service"]).len();
+        assert!(!log.lines.is_empty() && log.lines.len() < all, "{name}: {}", log.lines.len());
+        let path = root.path().join("system.journal");
+        assert_eq!(log.unknown, [UnknownFormat { path, flags: "object flags 0x8".into() }]);
+    }
 }
 
 /// A small generator, so that a failure can be repeated.
