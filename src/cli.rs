@@ -23,7 +23,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
     bundle, fetch, install, preflight, publish as publishing, recover, serve, status, uninstall,
-    wait,
+    verify, wait,
 };
 use crate::dcos::role::Role;
 use environment::Variables;
@@ -73,7 +73,7 @@ pub enum Command {
     /// Tell how the node is, perhaps after waiting for a level.
     Status(status::Request),
     /// Compare what stands with what was installed.
-    Verify,
+    Verify(verify::Request),
     /// Collect what support needs.
     Bundle(bundle::Request),
     /// Go on with what was interrupted.
@@ -98,7 +98,8 @@ impl Invocation {
             Command::Uninstall(request) => request.dry_run,
             Command::Fetch(request) => request.dry_run,
             Command::Publish(request) => request.check,
-            Command::Preflight { .. } | Command::Verify => true,
+            Command::Preflight { .. } => true,
+            Command::Verify(request) => !request.online,
             Command::Adopt
             | Command::Status(_)
             | Command::Bundle(_)
@@ -125,7 +126,7 @@ impl Invocation {
             Command::Uninstall(_) => "dcos-node uninstall".into(),
             Command::Adopt => "dcos-node adopt".into(),
             Command::Status(_) => "dcos-node status".into(),
-            Command::Verify => "dcos-node verify".into(),
+            Command::Verify(_) => "dcos-node verify".into(),
             Command::Bundle(_) => "dcos-node bundle".into(),
             Command::Recover(_) => "dcos-node recover".into(),
             Command::Publish(_) => "dcos-node publish".into(),
@@ -177,7 +178,7 @@ enum TypedCommand {
     Status(looking::TypedStatus),
     /// Compare every byte with what was installed; change nothing
     #[command(after_help = looking::LEGEND)]
-    Verify,
+    Verify(looking::TypedVerify),
     /// Write one file for support, with known secrets taken out
     Bundle(looking::TypedBundle),
     /// Go on with what was interrupted
@@ -288,6 +289,9 @@ struct TypedPreflight {
     role: Option<Role>,
     #[command(flatten)]
     source: Source,
+    /// Refuse a build that has no digests
+    #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
+    require_digests: bool,
     /// Warnings and unknowns count: exit code 4
     #[arg(long, env = "DCOS_NODE_STRICT")]
     strict: bool,
@@ -361,6 +365,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: None,
                 reset_identity: typed.reset_identity,
+                require_digests: typed.require_digests,
             },
             strict: false,
         },
@@ -398,13 +403,14 @@ fn meaning(typed: TypedCommand) -> Command {
                 wait_time_sync: typed.source.wait_time_sync,
                 ip_detect: typed.ip_detect,
                 reset_identity: false,
+                require_digests: typed.require_digests,
             },
             strict: typed.strict,
         },
         TypedCommand::Uninstall(typed) => Command::Uninstall(typed.meaning()),
         TypedCommand::Adopt => Command::Adopt,
         TypedCommand::Status(typed) => Command::Status(typed.meaning()),
-        TypedCommand::Verify => Command::Verify,
+        TypedCommand::Verify(typed) => Command::Verify(typed.meaning()),
         TypedCommand::Bundle(typed) => Command::Bundle(typed.meaning()),
         TypedCommand::Recover { at_boot } => {
             Command::Recover(recover::Request { at_boot, ..recover::Request::default() })

@@ -185,7 +185,7 @@ async fn run(invocation: &Invocation, events: Events) -> Result<Value, Failure> 
         Command::Status(request) => status::run(*request, &world().await)
             .await
             .map(|status| Value::Status(Box::new(status))),
-        Command::Verify => verify::run(&world().await).await.map(Value::Verify),
+        Command::Verify(request) => verify::run(request, &world().await).await.map(Value::Verify),
         Command::Bundle(request) => bundle::run(request, &world().await).await.map(Value::Bundle),
         Command::Recover(request) => {
             recover::run(request, &world().await).await.map(Value::Recover)

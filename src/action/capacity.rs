@@ -1,11 +1,14 @@
 //! What may go on at once while archives are fetched.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use crate::dcos::fetching::Fetching;
+use crate::dcos::id::PackageId;
+use crate::dcos::trust::Origin;
 use crate::system::archive::Budget;
 use crate::system::fault;
 use crate::system::shared_sync::SharedSync;
@@ -32,6 +35,8 @@ pub struct Capacity {
     pub(crate) disk: Arc<SharedSync>,
     /// Bytes of archives that came so far and were what they should be.
     pub(crate) fetched: Arc<AtomicU64>,
+    /// How packages came to the node.
+    origins: Arc<Mutex<BTreeMap<PackageId, Origin>>>,
     actions: usize,
 }
 
@@ -54,6 +59,7 @@ impl Capacity {
             memory: Budget::of(DECODER_MEMORY),
             disk: Arc::default(),
             fetched: Arc::default(),
+            origins: Arc::default(),
             actions: alone.unwrap_or(downloads + SETTLING),
         }
     }
@@ -66,6 +72,16 @@ impl Capacity {
     /// How many archives are downloaded at once.
     pub fn at_once(&self) -> usize {
         self.downloads.available_permits()
+    }
+
+    /// Notes how a package came to the node.
+    pub(crate) fn note_origin(&self, id: &PackageId, origin: Origin) {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), origin);
+    }
+
+    /// How the packages of this run came to the node.
+    pub fn origins(&self) -> BTreeMap<PackageId, Origin> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many fetches are begun at once.

@@ -18,12 +18,13 @@ use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Object};
+use crate::dcos::trust::Origin;
 use crate::system::unpack::{Entry, Kind};
 use crate::system::{digest, files};
 use delivery::{Order, Whole, deliver};
-use kept::kept;
+use kept::{Kept, announce, kept, usable};
 
-pub(crate) use kept::is_whole;
+pub(crate) use kept::{archive_of, is_usable, is_whole};
 
 pub use delivery::Damaged;
 
@@ -36,30 +37,69 @@ pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec
     Ok(objects)
 }
 
-/// Fetches one package, unless it is there as its manifest says.
+/// Fetches one package, unless it is there as its manifest says and, where the build index names
+/// its archive, came from that.
 pub(crate) async fn package(
     site: &Site,
     key: &str,
     id: &PackageId,
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
-    if kept(site, std::slice::from_ref(id)).await? {
-        return Ok(());
+    if kept(site, std::slice::from_ref(id), artifact).await? {
+        // A kill between the exchange of two trees and the end of the old one leaves that.
+        let staging = layout::staging(id);
+        return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
     let order = Order {
         key: key.to_owned(),
         archive: id.archive(),
         artifact: artifact.cloned(),
-        staging: layout::staging(id),
+        staging: Some(layout::staging(id)),
         strip: None,
     };
     let wanted = id.clone();
     let whole = deliver(site, &order, move |whole| check_package(&wanted, &entries(whole))).await?;
     let id = id.clone();
+    let is_verified = artifact.is_some();
     let settled = site.blocking(move |site| {
-        settle(site, &id, &whole.staging, &manifest(&id, &whole, &entries(&whole), Path::new("")))
+        let manifest = manifest(&id, &whole, &entries(&whole), Path::new(""));
+        settle(site, &id, &whole.staging, &manifest)?;
+        announce(site, &id, Origin::Fetched, is_verified, manifest.archive_sha256);
+        Ok(())
     });
     settled.await.with_context(|| format!("cannot fetch {}", order.archive))
+}
+
+/// Reads an archive of a published build to its end and returns the manifests of the packages in
+/// it; writes nothing.
+///
+/// # Errors
+/// It cannot be had, or is not what the build index says.
+pub(crate) async fn examine(
+    site: &Site,
+    build: &Build,
+    archive: &str,
+) -> anyhow::Result<Vec<Manifest>> {
+    let is_bootstrap = archive == Build::bootstrap_archive(&build.bootstrap_id);
+    let order = Order {
+        key: format!("archive {archive}"),
+        archive: archive.to_owned(),
+        artifact: build.artifact(archive).cloned(),
+        staging: None,
+        strip: is_bootstrap.then(|| PathBuf::from("packages")),
+    };
+    anyhow::ensure!(order.artifact.is_some(), "the build index does not name {archive}");
+    let whole = deliver(site, &order, |_| Ok(())).await?;
+    if is_bootstrap {
+        let packages = by_package(&whole.unpacked.entries)?;
+        return Ok(packages
+            .iter()
+            .map(|(id, entries)| manifest(id, &whole, entries, &layout::in_bootstrap_archive(id)))
+            .collect());
+    }
+    let id = build.to_fetch().into_iter().find(|id| id.archive() == archive);
+    let id = id.with_context(|| format!("{archive} is not an archive of a package"))?;
+    Ok(vec![manifest(&id, &whole, &entries(&whole), Path::new(""))])
 }
 
 /// Fetches the bootstrap archive and settles every package in it, also those that will not be
@@ -73,19 +113,19 @@ pub(crate) async fn bootstrap(
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
     let staging = layout::bootstrap_staging(id);
-    if kept(site, expected).await? {
+    if kept(site, expected, artifact).await? {
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
     let order = Order {
         key: key.to_owned(),
         archive: Build::bootstrap_archive(id),
         artifact: artifact.cloned(),
-        staging,
+        staging: Some(staging),
         strip: Some(PathBuf::from("packages")),
     };
     let wanted = expected.to_vec();
     let whole = deliver(site, &order, move |whole| check_bootstrap(&wanted, whole)).await?;
-    let (journal, key) = (journal.clone(), key.to_owned());
+    let (journal, key, artifact) = (journal.clone(), key.to_owned(), artifact.cloned());
     let settled = site.blocking(move |site| {
         let settled = (|| {
             let packages = by_package(&whole.unpacked.entries)?;
@@ -95,12 +135,18 @@ pub(crate) async fn bootstrap(
                 packages.keys().map(|id| Object::Package { id: id.clone() }).collect(),
             )?;
             for (id, entries) in &packages {
-                settle(
-                    site,
-                    id,
-                    &whole.staging.join(layout::in_bootstrap_archive(id)),
-                    &manifest(id, &whole, entries, &layout::in_bootstrap_archive(id)),
-                )?;
+                let inside = layout::in_bootstrap_archive(id);
+                let staging = whole.staging.join(&inside);
+                match usable(&site.root, id, artifact.as_ref())? {
+                    // What is right stays, for who may use it.
+                    Kept::Usable { .. } => files::remove_tree(&staging)?,
+                    _ => {
+                        let manifest = manifest(id, &whole, entries, &inside);
+                        settle(site, id, &staging, &manifest)?;
+                        let sha256 = manifest.archive_sha256;
+                        announce(site, id, Origin::Fetched, artifact.is_some(), sha256);
+                    }
+                }
             }
             anyhow::Ok(())
         })();
@@ -152,15 +198,21 @@ fn by_package(entries: &[Entry]) -> anyhow::Result<BTreeMap<PackageId, Vec<&Entr
     Ok(packages)
 }
 
-/// Makes a package durable, writes its manifest, and gives it its final name.
+/// Makes a package durable, gives it its final name, and writes its manifest. One that is there
+/// under that name and may not be used is exchanged for it in one step where the kernel can.
 fn settle(site: &Site, id: &PackageId, staging: &Path, manifest: &Manifest) -> anyhow::Result<()> {
-    if is_whole(site, id) {
-        return Ok(files::remove_tree(staging)?);
-    }
     // One syncfs in place of an fsync a file: on a disk the fsyncs of a package of 800 small files
     // took 30 times as long, those of 15 larger ones 11 times (docs/crash-real.md). It waits for
     // what others have written to the same file system, too, which is the price.
     site.capacity.disk.sync(staging)?;
+    let place = site.root.at(layout::package(id));
+    site.label(&[staging]);
+    if !files::exists(&place) || !files::exchange(staging, &place)? {
+        files::remove_tree(&place)?;
+        files::rename(staging, &place)?;
+    }
+    // Last, so that what an archive of the index gave is never said of what was there before: a
+    // kill in between leaves the files without a manifest, or beside that of other files.
     let directory = site.root.at(layout::MANIFESTS);
     files::make_directories(&directory, 0o700)?;
     files::place(
@@ -169,11 +221,7 @@ fn settle(site: &Site, id: &PackageId, staging: &Path, manifest: &Manifest) -> a
         0o600,
         site.root_owner(),
     )?;
-    let place = site.root.at(layout::package(id));
-    // Without a manifest it was begun by a run that was killed before the manifest was durable.
-    files::remove_tree(&place)?;
-    site.label(&[staging]);
-    Ok(files::rename(staging, &place)?)
+    Ok(files::remove_tree(staging)?)
 }
 
 fn manifest(id: &PackageId, whole: &Whole, entries: &[&Entry], below: &Path) -> Manifest {

@@ -11,6 +11,7 @@ pub mod executors;
 pub mod fetch;
 pub mod firewall;
 pub mod journal;
+pub mod kept_index;
 pub mod mesos_mounts;
 pub mod network;
 pub mod network_files;

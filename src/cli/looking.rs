@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::waiting::TypedWaiting;
-use crate::command::{bundle, status};
+use crate::command::{bundle, status, verify};
 
 #[derive(Debug, Args)]
 pub(super) struct TypedStatus {
@@ -19,6 +19,22 @@ pub(super) struct TypedStatus {
 impl TypedStatus {
     pub(super) fn meaning(&self) -> status::Request {
         status::Request { wait: self.waiting.meaning(), online: self.online }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TypedVerify {
+    /// Compare with the published archives of the build too, and record the trust
+    #[arg(long)]
+    online: bool,
+    /// With --online: where the build is [default: where it was installed from]
+    #[arg(long, value_name = "URL", env = "DCOS_NODE_BOOTSTRAP_URL")]
+    bootstrap_url: Option<String>,
+}
+
+impl TypedVerify {
+    pub(super) fn meaning(self) -> verify::Request {
+        verify::Request { online: self.online, bootstrap_url: self.bootstrap_url }
     }
 }
 

@@ -19,8 +19,11 @@ impl Invocation {
 
     /// Whether the node's journal is told: of what changes the node.
     pub fn is_for_the_journal(&self) -> bool {
-        use Command::{Adopt, Fetch, Install, Recover, Uninstall};
+        use Command::{Adopt, Fetch, Install, Recover, Uninstall, Verify};
         !self.must_not_write()
-            && matches!(self.command, Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_))
+            && matches!(
+                self.command,
+                Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_) | Verify(_)
+            )
     }
 }

@@ -84,13 +84,18 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     Ok(outcome(true, &receipt))
 }
 
-/// Brings a receipt up to what pkgpanda activated behind it: what stands counts.
+/// Brings a receipt up to what pkgpanda activated behind it: what stands counts. Nobody compared
+/// that with an index.
 pub(super) fn refresh(node: &Node, offered: &Build, world: &World) -> Result<(), Failure> {
     let Some(old) = node.receipt.as_ref().filter(|old| old.build.active() != node.active) else {
         return Ok(());
     };
-    let mut receipt =
-        Receipt { build: offered.clone(), version: node.version.clone(), ..old.clone() };
+    let mut receipt = Receipt {
+        build: offered.clone(),
+        version: node.version.clone(),
+        trust: None,
+        ..old.clone()
+    };
     receipt::merge(&mut receipt.objects, standing(node, world)?);
     activated::bring_up(&world.root, node, receipt.role, &mut receipt.objects)
         .map_err(unchanged)?;
@@ -149,6 +154,7 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
         version: node.version.clone(),
         skips: Vec::new(),
         snapshot: None,
+        trust: None,
         objects: objects
             .into_iter()
             .filter(|object| !matches!(object, Object::ResolvConf { .. }))

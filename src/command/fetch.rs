@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::preflight::{self, protection};
-use super::{Failure, World, fetching, uninstall};
+use super::{Failure, World, fetching, on_node, trust, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Site};
@@ -15,6 +15,7 @@ use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::Outcome as Ending;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::Object;
+use crate::dcos::trust::{Origins, Trust};
 use crate::observe::node::{Node, State};
 use crate::observe::storage;
 use crate::plan::Plan;
@@ -52,6 +53,16 @@ pub struct Outcome {
     pub packages: usize,
     /// Bytes of archives that were fetched now.
     pub fetched_bytes: u64,
+    /// Whether every byte of the packages was compared with a build index; none before they are
+    /// there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// SHA-256 of that index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_sha256: Option<String>,
+    /// How the packages came to the node; none if this run needed none.
+    #[serde(skip_serializing_if = "Origins::is_nothing")]
+    pub origins: Origins,
     /// With `--dry-run`: what would be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<Preview>,
@@ -88,9 +99,14 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let offered = preflight::offered_as_published(source, digest, world).await?;
     let (build, _) = fetching::readable(offered)?;
     if stands_already(&node, &build)? {
-        return Ok(outcome(&build, node.active.len(), 0));
+        let trust = trust::of_node(&node, &world.root);
+        if request.require_digests && trust != Some(Trust::Verified) {
+            return Err(trust::refuse_unverified());
+        }
+        let index_sha256 = trust::verified_index(&node, &world.root);
+        return Ok(Outcome { trust, index_sha256, ..outcome(&build, node.active.len(), 0) });
     }
-    fetching::check_digests(request.require_digests, &build)?;
+    trust::check_digests(request.require_digests, &build)?;
     check_room(&build, &node, world)?;
     let site = world.site(Some(mirrors), &request.fetching)?;
     if request.dry_run {
@@ -107,9 +123,18 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         objects.into_iter().filter(|o| !matches!(o, Object::Scratch { .. })).collect(),
     )?;
     fetched.map_err(stopped)?;
+    if let Some(mirrors) = &site.source {
+        on_node::keep_index(&site, mirrors.first(), &build).await;
+    }
     let now =
         journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
-    Ok(outcome(&build, now, site.capacity.fetched_bytes()))
+    let record = trust::record(&world.root, &build).map_err(stopped)?;
+    Ok(Outcome {
+        trust: Some(record.trust()),
+        index_sha256: record.index_sha256,
+        origins: site.capacity.origins().values().copied().collect(),
+        ..outcome(&build, now, site.capacity.fetched_bytes())
+    })
 }
 
 /// A fetch that cannot fit is not begun.
@@ -180,6 +205,9 @@ fn outcome(build: &Build, packages: usize, fetched_bytes: u64) -> Outcome {
         package_list_id: build.package_list_id.clone(),
         packages,
         fetched_bytes,
+        trust: None,
+        index_sha256: None,
+        origins: Origins::default(),
         plan: Vec::new(),
         protection: protection(),
     }

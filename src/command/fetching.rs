@@ -111,20 +111,6 @@ pub(super) fn no_url() -> Failure {
         .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
 }
 
-/// A build without digests is refused, if the operator wants that.
-///
-/// # Errors
-/// It is refused.
-pub(super) fn check_digests(required: bool, build: &Build) -> Result<(), Failure> {
-    if !required || build.index_sha256.is_some() {
-        return Ok(());
-    }
-    let text = format!("{} is a classic serve directory: it has no digests", build.url);
-    let failure =
-        Failure::new(Exit::Integrity, anyhow::anyhow!(text)).leaving("nothing was changed");
-    Err(failure.cured_by("on the bootstrap server: dcos-node publish DIR, then take its dcos-node"))
-}
-
 /// Tells of a build without digests.
 pub(super) fn warn_of_digests(build: &Build, world: &World) {
     if build.index_sha256.is_none() {

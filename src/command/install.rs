@@ -2,13 +2,14 @@
 
 mod failures;
 mod outcome;
+mod reverting;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::preflight::{self, Offered};
-use super::{Failure, World, adopt, fetching, pkgpanda_swap, uninstall};
+use super::{Failure, World, adopt, fetching, on_node, pkgpanda_swap, trust, uninstall};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -21,9 +22,10 @@ use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
-use crate::dcos::receipt::{Object, Skip};
+use crate::dcos::receipt::{Receipt, Skip};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
+use crate::dcos::trust::Trust;
 use crate::observe::node::{Node, State};
 use crate::observe::pkgpanda_swap::look as unfinished_swap;
 use crate::observe::{self, host, snapshot};
@@ -33,9 +35,11 @@ use crate::preflight::report::{Check, Report};
 use crate::system::root::Root;
 use failures::{goes_by_its_identity, interrupted, unrepaired};
 use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
+use reverting::{Unfit, undo_all};
 
 pub(super) use outcome::finished;
 pub use outcome::{Outcome, and_wait, check_wish};
+pub(super) use reverting::give_up;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -84,11 +88,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let mirrors = world
         .source(request.bootstrap_url.as_deref(), &request.fetching, Some(&node))?
         .ok_or_else(fetching::no_url)?;
-    if !request.dry_run {
+    let local = on_node::build(world, digest, mirrors.first().to_string()).await;
+    if !request.dry_run && local.is_none() {
         fetching::splay(&request.fetching, world).await?;
     }
-    let source = fetching::first_alive(&mirrors, world).await;
-    let offered = preflight::offered_as_published(source, digest, world).await?;
+    let (source, offered) = match local {
+        Some((server, build, settings)) => (mirrors.first(), Some((server, Ok((build, settings))))),
+        None => {
+            let source = fetching::first_alive(&mirrors, world).await;
+            (source, preflight::offered_as_published(source, digest, world).await?)
+        }
+    };
     let swapped = finish_swap(request, &node, &offered, world).await?;
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {
@@ -104,6 +114,12 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if request.reset_identity && node.state() == State::Installed {
         return Err(goes_by_its_identity(request.role));
     }
+    if let Some((_, Ok((build, _)))) = &offered
+        && !matches!(decision, Some(Decision::Unchanged))
+    {
+        // Before the checks, which run scripts of the build.
+        trust::check_digests(request.require_digests, build)?;
+    }
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request, &node, fetching::readable(offered)?.0, world).await;
     }
@@ -113,8 +129,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Err(preflight::stopped_by(report));
     }
     let (build, settings) = fetching::readable(offered)?;
-    fetching::check_digests(request.require_digests, &build)?;
-    let intent = InstallIntent {
+    let mut intent = InstallIntent {
         fetching: fetching::kept(&request.fetching, &mirrors),
         ..intent(request, build, &settings, &report, set_aside(request, &node, world))
     };
@@ -132,6 +147,14 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if matches!(decision, Some(Decision::FinishUninstall)) {
         uninstall::finish(&node, &site).await?;
     }
+    let node = if matches!(decision, Some(Decision::StartOver)) {
+        undo_all(&site, world).await?;
+        let node = world.node().await?;
+        intent.set_aside = set_aside(request, &node, world);
+        node
+    } else {
+        node
+    };
     // Before the journal, which is a change too. A node that stands already was looked at by its
     // first install, or never.
     let snapshot = match &node.receipt {
@@ -157,6 +180,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             uninstall::without_journal(error)
         })?;
     }
+    if let Some(mirrors) = &site.source {
+        on_node::keep_index(&site, mirrors.first(), &intent.build).await;
+    }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
         Ok(()) => Ok(finished(intent, &site, here).await),
@@ -178,6 +204,7 @@ pub(super) async fn carry_out(
     let packages = plan::packages(intent, &fetching::lengths(site, &intent.build).await);
     site.events.send(Event::Planned { actions: packages.preview() });
     run_actions(&packages.batches, site, journal, site.capacity.actions()).await?;
+    trust::record(&site.root, &intent.build)?;
     let set = validate(intent, site).await?;
     let node = {
         let root = site.root.clone();
@@ -208,7 +235,10 @@ pub(super) async fn carry_out(
         // The first boot of the image goes on from here, with the journal as it is.
         return Ok(());
     }
-    let receipt = plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now());
+    let receipt = Receipt {
+        trust: Some(trust::record(&site.root, &intent.build)?),
+        ..plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now())
+    };
     run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1)
         .await?;
     journal
@@ -230,65 +260,6 @@ async fn validate(intent: &InstallIntent, site: &Site) -> action::Result<ActiveS
         what: "the packages of this build cannot be active together".into(),
         source: unfit(why).into(),
     })
-}
-
-/// Packages that are whole but do not fit together. Which of them is wrong is not known, so that
-/// none is kept: the server is asked again for all.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unfit(String);
-
-/// The install failed: the node becomes as it was, and what was verified is kept for the next try.
-pub(super) async fn give_up(
-    error: action::Error,
-    site: &Site,
-    journal: &Journal,
-    world: &World,
-) -> Failure {
-    let (exit, cure) = match &error {
-        action::Error::Integrity { .. } => (
-            Exit::Integrity,
-            "put the right archives on the server, then run the same command again",
-        ),
-        _ => (Exit::Failed, "remove the cause and run the same command again"),
-    };
-    let keep_packages =
-        !matches!(&error, action::Error::Integrity { source, .. } if source.is::<Unfit>());
-    let error = anyhow::Error::from(error);
-    site.events.warn("the install failed; the node is being made as it was");
-    match uninstall::turn_round(site, journal, world.now(), keep_packages).await {
-        Ok(ended) if ended.report.open().next().is_some() => {
-            let left: Vec<String> =
-                ended.report.open().map(|item| format!("{} ({})", item.what, item.why)).collect();
-            Failure::new(exit, error)
-                .leaving(format!(
-                    "the node is not as it was, as far as is known: {}",
-                    left.join(", ")
-                ))
-                .cured_by("dcos-node uninstall makes it clean")
-        }
-        Ok(uninstall::Ended { kept, .. }) => {
-            let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
-            let state = if kept == 0 {
-                "the node is as it was".to_owned()
-            } else {
-                format!(
-                    "the node is as it was; {kept} unpacked packages are kept for the next try \
-                     (dcos-node uninstall removes them)"
-                )
-            };
-            Failure::new(exit, error).leaving(state).cured_by(cure)
-        }
-        Err(second) => Failure::new(exit, error)
-            .leaving(format!(
-                "the node could not be made as it was: {:#}",
-                anyhow::Error::from(second)
-            ))
-            .cured_by(
-                "remove the cause; then the same command installs, and dcos-node uninstall makes \
-                 the node clean",
-            ),
-    }
 }
 
 /// What the outside of an activation is like.
@@ -315,11 +286,24 @@ async fn unchanged(
     build: Build,
     world: &World,
 ) -> Result<Outcome, Failure> {
+    let trust = trust::of_node(node, &world.root);
+    if request.require_digests && trust != Some(Trust::Verified) {
+        return Err(trust::refuse_unverified());
+    }
+    if build.index_sha256.is_some() && trust != Some(Trust::Verified) {
+        world.events.warn(format!(
+            "the installed build was not compared with a build index (trust: unverified); {} \
+             compares it",
+            trust::HOW_TO_VERIFY
+        ));
+    }
     if !request.dry_run {
         adopt::refresh(node, &build, world)?;
     }
     let outcome = outcome_of(request.role, &build, node.version.clone(), false);
-    Ok(with_units(Outcome { packages: node.active.len(), ..outcome }, node, world).await)
+    let index_sha256 = trust::verified_index(node, &world.root);
+    let outcome = Outcome { packages: node.active.len(), trust, index_sha256, ..outcome };
+    Ok(with_units(outcome, node, world).await)
 }
 
 /// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was
@@ -429,6 +413,7 @@ fn check_request(request: &Request) -> preflight::Request {
         wait_time_sync: request.wait_time_sync,
         ip_detect: None,
         reset_identity: request.reset_identity,
+        require_digests: request.require_digests,
     }
 }
 

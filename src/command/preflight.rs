@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, World, explain, time_sync};
+use super::{Failure, World, explain, on_node, time_sync, trust};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
@@ -38,6 +38,8 @@ pub struct Request {
     pub ip_detect: Option<std::path::PathBuf>,
     /// What an earlier install kept of the node's identity is set aside.
     pub reset_identity: bool,
+    /// Refuse a build without digests before anything of it is run.
+    pub require_digests: bool,
 }
 
 impl Request {
@@ -73,7 +75,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
     let source =
         world.source(request.bootstrap_url.as_deref(), &Fetching::default(), Some(&node))?;
     let source = source.as_ref().map(Mirrors::first);
-    let build = offered(source, digest, world).await?;
+    let local = match source {
+        Some(source) => on_node::build(world, digest, source.to_string()).await,
+        None => None,
+    };
+    let build = match local {
+        Some((server, build, settings)) => Some((server, Ok((build, settings)))),
+        None => offered(source, digest, world).await?,
+    };
+    if let Some((_, Ok((build, _)))) = &build {
+        trust::check_digests(request.require_digests, build)?;
+    }
     check(request, world, &node, source, &build).await
 }
 
@@ -143,7 +155,9 @@ pub(super) async fn check(
     };
     let mut server = offered.as_ref().map(|(server, _)| server.clone());
     let artifacts = async {
-        if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build) {
+        if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build)
+            && !server.is_not_needed
+        {
             server.look_at_artifacts(source, build, &Limits::default()).await;
         }
         server
@@ -156,6 +170,8 @@ pub(super) async fn check(
         settings: &settings,
         ip_detect: script.as_deref(),
     };
+    let is_needed = offered.as_ref().is_none_or(|(server, _)| !server.is_not_needed);
+    let source = source.filter(|_| is_needed);
     let look = world.cancellation.or(Host::look(outside, source, artifacts));
     let host = look.await.map_err(interrupted)?;
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{Failure, World, serve_directory};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
-use crate::dcos::index::{self, INDEX, INDEXES, Index};
+use crate::dcos::index::{self, INDEX, INDEXES, Index, KeptIndexes};
 use crate::dcos::installer_script;
 use crate::dcos::stamp::Stamp;
 use crate::observe;
@@ -102,9 +102,42 @@ fn write(
 ) -> Result<bool, files::Error> {
     files::make_directories(&directory.join(INDEXES), 0o755)?;
     let kept = place(&directory.join(index::kept(&stamp.index_sha256)), text, 0o644)?;
+    let list = place(&directory.join(index::KEPT_LIST), &kept_list(directory, stamp), 0o644)?;
     let newest = place(&directory.join(INDEX), text, 0o644)?;
     let program = place(&directory.join(PROGRAM), program, 0o755)?;
-    Ok(kept || newest || program)
+    Ok(kept || list || newest || program)
+}
+
+/// The list of every index in the directory, the one of the stamp last, so that a node finds the
+/// index of the build that it runs.
+fn kept_list(directory: &Path, stamp: &Stamp) -> Vec<u8> {
+    let read = |file: &Path| files::read(file, index::LONGEST).ok().flatten();
+    let mut list: KeptIndexes = read(&directory.join(index::KEPT_LIST))
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let of = |sha256: &str| {
+        let text = read(&directory.join(index::kept(sha256)))?;
+        let is_it = digest::hex(&digest::sha256(&text)) == sha256;
+        Index::parse(&text).ok().filter(|_| is_it)
+    };
+    // What is gone is not listed; what an older dcos-node published is.
+    list.builds.retain(|known| directory.join(index::kept(&known.index_sha256)).is_file());
+    let names = files::names(&directory.join(INDEXES)).ok().flatten().unwrap_or_default();
+    let found = names.iter().filter_map(|name| name.to_str()?.strip_suffix(".json"));
+    for sha256 in found {
+        if list.builds.iter().all(|known| known.index_sha256 != sha256)
+            && let Some(index) = of(sha256)
+        {
+            list.note(sha256, &index);
+        }
+    }
+    if let Some(index) = of(&stamp.index_sha256) {
+        list.note(&stamp.index_sha256, &index);
+    }
+    // Strings can always be written.
+    let mut text = serde_json::to_vec_pretty(&list).unwrap_or_default();
+    text.push(b'\n');
+    text
 }
 
 fn lock(directory: &Path, world: &World) -> Result<Lock, Failure> {

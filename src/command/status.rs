@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::drift::{self, Drift};
-use super::{Failure, World, preflight, wait};
+use super::{Failure, World, preflight, trust, wait};
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -16,6 +16,7 @@ use crate::dcos::level::Level;
 use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::dcos::trust::Trust;
 use crate::observe::data;
 use crate::observe::last_words;
 use crate::observe::lives::Lives;
@@ -57,8 +58,11 @@ pub struct Outcome {
     pub bootstrap_id: Option<String>,
     /// The package list of the build.
     pub package_list_id: Option<String>,
-    /// SHA-256 of the build index that everything was verified against; none of a build that had
-    /// none.
+    /// Whether every byte of the active packages was compared with a build index; none of a node
+    /// on which nothing is installed, and for who cannot read its records.
+    pub trust: Option<Trust>,
+    /// SHA-256 of the build index that every active package was compared with; none if one of them
+    /// was not.
     pub index_sha256: Option<String>,
     /// The package with the cluster's configuration, as it is active.
     pub config_package: Option<String>,
@@ -214,7 +218,8 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         package_list_id: build.map_or(origin.package_list_id, |b| {
             Some(b.package_list_id.clone()).filter(|_| since.is_nothing())
         }),
-        index_sha256: build.and_then(|b| b.index_sha256.clone()).filter(|_| since.is_nothing()),
+        trust: trust::of_node(&node, &world.root),
+        index_sha256: trust::verified_index(&node, &world.root),
         config_package: node
             .active
             .iter()

@@ -1,62 +1,34 @@
 //! `dcos-node verify`: whether everything still stands as it was installed. Changes nothing; works
-//! without privileges as far as files can be read.
+//! without privileges as far as files can be read. With `--online` the packages are compared with
+//! the published archives, and the trust is recorded.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod comparison;
+mod online;
 
-use serde::Serialize;
-
-use super::preflight::protection;
 use super::{Failure, World, pkgpanda_swap};
-use crate::dcos::difference::{Aspect, Detail, Difference, Mark};
 use crate::dcos::exit::Exit;
-use crate::dcos::layout;
-use crate::dcos::role::Role;
-use crate::observe::node::{Node, State};
-use crate::observe::verify::{self, Depth, Findings};
-use crate::preflight::report::Protection;
-use crate::system::root::Root;
-use crate::system::{files, label};
+use crate::observe::node::State;
 
 pub use crate::observe::verify::Unknown;
+pub(super) use comparison::compare;
+pub use comparison::{Outcome, SCHEMA};
 
-/// The schema of the JSON form (docs/verify-schema.md).
-pub const SCHEMA: u32 = 1;
-
-/// How what stands compares with what was installed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// How the node stands.
-    pub state: State,
-    /// What it is.
-    pub role: Option<Role>,
-    /// Whether nothing differs, as far as it could be compared.
-    pub clean: bool,
-    /// Packages that were compared with their manifests.
-    pub packages: usize,
-    /// Files, directories, links and accounts that were compared.
-    pub paths: u64,
-    /// Bytes that were read for it.
-    pub bytes: u64,
-    /// What differs.
-    pub differences: Vec<Difference>,
-    /// What differs because DC/OS itself writes it while it runs.
-    pub at_run_time: Vec<Difference>,
-    /// What could not be compared.
-    pub unknown: Vec<Unknown>,
-    /// How the kernel kept the run from changing the node.
-    #[serde(flatten)]
-    pub protection: Protection,
+/// What was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Compare the packages with the archives of the published build, and record the trust.
+    pub online: bool,
+    /// Where the build is; none for where it was installed from.
+    pub bootstrap_url: Option<String>,
 }
 
 /// Compares everything, every byte.
 ///
 /// # Errors
 /// There is no DC/OS, or its install or uninstall is unfinished; a signal.
-pub async fn run(world: &World) -> Result<Outcome, Failure> {
+pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
+    let _lock = if request.online { Some(online::begin(world)?) } else { None };
     let node = world.node().await?;
     match node.state() {
         State::Clean => {
@@ -87,7 +59,11 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         .leaving("nothing was changed")
         .cured_by("dcos-node recover finishes it"));
     }
-    let outcome = compare(node, None, world).await?;
+    let outcome = if request.online {
+        online::compare(request.bootstrap_url.as_deref(), node, world).await?
+    } else {
+        compare(node, None, world).await?
+    };
     match world.cancellation.is_requested() {
         true => Err(Failure::new(
             Exit::Interrupted,
@@ -96,80 +72,5 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
         .leaving("nothing was changed")
         .cured_by("dcos-node verify compares everything anew")),
         false => Ok(outcome),
-    }
-}
-
-/// Compares whatever stands, and ends early when the time is up.
-pub(super) async fn compare(
-    node: Node,
-    limit: Option<Duration>,
-    world: &World,
-) -> Result<Outcome, Failure> {
-    let (state, role) = (node.state(), node.role());
-    let (root, stop, began) = (world.root.clone(), world.cancellation.clone(), Instant::now());
-    let findings = tokio::task::spawn_blocking(move || {
-        let stop = || stop.is_requested() || limit.is_some_and(|limit| began.elapsed() >= limit);
-        let mut findings = verify::look(&root, &node, Depth::Full, &stop);
-        if findings.stopped {
-            findings.unknown.push(Unknown {
-                what: "the rest".into(),
-                why: "it was stopped before everything was compared".into(),
-            });
-            return findings;
-        }
-        labels(&mut findings, &root);
-        findings
-    });
-    let findings = findings.await.map_err(anyhow::Error::from)?;
-    let (at_run_time, differences): (Vec<_>, Vec<_>) =
-        findings.differences.into_iter().partition(|d| d.mark == Some(Mark::RunTime));
-    Ok(Outcome {
-        schema: SCHEMA,
-        state,
-        role,
-        clean: differences.is_empty(),
-        packages: findings.packages,
-        paths: findings.paths,
-        bytes: findings.bytes,
-        differences,
-        at_run_time,
-        unknown: findings.unknown,
-        protection: protection(),
-    })
-}
-
-/// What of the labels the policy has otherwise.
-fn labels(findings: &mut Findings, root: &Root) {
-    if !root.is_live() {
-        return;
-    }
-    let tops = [
-        layout::MESOSPHERE,
-        layout::ETC_MESOSPHERE,
-        layout::OUR_OPT,
-        layout::OUR_STATE,
-        layout::SYSTEM_UNITS,
-    ];
-    let paths: Vec<&Path> = tops.iter().map(Path::new).filter(|path| files::exists(path)).collect();
-    match label::differing(root, &paths) {
-        Ok(labels) => labels.into_iter().for_each(|differing| {
-            let detail = Detail { aspect: Aspect::Label, was: differing.policy, is: differing.is };
-            findings.detail(&differing.path, "labels", detail);
-        }),
-        Err(error) => {
-            findings.unknown.push(Unknown { what: "SELinux labels".into(), why: error.to_string() })
-        }
-    }
-}
-
-impl Outcome {
-    /// What `verify` exits with: what could not be compared is no proof.
-    pub fn exit(&self) -> Exit {
-        // A file that only could not be read is not known to differ.
-        match self.differences.iter().all(Difference::is_unread) {
-            false => Exit::Integrity,
-            true if !self.unknown.is_empty() || !self.differences.is_empty() => Exit::Warnings,
-            true => Exit::Done,
-        }
     }
 }

@@ -111,6 +111,29 @@ impl Build {
         self.artifacts.get(path)
     }
 
+    /// The SHA-256 of every archive that a package may come from, as the build index names them;
+    /// empty for a classic serve directory and for other packages.
+    pub fn digests(&self, id: &PackageId) -> Vec<&str> {
+        let path = if self.bootstrap_packages.contains(id) {
+            Build::bootstrap_archive(&self.bootstrap_id)
+        } else {
+            id.archive()
+        };
+        self.artifact(&path).map(Artifact::digests).unwrap_or_default()
+    }
+
+    /// Whether the build index names an archive with this SHA-256 for a package.
+    pub fn names(&self, id: &PackageId, archive_sha256: &str) -> bool {
+        self.index_sha256.is_some() && self.digests(id).contains(&archive_sha256)
+    }
+
+    /// Whether two builds are the same in all that reaches a node, by the same index or both
+    /// without one, wherever each was read from.
+    pub fn has_content_of(&self, other: &Build) -> bool {
+        Build { url: String::new(), ..self.clone() }
+            == Build { url: String::new(), ..other.clone() }
+    }
+
     /// All packages that will be active, sorted.
     pub fn active(&self) -> BTreeSet<PackageId> {
         self.packages.iter().chain(&self.bootstrap_packages).cloned().collect()

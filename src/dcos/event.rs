@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::Member;
 use super::exit::Exit;
+use super::id::PackageId;
 use super::level::Level;
 use super::preview::Preview;
 use super::role::Role;
+use super::trust::{Origin, Trust};
 
 pub use kind::Kind;
 
@@ -71,6 +73,18 @@ pub enum Event {
         key: String,
         /// For people.
         text: String,
+    },
+    /// A package is whole, and may be used.
+    Package {
+        /// Which.
+        id: PackageId,
+        /// How it came to the node.
+        origin: Origin,
+        /// Whether the build index names the archive that it came from.
+        trust: Trust,
+        /// SHA-256 of that archive; none where nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        archive_sha256: Option<String>,
     },
     /// What the run waits for now.
     Waiting {

@@ -4,7 +4,7 @@
 //! The document is described in `docs/build-index.md`. It says nothing of where a build lies: the
 //! same directory may be served anywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,6 +97,12 @@ impl Artifact {
         let other = self.alternative.as_ref().filter(|other| other.path == path);
         other.map_or(self.bytes, |other| other.bytes)
     }
+
+    /// The SHA-256 of the archive, and that of its alternative.
+    pub fn digests(&self) -> Vec<&str> {
+        let other = self.alternative.as_ref().map(|other| other.sha256.as_str());
+        [self.sha256.as_str()].into_iter().chain(other).collect()
+    }
 }
 
 /// The archive that is fetched for a path of the build, with its SHA-256 if that is known: the one
@@ -107,6 +113,47 @@ pub fn preferred<'a>(path: &'a str, artifact: Option<&'a Artifact>) -> (&'a str,
         Some(Artifact { alternative: Some(other), .. }) => (&other.path, Some(&other.sha256)),
         Some(Artifact { sha256, .. }) => (path, Some(sha256)),
     }
+}
+
+/// Where a serve directory lists the indexes that it keeps.
+pub const KEPT_LIST: &str = "dcos-build/builds.json";
+/// Longest such list that is read, in bytes.
+pub const LONGEST_LIST: u64 = 4 << 20;
+
+/// One index that a serve directory keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptIndex {
+    /// Its SHA-256.
+    pub index_sha256: String,
+    /// The ids of the packages that it makes active, sorted, with spaces between them.
+    pub packages: String,
+}
+
+/// Every index that a serve directory keeps, the newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptIndexes {
+    /// Each once.
+    pub builds: Vec<KeptIndex>,
+}
+
+impl KeptIndexes {
+    /// Notes an index as the newest one.
+    pub fn note(&mut self, sha256: &str, index: &Index) {
+        self.builds.retain(|known| known.index_sha256 != sha256);
+        let index_sha256 = sha256.to_owned();
+        self.builds.push(KeptIndex { index_sha256, packages: ids(&index.active()) });
+    }
+
+    /// The indexes of builds with exactly these active packages, the newest first.
+    pub fn of(&self, active: &BTreeSet<PackageId>) -> Vec<&str> {
+        let wanted = ids(active);
+        let same = self.builds.iter().rev().filter(|known| known.packages == wanted);
+        same.map(|known| known.index_sha256.as_str()).filter(|sha256| is_sha256(sha256)).collect()
+    }
+}
+
+fn ids(active: &BTreeSet<PackageId>) -> String {
+    active.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Where the index with this SHA-256 stays, whatever is published later.
@@ -139,6 +186,11 @@ fn invalid<T>(reason: impl Into<String>) -> Result<T, Unusable> {
 }
 
 impl Index {
+    /// All packages that the build makes active.
+    pub fn active(&self) -> BTreeSet<PackageId> {
+        self.packages.iter().chain(&self.bootstrap_packages).cloned().collect()
+    }
+
     /// The text that [`INDEX`] holds; the same for the same index, always.
     pub fn text(&self) -> Vec<u8> {
         // All keys are strings and all values plain, so there is nothing that could not be written.

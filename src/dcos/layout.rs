@@ -75,6 +75,9 @@ pub const RECEIPT: &str = "/var/lib/dcos-node/receipt.json";
 pub const IMMUTABLE_MARK: &str = "/var/lib/dcos-node/resolv-conf-immutable";
 /// One file a package: what each file of it was when it was unpacked.
 pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
+/// The index of a published build whose packages were fetched, named by its SHA-256: with it and
+/// the packages an install needs no server.
+pub const KEPT_INDEX: &str = "/var/lib/dcos-node/index";
 /// The kernel's tables of processes, sockets and mounts.
 pub const PROC: &str = "/proc";
 /// The kernel's modules that are loaded or have parameters.
@@ -327,6 +330,11 @@ pub fn bootstrap_staging(bootstrap_id: &str) -> PathBuf {
 /// The manifest of one package.
 pub fn manifest(id: &PackageId) -> PathBuf {
     PathBuf::from(format!("{MANIFESTS}/{id}.json"))
+}
+
+/// The kept index with this SHA-256.
+pub fn kept_index(sha256: &str) -> PathBuf {
+    PathBuf::from(format!("{KEPT_INDEX}/{sha256}.json"))
 }
 
 /// One of [`ACTIVE_NAMES`], live.

@@ -41,5 +41,6 @@ pub mod role;
 pub mod settings;
 pub mod snapshot;
 pub mod stamp;
+pub mod trust;
 pub mod units;
 pub mod work;

@@ -7,6 +7,7 @@ use super::id::PackageId;
 use super::role::Role;
 use super::settings::Version;
 use super::snapshot::Snapshot;
+use super::trust::{Trust, TrustRecord};
 
 mod object;
 
@@ -41,6 +42,10 @@ pub struct Receipt {
     /// The node before the install; none in receipts of a dcos-node that took no snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Box<Snapshot>>,
+    /// Which packages were compared with a build index; none in receipts of older versions, of
+    /// adopted nodes, and where pkgpanda activated other packages since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustRecord>,
 }
 
 /// A check that an operator takes responsibility for.
@@ -116,6 +121,17 @@ pub enum ManifestKind {
 }
 
 impl Receipt {
+    /// SHA-256 of the build index that every active package was compared with; none if one of them
+    /// was not.
+    pub fn verified_index(&self) -> Option<&str> {
+        self.trust.as_ref().and_then(|record| record.index_sha256.as_deref())
+    }
+
+    /// Whether the installed build was compared with a build index, byte for byte.
+    pub fn trust(&self) -> Trust {
+        self.trust.as_ref().map(TrustRecord::trust).unwrap_or_default()
+    }
+
     /// Reads a receipt of any schema up to [`SCHEMA`].
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What a serve directory offers: a published build by its index, a classic one by the files that
 //! `dcos_generate_config.sh` writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use crate::dcos::build::{
@@ -9,7 +9,7 @@ use crate::dcos::build::{
     parse_package_list,
 };
 use crate::dcos::id::PackageId;
-use crate::dcos::index::{self, Artifacts, INDEX, Index, preferred};
+use crate::dcos::index::{self, Artifacts, INDEX, Index, KeptIndexes, preferred};
 use crate::dcos::installer_script;
 use crate::dcos::settings::{CONFIG_MEMBERS, Settings, VERSION_MEMBER};
 use crate::system::digest::{self, Hashing};
@@ -55,10 +55,10 @@ pub enum Error {
         /// Why.
         source: anyhow::Error,
     },
-    /// The server has a published build, but not the one that this program was published for.
+    /// The server does not have the build index that this program was published for.
     #[error(
-        "this dcos-node was published for another build than the server has: the SHA-256 of its \
-         index is {expected}, the server has {}",
+        "this dcos-node was published for an earlier build; get the new one: curl -O {program} \
+         (the SHA-256 of its index is {expected}, the server has {})",
         found.as_deref().unwrap_or("no index")
     )]
     OtherIndex {
@@ -66,6 +66,22 @@ pub enum Error {
         expected: String,
         /// That of the server's index; none if it has no index.
         found: Option<String>,
+        /// Where the server's own program is.
+        program: String,
+    },
+    /// The server still has the build index that this program was published for, but not all files
+    /// of that build: another one was generated since.
+    #[error(
+        "this dcos-node was published for an earlier build; get the new one: curl -O {program} \
+         ({made}; not there any more: {missing})"
+    )]
+    EarlierBuild {
+        /// What was generated since.
+        made: String,
+        /// Which file is missing, or how many.
+        missing: String,
+        /// Where the server's own program is.
+        program: String,
     },
     /// A configuration package is not the one that the index knows.
     #[error(
@@ -98,7 +114,10 @@ impl Error {
     pub fn is_integrity(&self) -> bool {
         matches!(
             self,
-            Error::OtherIndex { .. } | Error::OtherArchive { .. } | Error::LongerArchive { .. }
+            Error::OtherIndex { .. }
+                | Error::OtherArchive { .. }
+                | Error::LongerArchive { .. }
+                | Error::EarlierBuild { .. }
         )
     }
 }
@@ -130,7 +149,9 @@ async fn index(source: &Source, digest: Option<&str>) -> Result<Option<(Index, S
             let kept = index::kept(&expected);
             match text_if_there(source, &kept).await?.filter(|text| sha256(text) == expected) {
                 Some(text) => (kept, text, expected),
-                None => return Err(Error::OtherIndex { expected, found }),
+                None => {
+                    return Err(Error::OtherIndex { expected, found, program: program(source) });
+                }
             }
         }
     };
@@ -148,6 +169,82 @@ async fn text_if_there(source: &Source, file: &str) -> Result<Option<Vec<u8>>, E
 
 fn sha256(bytes: &[u8]) -> String {
     digest::hex(&digest::sha256(bytes))
+}
+
+/// The published build with exactly these active packages, by the first of: the indexes with the
+/// given SHA-256, those that the server lists, the newest; none if it has none.
+///
+/// # Errors
+/// The server does not answer, or the build cannot be used.
+pub async fn published(
+    source: &Source,
+    active: &BTreeSet<PackageId>,
+    first: &[String],
+) -> Result<Option<Build>, Error> {
+    let list = match source.read(index::KEPT_LIST, index::LONGEST_LIST).await {
+        Ok(text) => serde_json::from_slice::<KeptIndexes>(&text).unwrap_or_default(),
+        Err(error) if error.is_not_found() => KeptIndexes::default(),
+        Err(source) => return Err(Error::Fetch { file: index::KEPT_LIST.to_owned(), source }),
+    };
+    let newest = text_if_there(source, INDEX).await?;
+    let listed = list.of(active);
+    for wanted in first.iter().map(String::as_str).chain(listed) {
+        let kept = text_if_there(source, &index::kept(wanted)).await?;
+        let text = [kept.as_ref(), newest.as_ref()].into_iter().flatten();
+        if let Some(build) = build_of(text, active, source, |found| found == wanted)? {
+            return Ok(Some(build));
+        }
+    }
+    Ok(build_of(newest.iter(), active, source, |_| true)?)
+}
+
+/// The build of the first index that has the wanted SHA-256 and exactly these active packages.
+fn build_of<'a>(
+    texts: impl Iterator<Item = &'a Vec<u8>>,
+    active: &BTreeSet<PackageId>,
+    source: &Source,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Option<Build>, InvalidBuild> {
+    for text in texts {
+        let found = sha256(text);
+        if let Some(index) =
+            Index::parse(text).ok().filter(|index| is_wanted(&found) && index.active() == *active)
+        {
+            return Ok(Some(Build::of_index(index, source.to_string(), found)?));
+        }
+    }
+    Ok(None)
+}
+
+/// The text of the index with this SHA-256, for who keeps it.
+///
+/// # Errors
+/// The server does not give it.
+pub async fn index_text(source: &Source, wanted: &str) -> Result<Vec<u8>, Error> {
+    for file in [INDEX.to_owned(), index::kept(wanted)] {
+        if let Some(text) =
+            text_if_there(source, &file).await?.filter(|text| sha256(text) == wanted)
+        {
+            return Ok(text);
+        }
+    }
+    Err(Error::OtherIndex { expected: wanted.to_owned(), found: None, program: program(source) })
+}
+
+/// Where a published serve directory has its program.
+fn program(source: &Source) -> String {
+    match source {
+        Source::Server { .. } => {
+            format!("{}/dcos-node", source.to_string().trim_end_matches('/'))
+        }
+        Source::Directory(directory) => format!("file://{}/dcos-node", directory.display()),
+    }
+}
+
+/// The error for a build of which files are gone, if another one was generated since.
+pub async fn earlier_build(source: &Source, build: &Build, missing: &str) -> Option<Error> {
+    let made = made_since(source, build).await?;
+    Some(Error::EarlierBuild { made, missing: missing.to_owned(), program: program(source) })
 }
 
 /// What `dcos_generate_config.sh` wrote after the build was published, in words; none if nothing

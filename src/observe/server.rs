@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt};
 
 use super::build;
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
@@ -16,9 +15,16 @@ use crate::dcos::settings::Settings;
 use crate::system::http::{self, Address, Body, Client, Kind};
 use crate::system::reach;
 use crate::system::resolver;
-use crate::system::source::{Presence, Source};
+use crate::system::source::Source;
+
+mod artifacts;
+mod text;
+
+use artifacts::artifacts;
+use text::{brief, chain};
 
 pub use crate::system::http::{Proxy, Setting, Validity};
+pub use artifacts::Artifacts;
 
 /// How long each layer may take.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +84,8 @@ pub struct Server {
     pub artifacts: Layer<Artifacts>,
     /// Whether the build was published, and if so what was made there since, in words.
     pub published: Published,
+    /// All that the pinned index names is on the node and verified, so that nothing was asked.
+    pub is_not_needed: bool,
 }
 
 /// Whether a build has an index.
@@ -127,31 +135,23 @@ pub struct Connection {
     pub result: Result<IpAddr, String>,
 }
 
-/// The files of a build, asked for one by one.
-#[derive(Clone, Debug, Default)]
-pub struct Artifacts {
-    /// How many there must be.
-    pub count: usize,
-    /// How many bytes those have whose length is known.
-    pub bytes: u64,
-    /// Of how many the server does not tell the length.
-    pub of_unknown_length: usize,
-    /// Those that are not there or have no byte.
-    pub missing: Vec<String>,
-    /// Those that have another length than the build index says, with both.
-    pub changed: Vec<String>,
-    /// Those that could not be asked for, with the reasons.
-    pub failed: Vec<String>,
-}
-
-/// How many artifacts are asked for at once.
-const AT_ONCE: usize = 8;
 /// More addresses than anybody gives a server are not tried.
 const MOST_ADDRESSES: usize = 16;
-/// Longest text that is taken from a server or an error.
-const LONGEST_TEXT: usize = 300;
 
 impl Server {
+    /// A place that nothing was asked of: all of the build is on the node and verified.
+    pub fn not_needed(build: &Build, settings: &Settings) -> Server {
+        Server {
+            place: build.url.clone(),
+            network: None,
+            build: Layer::Reached { took: Duration::ZERO, result: Ok(summary(build, settings)) },
+            is_another: false,
+            artifacts: Layer::NotReached,
+            published: Published::Unknown,
+            is_not_needed: true,
+        }
+    }
+
     /// Looks at everything before the artifacts, and reads the build. After the first broken layer
     /// nothing is tried.
     ///
@@ -173,12 +173,18 @@ impl Server {
             is_another: false,
             artifacts: Layer::NotReached,
             published: Published::Unknown,
+            is_not_needed: false,
         };
         if let Some(why) = server.network.as_ref().and_then(Network::broken) {
             return (server, Err(build::Error::Unreached(why)));
         }
         let began = Instant::now();
-        let read = read(source, digest, limits).await;
+        let read = match read(source, digest, limits).await {
+            Ok((build, settings)) if digest.is_some() => {
+                gone(source, &build, limits).await.map_or(Ok((build, settings)), Err)
+            }
+            read => read,
+        };
         let result = match &read {
             Ok((build, settings)) => {
                 server.published = published(source, build, limits).await;
@@ -329,13 +335,35 @@ async fn read(
 ) -> Result<(Build, Settings), build::Error> {
     let reading = async {
         let build = build::build(source, digest).await?;
-        let settings = build::settings(source, &build).await?;
-        Ok((build, settings))
+        match build::settings(source, &build).await {
+            Err(build::Error::Fetch { file, source: error })
+                if digest.is_some() && error.is_not_found() =>
+            {
+                let earlier = build::earlier_build(source, &build, &file).await;
+                Err(earlier.unwrap_or(build::Error::Fetch { file, source: error }))
+            }
+            settings => Ok((build, settings?)),
+        }
     };
     match tokio::time::timeout(limits.build, reading).await {
         Ok(read) => read,
         Err(_) => Err(build::Error::Unreached(format!("it did not come in {:?}", limits.build))),
     }
+}
+
+/// Why a build cannot be had any more although its index is still there: another one was generated
+/// since, and files of this one are gone. Where none was generated a missing file is a check of its
+/// own.
+async fn gone(source: &Source, build: &Build, limits: &Limits) -> Option<build::Error> {
+    let impatient = source.impatient(limits.answer);
+    build::made_since(&impatient, build).await?;
+    let asked = tokio::time::timeout(limits.artifacts, artifacts(&impatient, build)).await.ok()?;
+    let first = asked.missing.first()?;
+    let missing = match asked.missing.len() {
+        1 => first.clone(),
+        count => format!("{first} and {} more", count - 1),
+    };
+    build::earlier_build(&impatient, build, &missing).await
 }
 
 async fn published(source: &Source, build: &Build, limits: &Limits) -> Published {
@@ -345,65 +373,6 @@ async fn published(source: &Source, build: &Build, limits: &Limits) -> Published
     match build::made_since(&source.impatient(limits.answer), build).await {
         Some(made) => Published::Outdated(made),
         None => Published::Newest,
-    }
-}
-
-async fn artifacts(source: &Source, build: &Build) -> Artifacts {
-    let either = |path: String| async move {
-        let artifact = build.artifact(&path);
-        let usual = || ask(source, path.clone(), artifact.map(|artifact| artifact.bytes));
-        match artifact.and_then(|artifact| artifact.alternative.as_ref()) {
-            None => usual().await,
-            // An install takes the usual archive where the alternative does not serve.
-            Some(other) => match ask(source, other.path.clone(), Some(other.bytes)).await {
-                sound @ (Answer::There(_) | Answer::OfUnknownLength) => sound,
-                _ => usual().await,
-            },
-        }
-    };
-    let mut answers = stream::iter(build.archives()).map(either).buffer_unordered(AT_ONCE);
-    let mut artifacts = Artifacts::default();
-    while let Some(answer) = answers.next().await {
-        artifacts.count += 1;
-        match answer {
-            Answer::There(bytes) => artifacts.bytes = artifacts.bytes.saturating_add(bytes),
-            Answer::OfUnknownLength => artifacts.of_unknown_length += 1,
-            Answer::Missing(what) => artifacts.missing.push(what),
-            Answer::Changed(what) => artifacts.changed.push(what),
-            Answer::Failed(why) => artifacts.failed.push(why),
-        }
-    }
-    artifacts.missing.sort();
-    artifacts.changed.sort();
-    artifacts.failed.sort();
-    artifacts
-}
-
-/// What a server tells of one file; bytes, or a text for people.
-enum Answer {
-    There(u64),
-    OfUnknownLength,
-    Missing(String),
-    Changed(String),
-    Failed(String),
-}
-
-async fn ask(source: &Source, name: String, published: Option<u64>) -> Answer {
-    match source.presence(&name).await {
-        Ok(Presence::Present { bytes: Some(0) }) => {
-            Answer::Missing(format!("{name} (it is empty)"))
-        }
-        Ok(Presence::Present { bytes: Some(bytes) }) => {
-            match published.filter(|published| *published != bytes) {
-                Some(published) => {
-                    Answer::Changed(format!("{name} ({bytes} bytes, published were {published})"))
-                }
-                None => Answer::There(bytes),
-            }
-        }
-        Ok(Presence::Present { bytes: None }) => Answer::OfUnknownLength,
-        Ok(Presence::Absent) => Answer::Missing(name),
-        Err(error) => Answer::Failed(brief(&chain(&error))),
     }
 }
 
@@ -419,31 +388,6 @@ fn summary(build: &Build, settings: &Settings) -> String {
 fn skew(server: SystemTime, ours: SystemTime) -> i64 {
     let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
     server.duration_since(ours).map_or_else(|behind| -seconds(behind.duration()), seconds)
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // A transparent error repeats its source.
-        if !text.ends_with(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// At most one line, and nothing that a terminal would obey.
-fn brief(text: &str) -> String {
-    let mut line: String =
-        text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
-        line.push_str("...");
-    }
-    line
 }
 
 #[cfg(test)]

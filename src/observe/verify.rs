@@ -6,14 +6,14 @@ mod inventory;
 mod links;
 mod package;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::activated;
 use super::node::{Node, State};
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
-use crate::dcos::receipt::Object;
+use crate::dcos::receipt::{Manifest, Object};
 use crate::system::root::Root;
 
 pub use findings::{Depth, Findings, Unknown};
@@ -22,6 +22,20 @@ use package::Owners;
 /// Compares everything; `stop` is asked between packages. Blocks, and for [`Depth::Full`] reads
 /// every file.
 pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> Findings {
+    look_with(&Manifests::new(), root, node, depth, stop)
+}
+
+/// Manifests by package.
+pub type Manifests = BTreeMap<PackageId, Manifest>;
+
+/// The same, with these manifests in place of those that the node keeps.
+pub fn look_with(
+    manifests: &Manifests,
+    root: &Root,
+    node: &Node,
+    depth: Depth,
+    stop: &dyn Fn() -> bool,
+) -> Findings {
     let mut findings = Findings::default();
     // An image that was filled without privileges gets owners and accounts at its first boot.
     let unowned = node.state() == State::Prepared
@@ -37,7 +51,8 @@ pub fn look(root: &Root, node: &Node, depth: Depth, stop: &dyn Fn() -> bool) -> 
             findings.stopped = true;
             return findings;
         }
-        package::look(root, &id, &owners, depth, node.unreadable, &mut findings);
+        let manifest = manifests.get(&id);
+        package::look(root, &id, manifest, &owners, depth, node.unreadable, &mut findings);
     }
     links::look(root, node, &owners, &mut findings);
     inventory::look(root, node, &objects, &owners, &mut findings);

@@ -16,6 +16,7 @@ use super::table;
 use super::watch::Watch;
 use crate::dcos::event::{Event, Events, SCHEMA, Watched};
 use crate::dcos::moment;
+use crate::dcos::trust::Origin;
 
 /// Where lines go; each is written by one call.
 pub type Lines = Box<dyn Write + Send>;
@@ -148,7 +149,10 @@ fn in_one_line(event: &Event) -> Option<&str> {
         | Event::Planned { .. }
         | Event::Progress { .. }
         | Event::Ended { .. } => None,
-        Event::Done { .. } | Event::Failed { .. } | Event::Answered { .. } => None,
+        Event::Done { .. }
+        | Event::Failed { .. }
+        | Event::Package { .. }
+        | Event::Answered { .. } => None,
     }
 }
 
@@ -176,6 +180,9 @@ impl Teller {
                 .line(&format!("{at} {client} {method} {path} {status} {bytes} {milliseconds}ms")),
             Event::Waiting { text } => self.line(&format!("waiting {text}")),
             Event::Watched(watched) => self.watch(watched),
+            Event::Package { id, origin, .. } if self.verbose || *origin != Origin::Fetched => {
+                self.line(&format!("{id}: {origin}"))
+            }
             Event::Undone { text, .. } if self.verbose => self.line(text),
             Event::Begun { text, .. } if self.verbose => self.line(text),
             Event::Begun { key, text } if is_long(key) => self.begin(key, text),
@@ -185,6 +192,7 @@ impl Teller {
             | Event::Ended { .. }
             | Event::Planned { .. }
             | Event::Begun { .. }
+            | Event::Package { .. }
             | Event::Undone { .. } => {}
         }
     }

@@ -8,6 +8,7 @@ use super::table::in_one_line;
 use crate::command::{adopt, fetch, install, recover, uninstall};
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
+use crate::dcos::trust::{Origins, Trust};
 use crate::observe::services::{Condition, UnitReport};
 
 /// An install for people.
@@ -39,6 +40,8 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
             outcome.role
         ),
     };
+    text.push_str(&origins(&outcome.origins));
+    text.push_str(&trust(outcome.trust, outcome.index_sha256.as_deref()));
     for left in &outcome.left {
         text.push_str(&format!("  left for later: {}\n", in_one_line(left)));
     }
@@ -81,7 +84,25 @@ pub fn fetch(outcome: &fetch::Outcome, paint: Paint) -> String {
             outcome.bootstrap_url
         ),
     };
-    text + &protection(&outcome.protection)
+    text + &origins(&outcome.origins)
+        + &trust(outcome.trust, outcome.index_sha256.as_deref())
+        + &protection(&outcome.protection)
+}
+
+/// How the packages came to the node.
+fn origins(origins: &Origins) -> String {
+    if origins.is_nothing() { String::new() } else { format!("  packages: {origins}\n") }
+}
+
+/// Whether the packages were compared with a build index.
+fn trust(trust: Option<Trust>, index_sha256: Option<&str>) -> String {
+    match (trust, index_sha256) {
+        (Some(Trust::Verified), Some(sha256)) => {
+            format!("  trust: verified (build index {sha256})\n")
+        }
+        (Some(trust), _) => format!("  trust: {trust}\n"),
+        (None, _) => String::new(),
+    }
 }
 
 /// An uninstall for people.

@@ -54,6 +54,7 @@ impl Record {
             Event::Planned { actions } => format!("{} actions are planned", actions.len()),
             Event::Done { key } => format!("{key}: done"),
             Event::Failed { key, error } => format!("{key}: failed: {error}"),
+            Event::Package { id, origin, .. } => format!("package {id}: {origin}"),
             Event::Waiting { text } => format!("waiting {text}"),
             Event::Watched(watched) => self.watch.news(watched)?.trim_start().to_owned(),
             Event::Begun { text, .. }
@@ -86,6 +87,15 @@ fn details(event: &Event) -> Entry {
         Event::Begun { key, .. } | Event::Done { key } | Event::Undone { key, .. } => action(key),
         Event::Failed { key, error } => {
             [action(key), vec![("DCOS_NODE_ERROR", error.clone())]].concat()
+        }
+        Event::Package { id, origin, trust, archive_sha256 } => {
+            let mut entry = vec![
+                ("DCOS_NODE_PACKAGE", id.to_string()),
+                ("DCOS_NODE_ORIGIN", origin.to_string()),
+                ("DCOS_NODE_TRUST", trust.to_string()),
+            ];
+            entry.extend(archive_sha256.clone().map(|sha256| ("DCOS_NODE_ARCHIVE_DIGEST", sha256)));
+            entry
         }
         Event::Watched(watched) => {
             let mut entry = vec![

@@ -8,6 +8,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::identity::renewal;
 use crate::dcos::layout;
 use crate::dcos::role::Role;
+use crate::dcos::trust::Trust;
 use crate::observe::node::State;
 use crate::observe::readiness::Readiness;
 use crate::observe::services::{Condition, UnitReport};
@@ -48,6 +49,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     add("bootstrap id", status.bootstrap_id.clone());
     add("package list", status.package_list_id.clone());
     add("build digest", build_digest(status));
+    add("trust", trust(status));
     add("configuration", status.config_package.clone());
     add("from", status.bootstrap_url.clone());
     let how = if status.adopted { "adopted" } else { "installed" };
@@ -154,6 +156,7 @@ fn build_digest(status: &Outcome) -> Option<String> {
     match &status.index_sha256 {
         Some(digest) => Some(format!("SHA-256 {digest}")),
         None if !is_ours
+            || status.state == State::Installing
             || status.partial
             || !status.damaged.is_empty()
             || !status.activated_since.is_empty()
@@ -162,8 +165,18 @@ fn build_digest(status: &Outcome) -> Option<String> {
             None
         }
         None if status.adopted => Some("none: the classic installer knows no digests".into()),
-        None => Some("none: the build was not published, so there was none to verify".into()),
+        None => Some("none: the packages were not compared with a build index".into()),
     }
+}
+
+/// Whether what is active was compared with a build index, and how it gets compared.
+fn trust(status: &Outcome) -> Option<String> {
+    Some(match status.trust? {
+        Trust::Verified => Trust::Verified.to_string(),
+        Trust::Unverified => {
+            format!("{}; dcos-node verify --online compares it", Trust::Unverified)
+        }
+    })
 }
 
 fn is_to_be_finished(status: &Outcome) -> bool {

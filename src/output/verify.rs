@@ -64,6 +64,15 @@ fn summary(outcome: &Outcome, paint: Paint) -> String {
         outcome.paths,
         Bytes(outcome.bytes)
     );
+    match (&outcome.trust, &outcome.index_sha256) {
+        (_, Some(sha256)) => {
+            text.push_str(&format!("  trust: verified against the build index {sha256}\n"))
+        }
+        (Some(trust), None) => text.push_str(&format!(
+            "  trust: {trust}; dcos-node verify --online compares the packages with a build index\n"
+        )),
+        (None, None) => {}
+    }
     if !outcome.at_run_time.is_empty() {
         text.push_str(&format!(
             "  left out: {} that DC/OS itself writes while it runs (--json lists them)\n",

@@ -23,6 +23,9 @@ pub enum Decision {
     Fresh,
     /// Go on with what was interrupted.
     GoOn,
+    /// Undo all of what was interrupted, which was begun with another index or without one; then
+    /// install from the beginning.
+    StartOver,
     /// Finish the uninstall that was interrupted, then install.
     FinishUninstall,
     /// The same role and build stand already.
@@ -120,7 +123,13 @@ pub fn decide(node: &Node, role: Role, build: &Build) -> Decision {
         (State::Installing | State::Prepared, Some(Intent::Install(intent)))
             if intent.build.active() == build.active() =>
         {
-            Decision::GoOn
+            match (intent.build.has_content_of(build), &node.receipt) {
+                (true, _) => Decision::GoOn,
+                (false, None) => Decision::StartOver,
+                // A repair of a node that is installed: nothing of it counts as done, and nothing
+                // that runs is taken down.
+                (false, Some(_)) => Decision::Fresh,
+            }
         }
         (State::Installing | State::Prepared, Some(Intent::Install(intent))) => {
             Decision::Refuse(Refusal::OtherInterrupted {
@@ -344,6 +353,7 @@ pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> R
         skips: intent.skips.clone(),
         objects: Vec::new(),
         snapshot: None,
+        trust: None,
     }
 }
 

@@ -120,9 +120,13 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// What to do about a build that is provably not the published one.
-pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build, or give the \
-                                 --bootstrap-url of the build that this one was published for; on \
-                                 the bootstrap server: dcos-node publish --check DIR";
+pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build (if there is no \
+                                 newer one, on the bootstrap server: dcos-node publish DIR), or \
+                                 give the --bootstrap-url of the build that this one was published for";
+
+/// Why a server was asked nothing.
+const NOT_NEEDED: &str = "everything that the build index names is on this node and verified; the \
+                          server is not needed";
 
 /// Largest skew that is no reason to worry, in seconds.
 const MOST_SKEW: u64 = 5;
@@ -131,6 +135,7 @@ const MOST_SKEW: u64 = 5;
 fn network(facts: &Facts<'_>, judge: impl FnOnce(&Network) -> Finding) -> Finding {
     match &facts.host.server {
         None => Finding::not_here("no --bootstrap-url given"),
+        Some(Server { is_not_needed: true, .. }) => Finding::not_here(NOT_NEEDED),
         Some(Server { network: None, .. }) => Finding::not_here("the build lies in a directory"),
         Some(Server { network: Some(network), .. }) => judge(network),
     }
@@ -282,6 +287,9 @@ fn build(facts: &Facts<'_>) -> Finding {
     let Some(server) = &facts.host.server else {
         return Finding::not_here("no --bootstrap-url given");
     };
+    if let (true, Layer::Reached { result: Ok(what), .. }) = (server.is_not_needed, &server.build) {
+        return Finding::good(format!("{what}: {NOT_NEEDED}"));
+    }
     let finding = layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")));
     if server.is_another { finding.cured_by(ANOTHER_BUILD) } else { finding }
 }
@@ -290,6 +298,9 @@ fn artifacts(facts: &Facts<'_>) -> Finding {
     let Some(server) = &facts.host.server else {
         return Finding::not_here("no --bootstrap-url given");
     };
+    if server.is_not_needed {
+        return Finding::not_here(NOT_NEEDED);
+    }
     layer(&server.artifacts, complete)
 }
 
@@ -323,8 +334,10 @@ fn complete(artifacts: &Artifacts, took: String) -> Finding {
 }
 
 fn index(facts: &Facts<'_>) -> Finding {
+    let is_not_needed = facts.host.server.as_ref().is_some_and(|server| server.is_not_needed);
     match facts.host.server.as_ref().map(|server| &server.published) {
         None => Finding::not_here("no --bootstrap-url given"),
+        Some(Published::Unknown) if is_not_needed => Finding::not_here(NOT_NEEDED),
         Some(Published::Unknown) => Finding::not_here("not reached"),
         Some(Published::Classic) => {
             Finding::not_here("the build was not published, so it has no digests")

@@ -7,6 +7,7 @@
 
 mod entry;
 mod error;
+mod examine;
 mod members;
 mod names;
 mod pax;
@@ -34,6 +35,7 @@ use tree::{Attributes, Tree};
 
 pub use entry::{Entry, Kind, Unpacked};
 pub use error::Error;
+pub use examine::read_through;
 pub use names::Names;
 pub use survey::{Seen, Surveyed, look_through};
 

@@ -16,6 +16,7 @@ use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::role::Role;
+use dcos_node::dcos::trust::{Origin, Trust};
 use dcos_node::output::follow::{self, Wish};
 use dcos_node::output::record::Record;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ const NOBODY: u32 = 65534;
 
 /// Every kind of event, with its word and the `MESSAGE_ID` by which operators have their journals
 /// searched.
-const FROZEN: [(Kind, &str, Option<&str>); 13] = [
+const FROZEN: [(Kind, &str, Option<&str>); 14] = [
     (Kind::Started, "started", Some("a8c0f4c7d00b4abc8f1062d6c5bcffcd")),
     (Kind::Planned, "planned", Some("72ed26144c474a01a7a27000eb1cf8fa")),
     (Kind::Begun, "begun", Some("0dbef3d51bae49898be2c43a0e117afe")),
@@ -35,6 +36,7 @@ const FROZEN: [(Kind, &str, Option<&str>); 13] = [
     (Kind::Done, "done", Some("1bbf77f4b25442688a4e4e9c3fb1dbca")),
     (Kind::Failed, "failed", Some("32ad632504864490b6612b6cbd5a3239")),
     (Kind::Undone, "undone", Some("1ffcc0adf6ba4fe39bcd3582a4a8c535")),
+    (Kind::Package, "package", Some("87955d1b15444e9d95e9d6f2dd02617f")),
     (Kind::Waiting, "waiting", Some("3991164f6af64cfba7f0666e1182ac3e")),
     (Kind::Answered, "answered", None),
     (Kind::Watched, "watched", Some("a49792c8364d4702a5f4835af43a5212")),
@@ -59,6 +61,12 @@ fn full(kind: Kind) -> Event {
         Kind::Done => Event::Done { key: key() },
         Kind::Failed => Event::Failed { key: key(), error: text() },
         Kind::Undone => Event::Undone { key: key(), text: text() },
+        Kind::Package => Event::Package {
+            id: "a--b".parse().expect("an id"),
+            origin: Origin::KeptVerified,
+            trust: Trust::Verified,
+            archive_sha256: Some(text()),
+        },
         Kind::Waiting => Event::Waiting { text: text() },
         Kind::Answered => Event::Answered {
             at: text(),
@@ -105,7 +113,7 @@ fn event_kinds_keep_their_words_and_message_ids() {
         assert!(id.is_none_or(id_is_sound), "{id:?}");
     }
     let ids: BTreeSet<&str> = FROZEN.iter().filter_map(|(.., id)| *id).collect();
-    assert_eq!(ids.len(), 11, "two kinds share an id");
+    assert_eq!(ids.len(), 12, "two kinds share an id");
 }
 
 fn document() -> String {

@@ -45,5 +45,6 @@ mod skips;
 mod static_binary;
 mod status_text;
 mod tree_comparison;
+mod trust;
 mod unusual_file_systems;
 mod verify;

@@ -13,6 +13,7 @@ use dcos_node::dcos::preview::Preview;
 use dcos_node::dcos::receipt::Skip;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
+use dcos_node::dcos::trust::{Origins, Trust};
 use dcos_node::observe::chain::{Link, Obstacle};
 use dcos_node::observe::node::{Foreign, State};
 use dcos_node::observe::readiness::Readiness;
@@ -133,6 +134,7 @@ fn full_status() -> status::Outcome {
         bootstrap_url: None,
         bootstrap_id: None,
         package_list_id: None,
+        trust: Some(Trust::Unverified),
         index_sha256: None,
         config_package: None,
         installed_at: None,
@@ -224,6 +226,8 @@ fn documented_verify_fields_match_the_program() {
         state: State::Installed,
         role: None,
         clean: false,
+        trust: Some(Trust::Verified),
+        index_sha256: Some(String::new()),
         packages: 0,
         paths: 0,
         bytes: 0,
@@ -306,6 +310,9 @@ fn full_install() -> install::Outcome {
         bootstrap_id: String::new(),
         package_list_id: String::new(),
         packages: 0,
+        trust: Some(Trust::Unverified),
+        index_sha256: Some(String::new()),
+        origins: Origins { fetched: 1, ..Origins::default() },
         units: Vec::new(),
         ready: status.readiness.map(|readiness| wait::Arrived {
             readiness,
@@ -345,6 +352,9 @@ fn documented_output_fields_match_every_command() {
         package_list_id: String::new(),
         packages: 0,
         fetched_bytes: 0,
+        trust: Some(Trust::Unverified),
+        index_sha256: Some(String::new()),
+        origins: Origins { fetched: 1, ..Origins::default() },
         plan: plan(),
         protection: protection(),
     };

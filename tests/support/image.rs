@@ -109,6 +109,20 @@ impl Image {
         Said::of(self.command(arguments).output().expect("run dcos-node"))
     }
 
+    /// Runs a command of another program on it, as one that `publish` stamped.
+    #[track_caller]
+    pub fn run_with<S: AsRef<OsStr>>(&self, program: &Path, arguments: &[S]) -> Said {
+        loop {
+            match self.command_of(program, arguments).output() {
+                // A child that another test has just started still holds the program open.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(10))
+                }
+                output => return Said::of(output.expect("run the program")),
+            }
+        }
+    }
+
     /// Starts a command on it.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Child {
         self.command(arguments)
@@ -119,7 +133,11 @@ impl Image {
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(super::node::binary());
+        self.command_of(&super::node::binary(), arguments)
+    }
+
+    fn command_of<S: AsRef<OsStr>>(&self, program: &Path, arguments: &[S]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .arg("--root")

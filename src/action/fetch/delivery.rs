@@ -50,8 +50,8 @@ pub(super) struct Order {
     pub archive: String,
     /// What the build index says of it.
     pub artifact: Option<Artifact>,
-    /// Where it is unpacked, as the node sees it.
-    pub staging: PathBuf,
+    /// Where it is unpacked, as the node sees it; none if it is only read.
+    pub staging: Option<PathBuf>,
     /// Only what lies below this directory of the archive.
     pub strip: Option<PathBuf>,
 }
@@ -61,7 +61,7 @@ pub(super) struct Whole {
     pub unpacked: Unpacked,
     pub sha256: [u8; 32],
     pub bytes: u64,
-    /// Where it is, as this machine sees it.
+    /// Where it is, as this machine sees it; empty if it was only read.
     pub staging: PathBuf,
 }
 
@@ -168,12 +168,18 @@ async fn from_place(
         let work = move || {
             // Given back when the work has ended, even if nobody waits for it any more.
             let _permits = (downloading, unpacking);
-            let staging = prepare(&site_, &order_.staging)?;
-            let whole =
-                unpack_into(&site_, &order_, download, &staging, sha256.as_deref(), at_least);
+            let staging = order_.staging.as_ref().map(|to| prepare(&site_, to)).transpose()?;
+            let whole = unpack_into(
+                &site_,
+                &order_,
+                download,
+                staging.as_deref(),
+                sha256.as_deref(),
+                at_least,
+            );
             let whole = whole.and_then(|whole| accept(&whole).map(|()| whole));
-            if whole.is_err() {
-                let _ = files::remove_tree(&staging);
+            if let (Err(_), Some(staging)) = (&whole, &staging) {
+                let _ = files::remove_tree(staging);
             }
             whole.map_err(|error| sorted(error, &path))
         };
@@ -209,7 +215,7 @@ fn unpack_into(
     site: &Site,
     order: &Order,
     download: Download,
-    staging: &Path,
+    staging: Option<&Path>,
     sha256: Option<&str>,
     at_least: u64,
 ) -> anyhow::Result<Whole> {
@@ -225,14 +231,19 @@ fn unpack_into(
     let content = order.artifact.as_ref().and_then(|a| a.content);
     let mut bounded =
         Bounded { inner: decoder, came_in: read, came_out: 0, applies: content.is_none() };
-    let directory = files::open_directory(staging)?;
     let accounts = site.accounts()?;
     let names = Names::new(accounts.users(), accounts.groups());
     let owners = if site.privileged { Owners::Apply(&names) } else { Owners::Record(&names) };
     let (max_bytes, max_entries) =
         content.map_or((MOST_BYTES, MOST_ENTRIES), |c| (c.bytes, c.members));
     let options = Options { owners, strip: order.strip.clone(), max_bytes, max_entries };
-    let unpacked = unpack::unpack(&mut bounded, directory.as_fd(), &options, &mut |_| {})?;
+    let unpacked = match staging {
+        Some(staging) => {
+            let directory = files::open_directory(staging)?;
+            unpack::unpack(&mut bounded, directory.as_fd(), &options, &mut |_| {})?
+        }
+        None => unpack::read_through(&mut bounded, &options)?,
+    };
     drop(bounded);
     for warning in &unpacked.warnings {
         site.events.warn(format!("{key}: {warning}"));
@@ -247,7 +258,12 @@ fn unpack_into(
         let found = digest::hex(&found);
         anyhow::ensure!(found == wanted, "its SHA-256 is {found}; the build index says {wanted}");
     }
-    Ok(Whole { unpacked, sha256: found, bytes, staging: staging.to_owned() })
+    Ok(Whole {
+        unpacked,
+        sha256: found,
+        bytes,
+        staging: staging.map(Path::to_owned).unwrap_or_default(),
+    })
 }
 
 /// Tells how many bytes have come, at most every quarter of a megabyte.

@@ -1,57 +1,163 @@
-//! Packages that an earlier run left in the repository: used if they are still what was unpacked.
+//! Packages that an earlier run left in the repository: used if they are still what was unpacked,
+//! and, where a build index names their archives, were unpacked from one of those.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::action::Site;
+use crate::dcos::event::Event;
 use crate::dcos::id::PackageId;
+use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestKind};
+use crate::dcos::trust::{Origin, Trust};
 use crate::system::digest;
 use crate::system::files::{self, FileKind};
+use crate::system::root::Root;
 
 /// A manifest of a package with some 100,000 files is below this.
 const LONGEST_MANIFEST: u64 = 256 << 20;
 
-/// Whether a package has its final name and a manifest: then it was whole and durable.
-pub(crate) fn is_whole(site: &Site, id: &PackageId) -> bool {
-    site.root.resolved(layout::package(id)).is_dir() && site.root.at(layout::manifest(id)).is_file()
+/// What there is of a package.
+pub(super) enum Kept {
+    /// Nothing that was ever whole.
+    Absent,
+    /// It is as it was unpacked, and may be used.
+    Usable {
+        /// SHA-256 of its archive; empty where nobody knows.
+        archive: String,
+    },
+    /// It is whole, but nobody knows whether it is what the build index names.
+    OfOtherOrigin,
+    /// It is not as it was unpacked.
+    Damaged(String),
 }
 
-/// Whether all of these are there as their manifests say. One that is not loses its manifest, and
-/// so has to be fetched again; until then it stays where it is, for who may use it.
-pub(super) async fn kept(site: &Site, ids: &[PackageId]) -> anyhow::Result<bool> {
-    if !ids.iter().all(|id| is_whole(site, id)) {
+/// Whether a package has its final name and a manifest: then it was whole and durable.
+pub(crate) fn is_whole(root: &Root, id: &PackageId) -> bool {
+    root.resolved(layout::package(id)).is_dir() && root.at(layout::manifest(id)).is_file()
+}
+
+/// SHA-256 of the archive that a package was unpacked from, as its manifest says; none where nobody
+/// knows.
+///
+/// # Errors
+/// The manifest cannot be read.
+pub(crate) fn archive_of(root: &Root, id: &PackageId) -> anyhow::Result<Option<String>> {
+    let manifest = manifest(root, id)?;
+    Ok(manifest.map(|manifest| manifest.archive_sha256).filter(|sha256| !sha256.is_empty()))
+}
+
+/// The manifest of a package; none if there is none that can be understood.
+fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Option<Manifest>> {
+    let text = root.read(layout::manifest(id), LONGEST_MANIFEST)?.unwrap_or_default();
+    Ok(serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.id == *id))
+}
+
+/// Whether all of these are there and may be used. One that is damaged loses its manifest, and so
+/// has to be fetched again; until then it stays where it is, for who may use it, and so does one of
+/// another origin.
+pub(super) async fn kept(
+    site: &Site,
+    ids: &[PackageId],
+    artifact: Option<&Artifact>,
+) -> anyhow::Result<bool> {
+    if !ids.iter().all(|id| is_whole(&site.root, id)) {
         return Ok(false);
     }
     // Reading everything is work for a processor, like unpacking.
     let permit = site.capacity.decoders.clone().acquire_owned().await?;
-    let (site, ids) = (site.clone(), ids.to_vec());
+    let (site, ids, artifact) = (site.clone(), ids.to_vec(), artifact.cloned());
     let check = move || -> anyhow::Result<bool> {
         let _permit = permit;
-        let mut whole = true;
+        let mut usable_ones = Vec::new();
         for id in &ids {
-            if let Some(damage) = damage(&site, id)? {
-                site.events.warn(format!(
-                    "{id} was kept from an earlier run, but {damage}; it is fetched again"
-                ));
-                files::remove_file(&site.root.at(layout::manifest(id)))?;
-                whole = false;
+            match usable(&site.root, id, artifact.as_ref())? {
+                Kept::Usable { archive } => usable_ones.push((id, archive)),
+                Kept::Absent => {}
+                Kept::OfOtherOrigin => site.events.warn(format!(
+                    "{id} was kept from an earlier run, but not from an archive that the build \
+                     index names; it is fetched again"
+                )),
+                Kept::Damaged(damage) => {
+                    site.events.warn(format!(
+                        "{id} was kept from an earlier run, but {damage}; it is fetched again"
+                    ));
+                    files::remove_file(&site.root.at(layout::manifest(id)))?;
+                }
             }
         }
-        Ok(whole)
+        if usable_ones.len() < ids.len() {
+            return Ok(false);
+        }
+        let is_verified = artifact.is_some();
+        let origin = if is_verified { Origin::KeptVerified } else { Origin::KeptUnverified };
+        for (id, archive) in usable_ones {
+            announce(&site, id, origin, is_verified, archive);
+        }
+        Ok(true)
     };
     tokio::task::spawn_blocking(check).await?
 }
 
-/// What of a package is not as its manifest says. Files that somebody added (Python leaves compiled
-/// ones) are no damage.
-fn damage(site: &Site, id: &PackageId) -> anyhow::Result<Option<String>> {
-    let text = site.root.read(layout::manifest(id), LONGEST_MANIFEST)?.unwrap_or_default();
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else {
-        return Ok(Some("its manifest cannot be read".to_owned()));
+/// Reports and notes how a package came to the node.
+pub(super) fn announce(
+    site: &Site,
+    id: &PackageId,
+    origin: Origin,
+    is_verified: bool,
+    archive: String,
+) {
+    let trust = if is_verified { Trust::Verified } else { Trust::Unverified };
+    site.capacity.note_origin(id, origin);
+    site.events.send(Event::Package {
+        id: id.clone(),
+        origin,
+        trust,
+        archive_sha256: Some(archive).filter(|sha256| !sha256.is_empty()),
+    });
+}
+
+/// Whether a package is on the node, came from an archive that the build index names, and has
+/// every byte of it.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn is_usable(root: &Root, id: &PackageId, artifact: &Artifact) -> anyhow::Result<bool> {
+    Ok(matches!(usable(root, id, Some(artifact))?, Kept::Usable { .. }))
+}
+
+/// Judges what there is of a package. With an artifact of the build index it counts only if it
+/// came from that, and has nothing in it that did not.
+pub(super) fn usable(
+    root: &Root,
+    id: &PackageId,
+    artifact: Option<&Artifact>,
+) -> anyhow::Result<Kept> {
+    if !is_whole(root, id) {
+        return Ok(Kept::Absent);
+    }
+    let Some(manifest) = manifest(root, id)? else {
+        return Ok(Kept::Damaged("its manifest cannot be read".to_owned()));
     };
-    let package = site.root.resolved(layout::package(id));
+    let is_named = |artifact: &Artifact| artifact.digests().contains(&&*manifest.archive_sha256);
+    if !artifact.is_none_or(is_named) {
+        return Ok(Kept::OfOtherOrigin);
+    }
+    let package = root.resolved(layout::package(id));
+    let damage = match damage(&package, &manifest)? {
+        None if artifact.is_some() => added(&package, &manifest)?,
+        damage => damage,
+    };
+    Ok(match damage {
+        Some(damage) => Kept::Damaged(damage),
+        None => Kept::Usable { archive: manifest.archive_sha256 },
+    })
+}
+
+/// What of a package is not as its manifest says.
+fn damage(package: &Path, manifest: &Manifest) -> anyhow::Result<Option<String>> {
     for entry in &manifest.files {
         let path = path(&entry.path);
         let real = package.join(&path);
@@ -77,6 +183,30 @@ fn damage(site: &Site, id: &PackageId) -> anyhow::Result<Option<String>> {
         };
         if !same {
             return Ok(Some(format!("{} in it is not what was unpacked", path.display())));
+        }
+    }
+    Ok(None)
+}
+
+/// What is in a package and not in its manifest: an active set would link to it. What Python
+/// compiled for itself is no such thing.
+fn added(package: &Path, manifest: &Manifest) -> anyhow::Result<Option<String>> {
+    let known: BTreeSet<PathBuf> =
+        manifest.files.iter().map(|entry| path(&entry.path).components().collect()).collect();
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        for name in files::names(&package.join(&below))?.unwrap_or_default() {
+            let path = below.join(&name);
+            let is_directory =
+                files::lstat(&package.join(&path))?.is_some_and(|s| s.kind == FileKind::Directory);
+            let is_compiled = name == "__pycache__"
+                || path.extension().is_some_and(|extension| extension == "pyc");
+            if !known.contains(&path) && !is_compiled {
+                return Ok(Some(format!("{} in it was added since", path.display())));
+            }
+            if is_directory {
+                open.push(path);
+            }
         }
     }
     Ok(None)

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::action::Site;
 use crate::command::wait::{self, Arrived};
-use crate::command::{Failure, World, preflight};
+use crate::command::{Failure, World, preflight, trust};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::InstallIntent;
@@ -12,6 +12,7 @@ use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::dcos::trust::{Origins, Trust};
 use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::Node;
@@ -40,6 +41,15 @@ pub struct Outcome {
     pub package_list_id: String,
     /// How many packages are active.
     pub packages: usize,
+    /// Whether every byte of them was compared with a build index; none before they are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// SHA-256 of that index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_sha256: Option<String>,
+    /// How the packages of this run came to the node; none if it needed none.
+    #[serde(skip_serializing_if = "Origins::is_nothing")]
+    pub origins: Origins,
     /// Units that are not well (yet).
     pub units: Vec<UnitReport>,
     /// With `--wait`: how far the node has come.
@@ -113,6 +123,11 @@ pub(in crate::command) async fn finished(
     here: Circumstances,
 ) -> Outcome {
     let mut outcome = outcome(&intent, true);
+    outcome.origins = site.capacity.origins().values().copied().collect();
+    if let Ok(record) = trust::record(&site.root, &intent.build) {
+        outcome.trust = Some(record.trust());
+        outcome.index_sha256 = record.index_sha256;
+    }
     if !here.privileged {
         outcome.left.push(FIRST_BOOT.into());
     }
@@ -170,6 +185,9 @@ pub(super) fn outcome_of(
         bootstrap_id: build.bootstrap_id.clone(),
         package_list_id: build.package_list_id.clone(),
         packages: build.active().len(),
+        trust: None,
+        index_sha256: None,
+        origins: Origins::default(),
         units: Vec::new(),
         ready: None,
         left: Vec::new(),

@@ -60,11 +60,10 @@ pub(in crate::command) async fn carry_out(
     let before = journal.story().snapshot;
     if wish.keep_packages {
         // What is kept is whole: a package that was only begun goes.
-        let begun = journal
-            .story()
-            .objects
-            .into_iter()
-            .filter(|o| matches!(o, Object::Package { id } if !fetch::is_whole(site, id)));
+        let begun =
+            journal.story().objects.into_iter().filter(
+                |o| matches!(o, Object::Package { id } if !fetch::is_whole(&site.root, id)),
+            );
         let undo: Vec<_> = begun.map(|object| vec![Action::Undo { object }]).collect();
         run_actions(&undo, site, journal, 1).await?;
     }

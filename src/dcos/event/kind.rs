@@ -20,6 +20,8 @@ pub enum Kind {
     Failed,
     /// [`Event::Undone`]
     Undone,
+    /// [`Event::Package`]
+    Package,
     /// [`Event::Waiting`]
     Waiting,
     /// [`Event::Answered`]
@@ -36,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// All, in the order of the documentation.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Started,
         Kind::Planned,
         Kind::Begun,
@@ -44,6 +46,7 @@ impl Kind {
         Kind::Done,
         Kind::Failed,
         Kind::Undone,
+        Kind::Package,
         Kind::Waiting,
         Kind::Answered,
         Kind::Watched,
@@ -62,6 +65,7 @@ impl Kind {
             Kind::Done => "done",
             Kind::Failed => "failed",
             Kind::Undone => "undone",
+            Kind::Package => "package",
             Kind::Waiting => "waiting",
             Kind::Answered => "answered",
             Kind::Watched => "watched",
@@ -81,6 +85,7 @@ impl Kind {
             Kind::Done => Some("1bbf77f4b25442688a4e4e9c3fb1dbca"),
             Kind::Failed => Some("32ad632504864490b6612b6cbd5a3239"),
             Kind::Undone => Some("1ffcc0adf6ba4fe39bcd3582a4a8c535"),
+            Kind::Package => Some("87955d1b15444e9d95e9d6f2dd02617f"),
             Kind::Waiting => Some("3991164f6af64cfba7f0666e1182ac3e"),
             Kind::Watched => Some("a49792c8364d4702a5f4835af43a5212"),
             Kind::Note => Some("bce54771beff494f835452775f2d31ef"),
@@ -102,6 +107,7 @@ impl Event {
             Event::Done { .. } => Kind::Done,
             Event::Failed { .. } => Kind::Failed,
             Event::Undone { .. } => Kind::Undone,
+            Event::Package { .. } => Kind::Package,
             Event::Waiting { .. } => Kind::Waiting,
             Event::Answered { .. } => Kind::Answered,
             Event::Watched(_) => Kind::Watched,

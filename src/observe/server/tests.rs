@@ -1,3 +1,4 @@
+use super::text::LONGEST_TEXT;
 use super::*;
 
 #[test]

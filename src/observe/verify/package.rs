@@ -1,5 +1,6 @@
 //! One package against its manifest.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -90,6 +91,7 @@ struct Comparison<'a> {
 pub(super) fn look(
     root: &Root,
     id: &PackageId,
+    instead: Option<&Manifest>,
     owners: &Owners,
     depth: Depth,
     no_manifests: bool,
@@ -101,9 +103,12 @@ pub(super) fn look(
     if no_manifests {
         return;
     }
-    let (manifest, written) = match manifest(root, id) {
-        Ok(read) => read,
-        Err(why) => return findings.unknown(id.to_string(), why),
+    let (manifest, written) = match instead {
+        Some(manifest) => (Cow::Borrowed(manifest), SystemTime::UNIX_EPOCH),
+        None => match manifest(root, id) {
+            Ok((manifest, written)) => (Cow::Owned(manifest), written),
+            Err(why) => return findings.unknown(id.to_string(), why),
+        },
     };
     let contents = manifest.files.iter().filter_map(|entry| match &entry.kind {
         ManifestKind::File { size, sha256 } => Some((entry.path.bytes(), (*size, sha256.as_str()))),

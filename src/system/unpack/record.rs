@@ -48,6 +48,11 @@ impl Record {
         self.entries.insert(entry.path.clone(), entry);
     }
 
+    /// Whether a path is noted.
+    pub fn has(&self, path: &Path) -> bool {
+        self.entries.contains_key(path)
+    }
+
     /// Notes a directory that was made because a member lies in it.
     pub fn imply(&mut self, path: PathBuf) {
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());

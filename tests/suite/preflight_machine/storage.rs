@@ -221,6 +221,7 @@ fn required_space_is_computed_from_the_archives_of_the_build() {
             is_another: false,
             artifacts,
             published: Published::Unknown,
+            is_not_needed: false,
         })
     };
     change(&mut recorded, "/opt/mesosphere", |p| p.free_bytes = 800_000_000);
