@@ -27,7 +27,7 @@ use crate::command::{
 };
 use crate::dcos::role::Role;
 use environment::Variables;
-use fetching::TypedFetching;
+use fetching::{Paths, TypedFetching, paths};
 use global::Global;
 use quantity::duration;
 use removal::TypedUninstall;
@@ -232,6 +232,14 @@ struct TypedInstall {
     fetching: TypedFetching,
     #[command(flatten)]
     waiting: TypedWaiting,
+    /// Let the build write a file outside of the usual places. Repeatable
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_parser = paths,
+        env = "DCOS_NODE_ALLOW_FILE"
+    )]
+    allow_file: Vec<Paths>,
     /// Show what would be done, do nothing
     #[arg(long, env = "DCOS_NODE_DRY_RUN")]
     dry_run: bool,
@@ -382,6 +390,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 restart_journald: typed.restart_journald,
                 restart_docker: typed.restart_docker,
                 require_digests: typed.require_digests,
+                allow_files: typed.allow_file.into_iter().flat_map(|paths| paths.0).collect(),
                 reset_identity: typed.reset_identity,
                 fetching: typed.fetching.meaning(),
             },

@@ -10,6 +10,7 @@ use crate::dcos::receipt::{Before, Blob, Object};
 use crate::system::digest;
 use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
+use crate::system::strangers;
 
 /// Longest file that is kept as what stood there before; node files are short texts.
 const LONGEST_BEFORE: u64 = 1 << 20;
@@ -101,9 +102,16 @@ pub(crate) fn make_parents(site: &Site, path: &Path) -> anyhow::Result<()> {
 /// It is something that cannot be put back: a directory, a device, a very long file.
 pub(crate) fn before(site: &Site, path: &Path) -> anyhow::Result<Before> {
     let real = site.root.at(path);
+    if let Some(why) = strangers::put_there(&site.root, path) {
+        anyhow::bail!("{} is {why}; move it away", path.display());
+    }
     let Some(Stat { kind, mode, uid, gid, .. }) = files::lstat(&real)? else {
         return Ok(Before::Absent);
     };
+    if strangers::is_open(&site.root, path).unwrap_or(true) {
+        let content = strangers::read(&site.root, path, LONGEST_BEFORE)?.unwrap_or_default();
+        return Ok(Before::File { mode, uid, gid, content: Blob::new(content) });
+    }
     Ok(match kind {
         FileKind::Link { target } => {
             let resolved = site.root.read(path, LONGEST_BEFORE).ok().flatten().map(Blob::new);

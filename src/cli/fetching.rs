@@ -1,5 +1,6 @@
 //! From where else, how fast and how many at once: the same options for every command that fetches.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -55,6 +56,18 @@ pub(super) struct TypedFetching {
 #[derive(Clone, Debug)]
 pub(super) struct Places(pub(super) Vec<String>);
 
+/// One path on the command line, in the environment several with white space between them.
+#[derive(Clone, Debug)]
+pub(super) struct Paths(pub(super) Vec<PathBuf>);
+
+pub(super) fn paths(text: &str) -> Result<Paths, String> {
+    let paths: Vec<PathBuf> = text.split_whitespace().map(PathBuf::from).collect();
+    match paths.iter().all(|path| path.is_absolute()) {
+        true => Ok(Paths(paths)),
+        false => Err("it takes an absolute path".to_owned()),
+    }
+}
+
 impl TypedFetching {
     pub(super) fn meaning(self) -> Fetching {
         Fetching {
@@ -62,6 +75,7 @@ impl TypedFetching {
             bytes_per_second: self.limit_rate,
             parallel: self.parallel,
             splay: self.splay.unwrap_or_default(),
+            ..Fetching::default()
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::settings::Settings;
 use crate::plan::fetch::Lengths;
+use crate::system::files;
+use crate::system::http::Setting;
 use crate::system::source::{Mirrors, Presence, Source};
 
 /// How many archives are asked for their length at once, how long one answer may take, and all of
@@ -20,6 +22,8 @@ use crate::system::source::{Mirrors, Presence, Source};
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
+/// The certificates of all authorities of a system are below this.
+const LONGEST_AUTHORITIES: u64 = 4 << 20;
 /// The text of a `.latest` file is an id.
 const LATEST: u64 = 64 << 10;
 
@@ -50,14 +54,30 @@ pub(super) async fn first_alive<'a>(mirrors: &'a Mirrors, world: &World) -> &'a 
     mirrors.first()
 }
 
-/// What the journal keeps: every place but the one that the build was read from, without
-/// credentials.
-pub(super) fn kept(asked: &Fetching, mirrors: &Mirrors) -> Fetching {
-    Fetching {
+/// What the journal keeps: every place but the one that the build was read from, and the proxies,
+/// without credentials; the authorities to trust.
+///
+/// # Errors
+/// The file of authorities cannot be read any more.
+pub(super) fn kept(
+    asked: &Fetching,
+    mirrors: &Mirrors,
+    world: &World,
+) -> Result<Fetching, Failure> {
+    let authorities = match &world.ca_file {
+        Some(file) => files::read(file, LONGEST_AUTHORITIES)
+            .map_err(|error| Failure::new(Exit::Failed, error).leaving("nothing was changed"))?,
+        None => None,
+    };
+    let authorities = authorities.and_then(|text| String::from_utf8(text).ok());
+    let proxies = Setting::all();
+    Ok(Fetching {
+        authorities,
+        proxies: proxies.into_iter().map(|s| (s.name.to_owned(), s.value)).collect(),
         mirrors: mirrors.in_order().skip(1).map(ToString::to_string).collect(),
         splay: Duration::ZERO,
         ..asked.clone()
-    }
+    })
 }
 
 /// How long the archives are, if no index tells; a server that does not answer soon is not waited

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::preflight::{self, Offered};
-use super::{Failure, World, adopt, fetching, on_node, pkgpanda_swap, trust, uninstall};
+use super::{
+    Failure, World, adopt, fetching, node_files, on_node, pkgpanda_swap, trust, uninstall,
+};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
@@ -66,6 +68,8 @@ pub struct Request {
     pub restart_docker: bool,
     /// Refuse a build without digests.
     pub require_digests: bool,
+    /// Node files outside of the usual places that may be written.
+    pub allow_files: Vec<PathBuf>,
     /// Set aside what an earlier install kept of the node's identity.
     pub reset_identity: bool,
     /// From where else, how fast and how many at once.
@@ -119,6 +123,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     {
         // Before the checks, which run scripts of the build.
         trust::check_digests(request.require_digests, build)?;
+        node_files::check(build, &request.allow_files, &node, &world.root)?;
     }
     if matches!(decision, Some(Decision::Unchanged)) {
         return unchanged(request, &node, fetching::readable(offered)?.0, world).await;
@@ -130,7 +135,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let (build, settings) = fetching::readable(offered)?;
     let mut intent = InstallIntent {
-        fetching: fetching::kept(&request.fetching, &mirrors),
+        fetching: fetching::kept(&request.fetching, &mirrors, world)?,
         ..intent(request, build, &settings, &report, set_aside(request, &node, world))
     };
     if request.dry_run {
@@ -393,6 +398,7 @@ fn intent(
         placed_unprivileged: !nix::unistd::geteuid().is_root(),
         skips: report.checks.iter().filter_map(skip).collect(),
         set_aside,
+        allow_files: request.allow_files.clone(),
         fetching: Fetching::default(),
     }
 }

@@ -9,6 +9,7 @@ pub mod fetch;
 mod fetching;
 mod in_use;
 pub mod install;
+mod node_files;
 mod on_node;
 mod pkgpanda_swap;
 pub mod preflight;

@@ -13,6 +13,7 @@ use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::index::{self, INDEX, INDEXES, Index, KeptIndexes};
 use crate::dcos::installer_script;
+use crate::dcos::node_places;
 use crate::dcos::stamp::Stamp;
 use crate::observe;
 use crate::system::files;
@@ -55,6 +56,13 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let _lock = lock(&directory, world)?;
     let source = Source::Directory(directory.clone());
     let build = observe::build::classic(&source).await.map_err(|e| no_build(&directory, e))?;
+    for path in node_places::unusual(&build, &[]) {
+        world.events.warn(format!(
+            "dcos_install.sh writes {0}, where no release of DC/OS writes: nodes refuse that \
+             without --allow-file {0}",
+            path.display()
+        ));
+    }
     let url = url(request.bootstrap_url.as_deref(), &build)?;
     let mut program = program(request.binary.as_deref())?;
     let archives = archives::of(&build);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::world::sound;
-use super::{Failure, World, install, pkgpanda_swap, uninstall};
+use super::{Failure, World, install, node_files, pkgpanda_swap, uninstall};
 use crate::action::journal::Journal;
 use crate::action::{self, Site};
 use crate::dcos::exit::Exit;
@@ -87,6 +87,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             Ok(Outcome::Uninstalled)
         }
         Some(Intent::Install(intent)) => {
+            node_files::check_places(&intent.build, &intent.allow_files)?;
             let site =
                 world.site(world.recorded_source(&intent.fetching, &node)?, &intent.fetching)?;
             let journal = Journal::open(&world.root).map_err(uninstall::without_journal)?;

@@ -182,6 +182,8 @@ impl World {
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
         let options = http::Options {
             ca_file: self.ca_file.clone(),
+            authorities: fetching.authorities.clone(),
+            proxies: fetching.proxies.clone(),
             bytes_per_second: fetching.bytes_per_second,
             slowest: Slowest::of_share(
                 fetching.bytes_per_second,

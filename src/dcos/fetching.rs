@@ -1,5 +1,6 @@
 //! How an operator wants archives to be fetched.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,13 @@ pub struct Fetching {
     /// How many downloads run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<usize>,
+    /// The text of the file of authorities to trust (`--ca-file`), for who resumes without that
+    /// file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
+    /// The proxy settings of the environment, without credentials.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxies: BTreeMap<String, String>,
     /// The longest random wait before the first request, so that many nodes do not come at once.
     /// Whoever goes on later does not wait again.
     #[serde(skip)]

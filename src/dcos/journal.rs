@@ -101,6 +101,9 @@ pub struct InstallIntent {
     /// place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<(PathBuf, PathBuf)>,
+    /// Node files outside of the usual places that the operator allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_files: Vec<PathBuf>,
     /// From where else and how fast packages are fetched.
     #[serde(default, skip_serializing_if = "Fetching::is_usual")]
     pub fetching: Fetching,

@@ -272,6 +272,31 @@ pub const INSTALL_PROGRESS: &str = "/opt/mesosphere/install_progress";
 pub const INSTALL_PROGRESS_NEW: &str = "/opt/mesosphere/install_progress.new";
 /// In the bootstrap archive; removed by `pkgpanda setup` when it is done.
 pub const BOOTSTRAP_MARKER: &str = "/opt/mesosphere/bootstrap";
+/// Files that `dcos_install.sh` of every release writes, besides those in [`ETC_MESOSPHERE`].
+pub const NODE_FILES: [&str; 5] = [
+    "/etc/systemd/journald.conf.d/dcos.conf",
+    REXRAY_SETTINGS,
+    "/etc/systemd/system/dcos-link-env.service",
+    "/etc/systemd/system/dcos-download.service",
+    SETUP_UNIT,
+];
+/// Where the link of `dcos-link-env.service` goes.
+pub const PROFILES: &str = "/etc/profile.d";
+/// Where other programs would read a certificate or credentials, or be in the way of them.
+pub const OF_OTHER_PROGRAMS: [&str; 12] = [
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/boot",
+    "/dev",
+    PROC,
+    "/sys",
+];
 /// What puts DC/OS on the path of login shells.
 pub const PROFILE: &str = "/etc/profile.d/dcos.sh";
 /// Written by `gen_resolvconf.py` until it is renamed.

@@ -28,6 +28,7 @@ pub mod leftovers;
 pub mod level;
 pub mod moment;
 pub mod network;
+pub mod node_places;
 pub mod package;
 pub mod pkginfo;
 pub mod pkgpanda_swap;

@@ -8,6 +8,7 @@ use super::clock::fault;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::bytes::Bytes;
 use crate::dcos::moment::rfc3339;
+use crate::dcos::node_places;
 use crate::observe::server::{
     Artifacts, Connection, Layer, Network, Published, Server, Setting, Validity,
 };
@@ -122,7 +123,8 @@ pub(super) const RULES: &[Rule] = &[
 /// What to do about a build that is provably not the published one.
 pub const ANOTHER_BUILD: &str = "take the dcos-node that lies beside the build (if there is no \
                                  newer one, on the bootstrap server: dcos-node publish DIR), or \
-                                 give the --bootstrap-url of the build that this one was published for";
+                                 give the --bootstrap-url of the build that this one was \
+                                 published for";
 
 /// Why a server was asked nothing.
 const NOT_NEEDED: &str = "everything that the build index names is on this node and verified; the \
@@ -290,7 +292,16 @@ fn build(facts: &Facts<'_>) -> Finding {
     if let (true, Layer::Reached { result: Ok(what), .. }) = (server.is_not_needed, &server.build) {
         return Finding::good(format!("{what}: {NOT_NEEDED}"));
     }
-    let finding = layer(&server.build, |what, took| Finding::good(format!("{what} ({took})")));
+    let finding = layer(&server.build, |what, took| {
+        match facts.build.map(|build| node_places::unusual(build, &[])).unwrap_or_default() {
+            paths if paths.is_empty() => Finding::good(format!("{what} ({took})")),
+            paths => Finding::doubtful(format!(
+                "{what}; it would write where no release of DC/OS writes: {}",
+                paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+            ))
+            .cured_by("look at dcos_install.sh; install --allow-file PATH allows one of them"),
+        }
+    });
     if server.is_another { finding.cured_by(ANOTHER_BUILD) } else { finding }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
@@ -118,7 +118,7 @@ pub fn place(
         file.write_all(content).naming("write", &staging)?;
         passing(Effect::Attributes, "set the mode of", &staging)?;
         if let Some((uid, gid)) = owner {
-            chown(&staging, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
+            fchown(&file, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
         }
         // The mode is set by number, after the owner: a umask does not reach it and a change of
         // owner does not clear set-id bits.

@@ -12,6 +12,7 @@ mod trust;
 mod unix;
 mod values;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use super::fault::{self, Effect};
 use answer::{date_of, explain, failure, is_transient, refusal, text, too_large, validator};
 use backoff::Backoff;
 use error::{innermost, local};
+use proxy::proxied;
 use rate::{Limit, Watch};
-use trust::{Names, certificates};
+use trust::{Names, trusted};
 
 pub use address::Address;
 pub use answer::Head;
@@ -41,6 +43,10 @@ pub use unix::get_unix;
 pub struct Options {
     /// A file of PEM certificates of authorities to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The text of such a file, where there is no file.
+    pub authorities: Option<String>,
+    /// Proxy settings by the names of their variables, for a process whose environment has none.
+    pub proxies: BTreeMap<String, String>,
     /// How long making a connection may take, the lookup of the name included.
     pub connect_timeout: Duration,
     /// How long a server may send nothing, before its answer and inside of it.
@@ -66,6 +72,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ca_file: None,
+            authorities: None,
+            proxies: BTreeMap::new(),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             slowest: Slowest { bytes_per_second: 1024, over: Duration::from_secs(60) },
@@ -110,13 +118,8 @@ impl Client {
     /// Fails only if the file of authorities cannot be used. A node without any authorities gets a
     /// client for plain HTTP.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let authorities = match &options.ca_file {
-            Some(file) => certificates(file).map_err(|cause| {
-                local("use the certificates in", file.display().to_string(), cause)
-            })?,
-            None => Vec::new(),
-        };
-        let builder = || common(options).dns_resolver(Names);
+        let authorities = trusted(options.ca_file.as_deref(), options.authorities.as_deref())?;
+        let builder = || proxied(common(options), &options.proxies).dns_resolver(Names);
         // The client refuses to be made on a system without authorities unless it is told to do
         // without.
         let inner = builder()

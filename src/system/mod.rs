@@ -48,6 +48,7 @@ pub mod signals;
 pub mod slot;
 pub mod sockets;
 pub mod source;
+pub mod strangers;
 pub mod survey;
 pub mod sysctl;
 pub mod systemd;

@@ -30,6 +30,7 @@ mod leftovers;
 mod manual;
 mod names_and_addresses;
 mod neighbours;
+mod node_files;
 mod offline;
 mod old_systems;
 mod operators;

@@ -116,6 +116,7 @@ impl OldNode {
             restart_journald: false,
             restart_docker: false,
             require_digests: false,
+            allow_files: Vec::new(),
             fetching: Fetching::default(),
             reset_identity: false,
         };

@@ -113,6 +113,7 @@ impl TestNode {
             restart_journald: false,
             restart_docker: false,
             require_digests: false,
+            allow_files: Vec::new(),
             fetching: Fetching::default(),
         };
         install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"));

@@ -26,6 +26,8 @@ pub struct Stat {
     pub inode: u64,
     /// Number of the device that holds the inode.
     pub device: u64,
+    /// How many names it has.
+    pub links: u64,
     /// When its content was written last.
     pub modified: SystemTime,
 }
@@ -73,6 +75,7 @@ pub fn lstat(path: &Path) -> Result<Option<Stat>, Error> {
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
+        links: metadata.nlink(),
         inode: metadata.ino(),
         device: metadata.dev(),
         modified: metadata.modified().naming("look at", path)?,

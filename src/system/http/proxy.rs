@@ -1,5 +1,7 @@
 //! Which proxies the environment names, and whether one of them catches an address.
 
+use std::collections::BTreeMap;
+
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::address::Address;
@@ -68,6 +70,29 @@ impl Proxy {
             port: uri.port_u16().unwrap_or(usual),
         })
     }
+}
+
+/// A client that uses these settings if the environment has none.
+pub(super) fn proxied(
+    builder: reqwest::ClientBuilder,
+    settings: &BTreeMap<String, String>,
+) -> reqwest::ClientBuilder {
+    if settings.is_empty() || !Setting::all().is_empty() {
+        return builder;
+    }
+    let value = |name: &str| {
+        let names = [name.to_uppercase(), name.to_owned()];
+        names.iter().find_map(|name| settings.get(name)).cloned().unwrap_or_default()
+    };
+    let matcher = Matcher::builder()
+        .all(value("all_proxy"))
+        .http(value("http_proxy"))
+        .https(value("https_proxy"))
+        .no(value("no_proxy"))
+        .build();
+    builder.proxy(reqwest::Proxy::custom(move |url| {
+        Some(matcher.intercept(&url.as_str().parse().ok()?)?.uri().to_string())
+    }))
 }
 
 /// `http://user:secret@proxy:3128/` as `http://proxy:3128`; the value may lack the scheme.

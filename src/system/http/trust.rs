@@ -5,7 +5,7 @@ use std::path::Path;
 
 use reqwest::Certificate;
 
-use super::error::innermost;
+use super::error::{Error, innermost, local};
 use crate::system::resolver;
 
 /// Names without the C library.
@@ -22,9 +22,25 @@ impl reqwest::dns::Resolve for Names {
     }
 }
 
-pub(super) fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = std::fs::read(file).map_err(|error| error.to_string())?;
-    match Certificate::from_pem_bundle(&pem) {
+/// The certificates of authorities in a file, or else in the text of one.
+pub(super) fn trusted(file: Option<&Path>, text: Option<&str>) -> Result<Vec<Certificate>, Error> {
+    let unusable = |place: String| move |cause| local("use the certificates in", place, cause);
+    match (file, text) {
+        (Some(file), _) => certificates(file).map_err(unusable(file.display().to_string())),
+        (None, Some(text)) => {
+            authorities(text.as_bytes()).map_err(unusable("the journal".to_owned()))
+        }
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
+    authorities(&std::fs::read(file).map_err(|error| error.to_string())?)
+}
+
+/// The certificates in the text of such a file.
+fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, String> {
+    match Certificate::from_pem_bundle(pem) {
         Ok(certificates) if certificates.is_empty() => Err("there are none in it".to_owned()),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(innermost(&error).to_string()),

@@ -196,6 +196,7 @@ impl Bench {
             restart_docker: false,
             fetching: dcos_node::dcos::fetching::Fetching::default(),
             require_digests: false,
+            allow_files: Vec::new(),
         };
         let ended = install::run(&request, &self.world).await;
         if let Err(failure) = &ended {
