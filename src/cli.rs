@@ -10,6 +10,7 @@ mod quantity;
 mod record;
 mod refusal;
 mod removal;
+mod secrets;
 mod skips;
 mod texts;
 mod waiting;
@@ -37,6 +38,7 @@ use waiting::TypedWaiting;
 
 pub use global::Printing;
 pub use refusal::Refused;
+pub use secrets::hidden;
 pub use texts::Page;
 
 /// A command line, understood.

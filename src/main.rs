@@ -36,9 +36,10 @@ use dcos_node::system::journal_socket::{self, JournalSocket};
 use dcos_node::system::notify::Notify;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{self, Systemd};
-use dcos_node::system::{seal, signals};
+use dcos_node::system::{process, seal, signals};
 
 fn main() -> ExitCode {
+    without_passwords();
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(refused) => return ExitCode::from(refuse(&refused).code()),
@@ -96,6 +97,19 @@ fn main() -> ExitCode {
         notify.ready();
     }
     ExitCode::from(exit.code())
+}
+
+/// Begins again where the command line has a password, before anything is logged: journald reads
+/// the command line of a process with each entry, and `ps` shows it to everybody. A process cannot
+/// change what the kernel shows without CAP_SYS_RESOURCE or unsafe code; exec can, keeps the
+/// process id, and leaves the password in the environment, which only root and this user can read.
+fn without_passwords() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(hidden) = cli::hidden(&arguments) {
+        output::complaint(&hidden.warning());
+        let error = process::begin_again(&hidden.arguments, &hidden.variables);
+        output::complaint(&format!("warning: the password stays on the command line: {error}\n"));
+    }
 }
 
 /// Help and version are a result; what is wrong is told to people and, if they asked for it, to

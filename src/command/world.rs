@@ -194,8 +194,14 @@ impl World {
         };
         let client = Client::new(&options)
             .map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
+        let netrc = http::netrc::of_user(layout::ROOT_HOME).unwrap_or_else(|error| {
+            self.events.warn(format!("no login is read from .netrc: {error}: {}", error.source));
+            None
+        });
+        let netrc = netrc.unwrap_or_default();
         let parsed = |option: &str, place: &str| {
-            Source::parse(place, &client).map_err(|e| {
+            let source = Source::parse(place, &client).map(|source| source.with_login(&netrc));
+            source.map_err(|e| {
                 Failure::new(Exit::Usage, e).leaving("nothing was changed").cured_by(format!(
                     "{option} takes http://..., https://..., file:///... or an absolute path"
                 ))

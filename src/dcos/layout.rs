@@ -78,6 +78,8 @@ pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
 /// The index of a published build whose packages were fetched, named by its SHA-256: with it and
 /// the packages an install needs no server.
 pub const KEPT_INDEX: &str = "/var/lib/dcos-node/index";
+/// The home of root.
+pub const ROOT_HOME: &str = "/root";
 /// The kernel's tables of processes, sockets and mounts.
 pub const PROC: &str = "/proc";
 /// The kernel's modules that are loaded or have parameters.

@@ -6,6 +6,7 @@ mod backoff;
 mod cancelled;
 mod error;
 pub mod neighbour;
+pub mod netrc;
 mod proxy;
 mod rate;
 mod trust;

@@ -3,6 +3,8 @@
 //! Every program gets a process group of its own, no input, the root as its directory, and exactly
 //! the variables that it is given.
 
+mod again;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -27,6 +29,8 @@ use tokio::time::timeout;
 use super::fault::{self, Effect};
 use super::program::Program;
 use super::seal;
+
+pub use again::begin_again;
 
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;

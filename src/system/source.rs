@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::http::{Address, Body, Client};
+use super::http::{Address, Body, Client, netrc};
 
 pub use download::{Download, Reader};
 pub use error::Error;
@@ -141,6 +141,16 @@ impl Source {
                 Err(error) if error.is_not_found() => Ok(Presence::Absent),
                 Err(error) => Err(error),
             },
+        }
+    }
+
+    /// The same place with the login that a `.netrc` has for its server.
+    pub fn with_login(self, netrc: &str) -> Self {
+        match self {
+            Self::Server { client, base } => {
+                Self::Server { client, base: netrc::with_login(base, netrc) }
+            }
+            directory => directory,
         }
     }
 

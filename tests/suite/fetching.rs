@@ -627,6 +627,48 @@ fn fetch_beside_an_unfinished_install_is_refused() {
     assert_eq!(Snapshot::of(image.path()).changes_since(&before), Vec::<String>::new());
 }
 
+/// The value of the header of the first question.
+fn login_of(server: &Server) -> Option<String> {
+    let head = server.heads().first()?.to_lowercase();
+    head.lines().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_leaves_the_command_line_and_reaches_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("bootstrap.latest"), "0".repeat(40)).unwrap();
+    let server = Server::start(directory.path()).await;
+    server.stall_at("/bootstrap.latest", 0).stall_at("/dcos-build.json", 0);
+    let url = server.url().replace("http://", "http://user:PASSWORD@");
+    let image = image();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
+    command.args(["fetch", "--bootstrap-url", &url, "--root"]).arg(image.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    server.is_asked("").await;
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
+    child.kill().unwrap();
+    let said = child.wait_with_output().unwrap();
+    assert!(line.contains("fetch") && !line.contains("PASSWORD"), "{line:?}");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("DCOS_NODE_BOOTSTRAP_URL") && !said.contains("PASSWORD"), "{said}");
+    // user:PASSWORD
+    assert_eq!(login_of(&server).as_deref(), Some("basic dxnlcjpqqvntv09sra=="));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_of_a_netrc_file_is_sent_to_its_host_only() {
+    let (_tiny, directory) = packed(&Build::tiny());
+    let netrc = directory.path().join("netrc");
+    let path = netrc.to_str().unwrap();
+    for (host, login) in [("127.0.0.1", Some("basic dxnlcjpqqvntv09sra==")), ("else.test", None)] {
+        let server = Server::start(directory.path()).await;
+        fs::write(&netrc, format!("machine {host} login user password PASSWORD\n")).unwrap();
+        let fetch = ["fetch", "--dry-run", "--bootstrap-url", server.url()];
+        ends(&run_with(image().path(), &fetch, &[("NETRC", path)]), 0, &[]);
+        assert_eq!(login_of(&server).as_deref(), login, "{host}");
+    }
+}
+
 #[test]
 fn splay_is_shown_and_journal_keeps_options_without_secrets() {
     let (_, directory) = packed(&Build::tiny());

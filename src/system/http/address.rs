@@ -38,6 +38,24 @@ impl Address {
         self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
+    /// Its user, if it names one.
+    pub fn user(&self) -> Option<&str> {
+        Some(self.0.username()).filter(|user| !user.is_empty())
+    }
+
+    /// Whether it has a password in it.
+    pub fn has_password(&self) -> bool {
+        self.0.password().is_some()
+    }
+
+    /// The same address with this user and password.
+    pub fn with_login(&self, user: &str, password: &str) -> Self {
+        let mut url = self.0.clone();
+        // Both fail only on addresses without a host.
+        let _ = (url.set_username(user), url.set_password(Some(password)));
+        Self(url)
+    }
+
     /// Its port, also where that is not named.
     pub fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(80)
