@@ -8,6 +8,7 @@ mod bus;
 mod error;
 #[cfg(feature = "fake")]
 mod fake;
+mod interfaces;
 mod jobs;
 mod link;
 mod neighbour;

@@ -5,28 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{interval, sleep, timeout};
-use zbus::{DynamicType, OwnedObjectPath, OwnedVariant, Type};
+use zbus::OwnedObjectPath;
 
 use super::error::Refusal;
+use super::interfaces::{self, ManagerProxy, SERVICE, UNIT};
 use super::jobs::{Jobs, judge};
-use super::link::{Failure, Link, MANAGER, OBJECT, Target};
+use super::link::{Failure, Link, call_failure};
 use super::neighbour;
-use super::properties::{self, Properties, RawUnit};
+use super::properties::{self, Properties};
 use super::sockets::{Sockets, open};
 use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
 use crate::system::clock::monotonic_micros;
 use crate::system::fault::{self, Effect};
 
-/// The interface that every unit has.
-const UNIT: &str = "org.freedesktop.systemd1.Unit";
-/// The one that services have besides.
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
-/// The one that reads properties of either.
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Between two attempts while systemd is away for a moment.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at a job whose end systemd should tell us by itself.
@@ -72,7 +65,8 @@ enum Again {
     No,
 }
 
-/// A call's names for the error texts, its limit, and whether it may be repeated.
+/// A call's names for the error texts and fault points, its limit, and whether it may be repeated.
+/// The proxies do not give the name of a member, so `member` says it again.
 #[derive(Debug, Clone, Copy)]
 struct Ask<'a> {
     member: &'static str,
@@ -105,42 +99,28 @@ impl Bus {
         Ask { member, object, limit: self.sockets.limit, again: Again::Yes }
     }
 
-    async fn manager<B, R>(&self, ask: Ask<'_>, body: &B) -> Result<R, Error>
-    where
-        B: Serialize + DynamicType + Sync,
-        R: DeserializeOwned + Type,
-    {
-        self.call(ask, Target(OBJECT, MANAGER), ask.member, body).await
-    }
-
     /// All properties of one interface of the unit at `path`; `name` is for the error text.
     async fn properties(
         &self,
         name: &str,
-        path: &str,
+        path: &OwnedObjectPath,
         interface: &str,
     ) -> Result<Properties, Error> {
-        let all: HashMap<String, OwnedVariant> = self
-            .call(self.ask("GetAll", name), Target(path, PROPERTIES), "GetAll", &(interface,))
-            .await?;
-        Ok(Properties(all))
+        let all = self.call(self.ask("GetAll", name), |manager| async move {
+            interfaces::properties_of(&manager, path).await?.get_all(interface).await
+        });
+        Ok(Properties(all.await?))
     }
 
-    /// Calls, also across a `daemon-reexec`: systemd is then away for a moment, and private
-    /// connections end.
-    async fn call<B, R>(
-        &self,
-        ask: Ask<'_>,
-        target: Target<'_>,
-        member: &str,
-        body: &B,
-    ) -> Result<R, Error>
+    /// Makes the call on the connection that there is, also across a `daemon-reexec`: systemd is
+    /// then away for a moment, and private connections end. `call` is made again on the next one.
+    async fn call<F, A, R>(&self, ask: Ask<'_>, call: F) -> Result<R, Error>
     where
-        B: Serialize + DynamicType + Sync,
-        R: DeserializeOwned + Type,
+        F: Fn(ManagerProxy<'static>) -> A + Send + Sync,
+        A: Future<Output = zbus::Result<R>> + Send,
     {
-        let Ask { member: named, object, limit, again } = ask;
-        if let Err(error) = fault::point(Effect::Call, format!("{named} {object}")) {
+        let Ask { member, object, limit, again } = ask;
+        if let Err(error) = fault::point(Effect::Call, format!("{member} {object}")) {
             return Err(self.disturbed(&error, ask).await);
         }
         let mut last = None;
@@ -155,16 +135,16 @@ impl Bus {
                     }
                 };
                 let turn = self.calls.acquire().await;
-                let answer = link.call(target, member, body).await;
+                let answer = call(link.manager()).await;
                 drop(turn);
-                match answer {
+                match answer.map_err(call_failure) {
                     Ok(answer) => return Ok(answer),
                     // It never reached systemd, or may safely reach it twice.
                     Err(Failure::Refused(refusal))
                         if refusal.is_absence()
                             || (refusal.short_name() == "NoReply" && again == Again::Yes) =>
                     {
-                        last = Some(refusal.of(named, object));
+                        last = Some(refusal.of(member, object));
                         sleep(PAUSE).await;
                         if let Err(error) = self.renew(&link).await {
                             last = Some(error);
@@ -173,26 +153,26 @@ impl Bus {
                     Err(Failure::Lost(_)) if again == Again::Yes => sleep(PAUSE).await,
                     Err(Failure::Lost(source)) => {
                         return Err(Error::Disconnected {
-                            member: named,
+                            member,
                             object: object.to_owned(),
                             source,
                         });
                     }
                     Err(Failure::Refused(source)) if source.short_name() == "NoReply" => {
                         return Err(Error::Disconnected {
-                            member: named,
+                            member,
                             object: object.to_owned(),
                             source,
                         });
                     }
-                    Err(Failure::Refused(refusal)) => return Err(refusal.of(named, object)),
+                    Err(Failure::Refused(refusal)) => return Err(refusal.of(member, object)),
                 }
             }
         };
         match timeout(limit, attempts).await {
             Ok(answer) => answer,
             Err(_) => Err(last.unwrap_or_else(|| Error::Deadline {
-                member: named,
+                member,
                 object: object.to_owned(),
                 limit,
             })),
@@ -218,9 +198,15 @@ impl Bus {
             JobKind::Restart => ("RestartUnit", Again::No),
         };
         let queued = monotonic_micros();
-        let path: Result<OwnedObjectPath, Error> =
-            self.manager(Ask { again, ..self.ask(member, unit) }, &(unit, "replace")).await;
-        match path {
+        let ask = Ask { again, ..self.ask(member, unit) };
+        let path = self.call(ask, |manager| async move {
+            match kind {
+                JobKind::Start => manager.start_unit(unit, "replace").await,
+                JobKind::Stop => manager.stop_unit(unit, "replace").await,
+                JobKind::Restart => manager.restart_unit(unit, "replace").await,
+            }
+        });
+        match path.await {
             Ok(path) => Ok(Job { unit: unit.to_owned(), kind, path: path.to_string(), queued }),
             // Older versions call it a failure to load, as they do a file with errors.
             Err(Error::Call { member, object, source }) if source.short_name() == "LoadFailed" => {
@@ -237,7 +223,8 @@ impl Bus {
 
     /// Loads the unit if it is not in memory, and says where its object is.
     async fn load(&self, name: &str) -> Result<OwnedObjectPath, Error> {
-        self.manager(self.ask("LoadUnit", name), &(name,)).await
+        let ask = self.ask("LoadUnit", name);
+        self.call(ask, |manager| async move { manager.load_unit(name).await }).await
     }
 
     async fn unit(&self, name: &str) -> Result<Unit, Error> {
@@ -292,9 +279,8 @@ impl Bus {
             .next()
             .and_then(|number| number.parse::<u32>().ok())
             .unwrap_or_default();
-        let found: Result<OwnedObjectPath, Error> =
-            self.manager(self.ask("GetJob", &job.unit), &(number,)).await;
-        match found {
+        let ask = self.ask("GetJob", &job.unit);
+        match self.call(ask, |manager| async move { manager.get_job(number).await }).await {
             Ok(_) => return Ok(None),
             Err(Error::Call { source, .. }) if source.short_name() == "NoSuchJob" => {}
             Err(error) => return Err(error),
@@ -323,28 +309,27 @@ impl Bus {
 impl Systemd for Bus {
     async fn version(&self) -> Result<String, Error> {
         let ask = self.ask("Version", "");
-        let version: OwnedVariant =
-            self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Version")).await?;
-        version.try_into().map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
+        self.call(ask, |manager| async move { manager.version().await }).await
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        self.manager(Ask { limit: self.sockets.limit * RELOAD, ..self.ask("Reload", "") }, &())
-            .await
+        let ask = Ask { limit: self.sockets.limit * RELOAD, ..self.ask("Reload", "") };
+        self.call(ask, |manager| async move { manager.reload().await }).await
     }
 
     async fn add_wants(&self, target: &str, units: &[String]) -> Result<Vec<Change>, Error> {
         let object = format!("{} to {target}", units.join(", "));
         let ask = self.ask("AddDependencyUnitFiles", &object);
-        // The last two: in /etc rather than in /run, and no link is taken from another unit.
-        let changes: Vec<(String, String, String)> =
-            self.manager(ask, &(units, target, "Wants", false, false)).await?;
+        let changes = self.call(ask, |manager| async move {
+            // The last two: in /etc rather than in /run, and no link is taken from another unit.
+            manager.add_dependency_unit_files(units, target, "Wants", false, false).await
+        });
         let change = |(kind, link, target)| Change {
             kind,
             link: PathBuf::from(link as String),
             target: PathBuf::from(target as String),
         };
-        Ok(changes.into_iter().map(change).collect())
+        Ok(changes.await?.into_iter().map(change).collect())
     }
 
     async fn start(&self, unit: &str) -> Result<Job, Error> {
@@ -361,7 +346,10 @@ impl Systemd for Bus {
 
     async fn kill_main(&self, service: &str, signal: i32) -> Result<(), Error> {
         let ask = Ask { again: Again::No, ..self.ask("KillUnit", service) };
-        self.manager(ask, &(service, "main", signal)).await
+        let call = |manager: ManagerProxy<'static>| async move {
+            manager.kill_unit(service, "main", signal).await
+        };
+        self.call(ask, call).await
     }
 
     async fn wait(&self, job: &Job, limit: Duration) -> Result<JobResult, Error> {
@@ -397,8 +385,9 @@ impl Systemd for Bus {
     }
 
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
-        let units: Vec<RawUnit> = self.manager(self.ask("ListUnits", ""), &()).await?;
-        Ok(units.into_iter().map(properties::listed).collect())
+        let ask = self.ask("ListUnits", "");
+        let units = self.call(ask, |manager| async move { manager.list_units().await });
+        Ok(units.await?.into_iter().map(properties::listed).collect())
     }
 
     async fn service(&self, name: &str) -> Result<Service, Error> {
@@ -409,7 +398,10 @@ impl Systemd for Bus {
     }
 
     async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
-        match self.manager(self.ask("ResetFailedUnit", unit), &(unit,)).await {
+        let ask = self.ask("ResetFailedUnit", unit);
+        let call =
+            |manager: ManagerProxy<'static>| async move { manager.reset_failed_unit(unit).await };
+        match self.call(ask, call).await {
             Err(Error::NoSuchUnit { .. }) => Ok(()),
             other => other,
         }
@@ -424,20 +416,23 @@ impl Systemd for Bus {
     }
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
-        self.manager(self.ask("UnsetEnvironment", &names.join(", ")), &(names,)).await
+        let object = names.join(", ");
+        let ask = self.ask("UnsetEnvironment", &object);
+        self.call(ask, |manager| async move { manager.unset_environment(names).await }).await
     }
 
     async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
-        self.manager(self.ask("SetEnvironment", &assignments.join(", ")), &(assignments,)).await
+        let object = assignments.join(", ");
+        let ask = self.ask("SetEnvironment", &object);
+        let call = |manager: ManagerProxy<'static>| async move {
+            manager.set_environment(assignments).await
+        };
+        self.call(ask, call).await
     }
 
     async fn environment(&self) -> Result<Vec<String>, Error> {
         let ask = self.ask("Environment", "");
-        let environment: OwnedVariant =
-            self.call(ask, Target(OBJECT, PROPERTIES), "Get", &(MANAGER, "Environment")).await?;
-        environment
-            .try_into()
-            .map_err(|error: zbus::Error| Refusal::local(error).of(ask.member, ""))
+        self.call(ask, |manager| async move { manager.environment().await }).await
     }
 }
 

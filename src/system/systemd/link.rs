@@ -6,28 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use zbus::message::Type as MessageType;
 use zbus::proxy::CacheProperties;
-use zbus::{
-    Connection, DBusError, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, Proxy,
-    Type,
-};
+use zbus::{Connection, DBusError, MatchRule, MessageStream};
 
 use super::JobResult;
 use super::error::Refusal;
+use super::interfaces::{JobRemoved, ManagerProxy};
 use super::jobs::Jobs;
 use super::socket::Stream;
-
-/// systemd's name on the bus.
-const SYSTEMD: &str = "org.freedesktop.systemd1";
-/// Its object for itself.
-pub(super) const OBJECT: &str = "/org/freedesktop/systemd1";
-/// The interface of that object.
-pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
 /// What is at the other end of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +36,10 @@ pub(super) enum Failure {
     Lost(Refusal),
 }
 
-/// Where to call: an object path and an interface.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a>(pub(super) &'a str, pub(super) &'a str);
-
 #[derive(Debug)]
 pub(super) struct Link {
     connection: Connection,
+    manager: ManagerProxy<'static>,
     pump: JoinHandle<()>,
 }
 
@@ -93,41 +79,40 @@ impl Link {
             Transport::Private => builder.p2p(),
         };
         let connection = builder.build().await.map_err(failure)?;
+        let manager = ManagerProxy::builder(&connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .map_err(failure)?;
         let pump = match transport {
             // The bus lets every user send signals, so their sender has to be systemd: the proxy
             // sees to that.
             Transport::Bus => {
-                let manager: Proxy<'static> = zbus::proxy::Builder::new(&connection)
-                    .destination(SYSTEMD)
-                    .path(OBJECT)
-                    .interface(MANAGER)
-                    .cache_properties(CacheProperties::No)
-                    .build()
-                    .await
-                    .map_err(failure)?;
-                let signals = manager.receive_signal("JobRemoved").await.map_err(failure)?;
+                let signals = manager.receive_job_removed().await.map_err(failure)?;
                 tokio::spawn(pump(signals, jobs))
             }
             // Here the peer is systemd, which signs its signals or not, depending on its version.
             Transport::Private => {
                 let rule = MatchRule::builder()
                     .msg_type(MessageType::Signal)
-                    .interface(MANAGER)
+                    .interface(manager.inner().interface())
                     .member("JobRemoved");
                 let rule = rule.build().map_err(failure)?;
                 let signals = MessageStream::for_match_rule(rule, &connection, None)
                     .await
                     .map_err(failure)?;
                 tokio::spawn(pump(
-                    signals.filter_map(|message| std::future::ready(message.ok())),
+                    signals.filter_map(|message| {
+                        std::future::ready(message.ok().and_then(JobRemoved::from_message))
+                    }),
                     jobs,
                 ))
             }
         };
-        let link = Link { connection, pump };
+        let link = Link { connection, manager, pump };
         // Without it systemd tells us only of the jobs that we queued ourselves on this very
         // connection. The answer also shows that systemd is there.
-        match link.call::<_, ()>(Target(OBJECT, MANAGER), "Subscribe", &()).await {
+        match link.manager.subscribe().await.map_err(call_failure) {
             Err(Failure::Refused(refusal)) if refusal.short_name() == "AlreadySubscribed" => {
                 Ok(link)
             }
@@ -136,41 +121,14 @@ impl Link {
         }
     }
 
-    /// Calls, and waits for the answer without a limit.
-    pub(super) async fn call<B, R>(
-        &self,
-        target: Target<'_>,
-        member: &str,
-        body: &B,
-    ) -> Result<R, Failure>
-    where
-        B: Serialize + DynamicType + Sync,
-        R: DeserializeOwned + Type,
-    {
-        self.call_at(SYSTEMD, target, member, body).await
+    /// systemd, for one call, which waits for its answer without a limit.
+    pub(super) fn manager(&self) -> ManagerProxy<'static> {
+        self.manager.clone()
     }
 
-    /// The same, of another daemon on the bus.
-    pub(super) async fn call_at<B, R>(
-        &self,
-        daemon: &str,
-        target: Target<'_>,
-        member: &str,
-        body: &B,
-    ) -> Result<R, Failure>
-    where
-        B: Serialize + DynamicType + Sync,
-        R: DeserializeOwned + Type,
-    {
-        let Target(path, interface) = target;
-        let reply = self
-            .connection
-            .call_method(Some(daemon), path, Some(interface), member, body)
-            .await
-            .map_err(failure)?;
-        reply.body().deserialize().map_err(|error| {
-            Failure::Refused(Refusal::local(format!("unreadable answer: {error}")))
-        })
+    /// For the proxies of other daemons on the bus.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Whether the other end is gone.
@@ -181,14 +139,12 @@ impl Link {
 
 /// Takes in every signal at once: the library stops reading, answers too, while one of its queues
 /// is full.
-async fn pump(signals: impl futures_util::Stream<Item = Message>, jobs: Arc<Jobs>) {
+async fn pump(signals: impl futures_util::Stream<Item = JobRemoved>, jobs: Arc<Jobs>) {
     let mut signals = std::pin::pin!(signals);
     while let Some(signal) = signals.next().await {
         // A signal of another shape tells nothing; the waiter then learns it from the unit.
-        if let Ok((_, path, _, result)) =
-            signal.body().deserialize::<(u32, OwnedObjectPath, String, String)>()
-        {
-            jobs.ended(path.to_string(), JobResult::from(result.as_str()));
+        if let Ok(ended) = signal.args() {
+            jobs.ended(ended.job.to_string(), JobResult::from(ended.result));
         }
     }
     jobs.lost();
@@ -201,6 +157,17 @@ fn unconnected(error: io::Error) -> Failure {
         ""
     };
     Failure::Lost(Refusal { name: name.to_owned(), message: error.to_string() })
+}
+
+/// Why a call has no answer that can be used.
+pub(super) fn call_failure(error: zbus::Error) -> Failure {
+    match failure(error) {
+        // Neither the other end nor the connection complained, so it is what came back.
+        Failure::Refused(refusal) if refusal.name.is_empty() => {
+            Failure::Refused(Refusal::local(format!("unreadable answer: {refusal}")))
+        }
+        failure => failure,
+    }
 }
 
 fn failure(error: zbus::Error) -> Failure {

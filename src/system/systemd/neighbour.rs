@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::error::Refusal;
-use super::link::{Failure, Link, Target};
+use super::interfaces::{NetworkManagerProxy, NetworkdProxy};
+use super::link::{Failure, Link, call_failure};
 use super::{Error, Neighbour};
 
 /// The member, of both.
@@ -20,22 +21,16 @@ pub(super) async fn reload(
     let unit = neighbour.unit();
     let answer = async {
         match neighbour {
-            Neighbour::Networkd => {
-                let manager =
-                    Target("/org/freedesktop/network1", "org.freedesktop.network1.Manager");
-                link.call_at("org.freedesktop.network1", manager, "Reload", &()).await
-            }
+            Neighbour::Networkd => NetworkdProxy::new(link.connection()).await?.reload().await,
             Neighbour::NetworkManager => {
-                let manager =
-                    Target("/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager");
-                // No flags: everything is read again (`NMManagerReloadFlags`).
-                link.call_at("org.freedesktop.NetworkManager", manager, "Reload", &(0_u32,)).await
+                NetworkManagerProxy::new(link.connection()).await?.reload(0).await
             }
         }
     };
     match timeout(limit, answer).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Failure::Refused(refusal) | Failure::Lost(refusal))) => {
+        Ok(Err(error)) => {
+            let (Failure::Refused(refusal) | Failure::Lost(refusal)) = call_failure(error);
             Err(refusal.of(MEMBER, unit))
         }
         Err(_) => Err(Refusal::local(format!("no answer within {limit:?}")).of(MEMBER, unit)),

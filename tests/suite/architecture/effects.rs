@@ -59,6 +59,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("tokio::process::Command::new", &["Spawn"]),
     ("nix::sys::statvfs::statvfs", &["Mounts"]),
     ("crate::system::mountinfo::parse", &["Mounts"]),
+    ("crate::system::systemd::interfaces::ManagerProxy::builder", CALL),
+    ("crate::system::systemd::interfaces::ManagerProxy::new", CALL),
+    ("crate::system::systemd::interfaces::NetworkdProxy::new", CALL),
+    ("crate::system::systemd::interfaces::NetworkManagerProxy::new", CALL),
     ("nix::sys::socket::sendto", &["Call"]),
     ("nix::sys::socket::sendmsg", &["Call"]),
     ("nix::sys::signal::kill", &["Call"]),
@@ -85,7 +89,9 @@ const METHODS: &[(&str, &[&str])] = &[
     ("set_times", ATTRIBUTES),
     ("set_modified", ATTRIBUTES),
     ("chunk", &["Receive"]),
-    ("call_method", &["Call"]),
+    ("call_method", CALL),
+    // systemd's proxy: who has it can call everything.
+    ("manager", CALL),
 ];
 /// Methods that are options of opening when they are given `true`.
 const OPENING: [&str; 4] = ["append", "create", "create_new", "truncate"];
@@ -98,6 +104,7 @@ const LINK: &[&str] = &["Link"];
 const REMOVE: &[&str] = &["Remove"];
 const DIRECTORY: &[&str] = &["Directory"];
 const ATTRIBUTES: &[&str] = &["Attributes"];
+const CALL: &[&str] = &["Call"];
 /// There is no kind of point for it: each place has its reason in the table.
 const NONE: &[&str] = &[];
 
@@ -166,10 +173,11 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "system/systemd/link",
-        "call_at",
-        "call_method",
-        "`Bus::call` and those who ask a neighbour pass a point before",
+        "open_at_leisure",
+        "builder",
+        "only subscribes; `Bus::call` passes a point before it takes the proxy",
     ),
+    ("system/systemd/neighbour", "reload", "new", "`Bus::reload_neighbour` passes a point before"),
     (
         "system/systemd/socket",
         "sendmsg",
@@ -358,6 +366,7 @@ fn planted_effect_without_fault_point_is_found() {
          x)?; away(y) }\n\
          fn e() { options.read(true).open(x); options.write(true); io::copy(&mut a, &mut \
          io::sink()); self.write() }\n\
+         fn h() { call(link.manager()); fault::point(Effect::Call, x)?; call(link.manager()) }\n\
          #[cfg(test)]\n\
          mod tests { fn f() { fs::write(a, b) } }\n",
     )]);
@@ -368,6 +377,7 @@ fn planted_effect_without_fault_point_is_found() {
         "files.rs:6: `rename`",
         "files.rs:7: `set_len`",
         "files.rs:7: `away`",
+        "files.rs:9: `manager`",
         "`write` in `g`",
     ];
     finds(&effects(&planted, &excused), &expected);

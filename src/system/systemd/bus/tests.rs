@@ -9,6 +9,8 @@ use zbus::{Connection, Guid, Message, MessageStream, ObjectPath, Variant};
 
 use super::*;
 
+const OBJECT: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const JOB: &str = "/org/freedesktop/systemd1/job/7";
 
 fn sockets(directory: &Path) -> Sockets {
@@ -74,6 +76,14 @@ async fn answer(connection: &Connection, call: &Message) -> bool {
         ("StartUnit", "silent.service") => {}
         ("StartUnit", _) => connection.reply(&header, &path(JOB)).await.unwrap(),
         ("RestartUnit", _) => return false,
+        ("Get", MANAGER) => {
+            let value = match body.deserialize::<(&str, &str)>().unwrap().1 {
+                "Version" => Variant::from("219"),
+                name => Variant::from(vec![name]),
+            };
+            connection.reply(&header, &value).await.unwrap();
+        }
+        ("LoadUnit", "odd.service") => connection.reply(&header, &7_u32).await.unwrap(),
         ("LoadUnit", "cut.service") => {
             connection.reply(&header, &path("/unit/active")).await.unwrap();
         }
@@ -182,6 +192,29 @@ async fn silent_manager_ends_at_the_deadline() {
         bus.start("silent.service").await,
         Err(Error::Deadline { member: "StartUnit", .. })
     ));
+}
+
+#[tokio::test]
+async fn properties_of_the_manager_are_read_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    listen(directory.path());
+    let bus = connect(&sockets(directory.path())).await.unwrap();
+    assert_eq!(bus.version().await.unwrap(), "219");
+    assert_eq!(bus.environment().await.unwrap(), ["Environment"]);
+}
+
+#[tokio::test]
+async fn answer_of_another_type_is_an_error_with_the_member() {
+    let directory = tempfile::tempdir().unwrap();
+    listen(directory.path());
+    let bus = connect(&sockets(directory.path())).await.unwrap();
+    match bus.service("odd.service").await {
+        Err(Error::Call { member: "LoadUnit", object, source }) => {
+            assert_eq!(object, "odd.service");
+            assert!(source.message.starts_with("unreadable answer: "), "{source}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

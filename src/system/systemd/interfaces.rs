@@ -1,0 +1,114 @@
+//! The D-Bus interfaces that we call, as far as we call them: the one place with the names,
+//! arguments and answers of their members.
+//!
+//! Properties of units are not here. One `GetAll` reads them together, so that they are of one
+//! moment; a getter of a proxy would be one call for each ([`super::properties`] has their names).
+
+use std::collections::HashMap;
+
+use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant};
+
+use super::properties::RawUnit;
+
+/// The interface that every unit has.
+pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
+/// The additional interface of services.
+pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
+
+/// systemd (`org.freedesktop.systemd1(5)`). A proxy of it is built without a cache of properties:
+/// filling the cache would be a call that no limit holds for.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+pub(super) trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
+
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+
+    fn list_units(&self) -> zbus::Result<Vec<RawUnit>>;
+
+    fn get_job(&self, id: u32) -> zbus::Result<OwnedObjectPath>;
+
+    fn reload(&self) -> zbus::Result<()>;
+
+    /// Returns kind, link and target of each change.
+    fn add_dependency_unit_files(
+        &self,
+        files: &[String],
+        target: &str,
+        kind: &str,
+        runtime: bool,
+        force: bool,
+    ) -> zbus::Result<Vec<(String, String, String)>>;
+
+    fn set_environment(&self, assignments: &[String]) -> zbus::Result<()>;
+
+    fn unset_environment(&self, names: &[String]) -> zbus::Result<()>;
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn version(&self) -> zbus::Result<String>;
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn environment(&self) -> zbus::Result<Vec<String>>;
+
+    #[zbus(signal)]
+    fn job_removed(
+        &self,
+        id: u32,
+        job: ObjectPath<'_>,
+        unit: &str,
+        result: &str,
+    ) -> zbus::Result<()>;
+}
+
+/// Properties of any object of systemd.
+#[zbus::proxy(
+    interface = "org.freedesktop.DBus.Properties",
+    default_service = "org.freedesktop.systemd1",
+    assume_defaults = false
+)]
+pub(super) trait ObjectProperties {
+    fn get_all(&self, interface: &str) -> zbus::Result<HashMap<String, OwnedVariant>>;
+}
+
+/// The properties of the object at `path`, over the connection of `manager`.
+pub(super) async fn properties_of(
+    manager: &ManagerProxy<'_>,
+    path: &OwnedObjectPath,
+) -> zbus::Result<ObjectPropertiesProxy<'static>> {
+    let connection = manager.inner().connection();
+    ObjectPropertiesProxy::builder(connection).path(path.clone()).build().await
+}
+
+/// networkd (`org.freedesktop.network1(5)`).
+#[zbus::proxy(
+    interface = "org.freedesktop.network1.Manager",
+    default_service = "org.freedesktop.network1",
+    default_path = "/org/freedesktop/network1"
+)]
+pub(super) trait Networkd {
+    fn reload(&self) -> zbus::Result<()>;
+}
+
+/// NetworkManager.
+#[zbus::proxy(
+    interface = "org.freedesktop.NetworkManager",
+    default_service = "org.freedesktop.NetworkManager",
+    default_path = "/org/freedesktop/NetworkManager"
+)]
+pub(super) trait NetworkManager {
+    /// `flags` are `NMManagerReloadFlags`; 0 reads everything again.
+    fn reload(&self, flags: u32) -> zbus::Result<()>;
+}
