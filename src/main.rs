@@ -34,11 +34,16 @@ use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::KernelClock;
 use dcos_node::system::journal_socket::{self, JournalSocket};
 use dcos_node::system::notify::Notify;
+use dcos_node::system::process::place;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{self, Systemd};
-use dcos_node::system::{process, seal, signals};
+use dcos_node::system::{confine, process, seal, signals};
 
 fn main() -> ExitCode {
+    // Before anything else: this may be a copy that another process of ours started.
+    if let Some(code) = confine::entry().or_else(place::entry) {
+        return code;
+    }
     without_passwords();
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
     let lines = lines(log_as_lines(&invocation).or(printing.events.as_deref()), printing.json);
     if invocation.must_not_write() {
         // Before the runtime: the kernel seals one thread and those that come after it.
-        seal::seal();
+        seal::seal(place::keep);
     }
     let notify = Notify::from_environment().map(Arc::new);
     let journal = journal(&invocation);

@@ -151,7 +151,9 @@ fn check_room(build: &Build, node: &Node, world: &World) -> Result<(), Failure> 
             Ok(())
         }
         // Where it is not known, the fetch finds out.
-        Finding::Good(_) | Finding::Unknown(_) | Finding::NotHere(_) => Ok(()),
+        Finding::Good(_) | Finding::Unknown(_) | Finding::Unclear { .. } | Finding::NotHere(_) => {
+            Ok(())
+        }
     }
 }
 

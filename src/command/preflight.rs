@@ -1,5 +1,6 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Failure, World, explain, on_node, time_sync, trust};
@@ -13,10 +14,11 @@ use crate::observe;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
 use crate::observe::server::{Limits, Server};
-use crate::preflight::report::{Protection, Report, Sealed};
+use crate::preflight::report::{MissingPiece, Protection, Report, ScriptView, Scripts, Sealed};
 use crate::preflight::server::ANOTHER_BUILD;
 use crate::preflight::{self, Facts};
 use crate::system::cancellation::Cancelled;
+use crate::system::confine::View;
 use crate::system::files;
 use crate::system::seal::{self, Seal};
 use crate::system::source::{Mirrors, Source};
@@ -145,14 +147,7 @@ pub(super) async fn check(
     {
         time_sync::wait(limit, world).await?;
     }
-    let script = match &request.ip_detect {
-        Some(path) => files::read(path, 1 << 20).map_err(|e| {
-            Failure::new(Exit::Usage, e)
-                .leaving("nothing was changed")
-                .cured_by("--ip-detect takes a script that can be read")
-        })?,
-        None => None,
-    };
+    let script = request.ip_detect.as_deref().map(script).transpose()?;
     let mut server = offered.as_ref().map(|(server, _)| server.clone());
     let artifacts = async {
         if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build)
@@ -177,11 +172,41 @@ pub(super) async fn check(
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
     let build = build.map(|(build, _)| build);
     let facts = Facts { host: &host, node, settings: &settings, build, role, live, reset_identity };
-    let mut report = Report { protection: protection(), ..preflight::judge(&facts, &request.skip) };
+    let (protection, scripts) = (protection(), scripts(&host));
+    let mut report = Report { protection, scripts, ..preflight::judge(&facts, &request.skip) };
     if let Some(reason) = &request.skip_all {
         report.skip_what_failed(reason);
     }
     Ok(report)
+}
+
+/// The text of a script that the operator names.
+fn script(path: &Path) -> Result<Vec<u8>, Failure> {
+    let missing = || anyhow::anyhow!("cannot read {}: No such file or directory", path.display());
+    files::read(path, 1 << 20)
+        .map_err(anyhow::Error::from)
+        .and_then(|text| text.ok_or_else(missing))
+        .map_err(|error| {
+            Failure::new(Exit::Usage, error)
+                .leaving("nothing was changed")
+                .cured_by("--ip-detect takes a script that can be read")
+        })
+}
+
+/// How the detection scripts were confined; none if none was started. All of them are confined in
+/// the same way.
+fn scripts(host: &Host) -> Option<Scripts> {
+    let confinement = host.identity.runs().find_map(|run| run.confinement.as_ref())?;
+    let missing = confinement.missing.iter().map(|missing| MissingPiece {
+        piece: missing.piece.as_str(),
+        because: missing.because.clone(),
+    });
+    let view = match confinement.view {
+        View::CopyOnWrite => ScriptView::CopyOnWrite,
+        View::ReadOnly => ScriptView::ReadOnly,
+        View::PrivateDirectory => ScriptView::PrivateDirectory,
+    };
+    Some(Scripts { view, missing: missing.collect() })
 }
 
 /// How the kernel keeps this process from writing.

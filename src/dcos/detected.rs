@@ -155,6 +155,74 @@ pub fn unreachable(address: Ipv4Addr) -> Option<&'static str> {
     }
 }
 
+/// What programs write to standard error when the kernel refuses something to a confined script
+/// that DC/OS' units may do, in the order of how much it says.
+const REFUSALS: [&str; 10] = [
+    "Address family not supported by protocol",
+    "Read-only file system",
+    "Operation not permitted",
+    "Function not implemented",
+    "Permission denied",
+    "No space left on device",
+    "Bad system call",
+    "Failed to connect to bus",
+    "Cannot connect to the Docker daemon",
+    "must be root",
+];
+/// Programs that ask a service of the machine over a local socket, or need a capability.
+const BEYOND: [&str; 34] = [
+    "arping",
+    "busctl",
+    "crictl",
+    "ctr",
+    "dmidecode",
+    "docker",
+    "hostnamectl",
+    "ipmitool",
+    "ipset",
+    "iptables",
+    "journalctl",
+    "kubectl",
+    "lldpcli",
+    "lldpctl",
+    "logger",
+    "loginctl",
+    "modprobe",
+    "mount",
+    "networkctl",
+    "nft",
+    "nmcli",
+    "nsenter",
+    "ping",
+    "podman",
+    "resolvectl",
+    "runuser",
+    "sudo",
+    "systemctl",
+    "systemd-run",
+    "tcpdump",
+    "timedatectl",
+    "umount",
+    "unshare",
+    "vmware-rpctool",
+];
+
+/// The refusal that a script's complaint names, if it names one.
+pub fn refusal(stderr: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(stderr).to_lowercase();
+    REFUSALS.into_iter().find(|refusal| text.contains(&refusal.to_lowercase()))
+}
+
+/// The first program that a script names outside of comments, and that a confined one cannot use.
+pub fn uses_beyond_confinement(script: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(script);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(|line| line.split(|c: char| !is_part(c)))
+        .find_map(|word| BEYOND.into_iter().find(|program| *program == word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,5 +321,26 @@ mod tests {
         for good in ["10.0.0.1", "192.168.1.1", "192.0.2.1", "100.64.0.1"] {
             assert!(unreachable(good.parse().unwrap()).is_none(), "{good}");
         }
+    }
+
+    #[test]
+    fn refusal_is_found_in_complaints_of_programs() {
+        let refused = |text: &str| refusal(text.as_bytes());
+        assert_eq!(
+            refused("Failed to connect to bus: Address family not supported by protocol"),
+            Some("Address family not supported by protocol")
+        );
+        assert_eq!(
+            refused("PermissionError: [Errno 1] Operation not permitted: '/x'"),
+            Some("Operation not permitted")
+        );
+        assert_eq!(refused("curl: (7) Failed to connect: Connection refused"), None);
+    }
+
+    #[test]
+    fn program_beyond_confinement_is_a_whole_word_of_code() {
+        let used = |text: &str| uses_beyond_confinement(text.as_bytes());
+        assert_eq!(used("#!/bin/sh\n/usr/bin/docker inspect x | head"), Some("docker"));
+        assert_eq!(used("#!/bin/sh\n  # docker\nip addr; cat /etc/docker.conf my-docker"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::paint::Paint;
 use super::table::{aligned_and_wrapped, beside, plain};
-use crate::preflight::report::{Check, Protection, Report, Sealed, Verdict};
+use crate::preflight::report::{Check, Protection, Report, ScriptView, Scripts, Sealed, Verdict};
 
 /// How many characters of a finding are shown: a script may have written a novel, which `--json`
 /// has whole.
@@ -24,6 +24,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
     text.push('\n');
     text.push_str(&beside("", &tally(report)));
     text.push_str(&protection(&report.protection));
+    text.push_str(&report.scripts.as_ref().map(scripts).unwrap_or_default());
     text
 }
 
@@ -51,18 +52,33 @@ fn tally(report: &Report) -> String {
 pub fn protection(protection: &Protection) -> String {
     let how = match protection.sealed {
         None => return String::new(),
-        Some(Sealed::MountNamespace) => {
-            "enforced by read-only mounts; scripts had a private /tmp".to_owned()
-        }
-        Some(Sealed::Landlock) => {
-            "enforced by Landlock; scripts had no /tmp to write to (as root they have)".to_owned()
-        }
+        Some(Sealed::MountNamespace) => "enforced by read-only mounts".to_owned(),
+        Some(Sealed::Landlock) => "enforced by Landlock".to_owned(),
         Some(Sealed::NotEnforced) => format!(
             "not enforced: {}",
             protection.not_enforced_because.as_deref().unwrap_or("unknown why")
         ),
     };
     beside("no writes: ", &how)
+}
+
+/// How the detection scripts were confined.
+fn scripts(scripts: &Scripts) -> String {
+    let view = match scripts.view {
+        ScriptView::CopyOnWrite => "on a copy-on-write view of the node, which was thrown away",
+        ScriptView::ReadOnly => "on a read-only view of the node, with a private /tmp",
+        ScriptView::PrivateDirectory => {
+            "on the node's own files, with a private directory to write to"
+        }
+    };
+    let missing: Vec<String> =
+        scripts.missing.iter().map(|m| format!("{} ({})", m.piece, m.because)).collect();
+    let lacks = if missing.is_empty() {
+        String::new()
+    } else {
+        format!("; without {}", missing.join(", "))
+    };
+    beside("scripts: ", &format!("confined, {view}{lacks}"))
 }
 
 /// What is worse comes later, nearest to where the eye is when the text has scrolled by.

@@ -217,6 +217,7 @@ mod tests {
                 (found, cure.as_deref().unwrap_or_default())
             }
             Finding::Good(found) | Finding::Unknown(found) | Finding::NotHere(found) => (found, ""),
+            Finding::Unclear { why, .. } => (why, ""),
         }
     }
 

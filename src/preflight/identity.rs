@@ -24,6 +24,18 @@ pub(super) const RULES: &[Rule] = &[
         look: output,
     },
     Rule {
+        id: "ip-detect.unprivileged",
+        skippable: true,
+        severity: Severity::Warn,
+        except: &[],
+        expected: "the same address when the user nobody runs ip-detect",
+        why: "services of DC/OS that run as users of their own ask it too",
+        source: "packages/exhibitor/extra/start_exhibitor.py (User=dcos_exhibitor)",
+        cure: "let ip-detect use nothing that only root may read or do, generate the build again, \
+               and try it here with --ip-detect FILE",
+        look: unprivileged,
+    },
+    Rule {
         id: "ip-detect.proxy",
         skippable: true,
         severity: Severity::Fail,
@@ -119,15 +131,16 @@ fn output(facts: &Facts<'_>) -> Finding {
         Ok(detection) => detection,
         Err(not_here) => return not_here,
     };
-    let told: Result<Vec<Ipv4Addr>, String> =
-        detection.runs.iter().map(|run| told(run, detected::ipv4)).collect();
-    let addresses = match told {
-        Ok(addresses) => addresses,
-        Err(why) if only_with_proxy(detection) => {
-            return Finding::bad(format!("{why}; without the build's proxy settings it works"));
+    let mut addresses = Vec::new();
+    for run in &detection.runs {
+        match told(run, detected::ipv4) {
+            Ok(address) => addresses.push(address),
+            Err(why) if only_with_proxy(detection) => {
+                return Finding::bad(format!("{why}; without the build's proxy settings it works"));
+            }
+            Err(why) => return unless_confined(detection, run, why),
         }
-        Err(why) => return Finding::bad(why),
-    };
+    }
     let Some(first) = addresses.first() else { return Finding::unknown("it was not run") };
     if addresses.iter().any(|a| a != first) {
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -145,6 +158,27 @@ fn output(facts: &Facts<'_>) -> Finding {
             );
     }
     Finding::good(first.to_string())
+}
+
+fn unprivileged(facts: &Facts<'_>) -> Finding {
+    let detection = match detection(facts) {
+        Ok(detection) => detection,
+        Err(not_here) => return not_here,
+    };
+    let Some(run) = &detection.as_nobody else {
+        return Finding::not_here("only where ip-detect works when root runs it");
+    };
+    let by_root = detection.runs.first().and_then(|run| told(run, detected::ipv4).ok());
+    match told(run, detected::ipv4) {
+        Ok(address) if by_root == Some(address) => Finding::good(address.to_string()),
+        Ok(address) => Finding::bad(match by_root {
+            Some(by_root) => format!("nobody gets {address}, root gets {by_root}"),
+            None => format!("nobody gets {address}"),
+        }),
+        // It was confined as root's runs were, which worked: the user alone makes the difference.
+        Err(why) if run.confinement.is_some() => Finding::bad(format!("as nobody {why}")),
+        Err(why) => unless_confined(detection, run, format!("as nobody {why}")),
+    }
 }
 
 fn proxy(facts: &Facts<'_>) -> Finding {
@@ -280,14 +314,34 @@ fn judged(
             let compared = detection
                 .and_then(|d| d.without_proxy.as_ref())
                 .is_some_and(|run| told(run, &read).is_ok());
-            Finding::bad(if compared {
-                format!("{why}; without the build's proxy settings it works")
-            } else {
-                why
-            })
+            match detection {
+                _ if compared => {
+                    Finding::bad(format!("{why}; without the build's proxy settings it works"))
+                }
+                Some(detection) => unless_confined(detection, run, why),
+                None => Finding::bad(why),
+            }
         }
     }
 }
+
+/// A failure of the script, unless only its confinement may have caused it: DC/OS runs it without.
+fn unless_confined(detection: &Detection, run: &Run, why: String) -> Finding {
+    let cause = match (&run.refusal, detection.beyond_confinement, &run.confinement) {
+        (Some(refusal), _, Some(_)) => format!("the confinement may be why: {refusal}"),
+        (Some(_), _, None) => "it could not be confined".to_owned(),
+        (None, Some(program), _) => {
+            format!("the confinement may be why: {program} does not work in it")
+        }
+        (None, None, _) => return Finding::bad(why),
+    };
+    Finding::Unclear { why: format!("{why} ({cause})"), cure: RUN_BY_HAND.to_owned() }
+}
+
+/// What to do about a script whose answer confinement may have changed.
+const RUN_BY_HAND: &str = "read the script, and run it by hand as root on this node: here it runs \
+                           without capabilities, without the sockets of local services, and on a \
+                           copy of the files; DC/OS runs it with all of them";
 
 /// What one run says, or everything that is wrong with it.
 fn told<T>(run: &Run, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, String> {

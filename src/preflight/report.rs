@@ -18,6 +18,9 @@ pub struct Report {
     /// How the run was kept from changing the node.
     #[serde(flatten)]
     pub protection: Protection,
+    /// How the detection scripts were confined, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<Scripts>,
     /// Every check.
     pub checks: Vec<Check>,
 }
@@ -33,13 +36,43 @@ pub struct Protection {
     pub not_enforced_because: Option<String>,
 }
 
+/// How the detection scripts were confined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Scripts {
+    /// What they saw of the file systems.
+    pub view: ScriptView,
+    /// What this kernel or container lacks of the confinement.
+    pub missing: Vec<MissingPiece>,
+}
+
+/// What detection scripts saw of the file systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScriptView {
+    /// A copy-on-write view of the node, thrown away after each run.
+    CopyOnWrite,
+    /// A read-only view of the node with private `/tmp`, `/var/tmp` and `/var/cache`.
+    ReadOnly,
+    /// The node's own files; a private directory, named by `TMPDIR`, to write to.
+    PrivateDirectory,
+}
+
+/// A piece of the confinement that could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingPiece {
+    /// Stable, for example `pid-namespace`.
+    pub piece: &'static str,
+    /// What the system said.
+    pub because: String,
+}
+
 /// How the kernel kept a run from changing the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sealed {
-    /// By private mounts, all read-only; the operator's scripts had a `/tmp` of their own.
+    /// By private mounts, all read-only.
     MountNamespace,
-    /// By Landlock; the operator's scripts could not write anywhere.
+    /// By Landlock.
     Landlock,
     /// It did not.
     NotEnforced,
@@ -94,7 +127,7 @@ impl Report {
             check.skipped_because =
                 skip.iter().find(|(id, _)| id == check.id).map(|(_, reason)| reason.clone());
         }
-        Report { schema: SCHEMA, role, protection: Protection::default(), checks }
+        Report { schema: SCHEMA, role, protection: Protection::default(), scripts: None, checks }
     }
 
     /// Takes responsibility, for this reason, for everything that can be skipped and is not as it

@@ -73,6 +73,13 @@ pub enum Finding {
     },
     /// It could not be looked at.
     Unknown(String),
+    /// It could not be looked at, and here is another way to.
+    Unclear {
+        /// Why.
+        why: String,
+        /// What to do about just that.
+        cure: String,
+    },
     /// It does not apply here.
     NotHere(String),
 }
@@ -141,6 +148,7 @@ impl Rule {
                 (Verdict::Warn, found, cure.or_else(|| self.usual_cure()))
             }
             Finding::Unknown(why) => (Verdict::Unknown, why, self.usual_cure()),
+            Finding::Unclear { why, cure } => (Verdict::Unknown, why, Some(cure)),
             Finding::NotHere(why) => (Verdict::Skipped, why, None),
         };
         let Rule { id, expected, why, skippable, .. } = *self;

@@ -6,7 +6,7 @@
 //! an effect: what, on which object) and addresses one point of it with `DCOS_NODE_FAULT='ACTION
 //! EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. Several lines are
 //! several faults. ACTION is `kill`, the error that the effect ends in (`ENOSPC`, `EIO`, `EROFS`,
-//! `EMFILE`), or `silence`: no answer ever comes. An error of a call is an error of D-Bus, that of
+//! `EMFILE`; those of old kernels and of containers: `EINVAL`, `ENODEV`, `ENOSYS`, `EPERM`), or `silence`: no answer ever comes. An error of a call is an error of D-Bus, that of
 //! a job is a failed job.
 
 #[cfg(not(feature = "faults"))]
@@ -36,6 +36,8 @@ pub enum Effect {
     Attributes,
     /// A program is started.
     Spawn,
+    /// A piece of a script's confinement is put in place.
+    Confine,
     /// A piece of a body is received.
     Receive,
     /// It is asked what is mounted, or where another file system begins.
@@ -67,6 +69,14 @@ pub fn point(_effect: Effect, _object: impl AsRef<OsStr>) -> io::Result<()> {
 #[inline(always)]
 pub fn told(_text: &[u8]) {}
 
+/// The variable by which a test asked for faults, for a copy of this program that is started with an
+/// environment of its own; none without the feature `faults`. The copy keeps no record.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn environment() -> Option<(&'static str, std::ffi::OsString)> {
+    None
+}
+
 /// How many workers a test wants; none without the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
@@ -75,7 +85,7 @@ pub fn workers() -> Option<usize> {
 }
 
 #[cfg(feature = "faults")]
-pub use real::{point, told, workers};
+pub use real::{environment, point, told, workers};
 
 #[cfg(feature = "faults")]
 mod real {
@@ -172,10 +182,20 @@ mod real {
             }
             "ENOSPC" => Err(Errno::ENOSPC.into()),
             "EROFS" => Err(Errno::EROFS.into()),
+            "EINVAL" => Err(Errno::EINVAL.into()),
+            "ENODEV" => Err(Errno::ENODEV.into()),
+            "ENOSYS" => Err(Errno::ENOSYS.into()),
+            "EPERM" => Err(Errno::EPERM.into()),
             "EMFILE" => Err(Errno::EMFILE.into()),
             "silence" => Err(Errno::ETIMEDOUT.into()),
             _ => Err(Errno::EIO.into()),
         }
+    }
+
+    /// The variable by which a test asked for faults.
+    pub fn environment() -> Option<(&'static str, std::ffi::OsString)> {
+        const NAME: &str = "DCOS_NODE_FAULT";
+        std::env::var_os(NAME).map(|value| (NAME, value))
     }
 
     /// How many workers a test wants.

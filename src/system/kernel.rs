@@ -14,6 +14,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::unistd::{ForkResult, Pid};
+
 /// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
 pub const TIME_ERROR: i32 = libc::TIME_ERROR;
 
@@ -220,15 +222,6 @@ pub fn xfs_has_file_types(fd: impl AsFd) -> io::Result<bool> {
     }
 }
 
-/// Gives the calling thread, and the threads that it starts from now on, mounts of its own:
-/// `unshare(2)` with `CLONE_NEWNS`.
-///
-/// `EPERM`: it needs `CAP_SYS_ADMIN`, or a filter of system calls forbids it.
-pub fn unshare_mounts() -> io::Result<()> {
-    // SAFETY: the call takes a number and touches no memory of ours.
-    done(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())
-}
-
 /// Makes all mounts at and below the one at `path` read-only in one step, all or none:
 /// `mount_setattr(2)` with `AT_RECURSIVE`.
 ///
@@ -292,74 +285,77 @@ pub fn start_with_private_tmpfs(
     unsafe { command.pre_exec(mount) };
 }
 
-/// Which version of Landlock the kernel has: `landlock_create_ruleset(2)` with
-/// `LANDLOCK_CREATE_RULESET_VERSION`.
+/// Starts a copy of this process: `fork(2)`. Returns the number of the child, and none in the child.
 ///
-/// `ENOSYS`: built without it, or Linux before 5.13; `EOPNOTSUPP`: not switched on at boot.
-pub fn landlock_version() -> io::Result<u32> {
-    const VERSION: libc::c_uint = 1;
-    // SAFETY: with this flag the kernel wants no struct, and none is passed.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u64>(), 0usize, VERSION)
-    };
-    u32::try_from(version).map_err(|_| io::Error::last_os_error())
+/// # Errors
+/// There are other threads, which the copy would lack, with the locks that they hold; or the kernel
+/// refuses.
+pub fn fork() -> io::Result<Option<Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("other threads are running"));
+    }
+    // SAFETY: there is only this thread, so that the child has all of the process.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
 }
 
-/// A set of rules of Landlock that denies the rights in `handled` (`LANDLOCK_ACCESS_FS_*`) wherever
-/// no rule allows them.
-pub fn landlock_ruleset(handled: u64) -> io::Result<OwnedFd> {
-    // The first version of struct landlock_ruleset_attr is just this number.
-    // SAFETY: the kernel reads as many bytes as are passed.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const handled,
-            size_of::<u64>(),
-            0 as libc::c_uint,
-        )
-    };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Adds a rule that allows rights at and beneath a file or directory.
-pub fn landlock_allow(ruleset: impl AsFd, allowed: u64, place: impl AsFd) -> io::Result<()> {
-    const PATH_BENEATH: libc::c_uint = 1;
-    let rule = PathBeneath { allowed, parent: place.as_fd().as_raw_fd() };
-    // SAFETY: the struct is the kernel's landlock_path_beneath_attr, which is only read; both
-    // descriptors are open until the call returns.
+/// Closes every descriptor from `first` on: `close_range(2)`.
+///
+/// `ENOSYS`: Linux before 5.9.
+pub fn close_from(first: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the call takes numbers. Descriptors that a value of ours owns must not be among them:
+    // the only caller runs before anything is opened.
     done(unsafe {
-        libc::syscall(
-            libc::SYS_landlock_add_rule,
-            ruleset.as_fd().as_raw_fd(),
-            PATH_BENEATH,
-            &raw const rule,
-            0 as libc::c_uint,
-        )
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0 as libc::c_uint)
     })
 }
 
-/// `struct landlock_path_beneath_attr` of linux/landlock.h.
-#[repr(C, packed)]
-struct PathBeneath {
-    allowed: u64,
-    parent: i32,
+/// Takes every capability out of the bounding set of this thread, so that no program that it
+/// executes can gain one: `PR_CAPBSET_DROP` of `prctl(2)`.
+///
+/// `EPERM`: it needs `CAP_SETPCAP`.
+pub fn drop_bounding_set() -> io::Result<()> {
+    const MAX_CAPABILITIES: libc::c_ulong = 64;
+    for capability in 0..MAX_CAPABILITIES {
+        // SAFETY: the call takes numbers and touches no memory of ours.
+        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        match done(result.into()) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
-/// Puts the calling thread, and all that it starts from now on, under these rules for ever:
-/// `landlock_restrict_self(2)`.
+/// Empties the effective, permitted and inheritable set of capabilities of this thread, and with
+/// them the ambient one: `capset(2)`.
+pub fn drop_capabilities() -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522; // _LINUX_CAPABILITY_VERSION_3, which libc does not have
+    // struct __user_cap_header_struct: version, and 0 for this thread; two of
+    // struct __user_cap_data_struct, of three words each.
+    let (header, none) = ([VERSION_3, 0], [0u32; 6]);
+    // SAFETY: the kernel reads the header and, as its version says, 24 bytes of sets.
+    done(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) })
+}
+
+/// An instruction of a filter of system calls.
+pub use libc::sock_filter as Instruction;
+
+/// Puts this thread, and all that it starts from now on, under a filter of system calls for ever:
+/// `PR_SET_SECCOMP` of `prctl(2)`.
 ///
-/// `EPERM`: without `CAP_SYS_ADMIN` it needs `PR_SET_NO_NEW_PRIVS` first.
-pub fn landlock_restrict_self(ruleset: impl AsFd) -> io::Result<()> {
-    // SAFETY: the call takes numbers and touches no memory of ours.
-    done(unsafe {
-        libc::syscall(
-            libc::SYS_landlock_restrict_self,
-            ruleset.as_fd().as_raw_fd(),
-            0 as libc::c_uint,
-        )
-    })
+/// `EINVAL`: the kernel has no such filters. `EACCES`: it needs `PR_SET_NO_NEW_PRIVS` first.
+pub fn filter_system_calls(program: &mut [Instruction]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the struct and the instructions that it points to live until the call returns; the
+    // kernel copies and checks them.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0)
+    };
+    done(result.into())
 }
 
 /// Bytes that were written to a TCP socket and that its peer has not acknowledged: `SIOCOUTQ` of

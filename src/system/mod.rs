@@ -13,6 +13,7 @@ pub mod archive;
 pub mod cancellation;
 pub mod clock;
 pub mod compress;
+pub mod confine;
 pub mod control_groups;
 pub mod cores;
 pub mod digest;

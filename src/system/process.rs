@@ -4,24 +4,23 @@
 //! the variables that it is given.
 
 mod again;
+mod script;
 
-use std::ffi::{OsStr, OsString};
+pub(in crate::system) mod execute;
+pub mod place;
+
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -29,8 +28,8 @@ use tokio::time::timeout;
 use super::fault::{self, Effect};
 use super::program::Program;
 use super::seal;
-
 pub use again::begin_again;
+pub use script::{Confined, Script, run_script};
 
 /// How much is kept of each output stream, in bytes.
 pub const CAPTURE_LIMIT: usize = 64 * 1024;
@@ -46,17 +45,12 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 /// How long we wait for a killed program to be gone; one that waits for a dead disk cannot die.
 const REAP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Held while a descriptor is inheritable, and by everybody who starts a program, so that only the
-/// right one inherits it.
-static STARTING: Mutex<()> = Mutex::new(());
+/// The signal of a program that makes a system call that it may not even try.
+pub const BAD_SYSTEM_CALL: i32 = libc::SIGSYS;
 
-/// What becomes of a program's process group when the program itself has ended in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    /// Left alone: who adds a user may well have woken a daemon.
-    Left,
-    /// Killed: a script that is asked a question changes nothing, and starts nothing that stays.
-    Killed,
+/// Whether this process is root's.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// A program to run.
@@ -133,6 +127,14 @@ pub enum Error {
         /// What it had written to its standard error.
         stderr: Captured,
     },
+    /// Its confinement could not be made.
+    #[error("cannot confine the script: cannot {doing}")]
+    Confine {
+        /// What could not be done.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A script's first line names no interpreter.
     #[error("the script's first line, {line:?}, is no usable #! line: {reason}")]
     Shebang {
@@ -149,54 +151,19 @@ pub enum Error {
 /// A program that fails is not an error: see [`Output::success`]. What it leaves running in the
 /// background is left alone.
 pub async fn run(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None)
+    let child = start(command)
         .map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
-    attend(child, std::future::ready(()), command.program.file(), limit, CAPTURE_LIMIT, Rest::Left)
-        .await
+    attend(child, command.program.file(), limit, CAPTURE_LIMIT).await
 }
 
 /// The same for a program whose whole output is wanted, a list: up to 4 MiB of it are kept.
 pub async fn run_whole(command: &Command, limit: Duration) -> Result<Output, Error> {
-    let child = start(command, None)
+    let child = start(command)
         .map_err(|source| Error::Start { program: command.program.file().to_owned(), source })?;
-    attend(child, std::future::ready(()), command.program.file(), limit, FLOOD as usize, Rest::Left)
-        .await
+    attend(child, command.program.file(), limit, FLOOD as usize).await
 }
 
-/// Runs a script that is nowhere in a file, as the kernel would run one: by the interpreter, and
-/// with the one argument, that its first line names. Otherwise as [`run`], but nothing of its
-/// process group outlives it: what it leaves in the background is killed. Only a child that made a
-/// session or a group of its own (`setsid`) gets away.
-///
-/// The interpreter reads the text from an inherited pipe, `/dev/fd/N`, so `/proc` must be mounted.
-/// The script's `$0` is that name.
-pub async fn run_script(
-    text: &[u8],
-    env: &[(OsString, OsString)],
-    limit: Duration,
-) -> Result<Output, Error> {
-    let Shebang { interpreter, argument } = Shebang::parse(text)?;
-    let failed = |source| Error::Start { program: interpreter.clone(), source };
-    let (mut sender, receiver) = pipe::pipe().map_err(failed)?;
-    let receiver = receiver.into_blocking_fd().map_err(failed)?;
-    let mut args: Vec<OsString> = argument.into_iter().collect();
-    args.push(format!("/dev/fd/{}", receiver.as_raw_fd()).into());
-    let command =
-        Command { program: Program::script(interpreter.clone()), args, env: env.to_vec() };
-    let child = start(&command, Some(receiver)).map_err(failed)?;
-    // An interpreter that ends before it has read everything (`exit` halfway) breaks the pipe, and
-    // that is its right.
-    let feed = async move {
-        let _ = sender.write_all(text).await;
-    };
-    attend(child, feed, &interpreter, limit, CAPTURE_LIMIT, Rest::Killed).await
-}
-
-fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
-    let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(fd) = &inherited {
-        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    }
+fn start(command: &Command) -> io::Result<Child> {
     fault::point(Effect::Spawn, command.program.file())?;
     let mut prepared = tokio::process::Command::new(command.program.file());
     prepared
@@ -210,21 +177,15 @@ fn start(command: &Command, inherited: Option<OwnedFd>) -> io::Result<Child> {
         .process_group(0)
         .kill_on_drop(true);
     seal::prepare(&mut prepared);
-    let child = prepared.spawn();
-    // Here and not on return: an argument outlives the guard, and the next program would inherit
-    // it, too.
-    drop(inherited);
-    child
+    prepared.spawn()
 }
 
 /// Stays with a started program until it ends or must be killed.
 async fn attend(
     mut child: Child,
-    feed: impl Future<Output = ()>,
     program: &Path,
     limit: Duration,
     keep: usize,
-    rest: Rest,
 ) -> Result<Output, Error> {
     let started = Instant::now();
     let mut group = Group::of(&child);
@@ -233,7 +194,7 @@ async fn attend(
     let mut duration = Duration::ZERO;
     let ended = {
         let mut streams = pin!(async {
-            tokio::join!(stdout.fill(stdout_pipe, keep), stderr.fill(stderr_pipe, keep), feed);
+            tokio::join!(stdout.fill(stdout_pipe, keep), stderr.fill(stderr_pipe, keep));
         });
         let mut streams_ended = false;
         let ended = timeout(limit, async {
@@ -264,9 +225,6 @@ async fn attend(
     let unwaited = |source| Error::Wait { program: program.to_owned(), source };
     match ended {
         Ok(Ok(())) => {
-            if rest == Rest::Killed {
-                group.kill();
-            }
             group.release();
             let status = child.wait().await.map_err(unwaited)?;
             Ok(Output { status: status.code(), signal: status.signal(), stdout, stderr, duration })
@@ -353,54 +311,6 @@ impl Captured {
         self.bytes.drain(..excess);
         self.truncated |= excess > 0;
     }
-}
-
-/// A script's first line, read as `execve(2)` reads it.
-#[derive(Debug, PartialEq, Eq)]
-struct Shebang {
-    interpreter: PathBuf,
-    /// All the rest of the line is one argument.
-    argument: Option<OsString>,
-}
-
-impl Shebang {
-    fn parse(text: &[u8]) -> Result<Self, Error> {
-        let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let wrong = |reason| {
-            let line = String::from_utf8_lossy(line.get(..80).unwrap_or(line)).into_owned();
-            Err(Error::Shebang { line, reason })
-        };
-        let Some(rest) = line.strip_prefix(b"#!") else {
-            return wrong("it does not begin with #!");
-        };
-        if rest.contains(&0) {
-            return wrong("it contains a NUL byte");
-        }
-        if rest.ends_with(b"\r") {
-            return wrong("it ends in a carriage return");
-        }
-        let rest = trim_blanks(rest);
-        let end = rest.iter().position(is_blank).unwrap_or(rest.len());
-        let (interpreter, argument) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        let argument = trim_blanks(argument);
-        if !interpreter.starts_with(b"/") {
-            return wrong("it does not name an interpreter by its full path");
-        }
-        Ok(Self {
-            interpreter: PathBuf::from(OsStr::from_bytes(interpreter)),
-            argument: (!argument.is_empty()).then(|| OsStr::from_bytes(argument).to_owned()),
-        })
-    }
-}
-
-fn is_blank(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-fn trim_blanks(bytes: &[u8]) -> &[u8] {
-    let Some(first) = bytes.iter().position(|byte| !is_blank(byte)) else { return &[] };
-    let last = bytes.iter().rposition(|byte| !is_blank(byte)).unwrap_or(first);
-    bytes.get(first..=last).unwrap_or_default()
 }
 
 #[cfg(test)]

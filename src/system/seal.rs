@@ -4,16 +4,19 @@
 //! Whoever may make mounts gets a private copy of all of them, read-only (`mount_namespaces(7)`).
 //! Others get Landlock (`landlock(7)`), which keeps from making, removing, renaming and writing
 //! files, but not from changing the modes, owners and times of one's own. Neither keeps from
-//! talking to sockets.
+//! talking to sockets. Detection scripts are confined besides (`confine.rs`).
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use landlock::{
+    ABI, AccessFs, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetStatus, path_beneath_rules,
+};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 use super::mountinfo::Mount;
 use super::{kernel, mountinfo};
@@ -24,7 +27,7 @@ pub enum Seal {
     /// Every mount that it sees is a read-only one of its own; programs that it runs have a `/tmp`
     /// of their own, which they may write to.
     MountNamespace,
-    /// Landlock denies writing everywhere; programs that it runs can write nowhere.
+    /// Landlock denies writing everywhere except in a private directory for scripts.
     Landlock,
     /// The kernel has neither, or keeps us from using it: the reasons.
     NotEnforced(String),
@@ -40,16 +43,19 @@ static IN_FORCE: OnceLock<InForce> = OnceLock::new();
 
 /// Where a process' mounts are listed (`proc_pid_mountinfo(5)`).
 const MOUNTS: &str = "/proc/self/mountinfo";
-/// The devices that scripts write to without changing anything, and terminals.
-const HARMLESS: [&str; 7] =
-    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/pts"];
+/// The devices that programs write to without changing anything.
+const HARMLESS: [&str; 6] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
 /// Seals this process, for ever. It must not have started a thread: the kernel seals the calling
 /// one and those that come after it.
-pub fn seal() -> &'static Seal {
+///
+/// Where nothing can be mounted, `place` makes a private directory for scripts before it is too
+/// late for that.
+pub fn seal(place: impl FnOnce() -> Option<PathBuf>) -> &'static Seal {
     let in_force = IN_FORCE.get_or_init(|| {
         let mounts = std::fs::read_to_string(MOUNTS);
-        InForce { seal: strongest(&mounts), mounts: mounts.unwrap_or_default() }
+        InForce { seal: strongest(&mounts, place), mounts: mounts.unwrap_or_default() }
     });
     &in_force.seal
 }
@@ -66,7 +72,7 @@ pub fn mounts_before() -> Option<&'static str> {
     IN_FORCE.get().map(|in_force| in_force.mounts.as_str())
 }
 
-fn strongest(mounts: &io::Result<String>) -> Seal {
+fn strongest(mounts: &io::Result<String>, place: impl FnOnce() -> Option<PathBuf>) -> Seal {
     match alone() {
         Ok(true) => {}
         Ok(false) => return Seal::NotEnforced("other threads were running already".into()),
@@ -76,7 +82,7 @@ fn strongest(mounts: &io::Result<String>) -> Seal {
         Ok(()) => return Seal::MountNamespace,
         Err(why) => why,
     };
-    match landlock() {
+    match restrict_writes(place().as_deref()) {
         Ok(()) => Seal::Landlock,
         Err(error) => {
             Seal::NotEnforced(format!("no private mounts: {no_namespace}; no Landlock: {error}"))
@@ -89,7 +95,7 @@ fn alone() -> io::Result<bool> {
 }
 
 fn private_mounts(mounts: &io::Result<String>) -> Result<(), String> {
-    kernel::unshare_mounts().map_err(|e| e.to_string())?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|e| e.to_string())?;
     let (root, nothing) = (Path::new("/"), None::<&Path>);
     mount(nothing, root, nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
         .map_err(|e| format!("cannot make them private: {e}"))?;
@@ -122,6 +128,11 @@ fn writable(mount: &Mount) -> Option<MsFlags> {
     if mount.has("ro") || mount.kind == "autofs" {
         return None;
     }
+    Some(kept_flags(mount))
+}
+
+/// The flags of a mount that a remount must repeat.
+pub(super) fn kept_flags(mount: &Mount) -> MsFlags {
     let known = [
         ("nosuid", MsFlags::MS_NOSUID),
         ("nodev", MsFlags::MS_NODEV),
@@ -133,32 +144,28 @@ fn writable(mount: &Mount) -> Option<MsFlags> {
     let flags: MsFlags =
         known.into_iter().filter(|(option, _)| mount.has(option)).map(|(_, flag)| flag).collect();
     let is_strict = !mount.has("noatime") && !mount.has("relatime");
-    Some(if is_strict { flags | MsFlags::MS_STRICTATIME } else { flags })
+    if is_strict { flags | MsFlags::MS_STRICTATIME } else { flags }
 }
 
-/// `LANDLOCK_ACCESS_FS_WRITE_FILE` of linux/landlock.h.
-const WRITE_FILE: u64 = 1 << 1;
-/// From `LANDLOCK_ACCESS_FS_REMOVE_DIR` to `_MAKE_SYM`.
-const CHANGE_NAMES: u64 = 0x1ff << 4;
-/// `LANDLOCK_ACCESS_FS_REFER`, which came with version 2.
-const REFER: u64 = 1 << 13;
-/// `LANDLOCK_ACCESS_FS_TRUNCATE`, which came with version 3.
-const TRUNCATE: u64 = 1 << 14;
-
-fn landlock() -> io::Result<()> {
-    let version = kernel::landlock_version()?;
-    let (refer, truncate) =
-        (if version >= 2 { REFER } else { 0 }, if version >= 3 { TRUNCATE } else { 0 });
-    let rules = kernel::landlock_ruleset(WRITE_FILE | CHANGE_NAMES | refer | truncate)?;
-    for place in HARMLESS.into_iter().filter_map(open_path) {
-        kernel::landlock_allow(&rules, WRITE_FILE | truncate, place)?;
+/// Landlock's rules for this process: nothing is made, removed, renamed or written anywhere, except
+/// in `place`. The rights are those that a kernel of ABI 3 knows (a device is written to as before:
+/// ioctls are not files); an older one enforces what it has of them.
+pub(super) fn restrict_writes(place: Option<&Path>) -> Result<(), String> {
+    let writing = AccessFs::from_write(ABI::V3);
+    let harmless = AccessFs::WriteFile | AccessFs::Truncate;
+    let enforced = Ruleset::default()
+        .handle_access(writing)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules(HARMLESS, harmless)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(place, writing)))
+        .and_then(RulesetCreated::restrict_self)
+        .map_err(|error| error.to_string())?;
+    match (enforced.ruleset, enforced.landlock) {
+        (RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced, _) => Ok(()),
+        (_, LandlockStatus::NotEnabled) => Err("not switched on in this kernel".to_owned()),
+        (_, LandlockStatus::NotImplemented) => Err("not in this kernel".to_owned()),
+        (_, LandlockStatus::Available { .. }) => Err("not enforced by this kernel".to_owned()),
     }
-    nix::sys::prctl::set_no_new_privs()?;
-    kernel::landlock_restrict_self(&rules)
-}
-
-fn open_path(path: &str) -> Option<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()
 }
 
 /// Where a program that a sealed process runs may write.
@@ -197,7 +204,7 @@ mod tests {
         let (stop, wait) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || wait.recv());
         assert!(matches!(
-            strongest(&Ok(String::new())),
+            strongest(&Ok(String::new()), || None),
             Seal::NotEnforced(why) if why.contains("threads")
         ));
         drop(stop);

@@ -22,6 +22,7 @@ mod parting;
 mod preflight_machine;
 mod publish_node;
 mod ready;
+mod scripts;
 mod sealed;
 mod uninstall_network;
 mod upgraded_node;

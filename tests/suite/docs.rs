@@ -15,7 +15,9 @@ use dcos_node::dcos::role::Role;
 use dcos_node::dcos::work::Framework;
 use dcos_node::preflight;
 use dcos_node::preflight::explain::Explanation;
-use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
+use dcos_node::preflight::report::{
+    Check, MissingPiece, Protection, Report, SCHEMA, ScriptView, Scripts, Sealed, Verdict,
+};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dcos-node");
@@ -385,7 +387,15 @@ fn full_report() -> Value {
     };
     let protection =
         Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
-    json!(Report { schema: SCHEMA, role: Some(Role::Master), protection, checks: vec![check] })
+    let missing = MissingPiece { piece: "pid-namespace", because: String::new() };
+    let scripts = Some(Scripts { view: ScriptView::CopyOnWrite, missing: vec![missing] });
+    json!(Report {
+        schema: SCHEMA,
+        role: Some(Role::Master),
+        protection,
+        scripts,
+        checks: vec![check]
+    })
 }
 
 /// The fields that a table of a document names, in its first column.

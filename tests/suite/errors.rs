@@ -36,6 +36,7 @@ const FROM_ELSEWHERE: &[(&str, &str)] = &[
     ("command/preflight.rs", "check_skips"),
     ("command/preflight.rs", "interrupted"),
     ("command/preflight.rs", "offered_as_published"),
+    ("command/preflight.rs", "script"),
     ("command/preflight.rs", "stopped_by"),
     ("command/publish.rs", "lock"),
     ("command/publish.rs", "program"),

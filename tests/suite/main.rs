@@ -41,6 +41,7 @@ mod publish;
 mod records;
 mod scale;
 mod schemas;
+mod scripts;
 mod serve;
 mod skips;
 mod static_binary;

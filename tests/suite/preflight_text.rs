@@ -8,7 +8,9 @@ use std::process::Command;
 use dcos_node::dcos::role::Role;
 use dcos_node::output;
 use dcos_node::output::paint::Paint;
-use dcos_node::preflight::report::{Check, Protection, Report, SCHEMA, Sealed, Verdict};
+use dcos_node::preflight::report::{
+    Check, MissingPiece, Protection, Report, SCHEMA, ScriptView, Scripts, Sealed, Verdict,
+};
 
 fn check(id: &'static str, verdict: Verdict, found: &str) -> Check {
     let cure = matches!(verdict, Verdict::Fail | Verdict::Warn | Verdict::Unknown).then(|| {
@@ -46,6 +48,13 @@ fn report() -> Report {
             sealed: Some(Sealed::NotEnforced),
             not_enforced_because: Some("this kernel has neither".into()),
         },
+        scripts: Some(Scripts {
+            view: ScriptView::CopyOnWrite,
+            missing: vec![MissingPiece {
+                piece: "pid-namespace",
+                because: "Invalid argument (os error 22)".into(),
+            }],
+        }),
         checks: vec![
             check(
                 "ip-detect.output",

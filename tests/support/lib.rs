@@ -21,6 +21,9 @@ pub mod tree;
 
 use std::path::Path;
 
+/// A detection script that tries every way out of its confinement that we know.
+pub const HOSTILE_SCRIPT: &str = include_str!("hostile.sh");
+
 /// The checkout that is tested.
 pub fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

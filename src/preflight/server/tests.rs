@@ -13,6 +13,7 @@ fn found(finding: &Finding) -> (&str, &str) {
             (found, cure.as_deref().unwrap_or_default())
         }
         Finding::Good(found) | Finding::Unknown(found) | Finding::NotHere(found) => (found, ""),
+        Finding::Unclear { why, .. } => (why, ""),
     }
 }
 

@@ -67,13 +67,16 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("nix::sys::socket::sendmsg", &["Call"]),
     ("nix::sys::signal::kill", &["Call"]),
     ("nix::sys::signal::killpg", NONE),
-    ("nix::mount::mount", NONE),
+    ("nix::mount::mount", CONFINE),
+    ("nix::sched::unshare", CONFINE),
+    ("nix::unistd::pivot_root", CONFINE),
+    ("nix::unistd::chroot", CONFINE),
     ("nix::mount::umount", NONE),
     ("nix::mount::umount2", &["Mounts"]),
     ("crate::system::kernel::set_mounts_read_only", NONE),
-    ("crate::system::kernel::unshare_mounts", NONE),
+    ("crate::system::kernel::drop_bounding_set", CONFINE),
+    ("crate::system::kernel::filter_system_calls", CONFINE),
     ("crate::system::kernel::start_with_private_tmpfs", NONE),
-    ("crate::system::kernel::landlock_restrict_self", NONE),
 ];
 
 /// Methods that do the same, whatever they are called on.
@@ -105,6 +108,7 @@ const REMOVE: &[&str] = &["Remove"];
 const DIRECTORY: &[&str] = &["Directory"];
 const ATTRIBUTES: &[&str] = &["Attributes"];
 const CALL: &[&str] = &["Call"];
+const CONFINE: &[&str] = &["Confine"];
 /// There is no kind of point for it: each place has its reason in the table.
 const NONE: &[&str] = &[];
 
@@ -128,12 +132,9 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
     ),
     ("system/dns", "try_tcp", "write_all", "a question to a name server"),
     ("system/words", "ask", "write_all", "a question to a service"),
-    (
-        "system/process",
-        "run_script",
-        "write_all",
-        "the text goes to the program that passed a point when it was started",
-    ),
+    ("system/confine/supervise", "supervise", "kill", "ends only what this process has started"),
+    ("system/confine/supervise", "end_others", "kill", "ends only what this process has started"),
+    ("system/confine/supervise", "send", "write_all", "an answer to the process that started us"),
     ("system/process", "kill", "killpg", "ends only what this program has started"),
     ("system/lock", "is_alive", "kill", "signal 0 only asks"),
     (
@@ -154,7 +155,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
         "sendto",
         "`change` passes a point before; what only asks changes nothing",
     ),
-    ("system/seal", "private_mounts", "unshare_mounts", "mounts of this process only"),
+    ("system/seal", "private_mounts", "unshare", "mounts of this process only"),
     ("system/seal", "private_mounts", "mount", "mounts of this process only"),
     ("system/seal", "private_mounts", "set_mounts_read_only", "mounts of this process only"),
     ("system/seal", "set_each_read_only", "mount", "mounts of this process only"),
@@ -164,7 +165,6 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
         "parse",
         "the table was read when this process was sealed",
     ),
-    ("system/seal", "landlock", "landlock_restrict_self", "rules for this process only"),
     (
         "system/seal",
         "prepare",
@@ -200,9 +200,9 @@ const HARMLESS: [&str; 10] = [
     "open_beneath",
     "inode_flags",
     "xfs_has_file_types",
-    "landlock_version",
-    "landlock_ruleset",
-    "landlock_allow",
+    "fork",
+    "close_from",
+    "drop_capabilities",
     "slot",
     "unacknowledged",
 ];

@@ -1,0 +1,396 @@
+//! The small init of a script: makes its confinement, starts it, waits for it, and ends with all of
+//! its processes when the caller says so or is gone.
+//!
+//! With process numbers of its own there are two of these: process 1 of the new namespace, whose
+//! end kills all others in it, and the one that was executed, which waits outside. Without, the one
+//! that was executed adopts every orphan (`PR_SET_CHILD_SUBREAPER`) and kills them one by one.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, Uid, chown, mkdtemp, setgroups, setresgid, setresuid, setsid};
+
+use super::order::{Confinement, Failure, Message, Missing, Order, Piece, View};
+use super::{filter, view};
+use crate::system::fault::{self, Effect};
+use crate::system::process::execute::execute;
+use crate::system::{kernel, seal};
+
+/// An order is longer than its script, which has at most 1 MiB.
+const MAX_ORDER: u64 = 4 << 20;
+/// The ids of `nobody` on every distribution: those that own nothing.
+const NOBODY: u32 = 65534;
+/// A limit of core dumps with which the kernel also starts no program for them (`core(5)`).
+const NO_CORE: u64 = 1;
+/// Where a private directory is made that nobody made before.
+const TEMPORARY: &str = "/tmp/dcos-node-script-XXXXXX";
+
+/// What a script has of its own.
+struct Own {
+    mounts: bool,
+    pids: bool,
+}
+
+/// A script that is about to be run.
+struct Script {
+    order: Order,
+    socket: UnixStream,
+    missing: Vec<Missing>,
+}
+
+pub(super) fn run() -> ExitCode {
+    close_others();
+    let Ok(socket) = socket() else { return ExitCode::FAILURE };
+    match supervise(&socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            fail(&socket, Some(failure.doing), &failure.source);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whoever started the caller may have left descriptors open for every program.
+fn close_others() {
+    if kernel::close_from(3).is_ok() {
+        return;
+    }
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    // Collected first: closing what is being listed would end the list.
+    let numbers: Vec<i32> = open
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in numbers {
+        let _ = nix::unistd::close(number);
+    }
+}
+
+/// The socket at descriptor 0, under a number that no program inherits.
+fn socket() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Anything else than a socket has no peer.
+    socket.peer_addr()?;
+    Ok(socket)
+}
+
+fn supervise(socket: &UnixStream) -> Result<(), Failure> {
+    let (order, text) = read_order(socket).map_err(Failure::of("read the order"))?;
+    prctl::set_no_new_privs().map_err(Failure::of("set no_new_privs"))?;
+    let mut missing = Vec::new();
+    let own = namespaces(&mut missing);
+    let mut waited = SigSet::empty();
+    waited.add(Signal::SIGCHLD);
+    waited.thread_block().map_err(Failure::of("block SIGCHLD"))?;
+    let script = Script {
+        order,
+        missing,
+        socket: socket.try_clone().map_err(Failure::of("copy the socket"))?,
+    };
+    if !own.pids {
+        prctl::set_child_subreaper(true).map_err(Failure::of("adopt orphans"))?;
+        let result = script.attend(&text, &own);
+        end_others(&own);
+        return result;
+    }
+    match kernel::fork().map_err(Failure::of("start the init"))? {
+        Some(init) => {
+            watch(init, socket, true, |_| ()).map_err(Failure::of("wait for the init"))?;
+            // With it die all the others; they are gone when it is.
+            let _ = kill(init, Signal::SIGKILL);
+            let _ = waitpid(init, None);
+            Ok(())
+        }
+        None => {
+            prctl::set_pdeathsig(Signal::SIGKILL).map_err(Failure::of("tie the init to us"))?;
+            script.attend(&text, &own)
+        }
+    }
+}
+
+/// An order is a line of JSON and the script's text.
+fn read_order(mut socket: &UnixStream) -> io::Result<(Order, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    (&mut socket).take(MAX_ORDER).read_to_end(&mut bytes)?;
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let order = serde_json::from_slice(parts.next().unwrap_or_default())?;
+    Ok((order, parts.next().unwrap_or_default().to_vec()))
+}
+
+fn namespaces(missing: &mut Vec<Missing>) -> Own {
+    let mut own = |piece: Piece, flag| {
+        let made = if Uid::effective().is_root() {
+            fault::point(Effect::Confine, piece.as_str()).and_then(|()| Ok(unshare(flag)?))
+        } else {
+            Err(Errno::EPERM.into())
+        };
+        made.map_err(|error| missing.push(piece.missing(error))).is_ok()
+    };
+    let mounts = own(Piece::MountNamespace, CloneFlags::CLONE_NEWNS);
+    let pids = own(Piece::PidNamespace, CloneFlags::CLONE_NEWPID);
+    own(Piece::IpcNamespace, CloneFlags::CLONE_NEWIPC);
+    Own { mounts, pids }
+}
+
+impl Script {
+    /// Runs the script, and returns when the caller says so or is gone.
+    fn attend(mut self, text: &[u8], own: &Own) -> Result<(), Failure> {
+        prctl::set_dumpable(false).map_err(Failure::of("become unreadable"))?;
+        let view = self.view(own);
+        let place = match (view, &self.order.place) {
+            (View::PrivateDirectory, Some(place)) => Some((PathBuf::from(place), false)),
+            (View::PrivateDirectory, None) => Some((self.make_place()?, true)),
+            _ => None,
+        };
+        let place = place.as_ref().map(|(path, is_own)| (path.as_path(), *is_own));
+        let file = self.put(text, place.map(|(path, _)| path))?;
+        let confinement = Confinement { view, missing: std::mem::take(&mut self.missing) };
+        let result = match kernel::fork() {
+            Ok(Some(child)) => watch(child, &self.socket, false, |status| self.tell_end(status))
+                .map_err(Failure::of("wait for the script")),
+            Ok(None) => {
+                let Err((doing, source)) = self.become_script(&file, place, confinement);
+                fail(&self.socket, doing, &source);
+                // Not by returning: the caller's part of this process is not for the copy.
+                std::process::exit(127);
+            }
+            Err(error) => Err(Failure::of("start the script")(error)),
+        };
+        if let Some((own_place, true)) = place {
+            end_others(own);
+            if fault::point(Effect::Remove, own_place).is_ok() {
+                let _ = std::fs::remove_dir_all(own_place);
+            }
+        }
+        result
+    }
+
+    fn view(&mut self, own: &Own) -> View {
+        if !own.mounts {
+            return View::PrivateDirectory;
+        }
+        view::enter(&self.order.read_only, &mut self.missing).unwrap_or_else(|failure| {
+            self.missing.push(Piece::CopyOnWrite.missing(failure));
+            View::PrivateDirectory
+        })
+    }
+
+    fn make_place(&self) -> Result<PathBuf, Failure> {
+        let doing = || "make a private directory".to_owned();
+        fault::point(Effect::Directory, TEMPORARY).map_err(Failure::of(doing()))?;
+        let place = mkdtemp(TEMPORARY).map_err(Failure::of(doing()))?;
+        if self.order.as_nobody {
+            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+            fault::point(Effect::Attributes, &place).map_err(Failure::of(doing()))?;
+            chown(&place, Some(user), Some(group)).map_err(Failure::of(doing()))?;
+        }
+        Ok(place)
+    }
+
+    /// Puts the script's text into a file: at the path that DC/OS has it at, as far as the view can
+    /// be written to.
+    fn put(&self, text: &[u8], place: Option<&Path>) -> Result<PathBuf, Failure> {
+        let wanted = Path::new(&self.order.path);
+        let name = wanted.file_name().unwrap_or(wanted.as_os_str());
+        let mut result = Err(Failure::of("place the script")(io::Error::from(Errno::EROFS)));
+        let places = match place {
+            Some(place) => vec![place.join(name)],
+            None => vec![wanted.to_owned(), Path::new("/tmp").join(name)],
+        };
+        for path in places {
+            result =
+                write_script(&path, text).map(|()| path).map_err(Failure::of("place the script"));
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Gives up all rights, and executes the script.
+    fn become_script(
+        &self,
+        file: &Path,
+        place: Option<(&Path, bool)>,
+        mut confinement: Confinement,
+    ) -> Result<std::convert::Infallible, (Option<String>, io::Error)> {
+        let place = place.map(|(path, _)| path);
+        let step = |doing: &str| {
+            let doing = doing.to_owned();
+            move |error: Errno| (Some(doing), io::Error::from(error))
+        };
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("tie the script to its init"))?;
+        // No terminal, and no group of processes but its own.
+        setsid().map_err(step("start a session"))?;
+        setrlimit(Resource::RLIMIT_CORE, NO_CORE, NO_CORE).map_err(step("forbid core dumps"))?;
+        if place.is_some() && !self.order.is_restricted {
+            let restricted = fault::point(Effect::Confine, Piece::Landlock.as_str())
+                .map_err(|error| error.to_string())
+                .and_then(|()| seal::restrict_writes(place));
+            if let Err(why) = restricted {
+                confinement.missing.push(Piece::Landlock.missing(why));
+            }
+        }
+        if Uid::effective().is_root() {
+            let dropped = fault::point(Effect::Confine, Piece::BoundingSet.as_str())
+                .and_then(|()| kernel::drop_bounding_set());
+            if let Err(error) = dropped {
+                confinement.missing.push(Piece::BoundingSet.missing(error));
+            }
+        }
+        if self.order.as_nobody {
+            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+            setgroups(&[]).map_err(step("leave all groups"))?;
+            setresgid(group, group, group).map_err(step("become nobody"))?;
+            setresuid(user, user, user).map_err(step("become nobody"))?;
+        }
+        kernel::drop_capabilities()
+            .map_err(|error| (Some("drop all capabilities".to_owned()), error))?;
+        let filtered =
+            fault::point(Effect::Confine, Piece::SystemCallFilter.as_str()).and_then(|()| {
+                match filter::program() {
+                    Some(mut program) => kernel::filter_system_calls(&mut program),
+                    None => Err(io::Error::from(io::ErrorKind::Unsupported)),
+                }
+            });
+        if let Err(error) = filtered {
+            confinement.missing.push(Piece::SystemCallFilter.missing(error));
+        }
+        let mut arguments: Vec<OsString> = self.order.argument.iter().cloned().collect();
+        arguments.push(file.into());
+        let mut env = self.order.env.clone();
+        if let Some(place) = place {
+            env.push(("TMPDIR".into(), place.into()));
+        }
+        send(&self.socket, &Message::Started(confinement));
+        Err((None, execute(Path::new(&self.order.interpreter), &arguments, &env)))
+    }
+
+    fn tell_end(&self, status: WaitStatus) {
+        let (status, signal) = match status {
+            WaitStatus::Exited(_, status) => (Some(status), None),
+            WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
+            _ => return,
+        };
+        send(&self.socket, &Message::Ended { status, signal });
+    }
+}
+
+fn write_script(path: &Path, text: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fault::point(Effect::Directory, directory)?;
+        std::fs::create_dir_all(directory)?;
+    }
+    // A link there would lead elsewhere.
+    fault::point(Effect::Remove, path)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fault::point(Effect::Write, path)?;
+    std::fs::write(path, text)?;
+    fault::point(Effect::Attributes, path)?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))
+}
+
+/// Waits for children until the caller closes the socket or is gone, or `child` has ended and that
+/// is `enough`.
+fn watch(
+    child: Pid,
+    socket: &UnixStream,
+    enough: bool,
+    ended: impl Fn(WaitStatus),
+) -> nix::Result<()> {
+    let mut waited = SigSet::empty();
+    waited.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&waited, SfdFlags::SFD_CLOEXEC)?;
+    loop {
+        loop {
+            match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(status) if status.pid() == Some(child) => {
+                    ended(status);
+                    if enough {
+                        return Ok(());
+                    }
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut polled = [
+            PollFd::new(socket.as_fd(), PollFlags::empty()),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut polled, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let [caller, signal] = polled.map(|polled| polled.any().unwrap_or(true));
+        if caller {
+            return Ok(());
+        }
+        if signal {
+            signals.read_signal()?;
+        }
+    }
+}
+
+/// Kills all processes of the script, those that left it included, until there are none.
+fn end_others(own: &Own) {
+    loop {
+        if own.pids {
+            // To process 1 these are all the others of its namespace.
+            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        } else {
+            for child in children_of(&Pid::this().to_string()) {
+                let _ = kill(child, Signal::SIGKILL);
+            }
+        }
+        match waitpid(None::<Pid>, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn children_of(parent: &str) -> Vec<Pid> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_child = |number: &i32| {
+        let stat = std::fs::read(format!("/proc/{number}/stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        // The name before, in parentheses, can hold anything.
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(parent)
+    };
+    let numbers =
+        processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    numbers.filter(is_child).map(Pid::from_raw).collect()
+}
+
+fn fail(socket: &UnixStream, doing: Option<String>, error: &io::Error) {
+    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+    send(socket, &Message::Failed { doing, errno });
+}
+
+/// A caller who is gone needs no answer.
+fn send(mut socket: &UnixStream, message: &Message) {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    if socket.write_all(&line).is_err() {
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+}
