@@ -6,8 +6,9 @@
 //! an effect: what, on which object) and addresses one point of it with `DCOS_NODE_FAULT='ACTION
 //! EFFECT N OBJECT'`: the Nth time, from 1, that this effect meets this object. Several lines are
 //! several faults. ACTION is `kill`, the error that the effect ends in (`ENOSPC`, `EIO`, `EROFS`,
-//! `EMFILE`; those of old kernels and of containers: `EINVAL`, `ENODEV`, `ENOSYS`, `EPERM`), or `silence`: no answer ever comes. An error of a call is an error of D-Bus, that of
-//! a job is a failed job.
+//! `EMFILE`; those of old kernels and of containers: `EINVAL`, `ENODEV`, `ENOSYS`, `EPERM`), or
+//! `silence`: no answer ever comes. An error of a call is an error of D-Bus, that of a job is a
+//! failed job.
 
 #[cfg(not(feature = "faults"))]
 use std::ffi::OsStr;
@@ -69,8 +70,8 @@ pub fn point(_effect: Effect, _object: impl AsRef<OsStr>) -> io::Result<()> {
 #[inline(always)]
 pub fn told(_text: &[u8]) {}
 
-/// The variable by which a test asked for faults, for a copy of this program that is started with an
-/// environment of its own; none without the feature `faults`. The copy keeps no record.
+/// The variable by which a test asked for faults, for a copy of this program that is started with
+/// an environment of its own; none without the feature `faults`. The copy keeps no record.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub fn environment() -> Option<(&'static str, std::ffi::OsString)> {

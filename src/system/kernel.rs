@@ -285,7 +285,7 @@ pub fn start_with_private_tmpfs(
     unsafe { command.pre_exec(mount) };
 }
 
-/// Starts a copy of this process: `fork(2)`. Returns the number of the child, and none in the child.
+/// Starts a copy of this process: `fork(2)`. Returns the child's number, and none in the child.
 ///
 /// # Errors
 /// There are other threads, which the copy would lack, with the locks that they hold; or the kernel

@@ -45,9 +45,11 @@ refused environment-of-parent sh -c "grep -z . /proc/$PPID/environ"
 refused environment-of-1 sh -c 'grep -z . /proc/1/environ'
 refused memory-of-parent sh -c "head -c 1 /proc/$PPID/mem || : >/proc/$PPID/mem"
 refused descriptors-of-parent ls "/proc/$PPID/fd/0"
-refused write-descriptors-of-parent sh -c "for fd in /proc/$PPID/fd/*; do echo forged >>\$fd && exit 0; done; exit 1"
+refused write-descriptors-of-parent sh -c "
+    for fd in /proc/$PPID/fd/*; do echo forged >>\$fd && exit 0; done; exit 1"
 refused other-processes sh -c '[ "$(ls -d /proc/[0-9]* | wc -l)" -gt 8 ]'
-refused inherited-descriptors sh -c 'for fd in 3 4 5 6 7 8 9 10 11 12; do [ -e /proc/self/fd/$fd ] && exit 0; done; exit 1'
+refused inherited-descriptors sh -c '
+    for fd in 3 4 5 6 7 8 9 10 11 12; do [ -e /proc/self/fd/$fd ] && exit 0; done; exit 1'
 refused nsenter nsenter -t 1 -m sh -c 'echo x >/etc/escaped-nsenter'
 refused kill-init sh -c 'kill -KILL 1; sleep 0.2; ! [ -d /proc/1 ]'
 
@@ -131,7 +133,8 @@ fi
 
 # And later: no process outlives the script.
 setsid sh -c 'sleep 300; : hostile-sleep' </dev/null >/dev/null &
-(setsid sh -c 'trap "" TERM HUP INT; sleep 2; echo x >/etc/escaped-late; sleep 300' </dev/null >/dev/null &)
+(setsid sh -c 'trap "" TERM HUP INT
+    sleep 2; echo x >/etc/escaped-late; sleep 300' </dev/null >/dev/null &)
 disown -a
 
 if [ -n "$open_ways" ]; then echo "not refused:$open_ways"; else echo 127.0.0.1; fi

@@ -164,22 +164,33 @@ fn build(read_only: &[OsString], missing: &mut Vec<Missing>) -> Result<View, Fai
 
 /// The mounts that a path leads to, those above before those below.
 fn visible(table: &[Mount]) -> Vec<&Mount> {
-    let covers = |above: &Mount, below: &Mount| {
-        let is_beside = above.parent == below.parent
-            && above.point != below.point
-            && below.point.starts_with(&above.point);
-        let is_on_top = above.parent == below.id && above.point == below.point;
-        above.id != below.id && (is_beside || is_on_top)
+    // Mounted later, on a directory above of the same mount.
+    let is_hidden_from_beside = |mount: &Mount| {
+        table.iter().any(|other| {
+            other.parent == mount.parent
+                && other.point != mount.point
+                && mount.point.starts_with(&other.point)
+        })
     };
-    let is_covered = |mount: &Mount| table.iter().any(|other| covers(other, mount));
+    let is_covered_but_by = |mount: &Mount, but: Option<u32>| {
+        table.iter().any(|other| {
+            other.parent == mount.id
+                && other.id != mount.id
+                && Some(other.id) != but
+                && other.point == mount.point
+        })
+    };
     let is_visible = |mount: &&Mount| {
-        // A mount lies on its parent, which may be covered only by what this path passes by.
+        if is_covered_but_by(mount, None) {
+            return false;
+        }
         let mut at: &Mount = mount;
         for _ in 0..table.len() {
-            if is_covered(at) {
+            if is_hidden_from_beside(at) {
                 return false;
             }
             match table.iter().find(|other| other.id == at.parent && other.id != at.id) {
+                Some(parent) if is_covered_but_by(parent, Some(at.id)) => return false,
                 Some(parent) => at = parent,
                 None => return true,
             }
@@ -225,7 +236,7 @@ fn open(path: &Path) -> Option<File> {
 /// The name of an open file that holds without its path, and without characters that options of
 /// mounts give a meaning to.
 fn name_of(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    Path::new("/proc/self/fd").join(file.as_raw_fd().to_string())
 }
 
 fn overlay(index: usize, known: &Mount, lower: &File, target: &Path) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! A private directory for scripts, for a process that soon can write nowhere.
 //!
 //! Who has made it could not remove it any more. A copy of this program does both: it makes the
-//! directory, tells its name over a socket, and removes it when this process is gone, however it ends.
+//! directory, tells its name over a socket, and removes it when this process is gone, however it
+//! ends.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};

@@ -42,8 +42,8 @@ pub struct Confined {
 }
 
 /// Runs a script by the interpreter, and with the one argument, that its first line names, confined
-/// as far as this kernel can (`confine.rs`), and waits until it ends, `limit` at most. No process of
-/// it outlives this.
+/// as far as this kernel can (`confine.rs`), and waits until it ends, `limit` at most. No process
+/// of it outlives this.
 ///
 /// A script that fails is not an error: see [`Output::success`].
 pub async fn run_script(script: Script<'_>, limit: Duration) -> Result<Confined, Error> {
