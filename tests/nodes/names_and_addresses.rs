@@ -174,7 +174,7 @@ fn ill_behaved_scripts(node: &Node) {
         ("#!/bin/sh\necho 10.77.0.2 10.77.0.3\n", "not exactly one"),
         ("#!/bin/sh\necho careful >&2; echo 10.77.0.2\n", "stderr: careful"),
         ("#!/bin/sh\n", "nothing"),
-        ("#!/bin/sh\nexec head -c 1000000000 /dev/zero\n", "more than 64 KiB"),
+        ("#!/bin/sh\nexec head -c 1000000000 /dev/zero\n", "more than 65 kB"),
         (
             "#!/bin/sh\nset $(od -An -N3 -tu1 /dev/urandom)\necho 10.$1.$2.$3\n",
             "it changes from run to run",
