@@ -18,12 +18,14 @@ mod error;
 mod owners;
 mod removal;
 mod stat;
+mod walk;
 
 pub use error::Error;
 use error::Naming;
-pub use owners::{give, give_tree};
+pub use owners::{give, give_below, give_tree, give_tree_keeping_modes};
 pub use removal::{purge, remove_tree};
 pub use stat::{FileKind, Stat, exists, file_kind, has_capabilities, lstat};
+pub use walk::{Next, Place, Visitor, walk};
 
 /// Passes a fault point, which fails as the operation itself would.
 #[cfg_attr(feature = "faults", track_caller)]

@@ -1,10 +1,9 @@
 //! What lies below a directory: who owns it, and how much it is.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{FileKind, Stat, lstat};
+use super::files::{Error, Next, Place, Visitor, walk};
 
 /// What a search for owners came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,62 +24,74 @@ pub fn owned_below<K: Ord>(
     most: usize,
     key: &dyn Fn(u32, u32) -> Option<K>,
 ) -> Owned<K> {
-    let (mut by, mut seen): (BTreeMap<K, (PathBuf, usize)>, _) = (BTreeMap::new(), HashSet::new());
-    let (mut open, mut looked_at) = (vec![top.to_owned()], 0);
-    while let Some(path) = open.pop() {
-        if skipped.contains(&path) {
-            continue;
-        }
-        let Ok(Some(stat)) = lstat(&path) else { continue };
-        if stat.kind == FileKind::Directory && !seen.insert((stat.device, stat.inode)) {
-            continue;
+    let (mut owned, mut seen, mut looked_at) =
+        (Owned { by: BTreeMap::new(), stopped: false }, HashSet::new(), 0);
+    let look = |place: &Place<'_>| {
+        let stat = &place.stat;
+        if skipped.iter().any(|skipped| skipped == place.path)
+            || (place.is_directory() && !seen.insert((stat.st_dev, stat.st_ino)))
+        {
+            return Next::Over;
         }
         looked_at += 1;
         if looked_at > most {
-            return Owned { by, stopped: true };
+            owned.stopped = true;
+            return Next::End;
         }
-        if let Some(owner) = key(stat.uid, stat.gid) {
-            by.entry(owner).or_insert_with(|| (path.clone(), 0)).1 += 1;
+        if let Some(owner) = key(stat.st_uid, stat.st_gid) {
+            owned.by.entry(owner).or_insert_with(|| (place.shown().into_owned(), 0)).1 += 1;
         }
-        if stat.kind == FileKind::Directory {
-            let mut names: Vec<PathBuf> = fs::read_dir(&path)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path())
-                .collect();
-            names.sort_by(|a, b| b.cmp(a));
-            open.extend(names);
-        }
-    }
-    Owned { by, stopped: false }
+        Next::Into
+    };
+    // One that was moved meanwhile ends the search: not everything was seen.
+    let ended = walk(top, &mut Survey(look));
+    Owned { stopped: owned.stopped || ended.is_err(), ..owned }
 }
 
 /// Bytes of all files below a path, links not followed, other file systems and what is skipped left
 /// out; nothing there, or not to be listed by us, is nothing.
 pub fn size_below(path: &Path, skipped: &[PathBuf]) -> u64 {
-    let Ok(Some(Stat { device, .. })) = lstat(path) else { return 0 };
-    let (mut open, mut size) = (vec![path.to_owned()], 0_u64);
-    while let Some(path) = open.pop() {
-        if skipped.contains(&path) {
-            continue;
+    let (mut device, mut size) = (None, 0_u64);
+    let look = |place: &Place<'_>| {
+        if skipped.iter().any(|skipped| skipped == place.path) {
+            return Next::Over;
         }
-        let Ok(Some(stat)) = lstat(&path) else { continue };
-        if stat.kind == FileKind::File {
+        if place.is_file() {
             // A sparse file has any length.
-            size = size.saturating_add(stat.size);
-        } else if stat.kind == FileKind::Directory && stat.device == device {
-            open.extend(
-                fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()),
-            );
+            size = size.saturating_add(u64::try_from(place.stat.st_size).unwrap_or_default());
         }
-    }
+        if place.stat.st_dev == *device.get_or_insert(place.stat.st_dev) {
+            Next::Into
+        } else {
+            Next::Over
+        }
+    };
+    // What was seen before a directory was moved meanwhile counts.
+    let _ = walk(path, &mut Survey(look));
     size
+}
+
+/// Looks only, and passes over what cannot be listed.
+struct Survey<F>(F);
+
+impl<F: FnMut(&Place<'_>) -> Next> Visitor for Survey<F> {
+    type Error = Error;
+
+    fn meet(&mut self, place: &Place<'_>) -> Result<Next, Error> {
+        Ok((self.0)(place))
+    }
+
+    fn pass_over(&mut self, _: Error) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::system::files::lstat;
 
     #[test]
     fn survey_counts_owned_files_without_skipped_ones() {

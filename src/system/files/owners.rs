@@ -1,37 +1,189 @@
-//! Owners and modes of what exists already.
+//! Owners and modes of what exists already, set by descriptors: whoever exchanges a directory for a
+//! link meanwhile gets nothing that lies elsewhere.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
 
-use super::{Error, FileKind, Naming, file_kind, names};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchownat};
+
+use super::walk::{Next, Place, Visitor, walk};
+use super::{Error, Naming};
 use crate::system::fault::{self, Effect};
+
+/// A handle on what exists, a link itself included, that neither reads nor writes it.
+const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+/// As a file or directory whose mode is set; a pipe does not wait for a writer.
+const READABLE: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
+/// The kernel's protection against hard links to files of others (`proc_sys_fs(5)`).
+const PROTECTED_HARDLINKS: &str = "/proc/sys/fs/protected_hardlinks";
+const SET_ID: u32 = 0o6000;
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown
 /// -R USER`).
 ///
 /// # Errors
-/// The kernel refuses.
+/// The kernel refuses, or a file has hard links that may lie elsewhere.
 pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
-    fault::point(Effect::Attributes, path).naming("set the owner of", path)?;
-    std::os::unix::fs::lchown(path, Some(uid), None).naming("set the owner of", path)?;
-    if file_kind(path)? == Some(FileKind::Directory) {
-        for name in names(path)?.unwrap_or_default() {
-            give_tree(&path.join(name), uid)?;
-        }
-    }
-    Ok(())
+    walk(path, &mut Giving { uid, gid: None, protected: are_hard_links_protected() })
 }
 
-/// Sets owner and group of one path, not followed, and then its mode again if it is no link, since
-/// a change of owner clears set-id bits.
+/// Sets owner and group of a path and of everything below it, links not followed. Modes stay, set-id
+/// bits included. Nothing there is fine.
+///
+/// # Errors
+/// As [`give_tree`].
+pub fn give_tree_keeping_modes(path: &Path, uid: u32, gid: u32) -> Result<(), Error> {
+    walk(path, &mut Giving { uid, gid: Some(gid), protected: are_hard_links_protected() })
+}
+
+/// Sets owner and group of one path, and then its mode again if it is no link, since a change of
+/// owner clears set-id bits. No link is followed, neither `top` nor what is below it.
+///
+/// # Errors
+/// The kernel refuses, or there is a link in place of a directory.
+pub fn give_below(
+    top: &Path,
+    below: &Path,
+    uid: u32,
+    gid: u32,
+    mode: Option<u32>,
+) -> Result<(), Error> {
+    let path = top.join(below);
+    let held = open(top, HANDLE | OFlag::O_DIRECTORY, Mode::empty())
+        .and_then(|directory| holding(directory, below));
+    let (directory, name) = held.map_err(io::Error::from).naming("open", &path)?;
+    give_in(directory.as_fd(), name, &path, (uid, gid), mode)
+}
+
+/// The same of a path by itself; links on the way to it are followed.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
+    let above = super::parent(path);
+    let directory = open(above, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(io::Error::from)
+        .naming("open the directory", above)?;
+    let name = path.file_name().map_or(Path::new("."), Path::new);
+    give_in(directory.as_fd(), name, path, (uid, gid), mode)
+}
+
+fn give_in(
+    directory: BorrowedFd<'_>,
+    name: &Path,
+    path: &Path,
+    (uid, gid): (u32, u32),
+    mode: Option<u32>,
+) -> Result<(), Error> {
+    let flags = if mode.is_some() { READABLE } else { HANDLE };
+    let file = openat(directory, name, flags, Mode::empty())
+        .map_err(io::Error::from)
+        .naming("open", path)?;
+    set(file.as_fd(), path, uid, Some(gid), mode)
+}
+
+/// Sets the owner of what it meets.
+struct Giving {
+    uid: u32,
+    /// With a group, the set-id bits stay too.
+    gid: Option<u32>,
+    protected: bool,
+}
+
+impl Giving {
+    fn give(&self, place: &Place<'_>) -> Result<(), Error> {
+        let shown = place.shown();
+        let open = |flags| {
+            openat(place.directory, place.name, flags, Mode::empty())
+                .and_then(|file| fstat(&file).map(|stat| (file, stat)))
+                .map_err(io::Error::from)
+                .naming("open", &shown)
+        };
+        let (file, stat) = open(HANDLE)?;
+        if !self.protected && stat.st_uid != self.uid && may_lie_elsewhere(&stat) {
+            let links = format!("it has {} hard links, which may lie elsewhere", stat.st_nlink);
+            return Err(io::Error::other(links)).naming("set the owner of", &shown);
+        }
+        let mode = (self.gid.is_some() && is_file(&stat))
+            .then_some(stat.st_mode & 0o7777)
+            .filter(|mode| mode & SET_ID != 0);
+        if mode.is_none() {
+            return set(file.as_fd(), &shown, self.uid, self.gid, None);
+        }
+        // Only what is open for reading can be given a mode.
+        let (readable, again) = open(READABLE)?;
+        let is_same = (again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino);
+        let file = if is_same { readable } else { file };
+        set(file.as_fd(), &shown, self.uid, self.gid, mode.filter(|_| is_same))
+    }
+}
+
+impl Visitor for Giving {
+    type Error = Error;
+
+    fn meet(&mut self, place: &Place<'_>) -> Result<Next, Error> {
+        if place.is_directory() {
+            return Ok(Next::Into);
+        }
+        self.give(place)?;
+        Ok(Next::Over)
+    }
+
+    // Last, so that who gets a directory does not have it yet while root works in it.
+    fn leave(&mut self, place: &Place<'_>, _: BorrowedFd<'_>) -> Result<(), Error> {
+        self.give(place)
+    }
+}
+
+/// The directory that holds a path below another one, reached without following a link.
+fn holding(top: OwnedFd, below: &Path) -> nix::Result<(OwnedFd, &Path)> {
+    let mut components = below.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(Path::new(name)),
+        _ => None,
+    });
+    let Some(mut name) = components.next() else { return Ok((top, Path::new("."))) };
+    let mut directory = top;
+    for next in components {
+        directory = openat(&directory, name, HANDLE | OFlag::O_DIRECTORY, Mode::empty())?;
+        name = next;
+    }
+    Ok((directory, name))
+}
+
+/// Sets the owner of what is open, and its mode after it.
+fn set(
+    file: BorrowedFd<'_>,
+    path: &Path,
+    uid: u32,
+    gid: Option<u32>,
+    mode: Option<u32>,
+) -> Result<(), Error> {
     fault::point(Effect::Attributes, path).naming("set the owner of", path)?;
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("set the owner of", path)?;
-    mode.map_or(Ok(()), |mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).naming("set the mode of", path)
-    })
+    fchownat(file, "", Some(Uid::from_raw(uid)), gid.map(Gid::from_raw), AtFlags::AT_EMPTY_PATH)
+        .map_err(io::Error::from)
+        .naming("set the owner of", path)?;
+    let Some(mode) = mode else { return Ok(()) };
+    fchmod(file, Mode::from_bits_truncate(mode))
+        .map_err(io::Error::from)
+        .naming("set the mode of", path)
+}
+
+fn is_file(stat: &FileStat) -> bool {
+    stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}
+
+/// Another name of this file may be one that the owner of the tree has no business with.
+fn may_lie_elsewhere(stat: &FileStat) -> bool {
+    is_file(stat) && stat.st_nlink > 1
+}
+
+fn are_hard_links_protected() -> bool {
+    std::fs::read(PROTECTED_HARDLINKS).is_ok_and(|text| text.trim_ascii() == b"1")
 }

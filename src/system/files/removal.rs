@@ -1,24 +1,21 @@
-//! Trees: removed by handles, and never beyond the file system that they lie on.
+//! Trees: removed by descriptors, and never beyond the file system that they lie on.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::errno::Errno;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
+use super::walk::{Next, Place, Visitor, walk_at};
 use super::{Error, Naming, lstat, parent, sync_directory};
 use crate::system::fault::{self, Effect};
 use crate::system::mount_points;
 
 /// What a fresh file system has at its top.
-const LOST_AND_FOUND: &[u8] = b"lost+found";
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// Removes a tree, deepest first; nothing there is fine. A symbolic link is removed, never
 /// followed, not even one that is put there meanwhile, and what another file system is mounted on
@@ -52,7 +49,9 @@ pub fn purge(path: &Path, staying: &[PathBuf]) -> Result<(), Error> {
     } else {
         device
     };
-    remove_below(directory.as_fd(), &real, device, &staying)?;
+    let above = Level { device, stays: true, is_top: false };
+    let mut removal = Removal { staying: &staying, levels: vec![above] };
+    walk_at(directory.as_fd(), &real, &mut removal)?;
     sync_directory(parent(&real))
 }
 
@@ -69,57 +68,66 @@ fn device_of(path: &Path) -> Result<Option<u64>, Error> {
     Ok(lstat(path)?.map(|stat| stat.device))
 }
 
-/// By handles, so that a directory cannot become a link between the look and the deed. Says whether
-/// it is gone.
-fn remove_below(
-    directory: BorrowedFd<'_>,
-    path: &Path,
+/// Removes what it meets.
+struct Removal<'a> {
+    staying: &'a [PathBuf],
+    /// From what holds the tree to the directory that the walk is in.
+    levels: Vec<Level>,
+}
+
+/// A directory that is emptied.
+struct Level {
     device: u64,
-    staying: &[PathBuf],
-) -> Result<bool, Error> {
-    let name = path.file_name().unwrap_or(OsStr::new("."));
-    let about = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .map_err(io::Error::from)
-        .naming("look at", path)?;
-    if about.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFDIR.bits() {
-        fault::point(Effect::Remove, path).naming("remove", path)?;
-        return unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
-            .map_err(io::Error::from)
-            .naming("remove", path)
-            .map(|()| true);
+    /// It is not removed: it is one of those that stay, or holds one.
+    stays: bool,
+    /// It is the top of a file system.
+    is_top: bool,
+}
+
+impl Visitor for Removal<'_> {
+    type Error = Error;
+
+    fn meet(&mut self, place: &Place<'_>) -> Result<Next, Error> {
+        let (device, is_top) =
+            self.levels.last().map_or((0, false), |level| (level.device, level.is_top));
+        if is_top && place.name == LOST_AND_FOUND {
+            return Ok(Next::Over);
+        }
+        if !place.is_directory() {
+            let shown = place.shown();
+            fault::point(Effect::Remove, &*shown).naming("remove", &shown)?;
+            gone(unlinkat(place.directory, place.name, UnlinkatFlags::NoRemoveDir))
+                .naming("remove", &shown)?;
+            return Ok(Next::Over);
+        }
+        let stays = self.staying.iter().any(|staying| staying == place.path);
+        if place.stat.st_dev != device && !stays {
+            return Err(mounted(&place.shown()));
+        }
+        let is_top = place.stat.st_dev != device;
+        self.levels.push(Level { device: place.stat.st_dev, stays, is_top });
+        Ok(Next::Into)
     }
-    let stays = staying.iter().any(|s| s == path);
-    if about.st_dev != device && !stays {
-        return Err(mounted(path));
+
+    fn leave(&mut self, place: &Place<'_>, inside: BorrowedFd<'_>) -> Result<(), Error> {
+        let shown = place.shown();
+        if self.levels.pop().is_some_and(|level| level.stays) {
+            if let Some(above) = self.levels.last_mut() {
+                above.stays = true;
+            }
+            fault::point(Effect::Sync, &*shown).naming("make durable", &shown)?;
+            return fsync(inside).map_err(io::Error::from).naming("make durable", &shown);
+        }
+        fault::point(Effect::Remove, &*shown).naming("remove the directory", &shown)?;
+        gone(unlinkat(place.directory, place.name, UnlinkatFlags::RemoveDir))
+            .naming("remove the directory", &shown)
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut inside = Dir::openat(directory, name, flags, Mode::empty())
-        .map_err(io::Error::from)
-        .naming("list", path)?;
-    let listed: Result<Vec<_>, _> =
-        inside.iter().map(|entry| entry.map(|e| e.file_name().to_bytes().to_vec())).collect();
-    let mut names = listed.map_err(io::Error::from).naming("list", path)?;
-    names.sort();
-    let is_top = about.st_dev != device;
-    let mut empty = true;
-    for name in names
-        .iter()
-        .filter(|name| *name != b"." && *name != b".." && !(is_top && *name == LOST_AND_FOUND))
-    {
-        empty &= remove_below(
-            inside.as_fd(),
-            &path.join(OsStr::from_bytes(name)),
-            about.st_dev,
-            staying,
-        )?;
+}
+
+/// What another process removed first is gone as well.
+fn gone(removed: nix::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(Errno::ENOENT) => Ok(()),
+        removed => Ok(removed?),
     }
-    if stays || !empty {
-        sync_directory(path)?;
-        return Ok(false);
-    }
-    fault::point(Effect::Remove, path).naming("remove the directory", path)?;
-    unlinkat(directory, name, UnlinkatFlags::RemoveDir)
-        .map_err(io::Error::from)
-        .naming("remove the directory", path)
-        .map(|()| true)
 }
