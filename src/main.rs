@@ -37,13 +37,20 @@ use dcos_node::system::notify::Notify;
 use dcos_node::system::process::place;
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{self, Systemd};
-use dcos_node::system::{confine, process, seal, signals};
+use dcos_node::system::{confine, kernel, process, seal, signals, startup};
+
+use tokio::runtime::Runtime;
+
+/// Out of memory is an error with an exit code.
+#[global_allocator]
+static ALLOCATOR: kernel::ExitingAllocator = kernel::ExitingAllocator;
 
 fn main() -> ExitCode {
     // Before anything else: this may be a copy that another process of ours started.
     if let Some(code) = confine::entry().or_else(place::entry) {
         return code;
     }
+    signals::reset();
     without_passwords();
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
@@ -59,7 +66,7 @@ fn main() -> ExitCode {
     }
     let notify = Notify::from_environment().map(Arc::new);
     let journal = journal(&invocation);
-    let exit = match (lines, tokio::runtime::Runtime::new()) {
+    let exit = match (lines, startup::runtime()) {
         (Ok(lines), Ok(runtime)) => {
             let wish = follow::Wish {
                 // What a unit prints is in the journal: it would be there twice.
@@ -76,16 +83,15 @@ fn main() -> ExitCode {
                 quiet: printing.quiet,
                 no_color: printing.no_color,
             };
-            let (events, follower) = follow::follow(wish);
-            let (began, started) = (Instant::now(), invocation.started());
-            started.clone().into_iter().for_each(|event| events.send(event));
-            let ended = runtime.block_on(run(&invocation, events.clone()));
-            // Everything that could still tell news ends before the result is printed.
-            runtime.shutdown_timeout(Duration::from_secs(10));
-            started.into_iter().for_each(|_| events.send(end(&invocation, &ended, began)));
-            drop(events);
-            follower.finish();
-            conclude(&invocation, ended)
+            match follow::follow(wish) {
+                Ok((events, follower)) => {
+                    let ended = follow_run(&invocation, runtime, events, follower);
+                    conclude(&invocation, ended)
+                }
+                Err(error) => {
+                    conclude(&invocation, Err(cannot_start(startup::Error::Thread(error))))
+                }
+            }
         }
         (Err(error), _) => conclude(
             &invocation,
@@ -93,10 +99,7 @@ fn main() -> ExitCode {
                 .leaving("nothing was changed")
                 .cured_by("--events takes a file, fd:N or -")),
         ),
-        (_, Err(error)) => conclude(
-            &invocation,
-            Err(Failure::new(Exit::Failed, error).leaving("nothing was changed")),
-        ),
+        (_, Err(error)) => conclude(&invocation, Err(cannot_start(error))),
     };
     if let (Some(notify), Exit::Done) = (&notify, exit) {
         notify.ready();
@@ -115,6 +118,30 @@ fn without_passwords() {
         let error = process::begin_again(&hidden.arguments, &hidden.variables);
         output::complaint(&format!("warning: the password stays on the command line: {error}\n"));
     }
+}
+
+/// Runs the command, and reports its beginning and its end.
+fn follow_run(
+    invocation: &Invocation,
+    runtime: Runtime,
+    events: Events,
+    follower: follow::Follower,
+) -> Result<Value, Failure> {
+    let (began, started) = (Instant::now(), invocation.started());
+    started.clone().into_iter().for_each(|event| events.send(event));
+    let ended = runtime.block_on(run(invocation, events.clone()));
+    // Everything that could still tell news ends before the result is printed.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    started.into_iter().for_each(|_| events.send(end(invocation, &ended, began)));
+    drop(events);
+    follower.finish();
+    ended
+}
+
+/// The process lacks what every run needs.
+fn cannot_start(error: startup::Error) -> Failure {
+    let fix = error.fix();
+    Failure::new(Exit::Failed, error).leaving("nothing was changed").cured_by(fix)
 }
 
 /// Help and version are a result; what is wrong is told to people and, if they asked for it, to

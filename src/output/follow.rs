@@ -68,7 +68,10 @@ pub fn nowhere() -> Lines {
 }
 
 /// Begins to follow.
-pub fn follow(wish: Wish) -> (Events, Follower) {
+///
+/// # Errors
+/// The thread for it is refused.
+pub fn follow(wish: Wish) -> io::Result<(Events, Follower)> {
     let (sender, receiver) = channel();
     let teller = Teller {
         // What would hide its bars would hide the lines between them too.
@@ -87,8 +90,8 @@ pub fn follow(wish: Wish) -> (Events, Follower) {
         journal: wish.journal.map(|journal| (journal, Record::default())),
         listener: wish.listener,
     };
-    let thread = std::thread::spawn(move || tell(&receiver, teller, told));
-    (Events::to(sender), Follower(thread))
+    let thread = std::thread::Builder::new().spawn(move || tell(&receiver, teller, told))?;
+    Ok((Events::to(sender), Follower(thread)))
 }
 
 /// A line of JSON.

@@ -109,7 +109,8 @@ fn progress_escapes_control_characters() {
     ];
     let kept = Kept::default();
     let (sender, follower) =
-        follow(Wish { plain: Some(Box::new(kept.clone())), no_color: true, ..Wish::default() });
+        follow(Wish { plain: Some(Box::new(kept.clone())), no_color: true, ..Wish::default() })
+            .unwrap();
     let count = news.len();
     news.into_iter().for_each(|event| sender.send(event));
     drop(sender);

@@ -58,6 +58,12 @@ pub enum Error {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The system gives no memory to the decoder.
+    #[error("not enough memory to decode the {format} data")]
+    OutOfMemory {
+        /// The archive's format.
+        format: Format,
+    },
     /// A later part asks for more memory than the first one did: it has to be begun again with
     /// more.
     #[error("a later part of the {format} data needs more memory than its first one")]
@@ -103,20 +109,22 @@ pub fn decode_within<R: Read>(
         BUFFER,
         Input { inner: Cursor::new(first).chain(reader), failed: false },
     );
-    let start = |cause: String| Error::Start { format, cause };
+    let start = |error: &(dyn std::error::Error + 'static)| match is_without_memory(error) {
+        true => Error::OutOfMemory { format },
+        false => Error::Start { format, cause: error.to_string() },
+    };
     let inner = match format {
         Format::Xz => {
             let stream = Stream::new_stream_decoder(memory_limit, CONCATENATED)
-                .map_err(|error| start(error.to_string()))?;
+                .map_err(|error| start(&error))?;
             Inner::Xz(XzDecoder::new_stream(input, stream))
         }
         Format::Gzip => Inner::Gzip(MultiGzDecoder::new(input)),
         Format::Zstd => {
-            let mut decoder =
-                zstd::Decoder::with_buffer(input).map_err(|error| start(error.to_string()))?;
+            let mut decoder = zstd::Decoder::with_buffer(input).map_err(|error| start(&error))?;
             let window =
                 memory_limit.max(1).ilog2().clamp(*ZSTD_WINDOW.start(), *ZSTD_WINDOW.end());
-            decoder.window_log_max(window).map_err(|error| start(error.to_string()))?;
+            decoder.window_log_max(window).map_err(|error| start(&error))?;
             Inner::Zstd(decoder)
         }
         Format::Tar => Inner::Tar(input),
@@ -161,6 +169,10 @@ impl<R: Read> Decoder<R> {
         if input.get_ref().failed {
             return error;
         }
+        if is_without_memory(&error) {
+            let error = Error::OutOfMemory { format: self.format };
+            return io::Error::new(io::ErrorKind::OutOfMemory, error);
+        }
         let (format, granted, limit) = (self.format, self.grant.bytes(), self.most);
         let out_of_memory = match error
             .get_ref()
@@ -202,6 +214,21 @@ impl<R: Read> Read for Decoder<R> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => Err(self.explain(error)),
         }
+    }
+}
+
+/// Whether a decoder failed because the system gave it no memory. The word is that of zstd
+/// (`ZSTD_error_memory_allocation`).
+fn is_without_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = |error: &io::Error| {
+        let inner = error.get_ref()?.downcast_ref::<liblzma::stream::Error>()?;
+        Some(matches!(inner, liblzma::stream::Error::Mem))
+    };
+    match (error.downcast_ref::<io::Error>(), error.downcast_ref::<liblzma::stream::Error>()) {
+        (Some(error), _) if inner(error) == Some(true) => true,
+        (_, Some(liblzma::stream::Error::Mem)) => true,
+        (Some(error), _) if error.kind() == io::ErrorKind::OutOfMemory => true,
+        _ => error.to_string() == "Allocation error : not enough memory",
     }
 }
 

@@ -8,12 +8,14 @@
     reason = "neither the standard library nor nix has these calls on every C library we build for"
 )]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid};
 
 /// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
@@ -397,6 +399,52 @@ pub fn slot() -> Vec<u8> {
     // SAFETY: all offsets are inside of the static, which nobody writes to. Volatile, or the
     // compiler would put in what it knows of it.
     (0..SLOT_BYTES).map(|offset| unsafe { start.add(offset).read_volatile() }).collect()
+}
+
+/// Gives a signal its default action, or has it ignored: `sigaction(2)`.
+pub fn set_signal(signal: Signal, ignored: bool) -> io::Result<()> {
+    let action = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    // SAFETY: neither action runs code of ours.
+    unsafe { nix::sys::signal::signal(signal, action) }?;
+    Ok(())
+}
+
+/// What a process without memory can still say: no part of it is allocated.
+const WITHOUT_MEMORY: &[u8] = b"error: not enough memory\n  \
+    state:  unknown; dcos-node status shows it, and the same command resumes what was begun\n  \
+    cure:   free memory, or raise the limit (ulimit -v, MemoryMax=), then run the same command \
+    again\n";
+
+/// The system's allocator, with which a program that gets no memory ends by exit code 1 and a
+/// message, and not by `SIGABRT`.
+pub struct ExitingAllocator;
+
+// SAFETY: all is the system allocator's; a null pointer is never returned.
+unsafe impl GlobalAlloc for ExitingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        or_exit(unsafe { System.alloc(layout) })
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        or_exit(unsafe { System.alloc_zeroed(layout) })
+    }
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        or_exit(unsafe { System.realloc(old, layout, size) })
+    }
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+fn or_exit(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        // SAFETY: the text is static, and neither call needs memory. As safe as a kill: the journal
+        // has what was begun.
+        unsafe {
+            libc::write(2, WITHOUT_MEMORY.as_ptr().cast(), WITHOUT_MEMORY.len());
+            libc::_exit(1)
+        }
+    }
+    memory
 }
 
 fn done(result: libc::c_long) -> io::Result<()> {

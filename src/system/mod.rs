@@ -49,6 +49,7 @@ pub mod signals;
 pub mod slot;
 pub mod sockets;
 pub mod source;
+pub mod startup;
 pub mod strangers;
 pub mod survey;
 pub mod sysctl;

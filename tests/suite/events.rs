@@ -210,7 +210,7 @@ impl Write for Kept {
 fn lines_of(events: &[Event]) -> String {
     let kept = Kept::default();
     let (sender, follower) =
-        follow::follow(Wish { plain: Some(Box::new(kept.clone())), ..Wish::default() });
+        follow::follow(Wish { plain: Some(Box::new(kept.clone())), ..Wish::default() }).unwrap();
     events.iter().for_each(|event| sender.send(event.clone()));
     drop(sender);
     follower.finish();

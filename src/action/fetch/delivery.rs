@@ -346,13 +346,27 @@ fn grows(error: &anyhow::Error) -> Option<u64> {
     })
 }
 
-/// This machine stands in the way: its disk, its rights.
+/// This machine stands in the way: its disk, its rights, its memory, its limits.
 fn is_ours(error: &anyhow::Error) -> bool {
-    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    error.chain().any(|cause| {
-        let here = |e: &io::Error| {
-            matches!(e.kind(), StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem)
-        };
-        cause.is::<files::Error>() || cause.downcast_ref::<io::Error>().is_some_and(here)
-    })
+    use io::ErrorKind::{
+        FileTooLarge, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    let is_without_memory = error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(archive::Error::OutOfMemory { .. })));
+    is_without_memory
+        || error.chain().any(|cause| {
+            let here = |e: &io::Error| {
+                matches!(
+                    e.kind(),
+                    StorageFull
+                        | QuotaExceeded
+                        | PermissionDenied
+                        | ReadOnlyFilesystem
+                        | FileTooLarge
+                        | OutOfMemory
+                )
+            };
+            cause.is::<files::Error>() || cause.downcast_ref::<io::Error>().is_some_and(here)
+        })
 }

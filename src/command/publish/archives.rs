@@ -14,6 +14,7 @@ use crate::dcos::event::{Event, Events};
 use crate::dcos::exit::Exit;
 use crate::dcos::index::{Alternative, Artifact, Artifacts};
 use crate::observe::archive::{self, Examined, Meaning};
+use crate::system::archive as decoder;
 use crate::system::cancellation::Cancellation;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::{compress, files};
@@ -154,9 +155,9 @@ fn interrupted() -> Failure {
 fn unreadable(failed: Failed) -> Failure {
     let is_disk = |error: &anyhow::Error| {
         error.chain().any(|cause| {
-            cause
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|cause| cause.raw_os_error().is_some())
+            cause.downcast_ref::<std::io::Error>().is_some_and(|cause| {
+                cause.raw_os_error().is_some() || cause.kind() == std::io::ErrorKind::OutOfMemory
+            }) || matches!(cause.downcast_ref(), Some(decoder::Error::OutOfMemory { .. }))
         })
     };
     let exit =
@@ -219,14 +220,17 @@ fn all(
             .filter(|_| !manner.cancellation.is_requested())
     };
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((path, meaning)) = next() {
-                    let result = deal_with(&path, meaning, manner);
-                    dealt.lock().unwrap_or_else(PoisonError::into_inner).push((path, result));
-                }
-            });
+        let work = || {
+            while let Some((path, meaning)) = next() {
+                let result = deal_with(&path, meaning, manner);
+                dealt.lock().unwrap_or_else(PoisonError::into_inner).push((path, result));
+            }
+        };
+        // This thread is one of them, so that a refused one only makes it slower.
+        for _ in 1..workers {
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
+        work();
     });
     dealt.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -194,7 +194,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 11] = [
     "attribute_length",
     "clock_state",
     "open_beneath",
@@ -205,6 +205,7 @@ const HARMLESS: [&str; 10] = [
     "drop_capabilities",
     "slot",
     "unacknowledged",
+    "set_signal",
 ];
 
 /// A function: its name, and where its tokens are.

@@ -1,0 +1,98 @@
+//! The beginning of a run: what the process needs of the kernel, checked before anything is done.
+
+use std::io;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{self, Runtime};
+
+use super::fault::{self, Effect};
+
+/// Threads besides those of the runtime: who follows the events, and who waits for files.
+const OTHER_THREADS: usize = 4;
+/// Threads for files never end by themselves: a limit that is reached later stops no run.
+const KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Why a run cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A thread was refused.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// There are no random numbers, which TLS and hash tables need.
+    #[error("the kernel gives no random numbers (getrandom, /dev/urandom)")]
+    Random,
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Error::Thread(_) => {
+                "raise the limit of processes (ulimit -u, TasksMax=), or allow clone and clone3 in \
+                 the filter of system calls, then run the same command again"
+            }
+            Error::Random => {
+                "allow getrandom in the filter of system calls, or provide /dev/urandom, then run \
+                 the same command again"
+            }
+        }
+    }
+}
+
+/// Starts the runtime of a process that has all threads and random numbers that it needs.
+///
+/// # Errors
+/// It has not.
+pub fn runtime() -> Result<Runtime, Error> {
+    check_random()?;
+    check_threads().map_err(Error::Thread)?;
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(KEEP_ALIVE)
+        .build()
+        .map_err(Error::Thread)?;
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    for _ in 0..OTHER_THREADS {
+        let gate = gate.clone();
+        drop(runtime.spawn_blocking(move || pass(&gate)));
+    }
+    drop(closed);
+    Ok(runtime)
+}
+
+/// Starts as many threads as a run needs at least, all at once, and ends them.
+fn check_threads() -> io::Result<()> {
+    fault::point(Effect::Spawn, "thread")?;
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut started = Vec::new();
+    let mut refused = Ok(());
+    for _ in 0..workers + OTHER_THREADS {
+        let gate = gate.clone();
+        match thread::Builder::new().spawn(move || pass(&gate)) {
+            Ok(thread) => started.push(thread),
+            Err(error) => {
+                refused = Err(error);
+                break;
+            }
+        }
+    }
+    drop(closed);
+    for thread in started {
+        let _ = thread.join();
+    }
+    refused
+}
+
+fn pass(gate: &Mutex<()>) {
+    drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn check_random() -> Result<(), Error> {
+    let provider = rustls::crypto::ring::default_provider();
+    provider.secure_random.fill(&mut [0; 32]).map_err(|_| Error::Random)
+}
