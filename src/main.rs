@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use dcos_node::action::site::PATIENCE;
 use dcos_node::cli::{self, Command, Invocation, Printing, Refused};
 use dcos_node::command::{
@@ -179,13 +179,10 @@ fn journal(invocation: &Invocation) -> Option<JournalSocket> {
 /// output was given.
 fn lines(place: Option<&str>, json: bool) -> anyhow::Result<Option<follow::Lines>> {
     let Some(place) = place else { return Ok(None) };
-    let file = match (place, place.strip_prefix("fd:")) {
-        ("-", _) => return Ok(Some(follow::stdout())),
-        (_, Some(number)) => {
-            Growing::descriptor(number.parse().context("fd: needs a number after it")?)?
-        }
-        (path, None) => Growing::make(path.as_ref())?,
-    };
+    if place == "-" {
+        return Ok(Some(follow::stdout()));
+    }
+    let file = Growing::named(place)?;
     if json && file.is_standard_output() {
         bail!("--json and --events {place} both want standard output");
     }

@@ -24,7 +24,7 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
             }
             Object::ActiveName { name, .. } => {
                 for path in [layout::active_name(name), layout::new_name(name)] {
-                    give_root(&site.root.at(path))?;
+                    files::give_tree_keeping_modes(&site.root.at(path), 0, 0)?;
                 }
             }
             Object::Package { id } => package(site, id)?,
@@ -32,22 +32,11 @@ pub(crate) fn set(site: &Site, objects: &[Object]) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    give_root(&site.root.at(layout::OUR_STATE))?;
+    files::give_tree_keeping_modes(&site.root.at(layout::OUR_STATE), 0, 0)?;
     for top in [layout::SYSTEM_UNITS, layout::MESOSPHERE, layout::OUR_OPT, layout::OUR_STATE] {
         let real = site.root.resolved(top);
         if files::exists(&real) {
             files::sync_file_system(&real)?;
-        }
-    }
-    Ok(())
-}
-
-fn give_root(path: &std::path::Path) -> Result<(), files::Error> {
-    let Some(stat) = files::lstat(path)? else { return Ok(()) };
-    files::give(path, 0, 0, mode(&stat))?;
-    if stat.kind == FileKind::Directory {
-        for name in files::names(path)?.unwrap_or_default() {
-            give_root(&path.join(name))?;
         }
     }
     Ok(())
@@ -73,7 +62,7 @@ fn package(site: &Site, id: &crate::dcos::id::PackageId) -> anyhow::Result<()> {
         let gid =
             entry.group.as_deref().and_then(|n| accounts.group_number(n)).unwrap_or(entry.gid);
         let mode = (!matches!(entry.kind, ManifestKind::Link { .. })).then_some(entry.mode);
-        files::give(&top.join(path), uid, gid, mode)?;
+        files::give_below(&top, &path, uid, gid, mode)?;
     }
     Ok(())
 }

@@ -60,7 +60,14 @@ impl Site {
         self.privileged.then_some((0, 0))
     }
 
-    /// Gives what was placed the SELinux label that the policy has for its path.
+    /// Gives a path, and nothing below it, the SELinux label that the policy has for it.
+    pub(crate) fn label_itself(&self, path: &Path) {
+        if let Err(why) = label::restore_itself(&self.root, path) {
+            self.events.warn(format!("SELinux labels were not set: {why}"));
+        }
+    }
+
+    /// Gives what was placed, and what is below it, the SELinux label that the policy has for its path.
     pub(crate) fn label(&self, paths: &[&Path]) {
         if let Err(why) = label::restore(&self.root, paths) {
             self.events.warn(format!("SELinux labels were not set: {why}"));

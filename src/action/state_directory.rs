@@ -28,7 +28,8 @@ pub(crate) fn make(site: &Site, directory: &StateDirectory) -> anyhow::Result<()
             .ok_or_else(|| anyhow::anyhow!("the user {owner} does not exist"))?;
         files::give_tree(&real, uid)?;
     }
-    site.label(&[&real]);
+    // Not what is in it: its owner could exchange a path below while restorecon works on it.
+    site.label_itself(&real);
     // One that an earlier install left has files in it, which have other owners now.
     match files::names(&real)? {
         Some(names) if !names.is_empty() => files::sync_file_system(&real)?,

@@ -19,8 +19,9 @@ use crate::dcos::redact::Redactor;
 use crate::dcos::{layout, moment};
 use crate::observe::node::Node;
 use crate::observe::services;
+use crate::system::files::{self, Held};
 use crate::system::systemd::Unit;
-use crate::system::{files, tarball};
+use crate::system::tarball;
 use parts::Parts;
 
 /// What was asked.
@@ -99,8 +100,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let contents = serde_json::to_vec_pretty(&contents).unwrap_or_default();
     let (list, mut packed) = parts.into_files();
     packed.insert(0, (CONTENTS.to_owned(), contents));
-    let place = path.clone();
-    let placed = tokio::task::spawn_blocking(move || tarball::place(&place, &packed, made))
+    // Again: another process may have put something there meanwhile.
+    let held = replaceable(&path)?;
+    let placed = tokio::task::spawn_blocking(move || tarball::place(&held, &packed, made))
         .await
         .map_err(anyhow::Error::from)?;
     let bytes = placed.map_err(unwritten)?;
@@ -217,16 +219,31 @@ fn refuse_to_replace(asked: &Path) -> Result<(), Failure> {
         anyhow::anyhow!("- is no file, and a bundle is one")
     } else if text.ends_with('/') && !asked.is_dir() {
         anyhow::anyhow!("{text} is not a directory")
-    } else if files::exists(asked) && !asked.is_dir() && !tarball::begins_with(asked, CONTENTS) {
-        anyhow::anyhow!("{text} is there, and is no bundle that a new one could replace")
     } else {
         let directory = if asked.is_dir() { asked } else { asked.parent().unwrap_or(asked) };
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        return files::check_writable(directory).map_err(unwritten);
+        files::check_writable(directory).map_err(unwritten)?;
+        return if asked.is_dir() { Ok(()) } else { replaceable(asked).map(drop) };
     };
-    Err(Failure::new(Exit::Usage, why)
+    Err(refused(why))
+}
+
+/// The place of a bundle, if there is nothing or an older bundle of this user.
+fn replaceable(path: &Path) -> Result<Held, Failure> {
+    let held = files::hold(path).map_err(unwritten)?;
+    if held.exists() && !tarball::begins_with(&held, CONTENTS) {
+        let text = path.display();
+        return Err(refused(anyhow::anyhow!(
+            "{text} is there, and is no bundle that a new one could replace"
+        )));
+    }
+    Ok(held)
+}
+
+fn refused(why: anyhow::Error) -> Failure {
+    Failure::new(Exit::Usage, why)
         .leaving("no bundle was written")
-        .cured_by("name another file, or a directory"))
+        .cured_by("name another file, or a directory")
 }
 
 fn unwritten(error: impl Into<anyhow::Error>) -> Failure {

@@ -10,7 +10,7 @@ use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate, fcntl};
 use nix::libc::{ENXIO, O_NONBLOCK};
 
 use super::fault::{self, Effect};
-use super::files::Error;
+use super::files::{self, Error};
 
 /// A file that is added to; what is in it stays.
 #[derive(Debug)]
@@ -27,16 +27,39 @@ impl Growing {
     /// # Errors
     /// It is not there, or cannot be written.
     pub fn open(path: &Path) -> Result<Growing, Error> {
-        Growing::with(OpenOptions::new().append(true), path)
+        let opened = fault::point(Effect::Open, path)
+            .and_then(|()| OpenOptions::new().append(true).custom_flags(O_NONBLOCK).open(path));
+        Growing::with(opened, path)
+    }
+
+    /// Opens what an operator names: `fd:N`, or a file.
+    ///
+    /// # Errors
+    /// As [`Growing::descriptor`] and [`Growing::make`].
+    pub fn named(place: &str) -> Result<Growing, Error> {
+        match place.strip_prefix("fd:").map(str::parse) {
+            None => Growing::make(Path::new(place)),
+            Some(Ok(number)) => Growing::descriptor(number),
+            Some(Err(_)) => Err(Error {
+                operation: "open",
+                path: place.into(),
+                source: io::Error::other("fd: needs a number after it"),
+            }),
+        }
     }
 
     /// Opens a file, which is made if it is not there: for its owner only, since it quotes what
-    /// scripts, servers and units said. One that is there keeps its mode.
+    /// scripts, servers and units said. One that is there keeps its mode. Nothing that another user
+    /// put there is opened ([`files::hold`]).
     ///
     /// # Errors
     /// It can neither be made nor written.
     pub fn make(path: &Path) -> Result<Growing, Error> {
-        Growing::with(OpenOptions::new().append(true).create(true).mode(0o600), path)
+        let held = files::hold(path)?;
+        match held.append() {
+            Ok(file) => Growing::with(Ok(file), path),
+            Err(error) => Growing::with(Err(error.source), path),
+        }
     }
 
     /// Opens what the caller of this program left open under this number: by its name in `/proc`,
@@ -45,22 +68,17 @@ impl Growing {
     /// # Errors
     /// Nothing is open under it, or it cannot be written.
     pub fn descriptor(number: u32) -> Result<Growing, Error> {
-        Growing::with(
-            OpenOptions::new().append(true),
-            Path::new(&format!("/proc/self/fd/{number}")),
-        )
+        Growing::open(Path::new(&format!("/proc/self/fd/{number}")))
     }
 
     /// A pipe that nobody reads yet would be waited for here, perhaps for ever: it is refused. One
     /// that is read is waited for with every write, so that a slow reader loses nothing.
-    fn with(options: &mut OpenOptions, path: &Path) -> Result<Growing, Error> {
-        let opened = fault::point(Effect::Open, path)
-            .and_then(|()| options.custom_flags(O_NONBLOCK).open(path))
-            .and_then(|file| {
-                let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
-                fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
-                Ok(file)
-            });
+    fn with(opened: io::Result<File>, path: &Path) -> Result<Growing, Error> {
+        let opened = opened.and_then(|file| {
+            let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+            fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+            Ok(file)
+        });
         let is_pipe = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
         let file = opened.map_err(|source| match source.raw_os_error() {
             Some(ENXIO) if is_pipe() => {

@@ -1,10 +1,11 @@
 //! SHA-256 of what passes by.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use super::files::open_file_itself;
 
 /// A reader that counts and hashes what is read through it.
 ///
@@ -42,12 +43,12 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Length and SHA-256 of a file.
+/// Length and SHA-256 of a file, which is not a link.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn of_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    let mut hashing = Hashing::new(File::open(path)?);
+    let mut hashing = Hashing::new(open_file_itself(path)?);
     io::copy(&mut hashing, &mut io::sink())?;
     Ok(hashing.finish())
 }
@@ -57,12 +58,12 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// SHA-256 of a file, read to its end.
+/// SHA-256 of a file, which is not a link, read to its end.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn sha256_of_file(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
+    let mut file = open_file_itself(path)?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 128 * 1024]);
     loop {
         match file.read(&mut buffer) {

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
@@ -15,14 +15,20 @@ use super::fault::{self, Effect};
 use super::kernel;
 
 mod error;
+mod held;
+mod open;
 mod owners;
+mod place;
 mod removal;
 mod stat;
 mod walk;
 
 pub use error::Error;
 use error::Naming;
+pub use held::{Held, hold};
+pub use open::{open_file, open_file_itself};
 pub use owners::{give, give_below, give_tree, give_tree_keeping_modes};
+pub use place::place;
 pub use removal::{purge, remove_tree};
 pub use stat::{FileKind, Stat, exists, file_kind, has_capabilities, lstat};
 pub use walk::{Next, Place, Visitor, walk};
@@ -33,25 +39,40 @@ fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), E
     fault::point(effect, path).naming(operation, path)
 }
 
-/// Reads a file whole; nothing there is none. At most `limit` bytes are read.
+/// Reads a file whole; nothing there is none. At most `limit` bytes are read. It never waits: a pipe
+/// or device is an error.
 ///
 /// # Errors
-/// Any reason but absence, and a file that is longer than the limit.
+/// Any reason but absence, what is not a file, and a file that is longer than the limit.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(e) => return Err(e).naming("open", path),
+    match open_file(path) {
+        Ok(file) => read_open(file, path, limit).map(Some),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e).naming("open", path),
+    }
+}
+
+/// Reads what an operator names: also a pipe, which is waited for.
+///
+/// # Errors
+/// It cannot be read, or is longer than the limit.
+pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let file = File::open(path).naming("open", path)?;
+    read_open(file, path, limit)
+}
+
+fn read_open(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let too_long = || {
+        Err(io::Error::new(ErrorKind::FileTooLarge, format!("longer than {limit} bytes")))
+            .naming("read", path)
     };
+    // A sparse file of any length costs nothing.
+    if file.metadata().naming("look at", path)?.len() > limit {
+        return too_long();
+    }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).naming("read", path)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("longer than {limit} bytes")))
-            .naming("read", path);
-    }
-    Ok(Some(bytes))
+    if bytes.len() as u64 > limit { too_long() } else { Ok(bytes) }
 }
 
 /// The names in a directory, sorted; nothing there is none.
@@ -92,45 +113,6 @@ pub fn sync_file_system(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|file| kernel::sync_filesystem(file.as_fd()))
         .naming("make durable the file system of", path)
-}
-
-/// Puts a file in place atomically: written under a temporary name beside it, made durable,
-/// renamed, and the rename made durable.
-///
-/// # Errors
-/// Anything on the way; the old file then stands as it was.
-pub fn place(
-    path: &Path,
-    content: &[u8],
-    mode: u32,
-    owner: Option<(u32, u32)>,
-) -> Result<(), Error> {
-    let staging = staging_name(path);
-    remove_file(&staging)?;
-    let written = (|| {
-        passing(Effect::Open, "create", &staging)?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&staging)
-            .naming("create", &staging)?;
-        passing(Effect::Write, "write", &staging)?;
-        file.write_all(content).naming("write", &staging)?;
-        passing(Effect::Attributes, "set the mode of", &staging)?;
-        if let Some((uid, gid)) = owner {
-            fchown(&file, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
-        }
-        // The mode is set by number, after the owner: a umask does not reach it and a change of
-        // owner does not clear set-id bits.
-        file.set_permissions(fs::Permissions::from_mode(mode))
-            .naming("set the mode of", &staging)?;
-        passing(Effect::Sync, "make durable", &staging)?;
-        file.sync_all().naming("make durable", &staging)?;
-        rename(&staging, path)
-    })();
-    written.inspect_err(|_| drop(remove_file(&staging)))
 }
 
 /// Whether files can be made in this directory, by its rights and by its file system.

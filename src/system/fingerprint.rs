@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::files::open_file;
+
 /// A file that changed so shortly before it was read may change again without another time: the
 /// kernel's clock for files ticks every 10 ms at most.
 const TICK: Duration = Duration::from_millis(20);
@@ -82,11 +84,7 @@ impl Reading {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // Opening a pipe would wait for somebody to write into it.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("it is no file"));
-        }
-        let file = File::open(path)?;
+        let file = open_file(path)?;
         let before = Fingerprint::new(&file.metadata()?);
         Ok(Self { file, path: path.to_owned(), before })
     }

@@ -409,12 +409,6 @@ pub fn set_signal(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// What a process without memory can still say: no part of it is allocated.
-const WITHOUT_MEMORY: &[u8] = b"error: not enough memory\n  \
-    state:  unknown; dcos-node status shows it, and the same command resumes what was begun\n  \
-    cure:   free memory, or raise the limit (ulimit -v, MemoryMax=), then run the same command \
-    again\n";
-
 /// The system's allocator, with which a program that gets no memory ends by exit code 1 and a
 /// message, and not by `SIGABRT`.
 pub struct ExitingAllocator;
@@ -437,10 +431,10 @@ unsafe impl GlobalAlloc for ExitingAllocator {
 
 fn or_exit(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
-        // SAFETY: the text is static, and neither call needs memory. As safe as a kill: the journal
-        // has what was begun.
+        let text = super::startup::WITHOUT_MEMORY;
+        // SAFETY: the text is static, and neither call needs memory.
         unsafe {
-            libc::write(2, WITHOUT_MEMORY.as_ptr().cast(), WITHOUT_MEMORY.len());
+            libc::write(2, text.as_ptr().cast(), text.len());
             libc::_exit(1)
         }
     }

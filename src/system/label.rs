@@ -50,17 +50,31 @@ pub fn is_configured(root: &Root) -> bool {
 /// # Errors
 /// `restorecon` is missing or fails.
 pub fn restore(root: &Root, paths: &[&Path]) -> Result<(), Error> {
-    restore_with(PROGRAMS, root, paths)
+    restore_with(PROGRAMS, root, &["-R", "-F", "--"], paths)
 }
 
-fn restore_with(programs: &str, root: &Root, paths: &[&Path]) -> Result<(), Error> {
+/// Restores the label of one path alone, as [`restore`] does. `restorecon` works by paths: below a
+/// directory that a service account can write it could be led elsewhere.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_itself(root: &Root, path: &Path) -> Result<(), Error> {
+    restore_with(PROGRAMS, root, &["-F", "--"], &[path])
+}
+
+fn restore_with(
+    programs: &str,
+    root: &Root,
+    options: &[&str],
+    paths: &[&Path],
+) -> Result<(), Error> {
     if !is_on(root) {
         return Ok(());
     }
     let program = Tool::Restorecon.find(programs).ok_or(Error::NoProgram)?;
     let mut command = process::Command {
         program,
-        args: vec!["-R".into(), "-F".into(), "--".into()],
+        args: options.iter().map(Into::into).collect(),
         env: vec![("PATH".into(), PROGRAMS.into())],
     };
     command.args.extend(paths.iter().map(|p| p.as_os_str().to_owned()));
@@ -142,7 +156,8 @@ mod tests {
         let restore = move |root: Root| {
             let programs = programs.display().to_string();
             tokio::task::spawn_blocking(move || {
-                restore_with(&programs, &root, &[Path::new("/opt/mesosphere"), Path::new("/etc/x")])
+                let paths = [Path::new("/opt/mesosphere"), Path::new("/etc/x")];
+                restore_with(&programs, &root, &["-R", "-F", "--"], &paths)
             })
         };
         restore(root.clone()).await.unwrap().unwrap();

@@ -6,10 +6,11 @@ mod mirrors;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::files;
 use super::http::{Address, Body, Client, netrc};
 
 pub use download::{Download, Reader};
@@ -200,12 +201,7 @@ fn check(relative: &str) -> Result<(), Error> {
 /// Opens a file and tells its length.
 fn open(path: &Path) -> Result<(File, u64), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
-    let kind = std::fs::metadata(path).map_err(failed)?;
-    if !kind.is_file() {
-        // Opening a pipe would wait for somebody to write into it.
-        return Err(failed(io::Error::other("it is no file")));
-    }
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open_file(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     Ok((file, length))
 }

@@ -14,6 +14,13 @@ use super::fault::{self, Effect};
 const OTHER_THREADS: usize = 4;
 /// Threads for files never end by themselves: a limit that is reached later stops no run.
 const KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// What a process without memory prints before it ends. That is as safe as a kill: the journal has
+/// what was begun.
+pub(super) const WITHOUT_MEMORY: &[u8] = b"error: not enough memory\n  \
+    state:  unknown; dcos-node status shows it, and the same command resumes what was begun\n  \
+    cure:   free memory, or raise the limit (ulimit -v, MemoryMax=), then run the same command \
+    again\n";
+
 /// Why a run cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

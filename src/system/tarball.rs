@@ -1,16 +1,15 @@
 //! Writes a small archive: files from memory in a `.tar.gz`.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use tar::{Archive, Builder, EntryType, Header};
+use tar::{Builder, EntryType, Header};
 
-use super::files;
+use super::files::{self, Held};
 
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +22,13 @@ pub enum Error {
     Place(#[from] files::Error),
 }
 
-/// Whether this is an archive as [`place`] makes them whose first file has this name.
-pub fn begins_with(path: &Path, name: &str) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let mut archive = Archive::new(GzDecoder::new(file));
-    let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
-    first.is_some_and(|entry| entry.path().is_ok_and(|path| path == Path::new(name)))
+/// Whether this is a file of this user, and an archive as [`place`] makes them whose first file has
+/// this name. No more than the header of that file is read.
+pub fn begins_with(held: &Held, name: &str) -> bool {
+    let Ok(Some(file)) = held.own_file() else { return false };
+    let mut header = Header::new_gnu();
+    let read = GzDecoder::new(file).read_exact(header.as_mut_bytes());
+    read.is_ok() && header.path().is_ok_and(|path| path == Path::new(name))
 }
 
 /// Packs files, each a name and its content, with mode 0600, and puts the archive in place
@@ -36,7 +36,7 @@ pub fn begins_with(path: &Path, name: &str) -> bool {
 ///
 /// # Errors
 /// The disk refuses; what stood there then still stands.
-pub fn place(path: &Path, files: &[(String, Vec<u8>)], made: SystemTime) -> Result<u64, Error> {
+pub fn place(held: &Held, files: &[(String, Vec<u8>)], made: SystemTime) -> Result<u64, Error> {
     let seconds = made.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut archive = Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (name, content) in files {
@@ -50,6 +50,6 @@ pub fn place(path: &Path, files: &[(String, Vec<u8>)], made: SystemTime) -> Resu
         archive.append_data(&mut header, name, content.as_slice())?;
     }
     let bytes = archive.into_inner()?.finish()?;
-    files::place(path, &bytes, 0o600, None)?;
+    held.place(&bytes, 0o600)?;
     Ok(bytes.len() as u64)
 }

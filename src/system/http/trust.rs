@@ -6,7 +6,10 @@ use std::path::Path;
 use reqwest::Certificate;
 
 use super::error::{Error, innermost, local};
-use crate::system::resolver;
+use crate::system::{files, resolver};
+
+/// The longest file of certificates, in bytes: those of all authorities have less than one million.
+const MAX_CERTIFICATES: u64 = 16 << 20;
 
 /// Names without the C library.
 pub(super) struct Names;
@@ -35,7 +38,9 @@ pub(super) fn trusted(file: Option<&Path>, text: Option<&str>) -> Result<Vec<Cer
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    authorities(&std::fs::read(file).map_err(|error| error.to_string())?)
+    let pem =
+        files::read_named(file, MAX_CERTIFICATES).map_err(|error| error.source.to_string())?;
+    authorities(&pem)
 }
 
 /// The certificates in the text of such a file.

@@ -1,0 +1,149 @@
+//! Limits of the process, and what its parent did to its signals: an error with an exit code, never
+//! a panic, a signal or a wrong accusation.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::build::Build;
+use support::image::{Image, Said, Serve};
+use support::refused_calls::{Refused, refuse};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_dcos-node");
+
+/// The bit of a signal in the masks of `/proc/PID/status`.
+fn bit(signal: Signal) -> u64 {
+    1 << (signal as u64 - 1)
+}
+
+#[test]
+fn blocked_and_ignored_signals_of_the_parent_are_reset() {
+    let serve = Serve::of(&Build::tiny());
+    let mut child = Command::new("env")
+        .args(["--block-signal=TERM,INT,CHLD,PIPE", "--ignore-signal=TERM,INT,CHLD,QUIT"])
+        .args([PROGRAM, "serve", "--json", "--listen", "127.0.0.1:0"])
+        .arg(serve.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let mask = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    let (blocked, ignored) = (mask("SigBlk:"), mask("SigIgn:"));
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    assert_eq!(blocked, 0);
+    let reset = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGQUIT];
+    assert!(reset.iter().all(|signal| ignored & bit(*signal) == 0), "{ignored:x}");
+    assert!(ignored & bit(Signal::SIGXFSZ) != 0, "{ignored:x}");
+}
+
+#[test]
+fn install_learns_of_its_children_whatever_the_parent_ignored() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    let mut command = Command::new("env");
+    command.args(["--ignore-signal=CHLD", PROGRAM, "install", "master", "--bootstrap-url"]);
+    command.arg(serve.url()).arg("--root").arg(image.path());
+    Said::of(command.output().unwrap()).ends(0, &[&["done:"]]);
+}
+
+#[test]
+fn limit_of_file_size_is_an_error_with_a_name() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    // In blocks of 512 bytes: less than the program itself, which is copied.
+    let line = "ulimit -f 1000; exec \"$0\" install master --bootstrap-url \"$1\" --root \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", line, PROGRAM, serve.url()]).arg(image.path());
+    Said::of(command.output().unwrap()).ends(1, &[&["File too large"]]);
+}
+
+#[test]
+fn refused_archive_memory_is_no_damaged_archive() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    // From too little to begin with to enough: whatever is refused, the archive is not blamed.
+    let mut codes = Vec::new();
+    for mebibytes in (16..400).step_by(16) {
+        let line = format!(
+            "ulimit -v {}; exec \"$0\" fetch --role master --bootstrap-url \"$1\" --root \"$2\"",
+            mebibytes << 10
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &line, PROGRAM, serve.url()]).arg(image.path());
+        let output = command.output().unwrap();
+        let said = Said::of(output);
+        let known = ["not enough memory", "cannot start a thread", "Cannot allocate memory"];
+        assert!(
+            said.code() == Some(0)
+                || said.code() == Some(1) && known.iter().any(|words| said.err.contains(words)),
+            "{mebibytes} MiB: {:?}\n{}",
+            said.code(),
+            said.err
+        );
+        codes.push(said.code());
+    }
+    assert!(codes.contains(&Some(1)) && codes.contains(&Some(0)), "{codes:?}");
+}
+
+/// What a command comes to whose system calls are refused.
+fn refusing(calls: &'static [Refused]) -> Said {
+    let image = Image::new();
+    let mut command = Command::new(PROGRAM);
+    command.args(["status", "--root"]).arg(image.path());
+    refuse(&mut command, calls);
+    Said::of(command.output().unwrap())
+}
+
+#[test]
+fn refused_thread_is_an_error() {
+    refusing(&[(libc::SYS_clone3, libc::ENOSYS), (libc::SYS_clone, libc::EPERM)]).ends(
+        1,
+        &[
+            &["error: cannot start a thread", "not permitted"],
+            &["state:", "nothing was changed"],
+            &["cure:", "clone3"],
+        ],
+    );
+}
+
+#[test]
+fn refused_random_numbers_are_an_error() {
+    // Without the call, the device is asked.
+    refusing(&[(libc::SYS_getrandom, libc::ENOSYS), (libc::SYS_openat, libc::EMFILE)])
+        .ends(1, &[&["error: the kernel gives no random numbers"], &["cure:"]]);
+}
+
+#[test]
+fn limit_of_processes_is_an_error() {
+    let (directory, image) = (tempfile::tempdir().unwrap(), Image::new());
+    // Root is above this limit.
+    let program = directory.path().join("dcos-node");
+    fs::copy(PROGRAM, &program).unwrap();
+    for path in [directory.path(), image.path()] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(path, mode).unwrap();
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -u 1; exec \"$0\" status --root \"$1\""]);
+    command.arg(&program).arg(image.path());
+    if nix::unistd::geteuid().is_root() {
+        // A number that nobody has, so that its processes are these alone.
+        command.uid(64_321).gid(64_321);
+    }
+    Said::of(command.output().unwrap()).ends(1, &[&["error: cannot start a thread"]]);
+}
