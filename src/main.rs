@@ -36,7 +36,6 @@ use dcos_node::system::journal_socket::{self, JournalSocket};
 use dcos_node::system::notify::Notify;
 use dcos_node::system::process::place;
 use dcos_node::system::root::Root;
-use dcos_node::system::systemd::{self, Systemd};
 use dcos_node::system::{confine, kernel, process, seal, signals, startup};
 
 use tokio::runtime::Runtime;
@@ -51,6 +50,10 @@ fn main() -> ExitCode {
         return code;
     }
     signals::reset();
+    if let Err(error) = startup::check_random() {
+        output::complaint(&output::failure::text(&cannot_start(error), None, Paint::stderr(true)));
+        return ExitCode::from(Exit::Failed.code());
+    }
     without_passwords();
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
@@ -252,7 +255,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
         news.note("stopping at the next safe point; once more stops at once");
     });
     World {
-        systemd: if invocation.is_for_server() { None } else { connect(&root).await },
+        systemd: if invocation.is_for_server() { None } else { world::connect(&root).await },
         patience: PATIENCE,
         root,
         clock: Arc::new(KernelClock),
@@ -280,19 +283,6 @@ async fn confirmed(
     Err(Failure::new(Exit::Usage, anyhow::anyhow!("the answer was not yes"))
         .leaving("nothing was changed")
         .cured_by("the same command asks again; without --purge-data the data is kept"))
-}
-
-/// This machine's systemd; a directory has none.
-async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
-    #[cfg(feature = "fake")]
-    if let Some(fake) = systemd::Fake::wished(root.directory()) {
-        return Some(Ok(Arc::new(fake)));
-    }
-    if !root.is_live() {
-        return None;
-    }
-    let connected = systemd::connect(&systemd::Sockets::default()).await;
-    Some(connected.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string()))
 }
 
 /// Prints what came of it and says how to exit.

@@ -112,9 +112,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 
 /// Our own receipt and journal, and the one that was put aside because it could not be followed.
 fn records(parts: &mut Parts, world: &World) {
-    parts.file("receipt.json", &world.root.at(layout::RECEIPT), true);
-    parts.lines("journal", &world.root.at(layout::JOURNAL), true);
-    parts.lines("journal.damaged", &world.root.at(layout::DAMAGED_JOURNAL), false);
+    parts.file("receipt.json", &world.root, layout::RECEIPT, true);
+    parts.lines("journal", &world.root, layout::JOURNAL, true);
+    parts.lines("journal.damaged", &world.root, layout::DAMAGED_JOURNAL, false);
 }
 
 /// What the other commands tell of the node, and the state and log of each unit.
@@ -202,10 +202,10 @@ async fn states(units: &[String], world: &World) -> Result<Value, String> {
 fn configuration(parts: &mut Parts, world: &World) {
     let etc = layout::active_name("etc");
     for name in CONFIGURATION {
-        parts.file(&format!("etc/{name}"), &world.root.resolved(etc.join(name)), false);
+        parts.file(&format!("etc/{name}"), &world.root, etc.join(name), false);
     }
     for (name, path) in OF_NODE {
-        parts.file(&format!("node/{name}"), &world.root.resolved(path), false);
+        parts.file(&format!("node/{name}"), &world.root, path, false);
     }
     let names = world.root.names(&etc).map_err(|error| format!("{error}: {}", error.source));
     parts.value("etc-names.json", names);

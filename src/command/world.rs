@@ -23,7 +23,7 @@ use crate::system::http::{self, Client, Slowest};
 use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::{Mirrors, Source};
-use crate::system::systemd::Systemd;
+use crate::system::systemd::{self, Systemd};
 use crate::system::{digest, files, slot};
 
 /// The outside of a command, made once by `main` and by tests.
@@ -54,6 +54,19 @@ pub struct World {
 pub fn own_stamp() -> Option<Result<Stamp, String>> {
     let text = slot::own().map_err(|e| e.to_string()).transpose()?;
     Some(text.and_then(|text| Stamp::parse(&text)))
+}
+
+/// This machine's systemd; a directory has none.
+pub async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
+    #[cfg(feature = "fake")]
+    if let Some(fake) = systemd::Fake::wished(root.directory()) {
+        return Some(Ok(Arc::new(fake)));
+    }
+    if !root.is_live() {
+        return None;
+    }
+    let connected = systemd::connect(&systemd::Sockets::default()).await;
+    Some(connected.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string()))
 }
 
 impl World {

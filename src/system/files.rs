@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
@@ -26,6 +26,7 @@ mod walk;
 pub use error::Error;
 use error::Naming;
 pub use held::{Held, hold};
+use open::open_file_below;
 pub use open::{open_file, open_file_itself};
 pub use owners::{give, give_below, give_tree, give_tree_keeping_modes};
 pub use place::place;
@@ -50,6 +51,33 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(e).naming("open", path),
     }
+}
+
+/// Reads a file as [`read`] does, reached from a directory without following any link. `owners` made
+/// the links that led to its path: to each of them it must belong.
+///
+/// # Errors
+/// As [`read`]; a link is on the way; the file belongs to another user.
+pub fn read_below(
+    top: &Path,
+    below: &Path,
+    limit: u64,
+    owners: &[u32],
+) -> Result<Option<Vec<u8>>, Error> {
+    let path = top.join(below);
+    let file = match open_file_below(top, below) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e).naming("open", &path),
+    };
+    let owner = file.metadata().naming("look at", &path)?.uid();
+    if let Some(other) = owners.iter().find(|other| **other != owner) {
+        let why = format!("it is user {owner}'s, and a link of user {other} leads there");
+        return Err(io::Error::other(why)).naming("read", &path);
+    }
+    read_open(file, &path, limit).map(Some)
 }
 
 /// Reads what an operator names: also a pipe, which is waited for.

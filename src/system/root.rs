@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use nix::unistd::geteuid;
+
 use super::files::{self, Error};
 
 /// Maps paths as the node sees them to paths on this machine.
@@ -12,6 +14,14 @@ pub struct Root {
 
 /// More links than this on one path are a loop (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
+
+/// Links that were followed on the way to a file.
+#[derive(Default)]
+struct Links {
+    followed: u32,
+    /// Owners of those that neither root nor this user made.
+    others: Vec<u32>,
+}
 
 /// The longest text that is read whole, in bytes.
 pub const MAX_TEXT: u64 = 16 << 20;
@@ -39,7 +49,7 @@ impl Root {
         if self.is_live() {
             return path.as_ref().to_owned();
         }
-        let mut links = 0;
+        let mut links = Links::default();
         let parent = path
             .as_ref()
             .parent()
@@ -49,7 +59,7 @@ impl Root {
 
     /// The same with the last component followed too.
     pub fn resolved(&self, path: impl AsRef<Path>) -> PathBuf {
-        let mut links = 0;
+        let mut links = Links::default();
         self.follow(path.as_ref(), &mut links)
     }
 
@@ -58,12 +68,17 @@ impl Root {
         Path::new("/").join(self.inside(real))
     }
 
-    /// Reads a file whole, links followed below the root; absence is `None`.
+    /// Reads a file whole, links followed below the root; absence is `None`. It never waits.
     ///
     /// # Errors
-    /// Any reason but absence, and a file that is longer than the limit.
+    /// Any reason but absence; what is not a file, or is longer than the limit; a link of another
+    /// user than root to a file that is not that user's.
     pub fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        files::read(&self.resolved(path), limit)
+        let mut links = Links::default();
+        let real = self.follow(path.as_ref(), &mut links);
+        // What a service account links to must be its own, or root would read for it what it may
+        // not read itself.
+        files::read_below(&self.directory, &self.inside(&real), limit, &links.others)
     }
 
     /// Reads a text of at most [`MAX_TEXT`] bytes, as [`Root::read`] does; what is not UTF-8 is
@@ -85,7 +100,7 @@ impl Root {
         Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
-    fn follow(&self, path: &Path, links: &mut u32) -> PathBuf {
+    fn follow(&self, path: &Path, links: &mut Links) -> PathBuf {
         let mut here = PathBuf::new();
         for component in path.components() {
             match component {
@@ -94,9 +109,11 @@ impl Root {
                 }
                 Component::Normal(name) => {
                     let next = here.join(name);
-                    match std::fs::read_link(self.directory.join(&next)) {
-                        Ok(target) if *links < MOST_LINKS => {
-                            *links += 1;
+                    let real = self.directory.join(&next);
+                    match std::fs::read_link(&real) {
+                        Ok(target) if links.followed < MOST_LINKS => {
+                            links.followed += 1;
+                            links.others.extend(self.is_of_another(&real));
                             let from_here =
                                 if target.is_absolute() { target } else { here.join(target) };
                             here = self.inside(&self.follow(&from_here, links));
@@ -108,6 +125,15 @@ impl Root {
             }
         }
         self.directory.join(here)
+    }
+
+    /// The owner of a link, if that is neither root, nor this user, nor the owner of the root
+    /// directory.
+    fn is_of_another(&self, link: &Path) -> Option<u32> {
+        let owner = |path: &Path| files::lstat(path).ok().flatten().map(|stat| stat.uid);
+        owner(link).filter(|uid| {
+            ![Some(0), Some(geteuid().as_raw()), owner(&self.directory)].contains(&Some(*uid))
+        })
     }
 
     fn inside(&self, path: &Path) -> PathBuf {
@@ -134,5 +160,32 @@ mod tests {
         assert_eq!(root.resolved("/opt/mesosphere"), image.path().join("data/mesosphere"));
         assert!(root.at("/opt/up/etc/x").starts_with(image.path()));
         assert!(root.at("/opt/loop/x").starts_with(image.path()));
+    }
+
+    #[test]
+    fn link_of_another_user_is_read_only_to_a_file_of_the_same_user() {
+        const STRANGER: u32 = 65_534;
+        if !geteuid().is_root() {
+            // Only root can give a link to another user.
+            return;
+        }
+        let image = tempfile::tempdir().unwrap();
+        let root = Root::new(image.path());
+        for name in ["secret", "theirs"] {
+            std::fs::write(image.path().join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("secret", image.path().join("ip")).unwrap();
+        assert_eq!(root.read("/ip", 100).unwrap().unwrap(), b"secret");
+        for name in ["ip", "theirs"] {
+            let path = image.path().join(name);
+            std::os::unix::fs::lchown(path, Some(STRANGER), None).unwrap();
+        }
+        let error = root.read("/ip", 100).unwrap_err();
+        assert!(error.source.to_string().contains("user 65534"), "{error:?}");
+        std::fs::remove_file(image.path().join("ip")).unwrap();
+        std::os::unix::fs::symlink("theirs", image.path().join("ip")).unwrap();
+        std::os::unix::fs::lchown(image.path().join("ip"), Some(STRANGER), None).unwrap();
+        assert_eq!(root.read("/ip", 100).unwrap().unwrap(), b"theirs");
+        assert_eq!(root.read("/none/ip", 100).unwrap(), None);
     }
 }

@@ -37,8 +37,9 @@ impl Error {
     pub fn fix(&self) -> &'static str {
         match self {
             Error::Thread(_) => {
-                "raise the limit of processes (ulimit -u, TasksMax=), or allow clone and clone3 in \
-                 the filter of system calls, then run the same command again"
+                "raise the limits of processes and memory (ulimit -u, ulimit -v, TasksMax=), or \
+                 allow clone and clone3 in the filter of system calls, then run the same command \
+                 again"
             }
             Error::Random => {
                 "allow getrandom in the filter of system calls, or provide /dev/urandom, then run \
@@ -48,12 +49,11 @@ impl Error {
     }
 }
 
-/// Starts the runtime of a process that has all threads and random numbers that it needs.
+/// Starts the runtime of a process that has all threads that it needs.
 ///
 /// # Errors
-/// It has not.
+/// A thread is refused.
 pub fn runtime() -> Result<Runtime, Error> {
-    check_random()?;
     check_threads().map_err(Error::Thread)?;
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
@@ -99,7 +99,11 @@ fn pass(gate: &Mutex<()>) {
     drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-fn check_random() -> Result<(), Error> {
+/// Checks that there are random numbers, before anything asks for them: hash tables could only panic.
+///
+/// # Errors
+/// The kernel gives none.
+pub fn check_random() -> Result<(), Error> {
     let provider = rustls::crypto::ring::default_provider();
     provider.secure_random.fill(&mut [0; 32]).map_err(|_| Error::Random)
 }

@@ -136,17 +136,17 @@ fn events_of_a_run_are_refused_behind_a_link_of_another() {
     assert_eq!(fs::read(&precious).unwrap(), b"as it was");
 }
 
-/// A gzip file whose first header announces a name of three gigabytes.
+/// A gzip file whose first header announces a name of one gigabyte.
 fn bomb(path: &Path) {
     let mut header = tar::Header::new_gnu();
     header.set_path("././@LongLink").unwrap();
     header.set_entry_type(tar::EntryType::GNULongName);
-    header.set_size(3 << 30);
+    header.set_size(1 << 30);
     header.set_cksum();
     let mut packed = GzEncoder::new(File::create(path).unwrap(), Compression::fast());
     packed.write_all(header.as_bytes()).unwrap();
     let zeros = vec![0; 1 << 20];
-    for _ in 0..(3 << 10) {
+    for _ in 0..(1 << 10) {
         packed.write_all(&zeros).unwrap();
     }
     packed.finish().unwrap();
@@ -173,7 +173,7 @@ fn bundle_replaces_no_bomb_link_pipe_or_file_of_another() {
         let mut command = Command::new("sh");
         command.args([
             "-c",
-            "ulimit -v 2000000; exec timeout -k 1 120 \"$0\" bundle \"$1\" --root \"$2\"",
+            "ulimit -v 1000000; exec timeout -k 1 120 \"$0\" bundle \"$1\" --root \"$2\"",
         ]);
         command.arg(support::node::binary()).arg(&path).arg(image.path());
         Said::of(command.output().unwrap())

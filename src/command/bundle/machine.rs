@@ -15,7 +15,7 @@ pub(super) async fn collect(parts: &mut Parts<'_>, world: &World) {
         .iter()
         .filter(|(_, path)| world.root.is_live() || !path.starts_with(layout::PROC))
     {
-        parts.file(&format!("machine/{name}"), &world.root.resolved(path), false);
+        parts.file(&format!("machine/{name}"), &world.root, path, false);
     }
     if world.root.is_live() {
         parts.value("machine/sysctls.json", Ok(settings(world)));

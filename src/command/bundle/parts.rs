@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::dcos::bundle::Part;
 use crate::dcos::redact::Redactor;
-use crate::system::files;
+use crate::system::root::Root;
 
 /// The most that is kept of one part, in bytes: the newest.
 const LONGEST: usize = 8 << 20;
@@ -88,8 +88,8 @@ impl<'a> Parts<'a> {
     }
 
     /// A file as it is; one that is not there is noted only if it should be.
-    pub(super) fn file(&mut self, name: &str, path: &Path, expected: bool) {
-        match read(path) {
+    pub(super) fn file(&mut self, name: &str, root: &Root, path: impl AsRef<Path>, expected: bool) {
+        match read(root, path) {
             Ok(Some(text)) => self.text(name, &text),
             Ok(None) if expected => self.missing(name, "it is not there"),
             Ok(None) => {}
@@ -98,8 +98,14 @@ impl<'a> Parts<'a> {
     }
 
     /// A file with one JSON record a line; one that is not there is noted only if it should be.
-    pub(super) fn lines(&mut self, name: &str, path: &Path, expected: bool) {
-        let text = match read(path) {
+    pub(super) fn lines(
+        &mut self,
+        name: &str,
+        root: &Root,
+        path: impl AsRef<Path>,
+        expected: bool,
+    ) {
+        let text = match read(root, path) {
             Ok(Some(text)) => text,
             Ok(None) if expected => return self.missing(name, "it is not there"),
             Ok(None) => return,
@@ -132,8 +138,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, String> {
-    let read = files::read(path, READ).map_err(|error| format!("{error}: {}", error.source))?;
+fn read(root: &Root, path: impl AsRef<Path>) -> Result<Option<String>, String> {
+    let read = root.read(path, READ).map_err(|error| format!("{error}: {}", error.source))?;
     Ok(read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
         let copy = layout::unit(name);
         // A unit that only the target knows is a link into a package.
         let path = if there.contains(*name) { copy } else { layout::wants(name) };
-        parts.file(&format!("units/{name}"), &root.resolved(path), false);
+        parts.file(&format!("units/{name}"), root, path, false);
     }
     let others = other_units().map(|unit| -> &str { unit });
     let extended: BTreeSet<&str> =
@@ -27,11 +27,7 @@ pub(super) fn collect(parts: &mut Parts<'_>, root: &Root) {
         for name in
             root.names(&directory).unwrap_or_default().iter().filter(|name| name.ends_with(".conf"))
         {
-            parts.file(
-                &format!("units/{unit}.d/{name}"),
-                &root.resolved(directory.join(name)),
-                false,
-            );
+            parts.file(&format!("units/{unit}.d/{name}"), root, directory.join(name), false);
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use libc::{EISDIR, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 /// Opens a regular file for reading; links are followed.
 ///
@@ -21,6 +24,37 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// As [`open_file`].
 pub fn open_file_itself(path: &Path) -> io::Result<File> {
     regular(open(path, O_NOFOLLOW)?)
+}
+
+/// Opens a regular file for reading by a path below a directory; no component may be a link.
+///
+/// # Errors
+/// As [`open_file`].
+pub(super) fn open_file_below(top: &Path, below: &Path) -> io::Result<File> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let (directory, name) = holding(nix::fcntl::open(top, flags, Mode::empty())?, below)?;
+    let flags = OFlag::O_RDONLY
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    regular(openat(&directory, name, flags, Mode::empty())?.into())
+}
+
+/// The directory that holds a path below another one, reached without following a link.
+pub(super) fn holding(top: OwnedFd, below: &Path) -> nix::Result<(OwnedFd, &Path)> {
+    let mut components = below.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(Path::new(name)),
+        _ => None,
+    });
+    let Some(mut name) = components.next() else { return Ok((top, Path::new("."))) };
+    let mut directory = top;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    for next in components {
+        directory = openat(&directory, name, flags, Mode::empty())?;
+        name = next;
+    }
+    Ok((directory, name))
 }
 
 fn open(path: &Path, flags: i32) -> io::Result<File> {

@@ -2,13 +2,14 @@
 //! link meanwhile gets nothing that lies elsewhere.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchownat};
 
+use super::open::holding;
 use super::walk::{Next, Place, Visitor, walk};
 use super::{Error, Naming};
 use crate::system::fault::{self, Effect};
@@ -140,21 +141,6 @@ impl Visitor for Giving {
     fn leave(&mut self, place: &Place<'_>, _: BorrowedFd<'_>) -> Result<(), Error> {
         self.give(place)
     }
-}
-
-/// The directory that holds a path below another one, reached without following a link.
-fn holding(top: OwnedFd, below: &Path) -> nix::Result<(OwnedFd, &Path)> {
-    let mut components = below.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(Path::new(name)),
-        _ => None,
-    });
-    let Some(mut name) = components.next() else { return Ok((top, Path::new("."))) };
-    let mut directory = top;
-    for next in components {
-        directory = openat(&directory, name, HANDLE | OFlag::O_DIRECTORY, Mode::empty())?;
-        name = next;
-    }
-    Ok((directory, name))
 }
 
 /// Sets the owner of what is open, and its mode after it.
