@@ -67,7 +67,8 @@ impl Site {
         }
     }
 
-    /// Gives what was placed, and what is below it, the SELinux label that the policy has for its path.
+    /// Gives what was placed, and what is below it, the SELinux label that the policy has for its
+    /// path.
     pub(crate) fn label(&self, paths: &[&Path]) {
         if let Err(why) = label::restore(&self.root, paths) {
             self.events.warn(format!("SELinux labels were not set: {why}"));

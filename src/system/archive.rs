@@ -228,7 +228,7 @@ fn is_without_memory(error: &(dyn std::error::Error + 'static)) -> bool {
         (Some(error), _) if inner(error) == Some(true) => true,
         (_, Some(liblzma::stream::Error::Mem)) => true,
         (Some(error), _) if error.kind() == io::ErrorKind::OutOfMemory => true,
-        _ => error.to_string() == "Allocation error : not enough memory",
+        _ => error.to_string().contains("Allocation error : not enough memory"),
     }
 }
 

@@ -1,10 +1,8 @@
 //! Files: read, replaced atomically, removed. What is written is durable when a function returns.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +16,7 @@ mod error;
 mod held;
 mod open;
 mod owners;
+mod path;
 mod place;
 mod removal;
 mod stat;
@@ -29,6 +28,7 @@ pub use held::{Held, hold};
 use open::open_file_below;
 pub use open::{open_file, open_file_itself};
 pub use owners::{give, give_below, give_tree, give_tree_keeping_modes};
+use path::{parent, staging_name};
 pub use place::place;
 pub use removal::{purge, remove_tree};
 pub use stat::{FileKind, Stat, exists, file_kind, has_capabilities, lstat};
@@ -40,8 +40,8 @@ fn passing(effect: Effect, operation: &'static str, path: &Path) -> Result<(), E
     fault::point(effect, path).naming(operation, path)
 }
 
-/// Reads a file whole; nothing there is none. At most `limit` bytes are read. It never waits: a pipe
-/// or device is an error.
+/// Reads a file whole; nothing there is none. At most `limit` bytes are read. It never waits: a
+/// pipe or device is an error.
 ///
 /// # Errors
 /// Any reason but absence, what is not a file, and a file that is longer than the limit.
@@ -53,8 +53,8 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// Reads a file as [`read`] does, reached from a directory without following any link. `owners` made
-/// the links that led to its path: to each of them it must belong.
+/// Reads a file as [`read`] does, reached from a directory without following any link. `owners`
+/// made the links that led to its path: to each of them it must belong.
 ///
 /// # Errors
 /// As [`read`]; a link is on the way; the file belongs to another user.
@@ -318,20 +318,6 @@ pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
 /// The kernel refuses.
 pub fn remove_staging(path: &Path) -> Result<(), Error> {
     remove_file(&staging_name(path))
-}
-
-/// The name under which [`place`] writes: hidden, beside the file, the same every time so that a
-/// killed run leaves at most one.
-fn staging_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or(OsStr::new("root"));
-    let mut staging = Vec::from(&b"."[..]);
-    staging.extend_from_slice(name.as_bytes());
-    staging.extend_from_slice(b".dcos-node.tmp");
-    path.with_file_name(OsStr::from_bytes(&staging))
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

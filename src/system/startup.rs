@@ -99,7 +99,8 @@ fn pass(gate: &Mutex<()>) {
     drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Checks that there are random numbers, before anything asks for them: hash tables could only panic.
+/// Checks that there are random numbers, before anything asks for them: hash tables could only
+/// panic.
 ///
 /// # Errors
 /// The kernel gives none.

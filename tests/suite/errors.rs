@@ -13,7 +13,7 @@ const OPENINGS: [&str; 5] = ["Failure::new(", "#[error(", "bail!(", "anyhow!(", 
 /// function, which [`messages`] cannot see. What they say is in the reference too; a new one
 /// belongs here once that is so.
 const FROM_ELSEWHERE: &[(&str, &str)] = &[
-    ("command/bundle.rs", "refuse_to_replace"),
+    ("command/bundle.rs", "refused"),
     ("command/bundle.rs", "run"),
     ("command/bundle.rs", "unwritten"),
     ("command/failure.rs", "from"),
@@ -64,12 +64,14 @@ const FROM_ELSEWHERE: &[(&str, &str)] = &[
     ("command/world.rs", "check_root"),
     ("command/world.rs", "lock"),
     ("command/world.rs", "source_at"),
+    ("main.rs", "cannot_start"),
     ("main.rs", "main"),
 ];
 /// Messages that say nothing by themselves, or that can only be a mistake of ours.
 const NOT_TOLD: [&str; 3] = ["no package is asked for", "is not a file", "it is not there"];
 /// Words of the system that stand in our messages.
-const OF_THE_SYSTEM: [&str; 3] = ["No space left on device", "Read-only file system", "(tried"];
+const OF_THE_SYSTEM: [&str; 4] =
+    ["No space left on device", "Read-only file system", "File too large", "(tried"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

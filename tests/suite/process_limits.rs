@@ -75,12 +75,13 @@ fn refused_archive_memory_is_no_damaged_archive() {
     if !support::is_root() {
         return;
     }
-    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    let serve = Serve::of(&Build::tiny());
     // From too little to begin with to enough: whatever is refused, the archive is not blamed.
     let mut codes = Vec::new();
     for mebibytes in [32, 40, 48, 56, 64, 80, 112, 400] {
+        let image = Image::new();
         let line = format!(
-            "ulimit -v {}; exec \"$0\" fetch --role master --bootstrap-url \"$1\" --root \"$2\"",
+            "ulimit -v {}; exec \"$0\" fetch --bootstrap-url \"$1\" --root \"$2\"",
             mebibytes << 10
         );
         let mut command = Command::new("sh");

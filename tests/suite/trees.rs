@@ -38,8 +38,8 @@ fn another_user() -> u32 {
 
 #[test]
 fn deep_tree_is_sized_given_and_removed() {
-    let directory = tempfile::tempdir().unwrap();
-    let top = directory.path().join("top");
+    let image = Image::new();
+    let top = image.at("top");
     deep(&top, DEPTH);
     assert_eq!(survey::size_below(&top, &[]), 5);
     let user = another_user();

@@ -1,4 +1,5 @@
-//! A program whose system calls are refused, as a filter of a sandbox or an old kernel refuses them.
+//! A program whose system calls are refused, as a filter of a sandbox or an old kernel refuses
+//! them.
 
 #![allow(unsafe_code, reason = "a filter of system calls is set between fork and exec")]
 

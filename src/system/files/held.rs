@@ -115,8 +115,8 @@ impl Held {
         fstatat(&self.directory, &*self.name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Opens the file for adding to its end, and makes it, for its owner only, if it does not exist.
-    /// It does not wait for the reader of a pipe. In a directory that others can write, only a file
+    /// Opens the file for adding to its end, and makes it, for its owner only, if it does not
+    /// exist. It does not wait for the reader of a pipe. In a directory that others can write, only a file
     /// or pipe of root, of this user, or of the directory's owner is opened.
     ///
     /// # Errors

@@ -9,9 +9,10 @@ use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchownat};
 
+use super::error::{Error, Naming};
 use super::open::holding;
+use super::path::parent;
 use super::walk::{Next, Place, Visitor, walk};
-use super::{Error, Naming};
 use crate::system::fault::{self, Effect};
 
 /// A handle on what exists, a link itself included, that neither reads nor writes it.
@@ -35,8 +36,8 @@ pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
     walk(path, &mut Giving { uid, gid: None, protected: are_hard_links_protected() })
 }
 
-/// Sets owner and group of a path and of everything below it, links not followed. Modes stay, set-id
-/// bits included. Nothing there is fine.
+/// Sets owner and group of a path and of everything below it, links not followed. Modes stay,
+/// set-id bits included. Nothing there is fine.
 ///
 /// # Errors
 /// As [`give_tree`].
@@ -68,7 +69,7 @@ pub fn give_below(
 /// # Errors
 /// The kernel refuses.
 pub fn give(path: &Path, uid: u32, gid: u32, mode: Option<u32>) -> Result<(), Error> {
-    let above = super::parent(path);
+    let above = parent(path);
     let directory = open(above, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
         .naming("open the directory", above)?;

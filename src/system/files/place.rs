@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::error::{Error, Naming};
-use super::{parent, passing, staging_name};
+use super::path::{parent, staging_name};
 use crate::system::fault::{self, Effect};
 
 /// Puts a file in place atomically: written under a temporary name beside it, made durable,
@@ -44,16 +44,16 @@ pub(super) fn place_in(
     let (name, temporary) = (last(path), last(&staging));
     remove(directory, &staging)?;
     let written = (|| {
-        passing(Effect::Open, "create", &staging)?;
+        fault::point(Effect::Open, &staging).naming("create", &staging)?;
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file: File = openat(directory, temporary, flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(io::Error::from)
             .naming("create", &staging)?
             .into();
-        passing(Effect::Write, "write", &staging)?;
+        fault::point(Effect::Write, &staging).naming("write", &staging)?;
         file.write_all(content).naming("write", &staging)?;
-        passing(Effect::Attributes, "set the mode of", &staging)?;
+        fault::point(Effect::Attributes, &staging).naming("set the mode of", &staging)?;
         if let Some((uid, gid)) = owner {
             fchown(&file, Some(uid), Some(gid)).naming("set the owner of", &staging)?;
         }
@@ -61,14 +61,14 @@ pub(super) fn place_in(
         // owner does not clear set-id bits.
         file.set_permissions(fs::Permissions::from_mode(mode))
             .naming("set the mode of", &staging)?;
-        passing(Effect::Sync, "make durable", &staging)?;
+        fault::point(Effect::Sync, &staging).naming("make durable", &staging)?;
         file.sync_all().naming("make durable", &staging)?;
         let names = format!("{} -> {}", staging.display(), path.display());
         fault::point(Effect::Rename, names).naming("rename to its final name", &staging)?;
         renameat(directory, temporary, directory, name)
             .map_err(io::Error::from)
             .naming("rename to its final name", &staging)?;
-        passing(Effect::Sync, "make durable", parent(path))?;
+        fault::point(Effect::Sync, parent(path)).naming("make durable", parent(path))?;
         fsync(directory).map_err(io::Error::from).naming("make durable", parent(path))
     })();
     written.inspect_err(|_| drop(remove(directory, &staging)))
@@ -81,7 +81,7 @@ fn remove(directory: BorrowedFd<'_>, staging: &Path) -> Result<(), Error> {
         Err(Errno::ENOENT) => return Ok(()),
         stat => drop(stat.map_err(io::Error::from).naming("look at", staging)?),
     }
-    passing(Effect::Remove, "remove", staging)?;
+    fault::point(Effect::Remove, staging).naming("remove", staging)?;
     match unlinkat(directory, last(staging), UnlinkatFlags::NoRemoveDir) {
         Err(Errno::ENOENT) => Ok(()),
         removed => removed.map_err(io::Error::from).naming("remove", staging),

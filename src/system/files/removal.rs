@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
+use super::error::{Error, Naming};
+use super::path::parent;
+use super::stat::lstat;
+use super::sync_directory;
 use super::walk::{Next, Place, Visitor, walk_at};
-use super::{Error, Naming, lstat, parent, sync_directory};
 use crate::system::fault::{self, Effect};
 use crate::system::mount_points;
 

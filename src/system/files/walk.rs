@@ -17,7 +17,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::error::{Error, Naming};
-use super::parent;
+use super::path::parent;
 
 /// How a directory is opened: only itself, never what a link points to.
 const DIRECTORY: OFlag = OFlag::O_RDONLY

@@ -114,10 +114,6 @@ const NONE: &[&str] = &[];
 
 /// What needs no point where it stands: the file, the function, the call, and why.
 const EXCUSED: &[(&str, &str, &str, &str)] = &[
-    ("system/append", "open", "append", "only says how; `with` opens"),
-    ("system/append", "make", "append", "only says how; `with` opens"),
-    ("system/append", "make", "create", "only says how; `with` opens"),
-    ("system/append", "descriptor", "append", "only says how; `with` opens"),
     (
         "system/append",
         "write",
