@@ -409,17 +409,13 @@ pub fn set_signal(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// The system's allocator, with which a program that gets no memory ends by exit code 1 and a
-/// message, and not by `SIGABRT`.
+/// The system's allocator; a program that gets no memory ends with a message and exit code 1.
 pub struct ExitingAllocator;
 
 // SAFETY: all is the system allocator's; a null pointer is never returned.
 unsafe impl GlobalAlloc for ExitingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         or_exit(unsafe { System.alloc(layout) })
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        or_exit(unsafe { System.alloc_zeroed(layout) })
     }
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         or_exit(unsafe { System.realloc(old, layout, size) })
@@ -430,15 +426,15 @@ unsafe impl GlobalAlloc for ExitingAllocator {
 }
 
 fn or_exit(memory: *mut u8) -> *mut u8 {
-    if memory.is_null() {
-        let text = super::startup::WITHOUT_MEMORY;
-        // SAFETY: the text is static, and neither call needs memory.
-        unsafe {
-            libc::write(2, text.as_ptr().cast(), text.len());
-            libc::_exit(1)
-        }
+    let text = super::startup::WITHOUT_MEMORY;
+    if !memory.is_null() {
+        return memory;
     }
-    memory
+    // SAFETY: the text is static, and neither call needs memory.
+    unsafe {
+        libc::write(2, text.as_ptr().cast(), text.len());
+        libc::_exit(1)
+    }
 }
 
 fn done(result: libc::c_long) -> io::Result<()> {
