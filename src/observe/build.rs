@@ -55,6 +55,12 @@ pub enum Error {
         /// Why.
         source: anyhow::Error,
     },
+    /// A configuration package cannot be decoded for want of memory.
+    #[error("not enough memory to read {archive} of the build")]
+    OutOfMemory {
+        /// Relative to the serve directory.
+        archive: String,
+    },
     /// The server does not have the build index that this program was published for.
     #[error(
         "this dcos-node was published for an earlier build; get the new one: curl -O {program} \
@@ -340,6 +346,9 @@ async fn select(
     let damaged = |source: anyhow::Error| Error::Damaged { archive: archive.clone(), source };
     let (members, found) = selected.map_err(|e| damaged(e.into()))?;
     match (members, found, expected) {
+        (Err(error), ..) if error.chain().any(archive::is_out_of_memory) => {
+            Err(Error::OutOfMemory { archive })
+        }
         (_, Ok(found), Some(expected)) if found != expected => {
             Err(Error::OtherArchive { archive, expected, found })
         }

@@ -217,6 +217,13 @@ impl<R: Read> Read for Decoder<R> {
     }
 }
 
+/// Whether this cause of an error is that the system gave no memory.
+pub fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let kind = |error: &io::Error| error.kind() == io::ErrorKind::OutOfMemory;
+    matches!(cause.downcast_ref(), Some(Error::OutOfMemory { .. }))
+        || cause.downcast_ref().is_some_and(kind)
+}
+
 /// Whether a decoder failed because the system gave it no memory. The word is that of zstd
 /// (`ZSTD_error_memory_allocation`).
 fn is_without_memory(error: &(dyn std::error::Error + 'static)) -> bool {

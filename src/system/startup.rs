@@ -1,5 +1,6 @@
 //! The beginning of a run: what the process needs of the kernel, checked before anything is done.
 
+use std::hint::black_box;
 use std::io;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,8 @@ use super::fault::{self, Effect};
 
 /// Threads besides those of the runtime: who follows the events, and who waits for files.
 const OTHER_THREADS: usize = 4;
+/// Memory that must be left when all threads run, in bytes.
+const HEADROOM: usize = 16 << 20;
 /// Threads for files never end by themselves: a limit that is reached later stops no run.
 const KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// What a process without memory prints before it ends. That is as safe as a kill: the journal has
@@ -67,6 +70,8 @@ pub fn runtime() -> Result<Runtime, Error> {
         drop(runtime.spawn_blocking(move || pass(&gate)));
     }
     drop(closed);
+    // Ends the process where there is too little: a stack that cannot grow is a fault of memory.
+    drop(black_box(Vec::<u8>::with_capacity(HEADROOM)));
     Ok(runtime)
 }
 

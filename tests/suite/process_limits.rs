@@ -78,7 +78,7 @@ fn refused_archive_memory_is_no_damaged_archive() {
     let serve = Serve::of(&Build::tiny());
     // From too little to begin with to enough: whatever is refused, the archive is not blamed.
     let mut codes = Vec::new();
-    for mebibytes in [32, 40, 48, 56, 64, 80, 112, 400] {
+    for mebibytes in [36, 56, 64, 72, 80, 112, 160, 1000] {
         let image = Image::new();
         let line = format!(
             "ulimit -v {}; exec \"$0\" fetch --bootstrap-url \"$1\" --root \"$2\"",

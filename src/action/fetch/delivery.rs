@@ -349,12 +349,9 @@ fn grows(error: &anyhow::Error) -> Option<u64> {
 /// This machine stands in the way: its disk, its rights, its memory, its limits.
 fn is_ours(error: &anyhow::Error) -> bool {
     use io::ErrorKind::{
-        FileTooLarge, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
     };
-    let is_without_memory = error
-        .chain()
-        .any(|cause| matches!(cause.downcast_ref(), Some(archive::Error::OutOfMemory { .. })));
-    is_without_memory
+    error.chain().any(archive::is_out_of_memory)
         || error.chain().any(|cause| {
             let here = |e: &io::Error| {
                 matches!(
@@ -364,7 +361,6 @@ fn is_ours(error: &anyhow::Error) -> bool {
                         | PermissionDenied
                         | ReadOnlyFilesystem
                         | FileTooLarge
-                        | OutOfMemory
                 )
             };
             cause.is::<files::Error>() || cause.downcast_ref::<io::Error>().is_some_and(here)

@@ -155,9 +155,9 @@ fn interrupted() -> Failure {
 fn unreadable(failed: Failed) -> Failure {
     let is_disk = |error: &anyhow::Error| {
         error.chain().any(|cause| {
-            cause.downcast_ref::<std::io::Error>().is_some_and(|cause| {
-                cause.raw_os_error().is_some() || cause.kind() == std::io::ErrorKind::OutOfMemory
-            }) || matches!(cause.downcast_ref(), Some(decoder::Error::OutOfMemory { .. }))
+            let cause_of_system = cause.downcast_ref::<std::io::Error>();
+            cause_of_system.is_some_and(|cause| cause.raw_os_error().is_some())
+                || decoder::is_out_of_memory(cause)
         })
     };
     let exit =

@@ -116,8 +116,8 @@ impl Held {
     }
 
     /// Opens the file for adding to its end, and makes it, for its owner only, if it does not
-    /// exist. It does not wait for the reader of a pipe. In a directory that others can write, only a file
-    /// or pipe of root, of this user, or of the directory's owner is opened.
+    /// exist. It does not wait for the reader of a pipe. In a directory that others can write, only
+    /// a file or pipe of root, of this user, or of the directory's owner is opened.
     ///
     /// # Errors
     /// It belongs to another user, or cannot be opened.
