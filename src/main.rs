@@ -86,15 +86,10 @@ fn main() -> ExitCode {
                 quiet: printing.quiet,
                 no_color: printing.no_color,
             };
-            match follow::follow(wish) {
-                Ok((events, follower)) => {
-                    let ended = follow_run(&invocation, runtime, events, follower);
-                    conclude(&invocation, ended)
-                }
-                Err(error) => {
-                    conclude(&invocation, Err(cannot_start(startup::Error::Thread(error))))
-                }
-            }
+            let ended = follow::follow(wish)
+                .map_err(|error| cannot_start(startup::Error::Thread(error)))
+                .and_then(|(events, follower)| follow_run(&invocation, runtime, events, follower));
+            conclude(&invocation, ended)
         }
         (Err(error), _) => conclude(
             &invocation,
