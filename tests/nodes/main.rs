@@ -19,6 +19,7 @@ mod node_library;
 mod outside;
 mod parity;
 mod parting;
+mod passwords;
 mod preflight_machine;
 mod publish_node;
 mod ready;
