@@ -122,17 +122,19 @@ async fn intact_archive_with_unknown_digest_is_refused() {
     }
     let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
     let archive = serve.packed.archive("units");
-    let right = std::fs::read(&archive).expect("the archive");
-    let sha256 = hex(&sha256(&right));
-    let artifact = Artifact {
-        bytes: right.len() as u64,
-        sha256: sha256.clone(),
-        content: None,
-        alternative: None,
-    };
+    let mut right = std::fs::read(&archive).expect("the archive");
     content("units", |build| {
         build.with_file("units", "bin/tiny-master", 0o755, "#!/bin/sh\necho tampered with\n")
     })(&serve);
+    let mut tampered = std::fs::read(&archive).expect("the archive");
+    // Both end in padding of xz, so that their lengths are the same and only the digest differs.
+    let length = right.len().max(tampered.len());
+    right.resize(length, 0);
+    tampered.resize(length, 0);
+    std::fs::write(&archive, tampered).expect("pad the archive");
+    let sha256 = hex(&sha256(&right));
+    let artifact =
+        Artifact { bytes: length as u64, sha256: sha256.clone(), content: None, alternative: None };
 
     let client = Client::new(&Options::default()).expect("a client");
     let site = Site {

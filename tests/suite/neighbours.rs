@@ -66,7 +66,7 @@ fn certificates(node: &Path, authority: &str) {
 }
 
 #[tokio::test]
-async fn exhibitor_is_given_the_password_that_the_build_set() {
+async fn stranger_on_the_port_of_exhibitor_gets_no_password() {
     let (server, _served, node) = bench().await;
     let root = Root::new(node.path());
     let is_asked_with = |word: &str| server.heads().last().unwrap().to_lowercase().contains(word);
@@ -74,8 +74,8 @@ async fn exhibitor_is_given_the_password_that_the_build_set() {
     assert!(!is_asked_with("authorization"));
     put(node.path(), "/opt/mesosphere/etc/exhibitor_realm", b"admin: secret,admin\n");
     assert_eq!(exhibitor(&root, port(server.url())).await.told().unwrap().serving(), 1);
-    // admin:secret
-    assert!(is_asked_with("authorization: basic ywrtaw46c2vjcmv0"));
+    // Nothing shows that this listener is Exhibitor's (src/observe/cluster/tests.rs has one that is).
+    assert!(!is_asked_with("authorization"));
 }
 
 #[tokio::test]

@@ -494,6 +494,7 @@ fn original_file_is_kept_if_its_replacement_was_replaced() {
         Serve::of(&Build::tiny().with_node_file("/etc/tiny.conf", 0o644, "of the build\n")),
         Image::new(),
     );
+    const ALLOW: [&str; 2] = ["--allow-file", "/etc/tiny.conf"];
     let (unit, conf, profile) =
         ("etc/systemd/system/dcos-tiny.service", "etc/tiny.conf", "etc/profile.d/dcos.sh");
     let older =
@@ -508,10 +509,10 @@ fn original_file_is_kept_if_its_replacement_was_replaced() {
         .expect("a mode of its own");
     }
     let before = image.tree();
-    image.install(serve.url(), &[]).ends(0, &[]);
+    image.install(serve.url(), &ALLOW).ends(0, &[]);
     image.run(&PURGE).ends(0, &[]);
     image.equals(&before);
-    image.install(serve.url(), &[]).ends(0, &[]);
+    image.install(serve.url(), &ALLOW).ends(0, &[]);
     for (path, _) in older {
         std::fs::remove_file(image.at(path)).expect("remove it");
     }
@@ -544,7 +545,7 @@ fn original_file_is_kept_if_its_replacement_was_replaced() {
     }
     // A link that somebody only took away leaves the place to what stood there.
     std::fs::remove_dir(image.at(conf)).expect("remove the directory");
-    image.install(serve.url(), &[]).ends(0, &[]);
+    image.install(serve.url(), &ALLOW).ends(0, &[]);
     std::fs::remove_file(image.at(profile)).expect("remove the link");
     image.run(&["uninstall"]).ends(0, &[]);
     assert_eq!(std::fs::read_to_string(image.at(profile)).expect("theirs"), "a newer profile\n");
@@ -578,8 +579,8 @@ fn data_behind_links_is_listed_but_not_offered_for_purge() {
             &["kept data (dcos-node uninstall --purge-data removes it):"],
             &["/var/lib/dcos ", "state of DC/OS' services"],
             &["kept data (behind links, which --purge-data leaves alone):"],
-            &["/var/lib/mesos (in /data/mesos)", "10 B"],
-            &["/var/lib/dcos/exhibitor (in /data/zk)", "10 B"],
+            &["/var/lib/mesos (in /data/mesos)", "10 bytes"],
+            &["/var/lib/dcos/exhibitor (in /data/zk)", "10 bytes"],
         ],
     );
     let said = image.run(&PURGE);

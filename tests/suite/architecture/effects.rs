@@ -397,7 +397,11 @@ fn kernel_calls(sources: &Sources) -> Vec<String> {
         let unknown = public(file).into_iter().filter(|(_, name)| !is_known(name));
         unknown
             .map(|(line, name)| {
-                at(file, line, &format!("`{name}` is in no table of tests/suite/architecture/effects.rs"))
+                at(
+                    file,
+                    line,
+                    &format!("`{name}` is in no table of tests/suite/architecture/effects.rs"),
+                )
             })
             .collect()
     };
