@@ -5,10 +5,15 @@
 //! side. What support needs stays all the same: ids and digests of packages, builds, agents and
 //! images, units, paths, addresses (a test has them).
 
+mod below;
+mod keys;
 mod lines;
 mod names;
 mod pairs;
+mod rule;
 mod shapes;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -16,7 +21,10 @@ use lines::Lines;
 use names::Names;
 use shapes::{Shapes, says_nothing};
 
-pub use shapes::REDACTED;
+pub use rule::REDACTED;
+
+/// The shortest secret that is known by its shape alone has so many bytes: a JSON web token.
+const SHORTEST_SHAPE: usize = 16;
 
 /// The rules, made once for many texts.
 #[derive(Debug)]
@@ -56,6 +64,9 @@ impl Redactor {
 
     /// A text of any kind; JSON is known as such.
     pub fn clean(&self, text: &str) -> Clean {
+        if is_short_word(text) {
+            return Clean { text: text.to_owned(), taken: 0 };
+        }
         let trimmed = text.trim_start();
         if trimmed.starts_with(['{', '['])
             && let Ok(mut value) = serde_json::from_str::<Value>(text)
@@ -151,6 +162,7 @@ impl Redactor {
         let is_digest = word(&["scheme"]) == "digest";
         let mut taken = 0;
         let mut clean = Map::new();
+        let mut copies: HashMap<String, usize> = HashMap::new();
         for (key, mut value) in std::mem::take(object) {
             // A file in a record of ours, a variable as docker and Marathon list them, and whom an
             // ACL of ZooKeeper names.
@@ -164,15 +176,27 @@ impl Redactor {
             };
             let Clean { text, taken: in_name } = self.clean(&key);
             taken += in_name;
-            let mut name = if in_name > 0 { text } else { key };
+            let wanted = if in_name > 0 { text } else { key };
+            let mut name = wanted.clone();
+            // Names that differed only in their secrets get a number; the last number is kept, so
+            // that many such names are not compared with each other.
             while clean.contains_key(&name) {
-                name.push('\'');
+                let copy = copies.entry(wanted.clone()).or_insert(1);
+                *copy += 1;
+                name = format!("{wanted} ({copy})");
             }
             clean.insert(name, value);
         }
         *object = clean;
         taken
     }
+}
+
+/// Whether a text is one word without marks, too short for a secret that is known by its shape:
+/// most texts in JSON, of which there may be a million.
+fn is_short_word(text: &str) -> bool {
+    text.len() < SHORTEST_SHAPE
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// Takes a whole value, whatever it is; what says only whether there is a secret stays.

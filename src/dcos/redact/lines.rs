@@ -1,20 +1,21 @@
 //! Values by their names, line by line: `NAME=value`, `name: value`, with all that belongs to a
 //! value in the lines below it.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use regex::Regex;
 
+use super::below::{HereEnds, MOST_ENDED, Place, count_work, first_value};
 use super::names::{NAMES, Names};
 use super::pairs::Pairs;
-use super::shapes::{REDACTED, says_nothing};
+use super::rule::{REDACTED, compile};
+use super::shapes::says_nothing;
 
 /// A line with more values than these is no line that somebody wrote, and its rest goes.
 const MOST_VALUES: usize = 200;
 /// A quote that is not closed in so many lines is a stray one.
 const MOST_QUOTED: usize = 40;
-/// The same of a text whose end has a form of its own: three quotes, the word after `<<`.
-const MOST_ENDED: usize = 500;
 /// Lines of one item of a list.
 const MOST_BESIDE: usize = 40;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
@@ -31,7 +32,7 @@ const LOOKUPS: [&str; 9] =
 /// The rules, made once for many texts.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// What comes before a value, and the value.
+    /// A name and what separates it from its value.
     assigned: Regex,
     /// The head of a block of YAML: `|`, `>+`, `|2 # why`, `&a |`, `!!str |`; or what opens a list
     /// or an object.
@@ -57,16 +58,16 @@ struct Block {
 impl Lines {
     pub(super) fn new() -> Result<Lines, regex::Error> {
         let assigned = format!(
-            r#"(?i)^(.*?["'\\]*[\w.-]*(?:{NAMES})[\w.-]*(?:["'\\]+\]|["'\\]*)(?:[^\S\r\n]*(?:=>|:=|[:=])|[^\S\r\n]+->[^\S\r\n])[^\S\r\n]*)([bfru]*(?:"{{3}}|'{{3}})[^\r\n]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\r\n]*)"#
+            r#"(?i)["'\\]*[\w.-]*(?:{NAMES})[\w.-]*(?:["'\\]+\]|["'\\]*)(?:[^\S\r\n]*(?:=>|:=|[:=])|[^\S\r\n]+->[^\S\r\n])[^\S\r\n]*"#
         );
         Ok(Lines {
-            assigned: Regex::new(&assigned)?,
-            head: Regex::new(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[(])\s*(?:#.*)?$")?,
-            named: Regex::new(
+            assigned: compile(&assigned)?,
+            head: compile(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[(])\s*(?:#.*)?$")?,
+            named: compile(
                 r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#,
             )?,
-            value: Regex::new(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
-            asked: Regex::new(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
+            value: compile(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
+            asked: compile(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
             pairs: Pairs::new()?,
         })
     }
@@ -80,10 +81,16 @@ impl Lines {
         let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
         let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
         let mut elsewhere = self.listed(text, &lines, names);
-        elsewhere.extend(self.answered(&lines, names));
+        self.add_answered(&mut elsewhere, &lines, names);
+        let ends = HereEnds::new(&lines);
         let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
         let mut block: Option<Block> = None;
         for (index, (who, line)) in all.into_iter().enumerate() {
+            if line.is_empty() {
+                clean.push_str(who);
+                clean.push('\n');
+                continue;
+            }
             if let Some(open) =
                 block.as_mut().filter(|open| !line.trim().is_empty() && open.has(index, line))
             {
@@ -117,7 +124,7 @@ impl Lines {
             if !line.trim().is_empty() && !line.trim_start().starts_with('#')
                 || found != Found::Nothing
             {
-                block = opened(found, index, &lines);
+                block = opened(found, index, &lines, &ends);
             }
         }
         // The text ends as it did: behind its last line there is none.
@@ -129,14 +136,16 @@ impl Lines {
     fn line<'t>(&self, line: &'t str, clean: &mut String, taken: &mut usize) -> Found<'t> {
         let (mut rest, mut last) = (line, Found::Nothing);
         for _ in 0..MOST_VALUES {
-            let Some(found) = self.assigned.captures(rest) else {
+            let Some((before, after)) =
+                self.assigned.find(rest).and_then(|found| rest.split_at_checked(found.end()))
+            else {
                 clean.push_str(rest);
                 return last;
             };
-            let (before, value) =
-                (found.get(1).map_or("", |m| m.as_str()), found.get(2).map_or("", |m| m.as_str()));
+            let value = first_value(after);
+            count_work(before.len() + value.len());
             clean.push_str(before);
-            rest = rest.get(before.len()..).unwrap_or_default();
+            rest = after;
             if is_no_variable(before, value) {
                 continue;
             }
@@ -169,19 +178,20 @@ impl Lines {
         Found::Here(value)
     }
 
-    /// The lines with the values of names that are asked for, and where they begin there.
-    fn answered(&self, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
-        let mut answered = BTreeMap::new();
+    /// Adds the lines with the values of names that are asked for, and where they begin there.
+    fn add_answered(&self, answered: &mut HashMap<usize, usize>, lines: &[&str], names: &Names) {
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("? ")) {
             let name =
                 self.asked.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
+            if !name.is_some_and(|name| names.has(name)) {
+                continue;
+            }
+            count_work(line.len());
+            // The search ends at the next name that is asked for, so that no line is read twice.
             let is_passed =
                 |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
             let next = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !is_passed(line));
-            let Some((answer, text)) = next.filter(|_| name.is_some_and(|name| names.has(name)))
-            else {
-                continue;
-            };
+            let Some((answer, text)) = next else { continue };
             let value = text
                 .trim_start()
                 .strip_prefix(':')
@@ -190,16 +200,17 @@ impl Lines {
                 answered.insert(answer, text.len() - value.trim_start().len());
             }
         }
-        answered
     }
 
     /// The lines with the values of variables that are listed by secret names, and where they begin
     /// there.
-    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> BTreeMap<usize, usize> {
-        let mut listed = BTreeMap::new();
+    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> HashMap<usize, usize> {
+        let mut listed = HashMap::new();
         if !text.contains("alue") {
             return listed;
         }
+        // Each line is judged once, however many names stand beside it.
+        let places: OnceCell<Vec<Place>> = OnceCell::new();
         for (index, line) in lines.iter().enumerate() {
             let name =
                 self.named.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
@@ -209,22 +220,28 @@ impl Lines {
             let place = column(line);
             // The item that it is part of begins with the first line above that has a dash, and
             // ends before the first that is less indented.
-            let begins = |line: &str| indent(line) < column(line);
+            let places = places.get_or_init(|| lines.iter().map(|line| self.place(line)).collect());
+            let at = |index: usize| places.get(index).copied().unwrap_or_default();
             let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
-                let (line, below) =
-                    (lines.get(*above).unwrap_or(&""), lines.get(above + 1).unwrap_or(&""));
-                column(line) >= place && !begins(below)
+                let below = at(above + 1);
+                at(*above).column >= place && below.indent >= below.column
             });
             let below = (index + 1..lines.len())
                 .take(MOST_BESIDE)
-                .take_while(|below| lines.get(*below).is_some_and(|line| indent(line) >= place));
-            let value = |beside: usize| {
-                let line = lines.get(beside).filter(|line| column(line) == place)?;
-                Some((beside, self.value.captures(line.trim_end())?.get(1)?.end()))
-            };
-            listed.extend(above.chain(below).filter_map(value));
+                .take_while(|below| at(*below).indent >= place);
+            for beside in above.chain(below).filter(|beside| at(*beside).column == place) {
+                if let Some(value) = at(beside).value {
+                    listed.insert(beside, value);
+                }
+            }
         }
         listed
+    }
+
+    fn place(&self, line: &str) -> Place {
+        count_work(line.len());
+        let value = self.value.captures(line.trim_end()).and_then(|found| found.get(1));
+        Place { indent: indent(line), column: column(line), value: value.map(|value| value.end()) }
     }
 }
 
@@ -239,7 +256,7 @@ enum Found<'t> {
 }
 
 /// What begins with what a line told.
-fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
+fn opened(found: Found<'_>, index: usize, lines: &[&str], ends: &HereEnds<'_>) -> Option<Block> {
     let line = lines.get(index)?;
     let told = match found {
         Found::Nothing => return None,
@@ -247,7 +264,12 @@ fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
         Found::Here(_) => true,
     };
     let after = |ends: &dyn Fn(&str) -> bool, most: usize| {
-        (index + 1..lines.len()).take(most).find(|at| lines.get(*at).is_some_and(|l| ends(l)))
+        (index + 1..lines.len()).take(most).find(|at| {
+            lines.get(*at).is_some_and(|line| {
+                count_work(line.len() + 1);
+                ends(line)
+            })
+        })
     };
     let quote = match found {
         Found::Here(value) => value.chars().next().filter(|first| matches!(first, '"' | '\'')),
@@ -262,12 +284,13 @@ fn opened(found: Found<'_>, index: usize, lines: &[&str]) -> Option<Block> {
             thrice(value).and_then(|quote| after(&|line| line.contains(quote), MOST_ENDED))
         }
         (Found::Here(value), _) if here(value).is_some() => {
-            here(value).and_then(|word| after(&|line| line.trim() == word, MOST_ENDED))
+            here(value).and_then(|word| ends.find(word, index))
         }
         (Found::Here(value), Some(quote)) if is_open(value, quote) => {
             after(&|line| line.contains(quote), MOST_QUOTED)
         }
-        _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX),
+        // Without such a line the value goes on to the end of the text.
+        _ if goes_on(line) => after(&|line| !goes_on(line), usize::MAX).or(Some(lines.len())),
         _ => None,
     };
     Some(Block { column: column(line), told, until: until.unwrap_or(index) })

@@ -2,6 +2,8 @@
 
 use regex::Regex;
 
+use super::rule::compile;
+
 /// Parts of names whose values are secrets: those of DC/OS' configuration
 /// (`superuser_password_hash`, `zk_super_credentials`, `exhibitor_azure_account_key`,
 /// `aws_secret_access_key`, `license_key_contents`), of ZooKeeper's (`superDigest`,
@@ -25,8 +27,8 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new() -> Result<Names, regex::Error> {
         Ok(Names {
-            name: Regex::new(&format!("(?i)(?:{NAMES})"))?,
-            file: Regex::new(&format!("(?i)(?:{FILES})"))?,
+            name: compile(&format!("(?i)(?:{NAMES})"))?,
+            file: compile(&format!("(?i)(?:{FILES})"))?,
         })
     }
 

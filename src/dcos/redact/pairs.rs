@@ -7,6 +7,7 @@ use std::ops::Range;
 use regex::Regex;
 
 use super::names::Names;
+use super::rule::compile;
 use super::shapes::{is_no_password, says_nothing};
 
 /// What a switch says.
@@ -24,7 +25,7 @@ impl Pairs {
         let pair = format!(
             r#"(?i)^\s*(?:- +)*{set}["']?([\w.-]+)["']?[ \t]+("[^"]*"|'[^']*'|[^\s"']+?);?\s*(?:#.*)?$"#
         );
-        Ok(Pairs { pair: Regex::new(&pair)? })
+        Ok(Pairs { pair: compile(&pair)? })
     }
 
     /// Where on this line the value of a secret name stands.

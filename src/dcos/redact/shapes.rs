@@ -3,14 +3,10 @@
 
 use regex::{Captures, Regex};
 
+use super::keys::KeyEnds;
 use super::names::NAMES;
+use super::rule::{Instead, REDACTED, VALUE, bare, compile, group, is_mixed};
 
-/// What stands in place of a secret.
-pub const REDACTED: &str = "[redacted]";
-
-/// A word as shells and programs write it: in quotes, in escaped quotes, in quotes whose end is cut
-/// off, or bare.
-const VALUE: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|"[^\r\n]*|[^\s"]+"#;
 /// The same in a list or an object.
 const ITEM: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|[^\s",}\]]+"#;
 /// What stands between the words of a command line, on one line or more, or in a list.
@@ -67,18 +63,11 @@ const NO_PASSWORDS: [&str; 40] = [
     "wrong",
 ];
 
-/// What comes in place of a shape.
-#[derive(Debug)]
-enum Instead {
-    /// This, with its groups.
-    Text(&'static str),
-    /// What this makes of it; nothing if it is no secret after all.
-    Judged(fn(&Captures<'_>) -> Option<String>),
-}
-
 /// All shapes, made once for many texts.
 #[derive(Debug)]
 pub(super) struct Shapes {
+    key: Regex,
+    key_ends: KeyEnds,
     shapes: Vec<(Regex, Instead)>,
     opaque: Regex,
     /// Ids of Mesos: agents, frameworks, operations; with the bars of other ids in one path they
@@ -91,12 +80,6 @@ impl Shapes {
         use Instead::{Judged, Text};
         const AFTER: &str = "${1}[redacted]";
         let shapes = [
-            // A key goes even if its end is cut off, or its beginning.
-            (
-                r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)".into(),
-                Text(REDACTED),
-            ),
-            (r"(?:[^\n]*[A-Za-z0-9+/=]{1,80}\r?\n){0,80}[^\n]*-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----".into(), Text(REDACTED)),
             // A password may hold an @, a slash and a quote although it should not.
             (r#"([A-Za-z][A-Za-z0-9+.-]*://)[^\s"'<>]*@"#.into(), Text("${1}[redacted]@")),
             (r#"([A-Za-z][A-Za-z0-9+.-]*://)[^\s"'<>/@:\[]+:[^\s"]*@"#.into(), Text("${1}[redacted]@")),
@@ -191,17 +174,24 @@ impl Shapes {
             (format!(r#"(?i)(<\w+\s+(?:key|name)="[\w.-]*(?:{NAMES})[\w.-]*"\s*>)[^<]+(</)"#), Text("${1}[redacted]${2}")),
             (format!(r"(?i)(<[\w.-]*(?:{NAMES})[\w.-]*(?:\s[^<>]*)?>)[^<>]+(</)"), Text("${1}[redacted]${2}")),
         ];
-        let made = |(shape, instead): (String, Instead)| Ok((Regex::new(&shape)?, instead));
+        let made = |(shape, instead): (String, Instead)| Ok((compile(&shape)?, instead));
         Ok(Shapes {
+            // A key goes even if its end is cut off; where its beginning is, see `KeyEnds`.
+            key: compile(
+                r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)",
+            )?,
+            key_ends: KeyEnds::new()?,
             shapes: shapes.into_iter().map(made).collect::<Result<_, regex::Error>>()?,
-            opaque: Regex::new(r"[A-Za-z0-9+/_-]{40,}={0,2}")?,
-            id: Regex::new(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[SO]?\d+)?")?,
+            opaque: compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")?,
+            id: compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[SO]?\d+)?")?,
         })
     }
 
     /// The text without them, and how many there were.
     pub(super) fn take(&self, text: &str) -> (String, usize) {
-        let (mut clean, mut taken) = (text.to_owned(), 0);
+        let mut taken = self.key.find_iter(text).count();
+        let (mut clean, ends) = self.key_ends.take(&self.key.replace_all(text, REDACTED));
+        taken += ends;
         for (shape, instead) in &self.shapes {
             // Most shapes are in no text, and what has none is not copied.
             if !shape.is_match(&clean) {
@@ -240,15 +230,6 @@ impl Shapes {
         });
         (clean.into_owned(), taken)
     }
-}
-
-fn group<'t>(found: &Captures<'t>, index: usize) -> &'t str {
-    found.get(index).map_or("", |found| found.as_str())
-}
-
-/// The value without its quotes.
-fn bare(value: &str) -> &str {
-    value.trim_matches(['\\', '"', '\''])
 }
 
 /// What says only whether there is something, or where the next word stands that was redacted
@@ -326,13 +307,7 @@ fn quoted(found: &Captures<'_>) -> Option<String> {
 
 /// A password that a sentence has in passing, if it is no word.
 fn mixed(found: &Captures<'_>) -> Option<String> {
-    let value = bare(group(found, 2));
-    let has = |is: fn(char) -> bool| value.contains(is);
-    let is_word = value.len() < 6
-        || !has(|l| l.is_ascii_digit())
-        || !has(|l| l.is_alphabetic())
-        || value.starts_with('/');
-    (!is_word).then(|| format!("{}{REDACTED}", group(found, 1)))
+    is_mixed(group(found, 2)).then(|| format!("{}{REDACTED}", group(found, 1)))
 }
 
 /// A word that sentences have after "password".

@@ -1,3 +1,4 @@
+mod effort;
 mod sentences;
 
 use std::sync::LazyLock;
