@@ -12,6 +12,7 @@ mod names;
 mod pairs;
 mod rule;
 mod shapes;
+mod tools;
 
 use std::collections::HashMap;
 

@@ -10,8 +10,8 @@ use super::rule::compile;
 /// `zk_agent_digest`), of docker's (`HttpHeaders`), of keytool's (`-storepass`), and of programs in
 /// general.
 pub(super) const NAMES: &str = "passw(?:or)?d|pass[_-]?(?:phrase|code)|(?:pass|pwd?)[_-]?hash|(?:auth|key|root|ssh|store)pass\\b|(?:\\b|[_.-])(?:pass|pswd|pwd|pw)(?:[_.-]?\\d+)?\\b|(?-i:[a-z](?:Pass|Pw|Pwd|Auth)\\b)|\
-    secret|token|credential|(?:\\b|[_.-])creds?\\b|licen[sc]e|api[_-]?key|access[_-]?key|account[_-]?key|private|\
-    (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|(?:super|master|agent|zk|acl)[_-]?digest(?:s?\\b|_)|userpass|requirepass|masterauth|(?:bind|root)pw|cookie|jsessionid|psk|shared[_-]?key|signature|[_.-]keys?\\b|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
+    secret|token|credential|(?:\\b|[_.-])creds?\\b|licen[sc]e|api[ _-]?key|access[_-]?key|account[_-]?key|private|\
+    (?:\\b|[_.-])auths?\\b|authorization|http[_-]?headers?\\b|(?:super|master|agent|zk|acl)[_-]?digest(?:s?\\b|_)|userpass|requirepass|masterauth|(?:bind|root)pw|cookie|jsessionid|psk|shared[_-]?key|signature|[_.-]keys?(?:\\b|_(?:b64|base64|pem|data|contents?)\\b)|(?-i:[a-z]Key\\b|\\bKEY\\b)|\
     htpasswd|realm\\b|pgp|jwt|otp\\b";
 /// Names of files whose whole content is a secret.
 const FILES: &str = "docker_credentials|dockercfg|licen[sc]e|realm|\\.full\\.|exhibitor\\.properties|\\.(?:key|pem|psk|jks|p12|keytab)$|\

@@ -6,6 +6,7 @@ use regex::{Captures, Regex};
 use super::keys::KeyEnds;
 use super::names::NAMES;
 use super::rule::{Instead, REDACTED, VALUE, bare, compile, group, is_mixed};
+use super::tools;
 
 /// The same in a list or an object.
 const ITEM: &str = r#""(?:[^"\\]|\\.)*"|\\+"[^"]*"|'[^']*'|[^\s",}\]]+"#;
@@ -181,7 +182,11 @@ impl Shapes {
                 r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)",
             )?,
             key_ends: KeyEnds::new()?,
-            shapes: shapes.into_iter().map(made).collect::<Result<_, regex::Error>>()?,
+            shapes: shapes
+                .into_iter()
+                .chain(tools::shapes())
+                .map(made)
+                .collect::<Result<_, regex::Error>>()?,
             opaque: compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")?,
             id: compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[SO]?\d+)?")?,
         })

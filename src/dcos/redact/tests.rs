@@ -1,5 +1,6 @@
 mod effort;
 mod sentences;
+mod tools;
 
 use std::sync::LazyLock;
 
