@@ -117,6 +117,7 @@ crash-real: setup
 bench: setup
 	cargo build --locked --profile ci --bin dcos-node --target $(GNU)
 	BENCH_PROGRAM=$(CURDIR)/target/$(GNU)/ci/dcos-node cargo bench --locked --profile ci --bench fetch
+	cargo bench --locked --profile ci --bench redact
 
 # Every target of fuzz/ for so many seconds each, over the bodies that `make test` runs in small,
 # from its corpus.
