@@ -110,7 +110,7 @@ pub fn other_units() -> impl Iterator<Item = &'static str> {
     OTHER_UNITS.into_iter().chain(TIME_DAEMONS)
 }
 
-const OTHER_UNITS: [&str; 9] = [
+const OTHER_UNITS: [&str; 10] = [
     "dcos-setup.service",
     "dcos-download.service",
     "dcos-link-env.service",
@@ -120,6 +120,7 @@ const OTHER_UNITS: [&str; 9] = [
     "systemd-networkd.service",
     "systemd-resolved.service",
     "NetworkManager.service",
+    "firewalld.service",
 ];
 
 /// Logs of what is no unit, each with its name and with the field and value by which the journal
