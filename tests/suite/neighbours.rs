@@ -74,7 +74,7 @@ async fn stranger_on_the_port_of_exhibitor_gets_no_password() {
     assert!(!is_asked_with("authorization"));
     put(node.path(), "/opt/mesosphere/etc/exhibitor_realm", b"admin: secret,admin\n");
     assert_eq!(exhibitor(&root, port(server.url())).await.told().unwrap().serving(), 1);
-    // Nothing shows that this listener is Exhibitor's (src/observe/cluster/tests.rs has one that is).
+    // Nothing shows that this listener is that of Exhibitor.
     assert!(!is_asked_with("authorization"));
 }
 
