@@ -241,7 +241,7 @@ fn uninstall_with_failing_systemd_ends_clean_or_installed() {
 }
 
 /// Fault points that no run of these tests passes: the file, the effect, and what passes them.
-const ELSEWHERE: [(&str, &str, &str); 18] = [
+const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/compress.rs", "Open", "`publish`, which works on no node: tests/suite/publish.rs"),
     ("system/compress.rs", "Attributes", "the same"),
     ("system/compress.rs", "Write", "the same"),
@@ -280,6 +280,30 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
         "Directory",
         "a parent that no member names: tests/suite/archives.rs",
     ),
+    (
+        "system/confine",
+        "Confine",
+        "scripts of the build, in a view that is thrown away: tests/suite/scripts.rs",
+    ),
+    ("system/confine", "Remove", "the same"),
+    ("system/confine", "Directory", "the same"),
+    ("system/confine", "Attributes", "the same"),
+    ("system/confine", "Write", "the same"),
+    ("system/confine", "Mounts", "the same"),
+    ("system/confine", "Open", "the same"),
+    ("system/confine", "Link", "the same"),
+    (
+        "system/process",
+        "Spawn",
+        "scripts, and the start of ourselves without a password: tests/suite/scripts.rs",
+    ),
+    ("system/process", "Directory", "the same"),
+    ("system/process", "Write", "the same"),
+    ("system/process", "Remove", "the same"),
+    ("system/process", "Mounts", "the same"),
+    ("system/files/held.rs", "Open", "`--events` and `bundle`: tests/suite/others_files.rs"),
+    ("system/files/place.rs", "Remove", "what a killed run left; an undisturbed run has none"),
+    ("system/files/removal.rs", "Sync", "a directory that keeps something: tests/suite/trees.rs"),
 ];
 
 /// The fault points in the sources: file and line, and the effect.
