@@ -7,8 +7,8 @@
 //! its processes end with it. The network is the machine's own.
 //!
 //! That init is this very program, executed again under another name: [`entry`] is the first thing
-//! that `main` calls. What it shall do is an [`Order`] on a socket at descriptor 0, over which it
-//! answers with [`Message`]s; the script never has that socket. Whoever calls it by hand gets a
+//! that `main` calls. What it shall do is an `Order` on a socket at descriptor 0, over which it
+//! answers with `Message`s; the script never has that socket. Whoever calls it by hand gets a
 //! program run with fewer rights than he has.
 //!
 //! A kernel or container may lack a piece: then the script runs without that piece, and

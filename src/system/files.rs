@@ -312,7 +312,7 @@ pub fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, Error> {
         .naming("open the directory", path)
 }
 
-/// Removes what a killed [`place`] or [`place_link`] left beside its file.
+/// Removes what a killed [`place()`] or [`place_link`] left beside its file.
 ///
 /// # Errors
 /// The kernel refuses.

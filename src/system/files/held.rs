@@ -181,7 +181,7 @@ impl Held {
         Ok(regular(file.into()).ok().filter(|_| is_own))
     }
 
-    /// Puts a file in place, as [`super::place`] does, in the directory that is held.
+    /// Puts a file in place, as [`super::place()`] does, in the directory that is held.
     ///
     /// # Errors
     /// Anything on the way; the old file then stands as it was.
