@@ -1,6 +1,7 @@
 //! Packs a build of `fixtures/` into a serve directory: `cargo run --example pack_build --
-//! fixture|tiny DIR [KEY=VALUE]...`
+//! fixture|tiny|RELEASE DIR [KEY=VALUE]...`
 //!
+//! RELEASE is 1.10, 1.11, 1.12, 1.13, 2.0, 2.1 or 2.2: the fixture in the shape of that release.
 //! KEY=VALUE is a setting of the configuration, such as `bootstrap_url=http://10.0.0.1`;
 //! `masters=10.0.0.1,10.0.0.2` sets a static list of masters.
 
@@ -9,16 +10,17 @@
 use std::path::Path;
 
 use support::build::Build;
+use support::shape::Shape;
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, dir, settings @ ..] = arguments.as_slice() else {
-        return Err("usage: pack_build fixture|tiny DIR [KEY=VALUE]...".into());
+        return Err("usage: pack_build fixture|tiny|RELEASE DIR [KEY=VALUE]...".into());
     };
     let mut build = match name.as_str() {
         "fixture" => Build::fixture(),
         "tiny" => Build::tiny(),
-        other => return Err(format!("no build is called {other}")),
+        other => Shape::of(other).ok_or_else(|| format!("no build is called {other}"))?.build(),
     };
     for setting in settings {
         let (key, value) = setting.split_once('=').ok_or(format!("{setting} is not KEY=VALUE"))?;

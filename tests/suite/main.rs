@@ -45,6 +45,7 @@ mod scale;
 mod schemas;
 mod scripts;
 mod serve;
+mod shapes;
 mod skips;
 mod static_binary;
 mod status_text;

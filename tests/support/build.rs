@@ -282,6 +282,33 @@ impl Build {
         self
     }
 
+    /// Gives a package another name, with these texts replaced in its paths and files.
+    pub fn renamed_package(mut self, name: &str, to: &str, replaced: &[(&str, &str)]) -> Build {
+        let package = self.package(name).clone();
+        self.packages.remove(name);
+        let replace = |text: &str| {
+            replaced.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+        };
+        let renamed = package.entries.into_iter().map(|(path, mut entry)| {
+            if let Kind::File(content) = &mut entry.kind {
+                *content = replace(&String::from_utf8_lossy(content)).into_bytes();
+            }
+            (replace(path.to_str().expect("ASCII")).into(), entry)
+        });
+        let renamed = Package { entries: renamed.collect(), ..Package::default() };
+        self.packages.insert(to.to_owned(), renamed);
+        self
+    }
+
+    /// Mode and content of a file of a package.
+    pub fn file(&self, package: &str, path: &str) -> (u32, Vec<u8>) {
+        let entry = self.packages.get(package).and_then(|p| p.entries.get(Path::new(path)));
+        match entry {
+            Some(Entry { kind: Kind::File(content), mode, .. }) => (*mode, content.clone()),
+            _ => panic!("package {package} has no file {path}"),
+        }
+    }
+
     /// Replaces `pkginfo.json`, with anything.
     pub fn with_pkginfo(self, package: &str, content: &str) -> Build {
         self.with_file(package, "pkginfo.json", 0o644, content)

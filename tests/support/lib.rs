@@ -16,6 +16,7 @@ pub mod image;
 pub mod node;
 pub mod packing;
 pub mod refused_calls;
+pub mod shape;
 pub mod source;
 pub mod tls;
 pub mod tree;
