@@ -185,9 +185,10 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
     let failed = reports
         .into_iter()
         .filter(|report| report.condition == Condition::Failed && report.active != "activating");
-    problems.extend(
-        failed.map(|report| format!("{} failed: {}", report.name, report.why.unwrap_or_default())),
-    );
+    problems.extend(failed.map(|report| match report.why {
+        Some(why) => format!("{} failed: {why}", report.name),
+        None => format!("{} failed", report.name),
+    }));
     Ok(problems)
 }
 

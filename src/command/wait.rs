@@ -11,11 +11,12 @@ use crate::dcos::exit::Exit;
 use crate::dcos::level::Level;
 use crate::dcos::settings::variable;
 use crate::dcos::{identity, layout};
-use crate::observe::chain::{Link, Obstacle};
+use crate::observe::chain::{Concern, Link, Obstacle, obstacle};
 use crate::observe::checks::Checks;
 use crate::observe::cluster;
 use crate::observe::last_words;
 use crate::observe::lives::Lives;
+use crate::observe::log_line::LogLine;
 use crate::observe::node::{Node, State};
 use crate::observe::readiness::{self, Facts, Readiness};
 use crate::observe::services::{self, Condition, UnitReport};
@@ -261,8 +262,7 @@ fn unanswered(node: &Node, error: &systemd::Error) -> Seen {
     let facts = Facts { role: node.role(), whole: node.is_whole(), ..Facts::default() };
     let Readiness { level, masters, .. } = readiness::judge(&facts, Level::Unpacked);
     let text = format!("systemd does not answer: {error}");
-    let obstacle =
-        Obstacle { link: Link::Install, level: Level::Started, unit: None, text, cure: None };
+    let obstacle = obstacle(Concern::Systemd, Link::Install, Level::Started, None, text);
     Seen { readiness: Readiness { level, obstacles: vec![obstacle], masters }, facts }
 }
 
@@ -324,7 +324,7 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
         last_words::add(&root, &mut units);
         units
     });
-    let mut log: Vec<String> =
+    let mut log: Vec<LogLine> =
         with_logs.await.unwrap_or_default().into_iter().flat_map(|unit| unit.log).collect();
     if first.link == Link::Clock {
         log = of_check_time(&world.root, first.unit.as_deref()).await.unwrap_or(log);
@@ -336,27 +336,28 @@ async fn too_late(wish: Wish, seen: Seen, node: &Node, world: &World) -> Failure
     } else {
         "the node is installed and goes on by itself"
     };
-    Failure::new(Exit::NotReady, anyhow::anyhow!(text)).leaving(state).cured_by(cure).quoting(log)
+    Failure::new(Exit::NotReady, anyhow::anyhow!(text))
+        .leaving(state)
+        .cured_by(cure)
+        .quoting(log.iter().map(ToString::to_string).collect())
 }
 
 /// The last word of check-time in the unit that the clock holds up. That all was well when the unit
 /// was started is no word of a clock that has gone wrong since.
-async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<Vec<String>> {
+async fn of_check_time(root: &Root, unit: Option<&str>) -> Option<Vec<LogLine>> {
     let (root, unit) = (root.clone(), unit?.to_owned());
     let look = move || last_words::last_of(&root, &unit, "check-time");
     let lines = tokio::task::spawn_blocking(look).await.ok()?;
-    let is_trouble = !lines.first()?.ends_with("Time is in sync!");
+    let is_trouble = !lines.first()?.has(&["Time is in sync!"]);
     is_trouble.then_some(lines)
 }
 
 /// What is known of this obstacle, what a check knows, else where to look.
-async fn cure(first: &Obstacle, log: &[String], wish: Wish, node: &Node, world: &World) -> String {
+async fn cure(first: &Obstacle, log: &[LogLine], wish: Wish, node: &Node, world: &World) -> String {
     if let Some(cure) = &first.cure {
         return cure.clone();
     }
-    if log.iter().any(|line| {
-        ["IP address was changed", "check new IP address"].iter().any(|told| line.contains(told))
-    }) {
+    if log.iter().any(|line| line.has(&["IP address was changed", "check new IP address"])) {
         return format!("the address of this node changed: {}", identity::renewal(node.role()));
     }
     let areas: &[&str] = match first.link {

@@ -70,7 +70,7 @@ pub async fn look_for_stopped(root: &Root) -> Option<Agent> {
         registered =
             registered.or(ask_master(master, Some(&id), |text| is_listed(text, &id)).await);
     }
-    Some(Agent { id: Some(id), registered, work: Answer::Silent("it does not run".to_owned()) })
+    Some(Agent { id: Some(id), registered, work: Answer::Silent("it does not run".into()) })
 }
 
 async fn ask_master(

@@ -39,11 +39,43 @@ pub struct Obstacle {
     /// The unit, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// What it is about.
+    #[serde(skip)]
+    pub concern: Concern,
     /// For people, in one line.
     pub text: String,
     /// What to do about it, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+}
+
+/// What an obstacle is about: two obstacles of one concern are one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Whether the install is finished and the target is active.
+    Install,
+    /// systemd, which does not answer.
+    Systemd,
+    /// The clock.
+    Clock,
+    /// How a unit is, not only what it has to do with.
+    Unit(String),
+    /// The answer of this node's DNS.
+    NameServer,
+    /// One of DC/OS' own checks.
+    Check(String),
+    /// DC/OS' own checks, which could not run.
+    CheckRunner,
+    /// The masters and how many of them serve.
+    Masters,
+    /// The leading master.
+    Leader,
+    /// Mesos on this node.
+    Mesos,
+    /// Admin Router on this node.
+    AdminRouter,
+    /// The cluster, which was not looked at.
+    Cluster,
 }
 
 impl Obstacle {
@@ -53,13 +85,15 @@ impl Obstacle {
     }
 }
 
-pub(super) fn obstacle(
+/// An obstacle for which no fix is known.
+pub fn obstacle(
+    concern: Concern,
     link: Link,
     level: Level,
     unit: Option<&str>,
     text: impl Into<String>,
 ) -> Obstacle {
-    Obstacle { link, level, unit: unit.map(str::to_owned), text: text.into(), cure: None }
+    Obstacle { link, level, unit: unit.map(str::to_owned), concern, text: text.into(), cure: None }
 }
 
 /// What Marathon's leader is called, which Admin Router waits for.
@@ -84,7 +118,7 @@ impl Link {
     /// The link that a unit polls for in vain, by the command that fails; none for a unit that
     /// waits for nobody.
     pub(super) fn awaited_by(unit: &UnitReport) -> Option<Link> {
-        let why = unit.why.as_deref()?;
+        let why = unit.why.as_ref()?;
         let names = [
             ("check-time", Link::Clock),
             (READY, Link::Net),
@@ -93,7 +127,7 @@ impl Link {
             // What telegraf makes: the agent is not the one to look at.
             (STATSD_SOCKET, Link::Rest),
         ];
-        names.into_iter().find(|(name, _)| why.contains(name)).map(|(_, link)| link)
+        names.into_iter().find(|(name, _)| why.waits_for(name)).map(|(_, link)| link)
     }
 }
 

@@ -1,6 +1,9 @@
 //! How the cluster is, as far as this node can tell: asked over the network, each part for itself,
 //! none for long.
 
+mod answer;
+mod disunion;
+
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -19,6 +22,9 @@ use crate::system::program::Program;
 use crate::system::root::Root;
 use crate::system::{files, process, resolver, words};
 
+pub use answer::{Answer, Silence};
+pub use disunion::Disunion;
+
 /// The account that DC/OS runs Exhibitor as.
 const EXHIBITOR_ACCOUNT: &str = "dcos_exhibitor";
 /// How long each part has for its answer where one looks again and again; a test has servers that
@@ -29,36 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 3 });
 pub(super) const BEFORE_GOING: Duration = Duration::from_secs(15);
 /// Longest answer that is read: Mesos counts some hundred things.
 const LONGEST: u64 = 1 << 20;
-
-/// What a part of the cluster answered.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer<T> {
-    /// This.
-    Told(T),
-    /// It asks for a login, so it lives; or only root may read what it is asked with, and nothing
-    /// is known against it.
-    Locked,
-    /// Nothing that can be used, in one line.
-    Silent(String),
-}
-
-impl<T> Answer<T> {
-    /// What was told.
-    pub fn told(&self) -> Option<&T> {
-        match self {
-            Answer::Told(told) => Some(told),
-            _ => None,
-        }
-    }
-
-    /// Why nothing was told; none from one that lives.
-    pub fn silence(&self) -> Option<&str> {
-        match self {
-            Answer::Silent(why) => Some(why),
-            _ => None,
-        }
-    }
-}
 
 /// The cluster from this node.
 #[derive(Clone, Debug)]
@@ -126,12 +102,12 @@ impl Cluster {
     }
 
     /// What keeps the masters from being one cluster; none on an agent.
-    pub fn disunion(&self) -> Option<String> {
+    pub fn disunion(&self) -> Option<Disunion> {
         let exhibitor = self.exhibitor.as_ref()?;
         let who = if self.zookeepers.is_some() { "ZooKeeper" } else { "Exhibitor" };
         let masters = self.masters()?;
         let expected = self.expected.unwrap_or(masters.members.len());
-        let silence = exhibitor.silence().map(|why| format!("Exhibitor does not answer: {why}"));
+        let silence = exhibitor.silence().cloned().map(Disunion::NoExhibitor);
         if masters.is_converged(expected) {
             // Up to 2.0 every service asks Exhibitor before it starts.
             return silence.filter(|_| !self.exhibitor_may_lie);
@@ -140,11 +116,11 @@ impl Cluster {
         let own = [HERE.to_owned(), self.address.to_string()];
         match silence {
             Some(silence) if missing.iter().any(|host| own.contains(host)) => Some(silence),
-            _ if !missing.is_empty() => Some(format!("{WAITING}: {}", missing.join(", "))),
+            _ if !missing.is_empty() => Some(Disunion::Missing(missing)),
             _ if masters.members.len() < expected => {
-                Some(format!("{WAITING}: {who} knows {} of {expected}", masters.members.len()))
+                Some(Disunion::Fewer { who, known: masters.members.len(), expected })
             }
-            _ => Some(format!("{} of the masters lead; it should be one", masters.leaders())),
+            _ => Some(Disunion::Leaders(masters.leaders())),
         }
     }
 }
@@ -155,8 +131,6 @@ fn alone(own: Ensemble, exhibitor: Option<&Answer<Ensemble>>) -> Option<Ensemble
     Some(own).filter(|own| own.serving() == 0 || exhibitor != Some(&Answer::Locked))
 }
 
-/// How the words for masters that are missing begin.
-pub(super) const WAITING: &str = "waiting for masters";
 /// This node.
 pub(super) const HERE: &str = "127.0.0.1";
 
@@ -198,9 +172,9 @@ async fn scheme(address: IpAddr) -> &'static str {
     match asked("http", 80).await.silence() {
         None => "http",
         // It sends people to https.
-        Some(why) if is_of_certificate(why) => "https",
-        Some(_) => match asked("https", 443).await.silence() {
-            Some(why) if !is_of_certificate(why) => "http",
+        Some(Silence::Certificate(_)) => "https",
+        Some(Silence::Other(_)) => match asked("https", 443).await.silence() {
+            Some(Silence::Other(_)) => "http",
             _ => "https",
         },
     }
@@ -264,7 +238,7 @@ fn unasked<T>(error: &files::Error) -> Answer<T> {
     if error.source.kind() == ErrorKind::PermissionDenied {
         Answer::Locked
     } else {
-        Answer::Silent(super::told(error))
+        Answer::Silent(super::told(error).into())
     }
 }
 
@@ -327,19 +301,15 @@ pub(super) async fn ask_either<T>(
     match plain.silence() {
         None => return plain,
         // A security mode that has people use https sends them there.
-        Some(why) if is_of_certificate(why) => return Answer::Locked,
-        Some(_) => {}
+        Some(Silence::Certificate(_)) => return Answer::Locked,
+        Some(Silence::Other(_)) => {}
     }
     match neighbour::ask(&format!("https://{place}"), &open, longest, limit).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
         Ok(reply) if reply.status == 200 => read(&reply.body).map_or(plain, Answer::Told),
-        Err(error) if error.kind() == Kind::Tls => Answer::Locked,
+        Err(error) if matches!(error.kind(), Kind::Tls | Kind::Certificate) => Answer::Locked,
         Ok(_) | Err(_) => plain,
     }
-}
-
-fn is_of_certificate(why: &str) -> bool {
-    why.contains("certificate")
 }
 
 /// Asks one part, and takes what `read` cannot read for silence.
@@ -353,11 +323,14 @@ pub(super) async fn ask<T>(
     match neighbour::ask(url, credentials, longest, limit).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => Answer::Locked,
         Ok(reply) if reply.status == 200 => read(&reply.body).map_or_else(
-            || Answer::Silent(format!("the answer of {url} is not what it should be")),
+            || Answer::Silent(format!("the answer of {url} is not what it should be").into()),
             Answer::Told,
         ),
-        Ok(reply) => Answer::Silent(format!("{url} answers with status {}", reply.status)),
-        Err(error) => Answer::Silent(error.to_string()),
+        Ok(reply) => Answer::Silent(format!("{url} answers with status {}", reply.status).into()),
+        Err(error) if error.kind() == Kind::Certificate => {
+            Answer::Silent(Silence::Certificate(error.to_string()))
+        }
+        Err(error) => Answer::Silent(error.to_string().into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::log_line::LogLine;
 use super::services::{Condition, UnitReport};
 use crate::dcos::layout;
 use crate::system::journald;
@@ -21,11 +22,7 @@ pub fn add(root: &Root, reports: &mut [UnitReport]) {
         let log =
             journald::last_lines(&directories, &report.name, LOOKED_AT, None).unwrap_or_default();
         let note = note(&log, &report.name);
-        let mut lines = log
-            .lines
-            .into_iter()
-            .map(|line| format!("{}: {}", line.identifier, line.message))
-            .collect();
+        let mut lines = log.lines.into_iter().map(LogLine::from).collect();
         // What is active now has something to say now.
         if report.active != "active" {
             forget_the_next_try(&mut lines);
@@ -36,28 +33,27 @@ pub fn add(root: &Root, reports: &mut [UnitReport]) {
 }
 
 /// A closing line about journal files that could not be read because their format is unknown.
-fn note(log: &journald::Log, unit: &str) -> Option<String> {
-    log.note(&format!("journalctl -u {unit}")).map(|note| format!("dcos-node: {note}"))
+fn note(log: &journald::Log, unit: &str) -> Option<LogLine> {
+    let message = log.note(&format!("journalctl -u {unit}"))?;
+    Some(LogLine { identifier: "dcos-node".to_owned(), message })
 }
 
 /// The last line that one program of a unit wrote, and whether files could not be read; empty if
 /// there is no such line.
-pub fn last_of(root: &Root, unit: &str, program: &str) -> Vec<String> {
+pub fn last_of(root: &Root, unit: &str, program: &str) -> Vec<LogLine> {
     let directories: Vec<PathBuf> =
         layout::JOURNALS.iter().map(|path| root.resolved(path)).collect();
     let log = journald::last_lines(&directories, unit, LOOKED_AT, None).unwrap_or_default();
     let note = note(&log, unit);
     let line = log.lines.into_iter().rfind(|line| line.identifier == program);
-    line.map(|line| format!("{program}: {}", line.message))
+    line.map(LogLine::from)
         .map_or_else(Vec::new, |line| std::iter::once(line).chain(note).collect())
 }
 
 /// A unit that fell is soon started again, and what its first commands say then buries the words
 /// that it ended with.
-fn forget_the_next_try(lines: &mut Vec<String>) {
-    let says = |line: &String, words: &[&str]| {
-        line.starts_with("systemd: ") && words.iter().any(|word| line.contains(word))
-    };
+fn forget_the_next_try(lines: &mut Vec<LogLine>) {
+    let says = |line: &LogLine, words: &[&str]| line.is_of_systemd() && line.has(words);
     let Some(end) = lines.iter().rposition(|line| says(line, &["process exited, code="])) else {
         return;
     };
@@ -65,7 +61,7 @@ fn forget_the_next_try(lines: &mut Vec<String>) {
     let next = lines
         .iter()
         .skip(end)
-        .position(|line| says(line, &["Scheduled restart", "scheduling restart", ": Starting "]));
+        .position(|line| says(line, &["Scheduled restart", "scheduling restart", "Starting "]));
     if let Some(next) = next {
         lines.truncate(end + next);
     }
@@ -73,9 +69,9 @@ fn forget_the_next_try(lines: &mut Vec<String>) {
 
 /// The last lines, and among them one of the unit's own if there is any: a unit that is started
 /// again and again has its words buried under systemd's.
-fn telling(mut lines: Vec<String>) -> Vec<String> {
+fn telling(mut lines: Vec<LogLine>) -> Vec<LogLine> {
     let last = lines.split_off(lines.len().saturating_sub(LINES));
-    let is_its_own = |line: &String| !line.starts_with("systemd: ");
+    let is_its_own = |line: &LogLine| !line.is_of_systemd();
     match lines.into_iter().rfind(is_its_own) {
         Some(own) if !last.iter().any(is_its_own) => {
             std::iter::once(own).chain(last.into_iter().skip(1)).collect()
@@ -91,6 +87,10 @@ mod tests {
 
     use super::*;
     use crate::observe::services;
+
+    fn texts(lines: &[LogLine]) -> Vec<String> {
+        lines.iter().map(ToString::to_string).collect()
+    }
 
     #[test]
     fn journal_of_unknown_format_is_noted_below_the_lines() {
@@ -126,13 +126,18 @@ mod tests {
              be missing, use journalctl -u dcos-net.service: {}",
             file.display()
         );
-        assert_eq!(reports[0].log, [note]);
+        assert_eq!(texts(&reports[0].log), [note]);
         assert!(last_of(&root, "dcos-net.service", "check-time").is_empty());
     }
 
     #[test]
     fn shown_log_lines_include_the_output_of_the_unit() {
-        let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let line = |line: &&str| {
+            let (identifier, message) = line.split_once(": ").unwrap();
+            LogLine { identifier: identifier.into(), message: message.into() }
+        };
+        let lines = |all: &[&str]| all.iter().map(line).collect::<Vec<_>>();
+        let telling = |lines| texts(&super::telling(lines));
         let buried = lines(&["sh: first", "sh: no good", "systemd: a", "systemd: b", "systemd: c"]);
         assert_eq!(telling(buried), ["sh: no good", "systemd: b", "systemd: c"]);
         assert_eq!(
@@ -149,7 +154,7 @@ mod tests {
             "x: hello",
         ]);
         forget_the_next_try(&mut again);
-        assert_eq!(again, [ended, "x: no good"]);
+        assert_eq!(texts(&again), [ended, "x: no good"]);
         let mut first = lines(&["systemd: Starting dcos-x.service", "ping: all is well"]);
         forget_the_next_try(&mut first);
         assert_eq!(first.len(), 2);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::cause::Cause;
 use crate::system::systemd::Service;
 
 /// A service that never fell is trusted after so long.
@@ -19,7 +20,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone, Debug, Default)]
 pub struct Lives {
     lives: BTreeMap<String, Life>,
-    reasons: BTreeMap<String, String>,
+    reasons: BTreeMap<String, Cause>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,16 +77,11 @@ impl Lives {
         Proof { fell, falls, needed }
     }
 
-    /// Why a unit is not as it should be. While it `passes` from one try to the next systemd knows
-    /// no more why it has to: then what was seen last is told.
-    pub(super) fn reason(
-        &mut self,
-        unit: &str,
-        why: Option<String>,
-        passes: bool,
-    ) -> Option<String> {
+    /// Why a unit is not as it should be. While it passes from one try to the next systemd knows no
+    /// more why it has to: then what was seen last is told.
+    pub(super) fn reason(&mut self, unit: &str, why: Option<Cause>) -> Option<Cause> {
         match why {
-            Some(why) if passes => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
+            Some(why) if why.is_passing() => Some(self.reasons.get(unit).cloned().unwrap_or(why)),
             Some(why) => {
                 self.reasons.insert(unit.to_owned(), why.clone());
                 Some(why)
@@ -135,12 +131,16 @@ mod tests {
 
     #[test]
     fn restarted_unit_keeps_the_last_failure_reason() {
-        let (mut lives, told) = (Lives::default(), |why: &str| Some(why.to_owned()));
-        assert_eq!(lives.reason("a.service", told("is starting"), true), told("is starting"));
-        assert_eq!(lives.reason("a.service", told("waits: x"), false), told("waits: x"));
-        assert_eq!(lives.reason("a.service", told("is starting"), true), told("waits: x"));
-        assert_eq!(lives.reason("a.service", None, false), None);
-        assert_eq!(lives.reason("a.service", told("is starting"), true), told("is starting"));
+        let mut lives = Lives::default();
+        for (found, reported) in [
+            (Some(Cause::Starting), Some(Cause::Starting)),
+            (Some(Cause::Queued), Some(Cause::Queued)),
+            (Some(Cause::Starting), Some(Cause::Queued)),
+            (None, None),
+            (Some(Cause::Starting), Some(Cause::Starting)),
+        ] {
+            assert_eq!(lives.reason("a.service", found), reported);
+        }
     }
 
     #[test]

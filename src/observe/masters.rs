@@ -45,7 +45,7 @@ impl Masters {
             Answer::Told(metrics) if metrics.is("master/elected") => {
                 Answer::Told(metrics.count(&["master/slaves_active"]))
             }
-            Answer::Told(_) => Answer::Silent("its Mesos does not lead".to_owned()),
+            Answer::Told(_) => Answer::Silent("its Mesos does not lead".into()),
             Answer::Locked => Answer::Locked,
             Answer::Silent(why) => Answer::Silent(why),
         };
@@ -84,9 +84,10 @@ fn alone(
                 || "a number of masters that is not known".to_owned(),
                 |masters| format!("{masters} masters"),
             );
-            Answer::Silent(format!(
+            let why = format!(
                 "its ZooKeeper serves, with {all}, and Exhibitor does not tell how the others are"
-            ))
+            );
+            Answer::Silent(why.into())
         }
         None => exhibitor,
     }
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn zookeeper_lists_masters_if_exhibitor_is_silent() {
-        let silent = || Answer::Silent("refused".to_owned());
+        let silent = || Answer::Silent("refused".into());
         let member = |(n, serving): (usize, Serving)| Member {
             host: format!("10.0.0.{n}"),
             serving,
@@ -125,7 +126,9 @@ mod tests {
         }
         let of_three = alone(Some(Mode::Follower), Some(3), silent());
         assert!(
-            of_three.silence().is_some_and(|why| why.contains("serves, with 3 masters")),
+            of_three
+                .silence()
+                .is_some_and(|why| why.to_string().contains("serves, with 3 masters")),
             "{of_three:?}"
         );
         assert_eq!(alone(None, Some(1), silent()), silent());

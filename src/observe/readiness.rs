@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::chain::{self, Link, Obstacle, obstacle};
+use super::cause::Cause;
+use super::chain::{self, Concern, Link, Obstacle, obstacle};
 use super::checks::{self, Checks};
 use super::cluster::{self, Cluster};
 use super::node::Node;
@@ -88,10 +89,11 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
             others::cluster_ready(&facts.units, facts.role.unwrap_or(Role::Master), cluster)
         });
         let above: Vec<Obstacle> =
-            above.filter(|o| obstacles.iter().all(|below| below.text != o.text)).collect();
+            above.filter(|o| obstacles.iter().all(|below| below.concern != o.concern)).collect();
         obstacles.extend(above);
         if facts.cluster.is_none() && obstacles.is_empty() {
             obstacles.push(obstacle(
+                Concern::Cluster,
                 Link::Rest,
                 Level::ClusterReady,
                 None,
@@ -114,8 +116,8 @@ pub fn judge(facts: &Facts, looked: Level) -> Readiness {
 /// The unit that an obstacle is about, where it is about how that unit is: it may stand there for
 /// another reason, as dcos-net for a name.
 fn about<'a>(facts: &'a Facts, obstacle: &Obstacle) -> Option<&'a UnitReport> {
-    let unit = facts.units.iter().find(|unit| Some(&unit.name) == obstacle.unit.as_ref())?;
-    (unwell(unit).as_ref() == Some(&obstacle.text)).then_some(unit)
+    let Concern::Unit(name) = &obstacle.concern else { return None };
+    facts.units.iter().find(|unit| unit.name == *name)
 }
 
 /// Active for too short a time to be trusted.
@@ -139,7 +141,13 @@ fn is_borrowed(facts: &Facts, obstacle: &Obstacle) -> bool {
 
 fn started(facts: &Facts) -> Vec<Obstacle> {
     if !facts.whole {
-        return vec![obstacle(Link::Install, Level::Unpacked, None, "the install is not finished")];
+        return vec![obstacle(
+            Concern::Install,
+            Link::Install,
+            Level::Unpacked,
+            None,
+            "the install is not finished",
+        )];
     }
     match facts.units.iter().find(|u| u.name == layout::TARGET) {
         Some(target) if target.active == "active" => Vec::new(),
@@ -147,6 +155,7 @@ fn started(facts: &Facts) -> Vec<Obstacle> {
             cure: (target.active == "inactive")
                 .then(|| format!("systemctl start {}", layout::TARGET)),
             ..obstacle(
+                Concern::Install,
                 Link::Install,
                 Level::Started,
                 Some(layout::TARGET),
@@ -154,6 +163,7 @@ fn started(facts: &Facts) -> Vec<Obstacle> {
             )
         }],
         None => vec![obstacle(
+            Concern::Install,
             Link::Install,
             Level::Started,
             Some(layout::TARGET),
@@ -166,22 +176,30 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
     let level = Level::NodeReady;
     let mut found = Vec::new();
     if let Some(fault) = &facts.clock_fault {
-        found.push(obstacle(Link::Clock, level, Some(chain::net(&facts.units)), fault.clone()));
+        let net = Some(chain::net(&facts.units));
+        found.push(obstacle(Concern::Clock, Link::Clock, level, net, fault.clone()));
     }
     let mut is_net_well = true;
     for unit in facts.units.iter().filter(|u| u.name != layout::TARGET && !u.auxiliary) {
-        if let Some(text) = unwell(unit) {
+        if let Some(cause) = unwell(unit) {
             let link = Link::awaited_by(unit).unwrap_or(Link::of(&unit.name));
             is_net_well &= Link::of(&unit.name) != Link::Net || unit.condition == Condition::Well;
             found.push(Obstacle {
                 cure: unit.cure.clone(),
-                ..obstacle(link, level, Some(&unit.name), text)
+                ..obstacle(
+                    Concern::Unit(unit.name.clone()),
+                    link,
+                    level,
+                    Some(&unit.name),
+                    cause.to_string(),
+                )
             });
         }
     }
     // Of a dcos-net that does not run it is no news that it does not answer.
     if let (Some(Err(why)), true) = (&facts.ready, is_net_well) {
-        found.push(obstacle(Link::Net, level, Some(chain::net(&facts.units)), why.clone()));
+        let net = Some(chain::net(&facts.units));
+        found.push(obstacle(Concern::NameServer, Link::Net, level, net, why.clone()));
     }
     let role = facts.role.unwrap_or(Role::Master);
     if let Some(cluster) = facts.cluster.as_ref().filter(|_| !found.is_empty()) {
@@ -192,6 +210,7 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
             found.extend(failed.iter().map(|check| failed_check(check, role, &facts.units)))
         }
         Some(Err(why)) => found.push(obstacle(
+            Concern::CheckRunner,
             Link::Rest,
             level,
             None,
@@ -205,6 +224,7 @@ fn node_ready(facts: &Facts) -> Vec<Obstacle> {
 fn failed_check(check: &FailedCheck, role: Role, units: &[UnitReport]) -> Obstacle {
     let (link, unit) = chain::of_check(&check.name, role, units);
     obstacle(
+        Concern::Check(check.name.clone()),
         link,
         Level::NodeReady,
         unit,
@@ -212,11 +232,12 @@ fn failed_check(check: &FailedCheck, role: Role, units: &[UnitReport]) -> Obstac
     )
 }
 
-fn unwell(unit: &UnitReport) -> Option<String> {
+fn unwell(unit: &UnitReport) -> Option<Cause> {
     if unit.is_settled() || unit.condition == Condition::AuxiliaryFailed {
         return None;
     }
-    Some(unit.why.clone().unwrap_or_else(|| format!("is {} ({})", unit.active, unit.sub)))
+    let state = || Cause::State(unit.active.clone(), unit.sub.clone());
+    Some(unit.why.clone().unwrap_or_else(state))
 }
 
 fn one_line(text: &str) -> String {

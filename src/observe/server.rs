@@ -255,7 +255,11 @@ impl Network {
                     // A handshake that does not end is a failed connection, so this is a server
                     // that took it and says nothing.
                     Kind::Status(_) | Kind::Stalled | Kind::Truncated | Kind::TooLarge => None,
-                    Kind::Tls | Kind::Unreachable | Kind::Cancelled | Kind::Other => Some(error),
+                    Kind::Certificate
+                    | Kind::Tls
+                    | Kind::Unreachable
+                    | Kind::Cancelled
+                    | Kind::Other => Some(error),
                 },
             };
             self.dates = refused

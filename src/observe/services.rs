@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::cause::{Cause, CommandLine, Fell};
 use super::lives::{Lives, Proof};
+use super::log_line::LogLine;
 use crate::dcos::layout;
 use crate::dcos::units;
 use crate::system::clock::monotonic_micros;
@@ -36,13 +38,13 @@ pub struct UnitReport {
     pub restarts: Option<u32>,
     /// Why it is not as it should be; none if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<Cause>,
     /// What to do about that, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
     /// Its last journal lines, if it is not as it should be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub log: Vec<String>,
+    pub log: Vec<LogLine>,
 }
 
 /// What the state of a unit comes to.
@@ -76,7 +78,7 @@ impl UnitReport {
 
     /// Between two tries, with nothing seen yet of why the last one failed.
     pub fn tells_nothing(&self) -> bool {
-        self.why.as_deref().is_some_and(is_passing)
+        self.why.as_ref().is_some_and(Cause::is_passing)
     }
 
     /// On its way, and the node needs it.
@@ -158,10 +160,9 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
     let verdict = judge(&unit, service, around);
     let too_young = active.zip(proof).filter(|(seconds, proof)| *seconds < proof.needed.as_secs());
     let steady = verdict.condition == Condition::Well && too_young.is_none();
-    let passes = verdict.why.as_deref().is_some_and(is_passing);
     let why = match (verdict.why, too_young) {
         (None, Some((seconds, proof))) => Some(young(seconds, proof, service)),
-        (why, _) => lives.reason(&unit.name, why, passes),
+        (why, _) => lives.reason(&unit.name, why),
     };
     UnitReport {
         steady,
@@ -197,18 +198,12 @@ fn active_seconds(unit: &Unit, service: Option<&Service>) -> Option<u64> {
 
 /// `ActiveState` alone tells nothing: a service that dies every few seconds is active most of the
 /// time.
-fn young(seconds: u64, proof: Proof, service: Option<&Service>) -> String {
-    let again = match service.and_then(|service| service.restarts) {
-        _ if !proof.fell => String::new(),
-        Some(times) if times > 0 => format!(", and was restarted {times} times"),
-        _ => ", and fell before".to_owned(),
-    };
-    let needed = if proof.falls {
-        format!("; it keeps falling, and has to stay up for {} s", proof.needed.as_secs())
-    } else {
-        String::new()
-    };
-    format!("is active for only {seconds} s{again}{needed}")
+fn young(seconds: u64, proof: Proof, service: Option<&Service>) -> Cause {
+    let fell = proof.fell.then(|| Fell {
+        restarts: service.and_then(|service| service.restarts),
+        needed: proof.falls.then_some(proof.needed.as_secs()),
+    });
+    Cause::Young(seconds, fell)
 }
 
 /// Whether the state of these units makes the node a degraded one.
@@ -221,20 +216,10 @@ pub fn of_role(wanted: &[String]) -> Vec<String> {
     wanted.iter().cloned().chain([layout::TARGET.to_owned()]).collect()
 }
 
-/// Of a unit on its way up of which no more is known.
-const STARTING: &str = "is starting";
-/// Of a unit on its way down that did not fail.
-const STOPPING: &str = "is stopping";
-
-/// Whether a unit is like this for a moment, which tells nothing of what ails it.
-fn is_passing(why: &str) -> bool {
-    [STARTING, STOPPING].contains(&why)
-}
-
 /// What the state of a unit comes to.
 struct Verdict {
     condition: Condition,
-    why: Option<String>,
+    why: Option<Cause>,
     cure: Option<String>,
 }
 
@@ -243,8 +228,8 @@ impl Verdict {
         Verdict { condition: Condition::Well, why: None, cure: None }
     }
 
-    fn converging(why: impl Into<String>) -> Verdict {
-        Verdict { condition: Condition::Converging, why: Some(why.into()), cure: None }
+    fn converging(why: Cause) -> Verdict {
+        Verdict { condition: Condition::Converging, why: Some(why), cure: None }
     }
 }
 
@@ -260,25 +245,28 @@ fn cure_of_unloaded(load: &str, name: &str) -> String {
 fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
     let auxiliary = units::is_auxiliary(&unit.name, around.feeds_agent);
     let condition = if auxiliary { Condition::AuxiliaryFailed } else { Condition::Failed };
-    let failed = |why: String| Verdict { condition, why: Some(why), cure: None };
+    let failed = |why: Cause| Verdict { condition, why: Some(why), cure: None };
     match unit.load.as_str() {
         "loaded" => {}
-        "not-found" => return failed("its unit file is not there".into()),
+        "not-found" => return failed(Cause::NoUnitFile),
         other => {
             let why = service
                 .and_then(|s| s.load_error.clone())
                 .unwrap_or_else(|| format!("its unit file cannot be used ({other})"));
-            return Verdict { cure: Some(cure_of_unloaded(other, &unit.name)), ..failed(why) };
+            return Verdict {
+                cure: Some(cure_of_unloaded(other, &unit.name)),
+                ..failed(Cause::UnitFileRejected(why))
+            };
         }
     }
     let start_pre = service.and_then(failing_start_pre);
     match unit.active.as_str() {
         "active" | "reloading" => Verdict::well(),
         "inactive" if service.is_none_or(|s| s.result == "success") => match service {
-            _ if unit.job_pending => Verdict::converging("its start is queued"),
+            _ if unit.job_pending => Verdict::converging(Cause::Queued),
             Some(service) if around.is_started && !rests(unit, service, around) => Verdict {
                 cure: Some(format!("systemctl start {}", unit.name)),
-                ..failed("is not running".into())
+                ..failed(Cause::NotRunning)
             },
             _ => Verdict::well(),
         },
@@ -292,14 +280,14 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         }
         // What failed is on its way down for a moment, and is soon tried again.
         "deactivating" if service.is_none_or(|s| s.result == "success") => {
-            Verdict::converging(STOPPING)
+            Verdict::converging(Cause::Stopping)
         }
         "activating" | "deactivating" => trying(service, start_pre, failed),
         _ if unit.job_pending => trying(service, start_pre, failed),
         _ => match (start_pre, service) {
-            (Some(command), _) => failed(format!("{command} failed")),
+            (Some(command), _) => failed(Cause::Failed(command)),
             (None, Some(service)) => failed(how_it_ended(service)),
-            (None, None) => failed(format!("is {} ({})", unit.active, unit.sub)),
+            (None, None) => failed(Cause::State(unit.active.clone(), unit.sub.clone())),
         },
     }
 }
@@ -307,17 +295,15 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
 /// A service that is tried again and again, somewhere between two tries.
 fn trying(
     service: Option<&Service>,
-    start_pre: Option<String>,
-    failed: impl Fn(String) -> Verdict,
+    start_pre: Option<CommandLine>,
+    failed: impl Fn(Cause) -> Verdict,
 ) -> Verdict {
     match (service.and_then(hanging_start_pre), start_pre, service) {
         (Some(hangs), ..) => Verdict::converging(hangs),
-        (None, Some(command), _) => {
-            Verdict::converging(format!("waits: {command} does not succeed yet"))
-        }
+        (None, Some(command), _) => Verdict::converging(Cause::Polls(command)),
         // A new try begins with a clean slate.
         (None, None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
-        _ => Verdict::converging(STARTING),
+        _ => Verdict::converging(Cause::Starting),
     }
 }
 
@@ -334,40 +320,29 @@ fn rests(unit: &Unit, service: &Service, around: &Around) -> bool {
 }
 
 /// The `ExecStartPre` command that runs now, if it takes long.
-fn hanging_start_pre(service: &Service) -> Option<String> {
+fn hanging_start_pre(service: &Service) -> Option<Cause> {
     let running = service
         .start_pre
         .iter()
         .find(|c| c.start_monotonic > 0 && c.exit_monotonic < c.start_monotonic)?;
     let seconds = monotonic_micros().checked_sub(running.start_monotonic)? / 1_000_000;
-    (seconds >= LONG).then(|| format!("waits: {} runs for {seconds} s now", running.argv.join(" ")))
+    (seconds >= LONG).then(|| Cause::Hangs(CommandLine(running.argv.clone()), seconds))
 }
 
 /// The `ExecStartPre` command whose failure ended the last attempt: later than the main process'
 /// end, which was that of an attempt before.
-fn failing_start_pre(service: &Service) -> Option<String> {
+fn failing_start_pre(service: &Service) -> Option<CommandLine> {
     let last = service
         .start_pre
         .iter()
         .filter(|c| !c.ignore_failure && c.exit_monotonic > 0 && c.status != 0)
         .max_by_key(|c| c.exit_monotonic)?;
-    (last.exit_monotonic >= service.exec_main_exit_monotonic).then(|| last.argv.join(" "))
+    (last.exit_monotonic >= service.exec_main_exit_monotonic)
+        .then(|| CommandLine(last.argv.clone()))
 }
 
-fn how_it_ended(service: &Service) -> String {
-    match service.result.as_str() {
-        "start-limit" | "start-limit-hit" => "was started too often and is not tried again".into(),
-        // A daemon that failed before it had a main process (`Type=forking`).
-        "exit-code" if service.exec_main_status == 0 => {
-            "its program failed when it was started".into()
-        }
-        "exit-code" => format!("its program exited with status {}", service.exec_main_status),
-        "signal" | "core-dump" => {
-            format!("its program was ended by signal {}", service.exec_main_status)
-        }
-        "timeout" => "did not start or stop in time".into(),
-        other => format!("ended with {other}"),
-    }
+fn how_it_ended(service: &Service) -> Cause {
+    Cause::Ended { result: service.result.clone(), status: service.exec_main_status }
 }
 
 #[cfg(test)]

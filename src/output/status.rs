@@ -314,7 +314,7 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
                 word(r, paint),
                 plain(&r.name),
                 plain(format!("{} ({})", r.active, r.sub)),
-                plain(r.why.as_deref().unwrap_or_default()),
+                plain(r.why.as_ref().map(ToString::to_string).unwrap_or_default()),
             ]
         })
         .collect();
@@ -322,7 +322,7 @@ pub fn units(reports: &[UnitReport], paint: Paint) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         for log in &report.log {
-            text.push_str(&format!("    {}\n", shortened(log)));
+            text.push_str(&format!("    {}\n", shortened(&log.to_string())));
         }
         if let Some(cure) = &report.cure {
             text.push_str(&format!("    cure: {}\n", in_one_line(cure)));

@@ -9,6 +9,8 @@ use crate::dcos::cluster::{Member, Serving};
 use crate::dcos::event::{Event, Watched};
 use crate::dcos::exit::Exit;
 use crate::dcos::level::Level;
+use crate::observe::cause::Cause;
+use crate::observe::log_line::LogLine;
 use crate::observe::services::{Condition, UnitReport};
 
 /// What a unit, a server or a file may say: it clears a terminal, and goes on in what looks like a
@@ -56,6 +58,7 @@ fn watched() -> Event {
 
 #[test]
 fn status_escapes_control_characters_of_units() {
+    let line = LogLine { identifier: String::new(), message: SAID.into() };
     let unit = UnitReport {
         name: "dcos-net.service".into(),
         description: String::new(),
@@ -67,9 +70,9 @@ fn status_escapes_control_characters_of_units() {
         auxiliary: false,
         active_seconds: None,
         restarts: None,
-        why: Some(SAID.into()),
+        why: Some(Cause::UnitFileRejected(SAID.into())),
         cure: Some(SAID.into()),
-        log: vec![SAID.into(), SAID.into()],
+        log: vec![line.clone(), line],
     };
     // Each stands below its own unit, too.
     let text = status::units(&[unit.clone(), unit], paint());

@@ -47,13 +47,16 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that one file alone knows, with the files below it.
-const ONLY_IN: [(&str, &str); 7] = [
+const ONLY_IN: [(&str, &str); 9] = [
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),
     ("zbus", "system/systemd"),
     ("reqwest", "system/http"),
-    ("hyper", "system/server"),
+    // Its errors are looked into by the client as well.
+    ("hyper", "system"),
+    ("hyper::server", "system/server"),
+    ("hyper::service", "system/server"),
     ("http_body_util", "system/server"),
 ];
 
@@ -155,7 +158,6 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/work", "/slaves", "a path of Mesos' HTTP interface"),
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
-    ("observe/others", "/bootstrap ", "in the middle of a command line"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),
     ("system/append", "/proc/self/fd/", "a descriptor of this process"),
     ("system/http", "/", "between a name and a version"),

@@ -319,7 +319,7 @@ async fn a_unit_that_polls_before_it_starts_is_converging() {
     let unwell: Vec<(&str, Condition)> =
         outcome.units.iter().map(|unit| (unit.name.as_str(), unit.condition)).collect();
     assert_eq!(unwell, [("dcos-exhibitor.service", Condition::Converging)]);
-    let why = outcome.units[0].why.as_deref().unwrap_or_default();
+    let why = outcome.units[0].why.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(
         why.contains("/opt/mesosphere/bin/check-time"),
         "the command that it waits for is named: {why}"

@@ -14,7 +14,9 @@ use dcos_node::dcos::receipt::Skip;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
 use dcos_node::dcos::trust::{Origins, Trust};
-use dcos_node::observe::chain::{Link, Obstacle};
+use dcos_node::observe::cause::Cause;
+use dcos_node::observe::chain::{Concern, Link, Obstacle};
+use dcos_node::observe::log_line::LogLine;
 use dcos_node::observe::node::{Foreign, State};
 use dcos_node::observe::readiness::Readiness;
 use dcos_node::observe::records::Damaged;
@@ -110,14 +112,15 @@ fn full_status() -> status::Outcome {
         auxiliary: false,
         active_seconds: Some(0),
         restarts: Some(0),
-        why: Some(String::new()),
+        why: Some(Cause::Starting),
         cure: Some(String::new()),
-        log: vec![String::new()],
+        log: vec![LogLine { identifier: String::new(), message: String::new() }],
     };
     let obstacle = Obstacle {
         link: Link::Net,
         level: Level::Started,
         unit: Some(String::new()),
+        concern: Concern::Install,
         text: String::new(),
         cure: Some(String::new()),
     };

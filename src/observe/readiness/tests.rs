@@ -1,9 +1,10 @@
 use super::*;
 use crate::dcos::cluster::{Ensemble, Metrics};
 use crate::dcos::units;
+use crate::observe::cause::{CommandLine, Fell};
 use crate::observe::cluster::Answer;
 
-fn unit(name: &str, condition: Condition, why: Option<&str>) -> UnitReport {
+fn unit(name: &str, condition: Condition, why: Option<Cause>) -> UnitReport {
     UnitReport {
         name: name.into(),
         description: String::new(),
@@ -15,18 +16,27 @@ fn unit(name: &str, condition: Condition, why: Option<&str>) -> UnitReport {
         auxiliary: units::is_auxiliary(name, false),
         active_seconds: Some(60),
         restarts: None,
-        why: why.map(str::to_owned),
+        why,
         cure: None,
         log: Vec::new(),
     }
 }
 
 fn waiting(name: &str, command: &str) -> UnitReport {
-    unit(
-        name,
-        Condition::Converging,
-        Some(&format!("waits: /opt/mesosphere/bin/{command} does not succeed yet")),
-    )
+    unit(name, Condition::Converging, Some(polls(&format!("/opt/mesosphere/bin/{command}"))))
+}
+
+fn polls(command: &str) -> Cause {
+    Cause::Polls(CommandLine(command.split(' ').map(str::to_owned).collect()))
+}
+
+fn exited() -> Option<Cause> {
+    Some(Cause::Ended { result: "exit-code".into(), status: 1 })
+}
+
+fn young(fell: bool) -> Option<Cause> {
+    let fell = fell.then_some(Fell { restarts: None, needed: None });
+    Some(Cause::Young(3, fell))
 }
 
 fn facts(units: Vec<UnitReport>) -> Facts {
@@ -80,7 +90,7 @@ fn first_cause_is_the_first_broken_dependency() {
         waiting("dcos-exhibitor.service", "check-time"),
         waiting("dcos-mesos-master.service", "ping -c1 ready.spartan"),
         waiting("dcos-net.service", "dcos-net-setup modprobe ip_vs_wlc"),
-        unit("dcos-marathon.service", Condition::Failed, Some("its program exited with status 1")),
+        unit("dcos-marathon.service", Condition::Failed, exited()),
     ]);
     facts.ready = Some(Err("no".into()));
     let expected = [
@@ -101,7 +111,7 @@ fn first_cause_is_the_first_broken_dependency() {
 fn silent_name_server_is_reported_if_its_unit_is_healthy() {
     let mut facts = facts(vec![UnitReport {
         steady: false,
-        why: Some("is active for only 3 s".into()),
+        why: young(false),
         ..unit("dcos-net.service", Condition::Well, None)
     }]);
     facts.ready = Some(Err("cannot resolve ready.spartan".into()));
@@ -125,11 +135,7 @@ fn master_without_quorum_waits_for_other_masters() {
     seen.cluster = Some(cluster(&without_second()));
     assert_eq!(judge(&seen, Level::NodeReady).obstacles[0].text, "waiting for masters: 10.0.0.2");
     // A program that fails by itself is the cause, whatever another master does.
-    let mut broken = facts(vec![unit(
-        "dcos-marathon.service",
-        Condition::Failed,
-        Some("its program exited with status 1"),
-    )]);
+    let mut broken = facts(vec![unit("dcos-marathon.service", Condition::Failed, exited())]);
     broken.cluster = Some(cluster(&without_second()));
     assert_eq!(told(&broken, Level::NodeReady), [(Link::Rest, "marathon".to_owned())]);
     let mut ready = facts(Vec::new());
@@ -150,14 +156,22 @@ fn leader_is_queried_if_units_wait_for_one() {
 }
 
 #[test]
+fn unit_whose_error_names_a_link_does_not_wait_for_it() {
+    let error = Cause::UnitFileRejected("Unknown command leader.mesos /bootstrap x".into());
+    let mut seen = facts(vec![unit("dcos-cosmos.service", Condition::Failed, Some(error))]);
+    seen.cluster = Some(Cluster { leader: Err("no answer".into()), ..cluster(&without_second()) });
+    assert_eq!(told(&seen, Level::NodeReady), [(Link::Rest, "cosmos".to_owned())]);
+}
+
+#[test]
 fn unit_that_keeps_failing_is_not_ready_while_active() {
-    let young = |name: &str, fell: bool| UnitReport {
+    let report = |name: &str, fell: bool| UnitReport {
         steady: false,
         fell,
-        why: Some("is active for only 3 s".into()),
+        why: young(fell),
         ..unit(name, Condition::Well, None)
     };
-    let seen = facts(vec![young("dcos-a.service", false), young("dcos-b.service", true)]);
+    let seen = facts(vec![report("dcos-a.service", false), report("dcos-b.service", true)]);
     assert_eq!(judge(&seen, Level::NodeReady).level, Some(Level::Started));
     // Also where systemd counts no restarts.
     assert_eq!(
@@ -169,11 +183,7 @@ fn unit_that_keeps_failing_is_not_ready_while_active() {
 #[test]
 fn a_failed_telemetry_unit_holds_nothing_up() {
     let facts = facts(vec![
-        unit(
-            "dcos-signal.service",
-            Condition::AuxiliaryFailed,
-            Some("its program exited with status 1"),
-        ),
+        unit("dcos-signal.service", Condition::AuxiliaryFailed, exited()),
         waiting("dcos-telegraf.service", "ping -c1 leader.mesos"),
     ]);
     assert_eq!(judge(&facts, Level::NodeReady).level, Some(Level::NodeReady));
@@ -185,18 +195,11 @@ fn the_agent_that_waits_for_telegraf_is_not_the_cause() {
         unit(
             "dcos-mesos-slave.service",
             Condition::Converging,
-            Some(
-                "waits: /bin/bash -c test -S /run/dcos/telegraf/dcos_statsd.sock does not \
-                 succeed yet",
-            ),
+            Some(polls("/bin/bash -c test -S /run/dcos/telegraf/dcos_statsd.sock")),
         ),
         UnitReport {
             auxiliary: false,
-            ..unit(
-                "dcos-telegraf.service",
-                Condition::Failed,
-                Some("its program exited with status 1"),
-            )
+            ..unit("dcos-telegraf.service", Condition::Failed, exited())
         },
     ]);
     seen.role = Some(Role::Slave);

@@ -47,8 +47,9 @@ pub(super) fn too_large(address: &Address, limit: u64) -> Error {
 /// A request without an answer.
 pub(super) fn explain(operation: &'static str, address: &Address, error: &reqwest::Error) -> Error {
     let cause = innermost(error).to_string();
-    let (kind, transient) = if find::<rustls::Error>(error).is_some() {
-        (Kind::Tls, false)
+    let tls = find::<rustls::Error>(error);
+    let (kind, transient) = if let Some(tls) = tls {
+        (kind_of(tls), false)
     } else if let Some(resolver) = find::<resolver::Error>(error) {
         (Kind::Unreachable, resolver.is_transient())
     } else if error.is_builder() || error.is_redirect() {
@@ -56,15 +57,28 @@ pub(super) fn explain(operation: &'static str, address: &Address, error: &reqwes
     } else if error.is_connect()
         || error.is_timeout()
         || find::<io::Error>(error).is_some()
-        || cause.contains("connection closed")
+        || find::<hyper::Error>(error).is_some_and(is_closed)
     {
         (Kind::Unreachable, true)
     } else {
         (Kind::Other, false)
     };
     Error {
-        validity: find::<rustls::Error>(error).and_then(Validity::of),
+        validity: tls.and_then(Validity::of),
         ..failure(operation, address, kind, cause, transient)
+    }
+}
+
+/// The connection ended before the answer.
+fn is_closed(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_canceled()
+}
+
+fn kind_of(error: &rustls::Error) -> Kind {
+    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+    match error {
+        InvalidCertificate(_) | NoCertificatesPresented => Kind::Certificate,
+        _ => Kind::Tls,
     }
 }
 

@@ -67,7 +67,9 @@ pub enum Kind {
     Truncated,
     /// More bytes than allowed.
     TooLarge,
-    /// No trust, or no common ground, between us and the server.
+    /// The certificate of the server is not trusted, or it has none.
+    Certificate,
+    /// TLS failed for another reason, such as no common ground.
     Tls,
     /// Somebody asked to stop.
     Cancelled,

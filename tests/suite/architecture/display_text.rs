@@ -43,14 +43,10 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/layout", "PathBuf::from", "the one place that makes paths of names"),
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
     ("system/archive", ".to_string().contains", "zstd has no code for it, only this text"),
-    ("system/http", "cause.contains", "hyper has no kind for it, only this text"),
     ("dcos/redact", "key.eq_ignore_ascii_case", "the name of a setting, not of an action"),
     ("system/unpack", "key.starts_with", "a key of a pax header, not of an action"),
     ("output/follow", "key.starts_with", "events name their action by its text"),
     ("output/record", "key.split_once", "the same"),
-    ("observe/chain", "why.contains", "the name of the program that failed, in its command line"),
-    ("observe/others", "why.contains", "the same"),
-    ("observe/cluster", "why.contains", "an answer keeps the reason for its silence as text"),
 ];
 
 /// Where a text is made, by `value.method()`.

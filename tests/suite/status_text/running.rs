@@ -9,6 +9,7 @@ use dcos_node::command::status::{self, Outcome};
 use dcos_node::dcos::cluster::{Ensemble, Metrics};
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::role::Role;
+use dcos_node::observe::cause::{Cause, Fell};
 use dcos_node::observe::cluster::{Answer, Cluster};
 use dcos_node::observe::readiness::{Facts, judge};
 use dcos_node::output;
@@ -142,7 +143,7 @@ async fn status_text_of_every_level_is_as_recorded() {
     let flaps = units.iter_mut().find(|unit| unit.name == "dcos-net.service").expect("a unit");
     (flaps.steady, flaps.fell, flaps.active_seconds, flaps.restarts) =
         (false, true, Some(4), Some(7));
-    flaps.why = Some("is active for only 4 s, and was restarted 7 times".into());
+    flaps.why = Some(Cause::Young(4, Some(Fell { restarts: Some(7), needed: None })));
     let readiness = judge(&Facts { units: units.clone(), ..facts(cluster()) }, Level::ClusterReady);
     running.says_how_far(
         "flapping",
