@@ -10,7 +10,7 @@ use tokio::time::{interval, sleep, timeout};
 use zbus::OwnedObjectPath;
 
 use super::error::Refusal;
-use super::interfaces::{self, ManagerProxy, SERVICE, UNIT};
+use super::interfaces::{self, ManagerProxy, SERVICE, UNIT, member};
 use super::jobs::{Jobs, judge};
 use super::link::{Failure, Link, call_failure};
 use super::neighbour;
@@ -66,7 +66,6 @@ enum Again {
 }
 
 /// A call's names for the error texts and fault points, its limit, and whether it may be repeated.
-/// The proxies do not give the name of a member, so `member` says it again.
 #[derive(Debug, Clone, Copy)]
 struct Ask<'a> {
     member: &'static str,
@@ -106,7 +105,7 @@ impl Bus {
         path: &OwnedObjectPath,
         interface: &str,
     ) -> Result<Properties, Error> {
-        let all = self.call(self.ask("GetAll", name), |manager| async move {
+        let all = self.call(self.ask(member::GET_ALL, name), |manager| async move {
             interfaces::properties_of(&manager, path).await?.get_all(interface).await
         });
         Ok(Properties(all.await?))
@@ -193,9 +192,9 @@ impl Bus {
 
     async fn queue(&self, kind: JobKind, unit: &str) -> Result<Job, Error> {
         let (member, again) = match kind {
-            JobKind::Start => ("StartUnit", Again::Yes),
-            JobKind::Stop => ("StopUnit", Again::Yes),
-            JobKind::Restart => ("RestartUnit", Again::No),
+            JobKind::Start => (member::START_UNIT, Again::Yes),
+            JobKind::Stop => (member::STOP_UNIT, Again::Yes),
+            JobKind::Restart => (member::RESTART_UNIT, Again::No),
         };
         let queued = monotonic_micros();
         let ask = Ask { again, ..self.ask(member, unit) };
@@ -223,7 +222,7 @@ impl Bus {
 
     /// Loads the unit if it is not in memory, and says where its object is.
     async fn load(&self, name: &str) -> Result<OwnedObjectPath, Error> {
-        let ask = self.ask("LoadUnit", name);
+        let ask = self.ask(member::LOAD_UNIT, name);
         self.call(ask, |manager| async move { manager.load_unit(name).await }).await
     }
 
@@ -231,7 +230,7 @@ impl Bus {
         let loaded = async {
             let path = self.load(name).await?;
             let unit = self.properties(name, &path, UNIT).await?;
-            properties::unit(name, unit).map_err(|refusal| refusal.of("GetAll", name))
+            properties::unit(name, unit).map_err(|refusal| refusal.of(member::GET_ALL, name))
         };
         match loaded.await {
             Err(Error::NoSuchUnit { .. }) => Ok(Unit {
@@ -279,7 +278,7 @@ impl Bus {
             .next()
             .and_then(|number| number.parse::<u32>().ok())
             .unwrap_or_default();
-        let ask = self.ask("GetJob", &job.unit);
+        let ask = self.ask(member::GET_JOB, &job.unit);
         match self.call(ask, |manager| async move { manager.get_job(number).await }).await {
             Ok(_) => return Ok(None),
             Err(Error::Call { source, .. }) if source.short_name() == "NoSuchJob" => {}
@@ -300,7 +299,7 @@ impl Bus {
         let unit = self.properties(&job.unit, &path, UNIT).await?;
         let witness = result
             .and_then(|result| properties::witness(unit, result))
-            .map_err(|refusal| refusal.of("GetAll", &job.unit))?;
+            .map_err(|refusal| refusal.of(member::GET_ALL, &job.unit))?;
         Ok(judge(job.kind, job.queued, &witness))
     }
 }
@@ -308,18 +307,18 @@ impl Bus {
 #[async_trait::async_trait]
 impl Systemd for Bus {
     async fn version(&self) -> Result<String, Error> {
-        let ask = self.ask("Version", "");
+        let ask = self.ask(member::VERSION, "");
         self.call(ask, |manager| async move { manager.version().await }).await
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        let ask = Ask { limit: self.sockets.limit * RELOAD, ..self.ask("Reload", "") };
+        let ask = Ask { limit: self.sockets.limit * RELOAD, ..self.ask(member::RELOAD, "") };
         self.call(ask, |manager| async move { manager.reload().await }).await
     }
 
     async fn add_wants(&self, target: &str, units: &[String]) -> Result<Vec<Change>, Error> {
         let object = format!("{} to {target}", units.join(", "));
-        let ask = self.ask("AddDependencyUnitFiles", &object);
+        let ask = self.ask(member::ADD_DEPENDENCY_UNIT_FILES, &object);
         let changes = self.call(ask, |manager| async move {
             // The last two: in /etc rather than in /run, and no link is taken from another unit.
             manager.add_dependency_unit_files(units, target, "Wants", false, false).await
@@ -345,7 +344,7 @@ impl Systemd for Bus {
     }
 
     async fn kill_main(&self, service: &str, signal: i32) -> Result<(), Error> {
-        let ask = Ask { again: Again::No, ..self.ask("KillUnit", service) };
+        let ask = Ask { again: Again::No, ..self.ask(member::KILL_UNIT, service) };
         let call = |manager: ManagerProxy<'static>| async move {
             manager.kill_unit(service, "main", signal).await
         };
@@ -385,7 +384,7 @@ impl Systemd for Bus {
     }
 
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
-        let ask = self.ask("ListUnits", "");
+        let ask = self.ask(member::LIST_UNITS, "");
         let units = self.call(ask, |manager| async move { manager.list_units().await });
         Ok(units.await?.into_iter().map(properties::listed).collect())
     }
@@ -394,11 +393,11 @@ impl Systemd for Bus {
         let path = self.load(name).await?;
         let service = self.properties(name, &path, SERVICE).await?;
         let unit = self.properties(name, &path, UNIT).await?;
-        properties::service(unit, service).map_err(|refusal| refusal.of("GetAll", name))
+        properties::service(unit, service).map_err(|refusal| refusal.of(member::GET_ALL, name))
     }
 
     async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
-        let ask = self.ask("ResetFailedUnit", unit);
+        let ask = self.ask(member::RESET_FAILED_UNIT, unit);
         let call =
             |manager: ManagerProxy<'static>| async move { manager.reset_failed_unit(unit).await };
         match self.call(ask, call).await {
@@ -417,13 +416,13 @@ impl Systemd for Bus {
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
         let object = names.join(", ");
-        let ask = self.ask("UnsetEnvironment", &object);
+        let ask = self.ask(member::UNSET_ENVIRONMENT, &object);
         self.call(ask, |manager| async move { manager.unset_environment(names).await }).await
     }
 
     async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
         let object = assignments.join(", ");
-        let ask = self.ask("SetEnvironment", &object);
+        let ask = self.ask(member::SET_ENVIRONMENT, &object);
         let call = |manager: ManagerProxy<'static>| async move {
             manager.set_environment(assignments).await
         };
@@ -431,7 +430,7 @@ impl Systemd for Bus {
     }
 
     async fn environment(&self) -> Result<Vec<String>, Error> {
-        let ask = self.ask("Environment", "");
+        let ask = self.ask(member::ENVIRONMENT, "");
         self.call(ask, |manager| async move { manager.environment().await }).await
     }
 }

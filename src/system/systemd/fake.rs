@@ -19,26 +19,27 @@ use self::memory::Memory;
 pub use self::memory::{Behaviour, Call};
 use self::unit_file::{directory, find, link_target};
 use super::error::Refusal;
-use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit};
+use super::interfaces::member;
+use super::{Change, Error, Job, JobKind, JobResult, Neighbour, Service, Systemd, Unit, neighbour};
 use crate::system::fault::{self, Effect};
 
 /// The members and properties in use that systemd 219 has (`src/core/dbus-manager.c` of that
 /// version).
 const IN_219: &[&str] = &[
-    "AddDependencyUnitFiles",
-    "Environment",
-    "GetAll",
-    "KillUnit",
-    "ListUnits",
-    "LoadUnit",
-    "Reload",
-    "ResetFailedUnit",
-    "RestartUnit",
-    "SetEnvironment",
-    "StartUnit",
-    "StopUnit",
-    "UnsetEnvironment",
-    "Version",
+    member::ADD_DEPENDENCY_UNIT_FILES,
+    member::ENVIRONMENT,
+    member::GET_ALL,
+    member::KILL_UNIT,
+    member::LIST_UNITS,
+    member::LOAD_UNIT,
+    member::RELOAD,
+    member::RESET_FAILED_UNIT,
+    member::RESTART_UNIT,
+    member::SET_ENVIRONMENT,
+    member::START_UNIT,
+    member::STOP_UNIT,
+    member::UNSET_ENVIRONMENT,
+    member::VERSION,
 ];
 
 /// The systemd in memory.
@@ -214,12 +215,12 @@ fn remove(link: &Path) -> Result<(), Refusal> {
 #[async_trait::async_trait]
 impl Systemd for Fake {
     async fn version(&self) -> Result<String, Error> {
-        let memory = self.record("Version", "")?;
+        let memory = self.record(member::VERSION, "")?;
         Ok(if memory.only_219 { "219" } else { "252" }.to_owned())
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        let mut memory = self.record("Reload", "")?;
+        let mut memory = self.record(member::RELOAD, "")?;
         for (name, unit) in &mut memory.units {
             unit.reread(&self.root, name);
         }
@@ -230,7 +231,7 @@ impl Systemd for Fake {
     }
 
     async fn add_wants(&self, target: &str, units: &[String]) -> Result<Vec<Change>, Error> {
-        let member = "AddDependencyUnitFiles";
+        let member = member::ADD_DEPENDENCY_UNIT_FILES;
         let object = format!("{} to {target}", units.join(", "));
         let _memory = self.record(member, &object)?;
         if !directory(&self.root).join(target).exists() {
@@ -249,25 +250,27 @@ impl Systemd for Fake {
     }
 
     async fn start(&self, unit: &str) -> Result<Job, Error> {
-        self.queue("StartUnit", JobKind::Start, unit)
+        self.queue(member::START_UNIT, JobKind::Start, unit)
     }
 
     async fn stop(&self, unit: &str) -> Result<Job, Error> {
-        self.queue("StopUnit", JobKind::Stop, unit)
+        self.queue(member::STOP_UNIT, JobKind::Stop, unit)
     }
 
     async fn restart(&self, unit: &str) -> Result<Job, Error> {
-        self.queue("RestartUnit", JobKind::Restart, unit)
+        self.queue(member::RESTART_UNIT, JobKind::Restart, unit)
     }
 
     async fn kill_main(&self, service: &str, _signal: i32) -> Result<(), Error> {
         let running = self
-            .record("KillUnit", service)?
+            .record(member::KILL_UNIT, service)?
             .units
             .get(service)
             .is_some_and(|unit| unit.active == "active");
-        let refusal =
-            || Refusal::systemd("NoSuchProcess", "No main process to kill").of("KillUnit", service);
+        let refusal = || {
+            Refusal::systemd("NoSuchProcess", "No main process to kill")
+                .of(member::KILL_UNIT, service)
+        };
         if running { Ok(()) } else { Err(refusal()) }
     }
 
@@ -295,8 +298,8 @@ impl Systemd for Fake {
         let mut units = Vec::with_capacity(names.len());
         for name in names {
             if !listed.iter().any(|unit| unit.name == *name) {
-                self.record("LoadUnit", name)?.load(&self.root, name);
-                drop(self.record("GetAll", name)?);
+                self.record(member::LOAD_UNIT, name)?.load(&self.root, name);
+                drop(self.record(member::GET_ALL, name)?);
             }
             units.extend(self.lock().unit(name));
         }
@@ -304,7 +307,7 @@ impl Systemd for Fake {
     }
 
     async fn loaded_units(&self) -> Result<Vec<Unit>, Error> {
-        let memory = self.record("ListUnits", "")?;
+        let memory = self.record(member::LIST_UNITS, "")?;
         Ok(memory
             .units
             .keys()
@@ -314,8 +317,8 @@ impl Systemd for Fake {
     }
 
     async fn service(&self, name: &str) -> Result<Service, Error> {
-        let service = self.record("LoadUnit", name)?.load(&self.root, name).service.clone();
-        drop(self.record("GetAll", name)?);
+        let service = self.record(member::LOAD_UNIT, name)?.load(&self.root, name).service.clone();
+        drop(self.record(member::GET_ALL, name)?);
         if name.ends_with(".service") {
             return Ok(service);
         }
@@ -324,11 +327,11 @@ impl Systemd for Fake {
             name: unknown,
             message: "Unknown interface 'org.freedesktop.systemd1.Service'.".to_owned(),
         }
-        .of("GetAll", name))
+        .of(member::GET_ALL, name))
     }
 
     async fn reset_failed(&self, unit: &str) -> Result<(), Error> {
-        let mut memory = self.record("ResetFailedUnit", unit)?;
+        let mut memory = self.record(member::RESET_FAILED_UNIT, unit)?;
         if let Some(unit) = memory.units.get_mut(unit)
             && unit.active == "failed"
         {
@@ -338,13 +341,16 @@ impl Systemd for Fake {
         Ok(())
     }
 
-    async fn reload_neighbour(&self, neighbour: Neighbour) -> Result<(), Error> {
-        let member = if neighbour == Neighbour::Networkd { "ReloadNeighbour" } else { "Reload" };
-        self.record(member, neighbour.unit()).map(drop)
+    async fn reload_neighbour(&self, daemon: Neighbour) -> Result<(), Error> {
+        let member = match daemon {
+            Neighbour::Networkd => neighbour::MEMBER,
+            Neighbour::NetworkManager => member::RELOAD,
+        };
+        self.record(member, daemon.unit()).map(drop)
     }
 
     async fn unset_environment(&self, names: &[String]) -> Result<(), Error> {
-        let mut memory = self.record("UnsetEnvironment", &names.join(" "))?;
+        let mut memory = self.record(member::UNSET_ENVIRONMENT, &names.join(" "))?;
         memory
             .environment
             .retain(|entry| !names.iter().any(|name| entry.split('=').next() == Some(name)));
@@ -352,7 +358,7 @@ impl Systemd for Fake {
     }
 
     async fn set_environment(&self, assignments: &[String]) -> Result<(), Error> {
-        let mut memory = self.record("SetEnvironment", &assignments.join(" "))?;
+        let mut memory = self.record(member::SET_ENVIRONMENT, &assignments.join(" "))?;
         let is_set = |entry: &String| {
             assignments.iter().any(|new| entry.split('=').next() == new.split('=').next())
         };
@@ -362,7 +368,7 @@ impl Systemd for Fake {
     }
 
     async fn environment(&self) -> Result<Vec<String>, Error> {
-        Ok(self.record("Environment", "")?.environment.clone())
+        Ok(self.record(member::ENVIRONMENT, "")?.environment.clone())
     }
 }
 

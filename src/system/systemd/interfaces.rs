@@ -15,6 +15,27 @@ pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 /// The additional interface of services.
 pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
+/// The names of the members below, for error texts, fault points and the match of a signal. The
+/// library makes them from the methods and does not give them out; a test compares them.
+pub(super) mod member {
+    pub(in crate::system::systemd) const ADD_DEPENDENCY_UNIT_FILES: &str = "AddDependencyUnitFiles";
+    pub(in crate::system::systemd) const ENVIRONMENT: &str = "Environment";
+    pub(in crate::system::systemd) const GET_ALL: &str = "GetAll";
+    pub(in crate::system::systemd) const GET_JOB: &str = "GetJob";
+    pub(in crate::system::systemd) const JOB_REMOVED: &str = "JobRemoved";
+    pub(in crate::system::systemd) const KILL_UNIT: &str = "KillUnit";
+    pub(in crate::system::systemd) const LIST_UNITS: &str = "ListUnits";
+    pub(in crate::system::systemd) const LOAD_UNIT: &str = "LoadUnit";
+    pub(in crate::system::systemd) const RELOAD: &str = "Reload";
+    pub(in crate::system::systemd) const RESET_FAILED_UNIT: &str = "ResetFailedUnit";
+    pub(in crate::system::systemd) const RESTART_UNIT: &str = "RestartUnit";
+    pub(in crate::system::systemd) const SET_ENVIRONMENT: &str = "SetEnvironment";
+    pub(in crate::system::systemd) const START_UNIT: &str = "StartUnit";
+    pub(in crate::system::systemd) const STOP_UNIT: &str = "StopUnit";
+    pub(in crate::system::systemd) const UNSET_ENVIRONMENT: &str = "UnsetEnvironment";
+    pub(in crate::system::systemd) const VERSION: &str = "Version";
+}
+
 /// systemd (`org.freedesktop.systemd1(5)`). A proxy of it is built without a cache of properties:
 /// filling the cache would be a call that no limit holds for.
 #[zbus::proxy(
@@ -111,4 +132,38 @@ pub(super) trait Networkd {
 pub(super) trait NetworkManager {
     /// `flags` are `NMManagerReloadFlags`; 0 reads everything again.
     fn reload(&self, flags: u32) -> zbus::Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// `StartUnit` of `start_unit`, as the library names it.
+    fn member_of(method: &str) -> String {
+        let words = method.split('_');
+        words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    }
+
+    #[test]
+    fn member_names_are_those_of_the_proxies() {
+        let source = include_str!("interfaces.rs");
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let after = |line: &str, start: &str, end: char| {
+            line.trim().strip_prefix(start)?.split_once(end).map(|(found, _)| found.to_owned())
+        };
+        let methods: BTreeSet<String> = source
+            .lines()
+            .filter_map(|line| after(line, "fn ", '('))
+            .map(|m| member_of(&m))
+            .collect();
+        let constants: BTreeSet<String> = source
+            .lines()
+            .filter(|line| line.contains("const ") && line.starts_with("    "))
+            .filter_map(|line| line.split('"').nth(1).map(str::to_owned))
+            .collect();
+        // Nothing is reported of the call that makes a connection.
+        let reported: BTreeSet<String> =
+            methods.into_iter().filter(|member| member != "Subscribe").collect();
+        assert_eq!(constants, reported);
+    }
 }

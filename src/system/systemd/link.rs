@@ -14,7 +14,7 @@ use zbus::{Connection, DBusError, MatchRule, MessageStream};
 
 use super::JobResult;
 use super::error::Refusal;
-use super::interfaces::{JobRemoved, ManagerProxy};
+use super::interfaces::{JobRemoved, ManagerProxy, member};
 use super::jobs::Jobs;
 use super::socket::Stream;
 
@@ -96,7 +96,7 @@ impl Link {
                 let rule = MatchRule::builder()
                     .msg_type(MessageType::Signal)
                     .interface(manager.inner().interface())
-                    .member("JobRemoved");
+                    .member(member::JOB_REMOVED);
                 let rule = rule.build().map_err(failure)?;
                 let signals = MessageStream::for_match_rule(rule, &connection, None)
                     .await

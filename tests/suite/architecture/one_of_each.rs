@@ -38,6 +38,44 @@ fn below_the_root(sources: &Sources) -> Vec<String> {
     complaints
 }
 
+/// Where the names of D-Bus members are.
+const MEMBERS: &str = "system/systemd/interfaces";
+
+/// The name of a D-Bus member is a text in one file, beside the interface that has it.
+fn members(sources: &Sources) -> Vec<String> {
+    let texts = |file: &File| -> Vec<(usize, String)> {
+        let texts = file.tokens.iter().filter(|token| token.kind == Kind::Text);
+        texts.map(|token| (token.line, token.text.clone())).collect()
+    };
+    let (home, others): (Vec<&File>, Vec<&File>) =
+        sources.files.iter().partition(|file| is_in(file, MEMBERS));
+    let is_member = |text: &String| text.chars().all(|c| c.is_ascii_alphabetic());
+    let names: Vec<String> =
+        home.into_iter().flat_map(texts).map(|(_, text)| text).filter(is_member).collect();
+    others
+        .into_iter()
+        .filter(|file| is_in(file, "system/systemd"))
+        .flat_map(|file| texts(file).into_iter().map(move |text| (file, text)))
+        .filter(|(_, (_, text))| names.contains(text))
+        .map(|(file, (line, text))| at(file, line, &format!("{text}: use {MEMBERS}")))
+        .collect()
+}
+
+#[test]
+fn members_of_d_bus_are_named_in_one_file() {
+    holds(&members(&src()));
+}
+
+#[test]
+fn second_name_of_a_member_is_found() {
+    let planted = Sources::of([
+        ("system/systemd/interfaces.rs", "const START_UNIT: &str = \"StartUnit\";\n"),
+        ("system/systemd/bus.rs", "fn a() { ask(\"StartUnit\"); ask(\"NoReply\"); }\n"),
+        ("system/http.rs", "fn a() { ask(\"StartUnit\"); }\n"),
+    ]);
+    finds(&members(&planted), &["system/systemd/bus.rs:1: StartUnit"]);
+}
+
 #[test]
 fn files_below_the_root_have_one_reader() {
     holds(&below_the_root(&src()));
