@@ -249,13 +249,14 @@ async fn world(invocation: &Invocation, events: Events) -> World {
     signals::cancel(cancellation.clone(), move || {
         news.note("stopping at the next safe point; once more stops at once");
     });
+    let systemd = world::connect(&root, &cancellation);
     World {
-        systemd: if invocation.is_for_server() { None } else { world::connect(&root).await },
+        systemd: if invocation.is_for_server() { None } else { systemd.await },
         patience: PATIENCE,
-        root,
+        root: root.clone(),
         clock: Arc::new(KernelClock),
         events,
-        cancellation,
+        cancellation: cancellation.clone(),
         command_line: invocation.words(),
         ca_file: invocation.ca_file.clone(),
         stamp: world::own_stamp(),

@@ -92,7 +92,7 @@ pub(crate) fn restore(
 /// Removes the lock that the C library made with the first account, when nobody holds it.
 pub(crate) fn remove_lock(site: &Site) -> anyhow::Result<()> {
     let lock = site.root.at(layout::ACCOUNT_LOCK);
-    account_lock::remove(&lock, PATIENCE)?;
+    account_lock::remove(&lock, PATIENCE, &site.cancellation)?;
     Ok(sync_parent(&lock)?)
 }
 

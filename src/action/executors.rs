@@ -32,7 +32,8 @@ pub(crate) async fn remove(site: &Site, slice: &Path) -> anyhow::Result<()> {
 }
 
 fn end(site: &Site) -> anyhow::Result<()> {
-    let left = control_groups::end(&site.root.at(layout::PROC), units::is_of_task)?;
+    let left =
+        control_groups::end(&site.root.at(layout::PROC), &site.cancellation, units::is_of_task)?;
     anyhow::ensure!(left == 0, "{left} processes of tasks do not end");
     Ok(())
 }

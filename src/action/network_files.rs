@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Site;
+use super::{Site, services};
 use crate::dcos::layout;
+use crate::system::cancellation::Cancelled;
 use crate::system::files;
-use crate::system::systemd::{self, Neighbour, Systemd};
+use crate::system::systemd::{self, Neighbour};
 
 /// How long a restart of networkd may take.
-const RESTART: Duration = Duration::from_secs(90);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Whether the file is one of theirs.
 pub(crate) fn is_one(path: &Path) -> bool {
@@ -22,34 +23,40 @@ pub(crate) fn is_one(path: &Path) -> bool {
 pub(crate) async fn remove(site: &Site, path: &Path) -> anyhow::Result<()> {
     let real = site.root.at(path);
     site.blocking(move |_| Ok(files::remove_tree(&real)?)).await?;
-    let Some(systemd) = site.systemd.as_deref() else { return Ok(()) };
     let neighbour = if path == Path::new(layout::NETWORKD_FILE) {
         Neighbour::Networkd
     } else {
         Neighbour::NetworkManager
     };
-    if let Err(error) = tell(systemd, neighbour).await {
-        site.events.warn(format!(
-            "{} is gone, but {} could not be told: {error}",
-            path.display(),
-            neighbour.unit()
-        ));
+    match reload(site, neighbour).await {
+        Err(error) if !error.chain().any(|cause| cause.is::<Cancelled>()) => {
+            site.events.warn(format!(
+                "{} is gone, but {} could not be told: {error}",
+                path.display(),
+                neighbour.unit()
+            ));
+            Ok(())
+        }
+        // The next run removes nothing, and asks for the reload again.
+        ended => ended,
     }
-    Ok(())
 }
 
 /// One that does not run reads its files when it starts.
-async fn tell(systemd: &dyn Systemd, neighbour: Neighbour) -> Result<(), systemd::Error> {
+async fn reload(site: &Site, neighbour: Neighbour) -> anyhow::Result<()> {
+    let Some(systemd) = site.systemd.as_deref() else { return Ok(()) };
     let units = systemd.units(&[neighbour.unit().to_owned()]).await?;
     if units.iter().all(|unit| unit.active != "active") {
         return Ok(());
     }
     match (systemd.reload_neighbour(neighbour).await, neighbour) {
+        (Err(systemd::Error::Cancelled(cancelled)), _) => Err(cancelled.into()),
         // Before systemd 244 it cannot be told; nor where there is no bus.
         (Err(_), Neighbour::Networkd) => {
             let job = systemd.restart(neighbour.unit()).await?;
-            systemd.wait(&job, RESTART).await.map(drop)
+            services::wait_for(site, &job, RESTART_TIMEOUT).await?.map(drop)?;
+            Ok(())
         }
-        (told, _) => told,
+        (reloaded, _) => Ok(reloaded?),
     }
 }

@@ -77,14 +77,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, error).leaving("no bundle was written"))?;
     let mut parts = Parts::new(&redactor);
     let made = SystemTime::now();
-    records(&mut parts, world);
-    machine::collect(&mut parts, world).await;
-    match world.node_as_it_stands().await {
-        Ok(node) => of_node(&mut parts, node, world).await,
-        Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
-    }
-    units::collect(&mut parts, &world.root);
-    configuration(&mut parts, world);
+    world.cancellation.or(collect(&mut parts, world)).await.map_err(|cancelled| {
+        Failure::new(Exit::Interrupted, cancelled)
+            .leaving("no bundle was written")
+            .cured_by("run the same command again")
+    })?;
     let path = path(&request.file, &parts.host(), made);
     let contents = Contents {
         schema: SCHEMA,
@@ -108,6 +105,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let bytes = placed.map_err(unwritten)?;
     let redacted = list.iter().map(|part| part.redacted).sum();
     Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
+}
+
+async fn collect(parts: &mut Parts<'_>, world: &World) {
+    records(parts, world);
+    machine::collect(parts, world).await;
+    match world.node_as_it_stands().await {
+        Ok(node) => of_node(parts, node, world).await,
+        Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
+    }
+    units::collect(parts, &world.root);
+    configuration(parts, world);
 }
 
 /// Our own receipt and journal, and the one that was put aside because it could not be followed.

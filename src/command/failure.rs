@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::dcos::exit::Exit;
 use crate::preflight::report::Report;
+use crate::system::cancellation::Cancelled;
 
 /// What, in which state the node is left, and what to do about it.
 #[derive(Debug)]
@@ -59,10 +60,11 @@ impl Failure {
     }
 }
 
-/// Failures that nobody foresaw leave with exit code 1.
+/// A wait that a signal ended is exit code 10, every other failure that was not foreseen is 1.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
-        Failure::new(Exit::Failed, error)
+        let is_cancelled = error.chain().any(|cause| cause.is::<Cancelled>());
+        Failure::new(if is_cancelled { Exit::Interrupted } else { Exit::Failed }, error)
     }
 }
 

@@ -17,14 +17,12 @@ use crate::dcos::receipt::Skip;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::trust::Trust;
-use crate::observe::data;
-use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
-use crate::observe::{activated, classic, pkgpanda_swap, residue};
+use crate::observe::{activated, classic, data, last_words, pkgpanda_swap, residue};
 use crate::preflight::report::{Report, Verdict};
 use crate::system::clock;
 use crate::system::root::Root;
@@ -177,6 +175,15 @@ pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
         Some(wish) => Some(wait::until(wish, world).await?),
         None => None,
     };
+    let look = look(request, arrived, world);
+    world.cancellation.or(look).await.map_err(preflight::interrupted)?
+}
+
+async fn look(
+    request: Request,
+    arrived: Option<wait::Arrived>,
+    world: &World,
+) -> Result<Outcome, Failure> {
     let node = world.node_as_it_stands().await?;
     let (units, units_unknown) = units(&node, world).await;
     let origin = classic::origin(&world.root);

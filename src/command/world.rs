@@ -23,7 +23,7 @@ use crate::system::http::{self, Client, Slowest};
 use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::{Mirrors, Source};
-use crate::system::systemd::{self, Systemd};
+use crate::system::systemd::{self, Cancellable, Systemd};
 use crate::system::{digest, files, slot};
 
 /// The outside of a command, made once by `main` and by tests.
@@ -56,17 +56,24 @@ pub fn own_stamp() -> Option<Result<Stamp, String>> {
     Some(text.and_then(|text| Stamp::parse(&text)))
 }
 
-/// This machine's systemd; a directory has none.
-pub async fn connect(root: &Root) -> Option<Result<Arc<dyn Systemd>, String>> {
+/// This machine's systemd, whose answers are waited for until `cancellation` is requested; a
+/// directory has none.
+pub async fn connect(
+    root: &Root,
+    cancellation: &Cancellation,
+) -> Option<Result<Arc<dyn Systemd>, String>> {
     #[cfg(feature = "fake")]
     if let Some(fake) = systemd::Fake::wished(root.directory()) {
-        return Some(Ok(Arc::new(fake)));
+        return Some(Ok(Arc::new(Cancellable::new(fake, cancellation.clone()))));
     }
     if !root.is_live() {
         return None;
     }
-    let connected = systemd::connect(&systemd::Sockets::default()).await;
-    Some(connected.map(|bus| Arc::new(bus) as Arc<dyn Systemd>).map_err(|e| e.to_string()))
+    let sockets = systemd::Sockets::default();
+    let connected = cancellation.or(systemd::connect(&sockets)).await;
+    let connected = connected.unwrap_or_else(|cancelled| Err(cancelled.into()));
+    let listening = |bus| Arc::new(Cancellable::new(bus, cancellation.clone())) as Arc<dyn Systemd>;
+    Some(connected.map(listening).map_err(|error| error.to_string()))
 }
 
 impl World {

@@ -1,10 +1,14 @@
 //! Cancellation: the one channel that a signal sets and every wait listens to, and the one loop
 //! that looks again and again until something is there.
 
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+
+/// How long a thread sleeps before it reads the channel again: a signal is answered within it.
+const NAP: Duration = Duration::from_millis(100);
 
 /// A request to stop at the next safe point. Clones share it, and it is never taken back.
 #[derive(Clone, Debug)]
@@ -99,6 +103,35 @@ impl Cancellation {
             Err(Cancelled) => Err(Ended::Cancelled),
         }
     }
+
+    /// The same for file work, on a thread that may block. A look that runs is not interrupted.
+    ///
+    /// # Errors
+    /// As those of [`Cancellation::poll`].
+    pub fn poll_blocking<T>(
+        &self,
+        interval: Duration,
+        limit: Duration,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Result<T, Ended> {
+        let began = Instant::now();
+        loop {
+            if self.is_requested() {
+                return Err(Ended::Cancelled);
+            }
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            let waited = began.elapsed();
+            if waited >= limit {
+                return Err(Ended::TimeUp);
+            }
+            let next = waited + interval.min(limit.saturating_sub(waited));
+            while !self.is_requested() && began.elapsed() < next {
+                thread::sleep(NAP.min(next.saturating_sub(began.elapsed())));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +172,36 @@ mod tests {
             cancellation.poll(LONG, LONG, async |_| std::future::pending::<Option<()>>().await);
         let (ended, ()) = tokio::join!(wait, async { cancellation.request() });
         assert_eq!(ended, Err(Ended::Cancelled));
+    }
+
+    #[test]
+    fn blocking_poll_finds_something_and_stops_looking() {
+        let mut looks = 0;
+        let found = Cancellation::default().poll_blocking(SHORT, LONG, || {
+            looks += 1;
+            (looks == 3).then_some("it")
+        });
+        assert_eq!((found, looks), (Ok("it"), 3));
+    }
+
+    #[test]
+    fn blocking_poll_without_time_looks_once() {
+        let mut looks = 0;
+        let found = Cancellation::default().poll_blocking(LONG, Duration::ZERO, || {
+            looks += 1;
+            None::<()>
+        });
+        assert_eq!((found, looks), (Err(Ended::TimeUp), 1));
+    }
+
+    #[test]
+    fn cancelled_blocking_poll_ends_its_pause() {
+        let cancellation = Cancellation::default();
+        let found = cancellation.poll_blocking(LONG, LONG, || {
+            cancellation.request();
+            None::<()>
+        });
+        assert_eq!(found, Err(Ended::Cancelled));
     }
 
     #[tokio::test]

@@ -3,21 +3,21 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::cancellation::{Cancellation, Cancelled, Ended};
 use super::fault::{self, Effect};
 
-/// How long processes may take to end after they were asked to.
-const GRACE: Duration = Duration::from_secs(5);
-/// How long the kernel may take to end those that were made to: a machine may be busy, or stand
+/// How long processes may take to end after SIGTERM.
+const TERM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the kernel may take to end processes after SIGKILL: a machine may be busy, or stand
 /// still for a while.
-const DEATH: Duration = Duration::from_secs(60);
-/// Between two looks at them.
-const STEP: Duration = Duration::from_millis(50);
+const KILL_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The group in systemd's hierarchy, of what `/proc/PID/cgroup` says: its own one, or the unified
 /// one.
@@ -44,36 +44,55 @@ pub fn processes(proc: &Path, chosen: impl Fn(&str) -> bool) -> Vec<u32> {
     pids.filter(is_chosen).collect()
 }
 
-/// Asks those processes to end, and makes those end that do not. Returns how many are left: none,
+/// Why processes were not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refuses the signal.
+    #[error("cannot signal a process")]
+    Signal(#[from] io::Error),
+    /// The wait for their end was ended; they were asked to end.
+    #[error("cannot wait for the end of processes")]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Asks those processes to end, and kills those that do not. Returns how many are left: none,
 /// unless the kernel holds them.
 ///
 /// # Errors
-/// They may not be ended.
-pub fn end(proc: &Path, chosen: impl Fn(&str) -> bool) -> io::Result<usize> {
-    for (signal, patience) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, DEATH)] {
-        let began = Instant::now();
-        let mut told = Vec::new();
-        loop {
-            // What they start meanwhile is told as well.
-            let there = processes(proc, &chosen);
-            if there.is_empty() {
-                return Ok(0);
+/// They may not be ended, or the wait was cancelled.
+pub fn end(
+    proc: &Path,
+    cancellation: &Cancellation,
+    chosen: impl Fn(&str) -> bool,
+) -> Result<usize, Error> {
+    for (signal, limit) in [(Signal::SIGTERM, TERM_TIMEOUT), (Signal::SIGKILL, KILL_TIMEOUT)] {
+        let mut signalled = Vec::new();
+        let ended = cancellation.poll_blocking(POLL_INTERVAL, limit, || {
+            // Processes that these start meanwhile are signalled too.
+            let found = processes(proc, &chosen);
+            let new = found.iter().filter(|pid| !signalled.contains(*pid));
+            if let Err(error) = new.into_iter().try_for_each(|pid| send(signal, *pid)) {
+                return Some(Err(error));
             }
-            for pid in there.iter().filter(|pid| !told.contains(*pid)) {
-                fault::point(Effect::Call, format!("{signal} {pid}"))?;
-                match kill(Pid::from_raw((*pid).cast_signed()), signal) {
-                    Ok(()) | Err(Errno::ESRCH) => {}
-                    Err(refusal) => return Err(refusal.into()),
-                }
-            }
-            if began.elapsed() >= patience {
-                break;
-            }
-            told = there;
-            std::thread::sleep(STEP);
+            signalled = found;
+            signalled.is_empty().then_some(Ok(0))
+        });
+        match ended {
+            Ok(ended) => return Ok(ended?),
+            Err(Ended::Cancelled) => return Err(Cancelled.into()),
+            Err(Ended::TimeUp) => {}
         }
     }
-    Ok(processes(proc, chosen).len())
+    Ok(processes(proc, &chosen).len())
+}
+
+/// Signals a process; one that has ended is fine.
+fn send(signal: Signal, pid: u32) -> io::Result<()> {
+    fault::point(Effect::Call, format!("{signal} {pid}"))?;
+    match kill(Pid::from_raw(pid.cast_signed()), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +111,27 @@ mod tests {
 
     #[test]
     fn empty_group_ends_no_process() {
-        assert_eq!(end(Path::new("/proc"), |group| group == "/no/such/group").unwrap(), 0);
+        let cancellation = Cancellation::default();
+        let left = end(Path::new("/proc"), &cancellation, |group| group == "/no/such/group");
+        assert_eq!(left.unwrap(), 0);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests make their own files")]
+    fn cancelled_wait_for_processes_ends() {
+        // A process that cannot end, because only this directory has it: no number is that high.
+        let proc = tempfile::tempdir().unwrap();
+        let process = proc.path().join("2000000000");
+        fs::create_dir(&process).unwrap();
+        fs::write(process.join("cgroup"), "0::/tasks\n").unwrap();
+        let cancellation = Cancellation::default();
+        let looks = std::cell::Cell::new(0);
+        let ended = end(proc.path(), &cancellation, |group| {
+            looks.set(looks.get() + 1);
+            cancellation.request();
+            group == "/tasks"
+        });
+        assert!(matches!(ended, Err(Error::Cancelled(_))), "{ended:?}");
+        assert_eq!(looks.get(), 1);
     }
 }

@@ -92,21 +92,19 @@ pub async fn serve(
     let mut stop = std::pin::pin!(stop);
     loop {
         let next = async {
-            let (stream, client) = listener.accept().await?;
-            Ok::<_, io::Error>((places.admit(stream, client).await, client))
-        };
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            accepted = next => accepted,
-        };
-        let (stream, client) = match accepted {
-            Ok((Some(stream), client)) => (stream, client),
-            Ok((None, _)) => continue,
-            Err(_) => {
-                tokio::time::sleep(PAUSE).await;
-                continue;
+            match listener.accept().await {
+                Ok((stream, client)) => Some((places.admit(stream, client).await?, client)),
+                Err(_) => {
+                    tokio::time::sleep(PAUSE).await;
+                    None
+                }
             }
         };
+        let admitted = tokio::select! {
+            () = &mut stop => break,
+            admitted = next => admitted,
+        };
+        let Some((stream, client)) = admitted else { continue };
         let connection = graceful.watch(connection(stream, client, directory.clone(), log.clone()));
         tokio::spawn(async move {
             // A client that goes away in the middle is told of in the log.
@@ -114,6 +112,7 @@ pub async fn serve(
         });
     }
     drop(listener);
+    // Nodes that download end first; a second signal ends the process at once.
     let _ = tokio::time::timeout(ENDING, graceful.shutdown()).await;
     looking.abort();
     Ok(())

@@ -5,6 +5,7 @@
 //! in the answers. The members, properties and states are those of `org.freedesktop.systemd1(5)`.
 
 mod bus;
+mod cancellable;
 mod error;
 #[cfg(feature = "fake")]
 mod fake;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use bus::{Bus, connect};
+pub use cancellable::Cancellable;
 pub use error::{Error, Refusal};
 #[cfg(feature = "fake")]
 pub use fake::{Behaviour, Call, Fake};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bench::{Bench, Manner};
-use dcos_node::command::{status, wait};
+use dcos_node::command::{bundle, status, wait};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::level::Level;
 use dcos_node::observe::residue;
@@ -63,6 +63,40 @@ async fn interrupted_wait_ends_during_a_reading() {
     });
     let failure = ended.expect("it goes on and on").expect_err("it was interrupted");
     assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
+}
+
+#[tokio::test]
+async fn interrupted_status_ends_during_a_reading() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.install().await.expect("install");
+    bench.fails(Some(("ListUnits", Manner::NeverAnswers)));
+    let status = status::run(status::Request::default(), &bench.world);
+    let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, status), async {
+        bench.world.cancellation.request()
+    });
+    let failure = ended.expect("it goes on and on").expect_err("it was interrupted");
+    assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
+}
+
+#[tokio::test]
+async fn interrupted_bundle_ends_and_writes_nothing() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.install().await.expect("install");
+    bench.fails(Some(("ListUnits", Manner::NeverAnswers)));
+    let directory = tempfile::tempdir().expect("a directory");
+    let request = bundle::Request { file: directory.path().to_owned() };
+    let bundle = bundle::run(&request, &bench.world);
+    // A bundle gives up on each of its parts after a while: the request comes before that.
+    let (ended, ()) = tokio::join!(bundle, async { bench.world.cancellation.request() });
+    let failure = ended.expect_err("it was interrupted");
+    assert_eq!(failure.exit, Exit::Interrupted, "{failure:?}");
+    assert_eq!(fs::read_dir(directory.path()).expect("list it").count(), 0);
 }
 
 #[tokio::test]

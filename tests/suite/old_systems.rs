@@ -21,7 +21,7 @@ use dcos_node::observe::services::Condition;
 use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
-use dcos_node::system::systemd::{Behaviour, Fake};
+use dcos_node::system::systemd::{Behaviour, Fake, Systemd};
 use serde_json::Value;
 use support::build::Build;
 
@@ -124,8 +124,12 @@ impl OldNode {
     }
 
     async fn uninstall(&self) -> uninstall::Outcome {
+        self.try_uninstall().await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+    }
+
+    async fn try_uninstall(&self) -> Result<uninstall::Outcome, Failure> {
         let request = uninstall::Request { yes: true, ..uninstall::Request::default() };
-        uninstall::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"))
+        uninstall::run(&request, &self.world).await
     }
 
     /// The calls since the last time, as `Member object`.
@@ -422,4 +426,30 @@ async fn network_daemons_reload_after_dcos_files_are_removed() {
     let before = node.systemd.calls().len();
     node.uninstall().await;
     assert_eq!(told(node.calls_after(before)), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn interrupted_wait_for_networkd_restart_is_resumed() {
+    let Some(mut node) = OldNode::new() else { return };
+    let (unit, file) = ("systemd-networkd.service", "etc/systemd/network/dcos.network");
+    let units = node.directory.path().join("etc/systemd/system");
+    fs::write(units.join(unit), "[Service]\nExecStart=/usr/sbin/it\n").unwrap();
+    fs::create_dir_all(node.directory.path().join(file).parent().unwrap()).unwrap();
+    node.install().await;
+    node.systemd.start(unit).await.unwrap();
+    fs::write(node.directory.path().join(file), "[Match]\nName=spartan\n").unwrap();
+    node.systemd.behave(unit, Behaviour::NeverAnswers);
+    let (before, restart) = (node.systemd.calls().len(), format!("RestartUnit {unit}"));
+    let restarted = async || {
+        while !node.calls_after(before).contains(&restart) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        node.world.cancellation.request();
+    };
+    let (ended, ()) = tokio::join!(node.try_uninstall(), restarted());
+    assert_eq!(ended.expect_err("it was interrupted").exit, Exit::Interrupted);
+    // The restart was asked for, so that the next run has nothing to wait for.
+    node.world.cancellation = Cancellation::default();
+    node.uninstall().await;
+    assert!(!node.stands("/etc/systemd/network/dcos.network"));
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::system::cancellation::Cancelled;
+
 /// A failed call, or no way to make one. The text names the operation and its object; the reason is
 /// the source.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,9 @@ pub enum Error {
         /// systemd's words.
         source: Refusal,
     },
+    /// The wait for the answer was ended. What was asked may still happen.
+    #[error("cannot wait for systemd")]
+    Cancelled(#[from] Cancelled),
 }
 
 /// A D-Bus error, or its like from our side of the connection.

@@ -8,6 +8,8 @@ use zbus::message::Type as MessageType;
 use zbus::{Connection, Guid, Message, MessageStream, ObjectPath, Variant};
 
 use super::*;
+use crate::system::cancellation::Cancellation;
+use crate::system::systemd::Cancellable;
 
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -192,6 +194,18 @@ async fn silent_manager_ends_at_the_deadline() {
         bus.start("silent.service").await,
         Err(Error::Deadline { member: "StartUnit", .. })
     ));
+}
+
+#[tokio::test]
+async fn cancelled_call_ends_before_its_deadline() {
+    let directory = tempfile::tempdir().unwrap();
+    listen(directory.path());
+    let patient = Sockets { limit: Duration::from_secs(86_400), ..sockets(directory.path()) };
+    let cancellation = Cancellation::default();
+    let systemd = Cancellable::new(connect(&patient).await.unwrap(), cancellation.clone());
+    let (ended, ()) =
+        tokio::join!(systemd.start("silent.service"), async { cancellation.request() });
+    assert!(matches!(ended, Err(Error::Cancelled(_))), "{ended:?}");
 }
 
 #[tokio::test]
