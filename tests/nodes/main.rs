@@ -25,5 +25,6 @@ mod publish_node;
 mod ready;
 mod scripts;
 mod sealed;
+mod trust;
 mod uninstall_network;
 mod upgraded_node;

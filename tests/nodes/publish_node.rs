@@ -11,7 +11,7 @@ use support::step;
 use tempfile::TempDir;
 
 /// A program that publishes: a small copy, for a debug build has a hundred megabytes of symbols.
-fn program(directory: &TempDir) -> PathBuf {
+pub(crate) fn program(directory: &TempDir) -> PathBuf {
     let program = directory.path().join("program");
     assert!(
         Command::new("strip")
@@ -26,7 +26,7 @@ fn program(directory: &TempDir) -> PathBuf {
 }
 
 #[track_caller]
-fn publish(program: &Path, directory: &Path, more: &[&str]) -> serde_json::Value {
+pub(crate) fn publish(program: &Path, directory: &Path, more: &[&str]) -> serde_json::Value {
     let output = Command::new(program)
         .args(["publish", "--json"])
         .arg(directory)
@@ -208,7 +208,7 @@ fn size_of_the_build(directory: &Path) -> (u64, u64) {
     contents.fold((0, 0), |(b, m), content| (b + content.disk_bytes, m + content.members))
 }
 
-fn make_classic(directory: &Path) {
+pub(crate) fn make_classic(directory: &Path) {
     for name in ["dcos-build.json", "dcos-build"] {
         let path = directory.join(name);
         if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }

@@ -36,6 +36,8 @@
 // bind it.
 #![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod tamper;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
