@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use landlock::{
     ABI, AccessFs, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
-    RulesetStatus, path_beneath_rules,
+    RulesetStatus, Scope, path_beneath_rules,
 };
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -149,12 +149,15 @@ pub(super) fn kept_flags(mount: &Mount) -> MsFlags {
 
 /// Landlock's rules for this process: nothing is made, removed, renamed or written anywhere, except
 /// in `place`. The rights are those that a kernel of ABI 3 knows (a device is written to as before:
-/// ioctls are not files); an older one enforces what it has of them.
+/// ioctls are not files); an older one enforces what it has of them. From ABI 6 on (Linux 6.12)
+/// no signal reaches a process outside: the other processes of the user who runs this are not the
+/// script's to end.
 pub(super) fn restrict_writes(place: Option<&Path>) -> Result<(), String> {
     let writing = AccessFs::from_write(ABI::V3);
     let harmless = AccessFs::WriteFile | AccessFs::Truncate;
     let enforced = Ruleset::default()
         .handle_access(writing)
+        .and_then(|rules| rules.scope(Scope::Signal))
         .and_then(Ruleset::create)
         .and_then(|rules| rules.add_rules(path_beneath_rules(HARMLESS, harmless)))
         .and_then(|rules| rules.add_rules(path_beneath_rules(place, writing)))

@@ -2,11 +2,14 @@
 //! as DC/OS will run it, and what the kernel lacks is named.
 
 use serde_json::Value;
-use support::node::{self, Node};
+use support::node::{self, Node, Running};
+use support::step;
 use support::tree::Snapshot;
 
 const UNPRIVILEGED: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 const HOSTILE: &str = "/opt/scripts/hostile";
+/// A file of the unprivileged user.
+const OWN: &str = "/srv/own";
 
 fn node(name: &str) -> Node {
     let node = Node::boot(name);
@@ -62,9 +65,13 @@ fn is_as_before(node: &Node, before: &Snapshot) {
                   pgrep -f 'hostile-slee[p]|escaped-lat[e]'; \
                   systemctl show-environment | grep ESCAPED; \
                   ls -d /tmp/dcos-node-script*; hostname | grep escaped; \
-                  cat /proc/sys/kernel/domainname | grep escaped; true";
+                  cat /proc/sys/kernel/domainname | grep escaped; \
+                  grep -h 1702060849 /proc/sysvipc/shm; grep -h 1702060850 /proc/sysvipc/msg; \
+                  grep -h 1702060851 /proc/sysvipc/sem; ls /dev/mqueue | grep escaped; \
+                  pgrep -f 'sleep 303.2[5]' >/dev/null || echo the neighbour is dead; true";
     let traces = node.shell(traces);
     assert_eq!(traces.stdout(), "", "traces of the script");
+    assert_eq!(node.read(OWN), "own");
 }
 
 #[test]
@@ -73,31 +80,50 @@ fn hostile_script_leaves_no_trace_on_a_node() {
         return;
     }
     let node = node("hostile");
+    let _neighbour = with_files_and_a_process_to_attack(&node);
+    let before = Snapshot::of(&node.root());
+    step("as root", || root_script_writes_to_a_copy_only(&node, &before));
+    step("events", || script_forges_no_event(&node));
+    step("as another user", || other_users_script_is_refused_all_but_sight(&node, &before));
+}
+
+/// What a script would change, some of it owned by the user that runs it without privileges.
+fn with_files_and_a_process_to_attack(node: &Node) -> Running {
     node.write("/opt/keep", "kept");
+    node.write(OWN, "own");
+    node.shell(&format!("chmod 600 {OWN} && chown 65534:65534 {OWN}")).succeeds();
     node.shell("mkdir -p /mnt/data && mount -t tmpfs data /mnt/data && mkfifo /run/fifo")
         .succeeds();
-    let before = Snapshot::of(&node.root());
+    node.start(&[&UNPRIVILEGED[..], &["sleep", "303.25"]].concat())
+}
 
-    let report = preflight(&node, &["env", "SECRET=of-the-caller"], HOSTILE);
+fn root_script_writes_to_a_copy_only(node: &Node, before: &Snapshot) {
+    let report = preflight(node, &["env", "SECRET=of-the-caller"], HOSTILE);
     answers(&report);
     finds(&report, "ip-detect.unprivileged", "pass", "127.0.0.1");
     assert_eq!(report["scripts"]["view"], "copy-on-write", "{report:#}");
     assert_eq!(missing(&report), Vec::<&str>::new(), "{report:#}");
-    is_as_before(&node, &before);
+    is_as_before(node, before);
+    node.shell(&format!("stat -c %a {OWN}")).stdout_has("600");
+}
 
+fn script_forges_no_event(node: &Node) {
     let events = "dcos-node preflight --ip-detect /opt/scripts/hostile --events /run/events \
                   >/dev/null; grep -c forged /run/events; rm /run/events";
     assert_eq!(node.shell(events).stdout().trim(), "0");
+}
 
-    // Unprivileged, it sees the other processes and terminals, and can change nothing. That its
-    // bounding set is not empty gives it no right: without new privileges nothing is gained.
-    let report = preflight(&node, &UNPRIVILEGED, HOSTILE);
+/// It sees the other processes and terminals, and can change nothing but modes and times of its
+/// user's own files. That its bounding set is not empty gives it no right: without new privileges
+/// nothing is gained.
+fn other_users_script_is_refused_all_but_sight(node: &Node, before: &Snapshot) {
+    let report = preflight(node, &UNPRIVILEGED, HOSTILE);
     assert_eq!(report["sealed"], "landlock", "{report:#}");
     assert_eq!(report["scripts"]["view"], "private-directory", "{report:#}");
     assert_eq!(missing(&report), ["mount-namespace", "pid-namespace", "ipc-namespace"]);
     let found = check(&report, "ip-detect.output")["found"].as_str().expect("what was found");
     assert!(found.contains("\"not refused: other-processes terminals bounding-set\""), "{found}");
-    is_as_before(&node, &before);
+    is_as_before(node, before);
 }
 
 #[test]

@@ -37,6 +37,11 @@ chmod 0777 /etc /opt
 touch -d 2001-01-01 /etc
 ln /etc/passwd /etc/escaped-link
 [ -p /run/fifo ] && (echo x 1<>/run/fifo)
+# A file of its own user, which rights alone would let it change.
+echo escaped >/srv/own
+chmod 0777 /srv/own
+touch -d 2001-01-01 /srv/own
+rm -f /srv/own
 
 # Through processes.
 refused root-of-1 sh -c 'echo x >/proc/1/root/etc/escaped-root-of-1'
@@ -53,8 +58,15 @@ refused inherited-descriptors sh -c '
 refused nsenter nsenter -t 1 -m sh -c 'echo x >/etc/escaped-nsenter'
 refused kill-init sh -c 'kill -KILL 1; sleep 0.2; ! [ -d /proc/1 ]'
 
+refused kill-neighbour pkill -f 'sleep 303.2[5]'
+refused neighbour-memory sh -c 'head -c 1 "/proc/$(pgrep -f "sleep 303.2[5]")/mem"'
+perl -e 'shmget(0x65736331, 4096, 01600); msgget(0x65736332, 01600); semget(0x65736333, 1, 01600)'
+perl -e 'syscall(240, "escaped-queue", 0101, 0600, 0)'
+[ "$(id -u)" = 0 ] || refused read-shadow head -c 1 /etc/shadow
+
 # Through mounts and namespaces.
 refused remount-root mount -o remount,bind,rw /
+refused remount-file-system mount -o remount,rw /
 refused remount-proc mount -o remount,rw /proc
 refused remount-sys mount -o remount,bind,rw /sys
 refused mount-tmpfs mount -t tmpfs none /mnt

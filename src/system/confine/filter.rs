@@ -83,6 +83,19 @@ const REFUSED: &[c_long] = &[
     libc::SYS_vhangup,
 ];
 
+/// Refused with `EPERM` where the script shares the machine's IPC namespace: what these make stays
+/// there after the script, and what they remove belongs to other processes of the same user.
+const OF_SHARED_IPC: &[c_long] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmctl,
+    libc::SYS_msgget,
+    libc::SYS_msgctl,
+    libc::SYS_semget,
+    libc::SYS_semctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
 /// Flags of `clone(2)` that make namespaces.
 const NAMESPACES: c_int = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -104,8 +117,9 @@ const fn argument(index: u32) -> u32 {
     16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
 }
 
-/// The filter; none for a kind of machine whose numbers are not known here.
-pub(super) fn program() -> Option<Vec<Instruction>> {
+/// The filter, for a script with or without an IPC namespace of its own; none for a kind of machine
+/// whose numbers are not known here.
+pub(super) fn program(shares_ipc: bool) -> Option<Vec<Instruction>> {
     let architecture = ARCHITECTURE?;
     let mut program = vec![
         load(ARCH),
@@ -116,7 +130,8 @@ pub(super) fn program() -> Option<Vec<Instruction>> {
         jump(BPF_JGE, FIRST_UNKNOWN, 0, 1),
         refuse(libc::ENOSYS),
     ];
-    for call in REFUSED {
+    let of_ipc = if shares_ipc { OF_SHARED_IPC } else { &[] };
+    for call in REFUSED.iter().chain(of_ipc) {
         program.extend([jump(BPF_JEQ, number(*call), 0, 1), refuse(libc::EPERM)]);
     }
     // Its flags are in memory, where a filter cannot look; who finds it missing uses clone.
@@ -206,7 +221,10 @@ mod tests {
 
     /// Runs the program as the kernel would, for what it is made of.
     fn answer(architecture: u32, number: u32, arguments: [u32; 6]) -> u32 {
-        let program = program().unwrap();
+        run(&program(false).unwrap(), architecture, number, arguments)
+    }
+
+    fn run(program: &[Instruction], architecture: u32, number: u32, arguments: [u32; 6]) -> u32 {
         let word = |offset: u32| match offset {
             NUMBER => number,
             ARCH => architecture,
@@ -269,6 +287,18 @@ mod tests {
             ((1 << 30) + libc::SYS_mount, [0, 0], error(libc::ENOSYS)),
         ] {
             assert_eq!(call(number, arguments), expected, "{number} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn shared_ipc_is_refused_where_it_is_the_machines() {
+        let architecture = ARCHITECTURE.unwrap();
+        for call in OF_SHARED_IPC {
+            let answer = |shares_ipc| {
+                run(&program(shares_ipc).unwrap(), architecture, number(*call), [0; 6])
+            };
+            assert_eq!(answer(true), SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned());
+            assert_eq!(answer(false), SECCOMP_RET_ALLOW);
         }
     }
 

@@ -260,9 +260,11 @@ impl Script {
         }
         kernel::drop_capabilities()
             .map_err(|error| (Some("drop all capabilities".to_owned()), error))?;
+        let shares_ipc =
+            confinement.missing.iter().any(|missing| missing.piece == Piece::IpcNamespace);
         let filtered =
             fault::point(Effect::Confine, Piece::SystemCallFilter.as_str()).and_then(|()| {
-                match filter::program() {
+                match filter::program(shares_ipc) {
                     Some(mut program) => kernel::filter_system_calls(&mut program),
                     None => Err(io::Error::from(io::ErrorKind::Unsupported)),
                 }
