@@ -79,8 +79,16 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 fn visible(word: &str) -> String {
     word.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .map(|c| if is_misleading(c) { c.escape_default().to_string() } else { c.to_string() })
         .collect()
+}
+
+/// Whether a terminal obeys it instead of showing it; those that turn the direction of the text
+/// round make a line read as another one.
+fn is_misleading(c: char) -> bool {
+    let is_direction = matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_direction
 }
 
 /// What units, servers and files said, in one line: breaks and tabs become spaces, and nothing in
@@ -144,6 +152,7 @@ mod tests {
     #[test]
     fn table_escapes_control_characters() {
         assert_eq!(wrapped("red \u{1b}[31m\r\nbell\u{7}", 80), ["red \\u{1b}[31m bell\\u{7}"]);
+        assert_eq!(in_one_line("well\u{202e}dab"), "well\\u{202e}dab");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod publish_node;
 mod ready;
 mod scripts;
 mod sealed;
+mod strangers;
 mod trust;
 mod uninstall_network;
 mod upgraded_node;
