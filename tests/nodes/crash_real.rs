@@ -6,14 +6,16 @@
 //! others at each commit; `make crash-real` (`CRASH_REAL=all`) takes many. `docs/crash-real.md` has
 //! the last full run.
 
+mod tally;
+
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use support::build::Build;
 use support::faults::{Point, lasting_points, seed, spread};
 use support::node::{self, Node, Outcome, Server};
 use support::tree::Snapshot;
+use tally::Tally;
 use tempfile::TempDir;
 
 /// Where an install leaves traces that outlive a boot.
@@ -212,37 +214,6 @@ impl Bench {
 enum State {
     Installed,
     Clean,
-}
-
-/// What cases came to: how often each outcome was seen, and what is wrong.
-#[derive(Default)]
-struct Tally {
-    outcomes: BTreeMap<String, u32>,
-    wrong: Vec<String>,
-}
-
-impl Tally {
-    fn add(&mut self, case: &str, result: Result<String, String>) {
-        match result {
-            Ok(outcome) => *self.outcomes.entry(outcome).or_default() += 1,
-            Err(why) => self.wrong.push(format!("{case}: {why}")),
-        }
-    }
-
-    /// Prints the row of a table and returns what did not converge.
-    fn row(self, name: &str, of: usize) -> Vec<String> {
-        let cases = self.outcomes.values().sum::<u32>() as usize + self.wrong.len();
-        let outcomes: Vec<String> =
-            self.outcomes.iter().map(|(outcome, times)| format!("{times} {outcome}")).collect();
-        // Past the test runner, which swallows what a passing test prints.
-        let _ = writeln!(
-            std::io::stderr(),
-            "| {name} | {cases} of {of} effects | {} | {} |",
-            outcomes.join("; "),
-            self.wrong.len()
-        );
-        self.wrong
-    }
 }
 
 fn is_full() -> bool {

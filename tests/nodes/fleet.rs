@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,30 @@ struct Recap {
 /// The units that run on a node, each with its process.
 type Processes = BTreeMap<String, String>;
 
+/// Writes the example's inventory for these nodes, and the variables of the play.
+fn write_inventory(desk: &Path, url: &str, digest: &str) {
+    let example =
+        fs::read_to_string(examples().join("inventory.yml")).expect("the example's inventory");
+    let inventory =
+        example.replace("192.0.2.", "10.77.0.").replace("http://bootstrap.example.com", url);
+    fs::write(desk.join("inventory.yml"), inventory).expect("write the inventory");
+    let skips: BTreeMap<&str, &str> =
+        node::LACKS.iter().filter_map(|word| word.split_once('=')).collect();
+    let variables = json!({
+        "dcos_node_sha256": digest,
+        "dcos_node_skips": skips,
+        "dcos_node_wait_timeout": "10m",
+        "dcos_node_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+        "ansible_user": "root",
+        "ansible_become": false,
+        "ansible_ssh_private_key_file": desk.join("key"),
+        "ansible_ssh_timeout": 120,
+        "ansible_ssh_common_args": "-F none -o UserKnownHostsFile=/dev/null -o \
+                                    StrictHostKeyChecking=no -o LogLevel=ERROR",
+    });
+    fs::write(desk.join("variables.json"), variables.to_string()).expect("write the variables");
+}
+
 impl Fleet {
     fn new() -> Fleet {
         let (build, desk) =
@@ -69,29 +94,7 @@ impl Fleet {
         );
 
         let server = Server::serving(build.path());
-        let example =
-            fs::read_to_string(examples().join("inventory.yml")).expect("the example's inventory");
-        let inventory = example
-            .replace("192.0.2.", "10.77.0.")
-            .replace("http://bootstrap.example.com", server.url());
-        fs::write(desk.path().join("inventory.yml"), inventory).expect("write the inventory");
-        let skips: BTreeMap<&str, &str> =
-            node::LACKS.iter().filter_map(|word| word.split_once('=')).collect();
-        let variables = json!({
-            "dcos_node_sha256": digest,
-            "dcos_node_skips": skips,
-            "dcos_node_wait_timeout": "10m",
-            "dcos_node_ca_file": "/etc/ssl/certs/ca-certificates.crt",
-            "ansible_user": "root",
-            "ansible_become": false,
-            "ansible_ssh_private_key_file": desk.path().join("key"),
-            "ansible_ssh_timeout": 120,
-            "ansible_ssh_common_args": "-F none -o UserKnownHostsFile=/dev/null -o \
-                                        StrictHostKeyChecking=no -o LogLevel=ERROR",
-        });
-        fs::write(desk.path().join("variables.json"), variables.to_string())
-            .expect("write the variables");
-
+        write_inventory(desk.path(), server.url(), &digest);
         let mut fleet = Fleet { nodes: BTreeMap::new(), server, _build: build, desk };
         for (address, name) in NODES {
             fleet.add(address, name);

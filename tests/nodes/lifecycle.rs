@@ -1,5 +1,8 @@
 //! The life of a real node: installed, rebooted, asked, uninstalled, and installed again.
 
+mod bundle;
+mod odd_nodes;
+
 use dcos_node::dcos::event::Kind;
 use support::build::{Build, Damage, Packed};
 use support::node::{self, Node, Outcome, Running, Server};
@@ -94,7 +97,7 @@ fn node_installs_reboots_uninstalls_and_installs_again() {
     step("second install", || second_install_restarts_nothing(&node, &served));
     step("reboot", || reboot_starts_the_role(&node));
     step("verify", || running_node_is_as_installed(&node));
-    step("bundle", || bundle_has_the_log_and_no_secret(&node));
+    step("bundle", || bundle::bundle_has_the_log_and_no_secret(&node));
     step("uninstall", || uninstall_restores_the_node(&node, &before));
     step("another role", || {
         assert_eq!(install(&node, &served, "slave_public").succeeds().json()["changed"], true);
@@ -164,56 +167,6 @@ fn uninstall_restores_the_node(node: &Node, before: &Whole) {
         !node.read("/etc/passwd").contains("dcos_") && !node.read("/etc/group").contains("dcos_")
     );
     node.run(&["systemctl", "list-units", "--all", "--no-legend", "dcos*"]).stdout_lacks("dcos");
-}
-
-/// Secrets where operators and programs leave them: in settings beside a unit, on a command line,
-/// in the lines of a log. Each has "planted" in it.
-fn bundle_has_the_log_and_no_secret(node: &Node) {
-    let settings = "/etc/systemd/system/dcos-net.service.d";
-    node.write(
-        &format!("{settings}/proxy.conf"),
-        "[Service]\n\
-         Environment=\"HTTPS_PROXY=http://ann:planted@proxy.example:3128/\" DB_PASS=planted\n\
-         ExecStartPre=-/bin/true --password planted --port 5\n\
-         ExecStartPre=-/bin/true -u ann:planted last-word\n",
-    );
-    node.run(&["systemctl", "daemon-reload"]).succeeds();
-    let key =
-        "-----BEGIN RSA PRIVATE KEY-----\nMIIplanted\nplanted==\n-----END RSA PRIVATE KEY-----\n";
-    node.write(
-        "/tmp/said",
-        &format!(
-            "token=planted\nthe password is planted\n{key}license: |\n  planted\nmore to read\n"
-        ),
-    );
-    node.run(&["systemd-run", "--wait", "--unit=chronyd.service", "cat", "/tmp/said"]).succeeds();
-    // The unit has ended some time before journald has what it said.
-    node.until("journalctl -u chronyd.service | grep -q 'more to read'");
-    node.run(&["dcos-node", "bundle", "/tmp/bundle.tar.gz"]).succeeds().stdout_has("redacted:");
-    let part = |name: &str| node.shell(&format!("tar -xzOf /tmp/bundle.tar.gz {name}"));
-    node.shell(
-        "{ tar -xzOf /tmp/bundle.tar.gz && tar -tzf /tmp/bundle.tar.gz; } >/tmp/all && ! grep -a \
-         -i planted /tmp/all",
-    )
-    .succeeds();
-    part("logs/chronyd.service.log")
-        .succeeds()
-        .stdout_has("| more to read")
-        .stdout_has("token=[redacted]");
-    part("units/dcos-net.service.d/proxy.conf")
-        .succeeds()
-        .stdout_has("proxy.example:3128")
-        .stdout_has("--port 5");
-    part("units.json").succeeds().stdout_has("\"--password\"").stdout_has("last-word");
-    part("logs/dcos-node.log")
-        .succeeds()
-        .stdout_has("dcos-node | install master begins")
-        .stdout_has("dcos-node | ended after");
-    part("units/dcos-setup.service").succeeds().stdout_has("recover");
-    node.shell(&format!(
-        "rm -r {settings} /tmp/bundle.tar.gz /tmp/said /tmp/all; systemctl daemon-reload"
-    ))
-    .succeeds();
 }
 
 #[test]
@@ -387,125 +340,3 @@ fn killed_install_is_undone_by_uninstall_resumed_by_install() {
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
 }
-
-#[test]
-fn install_works_without_bus_writable_usr_and_new_syscalls() {
-    if !node::available() {
-        return;
-    }
-    let served = serving(Build::fixture());
-    let node = Node::switched_off("old").knowing(&served.server).with_read_only_usr();
-    node.copy_in(&node::binary(), "/opt/tools/dcos-node");
-    node.power_on();
-    node.wait_until_booted();
-    node.run(&["touch", "/usr/x"]).exits_with(1);
-    // The accounts' programs lie in /usr and write to /etc, so a read-only /usr does not stop them.
-    node.shell("systemctl stop dbus.socket dbus.service; ! busctl list").succeeds();
-    let run = |words: &str| {
-        node.write(
-            "/etc/systemd/system/old.service",
-            &format!(
-                "[Service]\n\
-                 Type=oneshot\n\
-                 ExecStart=/opt/tools/dcos-node {words}\n\
-                 SystemCallFilter=~{NEWER}\n\
-                 SystemCallErrorNumber=ENOSYS\n\
-                 StandardOutput=file:/opt/tools/out\n\
-                 StandardError=file:/opt/tools/err\n"
-            ),
-        );
-        node.shell(
-            "rm -f /opt/tools/out /opt/tools/err; systemctl daemon-reload; systemctl start old; \
-             code=$?; cat /opt/tools/out; cat /opt/tools/err >&2; exit $code",
-        )
-    };
-    let lacks: Vec<String> = node::LACKS.iter().map(|argument| format!("\"{argument}\"")).collect();
-    let install = format!(
-        "install master --json --bootstrap-url {} {}",
-        served.server.url(),
-        lacks.join(" ")
-    );
-    run(&install).succeeds().stdout_has("\"changed\": true");
-    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
-    run("status").stdout_has("1.12-fixture");
-    run(&install).succeeds().stdout_has("\"changed\": false");
-    run("uninstall").succeeds();
-    assert!(!node.has("/opt/mesosphere"));
-}
-
-/// System calls that Linux 3.10 does not have and that we, the standard library or a dependency
-/// might use.
-const NEWER: &str = "openat2 renameat2 copy_file_range memfd_create pidfd_open pidfd_send_signal \
-                     close_range faccessat2 statx clone3 execveat epoll_pwait2 preadv2 pwritev2 \
-                     rseq membarrier io_uring_setup landlock_create_ruleset mount_setattr \
-                     futex_waitv getrandom";
-
-#[test]
-fn journald_is_not_restarted_while_containers_run() {
-    if !node::available() {
-        return;
-    }
-    let served = serving(Build::tiny());
-    let node = node_for("docker", &served);
-    node.write_script("/opt/docker", DOCKER);
-    node.run(&["systemd-run", "--quiet", "--unit=docker", "/opt/docker"]).succeeds();
-    node.until("curl -fsS --unix-socket /run/docker.sock http://docker/containers/json");
-    let pid = || {
-        node.run(&["systemctl", "show", "-p", "MainPID", "systemd-journald", "docker"])
-            .stdout()
-            .to_owned()
-    };
-    let before = pid();
-    install(&node, &served, "slave").succeeds().stdout_has("it applies at the next boot");
-    assert_eq!(pid(), before, "journald or docker was restarted");
-    node.run(&["dcos-node", "uninstall"]).succeeds();
-    let told = node.run(&[
-        "dcos-node",
-        "install",
-        "slave",
-        "--bootstrap-url",
-        served.server.url(),
-        "-d",
-        "--restart-journald",
-    ]);
-    told.succeeds().stdout_lacks("next boot");
-    assert_ne!(pid(), before, "journald was not restarted");
-}
-
-#[test]
-fn failing_units_with_sockets_are_stopped_for_good() {
-    if !node::available() {
-        return;
-    }
-    // `Sockets=` has systemd start the socket with each new try of the service.
-    let restless = "[Service]\n\
-                    Sockets=dcos-tiny-knock.socket\n\
-                    Restart=always\n\
-                    StartLimitInterval=0\n\
-                    RestartSec=20ms\n\
-                    ExecStartPre=/bin/false\n\
-                    ExecStart=/bin/true\n";
-    let unit = |number: u32| format!("dcos.target.wants/dcos-tiny-restless-{number}.service");
-    let served = serving((0..10).fold(Build::tiny(), |build, number| {
-        build.with_file("units", &unit(number), 0o644, restless)
-    }));
-    let node = node_for("restless", &served);
-    let before = Whole::of(&node);
-    for _ in 0..2 {
-        install(&node, &served, "slave").succeeds();
-        node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
-        is_as_before(&node, &before);
-    }
-}
-
-/// Stands in for a docker daemon: one container runs.
-const DOCKER: &str = r#"#!/usr/bin/perl
-use IO::Socket::UNIX;
-my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM(), Local => "/run/docker.sock", Listen => 5) or die $!;
-while (my $client = $socket->accept) {
-    while (my $line = <$client>) { last if $line =~ /^\r?\n$/ }
-    my $body = '[{"Id":"1"}]';
-    print $client "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
-    close $client;
-}
-"#;

@@ -1,6 +1,8 @@
 //! Ready means ready: a real node is waited for, and each link of DC/OS' chain that is broken on
 //! purpose is named. On the way a master is asked whether its cluster can do without it.
 
+mod cluster;
+
 use std::time::{Duration, Instant};
 
 use support::build::Build;
@@ -150,14 +152,14 @@ fn wait_for_a_master_names_each_broken_dependency() {
     step("checks of DC/OS", || failed_checks_are_named(&node));
     step("stopped service", || stopped_service_is_named(&node));
     step("failing service", || failing_service_is_named_while_it_is_active(&node));
-    step("agents of a single master", || single_master_is_needed_by_its_agents(&node));
+    step("agents of a single master", || cluster::single_master_is_needed_by_its_agents(&node));
     step("Marathon", || failed_marathon_is_named(&node));
     step("table on a terminal", || table_on_a_terminal_shows_the_pending_cause(&node));
     step("Admin Router", || failed_admin_router_is_named(&node));
     step("name servers", || missing_leader_and_failed_mesos_dns_are_named(&node));
     step("Mesos master", || failed_mesos_master_is_named(&node));
-    step("quorum", || quorum_decides_over_an_uninstall(&node));
-    step("Exhibitor", || silent_and_failed_exhibitor_are_named(&node));
+    step("quorum", || cluster::quorum_decides_over_an_uninstall(&node));
+    step("Exhibitor", || cluster::silent_and_failed_exhibitor_are_named(&node));
     step("dcos-net", || failed_setup_and_changed_address_are_named(&node));
     step("time", || failed_time_check_is_named(&node));
     step("second install", || second_install_reports_its_failed_wait(&node));
@@ -265,22 +267,6 @@ fn failing_service_is_named_while_it_is_active(node: &Node) {
         0,
         &["dcos-cosmos.service"],
     );
-}
-
-fn single_master_is_needed_by_its_agents(node: &Node) {
-    at_last(node, &["dcos-node", "uninstall", "--dry-run", "--json"], |told| {
-        told.code() == Some(0) && told.json()["cluster"]["masters"][0]["serving"] == "serving"
-    });
-    let register = "exec 3<>/dev/tcp/127.0.0.1/5050; printf 'GET \
-                    /fixture/register?address=10.77.0.9 HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-    at_last(node, &["bash", "-c", register], |told| told.stdout().contains("registered"));
-    leaving(
-        node,
-        &[],
-        5,
-        &["it is the only one, and 1 agent is connected to it", "uninstall the agents first"],
-    );
-    leaving(node, &["--force"], 0, &["warning: the cluster ends with this master"]);
 }
 
 // From the end of the chain of dependencies to its beginning: what breaks in a later step comes
@@ -409,51 +395,6 @@ fn second_install_reports_its_failed_wait(node: &Node) {
     assert_eq!(again.exits_with(7).json()["changed"], false);
 }
 
-fn quorum_decides_over_an_uninstall(node: &Node) {
-    // The second one of three is this node under another name, so that two of three serve.
-    node.shell("ip address add 10.77.0.50/32 dev lo").succeeds();
-    set_masters(node, &["127.0.0.1", "10.77.0.50", "192.0.2.10"]);
-    leaving(
-        node,
-        &[],
-        5,
-        &["1 of 3 would serve without it", "bring another master up first; --force"],
-    );
-    leaving(node, &["--force", "--json"], 0, &["put another master in the place of"]);
-    set_masters(node, &["127.0.0.1", "192.0.2.9", "192.0.2.10"]);
-    // Without a quorum: also where only this node is waited for.
-    for level in ["node-ready", "cluster-ready"] {
-        let missing = "dcos-exhibitor.service: waiting for masters: 192.0.2.9, 192.0.2.10";
-        too_late(node, level, missing, &["cure:   see to the masters that are missing"]);
-    }
-    leaving(node, &[], 0, &["warning: the masters have no quorum now: 0 of 3 serve"]);
-}
-
-fn silent_and_failed_exhibitor_are_named(node: &Node) {
-    node.run(&["systemctl", "kill", "--signal=STOP", "dcos-exhibitor"]).succeeds();
-    leaving(
-        node,
-        &[],
-        0,
-        &["warning: whether the cluster can do without this master is not known"],
-    );
-    too_late(node, "node-ready", "dcos-exhibitor.service: Exhibitor does not answer: ", &[]);
-    node.run(&["systemctl", "kill", "--signal=CONT", "dcos-exhibitor"]).succeeds();
-    break_program(
-        node,
-        "/opt/mesosphere/active/exhibitor/usr/exhibitor/start_exhibitor",
-        "dcos-exhibitor.service",
-    );
-    let words =
-        ["start_exhibitor: broken on purpose", &story("dcos-exhibitor.service", "node-ready")];
-    too_late(
-        node,
-        "node-ready",
-        "dcos-exhibitor.service: its program exited with status 1",
-        &words,
-    );
-}
-
 /// The table that redraws itself, on a terminal of its own.
 fn table_on_a_terminal_shows_the_pending_cause(node: &Node) {
     let seen = "stty cols 120 rows 40; exec dcos-node --no-color status --wait --wait-timeout=6s";
@@ -480,37 +421,4 @@ fn table_on_a_terminal_shows_the_pending_cause(node: &Node) {
         });
     let last = table.stdout().split("error: ").last().unwrap_or_default();
     assert!(!last.contains("-> node-ready"), "{table}");
-}
-
-#[test]
-fn agent_without_masters_names_the_missing_leader() {
-    if !node::available() {
-        return;
-    }
-    let build = Build::fixture().with_masters(&["192.0.2.9"]);
-    let (node, outcome, _server) = installed("ready-agent", "slave", build, "cluster-ready", "20s");
-    let told = outcome.exits_with(7).json();
-    // The install stands, and says so to who reads the failure.
-    assert_eq!(told["changed"], true, "{told:#}");
-    let error = told["error"].as_str().unwrap_or_default();
-    assert!(error.starts_with("not cluster-ready after 20 s: "), "{error}");
-    // Its units may have been on their way still.
-    let nobody_leads =
-        "dcos-net.service: no master leads, as far as this node can tell (leader.mesos): ";
-    too_late(&node, "cluster-ready", nobody_leads, &[]);
-    at_last(&node, &["dcos-node", "status", "--json"], |status| {
-        let obstacles =
-            status.json()["readiness"]["obstacles"].as_array().cloned().unwrap_or_default();
-        let registers = |o: &&serde_json::Value| {
-            o["text"] == "this agent is not registered with the masters yet"
-        };
-        obstacles
-            .iter()
-            .find(registers)
-            .is_some_and(|obstacle| obstacle["unit"] == "dcos-mesos-slave.service")
-    });
-    node.run(&["systemctl", "stop", "dcos-mesos-slave"]).succeeds();
-    at_last(&node, &["dcos-node", "status"], |status| {
-        status.stdout().contains("failed      dcos-mesos-slave.service")
-    });
 }

@@ -916,6 +916,15 @@ fn source_files_are_short_and_named_by_content() {
     holds(&sizes_and_names(&src()));
 }
 
+/// The tests on nodes and those that run alone; the others still have longer files.
+#[test]
+fn node_test_files_have_a_size() {
+    for directory in ["tests/nodes", "tests/alone"] {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        holds(&sizes_and_names(&Sources::read(&tests)));
+    }
+}
+
 #[test]
 fn planted_long_file_and_vague_name_are_found() {
     let long = "\n".repeat(MOST_LINES + 1);
@@ -925,6 +934,8 @@ fn planted_long_file_and_vague_name_are_found() {
         ("dcos/role.rs", "pub fn a() {}\npub mod common { }\n"),
     ]);
     finds(&sizes_and_names(&planted), &["dcos/id.rs:451", "dcos/role.rs:2", "dcos/util.rs:1"]);
+    let planted = Sources::of([("ready.rs", long.as_str()), ("ready/cluster.rs", "")]);
+    finds(&sizes_and_names(&planted), &["ready.rs:451"]);
 }
 
 /// The compiler refuses public items without documentation, everywhere.
