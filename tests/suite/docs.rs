@@ -100,17 +100,20 @@ fn checks() -> String {
     wrapped(&text)
 }
 
-#[test]
-fn documented_checks_match_the_program() {
-    let path = document("checks.md");
+/// Compares a generated document with what is written, or writes it.
+#[track_caller]
+fn is_the_table_of_the_program(name: &str, text: &str) {
+    let path = document(name);
     if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        std::fs::write(&path, checks()).expect("write docs/checks.md");
+        std::fs::write(&path, text).expect("write the document");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == checks(),
-        "docs/checks.md is not the table of the program any more: make bless"
-    );
+    assert!(written == text, "docs/{name} is not the table of the program any more: make bless");
+}
+
+#[test]
+fn documented_checks_match_the_program() {
+    is_the_table_of_the_program("checks.md", &checks());
 }
 
 /// The table of exit codes as a document.
@@ -176,15 +179,7 @@ fn exit_codes() -> String {
 
 #[test]
 fn documented_exit_codes_match_the_program() {
-    let path = document("exit-codes.md");
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        std::fs::write(&path, exit_codes()).expect("write docs/exit-codes.md");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == exit_codes(),
-        "docs/exit-codes.md is not the table of the program any more: make bless"
-    );
+    is_the_table_of_the_program("exit-codes.md", &exit_codes());
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("README.md");
     for exit in Exit::ALL {

@@ -24,6 +24,7 @@ mod faults;
 mod fetching;
 mod fixture_build;
 mod fuzz;
+mod good_clock;
 mod http;
 mod interrupted;
 mod leftovers;

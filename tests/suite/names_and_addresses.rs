@@ -2,7 +2,7 @@
 //! promise on a real script, server or node.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,12 @@ use dcos_node::dcos::event::Events;
 use dcos_node::dcos::role::Role;
 use dcos_node::preflight::report::{Check, Report, Verdict};
 use dcos_node::system::cancellation::Cancellation;
-use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::Fake;
 use support::build::Build;
 use tempfile::TempDir;
 
-/// A clock that is kept by a time daemon, whatever that of this machine is.
-struct GoodClock;
-
-impl Clock for GoodClock {
-    fn state(&self) -> io::Result<ClockState> {
-        let exact = Duration::from_millis(1);
-        Ok(ClockState {
-            marked_bad: false,
-            unsynchronised: false,
-            estimated_error: exact,
-            max_error: exact,
-            offset: exact,
-        })
-    }
-}
+use crate::good_clock::GoodClock;
 
 /// A directory that stands for a node with a systemd, so that scripts are run and servers are
 /// asked.

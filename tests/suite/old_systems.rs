@@ -19,30 +19,15 @@ use dcos_node::dcos::fetching::Fetching;
 use dcos_node::dcos::role::Role;
 use dcos_node::observe::services::Condition;
 use dcos_node::system::cancellation::Cancellation;
-use dcos_node::system::clock::{Clock, ClockState};
 use dcos_node::system::root::Root;
 use dcos_node::system::systemd::{Behaviour, Fake, Systemd};
 use serde_json::Value;
 use support::build::Build;
 
+use crate::good_clock::GoodClock;
+
 const COMMIT_LINK: &str = "/etc/systemd/system/multi-user.target.wants/dcos.target";
 const WANTS: &str = "etc/systemd/system/dcos.target.wants";
-
-/// A clock that is kept by a time daemon, whatever that of this machine is.
-struct GoodClock;
-
-impl Clock for GoodClock {
-    fn state(&self) -> io::Result<ClockState> {
-        let exact = Duration::from_millis(1);
-        Ok(ClockState {
-            marked_bad: false,
-            unsynchronised: false,
-            estimated_error: exact,
-            max_error: exact,
-            offset: exact,
-        })
-    }
-}
 
 /// A directory that stands for a node with systemd 219.
 struct OldNode {
