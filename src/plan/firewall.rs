@@ -2,7 +2,7 @@
 
 use crate::dcos::firewall::{Line, OVERLAY_SET, Owner, SETS};
 use crate::dcos::network::Network;
-use crate::dcos::proof::{Item, TABLE};
+use crate::dcos::proof::{Item, Subject, TABLE};
 use crate::dcos::receipt::Object;
 
 /// What is DC/OS' own and was not there before: sets, then the chains that use them, then the rules
@@ -28,11 +28,12 @@ pub(super) fn foreign(now: &Network, was: Option<&Network>) -> Vec<Item> {
     let mut items = Vec::new();
     for line in new_lines(now, was.unwrap_or(&nothing)) {
         if let Owner::Untold(why) = &line.owner {
-            items.push(Item::new(
-                "firewall-rule",
-                format!("{} ({} -t {})", line.text, line.program, line.table),
-                why.clone(),
-            ));
+            let rule = Subject::FirewallRule {
+                program: line.program.clone(),
+                table: line.table.clone(),
+                rule: line.text.clone(),
+            };
+            items.push(Item::about("firewall-rule", rule, why.clone()));
         }
     }
     let new = now
@@ -43,7 +44,7 @@ pub(super) fn foreign(now: &Network, was: Option<&Network>) -> Vec<Item> {
     if !overlay.is_empty() {
         let why = "Mesos makes a set of that name for DC/OS' overlays, and others may: no rule of \
                    DC/OS uses this one";
-        items.push(Item::new("ip-set", format!("the ipset {OVERLAY_SET}"), why));
+        items.push(Item::about("ip-set", Subject::IpSet(OVERLAY_SET.to_owned()), why));
     }
     if was.is_some() && !others.is_empty() {
         let names: Vec<&str> = others.into_iter().map(String::as_str).collect();

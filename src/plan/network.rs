@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::firewall;
 use crate::dcos::layout;
 use crate::dcos::network::{self, Interface, MINUTEMAN, Maker, NODENAME, Overlay, Service};
-use crate::dcos::proof::Item;
+use crate::dcos::proof::{Item, Subject};
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 
@@ -176,7 +176,8 @@ pub fn foreign(now: &Snapshot, before: Option<&Snapshot>, signs: &Signs) -> Vec<
             }
             None => continue,
         };
-        items.push(Item::new("interface", interface.name.clone(), why));
+        let subject = Subject::Interface(interface.name.clone());
+        items.push(Item::about("interface", subject, why));
     }
     if !calico.is_empty() {
         let why = "calico's, and nothing tells that DC/OS brought it: others bring it too";

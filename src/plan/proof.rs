@@ -7,7 +7,7 @@ use super::firewall;
 use super::network::{self, Signs};
 use crate::dcos::data::{self as places, Whose};
 use crate::dcos::layout;
-use crate::dcos::proof::{Item, LOOK, Leftovers, UNIT};
+use crate::dcos::proof::{Item, LOOK, Leftovers, Subject, UNIT};
 use crate::dcos::receipt::{self, Object};
 use crate::dcos::snapshot::Snapshot;
 use crate::observe::data::{self, Judged};
@@ -67,13 +67,15 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
         match stands(object) {
             Some(remnant) if remnant.on_purpose && !refuses(object) && is_told(object) => {}
             Some(remnant) if remnant.on_purpose && !refuses(object) => {
-                report.kept.push(item(object, &remnant.why))
+                report.kept.push(Item::of(object, &remnant.why))
             }
-            Some(remnant) => report.residue.push(item(object, why(object).unwrap_or(&remnant.why))),
+            Some(remnant) => {
+                report.residue.push(Item::of(object, why(object).unwrap_or(&remnant.why)))
+            }
             None if again.iter().any(|a| a.same_place(object)) => {}
             // What tells whose it is may be gone by now, and it is not.
             None if refuses(object) && may_stand(object, now) => {
-                report.residue.push(item(object, why(object).unwrap_or_default()))
+                report.residue.push(Item::of(object, why(object).unwrap_or_default()))
             }
             // Told once by the list of what stays, below.
             None if now.live
@@ -82,11 +84,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
                     Object::Sysctl { name, before }
                         if now.sysctls.get(name).is_some_and(|v| v != before)
                 ) => {}
-            None => report.removed.push(item(object, undone_because(object))),
+            None => report.removed.push(Item::of(object, undone_because(object))),
         }
     }
     let there = again.iter().filter(|o| !matches!(o, Object::Sysctl { .. }));
-    report.residue.extend(there.map(|o| item(o, why(o).unwrap_or("it is there again"))));
+    report.residue.extend(there.map(|o| Item::of(o, why(o).unwrap_or("it is there again"))));
     match evidence.units {
         Ok(units) => {
             let words = |unit: &Alive| format!("{} ({})", unit.name, unit.active);
@@ -142,24 +144,22 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
 
 fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
     for Judged { place, whose, .. } in evidence.data.iter().filter(|judged| !judged.is_link) {
+        let subject = Subject::Path(place.path.into());
         // Once: what a purge left of it is told already.
-        if [&report.kept, &report.residue]
-            .iter()
-            .any(|list| list.iter().any(|item| item.what == place.path && item.kind != "directory"))
-        {
+        let is_told = |item: &Item| item.is(&subject) && item.kind != "directory";
+        if report.kept.iter().chain(&report.residue).any(is_told) {
             continue;
         }
-        report.kept.retain(|item| item.what != place.path);
+        report.kept.retain(|item| !item.is(&subject));
         match whose {
-            Whose::Dcos => report.kept.push(Item::new(
-                "data",
-                place.path,
-                "data; dcos-node uninstall --purge-data removes it",
-            )),
+            Whose::Dcos => {
+                let why = "data; dcos-node uninstall --purge-data removes it";
+                report.kept.push(Item::about("data", subject, why));
+            }
             Whose::New => {
                 let why = "data that came since the install; nothing in it shows that it is \
                            DC/OS', so a later --purge-data leaves it alone";
-                report.kept.push(Item::new("path", place.path, why));
+                report.kept.push(Item::path(place.path, why));
             }
             Whose::Before | Whose::Untold => {}
         }
@@ -168,19 +168,13 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
         if evidence.now.paths.iter().any(|p| p == path)
             && evidence.before.is_some_and(|before| before.paths.iter().any(|p| p == path))
         {
-            report.kept.push(Item::new(
-                "path",
-                path.display().to_string(),
-                "it was there before the install",
-            ));
+            report.kept.push(Item::path(path, "it was there before the install"));
         }
     }
     if evidence.keeps_packages {
-        report.kept.push(Item::new(
-            "directory",
-            layout::REPOSITORY,
-            "verified packages, for the next try",
-        ));
+        let repository = Subject::Path(layout::REPOSITORY.into());
+        let why = "verified packages, for the next try";
+        report.kept.push(Item::about("directory", repository, why));
     }
     if evidence.now.live {
         report.kept.extend(network::kept(evidence.now, evidence.before, evidence.signs));
@@ -188,35 +182,23 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
 }
 
 fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
-    let Evidence { before, now, .. } = *evidence;
-    report.foreign.extend(
-        evidence
-            .found
-            .foreign
-            .iter()
-            .map(|f| Item::new("path", f.path.display().to_string(), f.what.clone())),
-    );
+    let Evidence { before, now, found, .. } = *evidence;
     let theirs = data::foreign(evidence.data)
-        .map(|f| Item::new("path", f.path.display().to_string(), f.what));
-    report
-        .foreign
-        .extend(theirs.filter(|item| {
-            !evidence.found.foreign.iter().any(|f| f.path == Path::new(&item.what))
-        }));
+        .filter(|theirs| !found.foreign.iter().any(|foreign| foreign.path == theirs.path));
+    let foreign = found.foreign.iter().cloned().chain(theirs);
+    report.foreign.extend(foreign.map(|foreign| Item::path(foreign.path, foreign.what)));
     if now.live {
-        let names = |item: &Item| {
-            ["", "the rule ", "the interface "].map(|of| format!("{of}{}", item.what))
-        };
-        let is_told = |item: &Item, residue: &[Item]| {
-            residue.iter().any(|left| names(item).contains(&left.what))
+        let is_residue = |item: &Item| {
+            item.subject.as_ref().is_some_and(|what| report.residue.iter().any(|i| i.is(what)))
         };
         let theirs = network::foreign(now, before, evidence.signs).into_iter();
-        report.foreign.extend(theirs.filter(|item| !is_told(item, &report.residue)));
+        report.foreign.extend(theirs.filter(|item| !is_residue(item)));
         docker_networks(report, evidence);
     }
     if now.paths.iter().any(|p| p == Path::new(layout::DOCKER_STATE)) {
         let why = "docker's images, containers and networks, of DC/OS' tasks too: never touched";
-        report.foreign.push(Item::new("docker", layout::DOCKER_STATE, why));
+        let state = Subject::Path(layout::DOCKER_STATE.into());
+        report.foreign.push(Item::about("docker", state, why));
     }
     let Some(before) = before else { return };
     let new = "it was not there before the install, and nobody recorded making it";
@@ -226,35 +208,31 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
             .chain([layout::DOCKER_STATE])
             .any(|data| path == Path::new(data))
     };
-    let told = |what: &str, report: &Leftovers| {
+    let told = |subject: &Subject, report: &Leftovers| {
         [&report.removed, &report.kept, &report.residue, &report.foreign]
             .iter()
-            .any(|list| list.iter().any(|item| item.what == what))
+            .any(|list| list.iter().any(|item| item.is(subject)))
     };
     let holds_kept =
         |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
     for path in
         now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p))
     {
-        let what = path.display().to_string();
         let of_docker = "docker's for this boot, which docker makes where it starts";
-        if !told(&what, report) {
-            report.foreign.push(Item::new(
-                "path",
-                what,
-                if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new },
-            ));
+        if !told(&Subject::Path(path.clone()), report) {
+            let why = if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new };
+            report.foreign.push(Item::path(path, why));
         }
     }
     let setup = Path::new(layout::SETUP_UNIT).file_name().unwrap_or_default();
     for unit in now.units.iter().filter(|u| !before.units.contains(u) && setup != u.as_str()) {
-        if !told(&layout::unit(unit).display().to_string(), report) {
+        if !told(&Subject::Path(layout::unit(unit)), report) {
             report.foreign.push(Item::new("unit", unit.clone(), new));
         }
     }
     for unit in now.enabled.iter().filter(|u| !before.enabled.contains(u) && setup != u.as_str()) {
         let links = [layout::BOOT_WANTS, layout::TARGET_WANTS]
-            .map(|wants| Path::new(wants).join(unit).display().to_string());
+            .map(|wants| Subject::Path(Path::new(wants).join(unit)));
         if !links.iter().any(|link| told(link, report)) {
             report.foreign.push(Item::new(
                 "enabled",
@@ -266,8 +244,9 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let names = [("user", &now.users, &before.users), ("group", &now.groups, &before.groups)];
     for (kind, now, before) in names {
         for name in now.iter().filter(|name| !before.contains(name)) {
-            if !told(name, report) {
-                report.foreign.push(Item::new(kind, name.clone(), new));
+            let account = Subject::Account(name.clone());
+            if !told(&account, report) {
+                report.foreign.push(Item::about(kind, account, new));
             }
         }
     }
@@ -316,37 +295,26 @@ fn gone(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let lasts = |path: &&PathBuf| {
         !path.starts_with(layout::RUN) && *path != Path::new(layout::RESOLV_CONF_TMP)
     };
-    let text = |path: &PathBuf| path.display().to_string();
-    let mounts = |snapshot: &Snapshot| {
-        if before.live && now.live {
-            snapshot.mounts.iter().filter(lasts).map(text).collect()
-        } else {
-            Vec::new()
-        }
+    let why = "it was there before the install";
+    let lost_paths = |was: &[PathBuf], is: &[PathBuf]| -> Vec<Subject> {
+        let lost = was.iter().filter(lasts).filter(|path| !is.contains(path));
+        lost.cloned().map(Subject::Path).collect()
     };
-    let lists = [
-        (
-            "path",
-            before.paths.iter().filter(lasts).map(text).collect(),
-            now.paths.iter().map(text).collect(),
-        ),
-        ("unit", before.units.clone(), now.units.clone()),
-        ("enabled", before.enabled.clone(), now.enabled.clone()),
-        ("user", before.users.clone(), now.users.clone()),
-        ("group", before.groups.clone(), now.groups.clone()),
-        ("mount", mounts(before), mounts(now)),
-    ];
-    for (kind, was, is) in lists {
-        let missing = was.into_iter().filter(|what: &String| !is.contains(what));
+    let lost_names = |was: &[String], is: &[String], subject: fn(String) -> Subject| {
+        was.iter().filter(|name| !is.contains(name)).cloned().map(subject).collect::<Vec<_>>()
+    };
+    let mut add = |kind: &'static str, lost: Vec<Subject>| {
         // A purge was asked for.
-        let missing = missing
-            .filter(|what| !report.removed.iter().any(|item| item.what == *what))
-            .collect::<Vec<_>>();
-        report.gone.extend(
-            missing
-                .into_iter()
-                .map(|what| Item::new(kind, what, "it was there before the install")),
-        );
+        let lost = lost.into_iter().filter(|lost| !report.removed.iter().any(|i| i.is(lost)));
+        report.gone.extend(lost.map(|lost| Item::about(kind, lost, why)));
+    };
+    add("path", lost_paths(&before.paths, &now.paths));
+    add("unit", lost_names(&before.units, &now.units, Subject::Unit));
+    add("enabled", lost_names(&before.enabled, &now.enabled, Subject::Unit));
+    add("user", lost_names(&before.users, &now.users, Subject::Account));
+    add("group", lost_names(&before.groups, &now.groups, Subject::Account));
+    if before.live && now.live {
+        add("mount", lost_paths(&before.mounts, &now.mounts));
     }
 }
 
@@ -364,10 +332,6 @@ fn undone_because(object: &Object) -> &'static str {
         object if object.is_of_machine() => "made by DC/OS since the install",
         _ => "made by the install",
     }
-}
-
-fn item(object: &Object, why: &str) -> Item {
-    Item::new(object.kind(), object.to_string(), why)
 }
 
 #[cfg(test)]
