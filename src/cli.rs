@@ -121,19 +121,12 @@ impl Invocation {
     /// The command in one line, for others who find the lock taken. Without URLs: they may hold
     /// passwords.
     pub fn words(&self) -> String {
-        match &self.command {
-            Command::Install(request, _) => format!("dcos-node install {}", request.role),
-            Command::Fetch(_) => "dcos-node fetch".into(),
-            Command::Preflight { .. } => "dcos-node preflight".into(),
-            Command::Uninstall(_) => "dcos-node uninstall".into(),
-            Command::Adopt => "dcos-node adopt".into(),
-            Command::Status(_) => "dcos-node status".into(),
-            Command::Verify(_) => "dcos-node verify".into(),
-            Command::Bundle(_) => "dcos-node bundle".into(),
-            Command::Recover(_) => "dcos-node recover".into(),
-            Command::Publish(_) => "dcos-node publish".into(),
-            Command::Serve(_) => "dcos-node serve".into(),
-            Command::Explain(_) | Command::List(_) | Command::Print(_) => "dcos-node".into(),
+        match (self.name(), &self.command) {
+            (Some(name), Command::Install(request, _)) => {
+                format!("dcos-node {name} {}", request.role)
+            }
+            (Some(name), _) => format!("dcos-node {name}"),
+            (None, _) => "dcos-node".into(),
         }
     }
 }

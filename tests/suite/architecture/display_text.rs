@@ -2,8 +2,9 @@
 //! read out of it. What a decision needs is a value with a type (`Object::path()`), and its
 //! `Display` is for people alone.
 //!
-//! The rule reads tokens. It knows what makes a text (`.to_string()`, `.words()`, `.display()`) and
-//! what takes one apart; a text that goes through a variable first is not followed.
+//! The rule reads tokens. It knows what makes a text (`.to_string()`, `.words()`, `.display()`,
+//! `format!`), which names and fields hold one, and what takes one apart. It follows a text into a
+//! variable up to the end of the block, and into the parameter of a closure.
 
 use support::source::{File, Kind, Sources, Token, group_length};
 
@@ -36,7 +37,28 @@ const COMPARE: [&str; 5] = ["contains", "ends_with", "starts_with", "strip_prefi
 const PATHS: [(&str, &str); 4] =
     [("Path", "new"), ("PathBuf", "from"), ("OsStr", "new"), ("OsString", "from")];
 /// Variables and fields that hold text for people, or the name of an action.
-const FOR_PEOPLE: [&str; 5] = ["why", "reason", "cause", "cure", "key"];
+const FOR_PEOPLE: [&str; 7] = ["why", "reason", "cause", "cure", "key", "note", "waits_for"];
+/// Names that hold text for people where they are fields; variables of these names hold files.
+const FIELDS: [&str; 2] = ["text", "what"];
+/// Methods that hand a text on as it is, or a part of it.
+const HAND_ON: [&str; 13] = [
+    "as_deref",
+    "as_ref",
+    "as_str",
+    "clone",
+    "cloned",
+    "iter",
+    "into_iter",
+    "to_lowercase",
+    "trim",
+    "trim_end",
+    "trim_start",
+    "unwrap_or",
+    "unwrap_or_default",
+];
+/// Methods that give what they have to a closure.
+const GIVE: [&str; 9] =
+    ["and_then", "any", "all", "filter", "find", "is_none_or", "is_some_and", "map", "position"];
 
 /// Where a text is taken apart or made a path for a reason: the file, what it does, and why.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -47,6 +69,16 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/unpack", "key.starts_with", "a key of a pax header, not of an action"),
     ("output/follow", "key.starts_with", "events name their action by its text"),
     ("output/record", "key.split_once", "the same"),
+    ("action/network", "text ==", "receipts name a route, a rule or a service by this line"),
+    ("cli/refusal", "text.split", "the parser of options has its cause and its tip as one text"),
+    ("command/drift", "what.starts_with", "a path, although of accounts it is the name"),
+    ("command/verify/online", "what ==", "the same"),
+    ("observe/verify/findings", "what ==", "the same"),
+    ("dcos/firewall", "text.contains", "the line that iptables -S prints"),
+    ("output/failure", "text ==", "the same words are not printed twice; nothing else follows"),
+    ("output/watch", "text ==", "the same line is not printed twice; nothing else follows"),
+    ("output/status", "what ==", "a reason that repeats the label of its line is not printed"),
+    ("fuzz", "text.contains", "looks for a password in what was redacted"),
 ];
 
 /// Where a text is made, by `value.method()`.
@@ -119,14 +151,96 @@ fn deeds(file: &File) -> Vec<(usize, String)> {
                 found.push((token.line, "path: text.into()".to_owned()));
             }
         }
-        // why.contains(..)
-        if let (true, Some(name)) =
-            (FOR_PEOPLE.contains(&token.text.as_str()), method(tokens, index + 1, &TAKE_APART))
+        // why.contains(..), unit.text == ..
+        let is_field = index > 0 && tokens[index - 1].is(".");
+        if FOR_PEOPLE.contains(&token.text.as_str())
+            || is_field && FIELDS.contains(&token.text.as_str())
         {
-            found.push((token.line, format!("{}.{}", token.text, name.text)));
+            let uses = uses(tokens, index, &token.text);
+            found.extend(uses);
+        }
+        // let x = format!(..); x.contains(..)
+        if let Some((name, from)) = made_variable(tokens, index) {
+            for at in from..block_end(tokens, from) {
+                let is_field = tokens[at - 1].is(".");
+                if tokens[at].is_word(name) && !is_field && !FOR_PEOPLE.contains(&name) {
+                    found.extend(uses(tokens, at, "text"));
+                }
+            }
         }
     }
     found
+}
+
+/// What is done with the text at this place; it is called `name` in the table.
+fn uses(tokens: &[Token], index: usize, name: &str) -> Vec<(usize, String)> {
+    let line = tokens[index].line;
+    let mut found = Vec::new();
+    let mut at = index + 1;
+    while method(tokens, at, &HAND_ON).is_some() {
+        at += 2 + group_length(&tokens[at + 2..]);
+    }
+    let after = &tokens[at..];
+    if let Some(deed) = method(tokens, at, &TAKE_APART) {
+        let gives = GIVE.contains(&deed.text.as_str()) && after.get(3).is_some_and(|t| t.is("|"));
+        if !gives {
+            found.push((line, format!("{name}.{}", deed.text)));
+        }
+    }
+    // A value of an enum is no text, and the key of an action is its identity.
+    let is_typed = || operand(&after[2..]).iter().any(|t| t.is("::") || t.is_word("None"));
+    if is_comparison(after) && name != "key" && !is_typed() {
+        found.push((line, format!("{name} ==")));
+    }
+    // Path::new(&why)
+    let mut first = index;
+    while first >= 2 && tokens[first - 1].is(".") && tokens[first - 2].kind == Kind::Word {
+        first -= 2;
+    }
+    let before = |offset: usize| first.checked_sub(offset).and_then(|at| tokens.get(at));
+    let borrow = usize::from(before(1).is_some_and(|t| t.is("&")));
+    let word = |offset: usize, word: &str| before(offset + borrow).is_some_and(|t| t.is_word(word));
+    for (of, new) in PATHS {
+        if word(2, new) && word(4, of) {
+            found.push((line, format!("{of}::{new}")));
+        }
+    }
+    // why.is_some_and(|text| text.contains(..))
+    if method(tokens, at, &GIVE).is_some()
+        && after.get(3).is_some_and(|t| t.is("|"))
+        && after.get(5).is_some_and(|t| t.is("|"))
+    {
+        let (parameter, end) = (&after[4].text, at + 2 + group_length(&after[2..]));
+        let is_parameter = |at: &usize| tokens[*at].is_word(parameter) && !tokens[at - 1].is(".");
+        let inner = (at + 6..end).filter(is_parameter);
+        // Those names are looked at by themselves.
+        let inner = inner.filter(|_| !FOR_PEOPLE.contains(&parameter.as_str()));
+        found.extend(inner.flat_map(|at| uses(tokens, at, name)));
+    }
+    found
+}
+
+/// A variable that a text is put into, and where the block goes on after that.
+fn made_variable(tokens: &[Token], index: usize) -> Option<(&str, usize)> {
+    let (name, equals) = (tokens.get(index + 1)?, tokens.get(index + 2)?);
+    if !tokens[index].is_word("let") || name.kind != Kind::Word || !equals.is("=") {
+        return None;
+    }
+    let value = operand(&tokens[index + 3..]);
+    let end = index + 3 + value.len();
+    let is_format = value.first().is_some_and(|t| t.is_word("format"));
+    let is_made = value.len() >= 4 && makes(value, value.len() - 4);
+    let is_text = value.first().is_some_and(|t| !t.is("|")) && (is_format || is_made);
+    (is_text && tokens.get(end)?.is(";")).then_some((name.text.as_str(), end + 1))
+}
+
+/// Where the block ends that this place is in.
+fn block_end(tokens: &[Token], from: usize) -> usize {
+    let mut at = from;
+    while tokens.get(at).is_some_and(|token| !token.is("}")) {
+        at += group_length(&tokens[at..]).max(1);
+    }
+    at.min(tokens.len())
 }
 
 /// Whether `==` or `!=` begins here.
@@ -194,6 +308,21 @@ fn a_decision_on_display_text_is_found() {
              fn c(path: &Path, n: u8) { PathBuf::from(format!(\"a{n}\")); Path::new(\"x\") }\n\
              #[cfg(test)] mod tests { fn d() { e.to_string().contains(\"x\") } }\n",
         ),
+        (
+            "command/variable.rs",
+            "fn a(o: &Object) { let x = o.to_string(); x.trim().starts_with(\"the \") }\n\
+             fn b(o: &Object) { let x = format!(\"{o}\"); if c { x == d } }\n\
+             fn e(o: &Object) { let x = o.words(); Path::new(&x) }\n\
+             fn sound(o: &Object) { { let x = format!(\"{o}\"); f(x); } x.contains(\"x\") }\n",
+        ),
+        (
+            "command/field.rs",
+            "fn a(i: &Item) { i.what == j; i.text.strip_prefix(\"x\"); Path::new(&i.what) }\n\
+             fn b(u: &Unit) { u.why.as_deref().unwrap_or_default().contains(\"x\") }\n\
+             fn c(u: &Unit) { u.note.as_deref().is_some_and(|n| n.contains(\"x\")) }\n\
+             fn d(all: &[Item]) { all.iter().any(|i| i.what.as_str() == \"x\") }\n\
+             fn sound(u: &Unit, text: &str) { u.why != None; text.contains(\"x\"); what == y }\n",
+        ),
         ("dcos/layout.rs", "fn a(id: u8) { PathBuf::from(format!(\"a{id}\")) }\n"),
     ]);
     let reasons = [
@@ -201,6 +330,15 @@ fn a_decision_on_display_text_is_found() {
         ("dcos/role", ".words() ==", "gone"),
     ];
     let expected = [
+        "field.rs:1: what ==",
+        "field.rs:1: text.strip_prefix",
+        "field.rs:1: Path::new",
+        "field.rs:2: why.contains",
+        "field.rs:3: note.contains",
+        "field.rs:4: what ==",
+        "variable.rs:1: text.starts_with",
+        "variable.rs:2: text ==",
+        "variable.rs:3: Path::new",
         "look.rs:1: path: text.into()",
         "look.rs:2: why.contains",
         "look.rs:3: PathBuf::from",
