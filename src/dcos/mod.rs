@@ -12,6 +12,7 @@ pub mod contrast;
 pub mod data;
 pub mod detected;
 pub mod difference;
+pub mod empty_files;
 pub mod environment;
 pub mod event;
 pub mod exit;

@@ -11,6 +11,7 @@ use super::packages;
 use super::verify::{self, Depth};
 use crate::dcos::active_set::ActiveSet;
 use crate::dcos::difference::{Aspect, Difference, Kind};
+use crate::dcos::empty_files;
 use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
@@ -174,7 +175,7 @@ fn compare(
     tell(found, "missing", missing);
     tell(found, "leads elsewhere", elsewhere);
     tell(found, "missing users", users);
-    tell(found, "empty, as a power cut leaves files", emptied(root, set)?);
+    tell(found, "empty, as a power cut leaves files", emptied(root, node, set)?);
     Ok(())
 }
 
@@ -197,13 +198,15 @@ fn is_damage(root: &Root, difference: &Difference) -> bool {
     }
 }
 
-/// Programs, libraries and units of the active packages in which nothing is. Other files may be
-/// empty from the beginning, modules of Python for one.
-fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
+/// Programs, libraries and units of the active packages in which nothing is, though something was.
+/// Other files may be empty from the beginning, modules of Python for one; of a package with a
+/// manifest the comparison told what is shorter than it was.
+fn emptied(root: &Root, node: &Node, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for package in &set.packages {
+    for package in set.packages.iter().filter(|package| !node.whole.contains(&package.id)) {
         for member in package.members.iter().filter(|member| !member.directory) {
-            let path = layout::package(&package.id).join(&member.top).join(&member.path);
+            let below = Path::new(&member.top).join(&member.path);
+            let path = layout::package(&package.id).join(&below);
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_program = |mode: u32| member.top.starts_with("bin") && mode & 0o111 != 0;
             let is_library = name.ends_with(".so") || name.contains(".so.");
@@ -214,7 +217,7 @@ fn emptied(root: &Root, set: &ActiveSet) -> anyhow::Result<Vec<PathBuf>> {
                     && stands.size == 0
                     && (is_program(stands.mode) || is_library || is_unit)
             });
-            if is_empty {
+            if is_empty && !empty_files::may_be_empty(package.id.name(), &below) {
                 found.push(path);
             }
         }

@@ -42,6 +42,7 @@ mod preflight_text;
 mod process_limits;
 mod publish;
 mod records;
+mod releases;
 mod scale;
 mod schemas;
 mod scripts;
