@@ -1,11 +1,9 @@
 //! What differs between what was installed and what stands, in the letters that `rpm -V` has for
 //! it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
-
-use super::layout;
 
 /// One thing that is not as it was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,7 +41,7 @@ pub enum Kind {
 pub enum Mark {
     /// Configuration, which an operator may have changed on purpose.
     Config,
-    /// Written by DC/OS while it runs: no damage.
+    /// Changed by DC/OS while it runs ([`super::run_time`]): no damage.
     RunTime,
 }
 
@@ -130,11 +128,9 @@ impl Difference {
         })
     }
 
-    /// With its mark. What DC/OS writes while it runs is that before it is configuration.
+    /// With its mark as configuration or not.
     pub fn marked(self, is_config: bool) -> Difference {
-        let written = self.kind != Kind::Missing && is_written_at_run_time(&self.what);
-        let mark = if written { Some(Mark::RunTime) } else { is_config.then_some(Mark::Config) };
-        Difference { mark, ..self }
+        Difference { mark: is_config.then_some(Mark::Config), ..self }
     }
 
     /// Whether it only could not be read, and is as it should be as far as that is known.
@@ -189,32 +185,6 @@ impl Mark {
     }
 }
 
-/// What DC/OS writes into its own packages and node files while it runs: what Python compiles for
-/// itself, what Admin Router's nginx keeps beside its configuration (`PIDFile=` of
-/// `dcos-adminrouter.service`; the directories for bodies under way are nginx's defaults), and the
-/// file that `dcos-rexray.service` copies at every start. All else that its units write lies below
-/// `/var/lib/dcos` and `/run`.
-pub fn is_written_at_run_time(path: &Path) -> bool {
-    let compiled =
-        path.extension().is_some_and(|extension| extension == "pyc" || extension == "pyo");
-    compiled
-        || path.file_name().is_some_and(|name| name == "__pycache__")
-        || path == Path::new(layout::REXRAY_SETTINGS)
-        || is_of_nginx(path)
-}
-
-fn is_of_nginx(path: &Path) -> bool {
-    let mut parts = path
-        .strip_prefix(layout::REPOSITORY)
-        .into_iter()
-        .flat_map(Path::iter)
-        .filter_map(|part| part.to_str());
-    let package = parts.next().is_some_and(|id| id.starts_with("adminrouter--"));
-    let place = (parts.next(), parts.next());
-    package
-        && matches!(place, (Some("nginx"), Some(name)) if name == "logs" || name.ends_with("_temp"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,24 +209,5 @@ mod tests {
             (10, 10)
         );
         assert_eq!(Difference::changed("/x", "", Vec::new()), None);
-    }
-
-    #[test]
-    fn files_written_by_dcos_are_no_damage_but_lost_files_are() {
-        let mark = |difference: Difference| difference.marked(true).mark;
-        assert_eq!(mark(Difference::extra("/p/lib/__pycache__/a.pyc", "")), Some(Mark::RunTime));
-        assert_eq!(mark(Difference::extra("/p/lib/__pycache__", "")), Some(Mark::RunTime));
-        assert_eq!(mark(Difference::missing("/p/lib/a.pyc", "")), Some(Mark::Config));
-        assert_eq!(mark(Difference::extra("/p/lib/__pycache__/run.sh", "")), Some(Mark::Config));
-        let nginx = |below: &str| {
-            mark(Difference::extra(
-                format!("/opt/mesosphere/packages/adminrouter--1/nginx/{below}"),
-                "",
-            ))
-        };
-        assert_eq!(
-            ["logs/nginx.pid", "proxy_temp", "conf/x"].map(nginx),
-            [Some(Mark::RunTime), Some(Mark::RunTime), Some(Mark::Config)]
-        );
     }
 }

@@ -125,6 +125,8 @@ pub const OPERATORS: [&str; 7] = [ETC, VAR, TMP, "/home", "/srv", "/opt", "/root
 pub const LOCK: &str = "/run/dcos-node.lock";
 /// State of DC/OS' packages, kept by an uninstall unless data is purged.
 pub const STATE: &str = "/var/lib/dcos";
+/// State of the web interface's updater, which changes its owners at each start (1.13 to 2.2).
+pub const UI_UPDATE_STATE: &str = "/var/lib/dcos/dcos-ui-update-service";
 /// State of Mesos agents, kept by an uninstall unless data is purged.
 pub const MESOS_STATE: &str = "/var/lib/mesos";
 /// The address that the node had when DC/OS first ran on it

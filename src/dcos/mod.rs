@@ -40,6 +40,7 @@ pub mod receipt;
 pub mod redact;
 pub mod resolv_conf;
 pub mod role;
+pub mod run_time;
 pub mod settings;
 pub mod snapshot;
 pub mod stamp;

@@ -2,6 +2,7 @@
 //! from the beginning, units that are links, owners that services change, files outside of DC/OS'
 //! own places, a first activation that was killed.
 
+use std::os::unix::fs::{MetadataExt, chown};
 use std::process::{Command, Output};
 
 use support::build::Compression;
@@ -96,4 +97,34 @@ fn classic_node_with_an_emptied_program_is_not_adopted() {
     image.write(&program, "");
     let refusal = ends(&run(&image, &["adopt"]), 5);
     assert!(refusal.contains(&program) && !refusal.contains("detect_ip6"), "{refusal}");
+}
+
+#[test]
+fn owners_changed_by_the_ui_updater_are_no_drift() {
+    if !support::is_root() {
+        return;
+    }
+    for shape in [Shape::V1_13, Shape::V2_2] {
+        let (image, _serve) = installed(shape, "master");
+        let group = image.read("etc/group");
+        let number = group.lines().find_map(|line| {
+            line.strip_prefix("dcos_ui_update_service:")?.split(':').nth(1)?.parse::<u32>().ok()
+        });
+        let number = number.expect("the group");
+        let interface = format!("{}/usr", package(&image, "dcos-ui"));
+        for given in ["var/lib/dcos/dcos-ui-update-service", interface.as_str()] {
+            chown(image.at(given), Some(0), Some(number)).expect("chown");
+        }
+        ends(&run(&image, &["verify"]), 0);
+        let status: serde_json::Value =
+            serde_json::from_slice(&run(&image, &["status", "--json"]).stdout).expect("JSON");
+        let data = status.get("data").unwrap_or(&status);
+        assert_eq!(data["drift"]["drifted"], false, "{status}");
+        // What the updater does not own is drift as ever.
+        let page = format!("{interface}/index.html");
+        chown(image.at(&page), None, Some(number)).expect("chown");
+        assert_eq!(image.at(&page).metadata().expect("the page").gid(), number);
+        let drift = ends(&run(&image, &["verify"]), 6);
+        assert!(drift.contains(&page), "{drift}");
+    }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::dcos::difference::{Detail, Difference, Kind};
+use crate::dcos::difference::{Detail, Difference, Kind, Mark};
+use crate::dcos::run_time;
 use crate::system::files;
 
 /// How closely files are looked at.
@@ -48,7 +49,10 @@ pub struct Unknown {
 
 impl Findings {
     /// Notes a difference, unless one of the same path is noted already.
-    pub(super) fn differs(&mut self, difference: Difference) {
+    pub(super) fn differs(&mut self, mut difference: Difference) {
+        if run_time::change_of(&difference).is_some() {
+            difference.mark = Some(Mark::RunTime);
+        }
         if !self.by_path.contains_key(&difference.what) {
             self.by_path.insert(difference.what.clone(), difference.kind);
             self.differences.push(difference);
@@ -69,7 +73,13 @@ impl Findings {
     /// Adds a property that differs to what is known of its path.
     pub fn detail(&mut self, path: &Path, of: &str, detail: Detail) {
         match self.differences.iter_mut().find(|known| known.what == path) {
-            Some(known) => known.details.push(detail),
+            Some(known) => {
+                known.details.push(detail);
+                // What DC/OS changed does not explain this as well.
+                if known.mark == Some(Mark::RunTime) && run_time::change_of(known).is_none() {
+                    known.mark = None;
+                }
+            }
             None => Difference::changed(path, of, vec![detail])
                 .into_iter()
                 .for_each(|d| self.differs(d)),
