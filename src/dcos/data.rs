@@ -16,10 +16,12 @@ pub struct Place {
     /// What DC/OS makes in it, if others use the name of the place too; one with a star at its end
     /// is the beginning of a name. Empty for a name that is DC/OS' alone.
     pub inside: &'static [&'static str],
+    /// What it holds besides, which others make there too: it tells nothing.
+    pub shared: &'static [&'static str],
 }
 
 const fn place(path: &'static str, holds: &'static str, inside: &'static [&'static str]) -> Place {
-    Place { path, holds, inside }
+    Place { path, holds, inside, shared: &[] }
 }
 
 /// Whose the data in a place is.
@@ -51,12 +53,14 @@ pub enum Mark {
     Dcos,
     /// The names in it tell.
     Below,
+    /// Made by others too.
+    Shared,
     /// Not DC/OS'.
     Other,
 }
 
 /// Every place, parts after the whole.
-pub const PLACES: [Place; 9] = [
+pub const PLACES: [Place; 12] = [
     place(layout::STATE, "state of DC/OS' services", &[]),
     place("/var/lib/dcos/exhibitor", "ZooKeeper: the state of the cluster", &[]),
     place("/var/lib/dcos/mesos", "Mesos masters: their log and state", &[]),
@@ -68,7 +72,20 @@ pub const PLACES: [Place; 9] = [
     place("/var/lib/mesosphere", "state of services of old releases", &[]),
     place("/var/lib/zookeeper", "ZooKeeper of old releases", &["snapshot", "transactions"]),
     place("/var/log/mesos", "logs of Mesos", &["archive", "mesos-agent.log*", "mesos-master.log*"]),
-    place("/etc/calico", "settings that calico wrote", &["confd"]),
+    // `dcos-diagnostics-mesos-state.service` appends, and compresses in the end (1.12 to 2.2).
+    place("/var/log/mesos-state.tar", "what Mesos said of itself, once a day", &[]),
+    place("/var/log/mesos-state.tar.gz", "what Mesos said of itself, once a day", &[]),
+    // `dcos-calico-confd.service`, `start-calico-felix.sh` (2.1 and 2.2). An operator of another
+    // calico has a `calicoctl.cfg`, too.
+    Place {
+        shared: &["calicoctl.cfg"],
+        ..place("/etc/calico", "settings that calico wrote", &["confd"])
+    },
+    // Other calicos have a `nodename` there; only DC/OS' has its profile beside it.
+    Place {
+        shared: &["nodename"],
+        ..place("/var/lib/calico", "the node's name in calico, and its profile", &["profile.yaml"])
+    },
     place(
         "/var/lib/cni",
         "addresses that containers hold",
@@ -85,6 +102,7 @@ impl Place {
         };
         match self.inside.iter().find(is) {
             Some(_) => Mark::Dcos,
+            None if self.shared.iter().any(|shared| text == **shared) => Mark::Shared,
             None if self.inside.iter().any(|known| Path::new(known).starts_with(below)) => {
                 Mark::Below
             }
@@ -161,12 +179,15 @@ mod tests {
         let marks = ["networks", "networks/dcos6", "networks/podman", "cache"]
             .map(|name| cni.mark(Path::new(name)));
         assert_eq!(marks, [Mark::Below, Mark::Dcos, Mark::Other, Mark::Other]);
+        let calico = PLACES.iter().find(|p| p.path == "/var/lib/calico").unwrap();
+        let marks = ["profile.yaml", "nodename", "mtu"].map(|name| calico.mark(Path::new(name)));
+        assert_eq!(marks, [Mark::Dcos, Mark::Shared, Mark::Other]);
     }
 
     #[test]
     fn data_part_is_listed_but_not_purged_alone() {
         let names: Vec<&str> = whole().map(|p| p.path).collect();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 10);
         assert!(!names.contains(&"/var/lib/dcos/exhibitor"));
         assert_eq!(whole().map(|p| parts(p).count()).sum::<usize>(), 2);
     }

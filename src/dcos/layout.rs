@@ -163,6 +163,9 @@ pub const MESOS_RUN: &str = "/run/mesos";
 pub const CALICO_RUN: &str = "/run/calico";
 /// Lock and sockets of REX-Ray, which others than DC/OS run too.
 pub const LIBSTORAGE_RUN: &str = "/run/libstorage";
+/// docker's own settings. `create-calico-docker-network.py` writes into them (agents of 2.1 and
+/// 2.2).
+pub const DOCKER_SETTINGS: &str = "/etc/docker/daemon.json";
 /// State of docker for this boot.
 pub const DOCKER_RUN: &str = "/run/docker";
 /// Sockets of docker's plugins. docker makes it, and where docker has not `dcos-rexray.service`
@@ -172,7 +175,7 @@ pub const DOCKER_PLUGINS: &str = "/run/docker/plugins";
 pub const EXECUTORS_SLICE: &str = "/run/systemd/system/mesos_executors.slice";
 /// What DC/OS, its installer and its units make besides packages and units; an uninstall tells what
 /// is new of it.
-pub const WATCHED: [&str; 24] = [
+pub const WATCHED: [&str; 27] = [
     MESOSPHERE,
     ETC_MESOSPHERE,
     "/etc/rexray",
@@ -182,6 +185,9 @@ pub const WATCHED: [&str; 24] = [
     NETWORK_MANAGER_FILE,
     RESOLV_CONF_TMP,
     "/etc/calico",
+    "/var/lib/calico",
+    "/var/log/mesos-state.tar",
+    "/var/log/mesos-state.tar.gz",
     STATE,
     MESOS_STATE,
     "/var/lib/mesosphere",

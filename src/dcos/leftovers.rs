@@ -44,7 +44,7 @@ const OPERATOR: &str = "an operator";
 const AUTOMATION: &str = "automation around the installer";
 
 /// Fixed paths, outer directories first.
-pub const LEFTOVERS: [Leftover; 29] = [
+pub const LEFTOVERS: [Leftover; 34] = [
     leftover(layout::MESOSPHERE, "dcos-download.service", Fate::RemoveIfEmpty),
     leftover(layout::REPOSITORY, PKGPANDA, Fate::RemoveIfEmpty),
     leftover(layout::INSTALL_PROGRESS, PKGPANDA, Fate::Remove),
@@ -54,6 +54,8 @@ pub const LEFTOVERS: [Leftover; 29] = [
     leftover(layout::SETUP_FLAGS, INSTALLER, Fate::RemoveFilesIn),
     leftover("/etc/mesosphere/docker_credentials", INSTALLER, Fate::Remove),
     leftover("/etc/mesosphere/mesos/agent.env", OPERATOR, Fate::Keep),
+    leftover("/etc/mesosphere/mesos/agent-public.env", OPERATOR, Fate::Keep),
+    leftover("/etc/mesosphere/mesos/master.env", OPERATOR, Fate::Keep),
     leftover(layout::MANUAL_HOST_USERS, OPERATOR, Fate::Keep),
     leftover(layout::JOURNALD_SETTINGS, INSTALLER, Fate::RemoveIfEmpty),
     leftover("/etc/systemd/journald.conf.d/dcos.conf", INSTALLER, Fate::Remove),
@@ -78,6 +80,9 @@ pub const LEFTOVERS: [Leftover; 29] = [
     leftover(layout::LIBSTORAGE_RUN, "dcos-rexray.service", Fate::RemoveBesideDcos),
     leftover("/tmp/bootstrap.tar.xz", "dcos-download.service, killed", Fate::RemoveBesideDcos),
     leftover("/tmp/root-cert.pem", INSTALLER, Fate::RemoveBesideDcos),
+    leftover("/tmp/nginx-mesos-cache", "dcos-adminrouter.service", Fate::Keep),
+    leftover("/tmp/vm.args", "dcos-net.service", Fate::Keep),
+    leftover("/tmp/sys.config", "dcos-net.service", Fate::Keep),
     leftover("/tmp/dcos", AUTOMATION, Fate::Keep),
     leftover("/opt/dcos_install_tmp", AUTOMATION, Fate::Keep),
     leftover("/opt/dcos-prereqs.installed", AUTOMATION, Fate::Keep),
@@ -249,6 +254,18 @@ pub fn is_temporary_archive(name: &str) -> bool {
     })
 }
 
+/// Whether a name is that of what `dcos-diagnostics-mesos-state.service` asked Mesos for, and was
+/// killed before it put it into its archive.
+pub fn is_mesos_state(name: &str) -> bool {
+    let seconds = name.strip_prefix("mesos-state-").and_then(|rest| rest.strip_suffix(".log"));
+    seconds.is_some_and(|s| !s.is_empty() && s.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether docker's settings are those that DC/OS' calico gave it: a store in DC/OS' etcd.
+pub fn is_docker_in_dcos_etcd(settings: &str) -> bool {
+    settings.contains("cluster-store") && settings.contains("thisdcos.directory")
+}
+
 /// Whether a name in the repository is a package of pkgpanda's, whole or not (`<id>_tmp`).
 pub fn is_package(name: &str) -> bool {
     name.parse::<super::id::PackageId>().is_ok()
@@ -331,6 +348,8 @@ mod tests {
             is_temporary_archive("tmpab12_d3f.tar.xz")
                 && !is_temporary_archive("tmp-of-ann.tar.xz")
         );
+        assert!(is_mesos_state("mesos-state-1600000000.log"));
+        assert!(!["mesos-state-.log", "mesos-state-x.log"].iter().any(|name| is_mesos_state(name)));
         assert!(is_package("mesos--0f_tmp") && !is_package("mesos.tar.xz"));
     }
 }

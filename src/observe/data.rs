@@ -230,6 +230,7 @@ fn is_marked(root: &Root, place: &Place) -> bool {
             match place.mark(&below.join(&name)) {
                 Mark::Dcos => known += 1,
                 Mark::Below => open.push(below.join(name)),
+                Mark::Shared => {}
                 Mark::Other => return false,
             }
         }

@@ -1,4 +1,5 @@
-//! Archives that were being downloaded when the classic installer or pkgpanda was killed.
+//! Temporary files of what was killed: archives that the classic installer or pkgpanda was
+//! downloading, answers of Mesos that a unit was about to archive.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,11 @@ pub(super) fn look(root: &Root, found: &mut Found) -> anyhow::Result<()> {
             .objects
             .extend(object_at(root, path)?.filter(|object| matches!(object, Object::File { .. })));
     }
-    for name in
-        root.names(layout::TMP)?.into_iter().filter(|name| leftovers::is_temporary_archive(name))
-    {
+    let temporary = root.names(layout::TMP)?;
+    for name in temporary.iter().filter(|name| leftovers::is_mesos_state(name)) {
+        found.objects.extend(object_at(root, Path::new(layout::TMP).join(name))?);
+    }
+    for name in temporary.iter().filter(|name| leftovers::is_temporary_archive(name)) {
         let path = Path::new(layout::TMP).join(name);
         let stat = files::lstat(&root.at(&path))?;
         if stat.is_some_and(|stat| stat.kind == FileKind::File && stat.uid == 0) {

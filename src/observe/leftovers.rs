@@ -71,6 +71,14 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
             found.objects.extend(object_at(root, leftover.path)?);
         }
         left_downloads::look(root, &mut found)?;
+        let docker = root.text(layout::DOCKER_SETTINGS).ok().flatten().unwrap_or_default();
+        if leftovers::is_docker_in_dcos_etcd(&docker) {
+            found.leave(
+                layout::DOCKER_SETTINGS,
+                "its cluster-store is DC/OS' etcd, set by dcos-calico-libnetwork-plugin.service: \
+                 remove the keys that begin with cluster-, then restart docker",
+            );
+        }
     }
     if !found.is_sure() {
         // Empty directories, and what others may have made, are no trace of DC/OS; where a record

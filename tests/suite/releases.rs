@@ -3,11 +3,14 @@
 //! own places, a first activation that was killed.
 
 use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
 use std::process::{Command, Output};
 
+use dcos_node::dcos::{data, layout, leftovers, run_time};
 use support::build::Compression;
 use support::classic::Image;
 use support::shape::Shape;
+use support::tree::Snapshot;
 use tempfile::TempDir;
 
 fn run(image: &Image, arguments: &[&str]) -> Output {
@@ -71,6 +74,27 @@ fn package(image: &Image, name: &str) -> String {
     format!("opt/mesosphere/packages/{}", id.expect(name))
 }
 
+/// Without accounts' own files and what an uninstall may leave of its work.
+fn seen(image: &Image) -> Snapshot {
+    let mut snapshot = Snapshot::of(image.root());
+    let others = ["/etc/passwd-", "/etc/group-", "/etc/shadow", "/etc/gshadow", "/etc/subuid"];
+    let others = others.iter().chain(&["/etc/subgid", "/etc/.pwd.lock"]);
+    snapshot.paths.retain(|path, _| !others.clone().any(|other| path.starts_with(other)));
+    snapshot
+}
+
+#[track_caller]
+fn is_as_before(image: &Image, before: &Snapshot) {
+    let after = seen(image);
+    let differences: Vec<_> = before
+        .paths
+        .keys()
+        .chain(after.paths.keys())
+        .filter(|path| before.paths.contains_key(*path) != after.paths.contains_key(*path))
+        .collect();
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
 #[test]
 fn classic_node_with_a_script_built_empty_is_adopted() {
     if !support::is_root() {
@@ -127,4 +151,124 @@ fn owners_changed_by_the_ui_updater_are_no_drift() {
         let drift = ends(&run(&image, &["verify"]), 6);
         assert!(drift.contains(&page), "{drift}");
     }
+}
+
+#[test]
+fn purge_removes_what_calico_and_diagnostics_left() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::clean();
+    let (before, serve) = (seen(&image), serving(Shape::V2_2));
+    let left = [
+        "var/lib/calico/nodename",
+        "var/lib/calico/profile.yaml",
+        "etc/calico/calicoctl.cfg",
+        "etc/calico/confd/conf.d/bird.toml",
+        "var/log/mesos-state.tar.gz",
+        "tmp/mesos-state-1600000000.log",
+    ];
+    let runs = || left.iter().for_each(|path| image.write(path, "left\n"));
+    ends(&install(&image, &serve, "master"), 0);
+    runs();
+    let kept = ends(&run(&image, &["uninstall", "--yes"]), 0);
+    for place in ["/var/lib/calico", "/etc/calico", "/var/log/mesos-state.tar.gz"] {
+        assert!(kept.contains(place), "{place}:\n{kept}");
+    }
+    assert!(!image.has(left[5]), "a temporary file is no data");
+    ends(&install(&image, &serve, "master"), 0);
+    runs();
+    ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+    is_as_before(&image, &before);
+
+    // Of a classic node nobody knows what was there before.
+    let (image, _serve) = classic(Shape::V2_2, "master");
+    left.iter().for_each(|path| image.write(path, "left\n"));
+    ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+    let there: Vec<_> = left.iter().filter(|path| image.has(path)).collect();
+    assert!(there.is_empty(), "{there:?}");
+}
+
+#[test]
+fn purge_keeps_and_names_what_others_use_too() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, _serve) = classic(Shape::V2_2, "slave");
+    // Another calico has a name of the node there, too, and docker's settings are an operator's.
+    image.write("var/lib/calico/nodename", "theirs\n");
+    image.write(
+        "etc/docker/daemon.json",
+        "{\"cluster-store\": \"etcd://master.dcos.thisdcos.directory:2379\"}\n",
+    );
+    image.write("etc/mesosphere/mesos/agent-public.env", "MESOS_X=1\n");
+    let report = ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+    for kept in
+        ["/var/lib/calico", "/etc/docker/daemon.json", "/etc/mesosphere/mesos/agent-public.env"]
+    {
+        assert!(image.has(kept) && report.contains(kept), "{kept}:\n{report}");
+    }
+}
+
+/// Every place outside of packages that a unit, or a script that one runs, writes to in any
+/// release: read off the units and `packages/*/extra` of 1.10 to 2.2.
+const WRITTEN: [&str; 38] = [
+    "/etc/NetworkManager/conf.d/dcos-net.conf",
+    "/etc/calico/calicoctl.cfg",
+    "/etc/calico/confd/config/bird.cfg",
+    "/etc/docker/daemon.json",
+    "/etc/resolv.conf",
+    "/etc/resolv.conf.tmp",
+    "/etc/rexray/config.yml",
+    "/etc/systemd/network/dcos.network",
+    "/run/calico/bird.ctl",
+    "/run/dcos/cni/networks",
+    "/run/dcos/cockroach/cockroach.pid",
+    "/run/dcos/etc/metronome/service.env",
+    "/run/dcos/etcd",
+    "/run/dcos/telegraf-dcos-metrics.sock",
+    "/run/dcos_exhibitor/exhibitor_defaults.conf",
+    "/run/docker/plugins",
+    "/run/docker/plugins/calico.sock",
+    "/run/docker/plugins/rexray.sock",
+    "/run/libstorage/lsx.lock",
+    "/run/mesos/mesos-executors.sock",
+    "/tmp/mesos-state-1600000000.log",
+    "/tmp/nginx-mesos-cache",
+    "/tmp/sys.config",
+    "/tmp/vm.args",
+    "/var/lib/calico/nodename",
+    "/var/lib/calico/profile.yaml",
+    "/var/lib/cni/networks/dcos",
+    "/var/lib/dcos/cluster-id",
+    "/var/lib/dcos/etcd/default.etcd",
+    "/var/lib/dcos/exec/dcos_bouncer",
+    "/var/lib/dcos/flb-storage",
+    "/var/lib/dcos/mesos-resources",
+    "/var/lib/dcos/navstar/ip",
+    "/var/lib/mesos/slave/meta",
+    "/var/log/mesos-state.tar",
+    "/var/log/mesos-state.tar.gz",
+    "/var/log/mesos/archive",
+    "/var/log/mesos/mesos-agent.log",
+];
+
+#[test]
+fn every_place_that_units_write_is_known_to_uninstall() {
+    let tables = data::PLACES.iter().map(|place| place.path);
+    let tables = tables.chain(leftovers::LEFTOVERS.iter().map(|leftover| leftover.path));
+    let tables: Vec<&str> = tables
+        .chain(layout::MADE_BY_UNITS)
+        .chain(layout::WATCHED)
+        .chain([layout::RESOLV_CONF, layout::DOCKER_SETTINGS])
+        .collect();
+    for path in WRITTEN {
+        let name = Path::new(path).file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(
+            tables.iter().any(|known| Path::new(path).starts_with(known))
+                || leftovers::is_mesos_state(name),
+            "{path}"
+        );
+    }
+    assert!(run_time::CHANGES.iter().all(|change| !change.source.is_empty()));
 }
