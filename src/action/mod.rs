@@ -38,6 +38,7 @@ use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Receipt};
+use crate::dcos::units::UnitForm;
 
 pub use site::Site;
 
@@ -111,10 +112,12 @@ pub enum Action {
         /// One of `layout::ACTIVE_NAMES`.
         name: String,
     },
-    /// Copies the units of the role and makes the target want them.
+    /// Copies or links the units of the role and makes the target want them.
     PlaceUnits {
         /// Name, and file in the repository.
         units: Vec<(String, PathBuf)>,
+        /// As pkgpanda of the release does.
+        form: UnitForm,
     },
     /// Makes systemd read its unit files again.
     Reload,
@@ -249,7 +252,7 @@ impl Action {
                 )
             }
             Action::SwitchName { name } => format!("make /opt/mesosphere/{name} live"),
-            Action::PlaceUnits { units } => {
+            Action::PlaceUnits { units, .. } => {
                 format!("place {} units and let dcos.target want them", units.len())
             }
             Action::Reload => "let systemd read its unit files again".into(),
@@ -287,7 +290,7 @@ impl Action {
             Action::AddAccount { account } => account::objects(site, account),
             Action::MakeStateDirectory { directory } => state_directory::objects(site, directory),
             Action::BuildActiveSet { .. } => Ok(active_set::objects()),
-            Action::PlaceUnits { units } => units::objects(site, units),
+            Action::PlaceUnits { units, form } => units::objects(site, units, *form),
             Action::SwitchName { name } => switch::objects(site, name),
             _ => Ok(Vec::new()),
         }
@@ -334,7 +337,7 @@ impl Action {
                 let story = journal.story();
                 site.blocking(move |s| switch::name(s, &name, &story)).await
             }
-            Action::PlaceUnits { units } => units::place(site, units).await,
+            Action::PlaceUnits { units, form } => units::place(site, units, form).await,
             Action::Reload => services::reload(site).await,
             Action::Restart { unit, wait } => services::restart(site, &unit, wait).await,
             Action::Start { unit, wait } => services::start(site, &unit, wait).await,

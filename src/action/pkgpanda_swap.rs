@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Site, services};
+use super::{Site, services, units};
 use crate::dcos::layout;
 use crate::dcos::pkgpanda_swap::Swap;
 use crate::system::files;
@@ -44,6 +44,7 @@ fn move_names(site: &Site, swap: &Swap) -> anyhow::Result<()> {
     for unit in &swap.superseded_units {
         files::remove_file(&site.root.at(unit))?;
     }
+    units::link_wanted(site)?;
     // pkgpanda syncs nothing of what it built.
     files::sync_file_system(&site.root.resolved(layout::MESOSPHERE))?;
     files::sync_file_system(&site.root.resolved(layout::SYSTEM_UNITS))?;

@@ -72,6 +72,18 @@ pub(crate) async fn undo(site: &Site, object: &Object) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a link at the place of a unit, or by which the target wants one, is as pkgpanda makes
+/// it: into a package (1.10), or to the copy (later releases). Its activation may have given the
+/// unit another form than ours had.
+fn is_pkgpandas(site: &Site, path: &Path, target: &Path) -> bool {
+    // `/opt/mesosphere` may be a link itself, and pkgpanda writes what is at its end.
+    let real = site.root.as_seen(&site.root.resolved(layout::REPOSITORY));
+    let copy = path.file_name().map(|name| Path::new(layout::SYSTEM_UNITS).join(name));
+    path.starts_with(layout::SYSTEM_UNITS)
+        && (target.starts_with(layout::REPOSITORY) || target.starts_with(real))
+        || path.starts_with(layout::TARGET_WANTS) && copy.is_some_and(|copy| copy == target)
+}
+
 fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
     match object {
         Object::Directory { path } => {
@@ -91,11 +103,16 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
                     edited::keep(site, path, sha256, before)?;
                     resolv_conf::restore_path(site, path, before)?;
                 }
+                Some(FileKind::Link { target }) if is_pkgpandas(site, path, &target) => {
+                    resolv_conf::restore_path(site, path, before)?
+                }
                 Some(_) => edited::keep_older(site, path, before)?,
             }
         }
         Object::Link { path, target, before } => match files::file_kind(&site.root.at(path))? {
-            Some(FileKind::Link { target: now }) if now == *target => {
+            Some(FileKind::Link { target: now })
+                if now == *target || is_pkgpandas(site, path, &now) =>
+            {
                 resolv_conf::restore_path(site, path, before)?
             }
             None => resolv_conf::restore_path(site, path, before)?,

@@ -1,28 +1,40 @@
-//! Copies units to where systemd looks, and makes the target want them.
+//! Puts units where systemd looks, and makes the target want them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::Site;
-use super::place::{directory_objects, file_objects, make_parents};
+use super::place::{self, directory_objects, file_objects, link_objects, make_parents};
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
+use crate::dcos::units::UnitForm;
 use crate::system::files::{self, FileKind, Stat};
+use crate::system::root::Root;
 
 /// Longest unit file; systemd itself refuses longer lines than 1 MiB.
 const LONGEST: u64 = 4 << 20;
 
-pub(crate) fn objects(site: &Site, units: &[(String, PathBuf)]) -> anyhow::Result<Vec<Object>> {
+pub(crate) fn objects(
+    site: &Site,
+    units: &[(String, PathBuf)],
+    form: UnitForm,
+) -> anyhow::Result<Vec<Object>> {
     let mut objects = directory_objects(site, Path::new(layout::TARGET_WANTS).join("x").as_path());
     for (name, source) in units {
         let (content, _) = unit_file(site, source)?;
-        objects.extend(file_objects(site, &layout::unit(name), &content)?);
-        objects.push(Object::Link {
-            path: layout::wants(name),
-            target: layout::unit(name),
-            before: Before::Absent,
-        });
+        let target = match form {
+            UnitForm::Copied => {
+                objects.extend(file_objects(site, &layout::unit(name), &content)?);
+                layout::unit(name)
+            }
+            UnitForm::Linked => {
+                let file = linked_file(&site.root, source);
+                objects.extend(link_objects(site, &layout::unit(name), &file)?);
+                source.clone()
+            }
+        };
+        objects.push(Object::Link { path: layout::wants(name), target, before: Before::Absent });
     }
     objects.push(Object::Units { names: units.iter().map(|(name, _)| name.clone()).collect() });
     Ok(objects)
@@ -40,12 +52,61 @@ fn unit_file(site: &Site, source: &Path) -> anyhow::Result<(Vec<u8>, u32)> {
     }
 }
 
-pub(crate) async fn place(site: &Site, units: Vec<(String, PathBuf)>) -> anyhow::Result<()> {
+/// Where a linked unit leads: to the end of all links, as Python's `os.path.realpath` has it.
+fn linked_file(root: &Root, source: &Path) -> PathBuf {
+    root.as_seen(&root.resolved(source))
+}
+
+/// Links the units that the target wants straight from packages, as the activation of 1.10 does
+/// after its swap.
+pub(super) fn link_wanted(site: &Site) -> anyhow::Result<()> {
+    for name in site.root.names(layout::TARGET_WANTS)? {
+        match files::file_kind(&site.root.at(layout::wants(&name)))? {
+            Some(FileKind::Link { target }) if target.starts_with(layout::REPOSITORY) => {
+                let file = linked_file(&site.root, &target);
+                place::link(site, &layout::unit(&name), &file)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn place(
+    site: &Site,
+    units: Vec<(String, PathBuf)>,
+    form: UnitForm,
+) -> anyhow::Result<()> {
+    match form {
+        UnitForm::Copied => copy(site, units).await?,
+        UnitForm::Linked => site.blocking(move |site| link(site, &units)).await?,
+    }
+    // systemd makes the links but does not make them durable.
+    site.blocking(|site| {
+        let wants = site.root.resolved(layout::TARGET_WANTS);
+        site.label(&[&wants]);
+        Ok(files::sync_directory(&wants)?)
+    })
+    .await
+}
+
+fn link(site: &Site, units: &[(String, PathBuf)]) -> anyhow::Result<()> {
+    for (name, source) in units {
+        place::link(site, &layout::unit(name), &linked_file(&site.root, source))?;
+    }
+    make_parents(site, &layout::wants("x"))?;
+    for (name, source) in units {
+        place::link(site, &layout::wants(name), source)?;
+    }
+    Ok(())
+}
+
+async fn copy(site: &Site, units: Vec<(String, PathBuf)>) -> anyhow::Result<()> {
     let names: Vec<String> = units.iter().map(|(name, _)| name.clone()).collect();
     site.blocking(move |site| {
         for (name, source) in &units {
             let (content, mode) = unit_file(site, source)?;
-            super::place::file(site, &layout::unit(name), mode, &content)?;
+            place::file(site, &layout::unit(name), mode, &content)?;
         }
         make_parents(site, &layout::wants("x"))
     })
@@ -61,11 +122,5 @@ pub(crate) async fn place(site: &Site, units: Vec<(String, PathBuf)>) -> anyhow:
             }
         }
     }
-    // systemd makes the links but does not make them durable.
-    site.blocking(|site| {
-        let wants = site.root.resolved(layout::TARGET_WANTS);
-        site.label(&[&wants]);
-        Ok(files::sync_directory(&wants)?)
-    })
-    .await
+    Ok(())
 }

@@ -1,4 +1,7 @@
-//! The units that we install ourselves, and the names that no package may use.
+//! The units that we install ourselves, the names that no package may use, and the form in which
+//! an activation places units.
+
+use super::settings::Version;
 
 /// `pkgpanda/constants.py`, RESERVED_UNIT_NAMES.
 pub const RESERVED: [&str; 3] = ["dcos.target", "dcos-download.service", "dcos-setup.service"];
@@ -9,6 +12,26 @@ pub const SETUP: &str = include_str!("../../units/dcos-setup.service");
 /// What starts the role; only an `[Install]` section, as pkgpanda writes it (`pkgpanda/actions.py`,
 /// setup).
 pub const TARGET: &str = include_str!("../../units/dcos.target");
+
+/// Where systemd finds the units of an active set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitForm {
+    /// In copies, to which `dcos.target.wants` leads (`pkgpanda/__init__.py`, stage_new_units).
+    Copied,
+    /// In the packages: both places hold links into them (manage_systemd_linking of 1.10).
+    Linked,
+}
+
+impl UnitForm {
+    /// The form that pkgpanda of this release makes. A later one leaves the other form until its
+    /// own next activation.
+    pub fn of_release(version: Option<&Version>) -> UnitForm {
+        let release = version.map_or("", |version| version.version.as_str());
+        let is_old =
+            release == "1.10" || release.starts_with("1.10.") || release.starts_with("1.10-");
+        if is_old { UnitForm::Linked } else { UnitForm::Copied }
+    }
+}
 
 /// What runs Mesos' agent, by role.
 pub const AGENTS: [&str; 2] = ["dcos-mesos-slave.service", "dcos-mesos-slave-public.service"];

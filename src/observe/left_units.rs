@@ -149,7 +149,11 @@ fn is_ours(
     }
     match files::file_kind(&root.at(&path))? {
         Some(FileKind::File) => {}
-        Some(FileKind::Link { target }) => return Ok(target.starts_with(layout::MESOSPHERE)),
+        // `/opt/mesosphere` may be a link itself, and pkgpanda writes what is at its end.
+        Some(FileKind::Link { target }) => {
+            let real = root.as_seen(&root.resolved(layout::MESOSPHERE));
+            return Ok(target.starts_with(layout::MESOSPHERE) || target.starts_with(real));
+        }
         _ => return Ok(false),
     }
     // It stood there before an install of ours, which put none of its own in its place.

@@ -5,6 +5,8 @@ mod findings;
 mod inventory;
 mod links;
 mod package;
+mod text;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 

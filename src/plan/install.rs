@@ -8,9 +8,10 @@ use crate::dcos::build::Build;
 use crate::dcos::contrast::Contrast;
 use crate::dcos::installer_script::{NodeFile, link_of};
 use crate::dcos::journal::{InstallIntent, Intent};
+use crate::dcos::layout;
 use crate::dcos::receipt::{Receipt, SCHEMA};
 use crate::dcos::role::Role;
-use crate::dcos::{layout, units};
+use crate::dcos::units::{self, UnitForm};
 use crate::observe::node::{Foreign, Node, State};
 
 use super::Plan;
@@ -255,7 +256,8 @@ pub fn activation(
     for name in layout::ACTIVE_NAMES {
         plan.then(Action::SwitchName { name: name.to_owned() });
     }
-    plan.then(Action::PlaceUnits { units: set.units() });
+    let form = UnitForm::of_release(intent.version.as_ref());
+    plan.then(Action::PlaceUnits { units: set.units(), form });
     if !here.privileged {
         return Ok(plan);
     }

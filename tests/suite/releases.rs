@@ -3,7 +3,7 @@
 //! own places, a first activation that was killed.
 
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dcos_node::dcos::{data, layout, leftovers, run_time};
@@ -12,6 +12,9 @@ use support::classic::Image;
 use support::shape::Shape;
 use support::tree::Snapshot;
 use tempfile::TempDir;
+
+const UNITS: &str = "etc/systemd/system";
+const WANTS: &str = "etc/systemd/system/dcos.target.wants";
 
 fn run(image: &Image, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dcos-node"));
@@ -74,6 +77,39 @@ fn package(image: &Image, name: &str) -> String {
     format!("opt/mesosphere/packages/{}", id.expect(name))
 }
 
+/// Where a package has a unit of this role.
+fn unit_of_package(image: &Image, unit: &str, role: &str) -> PathBuf {
+    let packages = names(image, "opt/mesosphere/packages");
+    let wants = ["dcos.target.wants".to_owned(), format!("dcos.target.wants_{role}")];
+    let mut places = packages.iter().flat_map(|id| {
+        wants.iter().map(move |wants| format!("opt/mesosphere/packages/{id}/{wants}/{unit}"))
+    });
+    Path::new("/").join(places.find(|place| image.has(place)).expect(unit))
+}
+
+/// What the activation of 1.10 makes of the units (`manage_systemd_linking`).
+fn link_units(image: &Image, role: &str) {
+    for unit in names(image, WANTS) {
+        let source = unit_of_package(image, &unit, role);
+        for place in [format!("{WANTS}/{unit}"), format!("{UNITS}/{unit}")] {
+            image.remove(&place);
+            image.link(&place, source.to_str().expect("UTF-8"));
+        }
+    }
+}
+
+/// What the activation of later releases makes of them (`stage_new_units`).
+fn copy_units(image: &Image) {
+    for unit in names(image, WANTS) {
+        let (wants, copy) = (format!("{WANTS}/{unit}"), format!("{UNITS}/{unit}"));
+        let source = std::fs::read_link(image.at(&wants)).expect("a link");
+        let text = image.read(source.to_str().expect("UTF-8"));
+        [&wants, &copy].iter().for_each(|place| image.remove(place));
+        image.write(&copy, &text);
+        image.link(&wants, &format!("/{copy}"));
+    }
+}
+
 /// Without accounts' own files and what an uninstall may leave of its work.
 fn seen(image: &Image) -> Snapshot {
     let mut snapshot = Snapshot::of(image.root());
@@ -121,6 +157,106 @@ fn classic_node_with_an_emptied_program_is_not_adopted() {
     image.write(&program, "");
     let refusal = ends(&run(&image, &["adopt"]), 5);
     assert!(refusal.contains(&program) && !refusal.contains("detect_ip6"), "{refusal}");
+}
+
+#[test]
+fn units_of_1_10_are_links_and_leave_nothing_behind() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::clean();
+    let (before, serve) = (seen(&image), serving(Shape::V1_10));
+    ends(&install(&image, &serve, "slave"), 0);
+    let units = names(&image, WANTS);
+    assert_eq!(units.len(), 22);
+    for unit in &units {
+        let source = unit_of_package(&image, unit, "slave");
+        let target = |place: &str| std::fs::read_link(image.at(&format!("{place}/{unit}")));
+        assert_eq!(target(WANTS).expect("a link"), source, "{unit}");
+        // To the end of all links: a package may have a link in its place.
+        let end = std::fs::canonicalize(image.at(source.to_str().unwrap())).expect("a file");
+        let end = Path::new("/").join(end.strip_prefix(image.root()).expect("inside"));
+        assert_eq!(target(UNITS).expect("a link"), end, "{unit}");
+    }
+    ends(&run(&image, &["verify"]), 0);
+    let again = ends(&install(&image, &serve, "slave"), 0);
+    assert!(again.contains("nothing was changed"), "{again}");
+    ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+    is_as_before(&image, &before);
+}
+
+#[test]
+fn linked_units_of_a_classic_node_are_intact_and_adopted() {
+    if !support::is_root() {
+        return;
+    }
+    // A node of 1.11 that came from 1.10 has the links of 1.10 until its own next activation.
+    for shape in [Shape::V1_10, Shape::V1_11] {
+        let (image, _serve) = classic(shape, "master");
+        if shape == Shape::V1_11 {
+            link_units(&image, "master");
+        }
+        ends(&run(&image, &["adopt"]), 0);
+        ends(&run(&image, &["verify"]), 0);
+        ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+        assert!(!image.has(WANTS) && image.units().is_empty(), "{:?}", image.units());
+    }
+}
+
+#[test]
+fn units_relinked_by_pkgpanda_are_intact_and_uninstalled() {
+    if !support::is_root() {
+        return;
+    }
+    for (shape, linked) in [(Shape::V1_11, true), (Shape::V1_10, false)] {
+        let image = Image::clean();
+        let (before, serve) = (seen(&image), serving(shape));
+        ends(&install(&image, &serve, "slave"), 0);
+        if linked {
+            link_units(&image, "slave")
+        } else {
+            copy_units(&image)
+        }
+        ends(&run(&image, &["verify"]), 0);
+        ends(&run(&image, &["uninstall", "--yes", "--purge-data"]), 0);
+        is_as_before(&image, &before);
+        ends(&install(&image, &serve, "slave"), 0);
+        ends(&run(&image, &["verify"]), 0);
+    }
+}
+
+#[test]
+fn changed_unit_is_drift_in_either_form() {
+    if !support::is_root() {
+        return;
+    }
+    for shape in [Shape::V1_10, Shape::V1_12] {
+        let (image, _serve) = installed(shape, "slave");
+        let unit = format!("{UNITS}/dcos-rexray.service");
+        image.remove(&unit);
+        image.write(&unit, "[Service]\nExecStart=/bin/true\n");
+        let drift = ends(&run(&image, &["verify"]), 6);
+        assert!(drift.contains(&unit), "{drift}");
+    }
+}
+
+#[test]
+fn swap_of_1_10_is_finished_with_linked_units() {
+    if !support::is_root() {
+        return;
+    }
+    let (image, _serve) = classic(Shape::V1_10, "slave");
+    let units = names(&image, WANTS);
+    // Its first half took the old units away; those of the new set come after the names.
+    image.with_new_names();
+    units.iter().for_each(|unit| image.remove(&format!("{UNITS}/{unit}")));
+    image.set_aside(&["bin"]);
+    let progress = r#"{"stage": "archive", "extension": ".new"}"#;
+    image.write("opt/mesosphere/install_progress", progress);
+    ends(&run(&image, &["recover"]), 0);
+    assert!(units.iter().all(|unit| image.has(&format!("{UNITS}/{unit}"))));
+    ends(&run(&image, &["adopt"]), 0);
+    ends(&run(&image, &["verify"]), 0);
 }
 
 #[test]

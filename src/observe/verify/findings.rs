@@ -1,6 +1,6 @@
 //! What a comparison found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub struct Findings {
     pub stopped: bool,
     /// How each path differs, to look it up.
     by_path: BTreeMap<PathBuf, Kind>,
+    /// Compared with the active packages, so that no record counts any more.
+    judged: BTreeSet<PathBuf>,
 }
 
 /// Something that could not be compared.
@@ -84,6 +86,16 @@ impl Findings {
                 .into_iter()
                 .for_each(|d| self.differs(d)),
         }
+    }
+
+    /// Notes that a path was compared with what the active packages ask for.
+    pub(super) fn judged(&mut self, path: PathBuf) {
+        self.judged.insert(path);
+    }
+
+    /// Whether it was.
+    pub(super) fn is_judged(&self, path: &Path) -> bool {
+        self.judged.contains(path)
     }
 
     /// Paths that a comparison looked at.

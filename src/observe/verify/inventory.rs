@@ -25,7 +25,14 @@ pub(super) fn look(
     findings: &mut Findings,
 ) {
     let is_adopted = node.receipt.as_ref().is_some_and(|receipt| receipt.adopted);
+    // An activation by pkgpanda may have given a unit the other form.
+    let is_judged = |object: &Object, findings: &Findings| {
+        object.path().is_some_and(|path| findings.is_judged(&path))
+    };
     for object in objects {
+        if is_judged(object, findings) {
+            continue;
+        }
         let (path, compared) = match object {
             Object::File { path, sha256, .. } => (path, file(root, node, owners, path, sha256)),
             Object::Link { path, target, .. } => (path, link(root, owners, path, target)),

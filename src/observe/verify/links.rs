@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::findings::{Findings, told};
 use super::package::{Owners, mode_word, word};
+use super::text::{LONGEST, TEXT, content};
+use super::units;
 use crate::dcos::active_set::ActiveSet;
 use crate::dcos::difference::{Aspect, Detail, Difference, Kind};
 use crate::dcos::farm::Entry;
@@ -13,26 +15,20 @@ use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::observe::node::{Node, State};
 use crate::observe::packages;
-use crate::system::digest;
 use crate::system::files;
 use crate::system::files::FileKind;
 use crate::system::root::Root;
 
 /// What an active name is of.
 const ACTIVE_SET: &str = "active set";
-/// What a unit is of.
-const UNITS: &str = "units";
 /// What a user is of.
 const ACCOUNTS: &str = "accounts";
 /// What a state directory is of.
 const STATE: &str = "state directories";
 /// The directories that are linked from packages.
 const LINKED: [&str; 4] = ["bin", "etc", "include", "lib"];
-/// Longest text that is compared.
-const LONGEST: u64 = 64 << 20;
-/// The modes of what activation makes: directories, and texts.
+/// The mode of the directories that activation makes.
 const DIRECTORY: u32 = 0o755;
-const TEXT: u32 = 0o644;
 
 /// Compares every link of the active set, every unit, every account and every state directory.
 pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Findings) {
@@ -61,7 +57,7 @@ pub(super) fn look(root: &Root, node: &Node, owners: &Owners, findings: &mut Fin
     };
     farm(root, &set, owners, findings);
     texts(root, node, &set, owners, findings);
-    units(root, &set, owners, findings);
+    units::compare(root, &set, owners, findings);
     if node.state() != State::Prepared {
         accounts(node, &set, findings);
     }
@@ -201,105 +197,6 @@ fn says_the_same(path: &Path, ours: &[u8], theirs: &[u8]) -> bool {
         lines
     };
     lines(ours) == lines(theirs)
-}
-
-/// Compares a file that root wrote; without a text only its kind, mode and owners.
-fn content(
-    root: &Root,
-    path: PathBuf,
-    was: Option<Vec<u8>>,
-    mode: u32,
-    owners: &Owners,
-    of: &str,
-    findings: &mut Findings,
-) {
-    let stands = match files::lstat(&root.at(&path)) {
-        Ok(None) => return findings.differs(Difference::missing(path, of)),
-        Ok(Some(stands)) => stands,
-        Err(error) => {
-            return findings.unknown(path.display().to_string(), error.source.to_string());
-        }
-    };
-    if stands.kind != FileKind::File {
-        let detail =
-            Detail { aspect: Aspect::Kind, was: "file".into(), is: word(&stands.kind).into() };
-        return Difference::changed(path, of, vec![detail])
-            .into_iter()
-            .for_each(|d| findings.differs(d));
-    }
-    let mut details = Vec::new();
-    if let Some(was) = was {
-        match root.read(&path, LONGEST) {
-            Ok(is) => {
-                let is = is.unwrap_or_default();
-                findings.bytes += is.len() as u64;
-                details.extend(Detail::of(Aspect::Size, was.len(), is.len(), usize::to_string));
-                details.extend(Detail::of(Aspect::Digest, was, is, |text| {
-                    digest::hex(&digest::sha256(text))
-                }));
-            }
-            Err(error) => findings.unknown(path.display().to_string(), error.source.to_string()),
-        }
-    }
-    details.extend(owners.of_root(Some(mode), &stands));
-    Difference::changed(path, of, details).into_iter().for_each(|d| findings.differs(d));
-}
-
-/// Copies of units, the links that make the target want them, what else it wants, and settings that
-/// were put beside units.
-fn units(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) {
-    let units = set.units();
-    let names: BTreeSet<&str> = units.iter().map(|(name, _)| name.as_str()).collect();
-    for (name, source) in &units {
-        findings.looked_at(2);
-        let missing = Difference::missing(layout::unit(name), UNITS);
-        match root.read(source, LONGEST) {
-            // The loss of the source is told already, and the unit itself may be well.
-            Ok(None) | Err(_) if files::exists(&root.at(layout::unit(name))) => {}
-            Ok(None) | Err(_) => findings.differs(missing),
-            // It is copied with its mode.
-            Ok(text) => {
-                let mode = files::lstat(&root.resolved(source))
-                    .ok()
-                    .flatten()
-                    .map_or(TEXT, |source| source.mode);
-                content(root, layout::unit(name), text, mode, owners, UNITS, findings);
-            }
-        }
-        let target = match files::lstat(&root.at(layout::wants(name))) {
-            Ok(Some(files::Stat { kind: FileKind::Link { target }, .. })) => target,
-            Ok(_) => {
-                findings.differs(Difference::missing(layout::wants(name), UNITS));
-                continue;
-            }
-            Err(error) => {
-                findings.unknown(layout::wants(name).display().to_string(), error.to_string());
-                continue;
-            }
-        };
-        let details =
-            Detail::of(Aspect::Link, layout::unit(name), target, |path| path.display().to_string());
-        Difference::changed(layout::wants(name), UNITS, details.into_iter().collect())
-            .into_iter()
-            .for_each(|d| findings.differs(d));
-        for file in root.names(layout::drop_ins(name)).unwrap_or_default() {
-            findings.differs(
-                Difference::extra(layout::drop_ins(name).join(file), "drop-ins").marked(true),
-            );
-        }
-    }
-    for name in root.names(layout::TARGET_WANTS).unwrap_or_default() {
-        // The loss of a package's unit is told already.
-        let is_left = || {
-            findings
-                .differences
-                .iter()
-                .any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(name.as_ref()))
-        };
-        if !names.contains(name.as_str()) && !is_left() {
-            findings.differs(Difference::extra(Path::new(layout::TARGET_WANTS).join(name), UNITS));
-        }
-    }
 }
 
 fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
