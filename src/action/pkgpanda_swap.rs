@@ -5,31 +5,49 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Site, services, units};
+use super::{Site, place, services, units};
 use crate::dcos::layout;
 use crate::dcos::pkgpanda_swap::Swap;
+use crate::dcos::units::TARGET;
 use crate::system::files;
 
 /// Stops what runs, moves what is left to move, and starts the target again if it starts at boot.
-/// Called again, it goes on.
+/// After the `first` swap of a node it does the rest of `pkgpanda setup`, too. Called again, it
+/// goes on.
 ///
 /// # Errors
 /// The disk or systemd refuses.
-pub async fn finish(site: &Site, swap: &Swap, wait: bool) -> anyhow::Result<()> {
-    if site.systemd.is_some() {
+pub async fn finish(site: &Site, swap: &Swap, first: bool, wait: bool) -> anyhow::Result<()> {
+    // Where all names are live, the units that run are the new ones.
+    if site.systemd.is_some() && !swap.renames.is_empty() {
         services::stop(site, &swap.units).await?;
     }
     let left = swap.clone();
     site.blocking(move |site| move_names(site, &left)).await?;
+    if first {
+        site.blocking(enable).await?;
+    }
     if site.systemd.is_some() {
         services::reload(site).await?;
-        // Without the link it was the very first activation, and `pkgpanda setup` has more to do
-        // before anything starts.
+        // An operator may have disabled it.
         if files::exists(&site.root.at(layout::COMMIT_LINK)) {
             services::start(site, layout::TARGET, wait).await?;
         }
     }
     Ok(())
+}
+
+/// Makes the target start at boot, and takes the marker away by which `pkgpanda setup` would begin
+/// anew. In this order a kill leaves a node that either starts DC/OS or has the marker still.
+fn enable(site: &Site) -> anyhow::Result<()> {
+    let target = layout::unit(layout::TARGET);
+    if site.root.text(&target)?.is_none_or(|text| text.is_empty()) {
+        place::file(site, &target, 0o644, TARGET.as_bytes())?;
+    }
+    place::link(site, Path::new(layout::COMMIT_LINK), &target)?;
+    let marker = site.root.at(layout::BOOTSTRAP_MARKER);
+    files::remove_file(&marker)?;
+    Ok(files::sync_directory(marker.parent().unwrap_or(Path::new(layout::MESOSPHERE)))?)
 }
 
 fn move_names(site: &Site, swap: &Swap) -> anyhow::Result<()> {

@@ -36,7 +36,7 @@ use crate::plan::install::{self as plan, Circumstances, Decision, Refusal};
 use crate::preflight::report::{Check, Report};
 use crate::system::root::Root;
 use failures::{goes_by_its_identity, interrupted, unrepaired};
-use outcome::{FIRST_BOOT, outcome, outcome_of, with_units};
+use outcome::{FIRST_BOOT, left_of_classic, outcome, outcome_of, with_units};
 use reverting::{Unfit, undo_all};
 
 pub(super) use outcome::finished;
@@ -107,12 +107,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let node = if swapped { world.node().await? } else { node };
     if swapped && node.story.intent.is_none() {
         let (build, settings) = fetching::readable(offered)?;
-        return Ok(with_units(
-            outcome_of(request.role, &build, settings.version, true),
-            &node,
-            world,
-        )
-        .await);
+        let mut outcome = outcome_of(request.role, &build, settings.version, true);
+        outcome.left.extend(left_of_classic(&node).map(str::to_owned));
+        return Ok(with_units(outcome, &node, world).await);
     }
     let decision = decide(&node, request.role, &offered, &world.root)?;
     if request.reset_identity && node.state() == State::Installed {

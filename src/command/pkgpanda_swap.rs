@@ -62,10 +62,12 @@ pub(super) async fn finish(
     wait: bool,
 ) -> Result<BTreeSet<PackageId>, Failure> {
     let count = unfinished.packages.len();
+    let what = if unfinished.is_first { "setup with" } else { "swap to" };
     world
         .events
-        .note(format!("finishing the swap to {count} packages that pkgpanda left unfinished"));
-    action::pkgpanda_swap::finish(&world.site(None, &Fetching::default())?, &unfinished.swap, wait)
+        .note(format!("finishing the {what} {count} packages that pkgpanda left unfinished"));
+    let site = world.site(None, &Fetching::default())?;
+    action::pkgpanda_swap::finish(&site, &unfinished.swap, unfinished.is_first, wait)
         .await
         .map_err(|error| {
             Failure::new(Exit::Failed, error)

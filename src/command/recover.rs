@@ -43,6 +43,8 @@ pub enum Outcome {
     Swapped {
         /// How many packages are active now.
         packages: usize,
+        /// Whether it was the first one of the node: the target is enabled and started, too.
+        first: bool,
     },
     /// An install was finished.
     Installed(Box<install::Outcome>),
@@ -67,7 +69,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let _lock = world.lock()?;
     let swapped = match pkgpanda_swap::unfinished(world).await? {
         Some(unfinished) => {
-            Some(pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?.len())
+            let first = unfinished.is_first;
+            let active = pkgpanda_swap::finish(unfinished, world, !request.at_boot).await?;
+            Some(Outcome::Swapped { packages: active.len(), first })
         }
         None => None,
     };
@@ -81,7 +85,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             uninstall::remove_remnant(&node, &world.site(None, &Fetching::default())?).await?;
             Ok(Outcome::Uninstalled)
         }
-        None => Ok(swapped.map_or(Outcome::Nothing, |packages| Outcome::Swapped { packages })),
+        None => Ok(swapped.unwrap_or(Outcome::Nothing)),
         Some(Intent::Uninstall { .. }) => {
             uninstall::finish(&node, &world.site(None, &Fetching::default())?).await?;
             Ok(Outcome::Uninstalled)

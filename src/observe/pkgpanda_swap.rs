@@ -1,4 +1,4 @@
-//! Looks whether pkgpanda left a swap unfinished.
+//! Looks whether pkgpanda left a swap, or the setup after its first one, unfinished.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,6 +16,9 @@ pub struct Unfinished {
     pub swap: Swap,
     /// The packages that will be active.
     pub packages: BTreeSet<PackageId>,
+    /// It is the first one of a node: `pkgpanda setup` enables and starts the target after it, and
+    /// removes its marker last (`pkgpanda/actions.py`, setup).
+    pub is_first: bool,
 }
 
 /// What pkgpanda left unfinished; nothing on most nodes.
@@ -23,10 +26,11 @@ pub struct Unfinished {
 /// # Errors
 /// There is a swap, and it cannot be finished.
 pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
-    let Some(progress) = root.read(layout::INSTALL_PROGRESS, 1 << 20)? else {
-        return Ok(None);
-    };
     let has = |path: &Path| files::exists(&root.at(path));
+    let is_first = has(Path::new(layout::BOOTSTRAP_MARKER));
+    let Some(progress) = root.read(layout::INSTALL_PROGRESS, 1 << 20)? else {
+        return if is_first { unended_setup(root) } else { Ok(None) };
+    };
     let wants = Path::new(layout::TARGET_WANTS);
     let (new_wants, old_wants) = (pkgpanda_swap::new_form(wants), pkgpanda_swap::old_form(wants));
     let is_switched = !has(&new_wants);
@@ -44,7 +48,22 @@ pub fn look(root: &Root) -> anyhow::Result<Option<Unfinished>> {
     let active = layout::active_name("active");
     let new_active = pkgpanda_swap::new_form(&active);
     let packages = packages(root, if has(&new_active) { &new_active } else { &active })?;
-    Ok(Some(Unfinished { swap, packages }))
+    Ok(Some(Unfinished { swap, packages, is_first }))
+}
+
+/// A first swap that came to its end, with what comes after it still to do. Before it there are no
+/// units: the names that live then are those of the bootstrap archive.
+fn unended_setup(root: &Root) -> anyhow::Result<Option<Unfinished>> {
+    let units = root.names(layout::TARGET_WANTS)?;
+    let is_live = pkgpanda_swap::names().all(|name| files::exists(&root.at(name)));
+    let is_building = root.names(layout::MESOSPHERE)?.iter().any(|n| n.ends_with(layout::NEW))
+        || files::exists(&root.at(pkgpanda_swap::new_form(Path::new(layout::TARGET_WANTS))));
+    if units.is_empty() || !is_live || is_building {
+        return Ok(None);
+    }
+    let packages = packages(root, &layout::active_name("active"))?;
+    let swap = Swap { renames: Vec::new(), superseded_units: Vec::new(), units };
+    Ok(Some(Unfinished { swap, packages, is_first: true }))
 }
 
 /// The packages that a directory of links leads to.

@@ -230,7 +230,14 @@ pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
 pub fn recover(outcome: &recover::Outcome, paint: Paint) -> String {
     match outcome {
         recover::Outcome::Nothing => "nothing was interrupted\n".to_owned(),
-        recover::Outcome::Swapped { packages } => {
+        recover::Outcome::Swapped { packages, first: true } => {
+            format!(
+                "{} the setup that pkgpanda left unfinished is finished: {packages} packages are \
+                 active, and dcos.target starts at every boot\n",
+                paint.good("done:")
+            )
+        }
+        recover::Outcome::Swapped { packages, first: false } => {
             format!(
                 "{} the swap that pkgpanda left unfinished is finished: {packages} packages are \
                  active\n",

@@ -219,6 +219,18 @@ fn broken_classic_nodes_are_reported_refused_and_uninstalled() {
         bench.node.run(&["dcos-node", "adopt"]).succeeds();
         bench.is_undone("a swap was killed in its first half, and finished");
     });
+    step("first install killed in its swap, which an install finishes", || {
+        bench.boots("master", "master", killed_in_its_first_swap);
+        bench.is_reported_as_a_swap();
+        assert_eq!(bench.install("master").succeeds().json()["changed"], true);
+        let target = ["is-active", "is-enabled"].map(|word| {
+            bench.node.run(&["systemctl", word, "dcos.target"]).stdout().trim().to_owned()
+        });
+        assert_eq!(target, ["active", "enabled"]);
+        bench.node.run(&["dcos-node", "adopt"]).succeeds();
+        bench.node.run(&["dcos-node", "verify"]).succeeds();
+        bench.is_undone("a first install was killed in its swap, and finished");
+    });
     step("pkgpanda uninstall", || node_after_pkgpanda_uninstall_is_installed_at_boot(&bench));
     step("units without files", || what_outlives_its_files_is_stopped(&bench.node));
 }
@@ -252,6 +264,13 @@ fn killed_in_the_first_half_of_a_swap(image: &Image) {
 }
 
 /// Its setup is still enabled: the boot downloads DC/OS again.
+/// As [`killed_in_the_first_half_of_a_swap`], before `pkgpanda setup` enabled anything.
+fn killed_in_its_first_swap(image: &Image) {
+    killed_in_the_first_half_of_a_swap(image);
+    image.write("opt/mesosphere/bootstrap", "");
+    image.remove("etc/systemd/system/multi-user.target.wants/dcos.target");
+}
+
 fn node_after_pkgpanda_uninstall_is_installed_at_boot(bench: &Laid) {
     let node = &bench.node;
     bench.boots("master-after-pkgpanda-uninstall", "master", |_| {});

@@ -408,3 +408,42 @@ fn every_place_that_units_write_is_known_to_uninstall() {
     }
     assert!(run_time::CHANGES.iter().all(|change| !change.source.is_empty()));
 }
+
+#[test]
+fn first_activation_killed_in_its_swap_is_set_up() {
+    const COMMIT: &str = "etc/systemd/system/multi-user.target.wants/dcos.target";
+    if !support::is_root() {
+        return;
+    }
+    let progress = r#"{"stage": "archive", "extension": ".new"}"#;
+    let killed_in_swap = |image: &Image| {
+        image.with_new_names();
+        image.set_aside(&["bin", "lib"]);
+        image.write("opt/mesosphere/install_progress", progress);
+    };
+    // The swap came to its end, and what comes after it did not begin.
+    let killed_after_swap = |_: &Image| {};
+    let ways: [&dyn Fn(&Image); 2] = [&killed_in_swap, &killed_after_swap];
+    for (killed, by_install) in ways.into_iter().zip([true, false]) {
+        let (image, serve) = classic(Shape::V1_12, "master");
+        image.write("opt/mesosphere/bootstrap", "");
+        image.remove(COMMIT);
+        killed(&image);
+        let refusal = ends(&run(&image, &["adopt"]), 5);
+        assert!(
+            refusal.contains("dcos-node recover") && !refusal.contains("uninstall"),
+            "{refusal}"
+        );
+        let output =
+            if by_install { install(&image, &serve, "master") } else { run(&image, &["recover"]) };
+        let report = ends(&output, 0);
+        assert!(report.contains(if by_install { "adopt" } else { "dcos.target" }), "{report}");
+        let link = std::fs::read_link(image.at(COMMIT)).expect("starts at boot");
+        assert_eq!(link, Path::new("/etc/systemd/system/dcos.target"));
+        for gone in ["bootstrap", "install_progress", "bin.new"] {
+            assert!(!image.has(&format!("opt/mesosphere/{gone}")), "{gone}");
+        }
+        ends(&run(&image, &["adopt"]), 0);
+        ends(&run(&image, &["verify"]), 0);
+    }
+}

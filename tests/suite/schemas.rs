@@ -365,7 +365,7 @@ fn documented_output_fields_match_every_command() {
 
     let recovered = [
         recover::Outcome::Nothing,
-        recover::Outcome::Swapped { packages: 0 },
+        recover::Outcome::Swapped { packages: 0, first: false },
         recover::Outcome::Uninstalled,
     ]
     .map(|outcome| json!(outcome));

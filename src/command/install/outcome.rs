@@ -69,6 +69,15 @@ pub struct Outcome {
 pub(super) const FIRST_BOOT: &str =
     "owners, accounts and the start of the role: the first boot of this image sees to them";
 
+/// What a node lacks whose swap was finished for pkgpanda.
+pub(super) fn left_of_classic(node: &Node) -> impl Iterator<Item = &'static str> {
+    let start =
+        "the start at boot: dcos.target is not enabled (systemctl enable --now dcos.target)";
+    let receipt = "the receipt: dcos-node adopt writes it";
+    let lacks = [(node.committed, start), (node.receipt.is_some(), receipt)];
+    lacks.into_iter().filter(|(has, _)| !has).map(|(_, what)| what)
+}
+
 /// Refuses before anything is done a wait for what this very install keeps from coming.
 ///
 /// # Errors
