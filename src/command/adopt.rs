@@ -1,6 +1,7 @@
 //! `dcos-node adopt`: a receipt for a node of the classic installer, and nothing else.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -11,13 +12,13 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
-use crate::dcos::receipt::{self, Object, Receipt, SCHEMA};
+use crate::dcos::receipt::{self, Accepted, Object, Receipt, SCHEMA};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Node, State};
 use crate::observe::services::{self, Condition};
-use crate::observe::{activated, classic, leftovers};
+use crate::observe::{accepted, activated, classic, leftovers};
 use crate::system::files;
 
 /// What the node is now.
@@ -31,6 +32,8 @@ pub struct Outcome {
     pub version: Option<Version>,
     /// Active packages.
     pub packages: usize,
+    /// What is not as the build and its activation made it, and counts as intact from now on.
+    pub accepted: Vec<PathBuf>,
     /// What stays as the classic installer made it.
     pub left: Vec<String>,
 }
@@ -69,7 +72,8 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
             .cured_by("dcos-node recover goes on with it"));
         }
     }
-    let mut problems = classic::problems(&world.root, &node).map_err(unchanged)?;
+    let classic::Judged { mut problems, modified } =
+        classic::judge(&world.root, &node).map_err(unchanged)?;
     problems.extend(unwell(&node, world).await?);
     let role = match (node.roles.as_slice(), problems.as_slice()) {
         ([role], []) => *role,
@@ -78,10 +82,20 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
             return Err(refused(&problems, may_finish));
         }
     };
-    let receipt = receipt_of(&node, role, world)?;
+    let accepted = modified.iter().filter_map(|path| accept(path, world)).collect();
+    let receipt = Receipt { accepted, ..receipt_of(&node, role, world)? };
     let site = world.site(None, &Fetching::default())?;
     record(&site, &receipt, world)?;
     Ok(outcome(true, &receipt))
+}
+
+fn accept(path: &Path, world: &World) -> Option<Accepted> {
+    Some(Accepted {
+        path: path.to_owned(),
+        content: accepted::content(&world.root, path)?,
+        at: world.now(),
+        reason: "changed when the node was adopted".to_owned(),
+    })
 }
 
 /// Brings a receipt up to what pkgpanda activated behind it: what stands counts. Nobody compared
@@ -155,6 +169,7 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
         skips: Vec::new(),
         snapshot: None,
         trust: None,
+        accepted: Vec::new(),
         objects: objects
             .into_iter()
             .filter(|object| !matches!(object, Object::ResolvConf { .. }))
@@ -229,6 +244,7 @@ fn outcome(changed: bool, receipt: &Receipt) -> Outcome {
         role: receipt.role,
         version: receipt.version.clone(),
         packages: receipt.build.active().len(),
+        accepted: receipt.accepted.iter().map(|accepted| accepted.path.clone()).collect(),
         left: if receipt.adopted { left.map(str::to_owned).to_vec() } else { Vec::new() },
     }
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::World;
 use crate::dcos::build::Build;
 use crate::dcos::contrast::{self, Contrast};
-use crate::dcos::difference::{Difference, Kind, Mark};
+use crate::dcos::difference::{Difference, Kind};
 use crate::dcos::fetching::Fetching;
 use crate::dcos::layout;
 use crate::dcos::resolv_conf::Keeper;
 use crate::observe::node::Node;
 use crate::observe::services::UnitReport;
-use crate::observe::verify::{self, Depth, Unknown};
+use crate::observe::verify::{self, Depth, Findings, Unknown};
 use crate::observe::{build as offered, cluster};
 use crate::system::files;
 use crate::system::files::FileKind;
@@ -79,6 +79,8 @@ pub struct Files {
     pub missing: usize,
     /// Should not be there.
     pub extra: usize,
+    /// Are others, and were accepted so: no drift.
+    pub accepted: usize,
     /// The first of them; `dcos-node verify` tells all.
     pub first: Vec<Difference>,
     /// What could not be compared.
@@ -122,7 +124,9 @@ pub(super) async fn look(
     let (address, files, offered) =
         tokio::join!(address(world), compared(node, world), asked(node, url, world));
     let resolv_conf = if keeps_resolv_conf(units) { resolv_conf(world) } else { None };
-    let (foreign, differences): (Vec<_>, Vec<_>) = files.0.into_iter().partition(is_foreign_unit);
+    let compared = files;
+    let (foreign, differences): (Vec<_>, Vec<_>) =
+        compared.differences.into_iter().partition(is_foreign_unit);
     let foreign_units = foreign
         .iter()
         .filter_map(|d| Some(d.what.file_name()?.to_string_lossy().into_owned()))
@@ -140,7 +144,14 @@ pub(super) async fn look(
         drifted,
         address,
         resolv_conf,
-        files: Files { changed, missing, extra, first, unknown: files.1 },
+        files: Files {
+            changed,
+            missing,
+            extra,
+            accepted: compared.accepted.len(),
+            first,
+            unknown: compared.unknown,
+        },
         foreign_units,
         offered,
     }
@@ -178,18 +189,15 @@ fn resolv_conf(world: &World) -> Option<ResolvConf> {
     Some(ResolvConf { generated: keeper == Keeper::Dcos, keeper: keeper.words().to_owned() })
 }
 
-async fn compared(node: &Node, world: &World) -> (Vec<Difference>, Vec<Unknown>) {
+async fn compared(node: &Node, world: &World) -> Findings {
     let (root, node, stop) = (world.root.clone(), node.clone(), world.cancellation.clone());
     let looked = tokio::task::spawn_blocking(move || {
         verify::look(&root, &node, Depth::Quick, &|| stop.is_requested())
     })
     .await;
-    let findings = looked.unwrap_or_default();
-    let differences = findings
-        .differences
-        .into_iter()
-        .filter(|d| d.mark != Some(Mark::RunTime) && !d.is_unread());
-    (differences.collect(), findings.unknown)
+    let mut findings = looked.unwrap_or_default();
+    findings.differences.retain(|d| d.is_drift() && !d.is_unread());
+    findings
 }
 
 fn is_foreign_unit(difference: &Difference) -> bool {

@@ -43,6 +43,8 @@ pub enum Mark {
     Config,
     /// Changed by DC/OS while it runs ([`super::run_time`]): no damage.
     RunTime,
+    /// Changed on purpose, and recorded so: no damage.
+    Accepted,
 }
 
 /// One property of a thing, as it was installed and as it is.
@@ -133,6 +135,18 @@ impl Difference {
         Difference { mark: is_config.then_some(Mark::Config), ..self }
     }
 
+    /// Whether somebody has to see to it.
+    pub fn is_drift(&self) -> bool {
+        !matches!(self.mark, Some(Mark::RunTime | Mark::Accepted))
+    }
+
+    /// Whether only its content differs, or what kind of thing it is.
+    pub fn is_of_content(&self) -> bool {
+        use Aspect::{Digest, Kind as IsKind, Link, Size, Time};
+        self.kind == Kind::Changed
+            && self.details.iter().all(|d| matches!(d.aspect, Digest | IsKind | Link | Size | Time))
+    }
+
     /// Whether it only could not be read, and is as it should be as far as that is known.
     pub fn is_unread(&self) -> bool {
         self.kind == Kind::Changed && self.details.iter().all(|detail| detail.is == UNREAD)
@@ -181,6 +195,7 @@ impl Mark {
         match self {
             Mark::Config => 'c',
             Mark::RunTime => 'g',
+            Mark::Accepted => 'a',
         }
     }
 }

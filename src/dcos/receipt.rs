@@ -9,8 +9,10 @@ use super::settings::Version;
 use super::snapshot::Snapshot;
 use super::trust::{Trust, TrustRecord};
 
+mod accepted;
 mod object;
 
+pub use accepted::{Accepted, Content};
 pub use object::{Before, Blob, Object, merge};
 
 /// The schema that this program writes; it reads this one and all older ones.
@@ -46,6 +48,9 @@ pub struct Receipt {
     /// adopted nodes, and where pkgpanda activated other packages since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<TrustRecord>,
+    /// Changes that count as intact; none in receipts of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<Accepted>,
 }
 
 /// A check that an operator takes responsibility for.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::accepted;
 use super::node::Node;
 use super::packages;
 use super::verify::{self, Depth};
@@ -71,13 +72,30 @@ fn without_credentials(url: String) -> Option<String> {
     }
 }
 
-/// Everything that a whole node of the classic installer has and this one lacks, and what an
-/// unfinished attempt left; nothing if it is whole.
+/// What a node of the classic installer is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Everything that a whole node has and this one lacks, and what an unfinished attempt left;
+    /// nothing if it is whole.
+    pub problems: Vec<String>,
+    /// Of a whole node, what somebody changed on purpose.
+    pub modified: Vec<PathBuf>,
+}
+
+/// The problems alone.
+///
+/// # Errors
+/// As [`judge`].
+pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
+    Ok(judge(root, node)?.problems)
+}
+
+/// Judges a node.
 ///
 /// # Errors
 /// A directory cannot be listed.
-pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
-    let mut found = Vec::new();
+pub fn judge(root: &Root, node: &Node) -> anyhow::Result<Judged> {
+    let (mut found, mut modified) = (Vec::new(), Vec::new());
     match node.roles.as_slice() {
         [_] => {}
         [] => found.push(format!("no role in {}", layout::ROLES)),
@@ -130,22 +148,22 @@ pub fn problems(root: &Root, node: &Node) -> anyhow::Result<Vec<String>> {
             ActiveSet::new(packages, *role)
                 .map_err(|p| p.first().map(ToString::to_string).unwrap_or_default())
         }) {
-            Ok(set) => compare(root, node, &set, &mut found)?,
+            Ok(set) => modified = compare(root, node, &set, &mut found)?,
             Err(why) => found.push(why),
         }
     }
-    Ok(found)
+    Ok(Judged { problems: found, modified })
 }
 
 /// What is not as the active packages ask for: links, units, accounts, and what a power cut emptied
-/// or lost. Modes and owners count for nothing: whatever umask root had, the installer worked under
-/// it.
+/// or lost. Returns what was changed on purpose, of a node with no other fault. Modes and owners
+/// count for nothing: whatever umask root had, the installer worked under it.
 fn compare(
     root: &Root,
     node: &Node,
     set: &ActiveSet,
     found: &mut Vec<String>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<PathBuf>> {
     let (mut other, mut units, mut missing, mut elsewhere, mut users) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // A name that is missing as a whole is told by then.
@@ -159,8 +177,18 @@ fn compare(
             layout::ACTIVE_NAMES.contains(&name) && !node.active_names.iter().any(|n| n == name)
         })
     };
-    let differences = verify::look(root, node, Depth::Quick, &|| false).differences;
-    for difference in differences.into_iter().filter(|d| is_damage(root, d) && !lost(&d.what)) {
+    let mut differences = verify::look(root, node, Depth::Quick, &|| false).differences;
+    differences.retain(|d| is_damage(root, d) && !lost(&d.what));
+    let emptied = emptied(root, node, set)?;
+    let is_damaged = !found.is_empty() || !emptied.is_empty();
+    if !is_damaged && differences.iter().all(|d| accepted::is_modified(root, d)) {
+        let mut modified: Vec<PathBuf> = differences.into_iter().map(|d| d.what).collect();
+        modified.extend(accepted::changed_since_activation(root, node)?);
+        modified.sort();
+        modified.dedup();
+        return Ok(modified);
+    }
+    for difference in differences {
         let (path, is_there) = (difference.what, difference.kind != Kind::Missing);
         match () {
             () if path.is_relative() => users.push(path),
@@ -175,8 +203,8 @@ fn compare(
     tell(found, "missing", missing);
     tell(found, "leads elsewhere", elsewhere);
     tell(found, "missing users", users);
-    tell(found, "empty, as a power cut leaves files", emptied(root, node, set)?);
-    Ok(())
+    tell(found, "empty, as a power cut leaves files", emptied);
+    Ok(Vec::new())
 }
 
 /// Whether something is missing, or is another than the active packages have it. What nobody asks

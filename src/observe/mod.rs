@@ -1,6 +1,7 @@
 //! Looks, never touches: the machine, what of DC/OS stands on it, what a server offers, and how
 //! units are.
 
+pub mod accepted;
 pub mod activated;
 pub mod agent;
 pub mod archive;

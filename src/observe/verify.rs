@@ -10,8 +10,8 @@ mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::activated;
 use super::node::{Node, State};
+use super::{accepted, activated};
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
@@ -58,6 +58,10 @@ pub fn look_with(
     }
     links::look(root, node, &owners, &mut findings);
     inventory::look(root, node, &objects, &owners, &mut findings);
+    let accepted = node.receipt.iter().flat_map(|receipt| receipt.accepted.iter().cloned());
+    for accepted in accepted.filter(|accepted| accepted::holds(root, accepted)) {
+        findings.accept(accepted);
+    }
     findings.differences.sort_by(|a, b| a.what.cmp(&b.what));
     findings
 }

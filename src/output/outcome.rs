@@ -219,6 +219,10 @@ pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
             outcome.role
         ),
     };
+    for accepted in &outcome.accepted {
+        let path = accepted.display().to_string();
+        text.push_str(&format!("  accepted as it is: {}\n", in_one_line(&path)));
+    }
     outcome
         .left
         .iter()

@@ -94,6 +94,13 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     for drifted in status.drift.iter().flat_map(|found| drift(found, status.role)) {
         add("drift", Some(drifted));
     }
+    if let Some(count) = status.drift.as_ref().map(|found| found.files.accepted).filter(|n| *n > 0)
+    {
+        let verb = if count == 1 { "file differs" } else { "files differ" };
+        let accepted =
+            format!("{count} {verb} from the build, as recorded; dcos-node verify tells all");
+        add("accepted", Some(accepted));
+    }
     add("build", status.drift.as_ref().and_then(|drift| drift.offered.as_ref()).and_then(offered));
     let mut text = pairs(&rows);
     if status.partial {

@@ -12,6 +12,13 @@ use crate::dcos::difference::{Difference, Kind};
 pub fn text(outcome: &Outcome, paint: Paint) -> String {
     let mut text: String =
         outcome.differences.iter().map(|difference| line(difference, paint)).collect();
+    for accepted in &outcome.accepted {
+        let path = accepted.path.display();
+        text.push_str(&format!(
+            "accepted     {}\n",
+            in_one_line(&format!("{path}: {}", accepted.reason))
+        ));
+    }
     for unknown in &outcome.unknown {
         text.push_str(&format!(
             "unknown      {}\n",
@@ -72,6 +79,9 @@ fn summary(outcome: &Outcome, paint: Paint) -> String {
             "  trust: {trust}; dcos-node verify --online compares the packages with a build index\n"
         )),
         (None, None) => {}
+    }
+    if !outcome.accepted.is_empty() {
+        text.push_str(&format!("  accepted: {}\n", outcome.accepted.len()));
     }
     if !outcome.at_run_time.is_empty() {
         text.push_str(&format!(

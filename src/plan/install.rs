@@ -356,6 +356,7 @@ pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> R
         objects: Vec::new(),
         snapshot: None,
         trust: None,
+        accepted: Vec::new(),
     }
 }
 

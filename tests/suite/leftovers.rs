@@ -591,6 +591,45 @@ fn complete_classic_node_is_adopted_by_a_receipt_alone() {
 }
 
 #[test]
+fn hotfixed_node_is_adopted_with_its_files_accepted() {
+    if !support::is_root() {
+        return;
+    }
+    let image = Image::golden("master", "master");
+    let unit = "etc/systemd/system/dcos-marathon.service";
+    let (in_package, linked) = (format!("{MARATHON}/pkginfo.json"), "opt/mesosphere/bin/java");
+    // In the package, in the place of a link into it, and in the place of a copy.
+    image.write(&in_package, &(image.read(&in_package) + "\n"));
+    image.remove(linked);
+    image.write(linked, "#!/bin/sh\nexec /usr/bin/java \"$@\"\n");
+    image.write(unit, &(image.read(unit) + "LimitNOFILE=65536\n"));
+    let fixed = [in_package.as_str(), linked, unit];
+    let before = Snapshot::of(image.root());
+    let listed = fixed.map(|path| format!("accepted as it is: /{path}"));
+    let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+    ends(&run(&image, &["adopt"]), 0, &listed);
+    let changes: Vec<String> = Snapshot::of(image.root())
+        .changes_since(&before)
+        .into_iter()
+        .filter(|change| !change.contains("/var/lib/dcos-node"))
+        .collect();
+    assert_eq!(changes, Vec::<String>::new());
+    ends(&run(&image, &["verify"]), 0, &["as installed", "accepted     /etc/systemd/system/dcos-"]);
+    ends(&run(&image, &["status"]), 0, &["accepted:", "3 files differ from the build"]);
+    let receipt: serde_json::Value =
+        serde_json::from_str(&image.read("var/lib/dcos-node/receipt.json")).expect("JSON");
+    assert_eq!(
+        (receipt["schema"].as_u64(), receipt["accepted"].as_array().map(Vec::len)),
+        (Some(1), Some(3))
+    );
+    // What is accepted is what was there, and not whatever comes.
+    image.write(unit, "[Service]\nExecStart=/bin/true\n");
+    ends(&run(&image, &["verify"]), 6, &["/etc/systemd/system/dcos-marathon.service"]);
+    ends(&run(&image, &["uninstall", "--purge-data", "--yes"]), 0, &["removed"]);
+    assert!(!fixed.iter().any(|path| image.has(path)));
+}
+
+#[test]
 fn incomplete_node_is_not_adopted_and_faults_are_named() {
     if !support::is_root() {
         return;

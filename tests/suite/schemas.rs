@@ -10,7 +10,7 @@ use dcos_node::dcos::contrast::{self, Pair, What};
 use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::preview::Preview;
-use dcos_node::dcos::receipt::Skip;
+use dcos_node::dcos::receipt::{Accepted, Content, Skip};
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
 use dcos_node::dcos::trust::{Origins, Trust};
@@ -95,6 +95,7 @@ fn full_status() -> status::Outcome {
             changed: 0,
             missing: 0,
             extra: 0,
+            accepted: 0,
             first: vec![difference()],
             unknown: vec![unknown()],
         },
@@ -222,6 +223,15 @@ fn documented_status_fields_match_the_program() {
     );
 }
 
+fn accepted() -> Accepted {
+    Accepted {
+        path: "/".into(),
+        content: Content::File { sha256: String::new() },
+        at: String::new(),
+        reason: String::new(),
+    }
+}
+
 #[test]
 fn documented_verify_fields_match_the_program() {
     let outcome = verify::Outcome {
@@ -236,6 +246,10 @@ fn documented_verify_fields_match_the_program() {
         bytes: 0,
         differences: vec![difference()],
         at_run_time: Vec::new(),
+        accepted: vec![
+            accepted(),
+            Accepted { content: Content::Link { target: "/".into() }, ..accepted() },
+        ],
         unknown: vec![unknown()],
         protection: Protection {
             sealed: Some(Sealed::NotEnforced),
@@ -266,6 +280,7 @@ fn documented_verify_fields_match_the_program() {
             json!(Kind::Extra),
             json!(Mark::Config),
             json!(Mark::RunTime),
+            json!(Mark::Accepted),
         ],
     );
 }
@@ -381,6 +396,7 @@ fn documented_output_fields_match_every_command() {
         role: Role::Master,
         version: version.clone(),
         packages: 0,
+        accepted: Vec::new(),
         left: Vec::new(),
     };
     assert_eq!(documented(&section(&text, "adopt")), fields(&json!(adopt)));

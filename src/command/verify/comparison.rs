@@ -10,6 +10,7 @@ use crate::command::{Failure, World, trust};
 use crate::dcos::difference::{Aspect, Detail, Difference, Mark};
 use crate::dcos::exit::Exit;
 use crate::dcos::layout;
+use crate::dcos::receipt::Accepted;
 use crate::dcos::role::Role;
 use crate::dcos::trust::Trust;
 use crate::observe::node::{Node, State};
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub differences: Vec<Difference>,
     /// What differs because DC/OS itself writes it while it runs.
     pub at_run_time: Vec<Difference>,
+    /// What was changed on purpose and is as it was accepted.
+    pub accepted: Vec<Accepted>,
     /// What could not be compared.
     pub unknown: Vec<Unknown>,
     /// How the kernel kept the run from changing the node.
@@ -88,8 +91,9 @@ pub(super) async fn compare_with(
         findings
     });
     let findings = findings.await.map_err(anyhow::Error::from)?;
-    let (at_run_time, differences): (Vec<_>, Vec<_>) =
-        findings.differences.into_iter().partition(|d| d.mark == Some(Mark::RunTime));
+    let (differences, others): (Vec<_>, Vec<_>) =
+        findings.differences.into_iter().partition(Difference::is_drift);
+    let at_run_time = others.into_iter().filter(|d| d.mark == Some(Mark::RunTime)).collect();
     Ok(Outcome {
         schema: SCHEMA,
         state,
@@ -102,6 +106,7 @@ pub(super) async fn compare_with(
         bytes: findings.bytes,
         differences,
         at_run_time,
+        accepted: findings.accepted,
         unknown: findings.unknown,
         protection: protection(),
     })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::dcos::difference::{Detail, Difference, Kind, Mark};
+use crate::dcos::receipt::Accepted;
 use crate::dcos::run_time;
 use crate::system::files;
 
@@ -34,6 +35,8 @@ pub struct Findings {
     pub bytes: u64,
     /// Somebody asked to stop before the end.
     pub stopped: bool,
+    /// Changes that were accepted and are still as they were then.
+    pub accepted: Vec<Accepted>,
     /// How each path differs, to look it up.
     by_path: BTreeMap<PathBuf, Kind>,
     /// Compared with the active packages, so that no record counts any more.
@@ -86,6 +89,15 @@ impl Findings {
                 .into_iter()
                 .for_each(|d| self.differs(d)),
         }
+    }
+
+    /// Notes a change that is as it was accepted: its content is no difference any more.
+    pub(super) fn accept(&mut self, accepted: Accepted) {
+        let content = |d: &&mut Difference| d.what == accepted.path && d.is_of_content();
+        if let Some(known) = self.differences.iter_mut().find(content) {
+            known.mark = Some(Mark::Accepted);
+        }
+        self.accepted.push(accepted);
     }
 
     /// Notes that a path was compared with what the active packages ask for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Naming};
 use crate::system::kernel;
@@ -28,8 +28,10 @@ pub struct Stat {
     pub device: u64,
     /// How many names it has.
     pub links: u64,
-    /// When its content was written last.
+    /// When its content was written last, as whoever wrote it says.
     pub modified: SystemTime,
+    /// When its content, owner, mode or names changed last; only the kernel sets it.
+    pub changed: SystemTime,
 }
 
 /// The kind of a file.
@@ -79,6 +81,11 @@ pub fn lstat(path: &Path) -> Result<Option<Stat>, Error> {
         inode: metadata.ino(),
         device: metadata.dev(),
         modified: metadata.modified().naming("look at", path)?,
+        changed: SystemTime::UNIX_EPOCH
+            + Duration::new(
+                u64::try_from(metadata.ctime()).unwrap_or_default(),
+                u32::try_from(metadata.ctime_nsec()).unwrap_or_default(),
+            ),
     }))
 }
 
