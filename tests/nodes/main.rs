@@ -23,6 +23,7 @@ mod passwords;
 mod preflight_machine;
 mod publish_node;
 mod ready;
+mod releases;
 mod scripts;
 mod sealed;
 mod strangers;
