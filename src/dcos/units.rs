@@ -140,6 +140,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_units_of_1_10_are_linked() {
+        let form = |release: &str| {
+            UnitForm::of_release(Some(&Version {
+                version: release.into(),
+                image_commit: None,
+                variant: None,
+            }))
+        };
+        for release in ["1.10", "1.10.6", "1.10-dev"] {
+            assert_eq!(form(release), UnitForm::Linked, "{release}");
+        }
+        for release in ["1.1", "1.100", "1.11.10", "2.1.10", ""] {
+            assert_eq!(form(release), UnitForm::Copied, "{release}");
+        }
+        assert_eq!(UnitForm::of_release(None), UnitForm::Copied);
+    }
+
+    #[test]
     fn only_telemetry_and_housekeeping_units_are_dispensable() {
         for name in [
             "dcos-signal.timer",
