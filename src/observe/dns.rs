@@ -152,19 +152,13 @@ async fn ask(text: &str, question: &Question) -> Resolver {
 
 async fn lookup(root: &Root, name: Option<&str>) -> Option<Lookup> {
     let name = name?;
-    let in_hosts = text_of(root, layout::HOSTS).is_some_and(|text| has_host(&text, name));
+    let hosts = text_of(root, layout::HOSTS).unwrap_or_default();
+    let in_hosts = !resolver::addresses_in_hosts(hosts.as_bytes(), name).is_empty();
     let addresses = match tokio::time::timeout(LOOKUP, resolver::lookup(name)).await {
         Ok(found) => found.map_err(|e| e.to_string()),
         Err(_) => Err(format!("no name server answered within {} s", LOOKUP.as_secs())),
     };
     Some(Lookup { name: name.to_owned(), addresses, in_hosts })
-}
-
-fn has_host(hosts: &str, name: &str) -> bool {
-    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-    lines
-        .into_iter()
-        .any(|line| line.split_whitespace().skip(1).any(|word| word.eq_ignore_ascii_case(name)))
 }
 
 fn resolv_conf(root: &Root) -> ResolvConfFile {
@@ -286,16 +280,6 @@ mod tests {
         let text = "[device]\ndns=none\n[main]\n# dns=none\ndns = default\ndns=none\n";
         assert_eq!(main_setting(text, "dns").as_deref(), Some("none"));
         assert_eq!(main_setting("[device]\ndns=none\n", "dns"), None);
-    }
-
-    #[test]
-    fn a_hosts_file_is_read_word_by_word() {
-        let hosts = "127.0.0.1 localhost # bootstrap\n10.0.0.1\tother Boot.example\n";
-        assert!(
-            has_host(hosts, "boot.example")
-                && !has_host(hosts, "bootstrap")
-                && !has_host(hosts, "10.0.0.1")
-        );
     }
 
     #[test]

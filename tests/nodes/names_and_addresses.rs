@@ -280,6 +280,7 @@ fn name_servers_are_judged_and_holders_of_port_53_are_named() {
     }
 
     names_that_only_this_node_or_nobody_knows(&node, &server);
+    names_in_the_hosts_file_are_not_asked_for(&node, &server);
 
     // The classic script's flag prints the same report, fails as it did, and changes nothing.
     let only = ["dcos-node", "install", "-p", "slave", "--bootstrap-url", server.url()];
@@ -325,6 +326,33 @@ fn names_that_only_this_node_or_nobody_knows(node: &Node, server: &Server) {
     is("dns.hostname", "pass", &format!("{own} is {OWN}"));
     node.shell(&format!("sed -i 's/^{OWN} /10.77.0.99 /' /etc/hosts")).succeeds();
     is("dns.hostname", "warn", "10.77.0.99, which is no address of this node");
+}
+
+/// A name in `/etc/hosts` is not sent to a server, with no domain of `search` behind it either: one
+/// server is dead, the other knows another address for the name with such a domain.
+fn names_in_the_hosts_file_are_not_asked_for(node: &Node, server: &Server) {
+    node.shell("cp /etc/hosts /root/hosts; cp /etc/resolv.conf /root/resolv.conf").succeeds();
+    node.shell("echo 10.77.0.1 boot boot.dcos >>/etc/hosts").succeeds();
+    for (name, resolv_conf) in [
+        ("boot", "search a.test b.test\nnameserver 127.0.0.11\n"),
+        ("boot.dcos", "search a.test\noptions ndots:5\nnameserver 127.0.0.11\n"),
+        ("boot", "search example\nnameserver 127.0.0.14\n"),
+    ] {
+        node.write("/etc/resolv.conf", resolv_conf);
+        if resolv_conf.contains("example") {
+            node.shell("sed -i 's/^10.77.0.1 boot /192.0.2.77 boot /' /etc/hosts").succeeds();
+        }
+        let address = if resolv_conf.contains("example") { "192.0.2.77" } else { "10.77.0.1" };
+        let url = server.url().replace(Server::NAME, name);
+        let report = node
+            .run(&["dcos-node", "preflight", "slave", "--json", "--bootstrap-url", &url])
+            .json();
+        let found = check(&report, "bootstrap.name")["found"].to_string();
+        assert!(found.contains(address), "{name}, {resolv_conf:?}: {found}");
+        let found = check(&report, "dns.bootstrap")["found"].to_string();
+        assert!(found.contains(&format!("{name} is {address}")), "{resolv_conf:?}: {found}");
+    }
+    node.shell("cp /root/hosts /etc/hosts; cp /root/resolv.conf /etc/resolv.conf").succeeds();
 }
 
 fn kept_identity(node: &Node, server: &Server) {

@@ -159,6 +159,11 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("observe/docker", "/version", "a path of docker's HTTP interface"),
     ("observe/docker", "/info", "a path of docker's HTTP interface"),
     ("observe/host", "/containers/json", "a path of docker's HTTP interface"),
+    (
+        "system/resolver",
+        "/etc/hosts",
+        "of this machine, for its own lookups, as the resolver's servers",
+    ),
     ("system/append", "/proc/self/fd/", "a descriptor of this process"),
     ("system/http", "/", "between a name and a version"),
     ("system/kernel", "/proc/self/task", "the threads of this process"),
