@@ -211,6 +211,9 @@ struct Source {
     /// Wait so long for a synchronised clock: 30s, 15m or 1h
     #[arg(long, value_name = "DURATION", value_parser = duration, env = "DCOS_NODE_WAIT_TIME_SYNC")]
     wait_time_sync: Option<Duration>,
+    /// Warnings and unknowns count: exit code 4
+    #[arg(long, env = "DCOS_NODE_STRICT")]
+    strict: bool,
 }
 
 /// Options that that script has too, so that automation changes one word.
@@ -295,9 +298,6 @@ struct TypedPreflight {
     /// Refuse a build that has no digests
     #[arg(long, env = "DCOS_NODE_REQUIRE_DIGESTS")]
     require_digests: bool,
-    /// Warnings and unknowns count: exit code 4
-    #[arg(long, env = "DCOS_NODE_STRICT")]
-    strict: bool,
     /// List the checks, with their severity for the role; look at nothing
     #[arg(long)]
     list: bool,
@@ -370,7 +370,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 reset_identity: typed.reset_identity,
                 require_digests: typed.require_digests,
             },
-            strict: false,
+            strict: typed.source.strict,
         },
         TypedCommand::Install(typed) => Command::Install(
             install::Request {
@@ -384,6 +384,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 follow: !typed.no_block_dcos_setup,
                 restart_journald: typed.restart_journald,
                 restart_docker: typed.restart_docker,
+                strict: typed.source.strict,
                 require_digests: typed.require_digests,
                 allow_files: typed.allow_file.into_iter().flat_map(|paths| paths.0).collect(),
                 reset_identity: typed.reset_identity,
@@ -409,7 +410,7 @@ fn meaning(typed: TypedCommand) -> Command {
                 reset_identity: false,
                 require_digests: typed.require_digests,
             },
-            strict: typed.strict,
+            strict: typed.source.strict,
         },
         TypedCommand::Uninstall(typed) => Command::Uninstall(typed.meaning()),
         TypedCommand::Adopt => Command::Adopt,

@@ -167,6 +167,7 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
         },
         version: node.version.clone(),
         skips: Vec::new(),
+        warnings: Vec::new(),
         snapshot: None,
         trust: None,
         accepted: Vec::new(),

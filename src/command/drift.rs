@@ -13,6 +13,7 @@ use crate::dcos::difference::{Difference, Kind};
 use crate::dcos::fetching::Fetching;
 use crate::dcos::layout;
 use crate::dcos::resolv_conf::Keeper;
+use crate::observe::addresses::Addresses;
 use crate::observe::node::Node;
 use crate::observe::services::UnitReport;
 use crate::observe::verify::{self, Depth, Findings, Unknown};
@@ -59,6 +60,8 @@ pub struct Address {
     pub now: Option<String>,
     /// Whether they are known to differ.
     pub changed: bool,
+    /// Whether the recorded one is still on an interface of the node.
+    pub recorded_is_here: bool,
 }
 
 /// Whether DC/OS still keeps `/etc/resolv.conf`.
@@ -163,7 +166,10 @@ async fn address(world: &World) -> Option<Address> {
     }
     let recorded = world.root.text(layout::KEPT_ADDRESS).ok().flatten()?.trim().to_owned();
     let now = cluster::detected(&world.root, layout::DETECT_IP).await;
-    Some(Address { changed: now.as_ref().is_some_and(|now| *now != recorded), recorded, now })
+    let changed = now.as_ref().is_some_and(|now| *now != recorded);
+    let addresses = Addresses::look(&world.root);
+    let recorded_is_here = recorded.parse().is_ok_and(|ip| addresses.find(ip).is_some());
+    Some(Address { recorded, now, changed, recorded_is_here })
 }
 
 /// While the role is stopped, and before the timer had its turn after the start, the file is not

@@ -1,12 +1,12 @@
 //! `dcos-node install ROLE`: the main job.
 
 mod failures;
+mod intent;
 mod outcome;
+mod request;
 mod reverting;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use super::preflight::{self, Offered};
 use super::{
@@ -19,62 +19,28 @@ use crate::dcos::active_set::ActiveSet;
 use crate::dcos::build::Build;
 use crate::dcos::event::Event;
 use crate::dcos::exit::Exit;
-use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::{InstallIntent, Intent, Outcome as Ending, Record};
-use crate::dcos::layout;
 use crate::dcos::preview::Preview;
-use crate::dcos::receipt::{Receipt, Skip};
+use crate::dcos::receipt::Receipt;
 use crate::dcos::role::Role;
-use crate::dcos::settings::Settings;
 use crate::dcos::trust::Trust;
 use crate::observe::node::{Node, State};
 use crate::observe::pkgpanda_swap::look as unfinished_swap;
 use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision, Refusal};
-use crate::preflight::report::{Check, Report};
 use crate::system::root::Root;
 use failures::{goes_by_its_identity, interrupted, unrepaired};
+use intent::{intent, set_aside};
 use outcome::{FIRST_BOOT, left_of_classic, outcome, outcome_of, with_units};
+use request::check_request;
 use reverting::{Unfit, undo_all};
 
 pub(super) use outcome::finished;
 pub use outcome::{Outcome, and_wait, check_wish};
+pub use request::Request;
 pub(super) use reverting::give_up;
-
-/// What was asked.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What the node will be.
-    pub role: Role,
-    /// Where the build is.
-    pub bootstrap_url: Option<String>,
-    /// Checks that the operator takes responsibility for, with reasons.
-    pub skip: Vec<(String, String)>,
-    /// A reason for skipping every check that fails and can be skipped.
-    pub skip_all: Option<String>,
-    /// How long a clock that is not synchronised is waited for.
-    pub wait_time_sync: Option<Duration>,
-    /// Only show what would be done.
-    pub dry_run: bool,
-    /// Whether the target is started at the end.
-    pub start: bool,
-    /// Whether the jobs of the start are followed.
-    pub follow: bool,
-    /// Restart journald even if docker runs containers.
-    pub restart_journald: bool,
-    /// Restart docker.
-    pub restart_docker: bool,
-    /// Refuse a build without digests.
-    pub require_digests: bool,
-    /// Node files outside of the usual places that may be written.
-    pub allow_files: Vec<PathBuf>,
-    /// Set aside what an earlier install kept of the node's identity.
-    pub reset_identity: bool,
-    /// From where else, how fast and how many at once.
-    pub fetching: Fetching,
-}
 
 /// Installs.
 ///
@@ -113,7 +79,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let decision = decide(&node, request.role, &offered, &world.root)?;
     if request.reset_identity && node.state() == State::Installed {
-        return Err(goes_by_its_identity(request.role));
+        return Err(goes_by_its_identity());
     }
     if let Some((_, Ok((build, _)))) = &offered
         && !matches!(decision, Some(Decision::Unchanged))
@@ -130,11 +96,17 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     if report.blocking().next().is_some() {
         return Err(preflight::stopped_by(report));
     }
+    if request.strict && report.warnings().next().is_some() {
+        return Err(preflight::stopped_by_warnings(report));
+    }
     let (build, settings) = fetching::readable(offered)?;
     let mut intent = InstallIntent {
         fetching: fetching::kept(&request.fetching, &mirrors, world)?,
         ..intent(request, build, &settings, &report, set_aside(request, &node, world))
     };
+    for warning in &intent.warnings {
+        world.events.warn(format!("{}: {}", warning.check, warning.found));
+    }
     if request.dry_run {
         return Ok(Outcome {
             plan: dry_run(request, &intent, &node, world),
@@ -373,51 +345,6 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
         }),
     }
     preview
-}
-
-fn intent(
-    request: &Request,
-    build: Build,
-    settings: &Settings,
-    report: &Report,
-    set_aside: Vec<(PathBuf, PathBuf)>,
-) -> InstallIntent {
-    let skip = |check: &Check| {
-        check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason })
-    };
-    InstallIntent {
-        role: request.role,
-        build,
-        version: settings.version.clone(),
-        start: request.start,
-        restart_journald: request.restart_journald,
-        restart_docker: request.restart_docker,
-        placed_unprivileged: !nix::unistd::geteuid().is_root(),
-        skips: report.checks.iter().filter_map(skip).collect(),
-        set_aside,
-        allow_files: request.allow_files.clone(),
-        fetching: Fetching::default(),
-    }
-}
-
-/// What `--reset-identity` moves, and where to: names with the time in them, so that nothing set
-/// aside earlier is in the way.
-fn set_aside(request: &Request, node: &Node, world: &World) -> Vec<(PathBuf, PathBuf)> {
-    let kept = node.kept_identity.iter().filter(|_| request.reset_identity);
-    kept.map(|path| (path.clone(), layout::set_aside(path, &world.now()))).collect()
-}
-
-fn check_request(request: &Request) -> preflight::Request {
-    preflight::Request {
-        role: Some(request.role),
-        bootstrap_url: request.bootstrap_url.clone(),
-        skip: request.skip.clone(),
-        skip_all: request.skip_all.clone(),
-        wait_time_sync: request.wait_time_sync,
-        ip_detect: None,
-        reset_identity: request.reset_identity,
-        require_digests: request.require_digests,
-    }
 }
 
 async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {

@@ -14,7 +14,9 @@ use crate::observe;
 use crate::observe::host::{Host, Outside};
 use crate::observe::node::Node;
 use crate::observe::server::{Limits, Server};
-use crate::preflight::report::{MissingPiece, Protection, Report, ScriptView, Scripts, Sealed};
+use crate::preflight::report::{
+    Check, MissingPiece, Protection, Report, ScriptView, Scripts, Sealed,
+};
 use crate::preflight::server::ANOTHER_BUILD;
 use crate::preflight::{self, Facts};
 use crate::system::cancellation::Cancelled;
@@ -242,17 +244,28 @@ pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
 
 /// The end of a command that a check stops.
 pub(super) fn stopped_by(report: Report) -> Failure {
-    let blocking: Vec<&str> = report.blocking().map(|c| c.id).collect();
-    let text = format!("this node is not ready: {}", blocking.join(", "));
-    let cure = report.blocking().next().and_then(|c| c.cure.clone());
-    // Of several the report tells.
-    let error = match report.blocking().next().filter(|_| blocking.len() == 1) {
-        Some(only) => anyhow::anyhow!(only.found.clone()).context(text),
-        None => anyhow::anyhow!(text),
+    let checks: Vec<&Check> = report.blocking().collect();
+    let failure = stopped(Exit::Preflight, "this node is not ready", &checks);
+    Failure { report: Some(Box::new(report)), ..failure }
+}
+
+/// The end of a command that warnings stop, because of `--strict`.
+pub(super) fn stopped_by_warnings(report: Report) -> Failure {
+    let checks: Vec<&Check> = report.warnings().collect();
+    let failure = stopped(Exit::Warnings, "--strict allows no warning", &checks);
+    Failure { report: Some(Box::new(report)), ..failure }
+}
+
+fn stopped(exit: Exit, why: &str, checks: &[&Check]) -> Failure {
+    let ids: Vec<&str> = checks.iter().map(|check| check.id).collect();
+    let text = format!("{why}: {}", ids.join(", "));
+    // The report below describes each of several.
+    let error = match checks {
+        [only] => anyhow::anyhow!(only.found.clone()).context(text),
+        _ => anyhow::anyhow!(text),
     };
-    let failure = Failure::new(Exit::Preflight, error).leaving("nothing was changed");
-    let failure = Failure { report: Some(Box::new(report)), ..failure };
-    match cure {
+    let failure = Failure::new(exit, error).leaving("nothing was changed");
+    match checks.first().and_then(|check| check.cure.clone()) {
         Some(cure) => failure.cured_by(cure),
         None => failure,
     }

@@ -1,6 +1,8 @@
 //! `dcos-node status`: what this node is and how its units are. Works without privileges as far as
 //! files can be read.
 
+mod skips;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
 use crate::dcos::layout;
 use crate::dcos::level::Level;
-use crate::dcos::receipt::Skip;
+use crate::dcos::receipt::CheckWarning;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::trust::Trust;
@@ -23,9 +25,11 @@ use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{activated, classic, data, last_words, pkgpanda_swap, residue};
-use crate::preflight::report::{Report, Verdict};
 use crate::system::clock;
 use crate::system::root::Root;
+use skips::skips;
+
+pub use skips::SkippedCheck;
 
 /// The schema of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -94,6 +98,9 @@ pub struct Outcome {
     pub urls: Vec<String>,
     /// Checks that the operator skipped.
     pub skips: Vec<SkippedCheck>,
+    /// Checks that warned at the install, as it recorded them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<CheckWarning>,
     /// What stands there that is not ours.
     pub foreign: Vec<Foreign>,
     /// What keeps a node that dcos-node did not install from being a whole one; none if it is
@@ -134,35 +141,6 @@ pub struct Swap {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_to_be_finished_because: Option<String>,
 }
-
-/// A check that an operator took responsibility for, and how it would come out now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SkippedCheck {
-    /// What was skipped, and why.
-    #[serde(flatten)]
-    pub skip: Skip,
-    /// How it comes out now; none if it was not judged again.
-    pub now: Option<Verdict>,
-    /// What was found now.
-    pub found: Option<String>,
-    /// Why it was not judged again; none if it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_judged_because: Option<String>,
-}
-
-/// Checks that are not judged again, by how their names begin, and why: who asks for the status
-/// wants it at once, and nobody bothered for it.
-const NOT_AGAIN: [(&str, &str); 7] = [
-    ("bootstrap.", NO_SERVER),
-    ("dns.bootstrap", NO_SERVER),
-    ("dns.hostname", NO_SERVER),
-    ("dns.resolvers", NO_SERVER),
-    ("ip-detect", NO_SCRIPT),
-    ("ip6-detect", NO_SCRIPT),
-    ("fault-domain", NO_SCRIPT),
-];
-const NO_SERVER: &str = "status asks no server";
-const NO_SCRIPT: &str = "status judges no script of the build";
 
 /// Looks, after waiting if that is wished for.
 ///
@@ -245,6 +223,7 @@ async fn look(
         arrived: arrived.is_some(),
         urls: arrived.map(|a| a.urls).unwrap_or_default(),
         skips: skips(&node, world).await,
+        warnings: node.receipt.as_ref().map(|r| r.warnings.clone()).unwrap_or_default(),
         foreign: [node.foreign.clone(), outliving(&node, world).await].concat(),
         unfinished,
         drift,
@@ -336,41 +315,6 @@ async fn readiness(
         .await
         .ok()
         .map(|seen| seen.readiness)
-}
-
-async fn skips(node: &Node, world: &World) -> Vec<SkippedCheck> {
-    let skips = node.receipt.as_ref().map(|r| r.skips.clone()).unwrap_or_default();
-    if skips.is_empty() {
-        return Vec::new();
-    }
-    let report = preflight::judge_again(world, node).await;
-    skips.into_iter().map(|skip| judged_again(skip, &report)).collect()
-}
-
-fn judged_again(skip: Skip, report: &Report) -> SkippedCheck {
-    let not_judged = |skip, why: &str| SkippedCheck {
-        skip,
-        now: None,
-        found: None,
-        not_judged_because: Some(why.to_owned()),
-    };
-    if let Some((_, why)) =
-        NOT_AGAIN.iter().find(|(beginning, _)| skip.check.starts_with(beginning))
-    {
-        return not_judged(skip, why);
-    }
-    match report.checks.iter().find(|check| check.id == skip.check) {
-        None => not_judged(skip, "this dcos-node has no such check"),
-        Some(check) if matches!(check.verdict, Verdict::Skipped | Verdict::Unknown) => {
-            not_judged(skip, &check.found)
-        }
-        Some(check) => SkippedCheck {
-            skip,
-            now: Some(check.verdict),
-            found: Some(check.found.clone()),
-            not_judged_because: None,
-        },
-    }
 }
 
 async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) {

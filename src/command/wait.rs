@@ -358,7 +358,7 @@ async fn cure(first: &Obstacle, log: &[LogLine], wish: Wish, node: &Node, world:
         return cure.clone();
     }
     if log.iter().any(|line| line.has(&["IP address was changed", "check new IP address"])) {
-        return format!("the address of this node changed: {}", identity::renewal(node.role()));
+        return format!("the address of this node changed: {}", identity::restore_address(None));
     }
     let areas: &[&str] = match first.link {
         Link::Clock => &["time."],

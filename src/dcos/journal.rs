@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build::Build;
 use super::fetching::Fetching;
-use super::receipt::{Object, Skip};
+use super::receipt::{CheckWarning, Object, Skip};
 use super::role::Role;
 use super::settings::Version;
 use super::snapshot::Snapshot;
@@ -97,6 +97,9 @@ pub struct InstallIntent {
     pub placed_unprivileged: bool,
     /// Checks that the operator skipped.
     pub skips: Vec<Skip>,
+    /// Checks that warned and did not stop the install.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<CheckWarning>,
     /// What an earlier install kept of the node's identity and is set aside, each with its new
     /// place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -39,6 +39,9 @@ pub struct Receipt {
     /// Checks that the operator skipped.
     #[serde(default)]
     pub skips: Vec<Skip>,
+    /// Checks that warned and did not stop the install; none in receipts of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<CheckWarning>,
     /// Everything that we made or changed, in the order in which it was begun.
     pub objects: Vec<Object>,
     /// The node before the install; none in receipts of a dcos-node that took no snapshot.
@@ -60,6 +63,21 @@ pub struct Skip {
     pub check: String,
     /// The operator's words.
     pub reason: String,
+}
+
+/// A check of an install that was not as it should be and did not stop the install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckWarning {
+    /// The id of the check.
+    pub check: String,
+    /// Whether its subject could not be looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
 }
 
 /// What each path of one package was when it was unpacked: the content of a manifest file.

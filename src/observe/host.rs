@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::addresses::Addresses;
 use super::dns::Dns;
 use super::docker::{self as daemon, Engine};
 use super::ip_detect::Identity;
@@ -41,8 +42,8 @@ pub struct Host {
     pub identity: Identity,
     /// Name servers and who writes down which they are.
     pub dns: Dns,
-    /// The node's addresses; none if they cannot be listed.
-    pub addresses: Vec<std::net::IpAddr>,
+    /// The node's addresses.
+    pub addresses: Addresses,
     /// The routers that the node's routes lead to.
     pub gateways: Vec<std::net::Ipv4Addr>,
     /// The ports that are taken; none for a node that is a directory.
@@ -139,7 +140,7 @@ impl Host {
             server: None,
             identity: Identity::default(),
             dns,
-            addresses: addresses(),
+            addresses: Addresses::look(root),
             gateways: routes::gateways(&root.resolved(layout::PROC)),
             ports,
             machine,
@@ -189,15 +190,6 @@ async fn docker_and_storage(
         .as_ref()
         .map_or_else(|_| layout::DOCKER_STATE.to_owned(), |engine| engine.root.clone());
     (Some(engine), on_this_machine(root, move |root| storage::look(root, &state)).await)
-}
-
-fn addresses() -> Vec<std::net::IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let address = |a: nix::sys::socket::SockaddrStorage| {
-        let v4 = a.as_sockaddr_in().map(|a| std::net::IpAddr::V4(a.ip()));
-        v4.or_else(|| a.as_sockaddr_in6().map(|a| std::net::IpAddr::V6(a.ip())))
-    };
-    interfaces.filter_map(|i| i.address.and_then(address)).collect()
 }
 
 /// A docker daemon, by what it answers on its socket.

@@ -3,6 +3,7 @@
 
 pub mod accepted;
 pub mod activated;
+pub mod addresses;
 pub mod agent;
 pub mod archive;
 pub mod build;

@@ -4,10 +4,11 @@ use super::ask::{by_what_a_purge_does, list};
 use super::paint::Paint;
 use super::preflight::protection;
 use super::status::units;
-use super::table::in_one_line;
+use super::table::{beside, in_one_line};
 use crate::command::{adopt, fetch, install, recover, uninstall};
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
+use crate::dcos::receipt::CheckWarning;
 use crate::dcos::trust::{Origins, Trust};
 use crate::observe::services::{Condition, UnitReport};
 
@@ -15,7 +16,20 @@ use crate::observe::services::{Condition, UnitReport};
 pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
     let text =
         if outcome.plan.is_empty() { installed(outcome, paint) } else { plan(&outcome.plan) };
-    text + &protection(&outcome.protection)
+    text + &warnings(&outcome.warnings, paint) + &protection(&outcome.protection)
+}
+
+/// What the checks of an install warned of, once more where the eye is at the end.
+fn warnings(warnings: &[CheckWarning], paint: Paint) -> String {
+    let mut text = String::new();
+    for CheckWarning { check, unknown, found, cure } in warnings {
+        let word = paint.doubtful(if *unknown { "unknown:" } else { "warning:" });
+        text.push_str(&format!("{word} {check}: {}\n", in_one_line(found)));
+        if let Some(cure) = cure {
+            text.push_str(&beside("  fix: ", cure));
+        }
+    }
+    text
 }
 
 fn installed(outcome: &install::Outcome, paint: Paint) -> String {

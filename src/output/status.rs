@@ -5,9 +5,8 @@ use super::table::{aligned, in_one_line, pairs, plain};
 use crate::command::drift::{Address, Drift, Offered, ResolvConf};
 use crate::command::status::{Outcome, SkippedCheck, Swap};
 use crate::dcos::id::PackageId;
-use crate::dcos::identity::renewal;
+use crate::dcos::identity::{correct_script, restore_address};
 use crate::dcos::layout;
-use crate::dcos::role::Role;
 use crate::dcos::trust::Trust;
 use crate::observe::node::State;
 use crate::observe::readiness::Readiness;
@@ -87,11 +86,16 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     for skipped in &status.skips {
         add("skipped", skip(skipped));
     }
+    let warned: Vec<&str> = status.warnings.iter().map(|warning| warning.check.as_str()).collect();
+    if !warned.is_empty() {
+        let checks = warned.join(", ");
+        add("warned", Some(format!("{checks} at the install; dcos-node preflight checks again")));
+    }
     if !status.units.is_empty() {
         add("units", Some(counts(&status.units)));
     }
     add("units", status.units_unknown.as_ref().map(|why| format!("unknown: {why}")));
-    for drifted in status.drift.iter().flat_map(|found| drift(found, status.role)) {
+    for drifted in status.drift.iter().flat_map(drift) {
         add("drift", Some(drifted));
     }
     if let Some(count) = status.drift.as_ref().map(|found| found.files.accepted).filter(|n| *n > 0)
@@ -202,13 +206,19 @@ fn half_swapped(swap: &Swap) -> String {
 }
 
 /// What has drifted, one line for each kind of thing.
-fn drift(drift: &Drift, role: Option<Role>) -> Vec<String> {
+fn drift(drift: &Drift) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(Address { recorded, now: Some(now), changed: true }) = &drift.address {
-        lines.push(format!(
-            "the address is {now}, and was {recorded}: it must not change; {}",
-            renewal(role)
-        ));
+    match &drift.address {
+        Some(Address { recorded, now: Some(now), changed: true, recorded_is_here: true }) => {
+            lines.push(format!("ip-detect prints {now}; {}", correct_script(recorded)));
+        }
+        Some(Address { recorded, now: Some(now), changed: true, recorded_is_here: false }) => {
+            lines.push(format!(
+                "the address is {now}, and was {recorded}: it must not change; {}",
+                restore_address(Some(recorded))
+            ));
+        }
+        _ => {}
     }
     if let Some(ResolvConf { generated: false, keeper }) = &drift.resolv_conf {
         lines.push(format!("DC/OS does not keep /etc/resolv.conf any more; {keeper} does"));

@@ -353,6 +353,7 @@ pub fn receipt(intent: &InstallIntent, dcos_node: &str, installed_at: &str) -> R
         build: intent.build.clone(),
         version: intent.version.clone(),
         skips: intent.skips.clone(),
+        warnings: intent.warnings.clone(),
         objects: Vec::new(),
         snapshot: None,
         trust: None,

@@ -229,8 +229,9 @@ fn hostname(facts: &Facts<'_>) -> Finding {
         Ok(addresses) => {
             let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let found = format!("{name} is {}", list.join(", "));
-            let ours =
-                |address: &IpAddr| address.is_loopback() || facts.host.addresses.contains(address);
+            let ours = |address: &IpAddr| {
+                address.is_loopback() || facts.host.addresses.find(*address).is_some()
+            };
             if addresses.iter().any(ours) {
                 Finding::good(found)
             } else {

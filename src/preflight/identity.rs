@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
+use crate::dcos::identity::correct_script;
 use crate::dcos::role::Role;
 use crate::dcos::{detected, layout};
+use crate::observe::addresses::InterfaceAddress;
 use crate::observe::ip_detect::{Detection, Run};
 
 pub(super) const RULES: &[Rule] = &[
@@ -205,11 +207,12 @@ fn address(facts: &Facts<'_>) -> Finding {
     if let Some(why) = detected::unreachable(address) {
         return Finding::bad(format!("{address} {why}"));
     }
-    if facts.host.addresses.is_empty() {
+    let addresses = &facts.host.addresses;
+    if addresses.all.is_empty() {
         return Finding::unknown("the addresses of this node cannot be listed");
     }
-    let is_ours = facts.host.addresses.contains(&IpAddr::V4(address));
-    if !is_ours && facts.host.gateways.contains(&address) {
+    let carrier = addresses.find(IpAddr::V4(address));
+    if carrier.is_none() && facts.host.gateways.contains(&address) {
         return Finding::bad(format!(
             "{address} is no address of this node but a gateway of its \
                                      routes, the field after via"
@@ -219,15 +222,31 @@ fn address(facts: &Facts<'_>) -> Finding {
              generate the build again",
         );
     }
-    if !is_ours {
-        return Finding::doubtful(format!(
-            "{address} is on no interface of this node (NAT, or another host?)"
+    match carrier {
+        None if addresses.allows_nonlocal_bind => Finding::doubtful(format!(
+            "{address} is on no interface of this node; net.ipv4.ip_nonlocal_bind lets DC/OS bind \
+             to it all the same"
         ))
         .cured_by(
             "correct ip-detect, or make sure that the other nodes reach this node at that address",
-        );
+        ),
+        None => Finding::bad(format!(
+            "{address} is on no interface of this node, so no service of DC/OS can bind to it"
+        )),
+        Some(InterfaceAddress { interface, is_of_containers: true, .. }) => {
+            Finding::doubtful(format!(
+                "{address} is on {interface}, which connects containers: other nodes do not reach \
+                 this node at it"
+            ))
+            .cured_by(
+                "let ip-detect print the address of the interface that leads to the masters, and \
+                 generate the build again",
+            )
+        }
+        Some(InterfaceAddress { interface, .. }) => {
+            Finding::good(format!("{address} is on {interface} of this node"))
+        }
     }
-    Finding::good(format!("{address} is on an interface of this node"))
 }
 
 fn master_list(facts: &Facts<'_>) -> Finding {
@@ -254,6 +273,16 @@ fn kept(facts: &Facts<'_>) -> Finding {
         (Some(Ok(kept)), Ok(now)) if kept.parse() == Ok(now) => Finding::good(kept),
         (Some(Ok(kept)), Ok(now)) => {
             let role = facts.role.map_or("ROLE", Role::word);
+            if let Some(carrier) =
+                kept.parse().ok().and_then(|kept| facts.host.addresses.find(kept))
+            {
+                return Finding::bad(format!(
+                    "{} has {kept}, which is still on {}; ip-detect prints {now} now",
+                    layout::KEPT_ADDRESS,
+                    carrier.interface
+                ))
+                .cured_by(correct_script(kept));
+            }
             Finding::bad(format!("{} has {kept:?}, and now it is {now}", layout::KEPT_ADDRESS))
                 .cured_by(format!(
                     "give the node its old address, or, if it may forget what it was: dcos-node \

@@ -148,6 +148,16 @@ impl Report {
         self.checks.iter().filter(|c| c.blocks())
     }
 
+    /// Checks that do not stop an install, and are not as they should be; those that an operator
+    /// skipped are not among them.
+    pub fn warnings(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| {
+            matches!(check.verdict, Verdict::Warn | Verdict::Unknown)
+                && check.skipped_because.is_none()
+                && !check.blocks()
+        })
+    }
+
     /// How many checks came out so; a skipped failure still counts as one.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.checks.iter().filter(|c| c.verdict == verdict).count()
@@ -157,11 +167,7 @@ impl Report {
     pub fn exit(&self, strict: bool) -> Exit {
         if self.blocking().next().is_some() {
             Exit::Preflight
-        } else if strict
-            && self.checks.iter().any(|c| {
-                matches!(c.verdict, Verdict::Warn | Verdict::Unknown) && c.skipped_because.is_none()
-            })
-        {
+        } else if strict && self.warnings().next().is_some() {
             Exit::Warnings
         } else {
             Exit::Done

@@ -88,8 +88,8 @@ pub async fn lookup(host: &str) -> Result<Vec<IpAddr>, Error> {
     }
 }
 
-/// The addresses of a host in the text of a hosts(5) file: those of IPv4 if it has any, else those of
-/// IPv6.
+/// The addresses of a host in the text of a hosts(5) file: those of IPv4 if it has any, else
+/// those of IPv6.
 pub fn addresses_in_hosts(text: &[u8], host: &str) -> Vec<IpAddr> {
     let Ok(name) = Name::from_str(host) else { return Vec::new() };
     let mut hosts = Hosts::default();

@@ -83,6 +83,7 @@ fn documented_ip_detect_scripts_work_or_are_explained() {
     node.install_binary();
     each_kind_for_each_place_of_the_master(&node);
     what_is_wrong_is_told(&node);
+    addresses_of_no_use_are_found(&node);
     ill_behaved_scripts(&node);
     kept_identity(&node, &server);
 }
@@ -163,6 +164,24 @@ fn what_is_wrong_is_told(node: &Node) {
         &format!("#!/bin/bash\necho $(ip addr show eth7 | {ADDRESS} | head -1)\n"),
         "eth7",
     );
+}
+
+/// The address that a bridge of docker has on every node, and one that is nowhere.
+fn addresses_of_no_use_are_found(node: &Node) {
+    node.shell(
+        "ip link add docker0 type veth peer name d02 && ip address add 172.17.0.1/16 dev docker0",
+    )
+    .succeeds();
+    let judged = |address: &str| found(node, &format!("#!/bin/sh\necho {address}\n")).1;
+    let address = judged("172.17.0.1");
+    assert!(
+        address["verdict"] == "warn" && address["found"].to_string().contains("is on docker0"),
+        "{address:#}"
+    );
+    assert_eq!(judged("10.77.0.77")["verdict"], "fail");
+    node.shell("echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind").succeeds();
+    assert_eq!(judged("10.77.0.77")["verdict"], "warn");
+    node.shell("echo 0 >/proc/sys/net/ipv4/ip_nonlocal_bind; ip link del docker0").succeeds();
 }
 
 fn ill_behaved_scripts(node: &Node) {

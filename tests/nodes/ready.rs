@@ -364,10 +364,9 @@ fn failed_setup_and_changed_address_are_named(node: &Node) {
         node,
         "node-ready",
         "dcos-net.service: ",
-        &["dcos-node install master --reset-identity"],
+        &["its earlier address (/var/lib/dcos/navstar/ip has it)"],
     );
-    let changed = "was 192.0.2.77: it must not change; dcos-node uninstall, then dcos-node install \
-                   master --reset-identity";
+    let changed = "was 192.0.2.77: it must not change; give this node 192.0.2.77 again";
     at_last(node, &["dcos-node", "status"], |told| told.stdout().contains(changed));
 }
 

@@ -37,7 +37,7 @@ const FROM_ELSEWHERE: &[(&str, &str)] = &[
     ("command/preflight.rs", "interrupted"),
     ("command/preflight.rs", "offered_as_published"),
     ("command/preflight.rs", "script"),
-    ("command/preflight.rs", "stopped_by"),
+    ("command/preflight.rs", "stopped"),
     ("command/publish.rs", "lock"),
     ("command/publish.rs", "program"),
     ("command/publish.rs", "run"),

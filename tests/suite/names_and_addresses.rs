@@ -148,7 +148,7 @@ async fn changing_address_fails_and_stable_one_is_judged_by_kind() {
 
     let report = bench.with_script(b"#!/bin/sh\necho 192.0.2.7\n").await;
     is_right(&report, "ip-detect.output", "192.0.2.7");
-    is(&report, "ip-detect.address", Verdict::Warn, "on no interface");
+    is(&report, "ip-detect.address", Verdict::Fail, "on no interface");
     for (address, words) in [
         ("127.0.0.1", "loopback"),
         ("169.254.3.4", "link-local"),
@@ -165,7 +165,7 @@ async fn slow_ip_detect_warns_with_its_address_and_time() {
     let report = Bench::new().with_script(b"#!/bin/sh\nsleep 1.2\necho 192.0.2.7\n").await;
     is(&report, "ip-detect.output", Verdict::Warn, "192.0.2.7, after ");
     assert!(check(&report, "ip-detect.output").expected.contains("under 1 s"));
-    is(&report, "ip-detect.address", Verdict::Warn, "192.0.2.7 is on no interface");
+    is(&report, "ip-detect.address", Verdict::Fail, "192.0.2.7 is on no interface");
 }
 
 #[tokio::test]
@@ -188,6 +188,13 @@ async fn detected_address_must_match_that_of_an_earlier_install() {
             .unwrap()
             .contains("dcos-node install master --reset-identity")
     );
+
+    // This machine has it still: the script is wrong, the node did not move.
+    fs::write(bench.path("var/lib/dcos/navstar/ip"), "127.0.0.1\n").unwrap();
+    let report = bench.with_script(b"#!/bin/sh\necho 192.0.2.8\n").await;
+    is(&report, "ip-detect.kept", Verdict::Fail, "127.0.0.1, which is still on lo");
+    let cure = check(&report, "ip-detect.kept").cure.as_deref().unwrap();
+    assert!(cure.contains("correct genconf/ip-detect") && !cure.contains("reset"), "{cure}");
 }
 
 /// Answers as `reply` says, with the question in it; never if it is none.

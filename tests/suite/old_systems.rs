@@ -100,6 +100,7 @@ impl OldNode {
             follow: true,
             restart_journald: false,
             restart_docker: false,
+            strict: false,
             require_digests: false,
             allow_files: Vec::new(),
             fetching: Fetching::default(),

@@ -10,7 +10,7 @@ use dcos_node::dcos::contrast::{self, Pair, What};
 use dcos_node::dcos::difference::{Aspect, Detail, Difference, Kind, Mark};
 use dcos_node::dcos::level::Level;
 use dcos_node::dcos::preview::Preview;
-use dcos_node::dcos::receipt::{Accepted, Content, Skip};
+use dcos_node::dcos::receipt::{Accepted, CheckWarning, Content, Skip};
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::Version;
 use dcos_node::dcos::trust::{Origins, Trust};
@@ -89,7 +89,12 @@ fn full_status() -> status::Outcome {
     };
     let drift = Drift {
         drifted: true,
-        address: Some(Address { recorded: String::new(), now: None, changed: false }),
+        address: Some(Address {
+            recorded: String::new(),
+            now: None,
+            changed: false,
+            recorded_is_here: false,
+        }),
         resolv_conf: Some(ResolvConf { generated: true, keeper: String::new() }),
         files: Files {
             changed: 0,
@@ -153,6 +158,7 @@ fn full_status() -> status::Outcome {
         readiness: Some(Readiness { level: None, obstacles: vec![obstacle], masters }),
         arrived: true,
         urls: vec![String::new()],
+        warnings: warnings(),
         skips: vec![status::SkippedCheck {
             skip: Skip { check: String::new(), reason: String::new() },
             now: Some(Verdict::Pass),
@@ -312,6 +318,11 @@ fn protection() -> Protection {
     Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) }
 }
 
+fn warnings() -> Vec<CheckWarning> {
+    let cure = Some(String::new());
+    vec![CheckWarning { check: String::new(), unknown: true, found: String::new(), cure }]
+}
+
 fn plan() -> Vec<Preview> {
     vec![Preview { key: String::new(), text: String::new() }]
 }
@@ -331,6 +342,7 @@ fn full_install() -> install::Outcome {
         trust: Some(Trust::Unverified),
         index_sha256: Some(String::new()),
         origins: Origins { fetched: 1, ..Origins::default() },
+        warnings: warnings(),
         units: Vec::new(),
         ready: status.readiness.map(|readiness| wait::Arrived {
             readiness,
@@ -359,8 +371,9 @@ fn documented_output_fields_match_every_command() {
     let readiness = full_status().readiness.expect("a readiness");
     let elsewhere: BTreeSet<String> =
         [json!(readiness.obstacles), json!(readiness.masters)].iter().flat_map(fields).collect();
-    install
-        .retain(|field| !elsewhere.contains(field) || ["level", "text"].contains(&field.as_str()));
+    install.retain(|field| {
+        !elsewhere.contains(field) || ["cure", "level", "text"].contains(&field.as_str())
+    });
     assert_eq!(documented(&section(&text, "install")), install);
 
     let fetch = fetch::Outcome {

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dcos_node::command::{World, install, status};
-use dcos_node::dcos::event::Events;
+use dcos_node::command::{World, install, preflight, status};
+use dcos_node::dcos::event::{Event, Events};
+use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::fetching::Fetching;
+use dcos_node::dcos::receipt::CheckWarning;
 use dcos_node::dcos::role::Role;
 use dcos_node::output;
 use dcos_node::output::paint::Paint;
@@ -97,7 +99,12 @@ impl TestNode {
     }
 
     async fn install(&self, skip: &[(&str, &str)], skip_all: Option<&str>) {
-        let request = install::Request {
+        let request = self.request(skip, skip_all);
+        install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"));
+    }
+
+    fn request(&self, skip: &[(&str, &str)], skip_all: Option<&str>) -> install::Request {
+        install::Request {
             role: Role::Slave,
             bootstrap_url: Some(self.build.path().display().to_string()),
             skip: skip
@@ -112,17 +119,21 @@ impl TestNode {
             follow: false,
             restart_journald: false,
             restart_docker: false,
+            strict: false,
             require_digests: false,
             allow_files: Vec::new(),
             fetching: Fetching::default(),
-        };
-        install::run(&request, &self.world).await.unwrap_or_else(|failure| panic!("{failure:#?}"));
+        }
+    }
+
+    fn receipt(&self) -> Value {
+        let receipt =
+            fs::read(self.directory.path().join("var/lib/dcos-node/receipt.json")).unwrap();
+        serde_json::from_slice(&receipt).unwrap()
     }
 
     fn kept(&self) -> Value {
-        let receipt =
-            fs::read(self.directory.path().join("var/lib/dcos-node/receipt.json")).unwrap();
-        serde_json::from_slice::<Value>(&receipt).unwrap()["skips"].clone()
+        self.receipt()["skips"].clone()
     }
 
     /// What `status` says, as data and as text.
@@ -234,5 +245,51 @@ fn skip_of_all_or_without_reason_or_of_a_need_is_refused() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.code() == Some(2) && said.contains(why), "{skip}: {said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn install_reports_every_warning_of_its_own_checks() {
+    let Some(mut node) = TestNode::new() else { return };
+    let (sender, events) = std::sync::mpsc::channel();
+    node.world.events = Events::to(sender);
+    let url = Some(node.build.path().display().to_string());
+    let asked = preflight::Request {
+        role: Some(Role::Slave),
+        bootstrap_url: url,
+        ..preflight::Request::default()
+    };
+    let report = preflight::run(&asked, &node.world).await.unwrap();
+    // What fails does so because the node is a directory.
+    let skip: Vec<(&str, &str)> = report.blocking().map(|check| (check.id, "a test")).collect();
+    let expected: Vec<&str> = report.warnings().map(|check| check.id).collect();
+    assert!(expected.contains(&"accounts.nogroup"), "{expected:?}");
+
+    let strict = install::Request { strict: true, ..node.request(&skip, None) };
+    let failure = install::run(&strict, &node.world).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Warnings, "{failure:#?}");
+    assert!(!node.directory.path().join("var/lib/dcos-node").exists());
+
+    let outcome = install::run(&node.request(&skip, None), &node.world).await.unwrap();
+    let text = output::outcome::install(&outcome, Paint::stdout(true));
+    let warned: Vec<String> = events
+        .try_iter()
+        .filter_map(|event| match event {
+            Event::Warning { text } => Some(text),
+            _ => None,
+        })
+        .collect();
+    let status = status::run(status::Request::default(), &node.world).await.unwrap();
+    let ids = |warnings: &[CheckWarning]| -> Vec<String> {
+        warnings.iter().map(|warning| warning.check.clone()).collect()
+    };
+    let receipt: Vec<CheckWarning> =
+        serde_json::from_value(node.receipt()["warnings"].clone()).unwrap();
+    for found in [ids(&outcome.warnings), ids(&receipt), ids(&status.warnings)] {
+        assert_eq!(found, expected);
+    }
+    for check in expected {
+        assert!(text.contains(&format!(" {check}: ")), "{check}: {text}");
+        assert!(warned.iter().any(|text| text.starts_with(&format!("{check}: "))), "{check}");
     }
 }

@@ -3,16 +3,18 @@
 use crate::action;
 use crate::command::Failure;
 use crate::dcos::exit::Exit;
-use crate::dcos::identity;
 use crate::dcos::role::Role;
 
-pub(super) fn goes_by_its_identity(role: Role) -> Failure {
+pub(super) fn goes_by_its_identity() -> Failure {
     Failure::new(
         Exit::Conflict,
-        anyhow::anyhow!("this node is installed and goes by its identity: it cannot be reset"),
+        anyhow::anyhow!(
+            "--reset-identity is for a new install; this node is installed, and its cluster knows \
+             it by its identity"
+        ),
     )
     .leaving("nothing was changed")
-    .cured_by(identity::renewal(Some(role)))
+    .cured_by("leave out --reset-identity")
 }
 
 pub(super) fn unrepaired(error: action::Error, role: Role) -> Failure {

@@ -10,6 +10,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::journal::InstallIntent;
 use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
+use crate::dcos::receipt::CheckWarning;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::trust::{Origins, Trust};
@@ -50,6 +51,9 @@ pub struct Outcome {
     /// How the packages of this run came to the node; none if it needed none.
     #[serde(skip_serializing_if = "Origins::is_nothing")]
     pub origins: Origins,
+    /// Checks that warned and did not stop the install.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<CheckWarning>,
     /// Units that are not well (yet).
     pub units: Vec<UnitReport>,
     /// With `--wait`: how far the node has come.
@@ -175,7 +179,8 @@ async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Ro
 
 /// Of an intent, before anything is known of the units.
 pub(super) fn outcome(intent: &InstallIntent, changed: bool) -> Outcome {
-    outcome_of(intent.role, &intent.build, intent.version.clone(), changed)
+    let outcome = outcome_of(intent.role, &intent.build, intent.version.clone(), changed);
+    Outcome { warnings: intent.warnings.clone(), ..outcome }
 }
 
 /// Of a build and what it is for.
@@ -197,6 +202,7 @@ pub(super) fn outcome_of(
         trust: None,
         index_sha256: None,
         origins: Origins::default(),
+        warnings: Vec::new(),
         units: Vec::new(),
         ready: None,
         left: Vec::new(),

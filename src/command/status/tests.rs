@@ -13,13 +13,3 @@ fn node_is_overdue_counting_from_install_and_boot() {
             && !is_overdue(begun, "2026-11-22T16:04:00Z", minutes(19))
     );
 }
-
-#[test]
-fn checks_not_repeated_are_in_the_table() {
-    for (beginning, _) in NOT_AGAIN {
-        assert!(
-            crate::preflight::table().any(|rule| rule.id.starts_with(beginning)),
-            "{beginning}"
-        );
-    }
-}

@@ -32,6 +32,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// The bridge that it is a port of.
     pub master: Option<u32>,
+    /// The other end of a virtual cable (veth(4)), or what it lies upon, in this namespace.
+    pub peer: Option<u32>,
 }
 
 /// An address of an interface.
@@ -204,6 +206,10 @@ fn link(message: &Message) -> Option<Link> {
         name: find(tail, libc::IFLA_IFNAME).and_then(text)?,
         kind: find(info, libc::IFLA_INFO_KIND).and_then(text),
         master: find(tail, libc::IFLA_MASTER).and_then(|value| u32_at(value, 0)),
+        // With the number of another namespace the number of the link is one there.
+        peer: find(tail, libc::IFLA_LINK)
+            .filter(|_| find(tail, libc::IFLA_LINK_NETNSID).is_none())
+            .and_then(|value| u32_at(value, 0)),
     })
 }
 

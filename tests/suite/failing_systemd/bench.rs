@@ -195,6 +195,7 @@ impl Bench {
             restart_journald: false,
             restart_docker: false,
             fetching: dcos_node::dcos::fetching::Fetching::default(),
+            strict: false,
             require_digests: false,
             allow_files: Vec::new(),
         };

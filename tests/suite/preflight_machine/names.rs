@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dcos_node::observe::addresses::{Addresses, InterfaceAddress};
 use dcos_node::observe::dns::{Lookup, Resolver};
 use dcos_node::preflight::report::Verdict::{Pass, Skipped, Unknown, Warn};
 use dcos_node::system::dns::{Answer, Reply};
@@ -21,6 +22,15 @@ fn lookup(name: &str, found: Result<&[&str], &str>) -> Option<Lookup> {
     Some(Lookup { name: name.to_owned(), addresses, in_hosts: false })
 }
 
+fn on_interface(addresses: &[&str]) -> Addresses {
+    let all = addresses.iter().map(|text| InterfaceAddress {
+        address: address(text),
+        interface: "eth0".to_owned(),
+        is_of_containers: false,
+    });
+    Addresses { all: all.collect(), allows_nonlocal_bind: false }
+}
+
 /// A resolver that gives this reply.
 fn resolver(reply: Reply) -> Resolver {
     let answer = Answer { reply, took: Duration::from_millis(2), retried: false };
@@ -30,8 +40,7 @@ fn resolver(reply: Reply) -> Resolver {
 #[test]
 fn the_nodes_own_name_resolves_to_an_address_of_the_node() {
     let mut recorded = Recorded::nothing().of("slave", "2.2.0");
-    recorded.host.addresses =
-        vec![address("127.0.0.1"), address("10.0.0.7"), address("2001:db8::7")];
+    recorded.host.addresses = on_interface(&["127.0.0.1", "10.0.0.7", "2001:db8::7"]);
     recorded.says("dns.hostname", Unknown, "cannot be had");
     for (found, verdict, words) in [
         (Ok(&["10.0.0.7"][..]), Pass, "n7.example is 10.0.0.7"),

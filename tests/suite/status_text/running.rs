@@ -188,6 +188,8 @@ async fn status_text_of_drift_is_as_recorded() {
     fs::create_dir_all(running.image.at("var/lib/dcos/navstar")).expect("make a directory");
     fs::write(running.image.at("var/lib/dcos/navstar/ip"), "192.0.2.77\n").expect("write");
     running.says("address-drifted", &running.status().await);
+    fs::write(running.image.at("var/lib/dcos/navstar/ip"), "127.0.0.1\n").expect("write");
+    running.says("address-of-another-interface", &running.status().await);
 }
 
 #[tokio::test]
