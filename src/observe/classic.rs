@@ -4,6 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::accepted;
@@ -17,7 +18,7 @@ use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind};
 use crate::system::digest;
-use crate::system::files::{self, FileKind, Stat};
+use crate::system::files::{self, FileKind, Next, Place};
 use crate::system::http::Address;
 use crate::system::root::Root;
 
@@ -286,7 +287,14 @@ pub fn is_whole(root: &Root, id: &PackageId) -> bool {
 /// A file cannot be read.
 pub fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Manifest> {
     let mut files = Vec::new();
-    hash(&root.at(layout::package(id)), Path::new(""), &mut files)?;
+    let top = root.resolved(layout::package(id));
+    files::walk(&top, &mut |place: &Place<'_>| -> anyhow::Result<Next> {
+        let below = place.path.strip_prefix(&top).unwrap_or(place.path);
+        if !below.as_os_str().is_empty() {
+            files.push(entry(place, below)?);
+        }
+        Ok(Next::Into)
+    })?;
     Ok(Manifest {
         schema: receipt::SCHEMA,
         id: id.clone(),
@@ -296,37 +304,33 @@ pub fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Manifest> {
     })
 }
 
-fn hash(top: &Path, below: &Path, found: &mut Vec<ManifestEntry>) -> anyhow::Result<()> {
+/// What was met, as it is now; `below` is its path in the package.
+fn entry(place: &Place<'_>, below: &Path) -> anyhow::Result<ManifestEntry> {
     let blob = |path: &Path| Blob::new(path.as_os_str().as_bytes().to_vec());
-    for name in files::names(&top.join(below))?.unwrap_or_default() {
-        let path = below.join(name);
-        let real = top.join(&path);
-        let not_usable = || anyhow::anyhow!("{} is no file, directory or link", real.display());
-        let Stat { kind, mode, uid, gid, .. } = files::lstat(&real)?.ok_or_else(not_usable)?;
-        let kind = match kind {
-            FileKind::File => {
-                let (size, sha256) = digest::of_file(&real)?;
-                ManifestKind::File { size, sha256: digest::hex(&sha256) }
-            }
-            FileKind::Link { target } => ManifestKind::Link { target: blob(&target) },
-            FileKind::Directory => ManifestKind::Directory,
-            FileKind::Other => return Err(not_usable()),
-        };
-        let is_directory = matches!(kind, ManifestKind::Directory);
-        found.push(ManifestEntry {
-            path: blob(&path),
-            mode,
-            uid,
-            gid,
-            owner: None,
-            group: None,
-            kind,
-        });
-        if is_directory {
-            hash(top, &path, found)?;
+    let shown = place.shown();
+    // Later it is compared by its path.
+    anyhow::ensure!(place.has_usable_path(), "{} is longer than a path may be", shown.display());
+    let kind = match place.file_kind()? {
+        FileKind::File => {
+            let (size, sha256) = digest::of_open_file(place.open_file()?)
+                .with_context(|| format!("cannot read {}", shown.display()))?;
+            ManifestKind::File { size, sha256: digest::hex(&sha256) }
         }
-    }
-    Ok(())
+        FileKind::Link { target } => ManifestKind::Link { target: blob(&target) },
+        FileKind::Directory => ManifestKind::Directory,
+        FileKind::Other => {
+            anyhow::bail!("{} is not a file, directory or link", shown.display())
+        }
+    };
+    Ok(ManifestEntry {
+        path: blob(below),
+        mode: place.stat.st_mode & 0o7777,
+        uid: place.stat.st_uid,
+        gid: place.stat.st_gid,
+        owner: None,
+        group: None,
+        kind,
+    })
 }
 
 #[cfg(test)]

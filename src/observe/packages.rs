@@ -1,6 +1,6 @@
 //! Reads packages as they stand in the repository.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -8,7 +8,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::package::{Member, Package};
 use crate::dcos::pkginfo::PackageInfo;
-use crate::system::files::{self, FileKind};
+use crate::system::files::{self, Next, Place};
 use crate::system::root::Root;
 
 /// Longest `pkginfo.json` or `buildinfo.full.json`.
@@ -48,7 +48,7 @@ fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
         let name = name.to_string_lossy().into_owned();
         let directory = root.resolved(layout::package(id).join(&name));
         if is_linked(&name) && directory.is_dir() {
-            walk(&directory, Path::new(""), &mut |path, is_directory| {
+            walk(&directory, &mut |path, is_directory| {
                 members.push(Member {
                     top: name.clone(),
                     path: path.to_owned(),
@@ -57,7 +57,7 @@ fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
             })?;
         }
     }
-    walk(&top, Path::new(""), &mut |path, is_directory| {
+    walk(&top, &mut |path, is_directory| {
         if !is_directory && path.extension().is_some_and(|e| e == "service") {
             services.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         }
@@ -72,15 +72,18 @@ fn is_linked(name: &str) -> bool {
     })
 }
 
-/// Every path below a directory, parents first; links are not followed.
-fn walk(top: &Path, below: &Path, tell: &mut dyn FnMut(&Path, bool)) -> anyhow::Result<()> {
-    for name in files::names(&top.join(below))?.unwrap_or_default() {
-        let path: PathBuf = below.join(name);
-        let directory = matches!(files::file_kind(&top.join(&path))?, Some(FileKind::Directory));
-        tell(&path, directory);
-        if directory {
-            walk(top, &path, tell)?;
+/// Every path below a directory, parents first, and whether it is a directory; links are not
+/// followed. What has a longer path than the kernel takes is left out, as pkgpanda does: no link
+/// could lead to it.
+fn walk(top: &Path, tell: &mut dyn FnMut(&Path, bool)) -> Result<(), files::Error> {
+    files::walk(top, &mut |place: &Place<'_>| -> Result<Next, files::Error> {
+        if !place.has_usable_path() {
+            return Ok(Next::Over);
         }
-    }
-    Ok(())
+        let below = place.path.strip_prefix(top).unwrap_or(place.path);
+        if !below.as_os_str().is_empty() {
+            tell(below, place.is_directory());
+        }
+        Ok(Next::Into)
+    })
 }

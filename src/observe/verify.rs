@@ -1,6 +1,7 @@
 //! Compares what stands on a node with what was installed: packages with their manifests,
 //! everything else with the receipt and with what the active packages ask for. Looks only.
 
+mod extras;
 mod findings;
 mod inventory;
 mod links;

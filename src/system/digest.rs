@@ -1,5 +1,6 @@
 //! SHA-256 of what passes by.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -48,7 +49,15 @@ impl<R: Read> Read for Hashing<R> {
 /// # Errors
 /// It cannot be read.
 pub fn of_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    let mut hashing = Hashing::new(open_file_itself(path)?);
+    of_open_file(open_file_itself(path)?)
+}
+
+/// The same of a file that is open.
+///
+/// # Errors
+/// It cannot be read.
+pub fn of_open_file(file: File) -> io::Result<(u64, [u8; 32])> {
+    let mut hashing = Hashing::new(file);
     io::copy(&mut hashing, &mut io::sink())?;
     Ok(hashing.finish())
 }

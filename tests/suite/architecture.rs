@@ -184,7 +184,6 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
         "the kernel's, of this machine: what is mounted changes when this process is sealed",
     ),
     ("system/files/held", "/", "where an absolute path begins"),
-    ("system/files/owners", "/proc/sys/fs/protected_hardlinks", "the kernel's, of this machine"),
     ("system/server", "/proc/self/fd/", "where a file of this process really is"),
     ("system/process/place", "/tmp/", "where a directory is made for scripts of this machine"),
     ("system/confine", "/proc/self/", "what the kernel says of this process, and this program"),

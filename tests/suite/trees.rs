@@ -3,10 +3,14 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dcos_node::dcos::id::PackageId;
+use dcos_node::dcos::layout;
+use dcos_node::observe::{classic, packages};
+use dcos_node::system::root::Root;
 use dcos_node::system::{files, kernel, survey};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
@@ -68,6 +72,52 @@ fn purge_removes_a_deep_sandbox_with_few_descriptors() {
         .unwrap();
     support::image::Said::of(output).ends(0, &[&["done:"]]);
     assert!(!image.has("var/lib/mesos"));
+}
+
+/// A node with one package that has a deep tree in its `lib`.
+fn deep_package() -> (Image, PackageId) {
+    let (image, id) = (Image::new(), "deep--1".parse::<PackageId>().unwrap());
+    let top = image.at(layout::package(&id).strip_prefix("/").unwrap());
+    deep(&top.join("lib"), DEPTH);
+    fs::write(top.join("lib/file"), "").unwrap();
+    fs::write(top.join("pkginfo.json"), "{}").unwrap();
+    (image, id)
+}
+
+#[test]
+fn package_with_a_deep_tree_is_read() {
+    let (image, id) = deep_package();
+    let package = packages::packages(&Root::new(image.path()), [&id]).unwrap().remove(0);
+    let has = |path: &str| package.members.iter().any(|member| member.path == Path::new(path));
+    assert!(has("d") && has("d/d/d") && has("file"));
+    // No link leads to what has a longer path than the kernel takes.
+    assert!(package.members.len() < 4096 / 2 + 1, "{} members", package.members.len());
+    files::remove_tree(&image.at("opt")).unwrap();
+}
+
+#[test]
+fn manifest_of_a_deep_tree_is_an_error_with_its_path() {
+    let (image, id) = deep_package();
+    let error = classic::manifest(&Root::new(image.path()), &id).unwrap_err().to_string();
+    assert!(error.contains("deep--1/lib/d/d/d"), "{error}");
+    assert!(error.ends_with("is longer than a path may be"), "{error}");
+    files::remove_tree(&image.at("opt")).unwrap();
+}
+
+#[test]
+fn verify_reports_a_deep_tree_in_a_package_once() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let id = fs::read_dir(image.at("opt/mesosphere/packages")).unwrap().next().unwrap().unwrap();
+    let extra = id.path().join("extra");
+    deep(&extra.join("__pycache__"), DEPTH);
+    image.run(&["verify"]).ends(6, &[&["/extra"]]);
+    files::remove_tree(&extra).unwrap();
+    image.run(&["verify"]).ends(0, &[&["as installed"]]);
 }
 
 #[test]
@@ -172,4 +222,43 @@ fn tree_is_given_with_its_set_id_bits() {
     files::give_tree_keeping_modes(&directory.path().join("top"), user, group).unwrap();
     assert_eq!(fs::metadata(&program).unwrap().mode() & 0o7777, 0o4755);
     files::give_tree_keeping_modes(&directory.path().join("none"), user, group).unwrap();
+}
+
+/// A directory of this user with this mode, and in it a second name of a file of root.
+fn linked_in(user: u32, mode: u32, owner: u32) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, top) = (directory.path().join("file"), directory.path().join("top"));
+    fs::write(&file, "secret").unwrap();
+    fs::create_dir(&top).unwrap();
+    fs::hard_link(&file, top.join("linked")).unwrap();
+    chown(&file, Some(owner), None).unwrap();
+    fs::set_permissions(&top, fs::Permissions::from_mode(mode)).unwrap();
+    chown(&top, Some(user), None).unwrap();
+    (directory, file)
+}
+
+#[test]
+fn hard_link_that_a_user_made_to_a_file_of_root_is_not_given() {
+    if !support::is_root() {
+        return;
+    }
+    // In a directory of the user, and in one that everybody can write.
+    for (user, mode) in [(65_533, 0o755), (0, 0o1777)] {
+        let (directory, file) = linked_in(user, mode, 0);
+        let error = files::give_tree(&directory.path().join("top"), 65_534).unwrap_err();
+        assert!(error.source.to_string().starts_with("it has 2 hard links"), "{error}");
+        assert_eq!(fs::metadata(&file).unwrap().uid(), 0, "a file of root was given away");
+    }
+}
+
+#[test]
+fn hard_links_of_root_and_of_the_owner_of_a_tree_are_given() {
+    if !support::is_root() {
+        return;
+    }
+    for (user, mode, owner) in [(0, 0o755, 0), (65_533, 0o755, 65_533)] {
+        let (directory, file) = linked_in(user, mode, owner);
+        files::give_tree(&directory.path().join("top"), 65_534).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().uid(), 65_534);
+    }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::extras::{self, Search};
 use super::findings::{Findings, told};
 use super::package::{Owners, mode_word, word};
 use super::text::{LONGEST, TEXT, content};
@@ -94,7 +95,18 @@ fn farm(root: &Root, set: &ActiveSet, owners: &Owners, findings: &mut Findings) 
             Ok(difference) => difference.into_iter().for_each(|d| findings.differs(d)),
             Err((path, why)) => findings.unknown(path, why),
         }
-        extras(root, top, &known, findings);
+        let is_known = |path: &Path| known.contains(path);
+        let search = Search { root, top: &top, is_known: &is_known };
+        extras::look(&search, findings, &mut |findings, path, kind| {
+            // The link of a file that is missing in its package: the file is told already.
+            let is_left = matches!(
+                kind,
+                FileKind::Link { target } if findings.is(Kind::Missing, target)
+            );
+            if !is_left {
+                findings.differs(Difference::extra(path, ACTIVE_SET).marked(false));
+            }
+        });
     }
 }
 
@@ -124,33 +136,6 @@ fn compared(
     let mode = if details.is_empty() { Some(DIRECTORY) } else { None };
     details.extend(owners.of_root(mode, &stands));
     Ok(Difference::changed(path, ACTIVE_SET, details))
-}
-
-fn extras(root: &Root, top: PathBuf, known: &BTreeSet<PathBuf>, findings: &mut Findings) {
-    let mut open = vec![top];
-    while let Some(below) = open.pop() {
-        let names = match root.names(&below) {
-            Ok(names) => names,
-            Err(error) => {
-                findings.unknown(below.display().to_string(), error.source.to_string());
-                continue;
-            }
-        };
-        for path in names.into_iter().map(|name| below.join(name)) {
-            let kind = files::lstat(&root.at(&path)).ok().flatten().map(|stands| stands.kind);
-            // The link of a file that is missing in its package: the file is told already.
-            let is_missing = |target: &Path| findings.is(Kind::Missing, target);
-            let is_left = matches!(&kind, Some(FileKind::Link { target }) if is_missing(target));
-            if !known.contains(&path) && !is_left {
-                findings.differs(Difference::extra(&path, ACTIVE_SET).marked(false));
-            }
-            if kind == Some(FileKind::Directory)
-                && (known.contains(&path) || path.ends_with("__pycache__"))
-            {
-                open.push(path);
-            }
-        }
-    }
 }
 
 /// What activation writes itself. pkgpanda has the same in another order, and that of an adopted

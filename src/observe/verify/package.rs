@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::extras::{self, Search};
 use super::findings::{Depth, Findings, told};
 use crate::dcos::accounts::Accounts;
 use crate::dcos::difference::{Aspect, Detail, Difference, UNREAD};
@@ -139,7 +140,12 @@ pub(super) fn look(
     findings.bytes += comparison.read.load(Ordering::Relaxed);
     let known: BTreeSet<PathBuf> =
         manifest.files.iter().map(|entry| path_of(&entry.path)).collect();
-    extras(root, id, &known, is_config, findings);
+    let top = layout::package(id);
+    let is_known = |path: &Path| path.strip_prefix(&top).is_ok_and(|below| known.contains(below));
+    let search = Search { root, top: &top, is_known: &is_known };
+    extras::look(&search, findings, &mut |findings, path, _| {
+        findings.differs(Difference::extra(path, id.to_string()).marked(is_config));
+    });
 }
 
 fn path_of(blob: &Blob) -> PathBuf {
@@ -265,48 +271,5 @@ pub(super) fn word(kind: &FileKind) -> &'static str {
         FileKind::Directory => "directory",
         FileKind::Link { .. } => "link",
         FileKind::Other => "socket, pipe or device",
-    }
-}
-
-/// What stands in the package and is not in its manifest. Of a directory of that kind only itself
-/// is told, unless it is one that Python makes.
-fn extras(
-    root: &Root,
-    id: &PackageId,
-    known: &BTreeSet<PathBuf>,
-    is_config: bool,
-    findings: &mut Findings,
-) {
-    let top = root.at(layout::package(id));
-    let mut open = vec![PathBuf::new()];
-    while let Some(below) = open.pop() {
-        let names = match files::names(&top.join(&below)) {
-            Ok(names) => names.unwrap_or_default(),
-            Err(error) => {
-                findings.unknown(
-                    layout::package(id).join(&below).display().to_string(),
-                    error.source.to_string(),
-                );
-                continue;
-            }
-        };
-        for path in names.into_iter().map(|name| below.join(name)) {
-            let is_directory = || {
-                matches!(
-                    files::lstat(&top.join(&path)),
-                    Ok(Some(Stat { kind: FileKind::Directory, .. }))
-                )
-            };
-            let is_known = known.contains(&path);
-            if !is_known {
-                findings.differs(
-                    Difference::extra(layout::package(id).join(&path), id.to_string())
-                        .marked(is_config),
-                );
-            }
-            if (is_known || path.ends_with("__pycache__")) && is_directory() {
-                open.push(path);
-            }
-        }
     }
 }

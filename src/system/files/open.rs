@@ -10,6 +10,13 @@ use libc::{EISDIR, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+/// How a file is opened by the descriptor of its directory: only itself, and without waiting.
+pub(super) const READING: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
+
 /// Opens a regular file for reading; links are followed.
 ///
 /// # Errors
@@ -33,12 +40,7 @@ pub fn open_file_itself(path: &Path) -> io::Result<File> {
 pub(super) fn open_file_below(top: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let (directory, name) = holding(nix::fcntl::open(top, flags, Mode::empty())?, below)?;
-    let flags = OFlag::O_RDONLY
-        | OFlag::O_NOFOLLOW
-        | OFlag::O_NONBLOCK
-        | OFlag::O_NOCTTY
-        | OFlag::O_CLOEXEC;
-    regular(openat(&directory, name, flags, Mode::empty())?.into())
+    regular(openat(&directory, name, READING, Mode::empty())?.into())
 }
 
 /// The directory that holds a path below another one, reached without following a link.

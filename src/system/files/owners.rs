@@ -10,30 +10,22 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::error::{Error, Naming};
-use super::open::holding;
+use super::open::{READING, holding};
 use super::path::parent;
-use super::walk::{Next, Place, Visitor, walk};
+use super::walk::{Next, Place, Visitor, is_of_root, walk};
 use crate::system::fault::{self, Effect};
 
 /// A handle on what exists, a link itself included, that neither reads nor writes it.
 const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-/// As a file or directory whose mode is set; a pipe does not wait for a writer.
-const READABLE: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_NONBLOCK)
-    .union(OFlag::O_NOCTTY)
-    .union(OFlag::O_CLOEXEC);
-/// The kernel's protection against hard links to files of others (`proc_sys_fs(5)`).
-const PROTECTED_HARDLINKS: &str = "/proc/sys/fs/protected_hardlinks";
 const SET_ID: u32 = 0o6000;
 
 /// Sets the user of a path and of everything below it, links not followed; the groups stay (`chown
 /// -R USER`).
 ///
 /// # Errors
-/// The kernel refuses, or a file has hard links that may lie elsewhere.
+/// The kernel refuses, or a user may have linked a file of another user into the tree.
 pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
-    walk(path, &mut Giving { uid, gid: None, protected: are_hard_links_protected() })
+    walk(path, &mut Giving { uid, gid: None })
 }
 
 /// Sets owner and group of a path and of everything below it, links not followed. Modes stay,
@@ -42,7 +34,7 @@ pub fn give_tree(path: &Path, uid: u32) -> Result<(), Error> {
 /// # Errors
 /// As [`give_tree`].
 pub fn give_tree_keeping_modes(path: &Path, uid: u32, gid: u32) -> Result<(), Error> {
-    walk(path, &mut Giving { uid, gid: Some(gid), protected: are_hard_links_protected() })
+    walk(path, &mut Giving { uid, gid: Some(gid) })
 }
 
 /// Sets owner and group of one path, and then its mode again if it is no link, since a change of
@@ -84,7 +76,7 @@ fn give_in(
     (uid, gid): (u32, u32),
     mode: Option<u32>,
 ) -> Result<(), Error> {
-    let flags = if mode.is_some() { READABLE } else { HANDLE };
+    let flags = if mode.is_some() { READING } else { HANDLE };
     let file = openat(directory, name, flags, Mode::empty())
         .map_err(io::Error::from)
         .naming("open", path)?;
@@ -96,7 +88,6 @@ struct Giving {
     uid: u32,
     /// With a group, the set-id bits stay too.
     gid: Option<u32>,
-    protected: bool,
 }
 
 impl Giving {
@@ -109,7 +100,7 @@ impl Giving {
                 .naming("open", &shown)
         };
         let (file, stat) = open(HANDLE)?;
-        if !self.protected && stat.st_uid != self.uid && may_lie_elsewhere(&stat) {
+        if stat.st_uid != self.uid && may_be_of_another(&stat, place).naming("look at", &shown)? {
             let links = format!("it has {} hard links, which may lie elsewhere", stat.st_nlink);
             return Err(io::Error::other(links)).naming("set the owner of", &shown);
         }
@@ -120,7 +111,7 @@ impl Giving {
             return set(file.as_fd(), &shown, self.uid, self.gid, None);
         }
         // Only what is open for reading can be given a mode.
-        let (readable, again) = open(READABLE)?;
+        let (readable, again) = open(READING)?;
         let is_same = (again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino);
         let file = if is_same { readable } else { file };
         set(file.as_fd(), &shown, self.uid, self.gid, mode.filter(|_| is_same))
@@ -166,11 +157,17 @@ fn is_file(stat: &FileStat) -> bool {
     stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
 }
 
-/// Another name of this file may be one that the owner of the tree has no business with.
-fn may_lie_elsewhere(stat: &FileStat) -> bool {
-    is_file(stat) && stat.st_nlink > 1
-}
-
-fn are_hard_links_protected() -> bool {
-    std::fs::read(PROTECTED_HARDLINKS).is_ok_and(|text| text.trim_ascii() == b"1")
+/// Whether a user may have linked a file of another user here: root must not give that file away.
+/// The kernel forbids such links only where `fs.protected_hardlinks` is set, which its own default
+/// does not, and those that were made before stay. Into a directory of root nobody else links;
+/// into a directory of a user that nobody else can write, only this user does, and may give away
+/// what is his own.
+fn may_be_of_another(file: &FileStat, place: &Place<'_>) -> io::Result<bool> {
+    if !is_file(file) || file.st_nlink < 2 {
+        return Ok(false);
+    }
+    let directory = fstat(place.directory)?;
+    let is_shared = directory.st_mode & 0o022 != 0;
+    let is_of_its_owner = file.st_uid == directory.st_uid && !is_shared;
+    Ok(!is_of_root(&directory) && !is_of_its_owner)
 }

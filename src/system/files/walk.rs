@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::geteuid;
 
 use super::error::{Error, Naming};
+use super::open::{READING, regular};
 use super::path::parent;
+use super::stat::FileKind;
 
 /// How a directory is opened: only itself, never what a link points to.
 const DIRECTORY: OFlag = OFlag::O_RDONLY
@@ -27,8 +30,9 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC);
 /// Directories that are open at a time.
 const MAX_OPEN: usize = 16;
-/// Longer paths are shortened in messages: the kernel takes no longer ones either.
-const MAX_SHOWN: usize = 4096;
+/// The kernel takes no longer paths (`PATH_MAX`, with the NUL at the end). Longer ones are
+/// shortened in messages.
+const MAX_PATH: usize = 4095;
 /// What is shown of the beginning and of the end of a longer path.
 const SHOWN_HEAD: usize = 1024;
 const SHOWN_TAIL: usize = 256;
@@ -107,6 +111,49 @@ impl Place<'_> {
     /// Whether it is a regular file.
     pub fn is_file(&self) -> bool {
         kind(&self.stat) == SFlag::S_IFREG
+    }
+
+    /// The kind of what was met; the target of a link is read.
+    ///
+    /// # Errors
+    /// The link cannot be read.
+    pub fn file_kind(&self) -> Result<FileKind, Error> {
+        Ok(match kind(&self.stat) {
+            SFlag::S_IFREG => FileKind::File,
+            SFlag::S_IFDIR => FileKind::Directory,
+            SFlag::S_IFLNK => {
+                let target = readlinkat(self.directory, self.name)
+                    .map_err(|error| failed("read the link", self.path, error))?;
+                FileKind::Link { target: target.into() }
+            }
+            _ => FileKind::Other,
+        })
+    }
+
+    /// Opens the regular file that was met, and no other.
+    ///
+    /// # Errors
+    /// It cannot be opened, or was replaced meanwhile.
+    pub fn open_file(&self) -> Result<File, Error> {
+        let open = || {
+            let file = openat(self.directory, self.name, READING, Mode::empty())?;
+            if identity(&fstat(&file)?) != identity(&self.stat) {
+                return Err(io::Error::other("another process replaced the file meanwhile"));
+            }
+            regular(file.into())
+        };
+        open().naming("open", &self.shown())
+    }
+
+    /// Whether the kernel takes the path: what has a longer one cannot be named to a program.
+    pub fn has_usable_path(&self) -> bool {
+        self.path.as_os_str().len() <= MAX_PATH
+    }
+
+    /// Whether only root, or the user of this process, can add names to the directory and exchange
+    /// those that it has.
+    pub fn is_directory_of_root(&self) -> bool {
+        self.is_directory() && is_of_root(&self.stat)
     }
 
     /// The path, fit for messages.
@@ -291,6 +338,13 @@ fn is_directory(stat: &FileStat) -> bool {
     kind(stat) == SFlag::S_IFDIR
 }
 
+/// Whether only root, or the user of this process, can write what has this owner and this mode.
+pub(super) fn is_of_root(stat: &FileStat) -> bool {
+    let is_owned = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
+    let is_shared = stat.st_mode & 0o002 != 0 || (stat.st_mode & 0o020 != 0 && stat.st_gid != 0);
+    is_owned && !is_shared
+}
+
 fn failed(operation: &'static str, path: &Path, error: Errno) -> Error {
     Error { operation, path: shown(path).into_owned(), source: error.into() }
 }
@@ -298,7 +352,7 @@ fn failed(operation: &'static str, path: &Path, error: Errno) -> Error {
 /// A path fit for messages: of one that is longer than the kernel takes the beginning and the end.
 fn shown(path: &Path) -> Cow<'_, Path> {
     let bytes = path.as_os_str().as_bytes();
-    if bytes.len() <= MAX_SHOWN {
+    if bytes.len() <= MAX_PATH {
         return Cow::Borrowed(path);
     }
     let head = bytes.get(..SHOWN_HEAD).unwrap_or(bytes);
