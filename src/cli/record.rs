@@ -1,7 +1,8 @@
-//! What of a command line goes on record: the first event of its run, and whether the node's
-//! journal is told.
+//! What of a command line goes on record: the first event of its run, where its events go, and
+//! whether the node's journal is told.
 
-use super::{Command, Invocation};
+use super::{Command, Invocation, Printing};
+use crate::command::recover;
 use crate::dcos::event::Event;
 
 impl Invocation {
@@ -42,5 +43,30 @@ impl Invocation {
                 self.command,
                 Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_) | Verify(_)
             )
+    }
+    /// Where events go, as it was typed. The log of a server has no end, so that with `--json` it
+    /// is lines too.
+    pub fn events(&self) -> Option<&str> {
+        let Printing { json, events, .. } = &self.printing;
+        let is_log = matches!(self.command, Command::Serve(_)) && *json;
+        events.as_deref().or(is_log.then_some("-"))
+    }
+
+    /// The command that collects what support needs of this node. The bootstrap server has nothing
+    /// to collect, and what keeps a bundle from being written keeps the next one too.
+    pub fn bundle_command(&self, is_live: bool) -> Option<String> {
+        use Command::{Bundle, Explain, List, Print, Publish, Serve};
+        let is_on_a_node = !matches!(
+            self.command,
+            Publish(_) | Serve(_) | Bundle(_) | Explain(_) | List(_) | Print(_)
+        );
+        let root = if is_live { String::new() } else { format!(" --root {}", self.root.display()) };
+        is_on_a_node.then(|| format!("dcos-node bundle{root}"))
+    }
+
+    /// Whether this is a boot: it must not fail over what the next boot, or an operator, can
+    /// finish.
+    pub fn is_at_boot(&self) -> bool {
+        matches!(self.command, Command::Recover(recover::Request { at_boot: true, .. }))
     }
 }

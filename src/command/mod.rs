@@ -11,6 +11,7 @@ mod in_use;
 pub mod install;
 mod node_files;
 mod on_node;
+mod outcome;
 mod pkgpanda_swap;
 pub mod preflight;
 pub mod publish;
@@ -26,4 +27,5 @@ pub mod wait;
 pub mod world;
 
 pub use failure::Failure;
+pub use outcome::Outcome;
 pub use world::World;

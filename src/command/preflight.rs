@@ -46,6 +46,15 @@ pub struct Request {
     pub require_digests: bool,
 }
 
+/// The report, and how it is judged.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// Warnings and unknowns count.
+    pub strict: bool,
+}
+
 impl Request {
     /// A skip must name a check that there is and that an install can do without.
     pub(super) fn check_skips(&self) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod bundle;
+pub mod ending;
 pub mod explain;
 pub mod failure;
 pub mod follow;
@@ -11,6 +12,7 @@ pub mod paint;
 pub mod preflight;
 pub mod publish;
 pub mod record;
+pub mod show;
 pub mod status;
 pub mod table;
 pub mod verify;
