@@ -211,10 +211,8 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
 fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
     let cure = match a_swap_may_be_finished {
         true => "dcos-node recover finishes the swap; then adopt again",
-        false => {
-            "mend what is named and adopt again, or: dcos-node uninstall, then dcos-node install \
-             ROLE"
-        }
+        // Never an uninstall: a node that is not whole can serve all the same.
+        false => "fix what is named, then adopt again",
     };
     Failure::new(
         Exit::Conflict,
@@ -230,7 +228,7 @@ fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
 fn unchanged(error: anyhow::Error) -> Failure {
     Failure::from(error)
         .leaving("DC/OS was not touched")
-        .cured_by("see to what is named, then adopt again; dcos-node uninstall works too")
+        .cured_by("see to what is named, then adopt again")
 }
 
 fn outcome(changed: bool, receipt: &Receipt) -> Outcome {

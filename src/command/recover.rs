@@ -131,11 +131,7 @@ async fn go_on(
                 };
                 return Err(Failure::new(exit, error)
                     .leaving("the install is half done and goes on at the next boot")
-                    .cured_by(format!(
-                        "dcos-node install {} goes on now; dcos-node uninstall makes the node \
-                         clean",
-                        intent.role
-                    )));
+                    .cured_by(format!("dcos-node install {} goes on now", intent.role)));
             }
             Err(error) => {
                 world.events.warn(format!(

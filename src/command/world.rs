@@ -297,13 +297,14 @@ impl World {
 pub(super) fn sound(node: Node) -> Result<Node, Failure> {
     match node.damaged.first() {
         None => Ok(node),
-        Some(Damaged { path, why }) => {
-            Err(Failure::new(Exit::Failed, anyhow::anyhow!("{} is damaged: {why}", path.display()))
-                .leaving("nothing was changed")
-                .cured_by(
-                    "dcos-node uninstall makes the node clean without it; dcos-node status tells \
-                     how the node stands",
-                ))
-        }
+        Some(Damaged { path, why }) => Err(Failure::new(
+            Exit::Failed,
+            anyhow::anyhow!("{} is damaged: {why}", path.display()),
+        )
+        .leaving("nothing was changed")
+        .cured_by(
+            "restore it from a backup: DC/OS runs on without it, and dcos-node status tells \
+                     how the node stands (dcos-node uninstall does not need it either)",
+        )),
     }
 }

@@ -145,14 +145,14 @@ impl Exit {
                 "conflict: another role, another build, or files that are not ours; `uninstall`: \
                  the cluster needs this node",
                 "nothing was changed",
-                "what the message says: mostly `dcos-node uninstall` first, or move the files",
+                "what the message says: mostly to keep the role that the node has, to adopt the node, or to move the files",
             ),
             Exit::Integrity => (
                 "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages \
                  do not fit together; `verify`: something differs",
                 "as it was; packages that were whole are kept for the next try",
                 "see to the bootstrap server (`dcos-node publish --check DIR`), then the same \
-                 command again; after `verify`: uninstall and install",
+                 command again; after `verify`: what differs is listed",
             ),
             Exit::NotReady => (
                 "not ready in time (`--wait-timeout`); `uninstall --drain`: tasks still run; \

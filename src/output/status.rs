@@ -25,7 +25,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
         }
         State::Uninstalling => "an uninstall was interrupted; dcos-node uninstall goes on",
         State::Foreign if is_to_be_finished(status) => "installed, not by dcos-node",
-        State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt or uninstall",
+        State::Foreign if status.is_whole() => "installed, not by dcos-node: adopt takes it over",
         State::Foreign => "a part of DC/OS, not installed by dcos-node: uninstall",
     };
     let state = match &status.swap {
@@ -116,7 +116,8 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     for damaged in &status.damaged {
         let (path, why) = (damaged.path.display(), in_one_line(&damaged.why));
         text.push_str(&format!(
-            "damaged: {path} ({why}); dcos-node uninstall makes the node clean without it\n"
+            "damaged: {path} ({why}); DC/OS runs on without it, and dcos-node uninstall does not \
+             need it\n"
         ));
     }
     for problem in &status.unfinished {

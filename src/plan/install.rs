@@ -81,10 +81,7 @@ impl Refusal {
     /// The command or deed that cures it.
     pub fn cure(&self) -> String {
         match self {
-            Refusal::OtherRole { asked, .. } => format!(
-                "to change the role: dcos-node uninstall, \
-                                                         then dcos-node install {asked}"
-            ),
+            Refusal::OtherRole { is, asked } => other_role(*is, *asked),
             // Never an uninstall: the node is live, and its role in the cluster would be lost.
             Refusal::OtherBuild(_) => "leave the node as it is, or bring it to the other build \
                                        with DC/OS' own upgrade script (dcos_generate_config.sh \
@@ -96,11 +93,18 @@ impl Refusal {
             Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it \
                                     alone"
                 .into(),
-            Refusal::Foreign(_) => "dcos-node uninstall removes DC/OS, and names what it leaves \
-                                    alone; dcos-node adopt takes a whole node over"
+            Refusal::Foreign(_) => "dcos-node adopt takes a whole node over, as it runs; where \
+                                    only a part of one is left, dcos-node uninstall removes DC/OS \
+                                    and names what it leaves alone"
                 .into(),
         }
     }
+}
+
+/// What to do on a node that has another role than the one asked for. Its role may serve, so that
+/// an uninstall is never advised.
+fn other_role(is: Role, asked: Role) -> String {
+    format!("dcos-node install {is} keeps this node; a {asked} needs a machine without DC/OS")
 }
 
 /// What stands on the node and is against any build.

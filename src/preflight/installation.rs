@@ -38,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
         expected: "no other DC/OS",
         why: "two installations in /opt/mesosphere destroy each other",
         source: "gen/build_deploy/bash.py: check_preexisting_dcos",
-        cure: "dcos-node uninstall",
+        cure: "dcos-node adopt takes a whole node over, dcos-node uninstall removes a part of one",
         look: existing,
     },
 ];
@@ -79,7 +79,7 @@ fn existing(facts: &Facts<'_>) -> Finding {
         {
             let (is, asked) = (role.map_or("?", Role::word), facts.role.map_or("?", Role::word));
             Finding::bad(format!("this node is a {is}, not a {asked}"))
-                .cured_by("dcos-node uninstall")
+                .cured_by(format!("keep it a {is}; a {asked} needs a machine without DC/OS"))
         }
         State::Installing | State::Prepared => {
             Finding::good("an interrupted install, which goes on")

@@ -140,7 +140,7 @@ impl Laid {
     }
 
     fn is_reported_as_classic(&self, role: &str) {
-        let whole = "installed, not by dcos-node: adopt or uninstall";
+        let whole = "installed, not by dcos-node: adopt takes it over";
         self.node
             .run(&["dcos-node", "status"])
             .stdout_has(whole)

@@ -134,7 +134,7 @@ fn second_install_restarts_nothing(node: &Node, served: &Served) {
     assert_eq!(pid(), before, "the second install restarted a unit");
     install(node, served, "slave")
         .exits_with(5)
-        .stderr_has("dcos-node uninstall, then dcos-node install slave");
+        .stderr_has("a slave needs a machine without DC/OS");
 }
 
 fn reboot_starts_the_role(node: &Node) {

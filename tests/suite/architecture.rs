@@ -3,6 +3,7 @@
 //!
 //! Every rule is a function from sources to complaints; beside its test on `src/` stands one that
 //! plants a violation, so that no rule is one that cannot fail.
+mod advice;
 mod display_text;
 mod effects;
 mod methods;

@@ -418,9 +418,7 @@ fn bundle_works_on_any_node_and_failures_suggest_it() {
         "{failure:#}"
     );
     assert!(
-        failure["cure"]
-            .as_str()
-            .is_some_and(|cure| cure.starts_with("dcos-node uninstall makes the node clean")),
+        failure["cure"].as_str().is_some_and(|cure| cure.starts_with("restore it from a backup")),
         "{failure:#}"
     );
     assert_eq!(failure["state"], "nothing was changed");

@@ -562,7 +562,7 @@ fn complete_classic_node_is_adopted_by_a_receipt_alone() {
     ends(
         &run(&image, &["status"]),
         0,
-        &["installed, not by dcos-node: adopt or uninstall", "master"],
+        &["installed, not by dcos-node: adopt takes it over", "master"],
     );
     ends(&run(&image, &install), 5, &["dcos-node uninstall removes DC/OS", "dcos-node adopt"]);
     let before = Snapshot::of(image.root());

@@ -130,7 +130,7 @@ fn another_role_and_another_build_are_refused_by_name() {
     ends(
         &run(image.path(), &["install", "slave", "--bootstrap-url", url(&directory)]),
         5,
-        &["is a master", "dcos-node uninstall, then dcos-node install slave"],
+        &["is a master", "dcos-node install master keeps this node"],
     );
     let (second, other) = packed(&Build::tiny().with_file("files", "etc/new", 0o644, "new"));
     ends(
@@ -154,7 +154,7 @@ fn conflict_on_the_node_is_reported_without_a_server() {
     ends(
         &install(image.path(), "slave"),
         5,
-        &["is a master", "dcos-node uninstall, then dcos-node install slave"],
+        &["is a master", "dcos-node install master keeps this node"],
     );
     ends(&install(image.path(), "master"), 3, &["FAIL bootstrap."]);
     assert_eq!(stands(image.path()).changes_since(&installed), Vec::<String>::new());

@@ -26,7 +26,5 @@ pub(super) fn unrepaired(error: action::Error, role: Role) -> Failure {
 pub(super) fn interrupted(role: Role) -> Failure {
     Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
         .leaving("the install is half done and goes on at the next boot")
-        .cured_by(format!(
-            "dcos-node install {role} goes on now; dcos-node uninstall makes the node clean"
-        ))
+        .cured_by(format!("dcos-node install {role} goes on now"))
 }
