@@ -145,7 +145,8 @@ impl Exit {
                 "conflict: another role, another build, or files that are not ours; `uninstall`: \
                  the cluster needs this node",
                 "nothing was changed",
-                "what the message says: mostly to keep the role that the node has, to adopt the node, or to move the files",
+                "what the message says: mostly to keep the role that the node has, to adopt the \
+                 node, or to move the files",
             ),
             Exit::Integrity => (
                 "an archive is damaged or hostile, a digest or the stamp is wrong, or the packages \

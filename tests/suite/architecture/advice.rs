@@ -15,7 +15,6 @@ const UNFINISHED: &str = "the install has not ended";
 
 /// The file, a part of its message, and the reason. A role that serves is never in the list.
 const REVIEWED: &[(&str, &str, &str)] = &[
-    ("cli", "dcos-node uninstall", "the name of the command that runs"),
     ("cli/manual", "removes what was fetched", UNFINISHED),
     ("cli/manual", "sudo dcos-node uninstall", "an example on the page of the command itself"),
     ("command/fetch", "recover goes on; dcos-node uninstall gives it up", UNFINISHED),
@@ -40,7 +39,6 @@ const REVIEWED: &[(&str, &str, &str)] = &[
         "what it does without the record; the fix is another",
     ),
     ("dcos/exit", "the same command goes on", UNFINISHED),
-    ("dcos/identity", "--reset-identity", "the address has changed, with which no role runs"),
     (
         "dcos/resolv_conf",
         "Made by dcos-node uninstall",
