@@ -7,18 +7,13 @@
 //! `shadow` holds.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Site;
+use super::account::{LONGEST, PATIENCE};
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
 use crate::system::files::{self, FileKind, Stat};
 use crate::system::{account_lock, digest};
-
-/// The longest of these files that is kept; a line has about a hundred bytes.
-const LONGEST: u64 = 64 << 20;
-/// As long as the C library itself waits for the lock (`lckpwdf(3)`).
-const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) fn objects(site: &Site) -> anyhow::Result<Vec<Object>> {
     let mut objects = Vec::new();

@@ -236,8 +236,14 @@ pub const DHCLIENT_HOOKS: [&str; 2] =
 pub const PASSWD: &str = "/etc/passwd";
 /// Groups, one a line (`group(5)`).
 pub const GROUP: &str = "/etc/group";
-/// What the programs for accounts write (`passwd(5)`, `shadow(5)`).
-pub const ACCOUNT_FILES: [&str; 4] = [PASSWD, GROUP, "/etc/shadow", "/etc/gshadow"];
+/// Passwords of accounts (`shadow(5)`); not every system has the file.
+pub const SHADOW: &str = "/etc/shadow";
+/// Passwords of groups (`gshadow(5)`); not every system has the file.
+pub const GSHADOW: &str = "/etc/gshadow";
+/// What the programs for accounts write.
+pub const ACCOUNT_FILES: [&str; 4] = [PASSWD, GROUP, SHADOW, GSHADOW];
+/// All files of the programs for accounts: they have numbers for containers besides (`subuid(5)`).
+pub const LOCKED_FILES: [&str; 6] = [PASSWD, SHADOW, GROUP, GSHADOW, "/etc/subuid", "/etc/subgid"];
 /// The lock of the programs for accounts (`lckpwdf(3)`).
 pub const ACCOUNT_LOCK: &str = "/etc/.pwd.lock";
 /// Our copies of the backups of [`ACCOUNT_FILES`], as they were before our accounts.

@@ -1,6 +1,7 @@
 //! The words of DC/OS: what its files mean and where they lie. Pure; nothing here reads, writes or
 //! asks the time.
 
+pub mod account_lines;
 pub mod accounts;
 pub mod active_set;
 pub mod build;

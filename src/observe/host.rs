@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::account_files::{self, Obstacle};
 use super::addresses::Addresses;
 use super::dns::Dns;
 use super::docker::{self as daemon, Engine};
@@ -58,6 +59,8 @@ pub struct Host {
     pub docker: Option<Result<Engine, String>>,
     /// The file systems that hold what DC/OS writes, by path; none for a node that is a directory.
     pub storage: Option<Vec<(String, Result<Place, String>)>>,
+    /// Account files that cannot be replaced, and why.
+    pub account_files: Vec<(&'static str, Obstacle)>,
 }
 
 /// What the look needs.
@@ -148,6 +151,7 @@ impl Host {
             neighbours,
             docker,
             storage,
+            account_files: account_files::look(root),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! units are.
 
 pub mod accepted;
+pub mod account_files;
 pub mod activated;
 pub mod addresses;
 pub mod agent;

@@ -68,6 +68,14 @@ fn account_left(
         });
     }
     let others: Vec<&str> = accounts.users_of(user).into_iter().collect();
+    let lines: Vec<&str> = accounts
+        .leftover_lines(user)
+        .into_iter()
+        .filter(|file| if *file == layout::SHADOW { user_made } else { group_made })
+        .collect();
+    if !lines.is_empty() {
+        return Some((format!("its line in {} is still there", lines.join(" and ")), false));
+    }
     match (accounts.has_group(user) && user_made, group_made) {
         (false, _) if !accounts.has_group(user) || !group_made => None,
         (true, false) => Some(("the user is gone; its group was there before".to_owned(), true)),

@@ -265,7 +265,8 @@ pub fn activation(
     if !here.privileged {
         return Ok(plan);
     }
-    if wanted.iter().any(|account| !accounts.has_user(&account.user)) {
+    let is_whole = |user: &str| accounts.has_user(user) && accounts.missing_lines(user).is_empty();
+    if wanted.iter().any(|account| !is_whole(&account.user)) {
         plan.then(Action::KeepAccountFiles);
     }
     // Users with a group of their own first: another user's group may be one of these.

@@ -3,6 +3,8 @@
 use super::Facts;
 use super::rule::{Except, Finding, Rule, Severity};
 use crate::dcos::{commands, layout};
+use crate::observe::account_files::Obstacle;
+use crate::observe::node::State;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -41,6 +43,17 @@ pub(super) const RULES: &[Rule] = &[
         cure: "install docker, which makes the group docker; correct users with usermod -g GROUP \
                USER, or remove them",
         look: groups,
+    },
+    Rule {
+        id: "accounts.files",
+        skippable: false,
+        severity: Severity::Fail,
+        except: &[],
+        expected: "account files that programs can replace",
+        why: "useradd writes a new file and renames it; it cannot make DC/OS' users otherwise",
+        source: "ours; pkgpanda/__init__.py: UserManagement runs useradd",
+        cure: "make these ordinary files until DC/OS is installed",
+        look: account_files,
     },
     Rule {
         id: "accounts.nogroup",
@@ -167,6 +180,37 @@ fn groups(facts: &Facts<'_>) -> Finding {
     } else {
         Finding::bad(wrong.join("; "))
     }
+}
+
+fn account_files(facts: &Facts<'_>) -> Finding {
+    if facts.node.manual_accounts {
+        return Finding::not_here(format!(
+            "accounts are made by other means ({})",
+            layout::MANUAL_HOST_USERS
+        ));
+    }
+    if !facts.live && facts.host.uid != 0 {
+        return Finding::not_here("accounts are made at the first boot of the image");
+    }
+    let (mut found, mut fixes) = (Vec::new(), Vec::new());
+    for (path, obstacle) in &facts.host.account_files {
+        let (why, fix) = match obstacle {
+            Obstacle::Immutable => ("is immutable", "chattr -i"),
+            Obstacle::MountPoint => ("is a mount point", "umount"),
+        };
+        found.push(format!("{path} {why}"));
+        fixes.push(format!("{fix} {path}"));
+    }
+    if found.is_empty() {
+        return Finding::good("can be replaced");
+    }
+    let found = found.join("; ");
+    // The accounts of an installed node exist already.
+    match facts.node.state() {
+        State::Installed => Finding::doubtful(found),
+        _ => Finding::bad(found),
+    }
+    .cured_by(fixes.join("; "))
 }
 
 fn nogroup(facts: &Facts<'_>) -> Finding {

@@ -7,6 +7,7 @@
     reason = "this is the room where files are touched and programs run"
 )]
 
+pub mod account_litter;
 pub mod account_lock;
 pub mod append;
 pub mod archive;

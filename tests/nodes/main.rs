@@ -11,6 +11,7 @@ mod crash_real;
 mod dist;
 mod fleet;
 mod foreign_network;
+mod half_accounts;
 mod images;
 mod interrupted;
 mod lifecycle;

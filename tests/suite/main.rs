@@ -25,6 +25,7 @@ mod fetching;
 mod fixture_build;
 mod fuzz;
 mod good_clock;
+mod half_accounts;
 mod http;
 mod interrupted;
 mod leftovers;

@@ -200,6 +200,12 @@ fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
             }
             (true, None) => {}
         }
+        // Units of half an account fail, so that a line counts as a thing of its own.
+        let missing = node.accounts.missing_lines(&account.user).into_iter();
+        for file in missing.filter(|file| group.is_none() || *file != layout::GROUP) {
+            let line = format!("{} in {file}", account.user);
+            findings.differs(Difference::missing(line, ACCOUNTS));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dcos_node::dcos::accounts::Accounts;
 use dcos_node::dcos::commands;
+use dcos_node::observe::account_files::Obstacle;
 use dcos_node::observe::machine::{Cgroups, Journal, Machine, SeLinux};
 use dcos_node::observe::neighbours::Neighbours;
 use dcos_node::observe::programs::Programs;
@@ -50,7 +51,7 @@ fn good() -> Recorded {
     recorded
 }
 
-const IDS: [&str; 24] = [
+const IDS: [&str; 25] = [
     "machine.architecture",
     "machine.kernel",
     "machine.processors",
@@ -66,6 +67,7 @@ const IDS: [&str; 24] = [
     "software.commands",
     "software.paths",
     "accounts.groups",
+    "accounts.files",
     "accounts.nogroup",
     "system.locale",
     "system.umask",
@@ -340,6 +342,23 @@ fn missing_programs_accounts_and_groups_are_named() {
     recorded.says("accounts.nogroup", Warn, "nogroup");
     recorded.node.accounts = Accounts::default();
     recorded.says("system.journal", Unknown, "no group");
+}
+
+#[test]
+fn account_files_that_cannot_be_replaced_fail() {
+    let mut recorded = good().of("slave", "2.0.0");
+    recorded.host.account_files =
+        vec![("/etc/passwd", Obstacle::MountPoint), ("/etc/shadow", Obstacle::Immutable)];
+    let check = recorded.says(
+        "accounts.files",
+        Fail,
+        "/etc/passwd is a mount point; /etc/shadow is immutable",
+    );
+    assert_eq!(check.cure.as_deref(), Some("umount /etc/passwd; chattr -i /etc/shadow"));
+    recorded.is_installed();
+    recorded.says("accounts.files", Warn, "immutable");
+    recorded.node.manual_accounts = true;
+    recorded.says("accounts.files", Skipped, "other means");
 }
 
 #[test]
