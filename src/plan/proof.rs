@@ -131,11 +131,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Leftovers, Vec<Object>) {
     let alive: Vec<String> =
         evidence.units.iter().flatten().map(|unit| unit.name.clone()).collect();
     let alive = (!alive.is_empty()).then_some(Object::Units { names: alive });
-    // A directory stays with what refused to go, and goes with it then.
-    let goes_later = |r: &&Remnant| {
-        !r.on_purpose
-            || !evidence.refused.is_empty() && matches!(r.object, Object::Directory { .. })
-    };
+    // A directory stays with what could not be removed, and goes with it then.
+    let has_residue =
+        !evidence.refused.is_empty() || evidence.remnants.iter().any(|r| !r.on_purpose);
+    let goes_later =
+        |r: &&Remnant| !r.on_purpose || has_residue && matches!(r.object, Object::Directory { .. });
     let remnants = evidence.remnants.iter().filter(goes_later).map(|r| r.object.clone());
     let mut once_more = Vec::new();
     receipt::merge(&mut once_more, remnants.chain(again).chain(units).chain(alive));

@@ -97,9 +97,13 @@ pub fn uninstall(
     for object in things.iter().filter(|o| matches!(o, Object::Units { .. })) {
         plan.then(Action::Undo { object: (*object).clone() });
     }
-    // Deepest first; what is not empty stays, with what is kept in it.
-    let (ours, theirs): (Vec<&Object>, Vec<&Object>) =
+    // Deepest first, in whatever order an earlier run recorded its residue; what is not empty
+    // stays, with what is kept in it.
+    let (ours, mut theirs): (Vec<&Object>, Vec<&Object>) =
         directories.into_iter().partition(|o| leads_to_ours(o));
+    theirs.sort_by_key(|o| {
+        std::cmp::Reverse(directory(o).map_or(0, |path| path.components().count()))
+    });
     let keeps = wish.keep_packages && inventory.iter().any(|o| matches!(o, Object::Package { .. }));
     for object in theirs.into_iter().filter(|o| !(keeps && holds(o, layout::REPOSITORY))) {
         plan.then(Action::Undo { object: object.clone() });

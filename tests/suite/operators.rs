@@ -397,6 +397,27 @@ fn unremovable_user_delays_only_the_account_backups() {
 }
 
 #[test]
+fn one_more_uninstall_is_enough_once_the_obstacle_is_gone() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    for again in [&["uninstall"][..], &["recover"]] {
+        let image = Image::new();
+        let before = image.tree();
+        image.install(serve.url(), &[]).ends(0, &[]);
+        // As the kernel refuses to remove an immutable file.
+        let role = image.at("etc/mesosphere/roles/master");
+        let image = image.with("DCOS_NODE_FAULT", format!("EPERM Remove 1 {}", role.display()));
+        image.run(&["uninstall", "--purge-data", "--yes"]).ends(9, &[&["roles/master"]]);
+        let image = image.without("DCOS_NODE_FAULT");
+        image.run(again).ends(0, &[]);
+        image.equals(&before);
+        assert!(!image.has("etc/mesosphere") && !image.has("var/lib/dcos-node"));
+    }
+}
+
+#[test]
 fn objects_changed_since_the_install_are_kept_and_reported() {
     if !support::is_root() {
         return;

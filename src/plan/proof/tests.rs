@@ -82,6 +82,37 @@ fn running_unit_is_residue_that_the_next_try_stops() {
 }
 
 #[test]
+fn directory_that_is_left_takes_its_parents_along_later() {
+    let directory = |path: &str| Object::Directory { path: path.into() };
+    let remnant = |path: &str, why: &str, on_purpose| Remnant {
+        object: directory(path),
+        why: why.to_owned(),
+        on_purpose,
+    };
+    let again = |remnants: &[Remnant]| {
+        let (snapshot, found) = (Snapshot::default(), Found::default());
+        let undone: Vec<Object> = remnants.iter().map(|r| r.object.clone()).collect();
+        let (_, once_more) = judge(&Evidence {
+            before: Some(&snapshot),
+            now: &snapshot,
+            signs: &Signs::default(),
+            undone: &undone,
+            refused: &[],
+            remnants,
+            units: &Ok(Vec::new()),
+            found: &found,
+            data: &[],
+            keeps_packages: false,
+        });
+        once_more
+    };
+    let parent = remnant("/etc/mesosphere", "it holds what stays", true);
+    let left = remnant("/etc/mesosphere/roles", "it is empty and still there", false);
+    assert_eq!(again(&[left.clone(), parent.clone()]), [left.object, parent.object.clone()]);
+    assert_eq!(again(&[parent]), [], "an operator's file is in it");
+}
+
+#[test]
 fn unremovable_object_is_residue_without_its_evidence() {
     let (before, mut now) = (
         Snapshot { live: true, ..Snapshot::default() },
