@@ -17,6 +17,9 @@ pub enum Cause {
     NotRunning,
     /// On its way up, with nothing more known.
     Starting,
+    /// The last try failed, and systemd has forgotten in what: a `daemon-reload` keeps the result
+    /// of a service, not the ends of its `ExecStartPre` commands.
+    Forgotten,
     /// On its way down, and it did not fail.
     Stopping,
     /// An `ExecStartPre` command failed and is tried again.
@@ -66,7 +69,7 @@ impl CommandLine {
 impl Cause {
     /// Whether a unit is like this for a moment, which tells nothing of what ails it.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Cause::Starting | Cause::Stopping)
+        matches!(self, Cause::Starting | Cause::Forgotten | Cause::Stopping)
     }
 
     /// The `ExecStartPre` command that did not succeed.
@@ -80,6 +83,7 @@ impl Cause {
             | Cause::Queued
             | Cause::NotRunning
             | Cause::Starting
+            | Cause::Forgotten
             | Cause::Stopping
             | Cause::Ended { .. }
             | Cause::Young(..)
@@ -112,6 +116,7 @@ impl fmt::Display for Cause {
             Cause::Queued => f.write_str("its start is queued"),
             Cause::NotRunning => f.write_str("is not running"),
             Cause::Starting => f.write_str("is starting"),
+            Cause::Forgotten => f.write_str("is tried again; the cause is not known before that"),
             Cause::Stopping => f.write_str("is stopping"),
             Cause::Polls(command) => write!(f, "waits: {command} does not succeed yet"),
             Cause::Hangs(command, seconds) => {

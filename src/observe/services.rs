@@ -301,10 +301,23 @@ fn trying(
     match (service.and_then(hanging_start_pre), start_pre, service) {
         (Some(hangs), ..) => Verdict::converging(hangs),
         (None, Some(command), _) => Verdict::converging(Cause::Polls(command)),
+        (None, None, Some(service)) if has_forgotten(service) => {
+            Verdict::converging(Cause::Forgotten)
+        }
         // A new try begins with a clean slate.
         (None, None, Some(service)) if service.result != "success" => failed(how_it_ended(service)),
         _ => Verdict::converging(Cause::Starting),
     }
+}
+
+/// Whether a service failed before it had a main process, and systemd does not know any more in
+/// which of its commands: it was reloaded since.
+fn has_forgotten(service: &Service) -> bool {
+    let has_ended = |command: &systemd::Command| command.exit_monotonic > 0;
+    service.result == "exit-code"
+        && service.exec_main_status == 0
+        && !service.start_pre.is_empty()
+        && !service.start_pre.iter().any(has_ended)
 }
 
 /// Whether a service that does not run is as it should be: something starts it when it is needed, a

@@ -318,7 +318,12 @@ fn counts(reports: &[UnitReport]) -> String {
         ),
     ];
     let told = named.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
-    told.collect::<Vec<_>>().join(", ")
+    let told = told.collect::<Vec<_>>().join(", ");
+    if target == "inactive" {
+        let start = format!("systemctl start {}", layout::TARGET);
+        return format!("{told}; {} is inactive; start it: {start}", layout::TARGET);
+    }
+    told
 }
 
 /// Units that are not well, each with the reason, its last journal lines, and the cure if one is

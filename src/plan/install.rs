@@ -288,7 +288,10 @@ pub fn activation(
 }
 
 fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here: Circumstances) {
+    plan.then(link(layout::COMMIT_LINK, &layout::unit(layout::TARGET).to_string_lossy()));
     if here.live {
+        // After the link: an isolate stops what the target that it goes to does not want in
+        // systemd's memory.
         plan.then(Action::Reload);
         if changes_journald(node_files) && restarts_journald(intent, here) {
             plan.then(Action::Restart {
@@ -300,7 +303,6 @@ fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here
             plan.then(Action::Restart { unit: "docker.service".into(), wait: here.follow });
         }
     }
-    plan.then(link(layout::COMMIT_LINK, &layout::unit(layout::TARGET).to_string_lossy()));
     if here.live && intent.start {
         plan.then(Action::Start { unit: layout::TARGET.into(), wait: here.follow });
     }

@@ -8,6 +8,7 @@ use crate::command::{Failure, World, preflight, trust};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::InstallIntent;
+use crate::dcos::layout;
 use crate::dcos::level::Level;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::CheckWarning;
@@ -213,10 +214,16 @@ pub(super) fn outcome_of(
 
 /// With the units that are not well.
 pub(super) async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
+    let units = services::of_role(&node.wanted_units);
     if let Some(Ok(systemd)) = &world.systemd
-        && let Ok(reports) =
-            services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default()).await
+        && let Ok(reports) = services::look(systemd.as_ref(), &units, &mut Lives::default()).await
     {
+        if reports.iter().any(|unit| unit.name == layout::TARGET && unit.active == "inactive") {
+            world.events.warn(format!(
+                "{0} is inactive, so DC/OS does not run; start it: systemctl start {0}",
+                layout::TARGET
+            ));
+        }
         set_units(&mut outcome, reports, world.root.clone()).await;
     }
     outcome

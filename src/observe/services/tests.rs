@@ -53,6 +53,23 @@ fn service_stopped_by_hand_is_not_healthy() {
 }
 
 #[test]
+fn unit_that_systemd_forgot_the_failure_of_converges() {
+    let forgot = Service {
+        result: "exit-code".into(),
+        start_pre: vec![Command { argv: vec!["/bin/ping".into()], ..Command::default() }],
+        ..always()
+    };
+    let waits = ("activating", "auto-restart");
+    let verdict = |service: Service| judged("dcos-marathon.service", waits, service, &[]);
+    assert_eq!(
+        (verdict(forgot.clone()).condition, verdict(forgot.clone()).why),
+        (Condition::Converging, Some(Cause::Forgotten))
+    );
+    let died = Service { exec_main_status: 1, ..forgot };
+    assert_eq!(verdict(died).condition, Condition::Failed);
+}
+
+#[test]
 fn rejected_unit_file_is_reported_with_a_fix() {
     let cure = |load: &str| {
         let unit = Unit { load: load.into(), ..unit("dcos-x.service", ("inactive", "dead")) };
