@@ -8,7 +8,7 @@ use super::Site;
 use super::place::{self, directory_objects, file_objects, link_objects, make_parents};
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
-use crate::dcos::units::UnitForm;
+use crate::dcos::units::{self, UnitForm};
 use crate::system::files::{self, FileKind, Stat};
 use crate::system::root::Root;
 
@@ -77,6 +77,7 @@ pub(crate) async fn place(
     units: Vec<(String, PathBuf)>,
     form: UnitForm,
 ) -> anyhow::Result<()> {
+    warn_of_masks(site, &units)?;
     match form {
         UnitForm::Copied => copy(site, units).await?,
         UnitForm::Linked => site.blocking(move |site| link(site, &units)).await?,
@@ -88,6 +89,22 @@ pub(crate) async fn place(
         Ok(files::sync_directory(&wants)?)
     })
     .await
+}
+
+/// Names each mask of an operator that a unit is about to replace.
+fn warn_of_masks(site: &Site, units: &[(String, PathBuf)]) -> anyhow::Result<()> {
+    for (name, _) in units {
+        if let Some(FileKind::Link { target }) =
+            files::file_kind(&site.root.at(layout::unit(name)))?
+            && units::is_mask(&target)
+        {
+            site.events.warn(format!(
+                "{name} was masked by an operator; DC/OS' unit takes the place of the mask, which \
+                 an uninstall restores"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn link(site: &Site, units: &[(String, PathBuf)]) -> anyhow::Result<()> {

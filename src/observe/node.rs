@@ -58,6 +58,8 @@ pub struct Node {
     pub setup_is_ours: bool,
     /// Whether accounts are the operator's (`/etc/mesosphere/manual_host_users`).
     pub manual_accounts: bool,
+    /// Units of DC/OS that an operator masked.
+    pub masked_units: Vec<String>,
     /// What an earlier install kept of the node's identity.
     pub kept_identity: Vec<PathBuf>,
 }

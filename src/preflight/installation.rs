@@ -41,6 +41,17 @@ pub(super) const RULES: &[Rule] = &[
         cure: "dcos-node adopt takes a whole node over, dcos-node uninstall removes a part of one",
         look: existing,
     },
+    Rule {
+        id: "installation.masks",
+        skippable: true,
+        severity: Severity::Warn,
+        except: &[],
+        expected: "no masked unit of DC/OS",
+        why: "install puts DC/OS' unit in the place of the mask, and starts it",
+        source: "ours; pkgpanda/__init__.py: copies units over what is there",
+        cure: "if the unit must not run, stop it after the install: systemctl stop UNIT",
+        look: masks,
+    },
 ];
 
 fn root(facts: &Facts<'_>) -> Finding {
@@ -88,6 +99,16 @@ fn existing(facts: &Facts<'_>) -> Finding {
         State::Installed => Finding::good("installed by dcos-node"),
         State::Clean => Finding::bad(in_the_way(facts)).cured_by("move that somewhere else"),
         State::Foreign => Finding::bad(in_the_way(facts)),
+    }
+}
+
+fn masks(facts: &Facts<'_>) -> Finding {
+    let masked = &facts.node.masked_units;
+    match facts.node.state() {
+        // Masked since the install, which replaces nothing there.
+        State::Installed => Finding::good("installed by dcos-node"),
+        _ if masked.is_empty() => Finding::good("none"),
+        _ => Finding::bad(masked.join(", ")),
     }
 }
 

@@ -10,10 +10,11 @@ use crate::dcos::layout;
 use crate::dcos::leftovers::{self, CLASSIC_UNITS, Inside};
 use crate::dcos::receipt::Object;
 use crate::dcos::settings::Version;
+use crate::dcos::units;
 use crate::observe::leftovers as left;
 use crate::observe::pkgpanda_swap;
 use crate::observe::records::{self, Records};
-use crate::system::files;
+use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
 
 impl Node {
@@ -71,6 +72,7 @@ impl Node {
             damaged,
             setup_is_ours,
             manual_accounts: files::exists(&root.at(layout::MANUAL_HOST_USERS)),
+            masked_units: masked_units(root)?,
             kept_identity: layout::IDENTITY
                 .iter()
                 .map(PathBuf::from)
@@ -101,6 +103,15 @@ fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
         node.foreign.iter_mut().for_each(|foreign| foreign.what = "not DC/OS'".to_owned());
     }
     Ok(())
+}
+
+fn masked_units(root: &Root) -> anyhow::Result<Vec<String>> {
+    let is_masked = |name: &String| match files::file_kind(&root.at(layout::unit(name))) {
+        Ok(Some(FileKind::Link { target })) => units::is_mask(&target),
+        _ => false,
+    };
+    let names = root.names(layout::SYSTEM_UNITS)?.into_iter();
+    Ok(names.filter(|name| leftovers::is_unit_of_dcos(name) && is_masked(name)).collect())
 }
 
 fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {

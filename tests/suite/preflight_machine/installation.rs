@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dcos_node::dcos::journal::{InstallIntent, Intent};
 use dcos_node::observe::node::Node;
-use dcos_node::preflight::report::Verdict::{Fail, Pass};
+use dcos_node::preflight::report::Verdict::{Fail, Pass, Warn};
 use dcos_node::system::root::Root;
 
 use super::recorded::Recorded;
@@ -119,4 +119,14 @@ fn node_of_another_role_is_reported_with_both_roles() {
     );
     half.node.story.intent = Some(Intent::Uninstall { purge_data: false, keep_packages: true });
     half.says(ID, Pass, "an interrupted uninstall, which is finished first");
+}
+
+#[test]
+fn mask_of_a_dcos_unit_is_a_warning() {
+    let mut recorded = with(&[]);
+    recorded.says("installation.masks", Pass, "none");
+    recorded.node.masked_units = vec!["dcos-net.service".into()];
+    recorded.says("installation.masks", Warn, "dcos-net.service");
+    recorded.is_installed();
+    recorded.says("installation.masks", Pass, "installed");
 }
