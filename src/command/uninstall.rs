@@ -20,16 +20,17 @@ use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Record};
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
-use crate::dcos::proof::Leftovers;
+use crate::dcos::proof::{Item, Leftovers};
 use crate::dcos::receipt::{self, Object};
 use crate::observe::data::Judged;
 use crate::observe::leftovers::{self, Found};
 use crate::observe::node::{Foreign, Node};
-use crate::observe::{data, residue, snapshot};
+use crate::observe::{data, operator_files, residue, snapshot};
 use crate::plan::network::Signs;
 use crate::plan::parting::Consent;
 use crate::plan::uninstall::{self as plan, Wish};
 use crate::preflight::report::Protection;
+use crate::system::files;
 
 pub use crate::observe::data::Data;
 pub use parting::{LIMIT as DRAIN_LIMIT, Ties};
@@ -147,6 +148,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let dcos_was_here = data::dcos_was_here(&world.root, &node);
     let data = data::judge(&world.root, node.snapshot(), dcos_was_here);
     let inventory = inventory(&node, &found, wish, &data);
+    let theirs = operator_files(world, &node, &inventory).await?;
     let links =
         if wish.purge_data { data::behind_purged_links(&world.root, &data) } else { Vec::new() };
     let disks = if dcos_was_here { data::mount_disks(&world.root) } else { Vec::new() };
@@ -194,6 +196,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             drain
                 .into_iter()
                 .chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview())
+                .chain(theirs.iter().map(|path| Preview {
+                    key: format!("file {}", path.display()),
+                    text: format!("remove {}, which {OPERATORS}", path.display()),
+                }))
                 .collect(),
         );
     }
@@ -209,14 +215,24 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         without_journal(error)
     })?;
     let found = Found { foreign, ..found };
-    let ended = carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
-        action::Error::Interrupted => Failure::new(Exit::Interrupted, error)
-            .leaving(half_done(&node))
-            .cured_by("dcos-node uninstall goes on"),
-        error => Failure::new(Exit::Failed, error)
-            .leaving(half_done(&node))
-            .cured_by("remove the cause, then dcos-node uninstall goes on"),
-    })?;
+    for path in &theirs {
+        let path = path.display();
+        world.events.warn(format!("{path} {OPERATORS}: it is removed with its directory"));
+    }
+    let mut ended =
+        carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
+            action::Error::Interrupted => Failure::new(Exit::Interrupted, error)
+                .leaving(half_done(&node))
+                .cured_by("dcos-node uninstall goes on"),
+            error => Failure::new(Exit::Failed, error)
+                .leaving(half_done(&node))
+                .cured_by("remove the cause, then dcos-node uninstall goes on"),
+        })?;
+    let removed = theirs.iter().filter(|path| !files::exists(&world.root.at(path)));
+    ended
+        .report
+        .removed
+        .extend(removed.map(|path| Item::new("file", path.display().to_string(), OPERATORS)));
     let after = world.node_as_it_stands().await?;
     let foreign =
         ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
@@ -242,6 +258,20 @@ fn half_done(node: &Node) -> &'static str {
         "the uninstall is half done; DC/OS does not start at the next boot, and no boot goes on \
          with it"
     }
+}
+
+/// Why a file is named that is removed with a directory of DC/OS.
+const OPERATORS: &str = "was not made by DC/OS";
+
+async fn operator_files(
+    world: &World,
+    node: &Node,
+    inventory: &[Object],
+) -> Result<Vec<PathBuf>, Failure> {
+    let (root, node, inventory) = (world.root.clone(), node.clone(), inventory.to_vec());
+    let looked =
+        tokio::task::spawn_blocking(move || operator_files::look(&root, &node, &inventory)).await;
+    looked.map_err(|e| Failure::from(anyhow::Error::from(e)).leaving("nothing was changed"))
 }
 
 /// What stands without a record of ours. What could not be made known of the resolvers is told at

@@ -194,6 +194,11 @@ impl Accounts {
         self.users.get(user).is_some_and(ours)
     }
 
+    /// Whether it is a group as `useradd --system` makes it: not of a person.
+    pub fn is_group_of_system(&self, group: &str) -> bool {
+        self.group_number(group).is_some_and(|number| (1..FIRST_OF_PEOPLE).contains(&number))
+    }
+
     /// The number of a user's primary group.
     pub fn primary_group_number(&self, user: &str) -> Option<u32> {
         self.users.get(user).map(|user| user.group)

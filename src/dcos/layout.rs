@@ -409,10 +409,10 @@ pub fn saved(path: &std::path::Path) -> impl Iterator<Item = PathBuf> {
     (0..).map(name)
 }
 
-/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units, an
-/// upgrade the settings of the setup, `dcos-rexray.service` its own.
+/// Whether DC/OS or dcos-node writes a file of the install again: an activation its units,
+/// `dcos-rexray.service` its own settings.
 pub fn is_rewritten(path: &std::path::Path) -> bool {
-    [SYSTEM_UNITS, SETUP_FLAGS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE]
+    [SYSTEM_UNITS, ROLES, REXRAY_SETTINGS, OUR_OPT, OUR_STATE]
         .iter()
         .any(|place| path.starts_with(place))
 }

@@ -89,6 +89,26 @@ pub const LEFTOVERS: [Leftover; 34] = [
     leftover(layout::PROFILE, "dcos-link-env.service", Fate::RemoveIfItLeadsInside),
 ];
 
+/// Files of the installer in [`layout::ROLES`] and [`layout::SETUP_FLAGS`]: of `dcos_install.sh`
+/// and of the templates for clouds, in all releases.
+const OF_INSTALLER: [(&str, &[&str]); 2] = [
+    (layout::ROLES, &["master", "slave", "slave_public", "aws", "aws_master"]),
+    (
+        layout::SETUP_FLAGS,
+        &["repository-url", "cluster-package-list", "bootstrap-id", "cluster-packages.json"],
+    ),
+];
+
+/// Whether the installer makes a file of this name there, or we left it half written.
+pub fn is_of_installer(path: &std::path::Path) -> bool {
+    OF_INSTALLER.iter().any(|(directory, names)| {
+        path.strip_prefix(directory)
+            .ok()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| names.contains(&name) || is_staging(name))
+    })
+}
+
 /// Units of the classic installer itself, and pkgpanda's target.
 pub const CLASSIC_UNITS: [&str; 4] =
     ["dcos-setup.service", "dcos-download.service", "dcos-link-env.service", layout::TARGET];

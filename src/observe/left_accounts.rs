@@ -32,7 +32,7 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
         asked_for.contains(user) || (node.receipt.is_none() && leftovers::USERS.contains(&user))
     };
     let accounts = &node.accounts;
-    let mut ours = Vec::new();
+    let (mut ours, mut beside) = (Vec::new(), Vec::new());
     for user in accounts.names().filter(|user| known(user) && !is_recorded(node, user)) {
         let user_made = accounts.is_of_system(user) && !node.manual_accounts;
         if accounts.has_user(user) && !user_made {
@@ -51,18 +51,26 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
         if let Some(other) = other.filter(|_| accounts.has_group(user)) {
             found.leave(layout::GROUP, &format!("the group {user}: {other} is in it"));
         }
-        let group_made = accounts.has_group(user) && other.is_none() && !node.manual_accounts;
-        if user_made || group_made {
+        // What `userdel` did not come to when it was cut.
+        let left = accounts.leftover_lines(user);
+        let left = |file| left.contains(&file) && !node.manual_accounts;
+        let group_made = left(layout::GSHADOW)
+            || accounts.is_group_of_system(user) && other.is_none() && !node.manual_accounts;
+        let lines_made = user_made || left(layout::SHADOW);
+        if lines_made || group_made {
             let group =
                 accounts.primary_group(user).filter(|group| *group != user).map(str::to_owned);
-            ours.push(Object::Account {
+            let object = Object::Account {
                 account: Account { user: user.to_owned(), group },
-                user_made,
+                user_made: lines_made,
                 group_made,
                 group_before: None,
-            });
+            };
+            // A group alone may be an operator's: its name is no trace of DC/OS.
+            if user_made { ours.push(object) } else { beside.push(object) }
         }
     }
+    found.objects.extend(beside);
     // Undone from the last to the first: a group goes after the users that are in it.
     ours.sort_by_key(|object| {
         matches!(object, Object::Account { account: Account { group: Some(_), .. }, .. })

@@ -81,6 +81,7 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         }
     }
     if !found.is_sure() {
+        let alone: Vec<String> = found.objects.iter().filter_map(account).collect();
         // Empty directories, and what others may have made, are no trace of DC/OS; where a record
         // of ours was lost, those that only DC/OS has are.
         let tops = [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::STATE];
@@ -95,11 +96,22 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
             [layout::MESOSPHERE, layout::ETC_MESOSPHERE, layout::SYSTEM_UNITS, layout::RESOLV_CONF];
         let places = places.into_iter().chain(layout::MORE_SYSTEM_UNITS);
         found.foreign.retain(|foreign| places.clone().any(|place| foreign.path.starts_with(place)));
+        for name in alone {
+            let why = format!("the group {name}: nothing else here is DC/OS'");
+            found.leave(layout::GROUP, &why);
+        }
     }
     if knows_nothing {
         stagings(root, &mut found)?;
     }
     Ok(found)
+}
+
+fn account(object: &Object) -> Option<String> {
+    match object {
+        Object::Account { account, .. } => Some(account.user.clone()),
+        _ => None,
+    }
 }
 
 /// What a kill of ours left of files that were about to get their names, where the record of them
@@ -146,17 +158,23 @@ fn mesosphere(root: &Root, node: &Node, found: &mut Found) -> anyhow::Result<()>
             Err(_) => found.leave(Path::new(layout::REPOSITORY).join(name), "no package"),
         }
     }
-    for path in [layout::ETC_MESOSPHERE].iter().filter(|_| node.receipt.is_none()) {
-        strangers(root, path, found)?;
+    for path in [layout::ETC_MESOSPHERE, layout::ROLES, layout::SETUP_FLAGS] {
+        strangers(root, path, node, found)?;
     }
     Ok(())
 }
 
 /// What lies in a directory of DC/OS' and is named nowhere.
-fn strangers(root: &Root, directory: &str, found: &mut Found) -> anyhow::Result<()> {
+fn strangers(root: &Root, directory: &str, node: &Node, found: &mut Found) -> anyhow::Result<()> {
+    let inventory = node.inventory();
+    let is_recorded = |path: &Path| {
+        inventory.iter().filter_map(Object::path).any(|known| known.starts_with(path))
+    };
     for name in root.names(directory)? {
         let path = Path::new(directory).join(name);
-        if !LEFTOVERS.iter().any(|l| Path::new(l.path).starts_with(&path)) {
+        let is_known = LEFTOVERS.iter().any(|l| Path::new(l.path).starts_with(&path))
+            || leftovers::is_of_installer(&path);
+        if !is_known && !is_recorded(&path) {
             found.leave(path, "not DC/OS'");
         }
     }
@@ -171,11 +189,18 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
             object_at(root, leftover.path)?.into_iter().for_each(|object| found.add(object))
         }
         Fate::RemoveFilesIn => {
-            for name in root.names(leftover.path)? {
-                object_at(root, path.join(name))?.into_iter().for_each(|object| found.add(object));
+            let (ours, theirs): (Vec<PathBuf>, Vec<PathBuf>) = root
+                .names(leftover.path)?
+                .into_iter()
+                .map(|name| path.join(name))
+                .partition(|path| leftovers::is_of_installer(path));
+            // Empty, too: nobody else makes a directory of this name. One that holds no more than
+            // an operator's files is kept with them.
+            let is_ours = !ours.is_empty() || theirs.is_empty();
+            for path in ours {
+                object_at(root, path)?.into_iter().for_each(|object| found.add(object));
             }
-            // Empty, too: nobody else has a directory of this name.
-            if files::exists(&root.at(path)) {
+            if is_ours && files::exists(&root.at(path)) {
                 found.add(Object::Directory { path: path.to_owned() });
             }
         }

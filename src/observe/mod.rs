@@ -33,6 +33,7 @@ pub mod mesos_mounts;
 pub mod neighbours;
 pub mod network;
 pub mod node;
+pub mod operator_files;
 mod others;
 pub mod packages;
 pub mod pkgpanda_swap;

@@ -433,7 +433,13 @@ fn every_classic_installer_state_is_uninstalled() {
                 leads_to_an_uninstall(&image, &serve).err().map(|why| format!("{name}: {why}")),
             );
         }
+        let planned = json(&run(&image, &["uninstall", "--dry-run", "--json"]))["plan"].to_string();
         let output = run(&image, &["uninstall", "--json"]);
+        for what in list_of(&json(&output), "removed") {
+            if !planned.contains(&format!("\"undo {what}\"")) {
+                wrong.push(format!("{name}: removed {what}, which --dry-run does not name"));
+            }
+        }
         let mut changes = seen(&image).changes_since(&before);
         changes.extend(
             ["tmp/bootstrap.tar.xz", "run/dcos"]
@@ -463,6 +469,35 @@ fn every_classic_installer_state_is_uninstalled() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a report lists.
+fn list_of(outcome: &serde_json::Value, list: &str) -> Vec<String> {
+    let items = outcome["report"][list].as_array().cloned().unwrap_or_default();
+    items.iter().filter_map(|item| item["what"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn group_with_a_dcos_name_goes_only_beside_dcos() {
+    if !support::is_root() {
+        return;
+    }
+    for (number, beside, goes) in [(990, false, false), (990, true, true), (1500, true, false)] {
+        let image = Image::clean();
+        let groups = image.read("etc/group");
+        image.write("etc/group", &format!("{groups}dcos_exhibitor:x:{number}:\n"));
+        if beside {
+            std::fs::create_dir_all(image.at("etc/mesosphere/setup-flags")).expect("make it");
+        }
+        let planned = run(&image, &["uninstall", "--dry-run", "--json"]);
+        let planned = json(&planned)["plan"].to_string();
+        assert_eq!(planned.contains("remove the group dcos_exhibitor"), goes, "{planned}");
+        let output = run(&image, &["uninstall", "--json"]);
+        ends(&output, 0, &[]);
+        let removed = list_of(&json(&output), "removed");
+        assert_eq!(removed.iter().any(|what| what == "dcos_exhibitor"), goes, "{removed:?}");
+        assert_eq!(!image.read("etc/group").contains("dcos_exhibitor"), goes);
+    }
 }
 
 /// `status` never says that there is no DC/OS, and `install` changes nothing and names `uninstall`.

@@ -418,6 +418,66 @@ fn one_more_uninstall_is_enough_once_the_obstacle_is_gone() {
 }
 
 #[test]
+fn operator_files_that_go_with_a_directory_are_named() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    write(&image, "var/lib/dcos/mesos-slave-common", "MESOS_ATTRIBUTES=rack:1\n");
+    image.install(serve.url(), &[]).ends(0, &[]);
+    write(&image, "opt/mesosphere/bin/theirs", "theirs");
+    let theirs = ["/var/lib/dcos/mesos-slave-common", "/opt/mesosphere/bin/theirs"];
+    let planned = image.run(&["uninstall", "--purge-data", "--dry-run", "--json"]);
+    let said = image.run(&["uninstall", "--purge-data", "--yes", "--json"]);
+    said.ends(0, &[]);
+    for path in theirs {
+        let key = format!("\"file {path}\"");
+        assert!(json(&planned)["plan"].to_string().contains(&key), "{}", planned.out);
+        tells(&list(&json(&said), "removed"), path, "was not made by DC/OS");
+        assert!(said.err.contains(&format!("{path} was not made by DC/OS")), "{}", said.err);
+    }
+}
+
+#[test]
+fn mask_that_an_install_replaces_is_named_and_restored() {
+    if !support::is_root() {
+        return;
+    }
+    let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
+    let unit = "etc/systemd/system/dcos-tiny.service";
+    std::os::unix::fs::symlink("/dev/null", image.at(unit)).expect("mask it");
+    let before = image.tree();
+    let masked = ["dcos-tiny.service", "masked by an operator"];
+    image.install(serve.url(), &[]).ends(0, &[&masked]);
+    image.run(&["uninstall", "--purge-data", "--yes"]).ends(0, &[]);
+    image.equals(&before);
+}
+
+#[test]
+fn operator_files_among_settings_survive_every_uninstall() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let theirs =
+        ["setup-flags/op.txt", "roles/op", "op.conf"].map(|name| format!("etc/mesosphere/{name}"));
+    theirs.iter().for_each(|path| write(&image, path, "theirs"));
+    for _ in 0..3 {
+        let said = image.run(&["uninstall", "--json"]);
+        said.ends(0, &[]);
+        for path in &theirs {
+            assert!(image.has(path), "{path}");
+            let foreign = json(&said)["foreign"].to_string();
+            assert!(foreign.contains(&format!("/{path} (not DC/OS')")), "{foreign}");
+        }
+    }
+    image.run(&["uninstall"]).ends(0, &[&["nothing was changed"]]);
+    image.install(serve.url(), &[]).ends(0, &[]);
+}
+
+#[test]
 fn objects_changed_since_the_install_are_kept_and_reported() {
     if !support::is_root() {
         return;
@@ -440,6 +500,7 @@ fn objects_changed_since_the_install_are_kept_and_reported() {
     write(&image, "etc/profile.d/dcos.sh", "theirs");
     // What DC/OS writes again is not the operator's.
     add(&image, "etc/rexray/config.yml", "x\n");
+    // The settings of the setup are.
     add(&image, "etc/mesosphere/setup-flags/repository-url", "x\n");
     std::fs::remove_file(image.at("etc/systemd/system/dcos-old.service")).expect("remove the unit");
     let group = std::fs::read_to_string(image.at("etc/group"))
@@ -463,6 +524,9 @@ fn objects_changed_since_the_install_are_kept_and_reported() {
         std::fs::read_to_string(image.at(format!("{conf}.dcos-node-save"))).expect("the saved one"),
         edited
     );
+    let flag = "etc/mesosphere/setup-flags/repository-url";
+    tells(&kept, &format!("/{flag}"), "it was changed since an install");
+    assert!(image.has(format!("{flag}.dcos-node-save")));
     tells(&kept, "/etc/resolv.conf", "written by another since the install");
     tells(&kept, "/etc/profile.d/dcos.sh", "something else stands there now");
     tells(&list(&report, "gone"), "dcos-old.service", "it was there before");
@@ -479,7 +543,9 @@ fn objects_changed_since_the_install_are_kept_and_reported() {
             "{what} is told twice"
         );
     }
-    assert!(!image.has("etc/rexray/config.yml.dcos-node-save") && !image.has("etc/mesosphere"));
+    assert!(
+        !image.has("etc/rexray/config.yml.dcos-node-save") && !image.has("etc/mesosphere/roles")
+    );
     // What an earlier uninstall kept is never written over, and the same is not kept twice.
     for (text, saved) in [
         ("of the second time\n", ".1"),

@@ -57,6 +57,9 @@ impl Object {
             Object::Account { account, user_made: true, .. } => {
                 format!("remove the user {}", account.user)
             }
+            Object::Account { account, group_made: true, .. } => {
+                format!("remove the group {}", account.user)
+            }
             Object::Account { account, .. } => {
                 format!("keep the user {}, which was there before", account.user)
             }
