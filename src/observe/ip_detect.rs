@@ -65,8 +65,10 @@ pub struct Run {
 
 /// DC/OS gives up after this time (`dcos-go`, nodeutil).
 const LIMIT: Duration = Duration::from_secs(10);
-/// The address must not change from one caller to the next.
-const RUNS: usize = 3;
+/// A run that fails after this time is not repeated.
+const SLOW: Duration = Duration::from_secs(1);
+/// How often ip-detect is run: its address must not change from one caller to the next.
+pub const RUNS: usize = 3;
 
 impl Identity {
     /// Runs every script that the build has; `instead` is tried in place of its ip-detect.
@@ -145,13 +147,14 @@ impl Question<'_> {
         };
         for _ in 0..times {
             detection.runs.push(run(self.name, script, self.proxy, false).await);
-            if detection.runs.last().is_some_and(|run| run.failure.is_some()) {
+            // A failure at once may be one of some; nobody waits for the end of three slow ones.
+            if detection.runs.last().is_some_and(|run| run.failure.is_some() && run.took > SLOW) {
                 break;
             }
         }
         // A wrong page of a proxy may well come with status 0, so that any doubt is reason enough
-        // to compare.
-        if detection.with_proxy && detection.runs.iter().any(|run| self.is_doubtful(run)) {
+        // to compare; one good run clears the proxy.
+        if detection.with_proxy && detection.runs.iter().all(|run| self.is_doubtful(run)) {
             detection.without_proxy = Some(run(self.name, script, &[], false).await);
         }
         Some(detection)

@@ -9,7 +9,7 @@ use crate::dcos::identity::correct_script;
 use crate::dcos::role::Role;
 use crate::dcos::{detected, layout};
 use crate::observe::addresses::InterfaceAddress;
-use crate::observe::ip_detect::{Detection, Run};
+use crate::observe::ip_detect::{Detection, RUNS, Run};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -134,9 +134,19 @@ fn output(facts: &Facts<'_>) -> Finding {
         Err(not_here) => return not_here,
     };
     let mut addresses = Vec::new();
-    for run in &detection.runs {
+    for (index, run) in detection.runs.iter().enumerate() {
         match told(run, detected::ipv4) {
             Ok(address) => addresses.push(address),
+            Err(why) if works_at_times(detection) => {
+                return Finding::bad(format!(
+                    "it fails now and then: run {} of {RUNS} {why}",
+                    index + 1
+                ))
+                .cured_by(
+                    "let ip-detect use what always answers, for example the node's own routes \
+                     and interfaces, or let it try again; generate the build again",
+                );
+            }
             Err(why) if only_with_proxy(detection) => {
                 return Finding::bad(format!("{why}; without the build's proxy settings it works"));
             }
@@ -160,6 +170,11 @@ fn output(facts: &Facts<'_>) -> Finding {
             );
     }
     Finding::good(first.to_string())
+}
+
+/// What worked once can work with the proxy settings and in the confinement.
+fn works_at_times(detection: &Detection) -> bool {
+    detection.runs.iter().any(|run| told(run, detected::ipv4).is_ok())
 }
 
 fn unprivileged(facts: &Facts<'_>) -> Finding {
@@ -189,13 +204,14 @@ fn proxy(facts: &Facts<'_>) -> Finding {
         Ok(detection) if !detection.with_proxy => {
             Finding::not_here("the build has no proxy settings")
         }
+        Ok(detection) if works_at_times(detection) => Finding::good("it works with them"),
         Ok(detection) if only_with_proxy(detection) => {
             Finding::bad("it works only without the proxy settings of the build")
         }
         Ok(Detection { without_proxy: Some(_), .. }) => {
             Finding::not_here("it works neither with nor without them")
         }
-        Ok(_) => Finding::good("it works with them"),
+        Ok(_) => Finding::not_here("it was not run without them"),
     }
 }
 

@@ -197,6 +197,33 @@ async fn detected_address_must_match_that_of_an_earlier_install() {
     assert!(cure.contains("correct genconf/ip-detect") && !cure.contains("reset"), "{cure}");
 }
 
+/// A metadata service that fails now and then, beside proxy settings of the build: whichever run
+/// fails, the proxy is not the cause.
+#[tokio::test]
+async fn failure_now_and_then_is_not_blamed_on_the_proxy() {
+    for (busy, which) in [(0, "run 1 of 3"), (1, "run 2 of 3")] {
+        let service = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = service.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for (count, stream) in service.incoming().enumerate() {
+                let answer = if count == busy { "busy" } else { "192.0.2.7" };
+                let _ = writeln!(stream.unwrap(), "{answer}");
+            }
+        });
+        let script = format!(
+            "#!/bin/bash\nread answer </dev/tcp/127.0.0.1/{port}\n\
+             [ \"$answer\" != busy ] || exit 22\necho $answer\n"
+        );
+        let build = Build::fixture()
+            .with_file("dcos-config", "bin/detect_ip", 0o755, script)
+            .with_proxy("http://192.0.2.99:3128", "");
+        let report = Bench::new().with_build(&build).await;
+        is(&report, "ip-detect.output", Verdict::Fail, which);
+        is(&report, "ip-detect.output", Verdict::Fail, "status 22");
+        is_right(&report, "ip-detect.proxy", "it works with them");
+    }
+}
+
 /// Answers as `reply` says, with the question in it; never if it is none.
 fn name_server(reply: fn(&mut Vec<u8>) -> bool) -> SocketAddr {
     // UDP and TCP on one port, as a real one has them.
