@@ -6,6 +6,7 @@
 //! images, units, paths, addresses (a test has them).
 
 mod below;
+mod forms;
 mod keys;
 mod lines;
 mod names;

@@ -13,6 +13,8 @@ pub(super) const MOST_ENDED: usize = 500;
 pub(super) struct Place {
     pub(super) indent: usize,
     pub(super) column: usize,
+    /// Whether this line is `name: X` of a secret.
+    pub(super) is_secret: bool,
     /// Where the value begins, if this line is `value: X`.
     pub(super) value: Option<usize>,
 }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::below::{HereEnds, MOST_ENDED, Place, count_work, first_value};
+use super::forms::{asked_name, item, listed_name, listed_value};
 use super::names::{NAMES, Names};
-use super::pairs::Pairs;
+use super::pairs;
 use super::rule::{REDACTED, compile};
 use super::shapes::says_nothing;
 
@@ -18,6 +19,10 @@ const MOST_VALUES: usize = 200;
 const MOST_QUOTED: usize = 40;
 /// Lines of one item of a list.
 const MOST_BESIDE: usize = 40;
+/// A line of so many bytes is looked through before it is searched.
+const SHORT: usize = 32;
+/// Of a value so many bytes tell whether it is one.
+const MAX_JUDGED: usize = 256;
 /// What looks like a name and is none, before a colon in a log: units, source files, errors.
 const NO_VARIABLES: [&str; 10] =
     [".service", ".socket", ".timer", ".py", ".go", ".erl", ".lua", ".java", "Exception", "Error"];
@@ -37,12 +42,6 @@ pub(super) struct Lines {
     /// The head of a block of YAML: `|`, `>+`, `|2 # why`, `&a |`, `!!str |`; or what opens a list
     /// or an object.
     head: Regex,
-    /// A variable that is listed by its name, its value in a line beside it.
-    named: Regex,
-    value: Regex,
-    /// A name of YAML whose value stands on a line of its own: `? name`.
-    asked: Regex,
-    pairs: Pairs,
 }
 
 /// The value whose lines are being passed over.
@@ -63,12 +62,6 @@ impl Lines {
         Ok(Lines {
             assigned: compile(&assigned)?,
             head: compile(r"^(?:(?:[&!]\S*\s+)*[|>][0-9+-]{0,2}|[{\[(])\s*(?:#.*)?$")?,
-            named: compile(
-                r#"(?i)^\s*(?:- +)*["']?(?:name|key)["']?\s*[:=]\s*["']?([\w.-]+)["']?,?\s*$"#,
-            )?,
-            value: compile(r#"(?i)^(\s*(?:- +)*["']?value["']?\s*[:=]\s*)(.*)$"#)?,
-            asked: compile(r#"^\s*(?:- +)*\? +(?:[&!]\S*\s+)*["']?([\w.-]+)["']?\s*(?:#.*)?$"#)?,
-            pairs: Pairs::new()?,
         })
     }
 
@@ -80,8 +73,10 @@ impl Lines {
     pub(super) fn take(&self, text: &str, names: &Names) -> (String, usize) {
         let all: Vec<(&str, &str)> = text.split('\n').map(told).collect();
         let lines: Vec<&str> = all.iter().map(|(_, line)| *line).collect();
-        let mut elsewhere = self.listed(text, &lines, names);
-        self.add_answered(&mut elsewhere, &lines, names);
+        let mut elsewhere = listed(text, &lines, names);
+        if text.contains("? ") {
+            add_answered(&mut elsewhere, &lines, names);
+        }
         let ends = HereEnds::new(&lines);
         let (mut clean, mut taken) = (String::with_capacity(text.len()), 0);
         let mut block: Option<Block> = None;
@@ -102,23 +97,22 @@ impl Lines {
             }
             clean.push_str(who);
             let known = elsewhere.get(&index).and_then(|at| line.split_at_checked(*at));
-            let found =
-                match (known, self.pairs.value(line, who.is_empty() && lines.len() > 1, names)) {
-                    (Some((before, value)), _) => {
-                        clean.push_str(before);
-                        self.one(value, &mut clean, &mut taken)
-                    }
-                    (None, Some(value)) => {
-                        taken += 1;
-                        let (before, after) = (line.get(..value.start), line.get(value.end..));
-                        clean.push_str(
-                            &[before.unwrap_or_default(), REDACTED, after.unwrap_or_default()]
-                                .concat(),
-                        );
-                        Found::Nothing
-                    }
-                    (None, None) => self.line(line, &mut clean, &mut taken),
-                };
+            let found = match (known, pairs::value(line, who.is_empty() && lines.len() > 1, names))
+            {
+                (Some((before, value)), _) => {
+                    clean.push_str(before);
+                    self.one(value, &mut clean, &mut taken)
+                }
+                (None, Some(value)) => {
+                    taken += 1;
+                    let (before, after) = (line.get(..value.start), line.get(value.end..));
+                    clean.push_str(
+                        &[before.unwrap_or_default(), REDACTED, after.unwrap_or_default()].concat(),
+                    );
+                    Found::Nothing
+                }
+                (None, None) => self.line(line, &mut clean, &mut taken),
+            };
             clean.push('\n');
             // A comment and an empty line may stand anywhere in a block, and end none.
             if !line.trim().is_empty() && !line.trim_start().starts_with('#')
@@ -135,6 +129,11 @@ impl Lines {
     /// One line, value by value.
     fn line<'t>(&self, line: &'t str, clean: &mut String, taken: &mut usize) -> Found<'t> {
         let (mut rest, mut last) = (line, Found::Nothing);
+        // To begin a search takes longer than to see that a short line has no mark of a value.
+        if line.len() < SHORT && !line.contains([':', '=', '>']) {
+            clean.push_str(line);
+            return last;
+        }
         for _ in 0..MOST_VALUES {
             let Some((before, after)) =
                 self.assigned.find(rest).and_then(|found| rest.split_at_checked(found.end()))
@@ -142,13 +141,14 @@ impl Lines {
                 clean.push_str(rest);
                 return last;
             };
-            let value = first_value(after);
-            count_work(before.len() + value.len());
             clean.push_str(before);
             rest = after;
-            if is_no_variable(before, value) {
+            count_work(before.len());
+            if is_no_variable(before, after) {
                 continue;
             }
+            let value = first_value(after);
+            count_work(value.len());
             rest = rest.get(value.len()..).unwrap_or_default();
             last = self.one(value, clean, taken);
         }
@@ -177,72 +177,70 @@ impl Lines {
         clean.push_str(REDACTED);
         Found::Here(value)
     }
+}
 
-    /// Adds the lines with the values of names that are asked for, and where they begin there.
-    fn add_answered(&self, answered: &mut HashMap<usize, usize>, lines: &[&str], names: &Names) {
-        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("? ")) {
-            let name =
-                self.asked.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
-            if !name.is_some_and(|name| names.has(name)) {
-                continue;
-            }
-            count_work(line.len());
-            // The search ends at the next name that is asked for, so that no line is read twice.
-            let is_passed =
-                |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
-            let next = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !is_passed(line));
-            let Some((answer, text)) = next else { continue };
-            let value = text
-                .trim_start()
-                .strip_prefix(':')
-                .filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-            if let Some(value) = value.filter(|_| indent(text) == column(line)) {
-                answered.insert(answer, text.len() - value.trim_start().len());
-            }
+/// Adds the lines with the values of names that are asked for, and where they begin there.
+fn add_answered(answered: &mut HashMap<usize, usize>, lines: &[&str], names: &Names) {
+    for (index, line) in lines.iter().enumerate() {
+        if !asked_name(line).is_some_and(|name| names.has(name)) {
+            continue;
         }
-    }
-
-    /// The lines with the values of variables that are listed by secret names, and where they begin
-    /// there.
-    fn listed(&self, text: &str, lines: &[&str], names: &Names) -> HashMap<usize, usize> {
-        let mut listed = HashMap::new();
-        if !text.contains("alue") {
-            return listed;
-        }
-        // Each line is judged once, however many names stand beside it.
-        let places: OnceCell<Vec<Place>> = OnceCell::new();
-        for (index, line) in lines.iter().enumerate() {
-            let name =
-                self.named.captures(line).and_then(|found| found.get(1)).map(|name| name.as_str());
-            if !name.is_some_and(|name| names.has(name)) {
-                continue;
-            }
-            let place = column(line);
-            // The item that it is part of begins with the first line above that has a dash, and
-            // ends before the first that is less indented.
-            let places = places.get_or_init(|| lines.iter().map(|line| self.place(line)).collect());
-            let at = |index: usize| places.get(index).copied().unwrap_or_default();
-            let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
-                let below = at(above + 1);
-                at(*above).column >= place && below.indent >= below.column
-            });
-            let below = (index + 1..lines.len())
-                .take(MOST_BESIDE)
-                .take_while(|below| at(*below).indent >= place);
-            for beside in above.chain(below).filter(|beside| at(*beside).column == place) {
-                if let Some(value) = at(beside).value {
-                    listed.insert(beside, value);
-                }
-            }
-        }
-        listed
-    }
-
-    fn place(&self, line: &str) -> Place {
         count_work(line.len());
-        let value = self.value.captures(line.trim_end()).and_then(|found| found.get(1));
-        Place { indent: indent(line), column: column(line), value: value.map(|value| value.end()) }
+        // The search ends at the next name that is asked for, so that no line is read twice.
+        let is_passed = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        let next = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !is_passed(line));
+        let Some((answer, text)) = next else { continue };
+        let value = text
+            .trim_start()
+            .strip_prefix(':')
+            .filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if let Some(value) = value.filter(|_| indent(text) == column(line)) {
+            answered.insert(answer, text.len() - value.trim_start().len());
+        }
     }
+}
+
+/// The lines with the values of variables that are listed by secret names, and where they begin
+/// there.
+fn listed(text: &str, lines: &[&str], names: &Names) -> HashMap<usize, usize> {
+    let mut listed = HashMap::new();
+    if !text.contains("alue") {
+        return listed;
+    }
+    // Each line is judged once, however many names stand beside it.
+    let places: OnceCell<Vec<Place>> = OnceCell::new();
+    for (index, line) in lines.iter().enumerate() {
+        if !listed_name(line).is_some_and(|name| names.has(name)) {
+            continue;
+        }
+        let column = column(line);
+        // The item that it is part of begins with the first line above that has a dash, and ends
+        // before the first that is less indented. Where another secret's name is beside it, the
+        // search goes on from there, so that no line is read many times.
+        let places = places.get_or_init(|| lines.iter().map(|line| place(line, names)).collect());
+        let at = |index: usize| places.get(index).copied().unwrap_or_default();
+        let is_another = |beside: &usize| at(*beside).is_secret && at(*beside).column == column;
+        let above = (0..index).rev().take(MOST_BESIDE).take_while(|above| {
+            let below = at(above + 1);
+            at(*above).column >= column && below.indent >= below.column && !is_another(above)
+        });
+        let below = (index + 1..lines.len())
+            .take(MOST_BESIDE)
+            .take_while(|below| at(*below).indent >= column && !is_another(below));
+        for beside in above.chain(below).filter(|beside| at(*beside).column == column) {
+            if let Some(value) = at(beside).value {
+                listed.insert(beside, value);
+            }
+        }
+    }
+    listed
+}
+
+fn place(line: &str, names: &Names) -> Place {
+    count_work(line.len());
+    let is_secret = listed_name(line).is_some_and(|name| names.has(name));
+    let value = listed_value(line);
+    Place { indent: indent(line), column: column(line), is_secret, value }
 }
 
 /// What a line told of a secret.
@@ -326,7 +324,7 @@ impl Block {
 fn told(line: &str) -> (&str, &str) {
     let is_of_a_log =
         line.as_bytes().get(4) == Some(&b'-') && line.as_bytes().get(10) == Some(&b'T');
-    let bar = line.find(" | ").filter(|_| is_of_a_log);
+    let bar = is_of_a_log.then(|| line.find(" | ")).flatten();
     bar.and_then(|bar| line.split_at_checked(bar + " | ".len())).unwrap_or(("", line))
 }
 
@@ -336,18 +334,17 @@ fn indent(line: &str) -> usize {
 
 /// Where the name stands that a line of YAML begins with, after the dashes of lists.
 fn column(line: &str) -> usize {
-    let mut rest = line.trim_start();
-    while let Some(item) = rest.strip_prefix("- ") {
-        rest = item.trim_start();
-    }
-    line.len() - rest.len()
+    line.len() - item(line).len()
 }
 
 /// What has the form of a secret and is none: a package, a class of Java, a unit, a source file or
 /// an error that has something to say, in a log; a sentence ("does not pass: why"); the working
 /// directory of a shell; where accounts are looked up (`nsswitch.conf`); where a link leads; an
 /// option, whose value is known by its shape.
-fn is_no_variable(before: &str, value: &str) -> bool {
+///
+/// Only the beginning of what follows is read, because a line may have many names and no value.
+fn is_no_variable(before: &str, after: &str) -> bool {
+    let value = after.get(..after.floor_char_boundary(MAX_JUDGED)).unwrap_or_default();
     let before_arrow = before.trim_end().strip_suffix("->");
     let before_value =
         before_arrow.unwrap_or(before).trim_end_matches([' ', ':', '=', '>', '"', '\'', '\\']);

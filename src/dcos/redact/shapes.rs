@@ -64,12 +64,92 @@ const NO_PASSWORDS: [&str; 40] = [
     "wrong",
 ];
 
+/// A text has at most so many shapes, and one more for each so many bytes. One with more is not a
+/// text that somebody wrote, and its rest is redacted.
+const MOST_FOUND: usize = 500;
+const BYTES_OF_FOUND: usize = 48;
+/// What is longer is redacted as a whole, without a look for its parts.
+const MAX_PARTS: usize = 1024;
+
+/// One shape.
+#[derive(Debug)]
+struct Shape {
+    /// Finds it, with the automaton only.
+    whole: Regex,
+    /// Finds its groups in what was found. The names of secrets are no part of it, because a rule
+    /// that has them is many times slower.
+    parts: Regex,
+    instead: Instead,
+}
+
+impl Shape {
+    fn new(pattern: &str, instead: Instead) -> Result<Shape, regex::Error> {
+        let (flags, rest) = match pattern.strip_prefix("(?i)") {
+            Some(rest) => ("(?i)", rest),
+            None => ("", pattern),
+        };
+        let rest = rest.replace(&format!("(?:{NAMES})"), r"[\w. -]+?");
+        Ok(Shape {
+            whole: compile(pattern)?,
+            parts: compile(&format!(r"{flags}^(?:{rest})$"))?,
+            instead,
+        })
+    }
+
+    /// Returns the text without this shape and how often it was there, if it was.
+    fn take(&self, text: &str, budget: &mut usize) -> Option<(String, usize)> {
+        let mut found = self.whole.find_iter(text).peekable();
+        // Most shapes are in no text, and what has none is not copied.
+        found.peek()?;
+        let (mut clean, mut taken, mut rest) = (String::with_capacity(text.len()), 0, 0);
+        for found in found {
+            clean.push_str(text.get(rest..found.start()).unwrap_or_default());
+            rest = found.end();
+            if *budget == 0 {
+                clean.push_str(REDACTED);
+                return Some((clean, taken + 1));
+            }
+            *budget -= 1;
+            match self.instead(found.as_str()) {
+                Some(instead) => {
+                    taken += 1;
+                    clean.push_str(&instead);
+                }
+                None => clean.push_str(found.as_str()),
+            }
+        }
+        clean.push_str(text.get(rest..).unwrap_or_default());
+        Some((clean, taken))
+    }
+
+    /// Returns what comes in the place of what was found; nothing if it is no secret after all.
+    fn instead(&self, found: &str) -> Option<String> {
+        if let Instead::Text(text) = self.instead
+            && !text.contains('$')
+        {
+            return Some(text.to_owned());
+        }
+        let parts = Some(found).filter(|found| found.len() <= MAX_PARTS);
+        let Some(parts) = parts.and_then(|found| self.parts.captures(found)) else {
+            return Some(REDACTED.to_owned());
+        };
+        match self.instead {
+            Instead::Text(text) => {
+                let mut instead = String::new();
+                parts.expand(text, &mut instead);
+                Some(instead)
+            }
+            Instead::Judged(judge) => judge(&parts),
+        }
+    }
+}
+
 /// All shapes, made once for many texts.
 #[derive(Debug)]
 pub(super) struct Shapes {
     key: Regex,
     key_ends: KeyEnds,
-    shapes: Vec<(Regex, Instead)>,
+    shapes: Vec<Shape>,
     opaque: Regex,
     /// Ids of Mesos: agents, frameworks, operations; with the bars of other ids in one path they
     /// would look like chance.
@@ -175,7 +255,6 @@ impl Shapes {
             (format!(r#"(?i)(<\w+\s+(?:key|name)="[\w.-]*(?:{NAMES})[\w.-]*"\s*>)[^<]+(</)"#), Text("${1}[redacted]${2}")),
             (format!(r"(?i)(<[\w.-]*(?:{NAMES})[\w.-]*(?:\s[^<>]*)?>)[^<>]+(</)"), Text("${1}[redacted]${2}")),
         ];
-        let made = |(shape, instead): (String, Instead)| Ok((compile(&shape)?, instead));
         Ok(Shapes {
             // A key goes even if its end is cut off; where its beginning is, see `KeyEnds`.
             key: compile(
@@ -185,7 +264,7 @@ impl Shapes {
             shapes: shapes
                 .into_iter()
                 .chain(tools::shapes())
-                .map(made)
+                .map(|(pattern, instead)| Shape::new(&pattern, instead))
                 .collect::<Result<_, regex::Error>>()?,
             opaque: compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")?,
             id: compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-[SO]?\d+)?")?,
@@ -194,30 +273,18 @@ impl Shapes {
 
     /// The text without them, and how many there were.
     pub(super) fn take(&self, text: &str) -> (String, usize) {
-        let mut taken = self.key.find_iter(text).count();
-        let (mut clean, ends) = self.key_ends.take(&self.key.replace_all(text, REDACTED));
+        let mut taken = 0;
+        let clean = self.key.replace_all(text, |_: &Captures<'_>| {
+            taken += 1;
+            REDACTED
+        });
+        let (mut clean, ends) = self.key_ends.take(&clean);
         taken += ends;
-        for (shape, instead) in &self.shapes {
-            // Most shapes are in no text, and what has none is not copied.
-            if !shape.is_match(&clean) {
-                continue;
+        let mut budget = MOST_FOUND + text.len() / BYTES_OF_FOUND;
+        for shape in &self.shapes {
+            if let Some((text, more)) = shape.take(&clean, &mut budget) {
+                (clean, taken) = (text, taken + more);
             }
-            clean = match instead {
-                Instead::Text(text) => {
-                    taken += shape.find_iter(&clean).count();
-                    shape.replace_all(&clean, *text).into_owned()
-                }
-                Instead::Judged(judge) => {
-                    let judged = |found: &Captures<'_>| match judge(found) {
-                        Some(instead) => {
-                            taken += 1;
-                            instead
-                        }
-                        None => group(found, 0).to_owned(),
-                    };
-                    shape.replace_all(&clean, judged).into_owned()
-                }
-            };
         }
         (clean, taken)
     }

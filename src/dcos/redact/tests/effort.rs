@@ -4,7 +4,7 @@ use super::super::below::WORK;
 use super::*;
 
 /// Texts that are worst if they are repeated.
-const WORST: [&str; 22] = [
+const WORST: [&str; 24] = [
     "password ",
     "a=",
     "\"",
@@ -26,6 +26,8 @@ const WORST: [&str; 22] = [
     "name: token\nvalue: x\n",
     "-----BEGIN",
     "-----END PRIVATE KEY-----",
+    "- ",
+    "token--a.http:",
     "MIIBVgIBADANBgkqhkiG9w0BAQEFAASCAUAwggE8AgEAAkEAq7BFUpkGp3+LQmlQ\n",
 ];
 
@@ -71,4 +73,21 @@ fn names_that_differ_in_their_secrets_are_numbered() {
     let text = format!("{{{}}}", names.collect::<Vec<_>>().join(", "));
     let clean = clean(&text);
     assert!(!clean.contains("s3cret") && clean.contains("@h/ (2000)\": 1999"), "{clean}");
+}
+
+#[test]
+fn text_of_nothing_but_secrets_is_cut() {
+    let text = "(\"password\", \"Secret1\")\n".repeat(10_000);
+    let clean = clean(&format!("first: 1\n{text}"));
+    assert!(clean.starts_with("first: 1\n") && clean.ends_with(REDACTED), "{clean}");
+    assert!(!clean.contains("Secret") && clean.len() < text.len() * 2 / 3, "{}", clean.len());
+}
+
+#[test]
+fn many_names_without_a_value_read_the_rest_of_the_line_once() {
+    WORK.with(|work| work.set(0));
+    let text = "token--a.http:".repeat(10_000);
+    clean(&text);
+    let effort = WORK.with(std::cell::Cell::get);
+    assert!(effort <= 4 * text.len(), "{effort} bytes of {}", text.len());
 }

@@ -16,6 +16,8 @@ fn value_after_white_space_is_redacted() {
         "set -x TOKEN Secret1;\n",
         "setenv API_TOKEN 'Secret1'\n",
         "ENV DB_PASSWORD Secret1\n",
+        "password a#Secret1 # of ann\n",
+        "set -token Secret1\n",
         "requirepass Secret1\nmasterauth Secret2\n",
         "javax.net.ssl.keyStorePassword Secret1\n",
         "javax.net.ssl.keyStorePassword:Secret1\n",
