@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::waiting::TypedWaiting;
 use crate::command::{bundle, status, verify};
+use crate::dcos::units::is_unit_name;
 
 #[derive(Debug, Args)]
 pub(super) struct TypedStatus {
@@ -43,12 +44,22 @@ pub(super) struct TypedBundle {
     /// The file to write, or a directory for it
     #[arg(value_name = "FILE", default_value = ".", hide_default_value = true)]
     file: PathBuf,
+    /// Also the state and log of this unit; may be given more than once
+    #[arg(long = "unit", value_name = "NAME", value_parser = unit)]
+    units: Vec<String>,
 }
 
 impl TypedBundle {
     pub(super) fn meaning(self) -> bundle::Request {
-        bundle::Request { file: self.file }
+        bundle::Request { file: self.file, units: self.units }
     }
+}
+
+/// The full name of a unit; as for systemctl, a name without a suffix is that of a service.
+fn unit(text: &str) -> Result<String, String> {
+    let service = format!("{text}.service");
+    let name = if is_unit_name(text) { text.to_owned() } else { service };
+    is_unit_name(&name).then_some(name).ok_or_else(|| "not the name of a unit".to_owned())
 }
 
 /// What the columns of verify mean.

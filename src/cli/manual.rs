@@ -317,6 +317,7 @@ const TOLD: [Told; 15] = [
         examples: &[
             ("A bundle in this directory", "sudo dcos-node bundle"),
             ("Under a name of its own", "sudo dcos-node bundle /tmp/node7.tar.gz"),
+            ("With the log of another unit", "sudo dcos-node bundle --unit sshd.service"),
         ],
         files: &[],
         exits: &[(Exit::Done, "The bundle is written."), FAILED, USAGE],

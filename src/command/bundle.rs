@@ -29,6 +29,8 @@ use parts::Parts;
 pub struct Request {
     /// The file to write, or a directory for it.
     pub file: PathBuf,
+    /// Other units whose state and log are wanted too.
+    pub units: Vec<String>,
 }
 
 /// What was collected.
@@ -77,11 +79,13 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, error).leaving("no bundle was written"))?;
     let mut parts = Parts::new(&redactor);
     let made = SystemTime::now();
-    world.cancellation.or(collect(&mut parts, world)).await.map_err(|cancelled| {
-        Failure::new(Exit::Interrupted, cancelled)
-            .leaving("no bundle was written")
-            .cured_by("run the same command again")
-    })?;
+    world.cancellation.or(collect(&mut parts, &request.units, world)).await.map_err(
+        |cancelled| {
+            Failure::new(Exit::Interrupted, cancelled)
+                .leaving("no bundle was written")
+                .cured_by("run the same command again")
+        },
+    )?;
     let path = path(&request.file, &parts.host(), made);
     let contents = Contents {
         schema: SCHEMA,
@@ -107,11 +111,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     Ok(Outcome { schema: SCHEMA, file: path, bytes, redacted, parts: list, left_out: left_out() })
 }
 
-async fn collect(parts: &mut Parts<'_>, world: &World) {
+async fn collect(parts: &mut Parts<'_>, asked: &[String], world: &World) {
     records(parts, world);
     machine::collect(parts, world).await;
     match world.node_as_it_stands().await {
-        Ok(node) => of_node(parts, node, world).await,
+        Ok(node) => of_node(parts, node, asked, world).await,
         Err(failure) => parts.missing("node.json", format!("{:#}", failure.error)),
     }
     units::collect(parts, &world.root);
@@ -126,7 +130,7 @@ fn records(parts: &mut Parts, world: &World) {
 }
 
 /// What the other commands tell of the node, and the state and log of each unit.
-async fn of_node(parts: &mut Parts<'_>, node: Node, world: &World) {
+async fn of_node(parts: &mut Parts<'_>, node: Node, asked: &[String], world: &World) {
     parts.value(
         "preflight.json",
         tokio::time::timeout(PATIENCE, preflight::judge_again(world, &node))
@@ -141,10 +145,15 @@ async fn of_node(parts: &mut Parts<'_>, node: Node, world: &World) {
             .map_err(|_| late())
             .and_then(|status| status.map_err(|failure| format!("{:#}", failure.error))),
     );
-    let units: Vec<String> = services::of_role(&node.wanted_units)
+    let mut units: Vec<String> = services::of_role(&node.wanted_units)
         .into_iter()
         .chain(other_units().map(str::to_owned))
         .collect();
+    for unit in asked {
+        if !units.contains(unit) {
+            units.push(unit.clone());
+        }
+    }
     parts.value(
         "units.json",
         tokio::time::timeout(PATIENCE, states(&units, world)).await.unwrap_or_else(|_| Err(late())),

@@ -456,12 +456,15 @@ async fn bundle_describes_only_the_clock_of_the_node() {
     let image = Image::new();
     let units = image.at("etc/systemd/system");
     fs::create_dir_all(&units).expect("make a directory");
-    for name in ["chrony.service", "containerd.service"] {
+    for name in ["chrony.service", "containerd.service", "backup.service"] {
         fs::write(units.join(name), "[Service]\nExecStart=/bin/true\n").expect("write");
     }
     let world = image.world(Some(Ok(Arc::new(Fake::new(image.path())))));
     let file = image.at("bundle.tar.gz");
-    bundle::run(&bundle::Request { file: file.clone() }, &world).await.expect("a bundle");
+    // The same unit twice is one unit.
+    let asked = ["backup.service", "chrony.service"].map(str::to_owned).to_vec();
+    let request = bundle::Request { file: file.clone(), units: asked };
+    bundle::run(&request, &world).await.expect("a bundle");
     let states: Value = serde_json::from_str(&unpacked(&file)["units.json"]).expect("JSON");
     let names: Vec<&str> =
         states.as_array().expect("units").iter().filter_map(|unit| unit["name"].as_str()).collect();
@@ -470,7 +473,8 @@ async fn bundle_describes_only_the_clock_of_the_node() {
         "dcos-download.service",
         "dcos-link-env.service",
         "containerd.service",
-        "chrony.service"
+        "chrony.service",
+        "backup.service"
     ]));
     assert!(!names.contains(&"chronyd.service") && !names.contains(&"docker.service"), "{names:?}");
 }
@@ -497,6 +501,9 @@ fn bundle_overwrites_only_an_earlier_bundle() {
     bundle(&first).ends(0, &[]);
     bundle(&first).ends(0, &[]);
     image.run(&["bundle", "-"]).ends(2, &[&["is no file"]]);
+    for name in ["../sshd.service", "a b", ""] {
+        image.run(&["bundle", "--unit", name]).ends(2, &[&["--unit", "not the name of a unit"]]);
+    }
     bundle(&image.at("nowhere/")).ends(2, &[&["is not a directory"]]);
     bundle(&image.at("nowhere/x.tar.gz"))
         .ends(1, &[&["cannot write into the directory", "nowhere", "No such file"]]);

@@ -90,7 +90,7 @@ async fn interrupted_bundle_ends_and_writes_nothing() {
     bench.install().await.expect("install");
     bench.fails(Some(("ListUnits", Manner::NeverAnswers)));
     let directory = tempfile::tempdir().expect("a directory");
-    let request = bundle::Request { file: directory.path().to_owned() };
+    let request = bundle::Request { file: directory.path().to_owned(), units: Vec::new() };
     let bundle = bundle::run(&request, &bench.world);
     // A bundle gives up on each of its parts after a while: the request comes before that.
     let (ended, ()) = tokio::join!(bundle, async { bench.world.cancellation.request() });
