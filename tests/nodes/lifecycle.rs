@@ -340,3 +340,22 @@ fn killed_install_is_undone_by_uninstall_resumed_by_install() {
     node.run(&["dcos-node", "uninstall"]).succeeds();
     is_as_before(&node, &before);
 }
+
+#[test]
+fn isolate_after_an_install_keeps_dcos_running() {
+    if !node::available() {
+        return;
+    }
+    let served = serving(Build::tiny());
+    let node = node_for("isolate", &served);
+    install(&node, &served, "master").succeeds();
+    node.until("systemctl is-active -q dcos.target");
+    // As `init 3` and the end of a rescue shell do.
+    node.run(&["systemctl", "isolate", "multi-user.target"]).succeeds();
+    node.run(&["systemctl", "is-active", "dcos.target"]).succeeds();
+    node.run(&["systemctl", "stop", "dcos.target"]).succeeds();
+    let stopped = "dcos.target is inactive";
+    node.run(&["dcos-node", "status"]).stdout_has(stopped).stdout_has("start it:");
+    let again = ["dcos-node", "install", "master", "--bootstrap-url", served.server.url()];
+    node.run(&again).succeeds().stderr_has(stopped);
+}
