@@ -1,5 +1,5 @@
-//! Fetches archives and unpacks them under a temporary name; a package gets its final name when it
-//! is whole, verified and durable.
+//! Fetches archives and unpacks them under a temporary name in a store; a package gets its final
+//! name there when it is whole, verified and durable.
 
 mod delivery;
 mod kept;
@@ -18,21 +18,28 @@ use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{self, Blob, Manifest, ManifestEntry, ManifestKind, Object};
+use crate::dcos::store;
 use crate::dcos::trust::Origin;
+use crate::system::root::Root;
 use crate::system::unpack::{Entry, Kind};
-use crate::system::{digest, files};
+use crate::system::{digest, files, mounts};
 use delivery::{Order, Whole, deliver};
-use kept::{Kept, announce, kept, usable};
+use kept::{Kept, announce, drop_others, kept, usable};
 
-pub(crate) use kept::{archive_of, is_usable, is_whole};
+pub(crate) use kept::{archive_of, is_as_unpacked, is_whole, usable_place};
 
 pub use delivery::Damaged;
 
+/// The store that packages are fetched to.
+pub(crate) fn store_of(site: &Site) -> &'static str {
+    let at = |path: &str| site.root.resolved(path);
+    let repository = at(layout::REPOSITORY);
+    store::choose(|store| mounts::share_file_system(&at(store), &repository))
+}
+
 pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec<Object>> {
-    let mut objects = directory_objects(
-        site,
-        &layout::package(packages.first().context("no package is asked for")?),
-    );
+    // The store itself is part of our own directories, which are removed as a whole.
+    let mut objects = directory_objects(site, Path::new(store_of(site)));
     objects.extend(packages.iter().map(|id| Object::Package { id: id.clone() }));
     Ok(objects)
 }
@@ -47,14 +54,14 @@ pub(crate) async fn package(
 ) -> anyhow::Result<()> {
     if kept(site, std::slice::from_ref(id), artifact).await? {
         // A kill between the exchange of two trees and the end of the old one leaves that.
-        let staging = layout::staging(id);
-        return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
+        let id = id.clone();
+        return site.blocking(move |site| remove_stagings(&site.root, &id)).await;
     }
     let order = Order {
         key: key.to_owned(),
         archive: id.archive(),
         artifact: artifact.cloned(),
-        staging: Some(layout::staging(id)),
+        staging: Some(store::staging(store_of(site), id)),
         strip: None,
     };
     let wanted = id.clone();
@@ -112,7 +119,7 @@ pub(crate) async fn bootstrap(
     expected: &[PackageId],
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
-    let staging = layout::bootstrap_staging(id);
+    let staging = store::bootstrap_staging(store_of(site), id);
     if kept(site, expected, artifact).await? {
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
@@ -139,7 +146,10 @@ pub(crate) async fn bootstrap(
                 let staging = whole.staging.join(&inside);
                 match usable(&site.root, id, artifact.as_ref())? {
                     // What is right stays, for who may use it.
-                    Kept::Usable { .. } => files::remove_tree(&staging)?,
+                    Kept::Usable { place, .. } => {
+                        files::remove_tree(&staging)?;
+                        drop_others(&site.root, id, &place)?;
+                    }
                     _ => {
                         let manifest = manifest(id, &whole, entries, &inside);
                         settle(site, id, &staging, &manifest)?;
@@ -198,19 +208,32 @@ fn by_package(entries: &[Entry]) -> anyhow::Result<BTreeMap<PackageId, Vec<&Entr
     Ok(packages)
 }
 
-/// Makes a package durable, gives it its final name, and writes its manifest. One that is there
-/// under that name and may not be used is exchanged for it in one step where the kernel can.
+/// Removes every trace of a package.
+pub(crate) fn remove(root: &Root, id: &PackageId) -> anyhow::Result<()> {
+    store::places(id).try_for_each(|place| files::remove_tree(&root.at(place)))?;
+    remove_stagings(root, id)?;
+    let manifest = root.at(layout::manifest(id));
+    files::remove_file(&manifest)?;
+    if let Some(manifests) = manifest.parent().filter(|p| p.is_dir()) {
+        files::sync_directory(manifests)?;
+    }
+    Ok(())
+}
+
+/// Removes what was not whole yet of a package.
+pub(super) fn remove_stagings(root: &Root, id: &PackageId) -> anyhow::Result<()> {
+    store::stagings(id).try_for_each(|staging| Ok(files::remove_tree(&root.at(staging))?))
+}
+
+/// Makes a package durable, gives it its final name in the store, and writes its manifest. One that
+/// is there under that name and may not be used is exchanged for it in one step where the kernel
+/// can. It is labelled when it gets its place in the repository.
 fn settle(site: &Site, id: &PackageId, staging: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     // One syncfs in place of an fsync a file: on a disk the fsyncs of a package of 800 small files
     // took 30 times as long, those of 15 larger ones 11 times (docs/crash-real.md). It waits for
     // what others have written to the same file system, too, which is the price.
     site.capacity.disk.sync(staging)?;
-    let place = site.root.at(layout::package(id));
-    site.label(&[staging]);
-    if !files::exists(&place) || !files::exchange(staging, &place)? {
-        files::remove_tree(&place)?;
-        files::rename(staging, &place)?;
-    }
+    files::replace_tree(staging, &site.root.at(store::package(store_of(site), id)))?;
     // Last, so that what an archive of the index gave is never said of what was there before: a
     // kill in between leaves the files without a manifest, or beside that of other files.
     let directory = site.root.at(layout::MANIFESTS);

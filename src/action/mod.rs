@@ -19,6 +19,7 @@ pub mod ourselves;
 pub mod owners;
 pub mod pkgpanda_swap;
 pub mod place;
+pub mod repository;
 pub mod resolv_conf;
 pub mod run;
 pub mod services;
@@ -38,6 +39,7 @@ use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::{Object, Receipt};
+use crate::dcos::store;
 use crate::dcos::units::UnitForm;
 
 pub use site::Site;
@@ -87,6 +89,16 @@ pub enum Action {
         id: PackageId,
         /// What the build index says of its archive.
         artifact: Option<Artifact>,
+    },
+    /// Moves fetched packages from their store into the repository.
+    PlacePackages {
+        /// Those of the build.
+        ids: Vec<PackageId>,
+    },
+    /// Moves a package from the repository back into a store.
+    KeepPackage {
+        /// Its id.
+        id: PackageId,
     },
     /// Gives what an unprivileged run placed to the owners it should have.
     SetOwners,
@@ -196,6 +208,8 @@ impl Action {
             Action::SetAside { path, .. } => format!("aside {}", path.display()),
             Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
             Action::FetchPackage { id, .. } => format!("package {id}"),
+            Action::PlacePackages { .. } => "packages".into(),
+            Action::KeepPackage { id } => format!("keep {id}"),
             Action::SetOwners => "owners".into(),
             Action::KeepAccountFiles => "account files".into(),
             Action::AddAccount { account } => format!("account {}", account.user),
@@ -233,6 +247,10 @@ impl Action {
                 format!("fetch and unpack {}", Build::bootstrap_archive(id))
             }
             Action::FetchPackage { id, .. } => format!("fetch and unpack {id}"),
+            Action::PlacePackages { ids } => {
+                format!("move {} packages into {}", ids.len(), layout::REPOSITORY)
+            }
+            Action::KeepPackage { id } => format!("keep {id} for the next try"),
             Action::SetOwners => "set the owners of what was placed".into(),
             Action::KeepAccountFiles => "keep the backups of the files with accounts".into(),
             Action::AddAccount { account } => match &account.group {
@@ -282,9 +300,12 @@ impl Action {
             Action::KeepResolvConf => resolv_conf::objects(site),
             Action::SetAside { path, aside } => Ok(aside::objects(site, path, aside)),
             Action::FetchBootstrap { id, expected, .. } => {
-                let scratch = Object::Scratch { path: crate::dcos::layout::bootstrap_staging(id) };
+                let path = store::bootstrap_staging(fetch::store_of(site), id);
+                let scratch = Object::Scratch { path };
                 Ok(fetch::objects(site, expected)?.into_iter().chain([scratch]).collect())
             }
+            Action::PlacePackages { ids } => Ok(repository::objects(site, ids)),
+            Action::KeepPackage { .. } => Ok(repository::keep_objects(site)),
             Action::FetchPackage { id, .. } => fetch::objects(site, std::slice::from_ref(id)),
             Action::KeepAccountFiles => account_files::objects(site),
             Action::AddAccount { account } => account::objects(site, account),
@@ -321,6 +342,11 @@ impl Action {
             Action::FetchPackage { id, artifact } => {
                 fetch::package(site, &key, &id, artifact.as_ref()).await
             }
+            Action::PlacePackages { ids } => {
+                let begun = journal.story().objects;
+                site.blocking(move |s| repository::place(s, &ids, &begun)).await
+            }
+            Action::KeepPackage { id } => repository::keep(site, journal, &id).await,
             Action::SetOwners => {
                 let objects = journal.story().objects;
                 site.blocking(move |s| owners::set(s, &objects)).await

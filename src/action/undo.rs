@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Site, account, account_files, aside, edited, executors, firewall, mesos_mounts, network,
-    network_files, resolv_conf, sysctl,
+    Site, account, account_files, aside, edited, executors, fetch, firewall, mesos_mounts, network,
+    network_files, repository, resolv_conf, sysctl,
 };
 use crate::dcos::receipt::Object;
 use crate::dcos::{data, layout};
@@ -119,13 +119,8 @@ fn undo_files(site: &Site, object: &Object) -> anyhow::Result<()> {
             Some(_) => edited::keep_older(site, path, before)?,
         },
         Object::Package { id } => {
-            files::remove_tree(&site.root.at(layout::package(id)))?;
-            files::remove_tree(&site.root.at(layout::staging(id)))?;
-            let manifest = site.root.at(layout::manifest(id));
-            files::remove_file(&manifest)?;
-            if let Some(manifests) = manifest.parent().filter(|p| p.is_dir()) {
-                files::sync_directory(manifests)?;
-            }
+            fetch::remove(&site.root, id)?;
+            repository::remove_empty_stores(site)?;
         }
         Object::ActiveName { name, .. } => {
             for path in [layout::active_name(name), layout::new_name(name)] {

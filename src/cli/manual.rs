@@ -77,7 +77,7 @@ const TOLD: [Told; 15] = [
              and starts the units of the role. The roles are master, slave and slave_public.",
             "Given again, it goes on with what was interrupted. On a node that is whole it changes \
              nothing and restarts nothing. An install that fails leaves the node as it was; \
-             packages that were verified are kept for the next try.",
+             whole packages are kept for the next try, not in /opt/mesosphere.",
             "The build is found by --bootstrap-url, else by the stamp that dcos-node publish put \
              into the program. A plain install does not wait for other nodes. Use --wait for that.",
             "A check that is wrong about this node can be skipped with --skip CHECK=REASON. It \
@@ -139,13 +139,14 @@ const TOLD: [Told; 15] = [
             "Downloads, verifies and unpacks the packages, and does nothing else: no unit, account \
              or setting is touched. Do it before a maintenance window; the install in the window \
              checks what is there and downloads only what is missing.",
-            "dcos-node uninstall removes what was fetched.",
+            "The packages wait outside of /opt/mesosphere, whose presence other tools take for an \
+             installed node. dcos-node uninstall removes what was fetched.",
         ],
         examples: &[
             ("Fetch slowly, the day before", "sudo dcos-node fetch --limit-rate 2M"),
             ("Spread many nodes over an hour", "sudo dcos-node fetch --splay 1h"),
         ],
-        files: &[(layout::REPOSITORY, "the packages"), MANIFESTS, JOURNAL, LOCK],
+        files: &[(layout::STATE_STORE, "the packages"), MANIFESTS, JOURNAL, LOCK],
         exits: &[
             (Exit::Done, "All packages are there and verified."),
             FAILED,

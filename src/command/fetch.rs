@@ -78,10 +78,8 @@ pub struct Outcome {
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     world.check_root()?;
     if world.is_live() && !world.is_privileged() {
-        let failure = Failure::new(
-            Exit::Preflight,
-            anyhow::anyhow!("only root can fetch packages into /opt/mesosphere"),
-        );
+        let failure =
+            Failure::new(Exit::Preflight, anyhow::anyhow!("only root can fetch packages"));
         return Err(failure
             .leaving("nothing was changed")
             .cured_by("run the same command with sudo"));

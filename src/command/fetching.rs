@@ -7,11 +7,15 @@ use futures_util::stream::{self, StreamExt};
 
 use super::preflight::{self, Offered};
 use super::{Failure, World};
-use crate::action::Site;
+use crate::action::journal::Journal;
+use crate::action::run::run as run_actions;
+use crate::action::{self, Action, Site};
 use crate::dcos::build::{BOOTSTRAP_LATEST, Build};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
+use crate::dcos::receipt::Object;
 use crate::dcos::settings::Settings;
+use crate::dcos::{layout, store};
 use crate::plan::fetch::Lengths;
 use crate::system::files;
 use crate::system::http::Setting;
@@ -129,6 +133,22 @@ pub(super) fn no_url() -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!("it is not known where the build is"))
         .leaving("nothing was changed")
         .cured_by("give --bootstrap-url URL, or set DCOS_NODE_BOOTSTRAP_URL")
+}
+
+/// Removes packages that still wait in a store after an install: they are of another build.
+///
+/// # Errors
+/// The disk.
+pub(super) async fn drop_unused(site: &Site, journal: &Journal) -> action::Result<()> {
+    let unused = journal.story().objects.into_iter().filter(|object| match object {
+        Object::Package { id } => {
+            let place = site.root.first_directory(store::places(id));
+            place.is_some_and(|place| place != layout::package(id))
+        }
+        _ => false,
+    });
+    let undo: Vec<_> = unused.map(|object| vec![Action::Undo { object }]).collect();
+    run_actions(&undo, site, journal, 1).await
 }
 
 /// Tells of a build without digests.

@@ -163,7 +163,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
         // A live node is never taken down because a repair failed.
         Err(error) if node.receipt.is_some() => Err(unrepaired(error, request.role)),
-        Err(error) => Err(give_up(error, &site, &journal, world).await),
+        Err(error) => Err(give_up(error, &intent.build, &site, &journal, world).await),
     }
 }
 
@@ -205,6 +205,7 @@ pub(super) async fn carry_out(
     }
     site.events.send(Event::Planned { actions: activation.preview() });
     run_actions(&activation.batches, site, journal, 1).await?;
+    fetching::drop_unused(site, journal).await?;
     if !here.privileged {
         // The first boot of the image goes on from here, with the journal as it is.
         return Ok(());

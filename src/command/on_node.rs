@@ -1,5 +1,7 @@
 //! A published build that is on the node already: an install of it needs no server.
 
+use std::path::PathBuf;
+
 use super::World;
 use crate::action::{Site, fetch, kept_index};
 use crate::dcos::build::Build;
@@ -7,6 +9,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::index::{self, Index};
 use crate::dcos::layout;
 use crate::dcos::settings::Settings;
+use crate::dcos::store;
 use crate::observe;
 use crate::observe::server::Server;
 use crate::system::root::Root;
@@ -45,13 +48,14 @@ fn read(root: &Root, pinned: &str, url: String) -> anyhow::Result<Option<(Build,
     let build = Build::of_index(Index::parse(&text)?, url, pinned.to_owned())?;
     let is_there = |id: &PackageId| {
         let archive = fetch::archive_of(root, id).ok().flatten();
-        root.resolved(layout::package(id)).is_dir()
+        root.first_directory(store::places(id)).is_some()
             && archive.is_some_and(|sha256| build.names(id, &sha256))
     };
     if !build.active().iter().all(is_there) {
         return Ok(None);
     }
     let (config, metadata) = (build.config_package().cloned(), build.metadata_package().cloned());
+    let mut places = Vec::new();
     for id in [&config, &metadata].into_iter().flatten() {
         let archive = if build.bootstrap_packages.contains(id) {
             Build::bootstrap_archive(&build.bootstrap_id)
@@ -59,15 +63,17 @@ fn read(root: &Root, pinned: &str, url: String) -> anyhow::Result<Option<(Build,
             id.archive()
         };
         match build.artifact(&archive) {
-            Some(artifact) if fetch::is_usable(root, id, artifact)? => {}
-            _ => return Ok(None),
+            Some(artifact) => match fetch::usable_place(root, id, artifact)? {
+                Some(place) => places.push(place),
+                None => return Ok(None),
+            },
+            None => return Ok(None),
         }
     }
-    let of = |id: &Option<PackageId>, member: &str| {
-        let path = layout::package(id.as_ref()?).join(member);
-        root.read(path, LONGEST_MEMBER).ok().flatten()
+    let read = |place: &PathBuf, member: &str| {
+        root.read(place.join(member), LONGEST_MEMBER).ok().flatten()
     };
-    let settings = Settings::read(|member| of(&config, member).or_else(|| of(&metadata, member)));
+    let settings = Settings::read(|member| places.iter().find_map(|place| read(place, member)));
     Ok(Some((build, settings)))
 }
 

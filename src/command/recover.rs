@@ -121,7 +121,7 @@ async fn go_on(
                 )));
             }
             Err(error @ action::Error::Integrity { .. }) => {
-                return Err(install::give_up(error, site, journal, world).await);
+                return Err(install::give_up(error, &intent.build, site, journal, world).await);
             }
             Err(error) if tries_left == 0 || matches!(error, action::Error::Interrupted) => {
                 let exit = if matches!(error, action::Error::Interrupted) {

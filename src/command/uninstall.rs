@@ -14,7 +14,7 @@ use super::preflight::protection;
 use super::{Failure, World, pkgpanda_swap};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
-use crate::action::{self, Action, Site};
+use crate::action::{self, Action, Site, fetch};
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Record};
@@ -137,7 +137,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         pkgpanda_swap::refuse_at_work(world)?;
     }
     let node = world.node_as_it_stands().await?;
-    let wish = Wish { purge_data: request.purge_data, keep_packages: false, live: world.is_live() };
+    let wish = Wish { purge_data: request.purge_data, keep_in: None, live: world.is_live() };
     for damaged in &node.damaged {
         world.events.warn(format!(
             "{} is damaged: this goes by what stands, and by what else is recorded",
@@ -332,7 +332,7 @@ fn ask(
     at: String,
 ) -> anyhow::Result<()> {
     let intent =
-        Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
+        Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_in.is_some() };
     if journal.story().intent.as_ref() != Some(&intent) {
         // The inventory first: a journal that says uninstall, and does not know what, would remove
         // our traces and nothing else.
@@ -385,7 +385,8 @@ pub(super) async fn finish(node: &Node, site: &Site) -> Result<(), Failure> {
         return Ok(());
     };
     let journal = Journal::open(&site.root).map_err(without_journal)?;
-    let wish = Wish { purge_data, keep_packages, live: site.systemd.is_some() };
+    let keep_in = keep_packages.then(|| fetch::store_of(site));
+    let wish = Wish { purge_data, keep_in, live: site.systemd.is_some() };
     let found = Found { foreign: node.foreign.clone(), ..Found::default() };
     match carry_out(site, &journal, wish, &found).await {
         Ok(ended) if ended.report.open().next().is_none() => Ok(()),

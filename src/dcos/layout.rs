@@ -59,7 +59,7 @@ pub const SETUP_LINK: &str = "/etc/systemd/system/multi-user.target.wants/dcos-s
 /// Our own directory under `/opt`.
 pub const OUR_OPT: &str = "/opt/dcos-node";
 /// Below these lies all that an install makes; each may be a file system of its own.
-pub const TOPS: [&str; 3] = ["/etc", "/opt", "/var/lib"];
+pub const TOPS: [&str; 4] = ["/etc", "/opt", "/var/lib", MESOSPHERE];
 /// The binary that recovers: outside `/opt/mesosphere`, so that nothing there is needed for it.
 pub const OUR_BINARY: &str = "/opt/dcos-node/bin/dcos-node";
 /// Journal, receipt and manifests; mode 0700.
@@ -78,6 +78,12 @@ pub const MANIFESTS: &str = "/var/lib/dcos-node/manifests";
 /// The index of a published build whose packages were fetched, named by its SHA-256: with it and
 /// the packages an install needs no server.
 pub const KEPT_INDEX: &str = "/var/lib/dcos-node/index";
+/// Packages that wait for an install, in our state.
+pub const STATE_STORE: &str = "/var/lib/dcos-node/packages";
+/// Packages that wait for an install, beside our program.
+pub const OPT_STORE: &str = "/opt/dcos-node/packages";
+/// Both; see [`super::store`].
+pub const STORES: [&str; 2] = [STATE_STORE, OPT_STORE];
 /// The home of root.
 pub const ROOT_HOME: &str = "/root";
 /// The kernel's tables of processes, sockets and mounts.
@@ -355,17 +361,6 @@ pub fn package(id: &PackageId) -> PathBuf {
 /// A package's directory in the bootstrap archive.
 pub fn in_bootstrap_archive(id: &PackageId) -> PathBuf {
     PathBuf::from(format!("{id}"))
-}
-
-/// Where a package is unpacked until it is whole. The leading dot keeps pkgpanda from taking it for
-/// a package.
-pub fn staging(id: &PackageId) -> PathBuf {
-    PathBuf::from(format!("{REPOSITORY}/.{id}.tmp"))
-}
-
-/// Where the packages of a bootstrap archive are unpacked until they are whole.
-pub fn bootstrap_staging(bootstrap_id: &str) -> PathBuf {
-    PathBuf::from(format!("{REPOSITORY}/.bootstrap-{bootstrap_id}.tmp"))
 }
 
 /// The manifest of one package.

@@ -45,6 +45,7 @@ pub mod run_time;
 pub mod settings;
 pub mod snapshot;
 pub mod stamp;
+pub mod store;
 pub mod trust;
 pub mod units;
 pub mod work;

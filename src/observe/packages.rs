@@ -1,4 +1,4 @@
-//! Reads packages as they stand in the repository.
+//! Reads packages as they are in the repository, or in a store before they are moved there.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::package::{Member, Package};
 use crate::dcos::pkginfo::PackageInfo;
+use crate::dcos::store;
 use crate::system::files::{self, Next, Place};
 use crate::system::root::Root;
 
@@ -35,7 +36,8 @@ pub fn packages<'a>(
 }
 
 fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
-    let top = root.resolved(layout::package(id));
+    let place = root.first_directory(store::places(id)).context("its directory is not there")?;
+    let top = root.resolved(&place);
     let text =
         files::read(&top.join("pkginfo.json"), LONGEST)?.context("there is no pkginfo.json")?;
     let info = PackageInfo::parse(&text)?;
@@ -46,7 +48,7 @@ fn package(root: &Root, id: &PackageId) -> anyhow::Result<Package> {
     let (mut members, mut services) = (Vec::new(), Vec::new());
     for name in files::names(&top)?.context("its directory is not there")? {
         let name = name.to_string_lossy().into_owned();
-        let directory = root.resolved(layout::package(id).join(&name));
+        let directory = root.resolved(place.join(&name));
         if is_linked(&name) && directory.is_dir() {
             walk(&directory, &mut |path, is_directory| {
                 members.push(Member {

@@ -7,6 +7,7 @@ use crate::dcos::layout;
 use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::receipt::{Before, Object};
 use crate::dcos::resolv_conf::is_generated;
+use crate::dcos::store;
 use crate::dcos::units;
 use crate::system::digest;
 use crate::system::files::{self, FileKind};
@@ -187,7 +188,7 @@ fn file(root: &Root, object: &Object) -> anyhow::Result<Option<(&'static str, bo
                 .or(residue(stands && !had_backup))
         }
         Object::Package { id } => {
-            residue(stands(&layout::package(id)) || stands(&layout::staging(id)))
+            residue(store::places(id).chain(store::stagings(id)).any(|place| stands(&place)))
         }
         Object::ActiveName { name, .. } => {
             residue(stands(&layout::active_name(name)) || stands(&layout::new_name(name)))

@@ -1,11 +1,14 @@
 //! Plans an install: first what must be on the node before anything else and the packages, then the
 //! activation.
 
+use std::collections::BTreeSet;
+
 use crate::action::Action;
 use crate::dcos::accounts::Accounts;
 use crate::dcos::active_set::{Account, ActiveSet};
 use crate::dcos::build::Build;
 use crate::dcos::contrast::Contrast;
+use crate::dcos::id::PackageId;
 use crate::dcos::installer_script::{NodeFile, link_of};
 use crate::dcos::journal::{InstallIntent, Intent};
 use crate::dcos::layout;
@@ -178,7 +181,8 @@ pub struct Circumstances {
     pub placed_unprivileged: bool,
 }
 
-/// What must be durable first, and the packages.
+/// What must be durable first, and the packages. `/opt/mesosphere` is made when all of them are on
+/// the node: other tools take its presence for an installed node.
 pub fn packages(intent: &InstallIntent, lengths: &Lengths) -> Plan {
     let mut plan = Plan::default();
     plan.then(Action::PlaceBinary);
@@ -189,6 +193,10 @@ pub fn packages(intent: &InstallIntent, lengths: &Lengths) -> Plan {
         plan.then(Action::SetAside { path: path.clone(), aside: aside.clone() });
     }
     plan.together(fetches(&intent.build, lengths));
+    let build = &intent.build;
+    let ids: BTreeSet<&PackageId> =
+        build.bootstrap_packages.iter().chain(&build.packages).collect();
+    plan.then(Action::PlacePackages { ids: ids.into_iter().cloned().collect() });
     plan
 }
 

@@ -35,8 +35,8 @@ pub struct Evidence<'a> {
     pub found: &'a Found,
     /// Places with data that stand, and whose they are.
     pub data: &'a [Judged],
-    /// Packages are kept for another try.
-    pub keeps_packages: bool,
+    /// The stores in which packages are kept for another try.
+    pub stores: &'a [&'static str],
 }
 
 /// Judges. Also returns what should be undone once more.
@@ -171,10 +171,9 @@ fn kept(report: &mut Leftovers, evidence: &Evidence<'_>) {
             report.kept.push(Item::path(path, "it was there before the install"));
         }
     }
-    if evidence.keeps_packages {
-        let repository = Subject::Path(layout::REPOSITORY.into());
-        let why = "verified packages, for the next try";
-        report.kept.push(Item::about("directory", repository, why));
+    for store in evidence.stores {
+        let subject = Subject::Path(store.into());
+        report.kept.push(Item::about("directory", subject, "packages, for the next try"));
     }
     if evidence.now.live {
         report.kept.extend(network::kept(evidence.now, evidence.before, evidence.signs));
@@ -213,11 +212,7 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
             .iter()
             .any(|list| list.iter().any(|item| item.is(subject)))
     };
-    let holds_kept =
-        |path: &Path| evidence.keeps_packages && Path::new(layout::REPOSITORY).starts_with(path);
-    for path in
-        now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p) && !holds_kept(p))
-    {
+    for path in now.paths.iter().filter(|p| !before.paths.contains(p) && !is_data(p)) {
         let of_docker = "docker's for this boot, which docker makes where it starts";
         if !told(&Subject::Path(path.clone()), report) {
             let why = if path.starts_with(layout::DOCKER_RUN) { of_docker } else { new };

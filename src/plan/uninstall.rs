@@ -13,8 +13,8 @@ use crate::dcos::{data, layout};
 pub struct Wish {
     /// State directories go too.
     pub purge_data: bool,
-    /// Verified packages stay for another try.
-    pub keep_packages: bool,
+    /// The store in which whole packages stay for another try.
+    pub keep_in: Option<&'static str>,
     /// The node is this machine: systemd is told.
     pub live: bool,
 }
@@ -44,7 +44,7 @@ pub fn uninstall(
     before: Option<&Snapshot>,
 ) -> Plan {
     let mut plan = stop(inventory, units, wish);
-    if wish.keep_packages {
+    if wish.keep_in.is_some() {
         // The last step of the install may have written it. While packages are kept the rest of our
         // records stay, and it would say that the node is installed.
         let receipt = Object::File {
@@ -65,6 +65,13 @@ pub fn uninstall(
     {
         plan.then(Action::Undo { object: (*object).clone() });
     }
+    if wish.keep_in.is_some() {
+        for object in things.iter() {
+            if let Object::Package { id } = object {
+                plan.then(Action::KeepPackage { id: id.clone() });
+            }
+        }
+    }
     if wish.live {
         // Those of the network are in the inventory if they stand: who read them is told.
         let told = [layout::NETWORKD_FILE, layout::NETWORK_MANAGER_FILE];
@@ -76,7 +83,7 @@ pub fn uninstall(
             plan.then(Action::Undo { object: Object::Scratch { path: path.into() } });
         }
     }
-    if wish.keep_packages {
+    if wish.keep_in.is_some() {
         // A state directory that a failed install made is as empty as it made it, unless a unit
         // ran: then its data stays.
         for object in &things {
@@ -104,31 +111,32 @@ pub fn uninstall(
     theirs.sort_by_key(|o| {
         std::cmp::Reverse(directory(o).map_or(0, |path| path.components().count()))
     });
-    let keeps = wish.keep_packages && inventory.iter().any(|o| matches!(o, Object::Package { .. }));
-    for object in theirs.into_iter().filter(|o| !(keeps && holds(o, layout::REPOSITORY))) {
+    for object in theirs {
         plan.then(Action::Undo { object: object.clone() });
     }
-    if !keeps {
+    let store = wish.keep_in.filter(|_| inventory.iter().any(is_package));
+    let Some(store) = store else {
         let mut directories: Vec<PathBuf> = ours.iter().filter_map(|o| directory(o)).collect();
         directories.reverse();
         plan.then(Action::RemoveOurselves { directories });
-    } else {
-        // Packages stay, and the journal that knows them; binary and unit go, as there is nothing
-        // to recover.
-        for object in things.iter().filter(|o| is_ours(o)) {
-            plan.then(Action::Undo { object: (*object).clone() });
-        }
-        for object in ours
-            .into_iter()
-            .filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, layout::REPOSITORY))
-        {
-            plan.then(Action::Undo { object: object.clone() });
-        }
-        if wish.live {
-            plan.then(Action::Reload);
-        }
+        return plan;
+    };
+    // Packages stay, and the journal that knows them; binary and unit go, as there is nothing to
+    // recover.
+    for object in things.iter().filter(|o| is_ours(o)) {
+        plan.then(Action::Undo { object: (*object).clone() });
+    }
+    for object in ours.into_iter().filter(|o| !holds(o, layout::OUR_STATE) && !holds(o, store)) {
+        plan.then(Action::Undo { object: object.clone() });
+    }
+    if wish.live {
+        plan.then(Action::Reload);
     }
     plan
+}
+
+fn is_package(object: &Object) -> bool {
+    matches!(object, Object::Package { .. })
 }
 
 /// What units made while they ran. calico's and REX-Ray's is another's where DC/OS did not bring
@@ -175,7 +183,7 @@ pub fn without_ourselves(mut plan: Plan) -> (Plan, Plan) {
 
 fn goes(object: &Object, wish: Wish) -> bool {
     match object {
-        Object::Package { .. } => !wish.keep_packages,
+        Object::Package { .. } => wish.keep_in.is_none(),
         // Purged as whole trees, below; kept otherwise.
         Object::StateDirectory { .. } => false,
         _ => true,
@@ -233,7 +241,7 @@ mod tests {
 
     #[test]
     fn files_made_by_units_are_removed_unless_they_are_earlier() {
-        let wish = Wish { purge_data: false, keep_packages: false, live: true };
+        let wish = Wish { purge_data: false, keep_in: None, live: true };
         let before = Snapshot {
             paths: ["/run/mesos", "/run/calico", "/run/libstorage"].map(PathBuf::from).into(),
             ..Snapshot::default()

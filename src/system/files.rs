@@ -19,6 +19,7 @@ mod owners;
 mod path;
 mod place;
 mod removal;
+mod replace;
 mod stat;
 mod walk;
 
@@ -31,6 +32,7 @@ pub use owners::{give, give_below, give_tree, give_tree_keeping_modes};
 use path::{parent, staging_name};
 pub use place::place;
 pub use removal::{purge, remove_tree};
+pub use replace::replace_tree;
 pub use stat::{FileKind, Stat, exists, file_kind, has_capabilities, lstat};
 pub use walk::{Next, Place, Visitor, walk};
 
@@ -176,7 +178,7 @@ pub fn link(path: &Path, target: &Path) -> Result<(), Error> {
     symlink(target, path).naming("create the link", path)
 }
 
-/// Renames within one directory and makes the directory durable.
+/// Renames within one file system and makes both directories durable.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -184,11 +186,17 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     let names = format!("{} -> {}", from.display(), to.display());
     fault::point(Effect::Rename, names).naming("rename to its final name", from)?;
     fs::rename(from, to).naming("rename to its final name", from)?;
-    sync_directory(parent(to))
+    sync_both(from, to)
 }
 
-/// Exchanges two names of one directory in one step, and makes the directory durable; false where
-/// this kernel or file system cannot.
+/// Makes the directories of two paths durable, the second one first: what left the other is there.
+fn sync_both(from: &Path, to: &Path) -> Result<(), Error> {
+    sync_directory(parent(to))?;
+    if parent(from) == parent(to) { Ok(()) } else { sync_directory(parent(from)) }
+}
+
+/// Exchanges two names in one step, and makes their directories durable; false where this kernel or
+/// file system cannot.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -196,7 +204,7 @@ pub fn exchange(a: &Path, b: &Path) -> Result<bool, Error> {
     fault::point(Effect::Rename, format!("{} <-> {}", a.display(), b.display()))
         .naming("exchange", a)?;
     match kernel::rename_exchange(AT_FDCWD, a, AT_FDCWD, b) {
-        Ok(()) => sync_directory(parent(b)).map(|()| true),
+        Ok(()) => sync_both(a, b).map(|()| true),
         Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => {
             Ok(false)
         }

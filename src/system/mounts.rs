@@ -73,6 +73,13 @@ pub fn nearest(path: &Path) -> PathBuf {
     existing.unwrap_or_else(|| PathBuf::from("/"))
 }
 
+/// Whether two paths lie on one file system, or will once they are made. Only a rename finds out
+/// whether they lie on different mounts of it.
+pub fn share_file_system(one: &Path, other: &Path) -> bool {
+    let device = |path| files::lstat(&nearest(path)).ok().flatten().map(|stat| stat.device);
+    device(one).is_some() && device(one) == device(other)
+}
+
 /// What the file system of an existing path has left.
 ///
 /// # Errors

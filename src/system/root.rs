@@ -100,6 +100,11 @@ impl Root {
         Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
+    /// The first of these paths of the node that is a directory.
+    pub fn first_directory(&self, paths: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+        paths.into_iter().find(|path| self.resolved(path).is_dir())
+    }
+
     fn follow(&self, path: &Path, links: &mut Links) -> PathBuf {
         let mut here = PathBuf::new();
         for component in path.components() {

@@ -5,6 +5,7 @@
 //! sparse files; extended attributes are dropped. Archives that ordinary packages never look like
 //! are refused, and no member can write outside the directory or through a symlink.
 
+mod copy;
 mod entry;
 mod error;
 mod examine;
@@ -33,6 +34,7 @@ use members::{Member, Members, What};
 use record::Record;
 use tree::{Attributes, Tree};
 
+pub use copy::copy_tree;
 pub use entry::{Entry, Kind, Unpacked};
 pub use error::Error;
 pub use examine::read_through;

@@ -274,6 +274,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/systemd/bus.rs", "Call", "systemd itself: tests/nodes/crash_real.rs"),
     ("system/systemd/bus.rs", "Job", "the same"),
     ("system/unpack.rs", "Write", "a sparse file: tests/suite/archives.rs"),
+    (
+        "system/unpack/copy.rs",
+        "Write",
+        "a /opt/mesosphere on a file system of its own: tests/suite/kept_packages.rs",
+    ),
     ("system/unpack/tree.rs", "Remove", "a member that comes twice: tests/suite/archives.rs"),
     (
         "system/unpack/tree.rs",

@@ -248,7 +248,7 @@ fn boot_and_install_finish_a_swap(bench: &Bench) {
 /// Packages are missing and no server answers: the boot is over all the same.
 fn boot_without_a_server_tries_again(bench: &Bench) {
     let node = &bench.node;
-    bench.off_at("Directory 1 /opt/mesosphere/packages");
+    bench.off_at("Directory 1 /var/lib/dcos-node/packages");
     bench.server.stop();
     bench.boot();
     bench.until_told("trying again in 15 s");
@@ -272,7 +272,7 @@ fn stopped_setup_resumes_when_started(bench: &Bench) {
 
 fn damaged_package_is_rolled_back_by_the_boot(bench: &Bench) {
     let node = &bench.node;
-    bench.off_at("Directory 1 /opt/mesosphere/packages");
+    bench.off_at("Directory 1 /var/lib/dcos-node/packages");
     let damaged = Build::tiny().damaged("units", Damage::BitFlip);
     damaged.pack(bench.build.path());
     bench.boot();

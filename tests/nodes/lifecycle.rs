@@ -251,6 +251,7 @@ fn damaged_package_is_named_and_the_others_are_kept() {
     assert!(
         !node.has("/etc/systemd/system/dcos-setup.service")
             && !node.has("/etc/mesosphere")
+            && !node.has("/opt/mesosphere")
             && !node.has("/opt/dcos-node")
     );
     node.run(&["dcos-node", "uninstall"]).succeeds();

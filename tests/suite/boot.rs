@@ -74,7 +74,7 @@ async fn boot_stops_after_twenty_tries_and_the_next_boot_resumes() {
     if !support::is_root() {
         return;
     }
-    let bench = Bench::killed_at("Directory 1 {root}/opt/mesosphere/packages");
+    let bench = Bench::killed_at("Directory 1 {root}/var/lib/dcos-node/packages");
     let away = bench.serve.path().with_extension("away");
     fs::rename(bench.serve.path(), &away).expect("take the server away");
     let failure = bench.boot().await.expect_err("there is nothing to install from");

@@ -160,7 +160,7 @@ async fn intact_archive_with_unknown_digest_is_refused() {
         why.contains(&sha256) && why.contains("the build index says") && why.contains(&id("units")),
         "{why}"
     );
-    let place = format!("opt/mesosphere/packages/{}", id("units"));
+    let place = format!("var/lib/dcos-node/packages/{}", id("units"));
     assert!(!image.has(&place));
     std::fs::write(&archive, right).expect("mend the server");
     run(&fetch, &site, &journal, 1).await.expect("the right content");

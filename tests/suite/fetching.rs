@@ -68,9 +68,12 @@ fn ends(output: &Output, code: i32, texts: &[&str]) -> String {
     said
 }
 
-/// The names in the repository, hidden ones too.
-fn repository(image: &Path) -> Vec<String> {
-    let Ok(listed) = fs::read_dir(image.join("opt/mesosphere/packages")) else { return Vec::new() };
+/// Where packages wait for an install.
+const STORE: &str = "var/lib/dcos-node/packages";
+
+/// The names of packages that wait for an install, hidden ones too.
+fn store(image: &Path) -> Vec<String> {
+    let Ok(listed) = fs::read_dir(image.join(STORE)) else { return Vec::new() };
     let mut names: Vec<String> =
         listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
@@ -101,11 +104,7 @@ async fn fetch_gets_all_for_an_install_and_uninstall_removes_it() {
         &["\"changed\": true", &tiny.bootstrap_id],
     );
     let top: Vec<_> = fs::read_dir(image.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(top.iter().all(|name| name == "opt" || name == "var"), "{top:?}");
-    assert!(
-        !image.path().join("opt/mesosphere/active").exists()
-            && !image.path().join("opt/dcos-node").exists()
-    );
+    assert_eq!(top, ["var"], "other tools take /opt/mesosphere for an installed node");
     ends(&run(image.path(), &["status"]), 11, &["not installed", "packages wait for an install"]);
     let fetched = Snapshot::of(image.path());
     ends(&run(image.path(), &[&fetch[..], &["--json"]].concat()), 0, &["\"changed\": false"]);
@@ -115,8 +114,7 @@ async fn fetch_gets_all_for_an_install_and_uninstall_removes_it() {
     assert_eq!(again, Vec::<String>::new());
 
     // One package is not any more what was unpacked; the others are not downloaded again.
-    let damaged =
-        image.path().join("opt/mesosphere/packages").join(tiny.id("files")).join("pkginfo.json");
+    let damaged = image.path().join(STORE).join(tiny.id("files")).join("pkginfo.json");
     let content = fs::read(&damaged).unwrap();
     fs::write(&damaged, vec![b'x'; content.len()]).unwrap();
     // Neither is this, which somebody added.
@@ -128,7 +126,9 @@ async fn fetch_gets_all_for_an_install_and_uninstall_removes_it() {
         0,
         &["was kept from an earlier run, but pkginfo.json", "it is fetched again"],
     );
-    assert_eq!(fs::read(&damaged).unwrap(), content);
+    let placed =
+        image.path().join("opt/mesosphere/packages").join(tiny.id("files")).join("pkginfo.json");
+    assert_eq!(fs::read(placed).unwrap(), content);
     // The settings are read out of two packages; of the archives only the damaged one came.
     let came = server
         .heads()
@@ -137,7 +137,7 @@ async fn fetch_gets_all_for_an_install_and_uninstall_removes_it() {
         .count();
     assert!(came >= 2 && archives() - before <= 3, "{came}, {}", archives() - before);
     ends(&run(image.path(), &["uninstall"]), 0, &["removed"]);
-    assert_eq!(repository(image.path()), Vec::<String>::new());
+    assert_eq!(store(image.path()), Vec::<String>::new());
 
     ends(&run(image.path(), &fetch), 0, &[]);
     ends(&run(image.path(), &["uninstall"]), 0, &["removed"]);
@@ -162,7 +162,7 @@ fn killed_fetch_can_be_resumed_or_removed() {
         &fetch,
         &[alone, ("DCOS_NODE_FAULTS_RECORD", record.path().to_str().unwrap())],
     );
-    let whole = repository(image.path());
+    let whole = store(image.path());
     let root = image.path().to_str().unwrap().to_owned();
     let text = fs::read_to_string(record.path()).unwrap().replace(&root, "{root}");
     // What the record tells besides effects, and the lock, whose name follows from that of the
@@ -182,7 +182,7 @@ fn killed_fetch_can_be_resumed_or_removed() {
         assert_eq!(killed.status.code(), None, "{fault} was not hit");
         if at % 2 == 0 {
             ends(&run(image.path(), &fetch), 0, &[]);
-            assert_eq!(repository(image.path()), whole, "{fault}");
+            assert_eq!(store(image.path()), whole, "{fault}");
         }
         ends(&run(image.path(), &["uninstall"]), 0, &[]);
         assert!(!image.path().join("opt").exists(), "{fault}: something is left");
@@ -198,7 +198,7 @@ async fn dead_or_wrong_mirror_is_reported_and_the_next_one_used() {
         let mirrors: Vec<&str> = mirrors.iter().flat_map(|mirror| ["--mirror", mirror]).collect();
         let output =
             run(image.path(), &[&["fetch", "--bootstrap-url", first], &mirrors[..]].concat());
-        (output, repository(image.path()))
+        (output, store(image.path()))
     };
     let whole = fetch(good.url(), &[]).1;
 
@@ -287,7 +287,7 @@ fn hostile_archive_is_named_with_reason_and_leaves_nothing() {
             let fetched = run(image.path(), &["fetch", "--bootstrap-url", url]);
             ends(&fetched, 6, &[tiny.id("units"), member, reason, "dcos-node uninstall removes"]);
             assert!(
-                repository(image.path())
+                store(image.path())
                     .iter()
                     .all(|name| !name.starts_with('.') && name != tiny.id("units")),
                 "{form:?}"
@@ -403,21 +403,18 @@ async fn full_disk_does_not_try_another_mirror() {
     let (first, second) =
         (Server::start(directory.path()).await, Server::start(directory.path()).await);
     let image = image();
-    let mesosphere = image.path().join("opt/mesosphere");
-    fs::create_dir_all(&mesosphere).unwrap();
-    let _small = Mounted::memory(&mesosphere, 8 << 10);
-    for directory in [&mesosphere, &image.path().join("opt")] {
-        std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
+    let opt = image.path().join("opt");
+    fs::create_dir_all(&opt).unwrap();
+    let _small = Mounted::memory(&opt, 8 << 10);
+    std::os::unix::fs::chown(&opt, Some(NOBODY), Some(NOBODY)).unwrap();
     let output =
         run(image.path(), &["fetch", "--bootstrap-url", first.url(), "--mirror", second.url()]);
     let said = ends(&output, 1, &["No space left on device", "dcos-node fetch goes on"]);
     assert!(!said.contains("trying") && second.heads().is_empty(), "{said}{:?}", second.heads());
-    assert!(
-        repository(image.path()).iter().all(|name| !name.starts_with('.')),
-        "{:?}",
-        repository(image.path())
-    );
+    let store = image.path().join("opt/dcos-node/packages");
+    let names = fs::read_dir(store).into_iter().flatten();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{names:?}");
 }
 
 /// A node that is a directory, and what is told about it.
@@ -494,7 +491,7 @@ async fn archive_must_match_its_index_entry() {
         let node = Alone::new(&[place]);
         let error = node.fetch(&tiny, "units", artifact).await.unwrap_err();
         assert!(matches!(error, action::Error::Integrity { .. }), "{error:?}");
-        assert_eq!(repository(node.directory.path()), Vec::<String>::new());
+        assert_eq!(store(node.directory.path()), Vec::<String>::new());
         format!("{:#}", anyhow::Error::from(error))
     };
     let other = Artifact { sha256: "0".repeat(64), ..right.clone() };
@@ -560,7 +557,7 @@ async fn server_that_sends_more_than_the_index_says_is_cut_off() {
     assert!(matches!(error, action::Error::Integrity { .. }), "{error:?}");
     let said = format!("{:#}", anyhow::Error::from(error));
     assert!(said.contains(&format!("more than {} bytes", right.bytes)), "{said}");
-    assert_eq!(repository(node.directory.path()), Vec::<String>::new());
+    assert_eq!(store(node.directory.path()), Vec::<String>::new());
 }
 
 #[test]
@@ -600,9 +597,7 @@ fn archive_bomb_without_index_stops_at_a_ratio() {
         run(image.path(), &["fetch", "--bootstrap-url", directory.path().to_str().unwrap()]);
     ends(&output, 6, &[tiny.id("units"), "bomb", "decompression bomb"]);
     assert!(
-        repository(image.path())
-            .iter()
-            .all(|name| name != tiny.id("units") && !name.starts_with('.'))
+        store(image.path()).iter().all(|name| name != tiny.id("units") && !name.starts_with('.'))
     );
 }
 

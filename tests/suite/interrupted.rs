@@ -143,7 +143,7 @@ async fn cancellation_ends_the_pause_of_a_boot() {
     let (serve, image) = (Serve::of(&Build::tiny()), Image::new());
     let root = image.path().display().to_string();
     let image = image
-        .with("DCOS_NODE_FAULT", format!("kill Directory 1 {root}/opt/mesosphere/packages"))
+        .with("DCOS_NODE_FAULT", format!("kill Directory 1 {root}/var/lib/dcos-node/packages"))
         .with("DCOS_NODE_FAULT_WORKERS", "1");
     assert_eq!(image.install(serve.url(), &["-d"]).code(), None, "it was not killed");
     fs::rename(serve.path(), serve.path().with_extension("away")).expect("take the server away");

@@ -28,6 +28,7 @@ mod good_clock;
 mod half_accounts;
 mod http;
 mod interrupted;
+mod kept_packages;
 mod leftovers;
 mod manual;
 mod names_and_addresses;

@@ -255,7 +255,7 @@ async fn unpacked_packages_are_not_fetched_again_after_a_failure() {
         tokio::task::spawn_blocking(move || run(&place, &arguments.each_ref().map(String::as_str)))
     };
     ends(&install().await.expect("run"), 1, &["404", packed_.id("mesos"), "the node is as it was"]);
-    let kept: Vec<String> = std::fs::read_dir(place.join("opt/mesosphere/packages"))
+    let kept: Vec<String> = std::fs::read_dir(place.join("var/lib/dcos-node/packages"))
         .expect("list")
         .map(|e| e.expect("entry").file_name().to_string_lossy().into_owned())
         .collect();

@@ -375,9 +375,8 @@ fn unpublished_archive_is_refused_before_its_content_counts() {
         let is_longer = fs::copy(other.archive(package), archive).unwrap() > published;
         let (output, node) = bench.install(&[]);
         exits(&output, 6, if is_longer { " bytes" } else { "SHA-256" });
-        assert!(
-            !node.path().join("opt/mesosphere/packages").join(bench.packed.id(package)).exists()
-        );
+        let has = |place: &str| node.path().join(place).join(bench.packed.id(package)).exists();
+        assert!(!has("opt/mesosphere/packages") && !has("var/lib/dcos-node/packages"));
     }
 }
 

@@ -70,14 +70,17 @@ impl Server {
 
 /// The file that the attacker changes.
 const CHANGED: &str = "etc/by-number";
+/// Where packages wait for an install.
+const STORE: &str = "var/lib/dcos-node/packages";
 
 fn document(said: &Said) -> Value {
     serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.out))
 }
 
 fn is_evil(image: &Image, server: &Server) -> bool {
-    let file = image.at("opt/mesosphere/packages").join(server.packed.id("files")).join(CHANGED);
-    fs::read_to_string(file).unwrap().contains(EVIL)
+    let files = |place: &str| image.at(place).join(server.packed.id("files")).join(CHANGED);
+    let file = ["opt/mesosphere/packages", STORE].map(files).into_iter().find(|file| file.exists());
+    fs::read_to_string(file.unwrap()).unwrap().contains(EVIL)
 }
 
 fn receipt(image: &Image) -> Value {
@@ -180,7 +183,7 @@ fn package_with_something_added_is_fetched_again() {
     let (server, image) = (Server::of(Build::tiny()), Image::new());
     let stamped = server.publish(&[]);
     image.run_with(&stamped, &["fetch"]).ends(0, &[]);
-    let package = image.at("opt/mesosphere/packages").join(server.packed.id("units"));
+    let package = image.at(STORE).join(server.packed.id("units"));
     fs::write(package.join("dcos.target.wants/dcos-evil.service"), "[Service]\n").unwrap();
     fs::create_dir_all(package.join("dcos.target.wants/__pycache__")).unwrap();
     fs::write(package.join("dcos.target.wants/__pycache__/x.pyc"), "").unwrap();
@@ -420,7 +423,7 @@ fn install_needs_no_server_once_all_is_fetched() {
     fs::rename(&away, server.directory.path()).unwrap();
     image.run_with(&stamped, &["fetch"]).ends(0, &[]);
     fs::rename(server.directory.path(), &away).unwrap();
-    let package = format!("opt/mesosphere/packages/{}/{CHANGED}", server.packed.id("files"));
+    let package = format!("{STORE}/{}/{CHANGED}", server.packed.id("files"));
     let damaged = image_of(&package);
     damaged
         .run_with(&stamped, &["install", "master", "--require-digests"])

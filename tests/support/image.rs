@@ -188,12 +188,12 @@ impl Image {
     }
 
     /// Demands the tree of an earlier moment, with or without whole packages that are kept for
-    /// another try.
+    /// another try, beside our records or our program.
     #[track_caller]
     pub fn is_as(&self, before: &Snapshot) {
         let kept = |change: &String| {
             let below = change
-                .strip_prefix("new /opt/mesosphere")
+                .strip_prefix("new /opt/dcos-node")
                 .map(|rest| rest.strip_prefix("/packages").unwrap_or(rest));
             below.is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with('/') && !rest.starts_with("/.")
@@ -202,6 +202,13 @@ impl Image {
         let wrong: Vec<String> =
             self.tree().changes_since(before).into_iter().filter(|change| !kept(change)).collect();
         assert!(wrong.is_empty(), "the node is not as it was: {wrong:#?}");
+        let staging = |store: &str| {
+            let names = std::fs::read_dir(self.at(store)).into_iter().flatten().flatten();
+            names
+                .map(|entry| entry.file_name())
+                .find(|name| name.to_string_lossy().starts_with('.'))
+        };
+        assert_eq!(staging("var/lib/dcos-node/packages"), None, "an unfinished package is left");
     }
 
     /// Demands exactly this tree.

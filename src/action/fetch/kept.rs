@@ -1,5 +1,5 @@
-//! Packages that an earlier run left in the repository: used if they are still what was unpacked,
-//! and, where a build index names their archives, were unpacked from one of those.
+//! Packages that an earlier run left in the repository or in a store: used if they are still what
+//! was unpacked, and, where a build index names their archives, were unpacked from one of those.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStringExt;
@@ -11,6 +11,7 @@ use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestKind};
+use crate::dcos::store;
 use crate::dcos::trust::{Origin, Trust};
 use crate::system::digest;
 use crate::system::files::{self, FileKind};
@@ -27,6 +28,8 @@ pub(super) enum Kept {
     Usable {
         /// SHA-256 of its archive; empty where nobody knows.
         archive: String,
+        /// Where it is, as the node sees it.
+        place: PathBuf,
     },
     /// It is whole, but nobody knows whether it is what the build index names.
     OfOtherOrigin,
@@ -36,7 +39,7 @@ pub(super) enum Kept {
 
 /// Whether a package has its final name and a manifest: then it was whole and durable.
 pub(crate) fn is_whole(root: &Root, id: &PackageId) -> bool {
-    root.resolved(layout::package(id)).is_dir() && root.at(layout::manifest(id)).is_file()
+    root.first_directory(store::places(id)).is_some() && root.at(layout::manifest(id)).is_file()
 }
 
 /// SHA-256 of the archive that a package was unpacked from, as its manifest says; none where nobody
@@ -74,7 +77,10 @@ pub(super) async fn kept(
         let mut usable_ones = Vec::new();
         for id in &ids {
             match usable(&site.root, id, artifact.as_ref())? {
-                Kept::Usable { archive } => usable_ones.push((id, archive)),
+                Kept::Usable { archive, place } => {
+                    drop_others(&site.root, id, &place)?;
+                    usable_ones.push((id, archive));
+                }
                 Kept::Absent => {}
                 Kept::OfOtherOrigin => site.events.warn(format!(
                     "{id} was kept from an earlier run, but not from an archive that the build \
@@ -119,17 +125,44 @@ pub(super) fn announce(
     });
 }
 
-/// Whether a package is on the node, came from an archive that the build index names, and has
-/// every byte of it.
+/// Where a package is that came from an archive that the build index names, and has every byte of
+/// it; none if there is no such package.
 ///
 /// # Errors
 /// The disk.
-pub(crate) fn is_usable(root: &Root, id: &PackageId, artifact: &Artifact) -> anyhow::Result<bool> {
-    Ok(matches!(usable(root, id, Some(artifact))?, Kept::Usable { .. }))
+pub(crate) fn usable_place(
+    root: &Root,
+    id: &PackageId,
+    artifact: &Artifact,
+) -> anyhow::Result<Option<PathBuf>> {
+    Ok(match usable(root, id, Some(artifact))? {
+        Kept::Usable { place, .. } => Some(place),
+        _ => None,
+    })
 }
 
-/// Judges what there is of a package. With an artifact of the build index it counts only if it
-/// came from that, and has nothing in it that did not.
+/// Removes what the stores have of a package besides the one that is used.
+pub(super) fn drop_others(root: &Root, id: &PackageId, used: &Path) -> Result<(), files::Error> {
+    let others = layout::STORES.map(|store| store::package(store, id));
+    others
+        .iter()
+        .filter(|other| *other != used)
+        .try_for_each(|other| files::remove_tree(&root.at(other)))
+}
+
+/// Whether a directory holds what the manifest of a package says.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn is_as_unpacked(root: &Root, id: &PackageId, place: &Path) -> anyhow::Result<bool> {
+    match manifest(root, id)? {
+        Some(manifest) => Ok(damage(place, &manifest)?.is_none()),
+        None => Ok(false),
+    }
+}
+
+/// Judges what there is of a package, in the repository first. With an artifact of the build index
+/// it counts only if it came from that, and has nothing in it that did not.
 pub(super) fn usable(
     root: &Root,
     id: &PackageId,
@@ -145,15 +178,22 @@ pub(super) fn usable(
     if !artifact.is_none_or(is_named) {
         return Ok(Kept::OfOtherOrigin);
     }
-    let package = root.resolved(layout::package(id));
-    let damage = match damage(&package, &manifest)? {
-        None if artifact.is_some() => added(&package, &manifest)?,
-        damage => damage,
-    };
-    Ok(match damage {
-        Some(damage) => Kept::Damaged(damage),
-        None => Kept::Usable { archive: manifest.archive_sha256 },
-    })
+    let mut first = None;
+    for place in store::places(id) {
+        let real = root.resolved(&place);
+        if !real.is_dir() {
+            continue;
+        }
+        let damage = match damage(&real, &manifest)? {
+            None if artifact.is_some() => added(&real, &manifest)?,
+            damage => damage,
+        };
+        let Some(damage) = damage else {
+            return Ok(Kept::Usable { archive: manifest.archive_sha256, place });
+        };
+        first.get_or_insert(damage);
+    }
+    Ok(first.map_or(Kept::Absent, Kept::Damaged))
 }
 
 /// What of a package is not as its manifest says.

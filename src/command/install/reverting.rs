@@ -1,10 +1,15 @@
 //! The ways back from an install that cannot go forward.
 
 use crate::action::journal::Journal;
-use crate::action::{self, Site};
+use crate::action::{self, Site, fetch};
 use crate::command::{Failure, World, uninstall};
+use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
+use crate::dcos::id::PackageId;
 use crate::dcos::receipt::Object;
+use crate::dcos::{layout, store};
+use crate::system::files;
+use crate::system::root::Root;
 
 /// Packages that are whole but do not fit together. Which of them is wrong is not known, so that
 /// none is kept: the server is asked again for all.
@@ -15,6 +20,7 @@ pub(super) struct Unfit(pub(super) String);
 /// The install failed: the node becomes as it was, and what was verified is kept for the next try.
 pub(in crate::command) async fn give_up(
     error: action::Error,
+    build: &Build,
     site: &Site,
     journal: &Journal,
     world: &World,
@@ -42,14 +48,16 @@ pub(in crate::command) async fn give_up(
                 .cured_by("dcos-node uninstall makes it clean")
         }
         Ok(uninstall::Ended { kept, .. }) => {
-            let kept = kept.iter().filter(|o| matches!(o, Object::Package { .. })).count();
-            let state = if kept == 0 {
-                "the node is as it was".to_owned()
-            } else {
-                format!(
-                    "the node is as it was; {kept} unpacked packages are kept for the next try \
-                     (dcos-node uninstall removes them)"
-                )
+            let kept: Vec<&PackageId> = kept
+                .iter()
+                .filter_map(|o| if let Object::Package { id } = o { Some(id) } else { None })
+                .collect();
+            let state = match described(&kept, build, &world.root) {
+                Some(kept) => format!(
+                    "the node is as it was; {kept} for the next try (dcos-node uninstall removes \
+                     them)"
+                ),
+                None => "the node is as it was".to_owned(),
             };
             Failure::new(exit, error).leaving(state).cured_by(cure)
         }
@@ -63,6 +71,32 @@ pub(in crate::command) async fn give_up(
                  the node clean",
             ),
     }
+}
+
+/// Says how many packages are kept, where, and how many of them were compared with the index of
+/// this build; none if no package is kept.
+pub(in crate::command) fn described(
+    kept: &[&PackageId],
+    build: &Build,
+    root: &Root,
+) -> Option<String> {
+    let is_in =
+        |store: &str| kept.iter().any(|id| files::exists(&root.at(store::package(store, id))));
+    let stores = layout::STORES.into_iter().filter(|store| is_in(store)).collect::<Vec<_>>();
+    let is_verified = |id: &&&PackageId| {
+        let archive = fetch::archive_of(root, id).ok().flatten();
+        archive.is_some_and(|archive| build.names(id, &archive))
+    };
+    let (all, verified) = (kept.len(), kept.iter().filter(is_verified).count());
+    let packages = match (all, verified) {
+        (0, _) => return None,
+        (1, 0) => "1 unverified package is".to_owned(),
+        (1, _) => "1 verified package is".to_owned(),
+        (_, 0) => format!("{all} unverified packages are"),
+        _ if all == verified => format!("{all} verified packages are"),
+        _ => format!("{all} packages ({verified} of them verified) are"),
+    };
+    Some(format!("{packages} kept in {}", stores.join(" and ")))
 }
 
 /// Undoes an install that was begun with another build index, or without one: nothing of it counts.

@@ -19,7 +19,6 @@ use crate::observe::{data, snapshot};
 use crate::plan::network::{self, Signs};
 use crate::plan::proof::{self, Evidence};
 use crate::plan::uninstall::{self as plan, Wish};
-use crate::system::files;
 use crate::system::root::Root;
 
 /// How an uninstall ended that was not stopped by an error.
@@ -38,9 +37,9 @@ pub(in crate::command) async fn turn_round(
     at: String,
     keep_packages: bool,
 ) -> action::Result<Ended> {
-    let wish = Wish { purge_data: false, keep_packages, live: site.systemd.is_some() };
-    let intent =
-        Intent::Uninstall { purge_data: wish.purge_data, keep_packages: wish.keep_packages };
+    let keep_in = keep_packages.then(|| fetch::store_of(site));
+    let wish = Wish { purge_data: false, keep_in, live: site.systemd.is_some() };
+    let intent = Intent::Uninstall { purge_data: wish.purge_data, keep_packages };
     let asked = journal.append(Record::Asked { at, intent });
     asked
         .map_err(|source| action::Error::Failed { what: "cannot begin to undo".into(), source })?;
@@ -58,7 +57,7 @@ pub(in crate::command) async fn carry_out(
     told: &Found,
 ) -> action::Result<Ended> {
     let before = journal.story().snapshot;
-    if wish.keep_packages {
+    if wish.keep_in.is_some() {
         // What is kept is whole: a package that was only begun goes.
         let begun =
             journal.story().objects.into_iter().filter(
@@ -92,7 +91,10 @@ pub(in crate::command) async fn carry_out(
     let refused = undo_all(&plan.batches, site, journal).await?;
     let now = snapshot::look(&site.root, machine).await;
     let (remnants, units) = &residue_of(site, &now, &undone).await?;
-    let keeps_packages = wish.keep_packages && files::exists(&site.root.at(layout::REPOSITORY));
+    let mut stores = layout::STORES.to_vec();
+    stores.retain(|store| {
+        wish.keep_in.is_some() && site.root.names(store).is_ok_and(|names| !names.is_empty())
+    });
     let evidence = Evidence {
         before: before.as_deref(),
         now: &now,
@@ -103,7 +105,7 @@ pub(in crate::command) async fn carry_out(
         units,
         found: told,
         data: &data::judge(&site.root, before.as_deref(), true),
-        keeps_packages,
+        stores: &stores,
     };
     let (report, once_more) = proof::judge(&evidence);
     let kept = journal.story().objects;
@@ -113,7 +115,7 @@ pub(in crate::command) async fn carry_out(
     }
     run_actions(&ourselves.batches, site, journal, 1).await?;
     let has_packages =
-        wish.keep_packages && kept.iter().any(|o| matches!(o, Object::Package { .. }));
+        wish.keep_in.is_some() && kept.iter().any(|o| matches!(o, Object::Package { .. }));
     if !has_packages {
         return Ok(Ended { kept: Vec::new(), report });
     }
@@ -155,7 +157,7 @@ fn was_installed(inventory: &[Object], wish: Wish) -> bool {
     let is_more = |object: &Object| {
         !matches!(object, Object::Directory { .. } | Object::StateDirectory { .. })
     };
-    let has_failed_early = wish.keep_packages
+    let has_failed_early = wish.keep_in.is_some()
         && !inventory.iter().any(|object| matches!(object, Object::Units { .. }));
     inventory.iter().any(is_more) && !has_failed_early
 }

@@ -10,6 +10,7 @@ use crate::dcos::layout;
 use crate::dcos::leftovers::{self, CLASSIC_UNITS, Inside};
 use crate::dcos::receipt::Object;
 use crate::dcos::settings::Version;
+use crate::dcos::store;
 use crate::dcos::units;
 use crate::observe::leftovers as left;
 use crate::observe::pkgpanda_swap;
@@ -118,7 +119,7 @@ fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
     let manifests = root.names(layout::MANIFESTS)?;
     let ids =
         manifests.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<PackageId>().ok());
-    Ok(ids.filter(|id| root.resolved(layout::package(id)).is_dir()).collect())
+    Ok(ids.filter(|id| root.first_directory(store::places(id)).is_some()).collect())
 }
 
 /// What stands where DC/OS belongs although no journal or receipt of ours knows of it.

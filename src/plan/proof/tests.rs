@@ -20,7 +20,7 @@ fn report(
         units: &units,
         found: &found,
         data: &[],
-        keeps_packages: false,
+        stores: &[],
     };
     judge(&evidence)
 }
@@ -102,7 +102,7 @@ fn directory_that_is_left_takes_its_parents_along_later() {
             units: &Ok(Vec::new()),
             found: &found,
             data: &[],
-            keeps_packages: false,
+            stores: &[],
         });
         once_more
     };

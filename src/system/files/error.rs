@@ -16,6 +16,11 @@ pub struct Error {
 }
 
 impl Error {
+    /// Whether two names lie on file systems, or mounts of one, that no rename goes between.
+    pub fn crosses_devices(&self) -> bool {
+        self.source.kind() == ErrorKind::CrossesDevices
+    }
+
     /// Whether the disk or a quota is full.
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)

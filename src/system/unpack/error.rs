@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::system::files;
+
 /// Why an archive was not unpacked. What was written before stays: unpack under a temporary name.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,6 +42,12 @@ pub enum Error {
         /// Why it did not work.
         source: io::Error,
     },
+}
+
+impl From<files::Error> for Error {
+    fn from(error: files::Error) -> Error {
+        Error::Write { operation: error.operation, path: error.path, source: error.source }
+    }
 }
 
 impl Error {

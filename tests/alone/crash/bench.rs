@@ -372,9 +372,7 @@ fn seen(image: &Path) -> Snapshot {
 /// A recovery of a failed install may leave verified packages for the next try, and the journal
 /// that knows them.
 fn is_kept_package(change: &str) -> bool {
-    ["new /opt/mesosphere", "changed /opt", "new /var/lib/dcos-node", "changed /var/lib"]
-        .contains(&change)
-        || change.starts_with("new /opt/mesosphere/packages")
+    ["new /var/lib/dcos-node", "changed /var/lib"].contains(&change)
 }
 
 /// A directory in memory, where there is one: thousands of small trees are made and removed.

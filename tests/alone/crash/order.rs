@@ -52,11 +52,12 @@ impl Waiting {
         {
             return;
         }
-        // Members of an archive are named as in it: they lie below what is renamed next.
+        // Members of an archive are named as in it: they lie below what is renamed next, which is
+        // in the store in `/var`.
         let path = if object.starts_with('{') {
             object.clone()
         } else {
-            format!("{{root}}/opt/(member)/{object}")
+            format!("{{root}}/var/(member)/{object}")
         };
         match effect.as_str() {
             "Write" | "Attributes" => drop(self.content.insert(path)),
@@ -144,15 +145,15 @@ mod tests {
 
     #[test]
     fn unpacked_package_needs_a_sync_of_its_file_system() {
-        let rename = "Rename /image/opt/p/.x -> /image/opt/p/x";
+        let rename = "Rename /image/var/p/.x -> /image/var/p/x";
         let of = |sync: &str| {
-            judged(&["Open bin/sh", "Write bin/sh", sync, rename, "Sync /image/opt/p", DONE])
+            judged(&["Open bin/sh", "Write bin/sh", sync, rename, "Sync /image/var/p", DONE])
         };
-        assert_eq!(of("SyncFileSystem /image/opt/p/.x"), Vec::<String>::new());
+        assert_eq!(of("SyncFileSystem /image/var/p/.x"), Vec::<String>::new());
         let wrong =
-            "{root}/opt/(member)/bin/sh is not on disk when {root}/opt/p/.x is renamed".to_owned();
-        assert!(of("SyncFileSystem /image/var/lib").contains(&wrong));
-        assert!(of("Sync /image/opt/p/.x").contains(&wrong));
+            "{root}/var/(member)/bin/sh is not on disk when {root}/var/p/.x is renamed".to_owned();
+        assert!(of("SyncFileSystem /image/opt").contains(&wrong));
+        assert!(of("Sync /image/var/p/.x").contains(&wrong));
     }
 
     #[test]

@@ -63,6 +63,7 @@ const GIVE: [&str; 9] =
 /// Where a text is taken apart or made a path for a reason: the file, what it does, and why.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/layout", "PathBuf::from", "the one place that makes paths of names"),
+    ("dcos/store", "PathBuf::from", "the same, for the stores of packages"),
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
     ("system/archive", ".to_string().contains", "zstd has no code for it, only this text"),
     ("dcos/redact", "key.eq_ignore_ascii_case", "the name of a setting, not of an action"),
