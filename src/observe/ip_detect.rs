@@ -34,8 +34,8 @@ pub struct Detection {
     pub for_a_shell: bool,
     /// Whether it was run with the proxy settings of the build.
     pub with_proxy: bool,
-    /// Each run, in the environment that DC/OS' units give it. After one that failed there are no
-    /// more.
+    /// Each run, in the environment that DC/OS' units give it. After a slow one that failed there
+    /// are no more.
     pub runs: Vec<Run>,
     /// One run without the proxy settings, if those with them failed.
     pub without_proxy: Option<Run>,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use dcos_node::observe::addresses::{Addresses, InterfaceAddress};
 use dcos_node::observe::dns::{Lookup, Resolver};
-use dcos_node::preflight::report::Verdict::{Pass, Skipped, Unknown, Warn};
+use dcos_node::observe::ip_detect::{Detection, Run};
+use dcos_node::preflight::report::Verdict::{Fail, Pass, Skipped, Unknown, Warn};
 use dcos_node::system::dns::{Answer, Reply};
 
 use super::recorded::Recorded;
@@ -104,4 +105,39 @@ fn bootstrap_name_unknown_to_build_resolvers_warns() {
     recorded.host.dns.resolvers = vec![unknown()];
     recorded.host.dns.bootstrap.as_mut().expect("a name").in_hosts = true;
     recorded.says("dns.bootstrap", Pass, "boot.example is 10.0.0.1");
+}
+
+/// An ip-detect that prints this address each time.
+fn detection(address: &str) -> Detection {
+    let run = Run {
+        failure: None,
+        stdout: format!("{address}\n").into_bytes(),
+        stderr: String::new(),
+        took: Duration::from_millis(2),
+        confinement: None,
+        refusal: None,
+    };
+    Detection {
+        for_a_shell: true,
+        with_proxy: false,
+        runs: vec![run.clone(), run.clone(), run],
+        without_proxy: None,
+        as_nobody: None,
+        beyond_confinement: None,
+    }
+}
+
+#[test]
+fn address_on_no_interface_needs_a_nonlocal_bind() {
+    let mut recorded = Recorded::nothing().of("slave", "2.2.0");
+    recorded.host.addresses = on_interface(&["10.0.0.7"]);
+    recorded.host.identity.ip = Some(detection("10.0.0.7"));
+    recorded.says("ip-detect.address", Pass, "10.0.0.7 is on eth0");
+    recorded.host.identity.ip = Some(detection("10.0.0.8"));
+    recorded.says("ip-detect.address", Fail, "10.0.0.8 is on no interface");
+    recorded.host.addresses.allows_nonlocal_bind = true;
+    recorded.says("ip-detect.address", Warn, "net.ipv4.ip_nonlocal_bind");
+    recorded.host.addresses.all[0].is_of_containers = true;
+    recorded.host.identity.ip = Some(detection("10.0.0.7"));
+    recorded.says("ip-detect.address", Warn, "eth0, which connects containers");
 }
