@@ -394,7 +394,5 @@ fn kept_identity(node: &Node, server: &Server) {
     node.shell("cat /var/lib/dcos/navstar/ip.2*").stdout_has("192.0.2.200");
     node.shell("cat /var/lib/mesos/slave/meta.2*/boot_id").succeeds();
     assert!(!node.has("/var/lib/mesos/slave/meta/boot_id"));
-    install(&["--reset-identity"])
-        .exits_with(5)
-        .stderr_has("dcos-node uninstall, then dcos-node install slave --reset-identity");
+    install(&["--reset-identity"]).exits_with(5).stderr_has("leave out --reset-identity");
 }
