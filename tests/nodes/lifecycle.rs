@@ -247,7 +247,7 @@ fn damaged_package_is_named_and_the_others_are_kept() {
     install(&node, &damaged, "master")
         .exits_with(6)
         .stderr_has(damaged.packed.id("units"))
-        .stderr_has("kept for the next try");
+        .stderr_has("kept in /var/lib/dcos-node/packages");
     assert!(
         !node.has("/etc/systemd/system/dcos-setup.service")
             && !node.has("/etc/mesosphere")
