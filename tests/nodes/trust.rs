@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::publish_node::{program, publish};
 
+/// Where packages are active, and where they wait for an install.
+const REPOSITORY: &str = "/opt/mesosphere/packages";
+const KEPT: &str = "/var/lib/dcos-node/packages";
 const STAMPED: &str = "/srv/dcos-node";
 /// What a tampered program writes when it runs.
 const MARK: &str = "/var/tmp/evil-ran";
@@ -72,11 +75,13 @@ impl Bench {
     }
 
     fn package(&self, path: &str) -> String {
-        format!("/opt/mesosphere/packages/{}/{path}", self.packed.id("mesos"))
+        format!("{REPOSITORY}/{}/{path}", self.packed.id("mesos"))
     }
 
-    fn holds_tampered_package(&self) -> bool {
-        self.node.read(&self.package(TAMPERED)).contains(MARK)
+    /// Whether the package in this place, the repository or where it waits, is the tampered one.
+    fn is_tampered(&self, place: &str) -> bool {
+        let program = format!("{place}/{}/{TAMPERED}", self.packed.id("mesos"));
+        self.node.read(&program).contains(MARK)
     }
 
     fn stamped(&self, more: &[&str]) -> Outcome {
@@ -109,7 +114,7 @@ fn tampered_package_of_an_earlier_run_is_fetched_again() {
     let bench = Bench::new("earlier", &Build::fixture());
     step("classic fetch", || {
         bench.run_attacked(&[], &["fetch"]).succeeds();
-        assert!(bench.holds_tampered_package());
+        assert!(bench.is_tampered(KEPT));
         bench.publish();
         published_install_replaces_the_package(&bench);
     });
@@ -118,7 +123,7 @@ fn tampered_package_of_an_earlier_run_is_fetched_again() {
         bench.make_classic();
         let install = [&["install", "master"], node::LACKS].concat();
         bench.run_attacked(&["env", LATE_FAULT], &install).exits_with(1);
-        assert!(bench.holds_tampered_package());
+        assert!(bench.is_tampered(KEPT));
         bench.publish();
         published_install_replaces_the_package(&bench);
     });
@@ -134,7 +139,7 @@ fn published_install_replaces_the_package(bench: &Bench) {
         (&"verified".into(), &1.into())
     );
     installed.stderr_has("not from an archive that the build index names");
-    assert!(!bench.holds_tampered_package());
+    assert!(!bench.is_tampered(REPOSITORY));
     let origin = |id: &str| {
         let events = bench.node.read("/root/events");
         let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
