@@ -27,7 +27,9 @@ while (my $client = $server->accept) {
     sysread $client, my $request, 65536;
     open my $log, '>>', '/var/tmp/requests' or die; print $log $request; close $log;
     my $send = sub { syswrite $client, shift or exit };
-    $send->("HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:8181/elsewhere\r\nContent-Length: 0\r\n\r\n"), exit if $mode eq 'redirect';
+    # A next request on this connection would race with its end.
+    my $elsewhere = "Location: http://127.0.0.1:8181/elsewhere\r\nContent-Length: 0\r\nConnection: close";
+    $send->("HTTP/1.1 302 F\r\n$elsewhere\r\n\r\n"), exit if $mode eq 'redirect';
     $send->($head);
     if ($mode eq 'escapes') {
         $send->('[{"code":3,"description":"\u001b]0;x\u0007","hostname":"10.0.0.1\u001b[31m","isLeader":true},'
