@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::kernel::{self, ClockReading};
+use super::kernel;
 
 /// Where the state of the clock comes from: the kernel, or a test, since the real clock is the
 /// whole machine's.
@@ -20,7 +20,7 @@ pub struct KernelClock;
 
 impl Clock for KernelClock {
     fn state(&self) -> io::Result<ClockState> {
-        kernel::clock_state().map(ClockState::from)
+        ClockReading::now().map(ClockState::from)
     }
 }
 
@@ -61,13 +61,42 @@ pub struct ClockState {
     pub offset: Duration,
 }
 
+/// What `adjtimex(2)` reports, with its units made one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ClockReading {
+    /// The return value: 0 is a good clock, 1 to 4 are about leap seconds, 5 is `TIME_ERROR`.
+    state: i32,
+    /// `STA_*` bits, such as `STA_UNSYNC`.
+    status: i32,
+    /// What is still to be corrected, in nanoseconds; negative when the clock is ahead.
+    offset_ns: i64,
+    /// The most that the clock can be wrong, in microseconds; the kernel raises it by 500 a second
+    /// until a daemon sets it.
+    maxerror_us: i64,
+    /// How much the time daemon believes the clock to be wrong, in microseconds.
+    esterror_us: i64,
+}
+
+impl ClockReading {
+    fn now() -> io::Result<Self> {
+        let (state, timex) = kernel::adjtimex()?;
+        // The fields are C longs, which are narrower than i64 on 32-bit targets only.
+        #[allow(clippy::useless_conversion)]
+        let (offset, maxerror_us, esterror_us) =
+            (i64::from(timex.offset), i64::from(timex.maxerror), i64::from(timex.esterror));
+        let offset_ns =
+            if timex.status & libc::STA_NANO == 0 { offset.saturating_mul(1000) } else { offset };
+        Ok(Self { state, status: timex.status, offset_ns, maxerror_us, esterror_us })
+    }
+}
+
 impl From<ClockReading> for ClockState {
     fn from(reading: ClockReading) -> Self {
         // The kernel keeps these at zero or more; a negative value would mean nothing.
         let micros = |value: i64| Duration::from_micros(value.try_into().unwrap_or(0));
         Self {
-            marked_bad: reading.state == kernel::TIME_ERROR,
-            unsynchronised: reading.status & kernel::STA_UNSYNC != 0,
+            marked_bad: reading.state == libc::TIME_ERROR,
+            unsynchronised: reading.status & libc::STA_UNSYNC != 0,
             estimated_error: micros(reading.esterror_us),
             max_error: micros(reading.maxerror_us),
             offset: Duration::from_nanos(reading.offset_ns.unsigned_abs()),
@@ -94,13 +123,13 @@ mod tests {
     #[test]
     fn unsynchronised_clock_is_recognised() {
         let status = ClockState::from(ClockReading {
-            status: kernel::STA_UNSYNC,
+            status: libc::STA_UNSYNC,
             maxerror_us: 16_000_000,
             ..SYNCHRONISED
         });
         assert!(status.unsynchronised && !status.marked_bad);
         assert_eq!(status.max_error, Duration::from_secs(16));
-        let state = ClockState::from(ClockReading { state: kernel::TIME_ERROR, ..SYNCHRONISED });
+        let state = ClockState::from(ClockReading { state: libc::TIME_ERROR, ..SYNCHRONISED });
         assert!(state.marked_bad && !state.unsynchronised);
     }
 
@@ -114,6 +143,9 @@ mod tests {
 
     #[test]
     fn kernel_clock_state_can_be_read() {
+        let reading = ClockReading::now().unwrap();
+        assert!((0..=libc::TIME_ERROR).contains(&reading.state), "{reading:?}");
+        assert!(reading.maxerror_us >= 0, "{reading:?}");
         KernelClock.state().unwrap();
     }
 }

@@ -2,12 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AT_FDCWD;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, syncfs};
 
 use super::fault::{self, Effect};
 use super::kernel;
@@ -141,7 +139,7 @@ pub fn sync_directory(path: &Path) -> Result<(), Error> {
 pub fn sync_file_system(path: &Path) -> Result<(), Error> {
     passing(Effect::SyncFileSystem, "make durable the file system of", path)?;
     File::open(path)
-        .and_then(|file| kernel::sync_filesystem(file.as_fd()))
+        .and_then(|file| Ok(syncfs(file)?))
         .naming("make durable the file system of", path)
 }
 
@@ -203,7 +201,7 @@ fn sync_both(from: &Path, to: &Path) -> Result<(), Error> {
 pub fn exchange(a: &Path, b: &Path) -> Result<bool, Error> {
     fault::point(Effect::Rename, format!("{} <-> {}", a.display(), b.display()))
         .naming("exchange", a)?;
-    match kernel::rename_exchange(AT_FDCWD, a, AT_FDCWD, b) {
+    match kernel::rename_exchange(a, b) {
         Ok(()) => sync_both(a, b).map(|()| true),
         Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOSYS | nix::libc::EINVAL)) => {
             Ok(false)

@@ -11,85 +11,27 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid};
 
-/// The return value of `adjtimex(2)` for a clock that no time daemon keeps.
-pub const TIME_ERROR: i32 = libc::TIME_ERROR;
-
-/// The bit in [`ClockReading::status`] that says the same.
-pub const STA_UNSYNC: i32 = libc::STA_UNSYNC;
+use super::empty_slot::{EMPTY, SLOT_BYTES};
 
 /// The inode flag of `chattr +i`: not even root may change, rename or remove the file.
 pub const IMMUTABLE: u32 = 0x10; // FS_IMMUTABLE_FL of linux/fs.h, which libc does not have
 
-/// What `adjtimex(2)` reports, with its units made one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockReading {
-    /// The return value: 0 is a good clock, 1 to 4 are about leap seconds, 5 is [`TIME_ERROR`].
-    pub state: i32,
-    /// `STA_*` bits, such as [`STA_UNSYNC`].
-    pub status: i32,
-    /// What is still to be corrected, in nanoseconds; negative when the clock is ahead.
-    pub offset_ns: i64,
-    /// The most that the clock can be wrong, in microseconds; the kernel raises it by 500 a second
-    /// until a daemon sets it.
-    pub maxerror_us: i64,
-    /// How much the time daemon believes the clock to be wrong, in microseconds.
-    pub esterror_us: i64,
-}
-
-/// Reads the kernel clock's state with `adjtimex(2)`. Changes nothing, and needs no privilege.
-pub fn clock_state() -> io::Result<ClockReading> {
+/// What `adjtimex(2)` returns and fills. It changes nothing, and needs no privilege.
+pub fn adjtimex() -> io::Result<(i32, libc::timex)> {
     // SAFETY: timex is a C struct of integers, for which all zeroes is a valid value; its `modes`
     // of zero means "only read".
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a live, exclusively borrowed timex, which the kernel fills and does
     // not keep.
     let state = unsafe { libc::adjtimex(&raw mut timex) };
-    if state < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // The fields are C longs, which are narrower than i64 on 32-bit targets only.
-    #[allow(clippy::useless_conversion)]
-    let (offset, maxerror_us, esterror_us) =
-        (i64::from(timex.offset), i64::from(timex.maxerror), i64::from(timex.esterror));
-    let offset_ns =
-        if timex.status & libc::STA_NANO == 0 { offset.saturating_mul(1000) } else { offset };
-    Ok(ClockReading { state, status: timex.status, offset_ns, maxerror_us, esterror_us })
-}
-
-/// Opens `path` relative to a directory; the kernel refuses every way out of it and every symlink
-/// on the way: `openat2(2)` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`.
-///
-/// `ENOSYS` (Linux before 5.6) comes back as it is, and so does the `EPERM` of sandboxes that do
-/// not know the call.
-pub fn open_beneath(directory: impl AsFd, path: &Path, flags: i32) -> io::Result<OwnedFd> {
-    let path = c_path(path)?;
-    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
-    // struct open_how: flags, mode, resolve.
-    let how: [u64; 3] = [u64::from(flags.cast_unsigned()), 0, resolve];
-    // SAFETY: the path is NUL-terminated and the descriptor open until the call returns; the kernel
-    // only reads `how`, whose length is told.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            directory.as_fd().as_raw_fd(),
-            path.as_ptr(),
-            how.as_ptr(),
-            std::mem::size_of_val(&how),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(result).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    if state < 0 { Err(io::Error::last_os_error()) } else { Ok((state, timex)) }
 }
 
 /// Exchanges two names in one atomic step: `renameat2(2)` with `RENAME_EXCHANGE`. Both must exist;
@@ -97,65 +39,25 @@ pub fn open_beneath(directory: impl AsFd, path: &Path, flags: i32) -> io::Result
 ///
 /// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as
 /// they are.
-pub fn rename_exchange(
-    a_directory: impl AsFd,
-    a: &Path,
-    b_directory: impl AsFd,
-    b: &Path,
-) -> io::Result<()> {
-    renameat2(a_directory, a, b_directory, b, libc::RENAME_EXCHANGE)
-}
-
-/// Renames, and fails with `EEXIST` rather than replace the new name: `renameat2(2)` with
-/// `RENAME_NOREPLACE`.
-///
-/// `ENOSYS` (Linux before 3.15) and `EINVAL` (the file system has no such operation) come back as
-/// they are.
-pub fn rename_noreplace(
-    old_directory: impl AsFd,
-    old: &Path,
-    new_directory: impl AsFd,
-    new: &Path,
-) -> io::Result<()> {
-    renameat2(old_directory, old, new_directory, new, libc::RENAME_NOREPLACE)
-}
-
 // By number: the C libraries that we build for have a wrapper only since glibc 2.28 and musl 1.2.6.
-fn renameat2(
-    old_directory: impl AsFd,
-    old: &Path,
-    new_directory: impl AsFd,
-    new: &Path,
-    flags: libc::c_uint,
-) -> io::Result<()> {
-    let (old, new) = (c_path(old)?, c_path(new)?);
-    let (old_directory, new_directory) = (old_directory.as_fd(), new_directory.as_fd());
-    // SAFETY: both paths are NUL-terminated and both descriptors open until the call returns; the
-    // kernel only reads the paths.
-    let result = unsafe {
+pub fn rename_exchange(a: &Path, b: &Path) -> io::Result<()> {
+    let (a, b) = (c_path(a)?, c_path(b)?);
+    // SAFETY: both paths are NUL-terminated until the call returns, and the kernel only reads them.
+    done(unsafe {
         libc::syscall(
             libc::SYS_renameat2,
-            old_directory.as_raw_fd(),
-            old.as_ptr(),
-            new_directory.as_raw_fd(),
-            new.as_ptr(),
-            flags,
+            libc::AT_FDCWD,
+            a.as_ptr(),
+            libc::AT_FDCWD,
+            b.as_ptr(),
+            libc::RENAME_EXCHANGE,
         )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes())
         .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
-}
-
-/// Writes everything that waits for the file system of `fd` to its disk, and waits for that:
-/// `syncfs(2)`.
-///
-/// The kernel reports errors of writing back from Linux 5.8 on only.
-pub fn sync_filesystem(fd: impl AsFd) -> io::Result<()> {
-    Ok(nix::unistd::syncfs(fd)?)
 }
 
 /// The flags that `lsattr` shows, such as [`IMMUTABLE`]: `FS_IOC_GETFLAGS` of `ioctl_iflags(2)`.
@@ -198,30 +100,24 @@ pub fn attribute_length(path: &Path, name: &CStr) -> io::Result<usize> {
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
 
-/// What `XFS_IOC_FSGEOMETRY_V1` fills (`xfs_fs.h`): 112 bytes, of which the word at byte 92 has the
-/// file system's features.
-const XFS_GEOMETRY_WORDS: usize = 28;
-const XFS_FEATURES: usize = 23;
-/// `XFS_FSOP_GEOM_FLAGS_FTYPE`.
-const XFS_HAS_FILE_TYPES: u32 = 1 << 16;
-/// `_IOR('X', 100, struct xfs_fsop_geom_v1)` of `ioctl(2)`'s usual encoding, which all machines
-/// that DC/OS runs on have.
-const XFS_GEOMETRY: u64 = 2 << 30 | 112 << 16 | (b'X' as u64) << 8 | 100;
+/// Length of what [`xfs_geometry`] returns, in words of 32 bits.
+pub const XFS_GEOMETRY_WORDS: usize = 28;
 
-/// Whether the XFS of `fd` keeps the types of files in its directories. `ENOTTY`: it is no XFS.
-pub fn xfs_has_file_types(fd: impl AsFd) -> io::Result<bool> {
-    let mut geometry = [0u32; XFS_GEOMETRY_WORDS];
+/// `struct xfs_fsop_geom_v1` (`xfs_fs.h`) of the file system of `fd`: `XFS_IOC_FSGEOMETRY_V1`.
+///
+/// `ENOTTY`: it is not an XFS.
+pub fn xfs_geometry(fd: impl AsFd) -> io::Result<[u32; XFS_GEOMETRY_WORDS]> {
+    /// `_IOR('X', 100, struct xfs_fsop_geom_v1)` of `ioctl(2)`'s usual encoding, which all machines
+    /// that DC/OS runs on have.
+    const REQUEST: u64 = 2 << 30 | 112 << 16 | (b'X' as u64) << 8 | 100;
     // The C libraries disagree on the type of the number.
     #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
-    let number = XFS_GEOMETRY as _;
+    let request = REQUEST as _;
+    let mut geometry = [0u32; XFS_GEOMETRY_WORDS];
     // SAFETY: the descriptor is open until the call returns, and the buffer has the 112 bytes that
-    // the number says the kernel writes.
-    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, geometry.as_mut_ptr()) };
-    if result == 0 {
-        Ok(geometry[XFS_FEATURES] & XFS_HAS_FILE_TYPES != 0)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    // the request says the kernel writes.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request, geometry.as_mut_ptr()) };
+    if result == 0 { Ok(geometry) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes all mounts at and below the one at `path` read-only in one step, all or none:
@@ -314,21 +210,13 @@ pub fn close_from(first: libc::c_uint) -> io::Result<()> {
     })
 }
 
-/// Takes every capability out of the bounding set of this thread, so that no program that it
-/// executes can gain one: `PR_CAPBSET_DROP` of `prctl(2)`.
+/// Takes one capability out of the bounding set of this thread, so that no program that it executes
+/// can gain it: `PR_CAPBSET_DROP` of `prctl(2)`.
 ///
-/// `EPERM`: it needs `CAP_SETPCAP`.
-pub fn drop_bounding_set() -> io::Result<()> {
-    const MAX_CAPABILITIES: libc::c_ulong = 64;
-    for capability in 0..MAX_CAPABILITIES {
-        // SAFETY: the call takes numbers and touches no memory of ours.
-        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        match done(result.into()) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
-            result => result?,
-        }
-    }
-    Ok(())
+/// `EPERM`: it needs `CAP_SETPCAP`. `EINVAL`: the kernel has no capability of this number.
+pub fn drop_from_bounding_set(capability: libc::c_ulong) -> io::Result<()> {
+    // SAFETY: the call takes numbers and touches no memory of ours.
+    done(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into())
 }
 
 /// Empties the effective, permitted and inheritable set of capabilities of this thread, and with
@@ -371,27 +259,10 @@ pub fn unacknowledged(socket: &impl AsRawFd) -> io::Result<u64> {
     Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
-/// Length of the slot in the program file that [`super::slot`] reads and fills, in bytes.
-pub const SLOT_BYTES: usize = 8192;
-/// Length of the magic at its beginning.
-pub const MAGIC_BYTES: usize = 32;
-
 /// The slot, in a section of its own: `strip` takes no section away that is loaded.
 #[used]
 #[unsafe(link_section = ".dcos_node_stamp")]
-static SLOT: [u8; SLOT_BYTES] = empty_slot();
-
-/// The magic and zeros. It is made at compile time only, so that the program has the magic at one
-/// place.
-const fn empty_slot() -> [u8; SLOT_BYTES] {
-    const MAGIC: [u8; MAGIC_BYTES] =
-        *b"\x00dcos-node stamp\xd2\x9c\x41\xe7\x0b\x86\xf3\x5a\x1d\xb8\x62\x94\xcf\x37\x0e\xa1";
-    let mut slot = [0; SLOT_BYTES];
-    if let Some(start) = slot.first_chunk_mut() {
-        *start = MAGIC;
-    }
-    slot
-}
+static SLOT: [u8; SLOT_BYTES] = EMPTY;
 
 /// What the slot of this very program holds: the file may have been changed after it was compiled.
 pub fn slot() -> Vec<u8> {

@@ -19,6 +19,7 @@ pub mod control_groups;
 pub mod cores;
 pub mod digest;
 pub mod dns;
+pub mod empty_slot;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;

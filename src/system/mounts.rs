@@ -95,14 +95,20 @@ pub fn left(path: &Path) -> Result<Left, files::Error> {
     Ok(Left { bytes: status.blocks_free().saturating_mul(status.fragment_size()), inodes })
 }
 
+/// The word of the geometry that has the file system's features.
+const XFS_FEATURES: usize = 23;
+/// `XFS_FSOP_GEOM_FLAGS_FTYPE`.
+const XFS_HAS_FILE_TYPES: u32 = 1 << 16;
+
 /// Whether an XFS keeps the types of files in its directories (`ftype=1`), which overlayfs needs.
 ///
 /// # Errors
-/// It is no XFS, or it cannot be opened.
+/// It is not an XFS, or it cannot be opened.
 pub fn xfs_has_file_types(path: &Path) -> Result<bool, files::Error> {
     let named =
         |source| files::Error { operation: "ask the XFS of", path: path.to_owned(), source };
-    kernel::xfs_has_file_types(std::fs::File::open(path).map_err(named)?).map_err(named)
+    let geometry = std::fs::File::open(path).and_then(kernel::xfs_geometry).map_err(named)?;
+    Ok(geometry.get(XFS_FEATURES).is_some_and(|features| features & XFS_HAS_FILE_TYPES != 0))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::iter;
 use std::ops::Range;
 
 use super::digest;
-use super::kernel::{self, MAGIC_BYTES, SLOT_BYTES};
+use super::empty_slot::{MAGIC_BYTES, SLOT_BYTES};
+use super::kernel;
 
 const SECTION: &[u8] = b".dcos_node_stamp";
 const LENGTH_BYTES: usize = 4;

@@ -181,8 +181,7 @@ fn swapped_directory_gives_no_file_outside() {
         scope.spawn(|| {
             let (inside, link) = (top.join("d"), top.join("link"));
             while !stop.load(Ordering::SeqCst) {
-                kernel::rename_exchange(nix::fcntl::AT_FDCWD, &inside, nix::fcntl::AT_FDCWD, &link)
-                    .unwrap();
+                kernel::rename_exchange(&inside, &link).unwrap();
             }
         });
         let _stopping = Swapper { stop: &stop };

@@ -64,6 +64,20 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
+/// Takes every capability out of the bounding set, so that no program of the script gains one.
+fn drop_bounding_set() -> io::Result<()> {
+    const MAX_CAPABILITIES: libc::c_ulong = 64;
+    fault::point(Effect::Confine, Piece::BoundingSet.as_str())?;
+    for capability in 0..MAX_CAPABILITIES {
+        match kernel::drop_from_bounding_set(capability) {
+            // Past the last one that this kernel has.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
 /// Whoever started the caller may have left descriptors open for every program.
 fn close_others() {
     if kernel::close_from(3).is_ok() {
@@ -245,12 +259,10 @@ impl Script {
                 confinement.missing.push(Piece::Landlock.missing(why));
             }
         }
-        if Uid::effective().is_root() {
-            let dropped = fault::point(Effect::Confine, Piece::BoundingSet.as_str())
-                .and_then(|()| kernel::drop_bounding_set());
-            if let Err(error) = dropped {
-                confinement.missing.push(Piece::BoundingSet.missing(error));
-            }
+        if Uid::effective().is_root()
+            && let Err(error) = drop_bounding_set()
+        {
+            confinement.missing.push(Piece::BoundingSet.missing(error));
         }
         if self.order.as_nobody {
             let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));

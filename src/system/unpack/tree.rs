@@ -12,14 +12,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, UtimensatFlags, fchmod, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
 
 use super::Error;
 use crate::system::fault::{self, Effect};
-use crate::system::kernel;
 
 /// What a directory or file gets besides its content.
 #[derive(Debug, Clone, Copy)]
@@ -269,19 +268,11 @@ static WALKS: AtomicBool = AtomicBool::new(false);
 /// Opens a directory in a directory, never through a symlink.
 fn descend(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
     if !WALKS.load(Ordering::Relaxed) {
-        match kernel::open_beneath(parent, Path::new(name), DIRECTORY.bits()) {
-            Err(error)
-                if matches!(
-                    error.raw_os_error().map(Errno::from_raw),
-                    Some(Errno::ENOSYS | Errno::EPERM)
-                ) =>
-            {
-                WALKS.store(true, Ordering::Relaxed);
-            }
-            result => {
-                return result
-                    .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
-            }
+        let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        match openat2(parent, name, OpenHow::new().flags(DIRECTORY).resolve(beneath)) {
+            // Linux before 5.6, and sandboxes that do not know the call.
+            Err(Errno::ENOSYS | Errno::EPERM) => WALKS.store(true, Ordering::Relaxed),
+            result => return result,
         }
     }
     walk(parent, name)

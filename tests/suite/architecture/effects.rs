@@ -22,12 +22,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("nix::unistd::fdatasync", &["Sync"]),
     ("nix::unistd::syncfs", SYNC_ALL),
     ("nix::unistd::sync", SYNC_ALL),
-    ("crate::system::kernel::sync_filesystem", SYNC_ALL),
     ("std::fs::rename", RENAME),
     ("nix::fcntl::renameat", RENAME),
     ("nix::fcntl::renameat2", RENAME),
     ("crate::system::kernel::rename_exchange", RENAME),
-    ("crate::system::kernel::rename_noreplace", RENAME),
     ("std::fs::hard_link", LINK),
     ("std::fs::soft_link", LINK),
     ("std::os::unix::fs::symlink", LINK),
@@ -74,7 +72,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("nix::mount::umount", NONE),
     ("nix::mount::umount2", &["Mounts"]),
     ("crate::system::kernel::set_mounts_read_only", NONE),
-    ("crate::system::kernel::drop_bounding_set", CONFINE),
+    ("crate::system::kernel::drop_from_bounding_set", CONFINE),
     ("crate::system::kernel::filter_system_calls", CONFINE),
     ("crate::system::kernel::start_with_private_tmpfs", NONE),
 ];
@@ -190,12 +188,11 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 10] = [
     "attribute_length",
-    "clock_state",
-    "open_beneath",
+    "adjtimex",
     "inode_flags",
-    "xfs_has_file_types",
+    "xfs_geometry",
     "fork",
     "close_from",
     "drop_capabilities",
