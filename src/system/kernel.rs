@@ -280,6 +280,13 @@ pub fn set_signal(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// What a process without memory prints before it ends. That is as safe as a kill: the journal has
+/// what was begun.
+const WITHOUT_MEMORY: &[u8] = b"error: not enough memory\n  \
+    state:  unknown; dcos-node status shows it, and the same command resumes what was begun\n  \
+    cure:   free memory, or raise the limit (ulimit -v, MemoryMax=), then run the same command \
+    again\n";
+
 /// The system's allocator; a program that gets no memory ends with a message and exit code 1.
 pub struct ExitingAllocator;
 
@@ -297,10 +304,12 @@ unsafe impl GlobalAlloc for ExitingAllocator {
 }
 
 fn or_exit(memory: *mut u8) -> *mut u8 {
-    let text = super::startup::WITHOUT_MEMORY;
-    if !memory.is_null() {
-        return memory;
-    }
+    if memory.is_null() { exit_without_memory() } else { memory }
+}
+
+/// Ends the process at once with a message and exit code 1.
+pub fn exit_without_memory() -> ! {
+    let text = WITHOUT_MEMORY;
     // SAFETY: the text is static, and neither call needs memory.
     unsafe {
         libc::write(2, text.as_ptr().cast(), text.len());

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::io;
 use std::num::NonZero;
+use std::panic::{self, Location};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,20 +11,16 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 
 use super::fault::{self, Effect};
+use super::kernel;
 
 /// Threads besides those of the runtime: who follows the events, and who waits for files.
 const OTHER_THREADS: usize = 4;
 /// Memory that must be left when all threads run, in bytes.
 const HEADROOM: usize = 16 << 20;
+/// More than the first thread needs of its stack, in bytes; 8 MiB is the usual limit.
+const MAIN_STACK: usize = 1 << 20;
 /// Threads for files never end by themselves: a limit that is reached later stops no run.
 const KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// What a process without memory prints before it ends. That is as safe as a kill: the journal has
-/// what was begun.
-pub(super) const WITHOUT_MEMORY: &[u8] = b"error: not enough memory\n  \
-    state:  unknown; dcos-node status shows it, and the same command resumes what was begun\n  \
-    cure:   free memory, or raise the limit (ulimit -v, MemoryMax=), then run the same command \
-    again\n";
-
 /// Why a run cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -57,6 +54,8 @@ impl Error {
 /// # Errors
 /// A thread is refused.
 pub fn runtime() -> Result<Runtime, Error> {
+    end_where_a_thread_gets_no_signal_stack();
+    grow_stack();
     check_threads().map_err(Error::Thread)?;
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
@@ -70,9 +69,31 @@ pub fn runtime() -> Result<Runtime, Error> {
         drop(runtime.spawn_blocking(move || pass(&gate)));
     }
     drop(closed);
-    // Ends the process where there is too little: a stack that cannot grow is a fault of memory.
+    // Ends the process where there is too little.
     drop(black_box(Vec::<u8>::with_capacity(HEADROOM)));
     Ok(runtime)
+}
+
+/// The standard library gives each thread a stack for its signals, and panics where the kernel
+/// refuses that memory, before any code of ours runs in the thread. This is the one panic of that
+/// file: the process ends as it does wherever else memory is refused.
+fn end_where_a_thread_gets_no_signal_stack() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let of_signal_stack = |place: &Location<'_>| place.file().ends_with("stack_overflow.rs");
+        if panic.location().is_some_and(of_signal_stack) {
+            kernel::exit_without_memory();
+        }
+        usual(panic);
+    }));
+}
+
+/// Has the kernel grow the stack of this thread now: the one of the first thread is not set aside
+/// as those of others are, and growing it where memory has a limit ends in a fault of memory. What
+/// is too little for that ends the process here.
+fn grow_stack() {
+    drop(black_box(Vec::<u8>::with_capacity(2 * MAIN_STACK)));
+    black_box(&[0_u8; MAIN_STACK]);
 }
 
 /// Starts as many threads as a run needs at least, all at once, and ends them.

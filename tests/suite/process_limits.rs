@@ -101,6 +101,24 @@ fn refused_archive_memory_is_no_damaged_archive() {
     assert!(codes.contains(&Some(1)) && codes.contains(&Some(0)), "{codes:?}");
 }
 
+#[test]
+fn every_limit_of_memory_is_an_error_with_a_code() {
+    let image = Image::new();
+    let limited = |kibibytes: usize| -> (Option<i32>, String) {
+        let line = format!("ulimit -v {kibibytes}; exec \"$0\" status --root \"$1\"");
+        let mut command = Command::new("sh");
+        let output = command.args(["-c", &line, PROGRAM]).arg(image.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let is_error = |kibibytes: &usize| limited(*kibibytes).1.contains("cure:");
+    let first = (16 << 10..1 << 20).step_by(1 << 10).find(is_error).unwrap();
+    // Over more than what a thread needs, by less than the stack of its signals.
+    for kibibytes in (0..2400).step_by(8).map(|more| first + 1024 + more) {
+        let (code, said) = limited(kibibytes);
+        assert!(code == Some(1) && !said.contains("panicked"), "{kibibytes} KiB: {code:?} {said}");
+    }
+}
+
 /// What a command comes to whose system calls are refused.
 fn refusing(calls: &'static [Refused]) -> Said {
     let image = Image::new();

@@ -188,7 +188,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 11] = [
     "attribute_length",
     "adjtimex",
     "inode_flags",
@@ -199,6 +199,7 @@ const HARMLESS: [&str; 10] = [
     "slot",
     "unacknowledged",
     "set_signal",
+    "exit_without_memory",
 ];
 
 /// A function: its name, and where its tokens are.
