@@ -1,8 +1,13 @@
 //! Command lines that are understood, and those that are refused.
 
+use std::time::Duration;
+
+use super::quantity::duration;
+use super::skips::{Skips, skips};
 use super::texts::GLOBAL;
 use super::*;
 use crate::dcos::level::Level;
+use crate::dcos::role::Role;
 
 fn parsed(line: &str) -> Result<Invocation, Refused> {
     parse(line.split(' ').map(OsString::from))
@@ -231,7 +236,7 @@ fn options_are_listed_under_their_own_headings() {
         ("restart-docker", None),
         ("splay", Some("Fetching")),
         ("wait", Some("Waiting")),
-        ("disable-preflight", Some(CLASSIC)),
+        ("disable-preflight", Some("As dcos_install.sh")),
         ("json", Some(GLOBAL)),
     ] {
         assert_eq!(heading(name), is, "{name}");

@@ -1,7 +1,8 @@
 //! What of a command line goes on record: the first event of its run, where its events go, and
 //! whether the node's journal is told.
 
-use super::{Command, Invocation, Printing};
+use super::{Command, Invocation};
+use crate::cli::global::Printing;
 use crate::command::recover;
 use crate::dcos::event::Event;
 
@@ -44,6 +45,7 @@ impl Invocation {
                 Install(..) | Fetch(_) | Uninstall(_) | Adopt | Recover(_) | Verify(_)
             )
     }
+
     /// Where events go, as it was typed. The log of a server has no end, so that with `--json` it
     /// is lines too.
     pub fn events(&self) -> Option<&str> {
