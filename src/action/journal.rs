@@ -6,17 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 
 use super::place;
-use crate::dcos::journal::{Outcome, Record, SCHEMA, Story};
+use crate::dcos::journal::{Outcome, ROOM, Record, SCHEMA, Story};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
 use crate::dcos::snapshot::Snapshot;
 use crate::system::append::Growing;
 use crate::system::files;
 use crate::system::root::Root;
-
-/// More than the records of any install and its undoing: some hundred objects, each named a few
-/// times.
-const ROOM: u32 = 1 << 20;
 
 /// The journal of one node, open for appending. Clones write to the same file.
 #[derive(Clone, Debug)]

@@ -66,9 +66,8 @@ pub(crate) fn binary_objects(site: &Site) -> anyhow::Result<Vec<Object>> {
 pub(crate) fn binary(site: &Site) -> anyhow::Result<()> {
     let path = Path::new(layout::OUR_BINARY);
     let real = site.root.at(path);
-    let running = Path::new("/proc/self/exe");
-    let content = files::read(running, 512 << 20)?
-        .context("cannot read our own binary through /proc/self/exe")?;
+    let content = files::read(Path::new(layout::OWN_PROGRAM), 512 << 20)?
+        .with_context(|| format!("cannot read our own binary through {}", layout::OWN_PROGRAM))?;
     if files::read(&real, 512 << 20).ok().flatten().is_some_and(|placed| placed == content) {
         return Ok(());
     }

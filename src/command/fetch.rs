@@ -105,7 +105,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         return Ok(Outcome { trust, index_sha256, ..outcome(&build, node.active.len(), 0) });
     }
     trust::check_digests(request.require_digests, &build)?;
-    check_room(&build, &node, world)?;
+    check_room(&build, &node, world).await?;
     let site = world.site(Some(mirrors), &request.fetching)?;
     if request.dry_run {
         let plan = fetches(&build, &Lengths::new()).iter().map(action::Action::preview).collect();
@@ -136,8 +136,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
 }
 
 /// A fetch that cannot fit is not begun.
-fn check_room(build: &Build, node: &Node, world: &World) -> Result<(), Failure> {
-    match room::for_packages(build, node, &storage::look_for_packages(&world.root)) {
+async fn check_room(build: &Build, node: &Node, world: &World) -> Result<(), Failure> {
+    let kept = preflight::kept_packages(world, build).await;
+    match room::for_packages(build, node, &kept, &storage::look_for_packages(&world.root)) {
         Finding::Bad { found, .. } => Err(Failure::new(
             Exit::Preflight,
             anyhow::anyhow!("the packages of this build do not fit: {found}"),

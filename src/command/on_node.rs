@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use super::World;
 use crate::action::{Site, fetch, kept_index};
 use crate::dcos::build::Build;
-use crate::dcos::id::PackageId;
 use crate::dcos::index::{self, Index};
 use crate::dcos::layout;
 use crate::dcos::settings::Settings;
-use crate::dcos::store;
 use crate::observe;
 use crate::observe::server::Server;
 use crate::system::root::Root;
@@ -46,12 +44,7 @@ fn read(root: &Root, pinned: &str, url: String) -> anyhow::Result<Option<(Build,
         return Ok(None);
     }
     let build = Build::of_index(Index::parse(&text)?, url, pinned.to_owned())?;
-    let is_there = |id: &PackageId| {
-        let archive = fetch::archive_of(root, id).ok().flatten();
-        root.first_directory(store::places(id)).is_some()
-            && archive.is_some_and(|sha256| build.names(id, &sha256))
-    };
-    if !build.active().iter().all(is_there) {
+    if observe::kept_packages::look(root, &build).len() < build.active().len() {
         return Ok(None);
     }
     let (config, metadata) = (build.config_package().cloned(), build.metadata_package().cloned());

@@ -1,5 +1,6 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::{Failure, World, explain, on_node, time_sync, trust};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
+use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
@@ -182,13 +184,36 @@ pub(super) async fn check(
     let host = look.await.map_err(interrupted)?;
     let (role, live, reset_identity) = (request.role, world.is_live(), request.reset_identity);
     let build = build.map(|(build, _)| build);
-    let facts = Facts { host: &host, node, settings: &settings, build, role, live, reset_identity };
+    let kept = match build {
+        Some(build) => kept_packages(world, build).await,
+        None => BTreeMap::new(),
+    };
+    let facts = Facts {
+        host: &host,
+        node,
+        settings: &settings,
+        build,
+        kept: &kept,
+        role,
+        live,
+        reset_identity,
+    };
     let (protection, scripts) = (protection(), scripts(&host));
     let mut report = Report { protection, scripts, ..preflight::judge(&facts, &request.skip) };
     if let Some(reason) = &request.skip_all {
         report.skip_what_failed(reason);
     }
     Ok(report)
+}
+
+/// The packages of the build that are on the node and that an install takes for verified.
+pub(super) async fn kept_packages(
+    world: &World,
+    build: &Build,
+) -> BTreeMap<PackageId, &'static str> {
+    let (root, build) = (world.root.clone(), build.clone());
+    let look = move || observe::kept_packages::look(&root, &build);
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// The text of a script that the operator names.
@@ -244,6 +269,7 @@ pub(super) async fn judge_again(world: &World, node: &Node) -> Report {
         node,
         settings: &settings,
         build: None,
+        kept: &BTreeMap::new(),
         role,
         live,
         reset_identity: false,

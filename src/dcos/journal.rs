@@ -14,6 +14,9 @@ use super::snapshot::Snapshot;
 
 /// The schema that this program writes; it reads this one and all older ones.
 pub const SCHEMA: u32 = 1;
+/// Bytes that an install reserves for the journal: more than the records of any install and its
+/// undoing, some hundred objects, each named a few times.
+pub const ROOM: u32 = 1 << 20;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,8 @@ pub const OUR_OPT: &str = "/opt/dcos-node";
 pub const TOPS: [&str; 4] = ["/etc", "/opt", "/var/lib", MESOSPHERE];
 /// The binary that recovers: outside `/opt/mesosphere`, so that nothing there is needed for it.
 pub const OUR_BINARY: &str = "/opt/dcos-node/bin/dcos-node";
+/// The binary that runs, on this machine.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Journal, receipt and manifests; mode 0700.
 pub const OUR_STATE: &str = "/var/lib/dcos-node";
 /// What was begun and what is done.

@@ -17,6 +17,8 @@ pub use object::{Before, Blob, Object, merge};
 
 /// The schema that this program writes; it reads this one and all older ones.
 pub const SCHEMA: u32 = 1;
+/// A manifest of a package with some 100,000 files is below this.
+pub const LONGEST_MANIFEST: u64 = 256 << 20;
 
 /// An installed node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +96,20 @@ pub struct Manifest {
     pub archive_bytes: u64,
     /// Every path, parents before children.
     pub files: Vec<ManifestEntry>,
+}
+
+impl Manifest {
+    /// Reads the SHA-256 of the archive of a package out of the text of its manifest, without the
+    /// paths. None where nobody knows it, and for a text that is not the manifest of this package.
+    pub fn archive_in(text: &[u8], package: &PackageId) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Head {
+            id: PackageId,
+            archive_sha256: String,
+        }
+        let head = serde_json::from_slice::<Head>(text).ok()?;
+        (head.id == *package && !head.archive_sha256.is_empty()).then_some(head.archive_sha256)
+    }
 }
 
 /// One path of a package.

@@ -38,7 +38,8 @@ pub fn stagings(id: &PackageId) -> impl Iterator<Item = PathBuf> {
     directories().map(move |directory| staging(directory, id))
 }
 
-fn directories() -> impl Iterator<Item = &'static str> {
+/// Every directory that packages lie in.
+pub fn directories() -> impl Iterator<Item = &'static str> {
     [layout::REPOSITORY].into_iter().chain(layout::STORES)
 }
 

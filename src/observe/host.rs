@@ -59,6 +59,8 @@ pub struct Host {
     pub docker: Option<Result<Engine, String>>,
     /// The file systems that hold what DC/OS writes, by path; none for a node that is a directory.
     pub storage: Option<Vec<(String, Result<Place, String>)>>,
+    /// Bytes of this program that an install has to write: none where they are on the node.
+    pub program_bytes: u64,
     /// Account files that cannot be replaced, and why.
     pub account_files: Vec<(&'static str, Obstacle)>,
 }
@@ -151,6 +153,7 @@ impl Host {
             neighbours,
             docker,
             storage,
+            program_bytes: storage::program_bytes(root),
             account_files: account_files::look(root),
         }
     }

@@ -19,6 +19,7 @@ pub mod docker;
 mod found;
 pub mod host;
 pub mod ip_detect;
+pub mod kept_packages;
 pub mod last_words;
 mod left_accounts;
 mod left_downloads;

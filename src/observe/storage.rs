@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::dcos::layout;
+use crate::system::files::{self, FileKind};
 use crate::system::mounts::{self, Mount};
 use crate::system::root::Root;
 
@@ -13,6 +14,8 @@ pub struct Place {
     pub path: String,
     /// Where its file system is mounted.
     pub mounted_at: String,
+    /// Number of the device that the file system is on.
+    pub device: u64,
     /// The kind of the file system, for example `xfs`.
     pub kind: String,
     /// The options of the mount, for example `noexec`; `ro` also where the file system itself
@@ -26,6 +29,9 @@ pub struct Place {
     pub file_types: Option<Result<bool, String>>,
 }
 
+/// Places by their path, each with the reason if it could not be looked at.
+pub type Places = [(String, Result<Place, String>)];
+
 /// Looks at every place; `docker` is where docker keeps its state. Each place with the reason if it
 /// could not be looked at.
 pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
@@ -37,14 +43,29 @@ pub fn look(root: &Root, docker: &str) -> Vec<(String, Result<Place, String>)> {
         layout::ETC_MESOSPHERE,
         layout::SYSTEM_UNITS,
         layout::OUR_STATE,
+        layout::OUR_OPT,
     ];
     places(root, &root.resolved(layout::PROC), running.into_iter().chain(installing))
 }
 
-/// Looks at the places that packages are unpacked to and accounted for; those of a node that is a
-/// directory lie on file systems of this machine.
+/// Looks at the places that packages are unpacked to, moved to and accounted for; those of a node
+/// that is a directory lie on file systems of this machine.
 pub fn look_for_packages(root: &Root) -> Vec<(String, Result<Place, String>)> {
-    places(root, Path::new(layout::PROC), [layout::REPOSITORY, layout::OUR_STATE].into_iter())
+    places(
+        root,
+        Path::new(layout::PROC),
+        [layout::REPOSITORY, layout::OUR_STATE, layout::OUR_OPT].into_iter(),
+    )
+}
+
+/// Bytes of this program, unless a file of that length is where an install puts it.
+pub fn program_bytes(root: &Root) -> u64 {
+    let length = |path: &Path| {
+        let stat = files::lstat(path).ok().flatten();
+        stat.filter(|stat| stat.kind == FileKind::File).map(|stat| stat.size)
+    };
+    let running = length(&mounts::nearest(Path::new(layout::OWN_PROGRAM)));
+    running.filter(|_| running != length(&root.at(layout::OUR_BINARY))).unwrap_or_default()
 }
 
 fn places<'a>(
@@ -65,10 +86,12 @@ fn place(nearest: &Path, path: &str, all: &[Mount]) -> Result<Place, String> {
         format!("the mount of {} is not in the kernel's table", nearest.display())
     })?;
     let left = mounts::left(nearest).map_err(|e| super::told(&e))?;
+    let stat = files::lstat(nearest).map_err(|e| super::told(&e))?;
     let file_types = || mounts::xfs_has_file_types(nearest).map_err(|e| super::told(&e));
     Ok(Place {
         path: path.to_owned(),
         mounted_at: mount.point.display().to_string(),
+        device: stat.map(|stat| stat.device).unwrap_or_default(),
         kind: mount.kind.clone(),
         options: options(mount),
         free_bytes: left.bytes,

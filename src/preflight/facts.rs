@@ -1,6 +1,9 @@
 //! What is judged.
 
+use std::collections::BTreeMap;
+
 use crate::dcos::build::Build;
+use crate::dcos::id::PackageId;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Settings;
 use crate::observe::host::Host;
@@ -17,6 +20,9 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// The build that is offered; none if there is none or it cannot be read.
     pub build: Option<&'a Build>,
+    /// Packages of the build that are on the node and came from archives that its index names, and
+    /// the directory that each is in.
+    pub kept: &'a BTreeMap<PackageId, &'static str>,
     /// The role that the node will have; none checks what all roles need.
     pub role: Option<Role>,
     /// Whether the node is this machine, and not a directory that will be one.

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use super::Facts;
 use super::rule::{Finding, Rule, Severity};
-use super::storage::{among, place};
+use super::storage::among;
 use crate::dcos::build::Build;
 use crate::dcos::bytes::Bytes;
-use crate::dcos::index::Content;
-use crate::dcos::layout;
+use crate::dcos::id::PackageId;
+use crate::dcos::journal::ROOM;
+use crate::dcos::{layout, store};
 use crate::observe::node::Node;
-use crate::observe::storage::Place;
+use crate::observe::storage::{Place, Places};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "storage.room",
@@ -57,44 +58,51 @@ fn room(facts: &Facts<'_>) -> Finding {
     let Some(build) = facts.build.filter(|build| build.index_sha256.is_some()) else {
         return Finding::not_here("no build index tells how much is needed");
     };
-    fits(facts.node, &needs(build, facts.node), |path| place(facts, path))
+    let Some(places) = &facts.host.storage else {
+        return Finding::not_here("the node is a directory");
+    };
+    let packages = match packages(build, facts.kept, places) {
+        Err(finding) => return finding,
+        Ok(needs) => needs,
+    };
+    let rest = rest(build, facts.node, facts.host.program_bytes);
+    fits(facts.node, &[&packages[..], &rest].concat(), places)
 }
 
-/// Whether there is room for the packages of a build, and for what is written down of them; nothing
-/// else of it is on the node after a fetch.
+/// Whether there is room for the packages of a build, which an install will move to the repository,
+/// and for what is written down of them; nothing else of it is on the node after a fetch.
 pub fn for_packages(
     build: &Build,
     node: &Node,
-    places: &[(String, Result<Place, String>)],
+    kept: &BTreeMap<PackageId, &'static str>,
+    places: &Places,
 ) -> Finding {
     if build.index_sha256.is_none() {
         return Finding::not_here("no build index tells how much is needed");
     }
-    let mut needs = needs(build, node).to_vec();
-    needs.retain(|(path, _)| [layout::REPOSITORY, layout::OUR_STATE].contains(path));
-    fits(node, &needs, |path| among(places, path))
+    match packages(build, kept, places) {
+        Err(finding) => finding,
+        Ok(needs) => fits(node, &needs, places),
+    }
 }
 
-fn fits<'a>(
-    node: &Node,
-    needs: &[(&'static str, Need)],
-    place: impl Fn(&str) -> Result<&'a Place, Finding>,
-) -> Finding {
-    let mut by_mount: BTreeMap<&str, (Need, &Place)> = BTreeMap::new();
-    for (path, need) in needs {
-        match place(path) {
+fn fits(node: &Node, needs: &[(&'static str, Need)], places: &Places) -> Finding {
+    let mut by_file_system: Vec<(Need, &Place)> = Vec::new();
+    for (path, Need { bytes, inodes }) in needs {
+        let place = match among(places, path) {
             Err(finding) => return finding,
-            Ok(place) => by_mount
-                .entry(&place.mounted_at)
-                .or_insert((Need::default(), place))
-                .0
-                .add(need.bytes, need.inodes),
+            Ok(place) => place,
+        };
+        match by_file_system.iter_mut().find(|(_, known)| share_file_system(known, place)) {
+            Some((need, _)) => need.add(*bytes, *inodes),
+            None => by_file_system.push((Need { bytes: *bytes, inodes: *inodes }, place)),
         }
     }
     let told: Vec<String> =
-        by_mount.values().filter(|(need, _)| *need != Need::default()).map(told).collect();
-    let short =
-        |inodes: bool| by_mount.values().filter(move |(need, place)| is_short(need, place, inodes));
+        by_file_system.iter().filter(|(need, _)| *need != Need::default()).map(told).collect();
+    let short = |inodes: bool| {
+        by_file_system.iter().filter(move |(need, place)| is_short(need, place, inodes))
+    };
     if told.is_empty() {
         return Finding::good("everything is there already");
     }
@@ -128,27 +136,56 @@ fn told((need, place): &(Need, &Place)) -> String {
     )
 }
 
-/// What will be written where, without what is there already.
-fn needs(build: &Build, node: &Node) -> [(&'static str, Need); 4] {
+/// Two mounts may show the same file system, and two subvolumes of one have different devices.
+fn share_file_system(one: &Place, other: &Place) -> bool {
+    one.device == other.device || one.mounted_at == other.mounted_at
+}
+
+/// What the packages of a build need that are not in their places. Those that are missing are
+/// unpacked in a store; from a store on another file system they are copied to the repository.
+fn packages(
+    build: &Build,
+    kept: &BTreeMap<PackageId, &'static str>,
+    places: &Places,
+) -> Result<[(&'static str, Need); 3], Finding> {
+    let repository = among(places, layout::REPOSITORY)?;
+    // What holds each store.
+    let [state, opt] = [layout::OUR_STATE, layout::OUR_OPT];
+    let parent = |store: &str| if store == layout::STATE_STORE { state } else { opt };
+    let (state_place, opt_place) = (among(places, state)?, among(places, opt)?);
+    let shares = |store: &str| {
+        let place = if parent(store) == state { state_place } else { opt_place };
+        place.device == repository.device
+    };
+    let new = store::choose(shares);
+    let is_moved = |directory: &str| directory == layout::REPOSITORY || shares(directory);
+    let (mut unpacked, mut copied, mut manifests) =
+        (Need::default(), Need::default(), Need::default());
+    for (path, ids) in archives(build) {
+        let Some(content) = build.content(&path) else { continue };
+        let directories: Vec<Option<&str>> = ids.iter().map(|id| kept.get(id).copied()).collect();
+        if directories.contains(&None) {
+            unpacked.add(content.disk_bytes, content.members);
+            manifests.add(content.members.saturating_mul(MANIFEST_ENTRY), ids.len() as u64);
+        }
+        // How much of an archive is one of its packages is not known.
+        if !directories.iter().any(|directory| is_moved(directory.unwrap_or(new))) {
+            copied.add(content.disk_bytes, content.members);
+        }
+    }
+    Ok([(parent(new), unpacked), (layout::REPOSITORY, copied), (state, manifests)])
+}
+
+/// The archives of a build and the packages in each.
+fn archives(build: &Build) -> Vec<(String, Vec<PackageId>)> {
     let bootstrap = Build::bootstrap_archive(&build.bootstrap_id);
-    let is_there = |id| node.whole.contains(id);
-    let mut missing: Vec<(&Content, u64)> = Vec::new();
-    if !build.bootstrap_packages.iter().all(is_there) {
-        missing.extend(
-            build
-                .content(&bootstrap)
-                .map(|content| (content, build.bootstrap_packages.len() as u64)),
-        );
-    }
-    for id in build.to_fetch().iter().filter(|id| !is_there(id)) {
-        missing.extend(build.content(&id.archive()).map(|content| (content, 1)));
-    }
-    let (mut packages, mut links, mut node_files, mut state) =
-        (Need::default(), Need::default(), Need::default(), Need::default());
-    for (content, count) in missing {
-        packages.add(content.disk_bytes, content.members);
-        state.add(content.members.saturating_mul(MANIFEST_ENTRY), count);
-    }
+    let others = build.to_fetch().into_iter().map(|id| (id.archive(), vec![id]));
+    [(bootstrap, build.bootstrap_packages.clone())].into_iter().chain(others).collect()
+}
+
+/// What an install writes besides the packages, as far as it is not on the node.
+fn rest(build: &Build, node: &Node, program_bytes: u64) -> [(&'static str, Need); 4] {
+    let [mut links, mut node_files, mut state, mut program] = [Need::default(); 4];
     if node.active_names.is_empty() {
         // Short links have no block of their own.
         build
@@ -162,12 +199,22 @@ fn needs(build: &Build, node: &Node) -> [(&'static str, Need); 4] {
         .iter()
         .filter(|file| file.path.starts_with(layout::ETC) && !node.is_whole())
     {
-        node_files.add((file.content.len() as u64).div_ceil(BLOCK) * BLOCK, 1);
+        node_files.add(blocks(file.content.len() as u64), 1);
+    }
+    if node.story.intent.is_none() {
+        state.add(ROOM.into(), 1);
+    }
+    if program_bytes > 0 {
+        program.add(blocks(program_bytes), 1);
     }
     [
-        (layout::REPOSITORY, packages),
         (layout::MESOSPHERE, links),
         (layout::ETC, node_files),
         (layout::OUR_STATE, state),
+        (layout::OUR_OPT, program),
     ]
+}
+
+fn blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK) * BLOCK
 }

@@ -7,7 +7,7 @@ use crate::dcos::layout;
 use crate::dcos::role::Role;
 use crate::observe::node::State;
 use crate::observe::server::Layer;
-use crate::observe::storage::Place;
+use crate::observe::storage::{Place, Places};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -121,10 +121,7 @@ pub(super) fn place<'a>(facts: &Facts<'a>, path: &str) -> Result<&'a Place, Find
 }
 
 /// The place with this path among those that were looked at, or why it cannot be told.
-pub(super) fn among<'a>(
-    places: &'a [(String, Result<Place, String>)],
-    path: &str,
-) -> Result<&'a Place, Finding> {
+pub(super) fn among<'a>(places: &'a Places, path: &str) -> Result<&'a Place, Finding> {
     match places.iter().find(|(known, _)| known == path) {
         Some((_, Ok(place))) => Ok(place),
         Some((_, Err(why))) => Err(Finding::unknown(why)),

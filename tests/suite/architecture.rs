@@ -136,7 +136,6 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
         "/usr/sbin:/usr/bin:",
         "where this machine has programs; the node may be a directory",
     ),
-    ("action/place", "/proc/self/exe", "the binary that runs, on this machine"),
     ("cli", "/", "the node is this machine unless --root says otherwise"),
     ("command/world", "/", "the node's root itself, for the name of its lock"),
     ("dcos/bundle", "/etc/", "a table of what a bundle holds, each with its name there"),

@@ -45,6 +45,7 @@ mod process_limits;
 mod publish;
 mod records;
 mod releases;
+mod room;
 mod scale;
 mod schemas;
 mod scripts;

@@ -10,15 +10,12 @@ use crate::dcos::event::Event;
 use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
 use crate::dcos::layout;
-use crate::dcos::receipt::{Blob, Manifest, ManifestKind};
+use crate::dcos::receipt::{self, Blob, Manifest, ManifestKind};
 use crate::dcos::store;
 use crate::dcos::trust::{Origin, Trust};
 use crate::system::digest;
 use crate::system::files::{self, FileKind};
 use crate::system::root::Root;
-
-/// A manifest of a package with some 100,000 files is below this.
-const LONGEST_MANIFEST: u64 = 256 << 20;
 
 /// What there is of a package.
 pub(super) enum Kept {
@@ -48,13 +45,13 @@ pub(crate) fn is_whole(root: &Root, id: &PackageId) -> bool {
 /// # Errors
 /// The manifest cannot be read.
 pub(crate) fn archive_of(root: &Root, id: &PackageId) -> anyhow::Result<Option<String>> {
-    let manifest = manifest(root, id)?;
-    Ok(manifest.map(|manifest| manifest.archive_sha256).filter(|sha256| !sha256.is_empty()))
+    let text = root.read(layout::manifest(id), receipt::LONGEST_MANIFEST)?;
+    Ok(text.and_then(|text| Manifest::archive_in(&text, id)))
 }
 
 /// The manifest of a package; none if there is none that can be understood.
 fn manifest(root: &Root, id: &PackageId) -> anyhow::Result<Option<Manifest>> {
-    let text = root.read(layout::manifest(id), LONGEST_MANIFEST)?.unwrap_or_default();
+    let text = root.read(layout::manifest(id), receipt::LONGEST_MANIFEST)?.unwrap_or_default();
     Ok(serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.id == *id))
 }
 

@@ -1,6 +1,9 @@
 //! Recorded facts, and what the table of checks says about them.
 
+use std::collections::BTreeMap;
+
 use dcos_node::dcos::build::Build;
+use dcos_node::dcos::id::PackageId;
 use dcos_node::dcos::role::Role;
 use dcos_node::dcos::settings::{Settings, Version};
 use dcos_node::observe::host::{Host, Outside};
@@ -16,6 +19,7 @@ pub struct Recorded {
     pub node: Node,
     pub settings: Settings,
     pub build: Option<Build>,
+    pub kept: BTreeMap<PackageId, &'static str>,
     pub role: Option<Role>,
 }
 
@@ -35,8 +39,16 @@ impl Recorded {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let host = runtime.block_on(Host::look(outside, None, async { None }));
+        let host = Host { program_bytes: 0, ..host };
         let node = Node::look(&root).expect("an empty node");
-        Recorded { host, node, settings: Settings::default(), build: None, role: None }
+        Recorded {
+            host,
+            node,
+            settings: Settings::default(),
+            build: None,
+            kept: BTreeMap::new(),
+            role: None,
+        }
     }
 
     /// For a node of this role, with a build of this version.
@@ -66,12 +78,13 @@ impl Recorded {
 
     /// What one check says.
     pub fn check(&self, id: &str) -> Check {
-        let Recorded { host, node, settings, build, role } = self;
+        let Recorded { host, node, settings, build, kept, role } = self;
         let facts = Facts {
             host,
             node,
             settings,
             build: build.as_ref(),
+            kept,
             role: *role,
             live: true,
             reset_identity: false,

@@ -16,6 +16,7 @@ fn good() -> Recorded {
         let place = Place {
             path: path.to_owned(),
             mounted_at: "/".into(),
+            device: 1,
             kind: "xfs".into(),
             options: vec!["rw".into()],
             free_bytes: 60_000_000_000,
@@ -39,6 +40,7 @@ fn good() -> Recorded {
         "/etc/mesosphere",
         "/etc/systemd/system",
         "/var/lib/dcos-node",
+        "/opt/dcos-node",
     ]);
     recorded.host.storage = Some(paths.map(place).collect());
     recorded
@@ -294,13 +296,16 @@ fn required_space_is_exact_with_a_build_index() {
     let mut recorded = good().of("slave", "2.2.0");
     recorded.says("storage.room", Skipped, "no build index");
     recorded.build = Some(published());
-    // 6000 members, 300 links, 1 node file, 3 manifests; the manifests and the node file take some
-    // bytes too.
-    recorded.says("storage.room", Pass, "/ (xfs) needs 6 GB and 6304 inodes");
+    // 6000 members, 300 links, 1 node file, 3 manifests, the journal; the manifests, the node file
+    // and the journal take some bytes too.
+    recorded.says("storage.room", Pass, "/ (xfs) needs 6 GB and 6305 inodes");
+    // Our program.
+    recorded.host.program_bytes = 500_000_000;
+    recorded.says("storage.room", Pass, "/ (xfs) needs 6.5 GB and 6306 inodes");
     let rows: [(Change, Verdict, &str); 6] = [
         (|p| p.free_bytes = 6_000_000_000, Fail, "6 GB and 3000000 inodes left"),
         (|p| p.free_bytes = 6_100_000_000, Pass, ""),
-        (|p| p.free_inodes = Some(6303), Fail, "6303 inodes left"),
+        (|p| p.free_inodes = Some(6304), Fail, "6304 inodes left"),
         (|p| p.free_inodes = None, Pass, ""),
         (|p| (p.kind, p.free_bytes) = ("btrfs".into(), 100), Warn, "btrfs"),
         (|p| (p.kind, p.free_inodes) = ("btrfs".into(), Some(100)), Fail, "btrfs"),
@@ -316,21 +321,48 @@ fn required_space_is_exact_with_a_build_index() {
     }
 }
 
+const REPOSITORY: &str = "/opt/mesosphere/packages";
+
 #[test]
 fn each_file_system_is_judged_by_the_missing_data_it_will_hold() {
+    let id = |id: &str| id.parse().expect("an id");
     let mut recorded = good().of("slave", "2.2.0");
     recorded.build = Some(published());
-    change(&mut recorded, "/opt/mesosphere/packages", |p| {
-        (p.mounted_at, p.free_bytes) = ("/opt/mesosphere".into(), 5_900_000_000)
+    change(&mut recorded, REPOSITORY, |p| {
+        (p.mounted_at, p.device, p.free_bytes) = ("/opt/mesosphere".into(), 2, 5_900_000_000)
     });
-    recorded.says("storage.room", Fail, "/opt/mesosphere (xfs) needs 6 GB and 6000 inodes, 5.9 GB");
-    recorded.node.whole = ["two--1".parse().expect("an id")].into();
+    // The packages wait on another file system until the install moves them.
+    let needs = "/ (xfs) needs 6 GB and 6305 inodes, 60 GB and 3000000 inodes left; \
+                 /opt/mesosphere (xfs) needs 6 GB and 6000 inodes, 5.9 GB";
+    recorded.says("storage.room", Fail, needs);
+    recorded.kept.insert(id("two--1"), "/opt/dcos-node/packages");
+    let needs = "/ (xfs) needs 4 GB and 4304 inodes, 60 GB and 3000000 inodes left; \
+                 /opt/mesosphere (xfs) needs 6 GB";
+    recorded.says("storage.room", Fail, needs);
+    recorded.kept.insert(id("two--1"), REPOSITORY);
     recorded.says("storage.room", Pass, "/opt/mesosphere (xfs) needs 4 GB and 4000 inodes");
-    recorded.node.whole.insert("one--1".parse().expect("an id"));
-    recorded.node.whole.insert("three--1".parse().expect("an id"));
-    recorded.says("storage.room", Pass, "/ (xfs) needs 4 kB and 301 inodes");
+    for all in ["one--1", "three--1"] {
+        recorded.kept.insert(id(all), REPOSITORY);
+    }
+    recorded.says("storage.room", Pass, "/ (xfs) needs 1 MB and 302 inodes");
     // Whoever cannot read our records does not know what is there.
-    recorded.node.whole.clear();
+    recorded.kept.clear();
     recorded.node.unreadable = true;
     recorded.says("storage.room", Warn, "/opt/mesosphere");
+}
+
+#[test]
+fn two_mounts_of_a_file_system_share_its_room() {
+    let mut recorded = good().of("slave", "2.2.0");
+    recorded.build = Some(published());
+    for path in [REPOSITORY, "/opt/mesosphere"] {
+        change(&mut recorded, path, |p| p.mounted_at = "/opt/mesosphere".into());
+    }
+    recorded.says(
+        "storage.room",
+        Pass,
+        "needs 6 GB and 6305 inodes, 60 GB and 3000000 inodes left",
+    );
+    recorded.kept.insert("two--1".parse().expect("an id"), "/opt/dcos-node/packages");
+    recorded.says("storage.room", Pass, "needs 4 GB");
 }
