@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dcos_node::cli::{self, Invocation};
+use dcos_node::command::inputs;
 use dcos_node::dcos::exit::Exit;
 use dcos_node::output::ending::{self, Ended};
 use dcos_node::output::record::Entry;
@@ -59,14 +60,17 @@ fn main() -> ExitCode {
 fn execute(invocation: &Invocation) -> Exit {
     let printing = &invocation.printing;
     output::log::start(printing.verbose, printing.json_log);
-    // Before the seal: the operator asked for this one file.
-    let lines = lines(invocation.events(), printing.json);
+    // Before the seal: the operator asked for this one file. Before signals are listened to, a
+    // Ctrl-C ends a read of a pipe that nobody writes.
+    let begun = inputs::read(&invocation.inputs())
+        .and_then(|inputs| Ok((inputs, lines(invocation.events(), printing.json)?)));
     if invocation.must_not_write() {
         // Before the runtime: the kernel seals one thread and those that come after it.
         seal::seal(place::keep);
     }
     let notify = Notify::from_environment().map(Arc::new);
-    let ended = lines.and_then(|lines| follow_run(invocation, lines, notify.clone()));
+    let ended =
+        begun.and_then(|(inputs, lines)| follow_run(invocation, inputs, lines, notify.clone()));
     let help = offered(invocation, &ended);
     let exit = ending::conclude(&ended, help.as_deref(), printing.json, printing.no_color);
     let exit = if invocation.is_at_boot() { Exit::Done } else { exit };
@@ -79,6 +83,7 @@ fn execute(invocation: &Invocation) -> Exit {
 /// Runs the command, and reports its beginning and its end to everybody who follows.
 fn follow_run(
     invocation: &Invocation,
+    inputs: inputs::Contents,
     lines: Option<follow::Lines>,
     notify: Option<Arc<Notify>>,
 ) -> Ended {
@@ -101,7 +106,7 @@ fn follow_run(
     let (began, started) = (Instant::now(), invocation.started());
     let has_started = started.is_some();
     started.into_iter().for_each(|event| events.send(event));
-    let ended = runtime.block_on(run::run(invocation, events.clone()));
+    let ended = runtime.block_on(run::run(invocation, inputs, events.clone()));
     // Everything that could still tell news ends before the result is printed.
     runtime.shutdown_timeout(Duration::from_secs(10));
     if has_started {

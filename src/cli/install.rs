@@ -82,6 +82,7 @@ impl TypedInstall {
                     require_digests: self.require_digests,
                 },
                 strict: self.source.strict,
+                ip_detect: None,
             };
         }
         Command::Install(

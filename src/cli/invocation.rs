@@ -1,5 +1,6 @@
 //! A command line that was understood, and what it promises.
 
+mod inputs;
 mod record;
 
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub enum Command {
         request: preflight::Request,
         /// Warnings and unknowns count.
         strict: bool,
+        /// The file of a script to try instead of the build's.
+        ip_detect: Option<PathBuf>,
     },
     /// Remove DC/OS.
     Uninstall(uninstall::Request),

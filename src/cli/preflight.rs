@@ -39,11 +39,12 @@ impl TypedPreflight {
                 bootstrap_url: self.source.bootstrap_url,
                 skip_all: None,
                 wait_time_sync: self.source.wait_time_sync,
-                ip_detect: self.ip_detect,
+                ip_detect: None,
                 reset_identity: false,
                 require_digests: self.require_digests,
             },
             strict: self.source.strict,
+            ip_detect: self.ip_detect,
         }
     }
 }

@@ -111,7 +111,7 @@ fn flags_of_the_classic_script_are_understood() {
         panic!()
     };
     assert!(request.skip_all.is_some() && !request.follow && request.role == Role::SlavePublic);
-    let Ok(Invocation { command: Command::Preflight { request, strict: false }, .. }) =
+    let Ok(Invocation { command: Command::Preflight { request, strict: false, .. }, .. }) =
         parsed("dcos-node install --preflight-only slave")
     else {
         panic!()

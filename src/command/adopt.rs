@@ -43,7 +43,6 @@ pub struct Outcome {
 /// # Errors
 /// There is no DC/OS, or it is not whole and well: what is wrong is named, and nothing is changed.
 pub async fn run(world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     if world.is_live() && !world.is_privileged() {
         return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can adopt a node"))
             .leaving("nothing was changed")

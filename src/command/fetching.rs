@@ -17,7 +17,6 @@ use crate::dcos::receipt::Object;
 use crate::dcos::settings::Settings;
 use crate::dcos::{layout, store};
 use crate::plan::fetch::Lengths;
-use crate::system::files;
 use crate::system::http::Setting;
 use crate::system::source::{Mirrors, Presence, Source};
 
@@ -26,8 +25,6 @@ use crate::system::source::{Mirrors, Presence, Source};
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
-/// The certificates of all authorities of a system are below this.
-const LONGEST_AUTHORITIES: u64 = 4 << 20;
 /// The text of a `.latest` file is an id.
 const LATEST: u64 = 64 << 10;
 
@@ -60,28 +57,16 @@ pub(super) async fn first_alive<'a>(mirrors: &'a Mirrors, world: &World) -> &'a 
 
 /// What the journal keeps: every place but the one that the build was read from, and the proxies,
 /// without credentials; the authorities to trust.
-///
-/// # Errors
-/// The file of authorities cannot be read any more.
-pub(super) fn kept(
-    asked: &Fetching,
-    mirrors: &Mirrors,
-    world: &World,
-) -> Result<Fetching, Failure> {
-    let authorities = match &world.ca_file {
-        Some(file) => files::read(file, LONGEST_AUTHORITIES)
-            .map_err(|error| Failure::new(Exit::Failed, error).leaving("nothing was changed"))?,
-        None => None,
-    };
-    let authorities = authorities.and_then(|text| String::from_utf8(text).ok());
+pub(super) fn kept(asked: &Fetching, mirrors: &Mirrors, world: &World) -> Fetching {
+    let text = |pem: &[u8]| String::from_utf8(pem.to_vec()).ok();
     let proxies = Setting::all();
-    Ok(Fetching {
-        authorities,
+    Fetching {
+        authorities: world.authorities.as_ref().and_then(|authorities| text(&authorities.pem)),
         proxies: proxies.into_iter().map(|s| (s.name.to_owned(), s.value)).collect(),
         mirrors: mirrors.in_order().skip(1).map(ToString::to_string).collect(),
         splay: Duration::ZERO,
         ..asked.clone()
-    })
+    }
 }
 
 /// How long the archives are, if no index tells; a server that does not answer soon is not waited

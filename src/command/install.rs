@@ -47,7 +47,6 @@ pub(super) use reverting::give_up;
 /// # Errors
 /// Whatever stops it, with the state in which the node is left.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     check_request(request).check_skips()?;
     let digest = world.digest()?;
     if world.is_live() && !world.is_privileged() {
@@ -101,7 +100,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let (build, settings) = fetching::readable(offered)?;
     let mut intent = InstallIntent {
-        fetching: fetching::kept(&request.fetching, &mirrors, world)?,
+        fetching: fetching::kept(&request.fetching, &mirrors, world),
         ..intent(request, build, &settings, &report, set_aside(request, &node, world))
     };
     for warning in &intent.warnings {

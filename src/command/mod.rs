@@ -8,6 +8,7 @@ mod failure;
 pub mod fetch;
 mod fetching;
 mod in_use;
+pub mod inputs;
 pub mod install;
 mod node_files;
 mod on_node;

@@ -1,7 +1,6 @@
 //! `dcos-node preflight`: will this node work? Changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use super::{Failure, World, explain, on_node, time_sync, trust};
@@ -23,7 +22,6 @@ use crate::preflight::server::ANOTHER_BUILD;
 use crate::preflight::{self, Facts};
 use crate::system::cancellation::Cancelled;
 use crate::system::confine::View;
-use crate::system::files;
 use crate::system::seal::{self, Seal};
 use crate::system::source::{Mirrors, Source};
 
@@ -40,8 +38,8 @@ pub struct Request {
     pub skip_all: Option<String>,
     /// How long a clock that is not synchronised is waited for.
     pub wait_time_sync: Option<Duration>,
-    /// An ip-detect script instead of the build's.
-    pub ip_detect: Option<std::path::PathBuf>,
+    /// The text of an ip-detect script instead of the build's.
+    pub ip_detect: Option<Vec<u8>>,
     /// What an earlier install kept of the node's identity is set aside.
     pub reset_identity: bool,
     /// Refuse a build without digests before anything of it is run.
@@ -83,7 +81,6 @@ impl Request {
 /// # Errors
 /// Our own records on the node cannot be read, or the request makes no sense.
 pub async fn run(request: &Request, world: &World) -> Result<Report, Failure> {
-    world.check_root()?;
     request.check_skips()?;
     let digest = world.digest()?;
     let node = world.node().await?;
@@ -160,7 +157,6 @@ pub(super) async fn check(
     {
         time_sync::wait(limit, world).await?;
     }
-    let script = request.ip_detect.as_deref().map(script).transpose()?;
     let mut server = offered.as_ref().map(|(server, _)| server.clone());
     let artifacts = async {
         if let (Some(server), Some(source), Some((build, _))) = (&mut server, source, build)
@@ -176,7 +172,7 @@ pub(super) async fn check(
         systemd: world.systemd.as_ref(),
         clock,
         settings: &settings,
-        ip_detect: script.as_deref(),
+        ip_detect: request.ip_detect.as_deref(),
     };
     let is_needed = offered.as_ref().is_none_or(|(server, _)| !server.is_not_needed);
     let source = source.filter(|_| is_needed);
@@ -214,19 +210,6 @@ pub(super) async fn kept_packages(
     let (root, build) = (world.root.clone(), build.clone());
     let look = move || observe::kept_packages::look(&root, &build);
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
-}
-
-/// The text of a script that the operator names.
-fn script(path: &Path) -> Result<Vec<u8>, Failure> {
-    let missing = || anyhow::anyhow!("cannot read {}: No such file or directory", path.display());
-    files::read(path, 1 << 20)
-        .map_err(anyhow::Error::from)
-        .and_then(|text| text.ok_or_else(missing))
-        .map_err(|error| {
-            Failure::new(Exit::Usage, error)
-                .leaving("nothing was changed")
-                .cured_by("--ip-detect takes a script that can be read")
-        })
 }
 
 /// How the detection scripts were confined; none if none was started. All of them are confined in

@@ -211,11 +211,10 @@ fn program(asked: Option<&Path>) -> Result<Vec<u8>, Failure> {
         Some(path) => path.to_owned(),
         None => std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, e))?,
     };
-    let read = files::read(&path, LONGEST_PROGRAM)
-        .map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
-    read.ok_or_else(|| {
-        Failure::new(Exit::Usage, anyhow::anyhow!("{} is not there", path.display()))
-            .leaving("nothing was changed")
+    files::read_named(&path, LONGEST_PROGRAM).map_err(|error| {
+        let error = anyhow::Error::from(error)
+            .context(format!("cannot read the program {}", path.display()));
+        Failure::new(Exit::Failed, error).leaving("nothing was changed")
     })
 }
 

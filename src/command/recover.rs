@@ -57,7 +57,6 @@ pub enum Outcome {
 /// # Errors
 /// It cannot be finished now; the node stays resumable.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     if world.is_live() && !world.is_privileged() {
         return Err(Failure::new(
             Exit::Preflight,

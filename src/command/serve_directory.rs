@@ -15,7 +15,7 @@ const SERVE: &str = "serve";
 /// Returns the absolute path of a directory that has a build.
 ///
 /// # Errors
-/// The path is not a directory, or the directory has no build. If its subdirectory `serve` has one,
+/// The directory has no build. If its subdirectory `serve` has one,
 /// the fix names that.
 pub(super) fn resolve(asked: &Path, command: &str) -> Result<PathBuf, Failure> {
     let refused = |why: String| {
@@ -25,9 +25,6 @@ pub(super) fn resolve(asked: &Path, command: &str) -> Result<PathBuf, Failure> {
     };
     let directory = std::path::absolute(asked)
         .map_err(|error| refused(format!("is not a usable path: {error}")))?;
-    if !directory.is_dir() {
-        return Err(refused("is not a directory".to_owned()));
-    }
     if has_build(&directory) {
         return Ok(directory);
     }

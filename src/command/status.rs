@@ -147,7 +147,6 @@ pub struct Swap {
 /// # Errors
 /// Our own records on the node cannot be read; the level is not reached in time.
 pub async fn run(request: Request, world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     wait::check(request.wait, world)?;
     let arrived = match request.wait {
         Some(wish) => Some(wait::until(wish, world).await?),

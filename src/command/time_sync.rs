@@ -100,7 +100,7 @@ mod tests {
             cancellation: Cancellation::default(),
             patience: Duration::ZERO,
             command_line: String::new(),
-            ca_file: None,
+            authorities: None,
             stamp: None,
         };
         (world, clock, news)

@@ -118,7 +118,6 @@ pub(super) fn without_journal(error: anyhow::Error) -> Failure {
 /// # Errors
 /// Whatever stops it; the same command goes on.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     if world.is_live() && !world.is_privileged() {
         return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can uninstall"))
             .leaving("nothing was changed")

@@ -27,7 +27,6 @@ pub struct Request {
 /// # Errors
 /// There is no DC/OS, or its install or uninstall is unfinished; a signal.
 pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
-    world.check_root()?;
     let _lock = if request.online { Some(online::begin(world)?) } else { None };
     let node = world.node().await?;
     match node.state() {

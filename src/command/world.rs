@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
-
 use super::Failure;
 use crate::action::Site;
 use crate::action::capacity::Capacity;
@@ -19,12 +17,12 @@ use crate::observe::node::Node;
 use crate::observe::records::{self, Damaged};
 use crate::system::cancellation::Cancellation;
 use crate::system::clock::Clock;
-use crate::system::http::{self, Client, Slowest};
+use crate::system::http::{self, Authorities, Client, Slowest};
 use crate::system::lock::{self, Holder, Lock};
 use crate::system::root::Root;
 use crate::system::source::{Mirrors, Source};
 use crate::system::systemd::{self, Cancellable, Systemd};
-use crate::system::{digest, files, slot};
+use crate::system::{digest, slot};
 
 /// The outside of a command, made once by `main` and by tests.
 #[derive(Clone)]
@@ -44,7 +42,7 @@ pub struct World {
     /// What the process was asked to do, for others who find the lock taken.
     pub command_line: String,
     /// Certificates to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
+    pub authorities: Option<Authorities>,
     /// The stamp of this program, or why it cannot be used; none for a program that was not
     /// published.
     pub stamp: Option<Result<Stamp, String>>,
@@ -201,8 +199,7 @@ impl World {
 
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
         let options = http::Options {
-            ca_file: self.ca_file.clone(),
-            authorities: fetching.authorities.clone(),
+            authorities: self.authorities.clone().or_else(|| recorded(fetching)),
             proxies: fetching.proxies.clone(),
             bytes_per_second: fetching.bytes_per_second,
             slowest: Slowest::of_share(
@@ -272,25 +269,12 @@ impl World {
     pub(super) fn ago(&self, duration: Duration) -> String {
         moment::rfc3339(SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH))
     }
+}
 
-    /// Refuses a root directory that is none.
-    pub(super) fn check_root(&self) -> Result<(), Failure> {
-        let directory = self.root.directory();
-        if directory.is_dir() && directory.is_absolute() {
-            return Ok(());
-        }
-        let standing =
-            files::file_kind(directory).with_context(|| format!("--root {}", directory.display()));
-        let why = match standing {
-            Ok(None) => "is not there".to_owned(),
-            Ok(Some(_)) if !directory.is_absolute() => "is not an absolute path".to_owned(),
-            Ok(Some(_)) => "is not a directory".to_owned(),
-            Err(error) => format!("cannot be used: {error:#}"),
-        };
-        Err(Failure::new(Exit::Usage, anyhow::anyhow!("--root {} {why}", directory.display()))
-            .leaving("nothing was changed")
-            .cured_by("name the root directory of an image by its absolute path"))
-    }
+/// The authorities that an earlier run was given: this one may have no such file.
+fn recorded(fetching: &Fetching) -> Option<Authorities> {
+    let pem = fetching.authorities.as_ref()?.clone().into_bytes();
+    Some(Authorities { origin: "the journal".to_owned(), pem })
 }
 
 /// Refuses to go on without records that are there and damaged.

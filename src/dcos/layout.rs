@@ -90,6 +90,8 @@ pub const STORES: [&str; 2] = [STATE_STORE, OPT_STORE];
 pub const ROOT_HOME: &str = "/root";
 /// The kernel's tables of processes, sockets and mounts.
 pub const PROC: &str = "/proc";
+/// The descriptors of this process.
+pub const DESCRIPTORS: &str = "/dev/fd";
 /// The kernel's modules that are loaded or have parameters.
 pub const SYS_MODULES: &str = "/sys/module";
 /// One directory a kernel, with the lists of its modules.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dcos_node::action::site::PATIENCE;
 use dcos_node::cli::{Command, Invocation};
+use dcos_node::command::inputs::Contents;
 use dcos_node::command::{
     Failure, World, adopt, bundle, explain, fetch, install, preflight, publish, recover, serve,
     status, uninstall, verify, world,
@@ -15,12 +16,14 @@ use dcos_node::output::ending::Ended;
 use dcos_node::output::show::Show;
 use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::KernelClock;
+use dcos_node::system::http::Authorities;
 use dcos_node::system::root::Root;
 use dcos_node::system::signals;
 
 /// Runs the command.
-pub(super) async fn run(invocation: &Invocation, events: Events) -> Ended {
-    let world = || world(invocation, events);
+pub(super) async fn run(invocation: &Invocation, inputs: Contents, events: Events) -> Ended {
+    let Contents { authorities, ip_detect } = inputs;
+    let world = || world(invocation, authorities, events);
     match &invocation.command {
         Command::Install(request, wish) => {
             let world = world().await;
@@ -29,8 +32,9 @@ pub(super) async fn run(invocation: &Invocation, events: Events) -> Ended {
             shown(install::and_wait(outcome, *wish, &world).await)
         }
         Command::Fetch(request) => shown(fetch::run(request, &world().await).await),
-        Command::Preflight { request, strict } => {
-            let report = preflight::run(request, &world().await).await;
+        Command::Preflight { request, strict, .. } => {
+            let request = preflight::Request { ip_detect, ..request.clone() };
+            let report = preflight::run(&request, &world().await).await;
             shown(report.map(|report| preflight::Outcome { report, strict: *strict }))
         }
         Command::Uninstall(request) => {
@@ -55,7 +59,7 @@ fn shown<O: Show + 'static>(ended: Result<O, Failure>) -> Ended {
 }
 
 /// What commands that look at a node work with.
-async fn world(invocation: &Invocation, events: Events) -> World {
+async fn world(invocation: &Invocation, authorities: Option<Authorities>, events: Events) -> World {
     let root = Root::new(&invocation.root);
     let cancellation = Cancellation::default();
     let news = events.clone();
@@ -72,7 +76,7 @@ async fn world(invocation: &Invocation, events: Events) -> World {
         events,
         cancellation,
         command_line: invocation.words(),
-        ca_file: invocation.ca_file.clone(),
+        authorities,
         stamp: world::own_stamp(),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink,
+};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, syncfs};
@@ -83,10 +85,22 @@ pub fn read_below(
 /// Reads what an operator names: also a pipe, which is waited for.
 ///
 /// # Errors
-/// It cannot be read, or is longer than the limit.
-pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let file = File::open(path).naming("open", path)?;
-    read_open(file, path, limit)
+/// It cannot be read, is a directory, device or socket, or is longer than the limit.
+pub fn read_named(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let file = if file.metadata()?.file_type().is_fifo() { file } else { open::regular(file)? };
+    read_open(file, path, limit).map_err(|error| error.source)
+}
+
+/// Demands a directory, links followed, that this user can search.
+///
+/// # Errors
+/// It does not exist, is not a directory, or cannot be searched.
+pub fn check_directory(path: &Path) -> io::Result<()> {
+    match fs::metadata(path)?.is_dir() {
+        true => Ok(access(path, AccessFlags::X_OK)?),
+        false => Err(ErrorKind::NotADirectory.into()),
+    }
 }
 
 fn read_open(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {

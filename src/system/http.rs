@@ -15,7 +15,6 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,15 +36,14 @@ pub use answer::Head;
 pub use error::{Error, Kind, Validity};
 pub use proxy::{Proxy, Setting};
 pub use rate::Slowest;
+pub use trust::Authorities;
 pub use unix::get_unix;
 
 /// How to speak to servers.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A file of PEM certificates of authorities to trust besides those of the system.
-    pub ca_file: Option<PathBuf>,
-    /// The text of such a file, where there is no file.
-    pub authorities: Option<String>,
+    /// Certificates of authorities to trust besides those of the system.
+    pub authorities: Option<Authorities>,
     /// Proxy settings by the names of their variables, for a process whose environment has none.
     pub proxies: BTreeMap<String, String>,
     /// How long making a connection may take, the lookup of the name included.
@@ -72,7 +70,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            ca_file: None,
             authorities: None,
             proxies: BTreeMap::new(),
             connect_timeout: Duration::from_secs(10),
@@ -116,10 +113,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Fails only if the file of authorities cannot be used. A node without any authorities gets a
+    /// Fails only if the authorities cannot be used. A node without any authorities gets a
     /// client for plain HTTP.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let authorities = trusted(options.ca_file.as_deref(), options.authorities.as_deref())?;
+        let authorities = trusted(options.authorities.as_ref())?;
         let builder = || proxied(common(options), &options.proxies).dns_resolver(Names);
         // The client refuses to be made on a system without authorities unless it is told to do
         // without.

@@ -12,7 +12,7 @@ use dcos_node::observe::server::{Layer, Limits, Network, Server as Seen, Validit
 use dcos_node::preflight::report::{Report, Verdict};
 use dcos_node::system::cancellation::Cancellation;
 use dcos_node::system::clock::{Clock, ClockState};
-use dcos_node::system::http::{Client, Options};
+use dcos_node::system::http::{Authorities, Client, Options};
 use dcos_node::system::root::Root;
 use dcos_node::system::source::Source;
 use support::build::{Build, Packed};
@@ -37,17 +37,17 @@ async fn serve() -> (Server, Packed, tempfile::TempDir) {
 }
 
 /// What is seen of a server, and why the build cannot be read.
-async fn look_trusting(url: &str, ca_file: Option<PathBuf>) -> (Seen, Option<String>) {
-    look_within(&LIMITS, url, ca_file).await
+async fn look_trusting(url: &str, authorities: Option<Authorities>) -> (Seen, Option<String>) {
+    look_within(&LIMITS, url, authorities).await
 }
 
 async fn look_within(
     limits: &Limits,
     url: &str,
-    ca_file: Option<PathBuf>,
+    authorities: Option<Authorities>,
 ) -> (Seen, Option<String>) {
     let options =
-        Options { ca_file, connect_timeout: limits.connect, attempts: 1, ..Options::default() };
+        Options { authorities, connect_timeout: limits.connect, attempts: 1, ..Options::default() };
     let source = Source::parse(url, &Client::new(&options).unwrap()).unwrap();
     let (mut seen, read) = Seen::look(&source, None, limits).await;
     if let Ok((build, _)) = &read {
@@ -148,7 +148,7 @@ async fn a_closed_port_is_the_first_broken_layer() {
 async fn certificate_of_a_trusted_authority_passes() {
     let (server, _, _directory) = serve().await;
     let url = tls::in_front_of(server.url(), "valid.pem");
-    let (seen, error) = look_trusting(&url, Some(tls::file("authority.pem"))).await;
+    let (seen, error) = look_trusting(&url, Some(tls::authorities())).await;
     let network = seen.network.unwrap();
     assert!(
         good(&network.tls).is_some()
@@ -161,12 +161,12 @@ async fn certificate_of_a_trusted_authority_passes() {
 #[tokio::test]
 async fn certificate_fails_by_its_authority_or_its_dates() {
     let (server, _, _directory) = serve().await;
-    let authority = || Some(tls::file("authority.pem"));
-    for (certificate, ca_file) in
+    let authority = || Some(tls::authorities());
+    for (certificate, authorities) in
         [("valid.pem", None), ("expired.pem", authority()), ("future.pem", authority())]
     {
         let (seen, error) =
-            look_trusting(&tls::in_front_of(server.url(), certificate), ca_file).await;
+            look_trusting(&tls::in_front_of(server.url(), certificate), authorities).await;
         let network = seen.network.unwrap();
         assert!(
             good(&network.connect).is_some() && trouble(&network.tls).contains("certificate"),
@@ -419,7 +419,7 @@ async fn report_by_clock(url: &str, is_kept: bool) -> Report {
         events: Events::unheard(),
         cancellation: Cancellation::default(),
         command_line: "a test".to_owned(),
-        ca_file: Some(tls::file("authority.pem")),
+        authorities: Some(tls::authorities()),
         stamp: None,
     };
     let request =

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use dcos_node::system::http::{Body, Client, Error, Kind, Options, Slowest, get_unix};
+use dcos_node::system::http::{Authorities, Body, Client, Error, Kind, Options, Slowest, get_unix};
 use dcos_node::system::source::{self, Presence, Source};
 use support::http_server::{CLOSED, Server};
 
@@ -290,18 +290,10 @@ async fn invalid_url_is_not_retried() {
 
 #[tokio::test]
 async fn empty_certificate_authority_file_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ca.pem");
-    for (content, cause) in [(None, "No such file"), (Some(""), "there are none in it")] {
-        if let Some(content) = content {
-            std::fs::write(&file, content).unwrap();
-        }
-        let error = Client::new(&Options { ca_file: Some(file.clone()), ..options() }).unwrap_err();
-        assert!(
-            error.to_string().contains(cause) && error.to_string().contains("ca.pem"),
-            "{error}"
-        );
-    }
+    let authorities = Authorities { origin: "/srv/ca.pem".to_owned(), pem: Vec::new() };
+    let options = Options { authorities: Some(authorities), ..options() };
+    let error = Client::new(&options).unwrap_err().to_string();
+    assert!(error.contains("there are none in it") && error.contains("/srv/ca.pem"), "{error}");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod fuzz;
 mod good_clock;
 mod half_accounts;
 mod http;
+mod inputs;
 mod interrupted;
 mod kept_packages;
 mod leftovers;

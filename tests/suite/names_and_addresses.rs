@@ -40,7 +40,7 @@ impl Bench {
             events: Events::unheard(),
             cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
-            ca_file: None,
+            authorities: None,
             stamp: None,
         };
         Bench { directory, world }
@@ -56,10 +56,8 @@ impl Bench {
 
     /// With this ip-detect, and no build.
     async fn with_script(&self, script: &[u8]) -> Report {
-        let file = self.path("ip-detect");
-        fs::write(&file, script).unwrap();
         self.report(preflight::Request {
-            ip_detect: Some(file),
+            ip_detect: Some(script.to_vec()),
             role: Some(Role::Master),
             ..preflight::Request::default()
         })

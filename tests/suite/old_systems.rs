@@ -76,7 +76,7 @@ impl OldNode {
             events: Events::to(sender),
             cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
-            ca_file: None,
+            authorities: None,
             stamp: None,
         };
         Some(OldNode { directory, build: build(), systemd, world, news })

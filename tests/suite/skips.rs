@@ -92,7 +92,7 @@ impl TestNode {
             events: Events::to(std::sync::mpsc::channel().0),
             cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
-            ca_file: None,
+            authorities: None,
             stamp: None,
         };
         Some(TestNode { directory, build, clock, world })

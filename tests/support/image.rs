@@ -159,7 +159,7 @@ impl Image {
             events: Events::to(channel().0),
             cancellation: Cancellation::default(),
             command_line: "a test".to_owned(),
-            ca_file: None,
+            authorities: None,
             stamp: None,
         }
     }

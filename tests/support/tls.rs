@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dcos_node::system::http::Authorities;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -14,6 +15,12 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 /// A file in `tls/`.
 pub fn file(name: &str) -> PathBuf {
     crate::checkout().join("tests/support/tls").join(name)
+}
+
+/// The authority of the certificates.
+pub fn authorities() -> Authorities {
+    let pem = std::fs::read(file("authority.pem")).expect("read authority.pem");
+    Authorities { origin: "authority.pem".to_owned(), pem }
 }
 
 /// Passes every request on to a plain server that closes its connections (`http://HOST:PORT`).

@@ -1,15 +1,11 @@
-//! Our resolver as the client wants it, and the certificates of authorities from a file.
+//! Our resolver as the client wants it, and the certificates of authorities.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use reqwest::Certificate;
 
 use super::error::{Error, innermost, local};
-use crate::system::{files, resolver};
-
-/// The longest file of certificates, in bytes: those of all authorities have less than one million.
-const MAX_CERTIFICATES: u64 = 16 << 20;
+use crate::system::resolver;
 
 /// Names without the C library.
 pub(super) struct Names;
@@ -25,29 +21,22 @@ impl reqwest::dns::Resolve for Names {
     }
 }
 
-/// The certificates of authorities in a file, or else in the text of one.
-pub(super) fn trusted(file: Option<&Path>, text: Option<&str>) -> Result<Vec<Certificate>, Error> {
-    let unusable = |place: String| move |cause| local("use the certificates in", place, cause);
-    match (file, text) {
-        (Some(file), _) => certificates(file).map_err(unusable(file.display().to_string())),
-        (None, Some(text)) => {
-            authorities(text.as_bytes()).map_err(unusable("the journal".to_owned()))
-        }
-        (None, None) => Ok(Vec::new()),
-    }
+/// PEM certificates of authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorities {
+    /// Where they come from, for errors.
+    pub origin: String,
+    /// The certificates.
+    pub pem: Vec<u8>,
 }
 
-fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    let pem =
-        files::read_named(file, MAX_CERTIFICATES).map_err(|error| error.source.to_string())?;
-    authorities(&pem)
-}
-
-/// The certificates in the text of such a file.
-fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, String> {
-    match Certificate::from_pem_bundle(pem) {
-        Ok(certificates) if certificates.is_empty() => Err("there are none in it".to_owned()),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(innermost(&error).to_string()),
-    }
+/// The certificates, parsed; none if there are no authorities.
+pub(super) fn trusted(authorities: Option<&Authorities>) -> Result<Vec<Certificate>, Error> {
+    let Some(Authorities { origin, pem }) = authorities else { return Ok(Vec::new()) };
+    let cause = match Certificate::from_pem_bundle(pem) {
+        Ok(certificates) if certificates.is_empty() => "there are none in it".to_owned(),
+        Ok(certificates) => return Ok(certificates),
+        Err(error) => innermost(&error).to_string(),
+    };
+    Err(local("use the certificates in", origin.clone(), cause))
 }
