@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::dcos::bytes::Bytes;
 use crate::dcos::settings::Settings;
 use crate::dcos::{detected, layout};
-use crate::system::confine::Confinement;
+use crate::system::confine::{Confinement, Limit, Limits};
 use crate::system::process::{self, Output, Script};
 use crate::system::root::Root;
 
@@ -59,8 +59,19 @@ pub struct Run {
     pub took: Duration,
     /// How it was confined; none if it was not started.
     pub confinement: Option<Confinement>,
-    /// What the kernel refused it, as far as it said so: perhaps only because it was confined.
-    pub refusal: Option<String>,
+    /// What perhaps only its confinement has caused.
+    pub excuse: Option<Excuse>,
+}
+
+/// Why a run may have failed although the script is right: DC/OS runs it without confinement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Excuse {
+    /// It could not be confined, and was not run.
+    NotConfined,
+    /// It reached a limit of its confinement.
+    Limit(Limit),
+    /// It complains as programs do when the kernel refuses them something.
+    Complaint(String),
 }
 
 /// DC/OS gives up after this time (`dcos-go`, nodeutil).
@@ -172,11 +183,12 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
     ];
     environment.extend(proxy.iter().map(|(name, value)| (name.into(), value.into())));
     let path = Path::new(layout::DETECT_IP).with_file_name(name);
-    let script = Script { text: script, path: &path, env: &environment, as_nobody };
+    let limits = Limits::default();
+    let script = Script { text: script, path: &path, env: &environment, as_nobody, limits };
     match process::run_script(script, LIMIT).await {
-        Ok(process::Confined { output, confinement }) => Run {
-            failure: failure(&output),
-            refusal: refusal(&output),
+        Ok(process::Confined { output, confinement, limit }) => Run {
+            failure: limit.map(was_ended).or_else(|| failure(&output)),
+            excuse: limit.map(Excuse::Limit).or_else(|| complaint(&output)),
             stderr: end_of(&output.stderr.bytes),
             took: output.duration,
             stdout: output.stdout.bytes,
@@ -187,7 +199,7 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
                 "did not end within {} s and was killed with its children",
                 LIMIT.as_secs()
             )),
-            refusal: detected::refusal(&stderr.bytes).map(str::to_owned),
+            excuse: detected::refusal(&stderr.bytes).map(|words| Excuse::Complaint(words.into())),
             stdout: stdout.bytes,
             stderr: end_of(&stderr.bytes),
             took: LIMIT,
@@ -199,7 +211,8 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
                 .unwrap_or_default();
             let text = format!("{error}{cause}");
             Run {
-                refusal: matches!(error, process::Error::Confine { .. }).then(|| text.clone()),
+                excuse: matches!(error, process::Error::Confine { .. })
+                    .then_some(Excuse::NotConfined),
                 failure: Some(format!("could not be run: {text}")),
                 stdout: Vec::new(),
                 stderr: String::new(),
@@ -211,11 +224,23 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
 }
 
 /// What a script was refused, as far as it says so.
-fn refusal(output: &Output) -> Option<String> {
+fn complaint(output: &Output) -> Option<Excuse> {
     if output.signal == Some(process::BAD_SYSTEM_CALL) {
-        return Some("Bad system call".to_owned());
+        return Some(Excuse::Complaint("Bad system call".to_owned()));
     }
-    detected::refusal(&output.stderr.bytes).map(str::to_owned)
+    detected::refusal(&output.stderr.bytes).map(|words| Excuse::Complaint(words.to_owned()))
+}
+
+fn was_ended(limit: Limit) -> String {
+    match limit {
+        Limit::Processes(most) => {
+            format!("was ended: it had more than {most} processes at one time")
+        }
+        Limit::Memory(most) => format!("was ended: it used more than {} of memory", Bytes(most)),
+        Limit::FileSize(most) => {
+            format!("was ended: it wrote a file of more than {}", Bytes(most))
+        }
+    }
 }
 
 fn failure(output: &Output) -> Option<String> {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::Facts;
+use super::excuse::unless_confined;
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::identity::correct_script;
 use crate::dcos::role::Role;
@@ -369,24 +370,6 @@ fn judged(
         }
     }
 }
-
-/// A failure of the script, unless only its confinement may have caused it: DC/OS runs it without.
-fn unless_confined(detection: &Detection, run: &Run, why: String) -> Finding {
-    let cause = match (&run.refusal, detection.beyond_confinement, &run.confinement) {
-        (Some(refusal), _, Some(_)) => format!("the confinement may be why: {refusal}"),
-        (Some(_), _, None) => "it could not be confined".to_owned(),
-        (None, Some(program), _) => {
-            format!("the confinement may be why: {program} does not work in it")
-        }
-        (None, None, _) => return Finding::bad(why),
-    };
-    Finding::Unclear { why: format!("{why} ({cause})"), cure: RUN_BY_HAND.to_owned() }
-}
-
-/// What to do about a script whose answer confinement may have changed.
-const RUN_BY_HAND: &str = "read the script, and run it by hand as root on this node: here it runs \
-                           without capabilities, without the sockets of local services, and on a \
-                           copy of the files; DC/OS runs it with all of them";
 
 /// What one run says, or everything that is wrong with it.
 fn told<T>(run: &Run, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, String> {

@@ -7,6 +7,7 @@
 pub mod clock;
 mod dns;
 mod docker;
+mod excuse;
 pub mod explain;
 mod facts;
 mod hardware;

@@ -4,7 +4,8 @@
 //! A confined script has no capability, and mounts, process numbers and IPC of its own. It works on
 //! a copy-on-write view of the machine that is thrown away (`confine/view.rs`), under a filter of
 //! system calls (`confine/filter.rs`), as the child of a small init (`confine/supervise.rs`). All
-//! its processes end with it. The network is the machine's own.
+//! its processes end with it, or when they exceed a limit (`confine/limits.rs`). The network is the
+//! machine's own.
 //!
 //! That init is this very program, executed again under another name: [`entry`] is the first thing
 //! that `main` calls. What it shall do is an `Order` on a socket at descriptor 0, over which it
@@ -15,7 +16,9 @@
 //! [`Confinement::missing`] names it.
 
 mod filter;
+mod limits;
 mod order;
+mod processes;
 mod supervise;
 mod view;
 
@@ -24,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-pub use order::{Confinement, Missing, Piece, View};
+pub use order::{Confinement, Limit, Limits, Missing, Piece, View};
 pub(super) use order::{Message, Order};
 
 /// The name (`argv[0]`) by which this program is the init of a script.

@@ -85,8 +85,16 @@ pub fn workers() -> Option<usize> {
     None
 }
 
+/// The limit of a script that a test wants, by its name (`PROCESSES`, `MEMORY`); none without the
+/// feature `faults`.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn script_limit(_name: &str) -> Option<u64> {
+    None
+}
+
 #[cfg(feature = "faults")]
-pub use real::{environment, point, told, workers};
+pub use real::{environment, point, script_limit, told, workers};
 
 #[cfg(feature = "faults")]
 mod real {
@@ -202,5 +210,10 @@ mod real {
     /// How many workers a test wants.
     pub fn workers() -> Option<usize> {
         std::env::var("DCOS_NODE_FAULT_WORKERS").ok()?.parse().ok()
+    }
+
+    /// The limit of a script that a test wants.
+    pub fn script_limit(name: &str) -> Option<u64> {
+        std::env::var(format!("DCOS_NODE_FAULT_SCRIPT_{name}")).ok()?.parse().ok()
     }
 }

@@ -34,6 +34,14 @@ pub fn reset() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
+/// Gives back their default action to the signals that [`reset`] has this process ignore: what it
+/// executes would ignore them too.
+pub(super) fn restore() {
+    for signal in IGNORED {
+        let _ = kernel::set_signal(signal, false);
+    }
+}
+
 /// Requests the cancellation at the first SIGINT or SIGTERM and then calls `announce`; the second
 /// one ends the process. SIGHUP is taken and ignored.
 pub fn cancel(cancellation: Cancellation, announce: impl FnOnce() + Send + 'static) {

@@ -217,3 +217,39 @@ fn missing_pieces_of_confinement_are_named() {
     node.run(&["env", fault, "dcos-node", "preflight", "--ip-detect", "/opt/scripts/caches"])
         .stdout_has("without pid-namespace");
 }
+
+/// As root, in process numbers of its own and (injected) without them, and as another user. Small
+/// limits are set, and the scripts end by themselves: a limit that fails harms nobody.
+#[test]
+fn limits_of_a_script_hold_on_a_node() {
+    if !node::available() {
+        return;
+    }
+    let node = node("limits");
+    let root: &[&str] = &[];
+    let no_numbers: &[&str] = &["env", "DCOS_NODE_FAULT=EINVAL Confine 1 pid-namespace"];
+    // Each generation has twice the processes of the one before, the last one 64.
+    let grows = "#!/bin/bash\ngrow() { [ $1 = 0 ] && exec sleep 8.25; sleep 0.1\n\
+                 grow $(($1 - 1)) & grow $(($1 - 1)) & wait; }\ngrow 6\n";
+    let memory = "#!/bin/sh\nfor i in 1 2 3 4; do\n\
+                  perl -e '$x = \"x\" x 30_000_000; sleep 8.25' &\ndone\nwait\n";
+    let long_file = "#!/bin/sh\nhead -c 64000001 /dev/zero >\"${TMPDIR:-/tmp}/file\"\n";
+    for (script, words) in [
+        (grows, "had more than 30 processes"),
+        (memory, "used more than 100 MB of memory"),
+        (long_file, "wrote a file of more than 64 MB"),
+    ] {
+        node.write_script("/opt/scripts/greedy", script);
+        for before in [root, no_numbers, &UNPRIVILEGED] {
+            let limits = [
+                "env",
+                "DCOS_NODE_FAULT_SCRIPT_PROCESSES=30",
+                "DCOS_NODE_FAULT_SCRIPT_MEMORY=100000000",
+            ];
+            let report = preflight(&node, &[&limits, before].concat(), "/opt/scripts/greedy");
+            finds(&report, "ip-detect.output", "unknown", words);
+            let outlives = node.shell("pgrep -f 'detect_i[p]|sleep 8.2[5]'");
+            assert_eq!(outlives.stdout(), "", "{before:?}: {words}");
+        }
+    }
+}

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use dcos_node::dcos::settings::Settings;
-use dcos_node::observe::ip_detect::Identity;
-use dcos_node::system::confine::{self, View};
+use dcos_node::observe::ip_detect::{Excuse, Identity};
+use dcos_node::system::confine::{self, Limit, Limits, View};
 use dcos_node::system::process::{CAPTURE_LIMIT, Captured, Confined, Error, Script, run_script};
 use dcos_node::system::root::Root;
 
@@ -20,10 +20,19 @@ fn environment() -> Vec<(OsString, OsString)> {
 }
 
 async fn run_as(text: &[u8], as_nobody: bool, limit: Duration) -> Result<Confined, Error> {
+    run_limited(text, as_nobody, Limits::default(), limit).await
+}
+
+async fn run_limited(
+    text: &[u8],
+    as_nobody: bool,
+    limits: Limits,
+    time: Duration,
+) -> Result<Confined, Error> {
     confine::use_program(support::node::binary());
     let env = environment();
-    let script = Script { text, path: Path::new(PATH), env: &env, as_nobody };
-    run_script(script, limit).await
+    let script = Script { text, path: Path::new(PATH), env: &env, as_nobody, limits };
+    run_script(script, time).await
 }
 
 async fn run(text: impl AsRef<[u8]>) -> Confined {
@@ -255,4 +264,53 @@ async fn scripts_that_a_build_does_not_have_are_not_run() {
             && identity.fault_domain.is_none()
             && identity.kept_address.is_none()
     );
+}
+
+/// Limits that a test reaches with a few dozen processes and little memory.
+const SMALL: Limits = Limits { processes: 30, memory: 100_000_000, file_size: 1_000_000 };
+
+#[tokio::test]
+async fn script_over_a_limit_is_ended_and_the_limit_is_named() {
+    let too_many = "#!/bin/sh\nfor i in $(seq 40); do sleep 306.25 & done\nwait\n";
+    let in_one = "#!/bin/sh\nperl -e '$x = \"x\" x 120_000_000; sleep 306.25'\n";
+    let together = "#!/bin/sh\nfor i in 1 2 3 4; do\n\
+                    perl -e '$x = \"x\" x 30_000_000; sleep 306.25' &\ndone\nwait\n";
+    let long_file = "#!/bin/sh\nhead -c 1000001 /dev/zero >\"${TMPDIR:-/tmp}/file\"\n";
+    for (script, limit) in [
+        (too_many, Limit::Processes(30)),
+        (in_one, Limit::Memory(100_000_000)),
+        (together, Limit::Memory(100_000_000)),
+        (long_file, Limit::FileSize(1_000_000)),
+    ] {
+        let confined = run_limited(script.as_bytes(), false, SMALL, LONG).await.unwrap();
+        assert_eq!(confined.limit, Some(limit), "{confined:?}");
+        assert!(!is_running("sleep 306.25"), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn script_within_limits_is_left_alone() {
+    // Memory that many share is counted once, and files are limited one by one.
+    let script = "#!/bin/bash\nset -eu\n\
+                  for i in $(seq 20); do sleep 1 & done\nwait\n\
+                  perl -e '$x = \"x\" x 40_000_000; fork for 1 .. 2; sleep 1'\n\
+                  for i in 1 2; do head -c 900000 /dev/zero >\"${TMPDIR:-/tmp}/$i\"; done\n\
+                  [ $(ulimit -n) -le 4096 ]\n";
+    let confined = run_limited(script.as_bytes(), false, SMALL, LONG).await.unwrap();
+    assert_eq!((confined.limit, confined.output.status), (None, Some(0)), "{confined:?}");
+}
+
+#[tokio::test]
+async fn limit_of_a_script_excuses_it() {
+    let script = "#!/bin/sh\nhead -c 64000001 /dev/zero >\"${TMPDIR:-/tmp}/file\"\n";
+    let ip = look(&settings(script)).await.ip.unwrap();
+    let run = &ip.runs[0];
+    assert_eq!(run.failure.as_deref(), Some("was ended: it wrote a file of more than 64 MB"));
+    assert_eq!(run.excuse, Some(Excuse::Limit(Limit::FileSize(64_000_000))));
+}
+
+#[test]
+fn limits_of_scripts_are_the_documented_ones() {
+    let Limits { processes, memory, file_size } = Limits::default();
+    assert_eq!((processes, memory, file_size), (512, 1_000_000_000, 64_000_000));
 }

@@ -96,6 +96,15 @@ const OF_SHARED_IPC: &[c_long] = &[
     libc::SYS_mq_unlink,
 ];
 
+/// Refused as not implemented: programs know what to do on a kernel that is older.
+const NOT_IMPLEMENTED: &[c_long] = &[
+    // Its flags are in memory, where a filter cannot look; who finds it missing uses clone.
+    libc::SYS_clone3,
+    // Memory that belongs to no process, where nobody counts it.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+];
+
 /// Flags of `clone(2)` that make namespaces.
 const NAMESPACES: c_int = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -134,8 +143,9 @@ pub(super) fn program(shares_ipc: bool) -> Option<Vec<Instruction>> {
     for call in REFUSED.iter().chain(of_ipc) {
         program.extend([jump(BPF_JEQ, number(*call), 0, 1), refuse(libc::EPERM)]);
     }
-    // Its flags are in memory, where a filter cannot look; who finds it missing uses clone.
-    program.extend([jump(BPF_JEQ, number(libc::SYS_clone3), 0, 1), refuse(libc::ENOSYS)]);
+    for call in NOT_IMPLEMENTED {
+        program.extend([jump(BPF_JEQ, number(*call), 0, 1), refuse(libc::ENOSYS)]);
+    }
     only_for(
         &mut program,
         libc::SYS_clone,
@@ -260,6 +270,7 @@ mod tests {
         }
         for (number, arguments, expected) in [
             (libc::SYS_clone3, [0, 0], error(libc::ENOSYS)),
+            (libc::SYS_memfd_create, [0, 0], error(libc::ENOSYS)),
             (libc::SYS_clone, [libc::CLONE_NEWUSER | libc::SIGCHLD, 0], error(libc::EPERM)),
             (libc::SYS_clone, [libc::CLONE_VM | libc::SIGCHLD, 0], SECCOMP_RET_ALLOW),
             (libc::SYS_socket, [AF_UNIX, libc::SOCK_DGRAM], error(libc::EAFNOSUPPORT)),

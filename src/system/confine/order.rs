@@ -25,6 +25,8 @@ pub(in crate::system) struct Order {
     pub place: Option<OsString>,
     /// Whether writing is already restricted by Landlock.
     pub is_restricted: bool,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What the init answers; a line of JSON each.
@@ -45,7 +47,37 @@ pub(in crate::system) enum Message {
         status: Option<i32>,
         /// The signal that ended it.
         signal: Option<i32>,
+        /// The limit that it reached.
+        limit: Option<Limit>,
     },
+}
+
+/// What a script may use (`confine/limits.rs`). DC/OS sets no such limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processes at one time.
+    pub processes: u64,
+    /// Memory of all processes together, in bytes.
+    pub memory: u64,
+    /// The length of each file that is written to, in bytes.
+    pub file_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { processes: 512, memory: 1_000_000_000, file_size: 64_000_000 }
+    }
+}
+
+/// A limit that a script exceeded, with its value in [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit {
+    /// Of processes at one time.
+    Processes(u64),
+    /// Of memory of all processes together, in bytes.
+    Memory(u64),
+    /// Of the length of a file, in bytes.
+    FileSize(u64),
 }
 
 /// How a script was confined.

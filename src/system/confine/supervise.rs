@@ -18,24 +18,23 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, chown, mkdtemp, setgroups, setresgid, setresuid, setsid};
 
-use super::order::{Confinement, Failure, Message, Missing, Order, Piece, View};
+use super::limits::{self, Meter};
+use super::order::{Confinement, Failure, Limit, Message, Missing, Order, Piece, View};
+use super::processes::end_all;
 use super::{filter, view};
 use crate::system::fault::{self, Effect};
 use crate::system::process::execute::execute;
-use crate::system::{kernel, seal};
+use crate::system::{kernel, seal, signals};
 
 /// An order is longer than its script, which has at most 1 MiB.
 const MAX_ORDER: u64 = 4 << 20;
 /// The ids of `nobody` on every distribution: those that own nothing.
 const NOBODY: u32 = 65534;
-/// A limit of core dumps with which the kernel also starts no program for them (`core(5)`).
-const NO_CORE: u64 = 1;
 /// Where a private directory is made that nobody made before.
 const TEMPORARY: &str = "/tmp/dcos-node-script-XXXXXX";
 
@@ -105,6 +104,7 @@ fn socket() -> io::Result<UnixStream> {
 fn supervise(socket: &UnixStream) -> Result<(), Failure> {
     let (order, text) = read_order(socket).map_err(Failure::of("read the order"))?;
     prctl::set_no_new_privs().map_err(Failure::of("set no_new_privs"))?;
+    limits::be_first_to_die();
     let mut missing = Vec::new();
     let own = namespaces(&mut missing);
     let mut waited = SigSet::empty();
@@ -118,12 +118,12 @@ fn supervise(socket: &UnixStream) -> Result<(), Failure> {
     if !own.pids {
         prctl::set_child_subreaper(true).map_err(Failure::of("adopt orphans"))?;
         let result = script.attend(&text, &own);
-        end_others(&own);
+        end_all(own.pids, |_| ());
         return result;
     }
     match kernel::fork().map_err(Failure::of("start the init"))? {
         Some(init) => {
-            watch(init, socket, true, |_| ()).map_err(Failure::of("wait for the init"))?;
+            watch(init, socket, None, |_, _| ()).map_err(Failure::of("wait for the init"))?;
             // With it die all the others; they are gone when it is.
             let _ = kill(init, Signal::SIGKILL);
             let _ = waitpid(init, None);
@@ -174,10 +174,13 @@ impl Script {
         let file = self.put(text, place.map(|(path, _)| path))?;
         let confinement = Confinement { view, missing: std::mem::take(&mut self.missing) };
         let result = match kernel::fork() {
-            Ok(Some(child)) => watch(child, &self.socket, false, |status| self.tell_end(status))
-                .map_err(Failure::of("wait for the script")),
+            Ok(Some(child)) => {
+                let counted = Some((Meter::start(self.order.limits), own));
+                watch(child, &self.socket, counted, |status, limit| self.tell_end(status, limit))
+                    .map_err(Failure::of("wait for the script"))
+            }
             Ok(None) => {
-                let Err((doing, source)) = self.become_script(&file, place, confinement);
+                let Err((doing, source)) = self.become_script(&file, place, confinement, own);
                 fail(&self.socket, doing, &source);
                 // Not by returning: the caller's part of this process is not for the copy.
                 std::process::exit(127);
@@ -185,7 +188,7 @@ impl Script {
             Err(error) => Err(Failure::of("start the script")(error)),
         };
         if let Some((own_place, true)) = place {
-            end_others(own);
+            end_all(own.pids, |_| ());
             if fault::point(Effect::Remove, own_place).is_ok() {
                 let _ = std::fs::remove_dir_all(own_place);
             }
@@ -241,6 +244,7 @@ impl Script {
         file: &Path,
         place: Option<(&Path, bool)>,
         mut confinement: Confinement,
+        own: &Own,
     ) -> Result<std::convert::Infallible, (Option<String>, io::Error)> {
         let place = place.map(|(path, _)| path);
         let step = |doing: &str| {
@@ -250,7 +254,10 @@ impl Script {
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("tie the script to its init"))?;
         // No terminal, and no group of processes but its own.
         setsid().map_err(step("start a session"))?;
-        setrlimit(Resource::RLIMIT_CORE, NO_CORE, NO_CORE).map_err(step("forbid core dumps"))?;
+        let user = if self.order.as_nobody { Uid::from_raw(NOBODY) } else { Uid::current() };
+        // In numbers of its own its processes are killed at once, all of them.
+        let processes = if own.pids { None } else { limits::processes_of(user, self.order.limits) };
+        limits::set(self.order.limits, processes).map_err(step("set limits"))?;
         if place.is_some() && !self.order.is_restricted {
             let restricted = fault::point(Effect::Confine, Piece::Landlock.as_str())
                 .map_err(|error| error.to_string())
@@ -290,17 +297,19 @@ impl Script {
         if let Some(place) = place {
             env.push(("TMPDIR".into(), place.into()));
         }
+        signals::restore();
         send(&self.socket, &Message::Started(confinement));
         Err((None, execute(Path::new(&self.order.interpreter), &arguments, &env)))
     }
 
-    fn tell_end(&self, status: WaitStatus) {
+    fn tell_end(&self, status: WaitStatus, limit: Option<Limit>) {
         let (status, signal) = match status {
             WaitStatus::Exited(_, status) => (Some(status), None),
             WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
             _ => return,
         };
-        send(&self.socket, &Message::Ended { status, signal });
+        let limit = limit.or_else(|| limits::limit_of_end(self.order.limits, status, signal));
+        send(&self.socket, &Message::Ended { status, signal, limit });
     }
 }
 
@@ -321,36 +330,45 @@ fn write_script(path: &Path, text: &[u8]) -> io::Result<()> {
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))
 }
 
-/// Waits for children until the caller closes the socket or is gone, or `child` has ended and that
-/// is `enough`.
+/// Waits for children until the caller closes the socket or is gone. A script's processes are
+/// counted, and killed when they exceed a limit; the end of an init, which are not, is enough.
 fn watch(
     child: Pid,
     socket: &UnixStream,
-    enough: bool,
-    ended: impl Fn(WaitStatus),
+    mut counted: Option<(Meter, &Own)>,
+    ended: impl Fn(WaitStatus, Option<Limit>),
 ) -> nix::Result<()> {
     let mut waited = SigSet::empty();
     waited.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&waited, SfdFlags::SFD_CLOEXEC)?;
+    let child_ended = |status: WaitStatus, limit| {
+        let is_child = status.pid() == Some(child);
+        if is_child {
+            ended(status, limit);
+        }
+        is_child
+    };
     loop {
         loop {
             match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                Ok(status) if status.pid() == Some(child) => {
-                    ended(status);
-                    if enough {
-                        return Ok(());
-                    }
-                }
+                Ok(status) if child_ended(status, None) && counted.is_none() => return Ok(()),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error),
             }
+        }
+        let mut timeout = PollTimeout::NONE;
+        if let Some((meter, own)) = &mut counted {
+            if let Some(limit) = meter.exceeded() {
+                end_all(own.pids, |status| _ = child_ended(status, Some(limit)));
+            }
+            timeout = PollTimeout::try_from(meter.pause()).unwrap_or(PollTimeout::MAX);
         }
         let mut polled = [
             PollFd::new(socket.as_fd(), PollFlags::empty()),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut polled, PollTimeout::NONE) {
+        match poll(&mut polled, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error),
         }
@@ -362,37 +380,6 @@ fn watch(
             signals.read_signal()?;
         }
     }
-}
-
-/// Kills all processes of the script, those that left it included, until there are none.
-fn end_others(own: &Own) {
-    loop {
-        if own.pids {
-            // To process 1 these are all the others of its namespace.
-            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-        } else {
-            for child in children_of(&Pid::this().to_string()) {
-                let _ = kill(child, Signal::SIGKILL);
-            }
-        }
-        match waitpid(None::<Pid>, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return,
-        }
-    }
-}
-
-fn children_of(parent: &str) -> Vec<Pid> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let is_child = |number: &i32| {
-        let stat = std::fs::read(format!("/proc/{number}/stat")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&stat).into_owned();
-        // The name before, in parentheses, can hold anything.
-        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(parent)
-    };
-    let numbers =
-        processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    numbers.filter(is_child).map(Pid::from_raw).collect()
 }
 
 fn fail(socket: &UnixStream, doing: Option<String>, error: &io::Error) {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::system::fault::{self, Effect};
 
 /// Executes `interpreter` in place of this process, with no input, the root as its directory and
-/// exactly these variables; signals are handled as by default. Returns only the error.
+/// exactly these variables. Returns only the error.
 pub(in crate::system) fn execute(
     interpreter: &Path,
     arguments: &[OsString],

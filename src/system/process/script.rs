@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::{CAPTURE_LIMIT, Captured, Error, Group, OUTPUT_GRACE, Output, REAP_LIMIT, place};
-use crate::system::confine::{self, Confinement, Message, Order};
+use crate::system::confine::{self, Confinement, Limit, Limits, Message, Order};
 use crate::system::fault::{self, Effect};
 use crate::system::{mountinfo, seal};
 
@@ -30,6 +30,8 @@ pub struct Script<'a> {
     pub env: &'a [(OsString, OsString)],
     /// Whether it runs as the user `nobody` rather than as the caller, who is root.
     pub as_nobody: bool,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What a script did, and how it was confined.
@@ -39,6 +41,8 @@ pub struct Confined {
     pub output: Output,
     /// What it could reach.
     pub confinement: Confinement,
+    /// The limit that it reached.
+    pub limit: Option<Limit>,
 }
 
 /// Runs a script by the interpreter, and with the one argument, that its first line names, confined
@@ -57,6 +61,11 @@ pub async fn run_script(script: Script<'_>, limit: Duration) -> Result<Confined,
         read_only: read_only_mounts(),
         place: place::path().map(Into::into),
         is_restricted: seal::in_force() == Some(&seal::Seal::Landlock),
+        limits: Limits {
+            processes: fault::script_limit("PROCESSES").unwrap_or(script.limits.processes),
+            memory: fault::script_limit("MEMORY").unwrap_or(script.limits.memory),
+            ..script.limits
+        },
     };
     let mut text = serde_json::to_vec(&order)
         .map_err(|error| confining("write its order")(io::Error::other(error)))?;
@@ -103,11 +112,19 @@ fn read_only_mounts() -> Vec<OsString> {
         .collect()
 }
 
+/// How a script ended, and when.
+struct End {
+    at: Instant,
+    status: Option<i32>,
+    signal: Option<i32>,
+    limit: Option<Limit>,
+}
+
 /// How far a script has come.
 #[derive(Default)]
 struct Progress {
     started: Option<(Instant, Confinement)>,
-    ended: Option<(Instant, Option<i32>, Option<i32>)>,
+    ended: Option<End>,
 }
 
 async fn attend(
@@ -156,11 +173,14 @@ async fn attend(
     match (talked, progress) {
         (
             Ok(Ok(())),
-            Progress { started: Some((began, confinement)), ended: Some((end, status, signal)) },
+            Progress {
+                started: Some((began, confinement)),
+                ended: Some(End { at, status, signal, limit }),
+            },
         ) => {
-            let duration = end.saturating_duration_since(began);
+            let duration = at.saturating_duration_since(began);
             let output = Output { status, signal, stdout, stderr, duration };
-            Ok(Confined { output, confinement })
+            Ok(Confined { output, confinement, limit })
         }
         (Ok(Err(error)), _) => Err(error),
         (Ok(Ok(())), _) => Err(unfinished()),
@@ -219,8 +239,8 @@ impl Progress {
                         source: io::Error::from_raw_os_error(errno),
                     });
                 }
-                Message::Ended { status, signal } => {
-                    self.ended = Some((Instant::now(), status, signal));
+                Message::Ended { status, signal, limit } => {
+                    self.ended = Some(End { at: Instant::now(), status, signal, limit });
                     return Ok(());
                 }
             }

@@ -115,7 +115,7 @@ fn detection(address: &str) -> Detection {
         stderr: String::new(),
         took: Duration::from_millis(2),
         confinement: None,
-        refusal: None,
+        excuse: None,
     };
     Detection {
         for_a_shell: true,
