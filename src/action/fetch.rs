@@ -13,6 +13,7 @@ use anyhow::Context;
 use super::Site;
 use super::journal::Journal;
 use super::place::directory_objects;
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::build::Build;
 use crate::dcos::id::PackageId;
 use crate::dcos::index::Artifact;
@@ -48,7 +49,7 @@ pub(crate) fn objects(site: &Site, packages: &[PackageId]) -> anyhow::Result<Vec
 /// its archive, came from that.
 pub(crate) async fn package(
     site: &Site,
-    key: &str,
+    key: &ActionKey,
     id: &PackageId,
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
@@ -58,7 +59,7 @@ pub(crate) async fn package(
         return site.blocking(move |site| remove_stagings(&site.root, &id)).await;
     }
     let order = Order {
-        key: key.to_owned(),
+        key: key.clone(),
         archive: id.archive(),
         artifact: artifact.cloned(),
         staging: Some(store::staging(store_of(site), id)),
@@ -89,7 +90,7 @@ pub(crate) async fn examine(
 ) -> anyhow::Result<Vec<Manifest>> {
     let is_bootstrap = archive == Build::bootstrap_archive(&build.bootstrap_id);
     let order = Order {
-        key: format!("archive {archive}"),
+        key: ActionKey::Archive(archive.to_owned()),
         archive: archive.to_owned(),
         artifact: build.artifact(archive).cloned(),
         staging: None,
@@ -114,7 +115,7 @@ pub(crate) async fn examine(
 pub(crate) async fn bootstrap(
     site: &Site,
     journal: &Journal,
-    key: &str,
+    key: &ActionKey,
     id: &str,
     expected: &[PackageId],
     artifact: Option<&Artifact>,
@@ -124,7 +125,7 @@ pub(crate) async fn bootstrap(
         return site.blocking(move |site| Ok(files::remove_tree(&site.root.at(staging))?)).await;
     }
     let order = Order {
-        key: key.to_owned(),
+        key: key.clone(),
         archive: Build::bootstrap_archive(id),
         artifact: artifact.cloned(),
         staging: Some(staging),
@@ -132,13 +133,13 @@ pub(crate) async fn bootstrap(
     };
     let wanted = expected.to_vec();
     let whole = deliver(site, &order, move |whole| check_bootstrap(&wanted, whole)).await?;
-    let (journal, key, artifact) = (journal.clone(), key.to_owned(), artifact.cloned());
+    let (journal, key, artifact) = (journal.clone(), key.clone(), artifact.cloned());
     let settled = site.blocking(move |site| {
         let settled = (|| {
             let packages = by_package(&whole.unpacked.entries)?;
             // Those that nobody expected become ours too before they get a name.
             journal.begin(
-                &key,
+                key,
                 packages.keys().map(|id| Object::Package { id: id.clone() }).collect(),
             )?;
             for (id, entries) in &packages {

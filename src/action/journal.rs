@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 
 use super::place;
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::journal::{Outcome, ROOM, Record, SCHEMA, Story};
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
@@ -54,7 +55,7 @@ impl Journal {
         if whole == 0 {
             let mut text = line(&opened())?;
             if !missing.is_empty() {
-                text.push_str(&line(&Record::Begin { key: "journal".into(), objects: missing })?);
+                text.push_str(&line(&Record::Begin { key: ActionKey::Journal, objects: missing })?);
             }
             files::place(&path, text.as_bytes(), 0o600, None)?;
             story = Story::read(text.as_bytes())?;
@@ -90,7 +91,7 @@ impl Journal {
         files::place(&root.at(layout::DAMAGED_JOURNAL), &damaged, 0o600, None)?;
         let mut text = line(&opened())?;
         text.push_str(&line(&Record::Begin {
-            key: "inventory".into(),
+            key: ActionKey::Inventory,
             objects: inventory.to_vec(),
         })?);
         if let Some(snapshot) = snapshot {
@@ -144,8 +145,8 @@ impl Journal {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn begin(&self, key: &str, objects: Vec<Object>) -> anyhow::Result<()> {
-        self.append(Record::Begin { key: key.to_owned(), objects })
+    pub fn begin(&self, key: ActionKey, objects: Vec<Object>) -> anyhow::Result<()> {
+        self.append(Record::Begin { key, objects })
     }
 
     /// Nothing is left to do: replaces the journal by one that only knows the objects that `keep`
@@ -158,7 +159,7 @@ impl Journal {
         let mut open = self.lock();
         let mut text = line(&opened())?;
         if !keep.is_empty() {
-            text.push_str(&line(&Record::Begin { key: "kept".into(), objects: keep })?);
+            text.push_str(&line(&Record::Begin { key: ActionKey::Kept, objects: keep })?);
         }
         let path = open.root.at(layout::JOURNAL);
         if let Some(file) = &mut open.file {

@@ -30,8 +30,9 @@ pub mod sysctl;
 pub mod undo;
 pub mod units;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::active_set::{Account, ActiveSet, StateDirectory};
 use crate::dcos::build::Build;
 use crate::dcos::id::PackageId;
@@ -199,33 +200,32 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Action {
     /// The name of the action: the same in every run of the same plan, so that a journal can be
     /// followed.
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> ActionKey {
+        let shown = |path: &Path| path.display().to_string();
         match self {
-            Action::PlaceBinary => "binary".into(),
-            Action::PlaceFile { path, .. } => format!("file {}", path.display()),
-            Action::PlaceLink { path, .. } => format!("link {}", path.display()),
-            Action::KeepResolvConf => "resolv.conf".into(),
-            Action::SetAside { path, .. } => format!("aside {}", path.display()),
-            Action::FetchBootstrap { id, .. } => format!("bootstrap {id}"),
-            Action::FetchPackage { id, .. } => format!("package {id}"),
-            Action::PlacePackages { .. } => "packages".into(),
-            Action::KeepPackage { id } => format!("keep {id}"),
-            Action::SetOwners => "owners".into(),
-            Action::KeepAccountFiles => "account files".into(),
-            Action::AddAccount { account } => format!("account {}", account.user),
-            Action::MakeStateDirectory { directory } => {
-                format!("state {}", directory.path.display())
-            }
-            Action::BuildActiveSet { .. } => "active set".into(),
-            Action::SwitchName { name } => format!("switch {name}"),
-            Action::PlaceUnits { .. } => "units".into(),
-            Action::Reload => "reload".into(),
-            Action::Restart { unit, .. } => format!("restart {unit}"),
-            Action::Start { unit, .. } => format!("start {unit}"),
-            Action::Stop { .. } => "stop".into(),
-            Action::WriteReceipt { .. } => "receipt".into(),
-            Action::Undo { object } => format!("undo {object}"),
-            Action::RemoveOurselves { .. } => "ourselves".into(),
+            Action::PlaceBinary => ActionKey::Binary,
+            Action::PlaceFile { path, .. } => ActionKey::file(path),
+            Action::PlaceLink { path, .. } => ActionKey::Link(shown(path)),
+            Action::KeepResolvConf => ActionKey::ResolvConf,
+            Action::SetAside { path, .. } => ActionKey::Aside(shown(path)),
+            Action::FetchBootstrap { id, .. } => ActionKey::Bootstrap(id.clone()),
+            Action::FetchPackage { id, .. } => ActionKey::Package(id.clone()),
+            Action::PlacePackages { .. } => ActionKey::Packages,
+            Action::KeepPackage { id } => ActionKey::Keep(id.clone()),
+            Action::SetOwners => ActionKey::Owners,
+            Action::KeepAccountFiles => ActionKey::AccountFiles,
+            Action::AddAccount { account } => ActionKey::Account(account.user.clone()),
+            Action::MakeStateDirectory { directory } => ActionKey::State(shown(&directory.path)),
+            Action::BuildActiveSet { .. } => ActionKey::ActiveSet,
+            Action::SwitchName { name } => ActionKey::Switch(name.clone()),
+            Action::PlaceUnits { .. } => ActionKey::Units,
+            Action::Reload => ActionKey::Reload,
+            Action::Restart { unit, .. } => ActionKey::Restart(unit.clone()),
+            Action::Start { unit, .. } => ActionKey::Start(unit.clone()),
+            Action::Stop { .. } => ActionKey::Stop,
+            Action::WriteReceipt { .. } => ActionKey::Receipt,
+            Action::Undo { object } => ActionKey::Undo(object.to_string()),
+            Action::RemoveOurselves { .. } => ActionKey::Ourselves,
         }
     }
 

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use super::fetch::Damaged;
 use super::journal::Journal;
 use super::{Action, Error, Result, Site};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::event::Event;
 use crate::dcos::journal::Record;
 use crate::dcos::receipt::Object;
@@ -154,25 +155,30 @@ async fn one(action: &Action, site: &Site, journal: &Journal, halted: &AtomicBoo
     }
 }
 
-async fn step(action: &Action, key: &str, site: &Site, journal: &Journal) -> anyhow::Result<()> {
+async fn step(
+    action: &Action,
+    key: &ActionKey,
+    site: &Site,
+    journal: &Journal,
+) -> anyhow::Result<()> {
     match action {
         Action::Undo { object } => {
             action.apply(site, journal).await?;
             journal.append(Record::Undone { object: object.clone() })?;
-            site.events.send(Event::Undone { key: key.to_owned(), text: action.words() });
+            site.events.send(Event::Undone { key: key.clone(), text: action.words() });
         }
         Action::RemoveOurselves { .. } => {
             action.apply(site, journal).await?;
-            site.events.send(Event::Undone { key: key.to_owned(), text: action.words() });
+            site.events.send(Event::Undone { key: key.clone(), text: action.words() });
         }
         _ => {
-            site.events.send(Event::Begun { key: key.to_owned(), text: action.words() });
+            site.events.send(Event::Begun { key: key.clone(), text: action.words() });
             let (looking, here) = (action.clone(), site.clone());
             let objects = tokio::task::spawn_blocking(move || looking.objects(&here)).await??;
-            journal.begin(key, objects)?;
+            journal.begin(key.clone(), objects)?;
             action.apply(site, journal).await?;
-            journal.append(Record::Done { key: key.to_owned() })?;
-            site.events.send(Event::Done { key: key.to_owned() });
+            journal.append(Record::Done { key: key.clone() })?;
+            site.events.send(Event::Done { key: key.clone() });
         }
     }
     Ok(())

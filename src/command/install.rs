@@ -15,6 +15,7 @@ use super::{
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::active_set::ActiveSet;
 use crate::dcos::build::Build;
 use crate::dcos::event::Event;
@@ -146,7 +147,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let begun = journal
             .reserve()
             .and_then(|()| snapshot.map_or(Ok(()), seen))
-            .and_then(|()| journal.begin("inventory", known))
+            .and_then(|()| journal.begin(ActionKey::Inventory, known))
             .and_then(|()| journal.append(asked));
         begun.map_err(|error| {
             journal.abandon();
@@ -338,7 +339,7 @@ fn dry_run(request: &Request, intent: &InstallIntent, node: &Node, world: &World
                 .unwrap_or_default(),
         ),
         None => preview.push(Preview {
-            key: "activation".into(),
+            key: ActionKey::Activation,
             text: "judge all packages together, place node files, accounts, state directories and \
                    units, switch the active names, start dcos.target"
                 .into(),

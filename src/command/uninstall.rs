@@ -15,6 +15,7 @@ use super::{Failure, World, pkgpanda_swap};
 use crate::action::journal::Journal;
 use crate::action::run::run as run_actions;
 use crate::action::{self, Action, Site, fetch};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::{Intent, Record};
@@ -187,7 +188,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let standing = undoing::standing(&now, node.snapshot(), &signs, wish);
         let all: Vec<Object> = inventory.into_iter().chain(standing).collect();
         let drain = request.drain.map(|_| Preview {
-            key: "drain".into(),
+            key: ActionKey::Drain,
             text: "let the agent leave its cluster in order".into(),
         });
         return nothing_changed(
@@ -196,7 +197,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
                 .into_iter()
                 .chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview())
                 .chain(theirs.iter().map(|path| Preview {
-                    key: format!("file {}", path.display()),
+                    key: ActionKey::file(path),
                     text: format!("remove {}, which {OPERATORS}", path.display()),
                 }))
                 .collect(),
@@ -335,7 +336,7 @@ fn ask(
     if journal.story().intent.as_ref() != Some(&intent) {
         // The inventory first: a journal that says uninstall, and does not know what, would remove
         // our traces and nothing else.
-        journal.begin("inventory", inventory)?;
+        journal.begin(ActionKey::Inventory, inventory)?;
         if let Some(snapshot) = node.snapshot() {
             journal.append(Record::Snapshot { snapshot: Box::new(snapshot.clone()) })?;
         }

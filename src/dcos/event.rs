@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 
 use serde::{Deserialize, Serialize};
 
+use super::action_key::ActionKey;
 use super::cluster::Member;
 use super::exit::Exit;
 use super::id::PackageId;
@@ -42,14 +43,14 @@ pub enum Event {
     /// An action begins.
     Begun {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
         /// For people.
         text: String,
     },
     /// Bytes of an action, so far.
     Progress {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
         /// Bytes done.
         bytes: u64,
         /// Bytes in all, if that is known.
@@ -58,19 +59,19 @@ pub enum Event {
     /// An action is done and durable.
     Done {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
     },
     /// An action failed.
     Failed {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
         /// Why, with all causes, for people.
         error: String,
     },
     /// An object is gone or as it was.
     Undone {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
         /// For people.
         text: String,
     },

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::action_key::ActionKey;
 use super::build::Build;
 use super::fetching::Fetching;
 use super::receipt::{CheckWarning, Object, Skip};
@@ -44,14 +45,14 @@ pub enum Record {
     /// Before an action touches anything: what it will make or change, and what stands there now.
     Begin {
         /// The name of the action, the same in every run.
-        key: String,
+        key: ActionKey,
         /// Its part of the inventory.
         objects: Vec<Object>,
     },
     /// After the last fsync of an action.
     Done {
         /// The name of the action.
-        key: String,
+        key: ActionKey,
     },
     /// An object is gone or as it was before.
     Undone {
@@ -135,7 +136,7 @@ pub struct Story {
     /// Objects begun and not undone, in order.
     pub objects: Vec<Object>,
     /// Actions that are done.
-    pub done: BTreeSet<String>,
+    pub done: BTreeSet<ActionKey>,
     /// The node before the install.
     pub snapshot: Option<Box<Snapshot>>,
 }

@@ -3,6 +3,7 @@
 
 pub mod account_lines;
 pub mod accounts;
+pub mod action_key;
 pub mod active_set;
 pub mod build;
 pub mod bundle;

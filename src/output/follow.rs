@@ -14,6 +14,7 @@ use super::paint::{Paint, can_draw};
 use super::record::{Entry, Record};
 use super::table;
 use super::watch::Watch;
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::event::{Event, Events, SCHEMA, Watched};
 use crate::dcos::moment;
 use crate::dcos::trust::Origin;
@@ -166,7 +167,7 @@ struct Teller {
     verbose: bool,
     quiet: bool,
     watch: Watch,
-    open: HashMap<String, ProgressBar>,
+    open: HashMap<ActionKey, ProgressBar>,
 }
 
 impl Teller {
@@ -188,7 +189,7 @@ impl Teller {
             }
             Event::Undone { text, .. } if self.verbose => self.line(text),
             Event::Begun { text, .. } if self.verbose => self.line(text),
-            Event::Begun { key, text } if is_long(key) => self.begin(key, text),
+            Event::Begun { key, text } if key.is_long() => self.begin(key, text),
             Event::Progress { key, bytes, total } => self.progress(key, *bytes, *total),
             Event::Done { key } | Event::Failed { key, .. } => self.end(key),
             Event::Started { .. }
@@ -200,18 +201,18 @@ impl Teller {
         }
     }
 
-    fn begin(&mut self, key: &str, text: &str) {
+    fn begin(&mut self, key: &ActionKey, text: &str) {
         match &self.bars {
-            Some(bars) if is_fetch(key) => {
+            Some(bars) if key.is_transfer() => {
                 let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_message(table::in_one_line(key));
-                self.open.insert(key.to_owned(), bar);
+                bar.set_message(table::in_one_line(&key.to_string()));
+                self.open.insert(key.clone(), bar);
             }
             _ => self.line(text),
         }
     }
 
-    fn progress(&mut self, key: &str, bytes: u64, total: Option<u64>) {
+    fn progress(&mut self, key: &ActionKey, bytes: u64, total: Option<u64>) {
         let Some(bar) = self.open.get(key) else { return };
         if let (Some(total), None) = (total, bar.length()) {
             bar.set_length(total);
@@ -237,7 +238,7 @@ impl Teller {
         }
     }
 
-    fn end(&mut self, key: &str) {
+    fn end(&mut self, key: &ActionKey) {
         if let Some(bar) = self.open.remove(key) {
             bar.finish_and_clear();
         }
@@ -261,14 +262,4 @@ impl Teller {
             let _ = bars.clear();
         }
     }
-}
-
-/// Actions that take long enough for a person to wonder.
-fn is_long(key: &str) -> bool {
-    is_fetch(key)
-        || ["active set", "units", "start ", "stop", "restart "].iter().any(|k| key.starts_with(k))
-}
-
-fn is_fetch(key: &str) -> bool {
-    ["package ", "bootstrap ", "archive "].iter().any(|k| key.starts_with(k))
 }

@@ -2,6 +2,7 @@
 //! (`docs/events.md` has the table).
 
 use super::watch::Watch;
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::event::{Event, Kind};
 use crate::dcos::exit::Exit;
 
@@ -126,11 +127,13 @@ fn details(event: &Event) -> Entry {
 }
 
 /// An action, and the package or unit that it is about.
-fn action(key: &str) -> Entry {
-    let mut entry = vec![("DCOS_NODE_ACTION", key.to_owned())];
-    match key.split_once(' ') {
-        Some(("package", id)) => entry.push(("DCOS_NODE_PACKAGE", id.to_owned())),
-        Some(("start" | "restart", unit)) => entry.push(("DCOS_NODE_UNIT", unit.to_owned())),
+fn action(key: &ActionKey) -> Entry {
+    let mut entry = vec![("DCOS_NODE_ACTION", key.to_string())];
+    match key {
+        ActionKey::Package(id) => entry.push(("DCOS_NODE_PACKAGE", id.to_string())),
+        ActionKey::Start(unit) | ActionKey::Restart(unit) => {
+            entry.push(("DCOS_NODE_UNIT", unit.clone()));
+        }
         _ => {}
     }
     entry
@@ -157,8 +160,7 @@ mod tests {
             field(&record.entry(&started).unwrap(), "MESSAGE"),
             Some("install master begins")
         );
-        let failed =
-            Event::Failed { key: "package a--b".to_owned(), error: "no such file".to_owned() };
+        let failed = Event::Failed { key: "package a--b".into(), error: "no such file".to_owned() };
         let entry = record.entry(&failed).unwrap();
         for (name, value) in [
             ("MESSAGE", "package a--b: failed: no such file"),
@@ -175,10 +177,8 @@ mod tests {
         ] {
             assert_eq!(field(&entry, name), Some(value), "{name}");
         }
-        let begun = Event::Begun {
-            key: "start dcos.target".to_owned(),
-            text: "start dcos.target".to_owned(),
-        };
+        let begun =
+            Event::Begun { key: "start dcos.target".into(), text: "start dcos.target".to_owned() };
         assert_eq!(field(&record.entry(&begun).unwrap(), "DCOS_NODE_UNIT"), Some("dcos.target"));
     }
 

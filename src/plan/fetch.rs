@@ -55,8 +55,12 @@ mod tests {
             index_sha256: None,
         };
         let order = |lengths: &Lengths| -> Vec<String> {
-            let name = |key: String| key.split([' ', '-']).nth(1).unwrap_or_default().to_owned();
-            fetches(&build, lengths).iter().map(|action| name(action.key())).collect()
+            let name = |action: &Action| match action {
+                Action::FetchPackage { id, .. } => id.name().to_owned(),
+                Action::FetchBootstrap { id, .. } => id.clone(),
+                _ => String::new(),
+            };
+            fetches(&build, lengths).iter().map(name).collect()
         };
         assert_eq!(order(&Lengths::new()), ["b", "small", "large", "unknown"]);
         let known = [

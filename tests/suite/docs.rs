@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dcos_node::command::{Failure, uninstall};
+use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::preview::Preview;
@@ -513,7 +514,7 @@ fn full_uninstall() -> Value {
     };
     let protection =
         Protection { sealed: Some(Sealed::NotEnforced), not_enforced_because: Some(String::new()) };
-    let plan = vec![Preview { key: String::new(), text: String::new() }];
+    let plan = vec![Preview { key: ActionKey::Stop, text: String::new() }];
     let cluster = uninstall::Ties {
         registered: Some(true),
         tasks: Some(1),

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::event::{Event, Kind, SCHEMA, Watched};
 use dcos_node::dcos::exit::Exit;
@@ -48,7 +49,7 @@ const FROZEN: [(Kind, &str, Option<&str>); 14] = [
 /// An event of each kind, with every field there is.
 fn full(kind: Kind) -> Event {
     let text = || "text".to_owned();
-    let key = || "package a--b".to_owned();
+    let key = || ActionKey::from("package a--b");
     match kind {
         Kind::Started => Event::Started {
             command: "install".to_owned(),
@@ -264,11 +265,11 @@ fn replayed_install_events_print_the_same_lines() {
         "{:?}",
         events.last()
     );
-    let begun: Vec<&String> = events
+    let begun: Vec<&ActionKey> = events
         .iter()
         .filter_map(|event| if let Event::Begun { key, .. } = event { Some(key) } else { None })
         .collect();
-    let done: Vec<&String> = events
+    let done: Vec<&ActionKey> = events
         .iter()
         .filter_map(|event| if let Event::Done { key } = event { Some(key) } else { None })
         .collect();
@@ -280,7 +281,7 @@ fn replayed_install_events_print_the_same_lines() {
     let planned = events.iter().filter_map(|event| {
         if let Event::Planned { actions } = event { Some(actions) } else { None }
     });
-    let planned: BTreeSet<&String> = planned.flatten().map(|action| &action.key).collect();
+    let planned: BTreeSet<&ActionKey> = planned.flatten().map(|action| &action.key).collect();
     assert!(
         begun.iter().all(|key| planned.contains(key)),
         "{begun:?} were not all planned: {planned:?}"
@@ -303,7 +304,7 @@ fn failure_events_have_the_text_of_the_terminal() {
     let failure = said
         .strip_prefix(&lines)
         .unwrap_or_else(|| panic!("{lines}\n is not how this begins:\n{said}"));
-    let key = format!("package {}", packed.id("units"));
+    let key = ActionKey::Package(packed.id("units").parse().unwrap());
     assert!(
         events
             .iter()
@@ -613,7 +614,7 @@ async fn progress_bars_follow_the_events() {
     let archive = packed.archive("units");
     let path = format!("/{}", archive.strip_prefix(build.path()).unwrap().display());
     let bytes = fs::metadata(&archive).unwrap().len();
-    let key = format!("package {}", packed.id("units"));
+    let key = ActionKey::Package(packed.id("units").parse().unwrap());
     let steps_in = |events: &[Event]| -> Vec<(u64, Option<u64>)> {
         let step = |event: &Event| match event {
             Event::Progress { key: of, bytes, total } if *of == key => Some((*bytes, *total)),

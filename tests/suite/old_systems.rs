@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use dcos_node::command::{Failure, World, install, status, uninstall};
+use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
 use dcos_node::dcos::fetching::Fetching;
@@ -216,12 +217,12 @@ async fn install_uses_only_systemd_219_and_starts_units_last() {
     );
 
     let told = node.told();
-    let link = format!("link {COMMIT_LINK}");
+    let link = ActionKey::Link(COMMIT_LINK.to_string());
     let committed =
         told.iter().position(|event| matches!(event, Event::Done { key } if *key == link));
-    let started = told
-        .iter()
-        .position(|event| matches!(event, Event::Begun { key, .. } if key == "start dcos.target"));
+    let start = ActionKey::Start("dcos.target".into());
+    let started =
+        told.iter().position(|event| matches!(event, Event::Begun { key, .. } if *key == start));
     assert!(
         committed.is_some() && committed < started,
         "started at {started:?}, durable for the next boot at {committed:?}"

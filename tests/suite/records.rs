@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use dcos_node::action::journal::Journal;
+use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::journal::{self, Intent, Record, Story};
 use dcos_node::dcos::receipt::{self, Manifest, Receipt};
 use dcos_node::system::root::Root;
@@ -30,7 +31,8 @@ fn records_of_every_schema_stay_readable() {
         };
         assert_eq!(intent.build.active().len(), 3);
         assert!(
-            installing.objects.len() >= 50 && installing.done.contains("switch bin"),
+            installing.objects.len() >= 50
+                && installing.done.contains(&ActionKey::Switch("bin".into())),
             "{} objects",
             installing.objects.len()
         );
@@ -92,7 +94,7 @@ fn journal_torn_in_its_last_record_resumes_without_it() {
         let after = Story::read(&read(&path))
             .unwrap_or_else(|error| panic!("torn at byte {length}: {error}"));
         assert!(
-            after.done.contains("after") && after.objects == before.objects,
+            after.done.contains(&"after".into()) && after.objects == before.objects,
             "torn at byte {length}"
         );
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
 use dcos_node::command::{adopt, bundle, fetch, install, publish, recover, status, verify, wait};
+use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::bundle::{Part, left_out};
 use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::contrast::{self, Pair, What};
@@ -324,7 +325,7 @@ fn warnings() -> Vec<CheckWarning> {
 }
 
 fn plan() -> Vec<Preview> {
-    vec![Preview { key: String::new(), text: String::new() }]
+    vec![Preview { key: ActionKey::Stop, text: String::new() }]
 }
 
 /// An install with every field there is; what a status has too is documented there.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context;
 
 use crate::action::{Site, place};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::event::Event;
 use crate::dcos::index::Artifact;
 use crate::system::cancellation::Cancelled;
@@ -45,7 +46,7 @@ pub struct Damaged {
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     /// The name of the action, for news.
-    pub key: String,
+    pub key: ActionKey,
     /// Relative to the serve directory.
     pub archive: String,
     /// What the build index says of it.

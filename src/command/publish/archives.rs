@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::known::Known;
 use crate::action::capacity;
 use crate::command::{Failure, World};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::build::Build;
 use crate::dcos::event::{Event, Events};
 use crate::dcos::exit::Exit;
@@ -264,7 +265,7 @@ fn examined(
     }
     read.push(path.to_owned());
     telling(
-        format!("archive {path}"),
+        ActionKey::Archive(path.to_owned()),
         format!("read and decode {path}"),
         Some(fingerprint.bytes),
         &manner.events,
@@ -307,7 +308,7 @@ fn alternative(
         read.push(other.to_owned());
     }
     telling(
-        format!("archive {other}"),
+        ActionKey::Archive(other.to_owned()),
         format!("compress {other} and prove it"),
         None,
         &manner.events,
@@ -354,7 +355,7 @@ fn recompress(
 
 /// Tells of the beginning, the progress and the end of some work.
 fn telling<T>(
-    key: String,
+    key: ActionKey,
     text: String,
     total: Option<u64>,
     events: &Events,

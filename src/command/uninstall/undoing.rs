@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::action::journal::Journal;
 use crate::action::run::{run as run_actions, undo as undo_all};
 use crate::action::{self, Action, Site, fetch};
+use crate::dcos::action_key::ActionKey;
 use crate::dcos::journal::{Intent, Outcome as Ending, Record};
 use crate::dcos::layout;
 use crate::dcos::proof::Leftovers;
@@ -80,7 +81,7 @@ pub(in crate::command) async fn carry_out(
     let found: Vec<Object> =
         standing(&now, before.as_deref(), &signs, wish).into_iter().chain(plugins).collect();
     if !found.is_empty() {
-        journal.begin("network", found).map_err(failed)?;
+        journal.begin(ActionKey::Network, found).map_err(failed)?;
     }
     let plan = plan::uninstall(&journal.story().objects, &units, wish, before.as_deref());
     let undone =
@@ -110,7 +111,7 @@ pub(in crate::command) async fn carry_out(
     let (report, once_more) = proof::judge(&evidence);
     let kept = journal.story().objects;
     if report.open().next().is_some() {
-        journal.begin("residue", once_more).map_err(failed)?;
+        journal.begin(ActionKey::Residue, once_more).map_err(failed)?;
         return Ok(Ended { kept, report });
     }
     run_actions(&ourselves.batches, site, journal, 1).await?;

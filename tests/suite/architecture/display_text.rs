@@ -36,8 +36,8 @@ const COMPARE: [&str; 5] = ["contains", "ends_with", "starts_with", "strip_prefi
 /// Functions that make a path of a text.
 const PATHS: [(&str, &str); 4] =
     [("Path", "new"), ("PathBuf", "from"), ("OsStr", "new"), ("OsString", "from")];
-/// Variables and fields that hold text for people, or the name of an action.
-const FOR_PEOPLE: [&str; 7] = ["why", "reason", "cause", "cure", "key", "note", "waits_for"];
+/// Variables and fields that hold text for people.
+const FOR_PEOPLE: [&str; 6] = ["why", "reason", "cause", "cure", "note", "waits_for"];
 /// Names that hold text for people where they are fields; variables of these names hold files.
 const FIELDS: [&str; 2] = ["text", "what"];
 /// Methods that hand a text on as it is, or a part of it.
@@ -66,10 +66,6 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/store", "PathBuf::from", "the same, for the stores of packages"),
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
     ("system/archive", ".to_string().contains", "zstd has no code for it, only this text"),
-    ("dcos/redact", "key.eq_ignore_ascii_case", "the name of a setting, not of an action"),
-    ("system/unpack", "key.starts_with", "a key of a pax header, not of an action"),
-    ("output/follow", "key.starts_with", "events name their action by its text"),
-    ("output/record", "key.split_once", "the same"),
     ("action/network", "text ==", "receipts name a route, a rule or a service by this line"),
     ("cli/refusal", "text.split", "the parser of options has its cause and its tip as one text"),
     ("command/drift", "what.starts_with", "a path, although of accounts it is the name"),
@@ -188,9 +184,9 @@ fn uses(tokens: &[Token], index: usize, name: &str) -> Vec<(usize, String)> {
             found.push((line, format!("{name}.{}", deed.text)));
         }
     }
-    // A value of an enum is no text, and the key of an action is its identity.
+    // A value of an enum is no text.
     let is_typed = || operand(&after[2..]).iter().any(|t| t.is("::") || t.is_word("None"));
-    if is_comparison(after) && name != "key" && !is_typed() {
+    if is_comparison(after) && !is_typed() {
         found.push((line, format!("{name} ==")));
     }
     // Path::new(&why)
