@@ -33,7 +33,7 @@ const USUAL: [&str; 6] = [
 ];
 
 /// Texts that are worst if they are repeated: what opens a secret, and what nearly does.
-const WORST: [&str; 58] = [
+const WORST: [&str; 68] = [
     "password ",
     "password=\"",
     "a=",
@@ -92,6 +92,17 @@ const WORST: [&str; 58] = [
     "digest: a:b ",
     "password=a\n",
     "password: 'a\n",
+    // What opens a secret and is none after all.
+    "password is required ",
+    "token is [redacted] ",
+    "-u 1000:1000 ",
+    "-u 1:1 ",
+    "digest: sha256:a ",
+    "digest:sha1:b ",
+    "--password --token ",
+    "a:b@sha1: ",
+    "and token a ",
+    "{token, null",
 ];
 
 fn main() -> Result<(), Failure> {

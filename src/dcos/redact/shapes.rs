@@ -64,8 +64,8 @@ const NO_PASSWORDS: [&str; 40] = [
     "wrong",
 ];
 
-/// A text has at most so many shapes, and one more for each so many bytes. One with more is not a
-/// text that somebody wrote, and its rest is redacted.
+/// In a text at most so many shapes are replaced, and one more for each so many bytes. One with
+/// more is not a text that somebody wrote, and its rest is redacted.
 const MOST_FOUND: usize = 500;
 const BYTES_OF_FOUND: usize = 48;
 /// What is longer is redacted as a whole, without a look for its parts.
@@ -105,13 +105,14 @@ impl Shape {
         for found in found {
             clean.push_str(text.get(rest..found.start()).unwrap_or_default());
             rest = found.end();
-            if *budget == 0 {
-                clean.push_str(REDACTED);
-                return Some((clean, taken + 1));
-            }
-            *budget -= 1;
-            match self.instead(found.as_str()) {
+            // What is no secret after all does not count: a usual log has many of those.
+            match self.instead(found.as_str()).filter(|instead| instead != found.as_str()) {
+                Some(_) if *budget == 0 => {
+                    clean.push_str(REDACTED);
+                    return Some((clean, taken + 1));
+                }
                 Some(instead) => {
+                    *budget -= 1;
                     taken += 1;
                     clean.push_str(&instead);
                 }
