@@ -110,14 +110,22 @@ pub(crate) async fn examine(
     Ok(vec![manifest(&id, &whole, &entries(&whole), Path::new(""))])
 }
 
-/// Fetches the bootstrap archive and settles every package in it, also those that will not be
-/// active.
+/// What is wanted of the packages in a bootstrap archive.
+pub(crate) struct InBootstrap<'a> {
+    /// These must be in it.
+    pub expected: &'a [PackageId],
+    /// These stay as they stand on the node.
+    pub spared: &'a BTreeSet<PackageId>,
+}
+
+/// Fetches the bootstrap archive and settles every package in it that is not spared, also those
+/// that will not be active.
 pub(crate) async fn bootstrap(
     site: &Site,
     journal: &Journal,
     key: &ActionKey,
     id: &str,
-    expected: &[PackageId],
+    InBootstrap { expected, spared }: InBootstrap<'_>,
     artifact: Option<&Artifact>,
 ) -> anyhow::Result<()> {
     let staging = store::bootstrap_staging(store_of(site), id);
@@ -134,6 +142,7 @@ pub(crate) async fn bootstrap(
     let wanted = expected.to_vec();
     let whole = deliver(site, &order, move |whole| check_bootstrap(&wanted, whole)).await?;
     let (journal, key, artifact) = (journal.clone(), key.clone(), artifact.cloned());
+    let spared = spared.clone();
     let settled = site.blocking(move |site| {
         let settled = (|| {
             let packages = by_package(&whole.unpacked.entries)?;
@@ -142,7 +151,7 @@ pub(crate) async fn bootstrap(
                 key,
                 packages.keys().map(|id| Object::Package { id: id.clone() }).collect(),
             )?;
-            for (id, entries) in &packages {
+            for (id, entries) in packages.iter().filter(|(id, _)| !spared.contains(id)) {
                 let inside = layout::in_bootstrap_archive(id);
                 let staging = whole.staging.join(&inside);
                 match usable(&site.root, id, artifact.as_ref())? {

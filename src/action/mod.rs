@@ -30,6 +30,7 @@ pub mod sysctl;
 pub mod undo;
 pub mod units;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::dcos::action_key::ActionKey;
@@ -83,6 +84,8 @@ pub enum Action {
         expected: Vec<PackageId>,
         /// What the build index says of it.
         artifact: Option<Artifact>,
+        /// Packages in it that stay as they stand.
+        spared: BTreeSet<PackageId>,
     },
     /// Fetches and unpacks one package.
     FetchPackage {
@@ -336,8 +339,9 @@ impl Action {
             Action::SetAside { path, aside } => {
                 site.blocking(move |s| aside::set(s, &path, &aside)).await
             }
-            Action::FetchBootstrap { id, expected, artifact } => {
-                fetch::bootstrap(site, journal, &key, &id, &expected, artifact.as_ref()).await
+            Action::FetchBootstrap { id, expected, artifact, spared } => {
+                let wanted = fetch::InBootstrap { expected: &expected, spared: &spared };
+                fetch::bootstrap(site, journal, &key, &id, wanted, artifact.as_ref()).await
             }
             Action::FetchPackage { id, artifact } => {
                 fetch::package(site, &key, &id, artifact.as_ref()).await

@@ -27,6 +27,10 @@ const USAGE: (Exit, &str) = (Exit::Usage, "The command line is wrong. Nothing wa
 const BUSY: (Exit, &str) =
     (Exit::Busy, "Another dcos-node is at work on this node. Nothing was changed by this one.");
 const AGAIN: (Exit, &str) = (Exit::Interrupted, "Interrupted. The same command goes on.");
+const UNHEALTHY: (Exit, &str) = (
+    Exit::Unhealthy,
+    "Not healthy: a unit failed, does not stay up or is late, or files are missing. All are named.",
+);
 const FAILED: (Exit, &str) =
     (Exit::Failed, "Failed. The lines state: and cure: say how the node stands and what to do.");
 
@@ -108,10 +112,7 @@ const TOLD: [Told; 15] = [
             LOCK,
         ],
         exits: &[
-            (
-                Exit::Done,
-                "Installed, or there was nothing to do. Units may have failed: \"degraded\": true.",
-            ),
+            (Exit::Done, "Installed, or there was nothing to do."),
             FAILED,
             USAGE,
             (Exit::Preflight, "A check failed, or you are not root. Nothing was changed."),
@@ -131,6 +132,7 @@ const TOLD: [Told; 15] = [
             ),
             BUSY,
             AGAIN,
+            UNHEALTHY,
         ],
     },
     Told {
@@ -236,7 +238,7 @@ const TOLD: [Told; 15] = [
         description: &[
             "Writes a receipt for a node that dcos_install.sh installed, so that status, verify \
              and uninstall know it as their own. Nothing else on the node is changed, and no unit \
-             is restarted. A node that is not whole and well is refused, with all reasons.",
+             is restarted. A node that is not whole is refused, with all reasons.",
         ],
         examples: &[("Take over a classic node", "sudo dcos-node adopt")],
         files: &[RECEIPT, MANIFESTS, LOCK],
@@ -247,10 +249,11 @@ const TOLD: [Told; 15] = [
             (Exit::Preflight, "You are not root. Nothing was changed."),
             (
                 Exit::Conflict,
-                "The node is not whole and well, or an install is unfinished. Nothing was changed.",
+                "The node is not whole, or an install is unfinished. Nothing was changed.",
             ),
             BUSY,
             (Exit::NotInstalled, "DC/OS is not installed here."),
+            UNHEALTHY,
         ],
     },
     Told {
@@ -269,10 +272,7 @@ const TOLD: [Told; 15] = [
         ],
         files: &[RECEIPT, JOURNAL],
         exits: &[
-            (
-                Exit::Done,
-                "Installed, and no unit is on its way. A unit may have failed: it is named.",
-            ),
+            (Exit::Done, "Installed, and every unit that the role needs runs."),
             FAILED,
             USAGE,
             (
@@ -282,6 +282,7 @@ const TOLD: [Told; 15] = [
             ),
             (Exit::Interrupted, "Interrupted while it waited. The node goes on by itself."),
             (Exit::NotInstalled, "DC/OS is not installed here."),
+            UNHEALTHY,
         ],
     },
     Told {

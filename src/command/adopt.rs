@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Failure, World, pkgpanda_swap};
+use super::{Failure, World, health, pkgpanda_swap};
 use crate::action::{Site, ourselves};
+use crate::dcos::ailment::Ailment;
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
@@ -15,9 +16,10 @@ use crate::dcos::layout;
 use crate::dcos::receipt::{self, Accepted, Object, Receipt, SCHEMA};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
+use crate::observe::health::count_restarts;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Node, State};
-use crate::observe::services::{self, Condition};
+use crate::observe::services;
 use crate::observe::{accepted, activated, classic, leftovers};
 use crate::system::files;
 
@@ -36,12 +38,15 @@ pub struct Outcome {
     pub accepted: Vec<PathBuf>,
     /// What stays as the classic installer made it.
     pub left: Vec<String>,
+    /// What makes the node not healthy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<Ailment>,
 }
 
 /// Adopts.
 ///
 /// # Errors
-/// There is no DC/OS, or it is not whole and well: what is wrong is named, and nothing is changed.
+/// There is no DC/OS, or it is not whole: what is wrong is named, and nothing is changed.
 pub async fn run(world: &World) -> Result<Outcome, Failure> {
     if world.is_live() && !world.is_privileged() {
         return Err(Failure::new(Exit::Preflight, anyhow::anyhow!("only root can adopt a node"))
@@ -52,7 +57,12 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     pkgpanda_swap::refuse_at_work(world)?;
     let node = world.node().await?;
     match (node.state(), &node.receipt) {
-        (State::Installed, Some(receipt)) => return Ok(outcome(false, receipt)),
+        (State::Installed, Some(receipt)) => {
+            return Ok(Outcome {
+                unhealthy: unhealthy(&node, world).await?,
+                ..outcome(false, receipt)
+            });
+        }
         (State::Foreign, None) => {}
         (State::Clean, _) => {
             return Err(Failure::new(
@@ -71,9 +81,9 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
             .cured_by("dcos-node recover goes on with it"));
         }
     }
-    let classic::Judged { mut problems, modified } =
+    let classic::Judged { problems, modified } =
         classic::judge(&world.root, &node).map_err(unchanged)?;
-    problems.extend(unwell(&node, world).await?);
+    let unhealthy = unhealthy(&node, world).await?;
     let role = match (node.roles.as_slice(), problems.as_slice()) {
         ([role], []) => *role,
         _ => {
@@ -85,7 +95,7 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     let receipt = Receipt { accepted, ..receipt_of(&node, role, world)? };
     let site = world.site(None, &Fetching::default())?;
     record(&site, &receipt, world)?;
-    Ok(outcome(true, &receipt))
+    Ok(Outcome { unhealthy, ..outcome(true, &receipt) })
 }
 
 fn accept(path: &Path, world: &World) -> Option<Accepted> {
@@ -177,8 +187,8 @@ fn receipt_of(node: &Node, role: Role, world: &World) -> Result<Receipt, Failure
     })
 }
 
-/// What systemd says against it: a target that is not active, units that failed.
-async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
+/// What makes the node not healthy, which is no reason to leave it without a receipt.
+async fn unhealthy(node: &Node, world: &World) -> Result<Vec<Ailment>, Failure> {
     let Some(systemd) = world
         .systemd
         .clone()
@@ -187,24 +197,16 @@ async fn unwell(node: &Node, world: &World) -> Result<Vec<String>, Failure> {
     else {
         return Ok(Vec::new());
     };
-    let mut problems = Vec::new();
-    let target =
-        systemd.units(&[layout::TARGET.to_owned()]).await.map_err(|e| unchanged(e.into()))?;
-    if target.iter().any(|unit| unit.active != "active") {
-        problems.push(format!("{} is not active", layout::TARGET));
-    }
-    let reports = services::look(systemd.as_ref(), &node.wanted_units, &mut Lives::default())
+    let names = services::of_role(&node.wanted_units);
+    let mut units = services::look(systemd.as_ref(), &names, &mut Lives::default())
         .await
         .map_err(|e| unchanged(e.into()))?;
-    // What systemd is about to start again may only wait for others.
-    let failed = reports
-        .into_iter()
-        .filter(|report| report.condition == Condition::Failed && report.active != "activating");
-    problems.extend(failed.map(|report| match report.why {
-        Some(why) => format!("{} failed: {why}", report.name),
-        None => format!("{} failed", report.name),
-    }));
-    Ok(problems)
+    let root = world.root.clone();
+    let counted = tokio::task::spawn_blocking(move || {
+        count_restarts(&root, &mut units);
+        units
+    });
+    Ok(health::look(node, &counted.await.unwrap_or_default(), 0, world))
 }
 
 fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
@@ -216,7 +218,7 @@ fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
     Failure::new(
         Exit::Conflict,
         anyhow::anyhow!(
-            "this node is not whole and well, so it is not adopted:\n  {}",
+            "this node is not whole, so it is not adopted:\n  {}",
             problems.join("\n  ")
         ),
     )
@@ -244,5 +246,6 @@ fn outcome(changed: bool, receipt: &Receipt) -> Outcome {
         packages: receipt.build.active().len(),
         accepted: receipt.accepted.iter().map(|accepted| accepted.path.clone()).collect(),
         left: if receipt.adopted { left.map(str::to_owned).to_vec() } else { Vec::new() },
+        unhealthy: Vec::new(),
     }
 }

@@ -253,24 +253,9 @@ async fn read(source: &Source) -> Result<Build, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::services::Condition;
 
     fn unit(name: &str, active_seconds: Option<u64>) -> UnitReport {
-        UnitReport {
-            name: name.into(),
-            description: String::new(),
-            active: "active".into(),
-            sub: "running".into(),
-            condition: Condition::Well,
-            steady: true,
-            fell: false,
-            auxiliary: false,
-            active_seconds,
-            restarts: None,
-            why: None,
-            cure: None,
-            log: Vec::new(),
-        }
+        UnitReport { active_seconds, ..UnitReport::of(name) }
     }
 
     #[test]

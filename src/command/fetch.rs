@@ -15,6 +15,7 @@ use crate::dcos::fetching::Fetching;
 use crate::dcos::journal::Outcome as Ending;
 use crate::dcos::preview::Preview;
 use crate::dcos::receipt::Object;
+use crate::dcos::spared::Spared;
 use crate::dcos::trust::{Origins, Trust};
 use crate::observe::node::{Node, State};
 use crate::observe::storage;
@@ -96,10 +97,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let offered = preflight::offered_as_published(source, digest, world).await?;
     let (build, _) = fetching::readable(offered)?;
     if stands_already(&node, &build)? {
+        trust::check_node(request.require_digests, &node, &world.root)?;
         let trust = trust::of_node(&node, &world.root);
-        if request.require_digests && trust != Some(Trust::Verified) {
-            return Err(trust::refuse_unverified());
-        }
         let index_sha256 = trust::verified_index(&node, &world.root);
         return Ok(Outcome { trust, index_sha256, ..outcome(&build, node.active.len(), 0) });
     }
@@ -125,7 +124,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let now =
         journal.story().objects.iter().filter(|o| matches!(o, Object::Package { .. })).count();
-    let record = trust::record(&world.root, &build).map_err(stopped)?;
+    let record = trust::record(&world.root, &build, &Spared::default()).map_err(stopped)?;
     Ok(Outcome {
         trust: Some(record.trust()),
         index_sha256: record.index_sha256,

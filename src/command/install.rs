@@ -4,6 +4,7 @@ mod failures;
 mod intent;
 mod outcome;
 mod request;
+mod restoring;
 mod reverting;
 
 use std::collections::BTreeSet;
@@ -32,7 +33,7 @@ use crate::observe::{self, host, snapshot};
 use crate::plan::fetch::Lengths;
 use crate::plan::install::{self as plan, Circumstances, Decision, Refusal};
 use crate::system::root::Root;
-use failures::{goes_by_its_identity, interrupted, unrepaired};
+use failures::{goes_by_its_identity, interrupted, join, unrepaired};
 use intent::{intent, set_aside};
 use outcome::{FIRST_BOOT, left_of_classic, outcome, outcome_of, with_units};
 use request::check_request;
@@ -75,9 +76,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let (build, settings) = fetching::readable(offered)?;
         let mut outcome = outcome_of(request.role, &build, settings.version, true);
         outcome.left.extend(left_of_classic(&node).map(str::to_owned));
-        return Ok(with_units(outcome, &node, world).await);
+        return Ok(with_units(outcome, request.start, &node, world).await);
     }
     let decision = decide(&node, request.role, &offered, &world.root)?;
+    let restoring::Judged { decision, spared, missing } =
+        restoring::judge(decision, &node, world).await?;
     if request.reset_identity && node.state() == State::Installed {
         return Err(goes_by_its_identity());
     }
@@ -86,6 +89,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     {
         // Before the checks, which run scripts of the build.
         trust::check_digests(request.require_digests, build)?;
+        if !spared.packages.is_empty() {
+            trust::check_node(request.require_digests, &node, &world.root)?;
+        }
         node_files::check(build, &request.allow_files, &node, &world.root)?;
     }
     if matches!(decision, Some(Decision::Unchanged)) {
@@ -102,7 +108,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     let (build, settings) = fetching::readable(offered)?;
     let mut intent = InstallIntent {
         fetching: fetching::kept(&request.fetching, &mirrors, world),
-        ..intent(request, build, &settings, &report, set_aside(request, &node, world))
+        ..intent(request, build, &settings, &report, set_aside(request, &node, world), spared)
     };
     for warning in &intent.warnings {
         world.events.warn(format!("{}: {}", warning.check, warning.found));
@@ -159,6 +165,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     }
     let here = circumstances(world, &intent, request.follow).await;
     match carry_out(&intent, &site, &journal, here, world).await {
+        Ok(()) if node.receipt.is_some() => {
+            let outcome = finished(intent, &site, here).await;
+            Ok(restoring::recounted(outcome, missing, world).await)
+        }
         Ok(()) => Ok(finished(intent, &site, here).await),
         Err(action::Error::Interrupted) => Err(interrupted(request.role)),
         // A live node is never taken down because a repair failed.
@@ -178,7 +188,7 @@ pub(super) async fn carry_out(
     let packages = plan::packages(intent, &fetching::lengths(site, &intent.build).await);
     site.events.send(Event::Planned { actions: packages.preview() });
     run_actions(&packages.batches, site, journal, site.capacity.actions()).await?;
-    trust::record(&site.root, &intent.build)?;
+    trust::record(&site.root, &intent.build, &intent.spared)?;
     let set = validate(intent, site).await?;
     let node = {
         let root = site.root.clone();
@@ -211,7 +221,8 @@ pub(super) async fn carry_out(
         return Ok(());
     }
     let receipt = Receipt {
-        trust: Some(trust::record(&site.root, &intent.build)?),
+        trust: Some(trust::record(&site.root, &intent.build, &intent.spared)?),
+        accepted: restoring::accepted(&node, world),
         ..plan::receipt(intent, env!("CARGO_PKG_VERSION"), &world.now())
     };
     run_actions(&[vec![Action::WriteReceipt { receipt: Box::new(receipt) }]], site, journal, 1)
@@ -261,10 +272,8 @@ async fn unchanged(
     build: Build,
     world: &World,
 ) -> Result<Outcome, Failure> {
+    trust::check_node(request.require_digests, node, &world.root)?;
     let trust = trust::of_node(node, &world.root);
-    if request.require_digests && trust != Some(Trust::Verified) {
-        return Err(trust::refuse_unverified());
-    }
     if build.index_sha256.is_some() && trust != Some(Trust::Verified) {
         world.events.warn(format!(
             "the installed build was not compared with a build index (trust: unverified); {} \
@@ -278,7 +287,7 @@ async fn unchanged(
     let outcome = outcome_of(request.role, &build, node.version.clone(), false);
     let index_sha256 = trust::verified_index(node, &world.root);
     let outcome = Outcome { packages: node.active.len(), trust, index_sha256, ..outcome };
-    Ok(with_units(outcome, node, world).await)
+    Ok(with_units(outcome, request.start, node, world).await)
 }
 
 /// Whether a swap to this very build, which pkgpanda left unfinished on a node of this role, was
@@ -353,14 +362,4 @@ async fn refuse_unprivileged(request: &Request, world: &World) -> Failure {
         Ok(report) => preflight::stopped_by(report),
         Err(failure) => failure,
     }
-}
-
-/// The first of them, and how many there are besides: two packages that hold the same files have
-/// hundreds.
-fn join<T: ToString>(problems: &[T]) -> String {
-    let mut texts: Vec<String> = problems.iter().take(8).map(ToString::to_string).collect();
-    if problems.len() > texts.len() {
-        texts.push(format!("and {} more", problems.len() - texts.len()));
-    }
-    texts.join("; ")
 }

@@ -7,6 +7,7 @@ pub mod explain;
 mod failure;
 pub mod fetch;
 mod fetching;
+mod health;
 mod in_use;
 pub mod inputs;
 pub mod install;

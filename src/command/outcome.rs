@@ -17,7 +17,6 @@ pub trait Outcome {
     }
 }
 
-impl Outcome for adopt::Outcome {}
 impl Outcome for bundle::Outcome {}
 impl Outcome for explain::List {}
 impl Outcome for explain::Outcome {}
@@ -27,9 +26,19 @@ impl Outcome for serve::Outcome {}
 /// Help, completions and manuals.
 impl Outcome for String {}
 
+impl Outcome for adopt::Outcome {
+    fn exit(&self) -> Exit {
+        if self.unhealthy.is_empty() { Exit::Done } else { Exit::Unhealthy }
+    }
+}
+
 impl Outcome for install::Outcome {
+    fn exit(&self) -> Exit {
+        if self.unhealthy.is_empty() { Exit::Done } else { Exit::Unhealthy }
+    }
+
     fn is_for_support(&self) -> bool {
-        self.degraded
+        self.degraded || !self.unhealthy.is_empty()
     }
 }
 

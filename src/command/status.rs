@@ -4,12 +4,12 @@
 mod skips;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::drift::{self, Drift};
-use super::{Failure, World, preflight, trust, wait};
+use super::{Failure, World, health, preflight, trust, wait};
+use crate::dcos::ailment::Ailment;
 use crate::dcos::exit::Exit;
 use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
@@ -19,13 +19,13 @@ use crate::dcos::receipt::CheckWarning;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::trust::Trust;
+use crate::observe::health::count_restarts;
 use crate::observe::lives::Lives;
 use crate::observe::node::{Foreign, Node, State};
 use crate::observe::readiness::Readiness;
 use crate::observe::records::Damaged;
 use crate::observe::services::{self, UnitReport};
 use crate::observe::{activated, classic, data, last_words, pkgpanda_swap, residue};
-use crate::system::clock;
 use crate::system::root::Root;
 use skips::skips;
 
@@ -83,6 +83,8 @@ pub struct Outcome {
     pub starts_at_boot: bool,
     /// Some units failed.
     pub degraded: bool,
+    /// What makes an installed node not healthy.
+    pub unhealthy: Vec<Ailment>,
     /// All units of the role; none if systemd was not asked.
     pub units: Vec<UnitReport>,
     /// Why there are none.
@@ -184,6 +186,7 @@ async fn look(
         ),
         _ => None,
     };
+    let missing = drift.as_ref().map_or(0, |drift| drift.files.missing);
     Ok(Outcome {
         schema: SCHEMA,
         state: node.state(),
@@ -216,6 +219,7 @@ async fn look(
         kept_data: if node.state() == State::Clean { kept_data(world) } else { Vec::new() },
         starts_at_boot: node.committed || node.state() == State::Prepared,
         degraded: services::is_degraded(&units),
+        unhealthy: health::look(&node, &units, missing, world),
         units,
         units_unknown,
         readiness: readiness(arrived.as_ref(), &node, world).await,
@@ -232,24 +236,8 @@ async fn look(
         swap,
         damaged: node.damaged.clone(),
         partial: node.unreadable,
-        overdue: is_overdue(
-            begun(&node),
-            &world.ago(wait::LIMIT),
-            Duration::from_micros(clock::monotonic_micros()),
-        ),
+        overdue: health::is_late(&node, world),
     })
-}
-
-/// When what stands here was begun; when another installer did its work is not known.
-fn begun(node: &Node) -> Option<&str> {
-    node.story
-        .asked_at
-        .as_deref()
-        .or(node.receipt.as_ref().map(|receipt| receipt.installed_at.as_str()))
-}
-
-fn is_overdue(begun: Option<&str>, long_ago: &str, since_boot: Duration) -> bool {
-    since_boot > wait::LIMIT && begun.is_none_or(|begun| begun < long_ago)
 }
 
 fn swap(root: &Root, live: bool) -> Option<Swap> {
@@ -339,6 +327,7 @@ async fn units(node: &Node, world: &World) -> (Vec<UnitReport>, Option<String>) 
             let root = world.root.clone();
             let with_logs = tokio::task::spawn_blocking(move || {
                 last_words::add(&root, &mut reports);
+                count_restarts(&root, &mut reports);
                 reports
             });
             (with_logs.await.unwrap_or_default(), None)
@@ -359,6 +348,7 @@ impl Outcome {
             State::Foreign if !self.is_whole() => Exit::NotInstalled,
             State::Clean | State::Uninstalling => Exit::NotInstalled,
             State::Installing | State::Prepared => Exit::NotReady,
+            State::Installed | State::Foreign if !self.unhealthy.is_empty() => Exit::Unhealthy,
             // Who waited has what was waited for; what is above that may still be on its way.
             State::Installed | State::Foreign
                 if !self.arrived && self.units.iter().any(UnitReport::is_converging) =>
@@ -376,7 +366,11 @@ impl Outcome {
             self.swap.as_ref().is_some_and(|swap| swap.not_to_be_finished_because.is_some());
         let is_late =
             self.overdue && self.state != State::Prepared && self.exit() == Exit::NotReady;
-        self.degraded || !self.damaged.is_empty() || is_stuck || is_late
+        self.degraded
+            || self.exit() == Exit::Unhealthy
+            || !self.damaged.is_empty()
+            || is_stuck
+            || is_late
     }
 
     /// Whether DC/OS stands here whole, whoever installed it.
@@ -388,6 +382,3 @@ impl Outcome {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,8 +4,10 @@ use super::Failure;
 use crate::action::{self, fetch};
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
+use crate::dcos::id::PackageId;
 use crate::dcos::journal::Intent;
-use crate::dcos::trust::{Trust, TrustRecord};
+use crate::dcos::spared::Spared;
+use crate::dcos::trust::{PackageTrust, Trust, TrustRecord};
 use crate::observe::activated;
 use crate::observe::node::{Node, State};
 use crate::system::root::Root;
@@ -16,17 +18,16 @@ pub(super) const HOW_TO_VERIFY: &str = "dcos-node verify --online";
 /// The trust in a build whose packages are on the node, by their manifests.
 ///
 /// # Errors
-/// A manifest cannot be read, or a package of a published build did not come from an archive that
-/// its index names.
-pub(super) fn record(root: &Root, build: &Build) -> action::Result<TrustRecord> {
+/// A package of a published build that this install places did not come from an archive that its
+/// index names.
+pub(super) fn record(root: &Root, build: &Build, spared: &Spared) -> action::Result<TrustRecord> {
     let record = TrustRecord::of(build, |id| fetch::archive_of(root, id).ok().flatten());
-    if build.index_sha256.is_some() && record.trust() == Trust::Unverified {
-        let others: Vec<String> = record
-            .packages
-            .iter()
-            .filter(|(_, package)| package.trust == Trust::Unverified)
-            .map(|(id, _)| id.to_string())
-            .collect();
+    let is_other = |(id, package): &(&PackageId, &PackageTrust)| {
+        package.trust == Trust::Unverified && !spared.has_package(id)
+    };
+    let others: Vec<String> =
+        record.packages.iter().filter(is_other).map(|(id, _)| id.to_string()).collect();
+    if build.index_sha256.is_some() && !others.is_empty() {
         return Err(action::Error::Integrity {
             what: "packages on the node are not those that the build index names".into(),
             source: anyhow::anyhow!("{}", others.join(", ")),
@@ -43,7 +44,7 @@ pub(super) fn verified_index(node: &Node, root: &Root) -> Option<String> {
             receipt.verified_index().map(str::to_owned)
         }
         (State::Prepared, Some(Intent::Install(intent)), _) => {
-            record(root, &intent.build).ok()?.index_sha256
+            record(root, &intent.build, &intent.spared).ok()?.index_sha256
         }
         _ => None,
     }
@@ -64,20 +65,26 @@ pub(super) fn of_node(node: &Node, root: &Root) -> Option<Trust> {
     }
 }
 
-/// A node that is demanded to be verified and is not.
-pub(super) fn refuse_unverified() -> Failure {
-    Failure::new(
+/// Refuses a node that is to be verified, if the operator wants that, and is not.
+///
+/// # Errors
+/// It is refused.
+pub(super) fn check_node(required: bool, node: &Node, root: &Root) -> Result<(), Failure> {
+    if !required || of_node(node, root) == Some(Trust::Verified) {
+        return Ok(());
+    }
+    let failure = Failure::new(
         Exit::Integrity,
         anyhow::anyhow!(
             "digests are required, and what is installed was not compared with a build index \
              (trust: unverified)"
         ),
     )
-    .leaving("nothing was changed")
-    .cured_by(format!(
+    .leaving("nothing was changed");
+    Err(failure.cured_by(format!(
         "{HOW_TO_VERIFY} compares it with the published index of its build; then the same command \
          succeeds"
-    ))
+    )))
 }
 
 /// A build without digests is refused, if the operator wants that.

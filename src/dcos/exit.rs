@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
-    /// Done, or nothing to do; also when the target is active though units failed (`"degraded":
-    /// true`).
+    /// Done, or nothing to do.
     Done = 0,
     /// Failed; the message says what state the node is in and what to run.
     Failed = 1,
@@ -32,6 +31,8 @@ pub enum Exit {
     Interrupted = 10,
     /// There is no DC/OS here.
     NotInstalled = 11,
+    /// DC/OS is installed and not healthy.
+    Unhealthy = 12,
 }
 
 /// What an exit code tells an operator.
@@ -47,7 +48,7 @@ pub struct Explained {
 
 impl Exit {
     /// All, by their numbers.
-    pub const ALL: [Exit; 12] = [
+    pub const ALL: [Exit; 13] = [
         Exit::Done,
         Exit::Failed,
         Exit::Usage,
@@ -60,6 +61,7 @@ impl Exit {
         Exit::Residue,
         Exit::Interrupted,
         Exit::NotInstalled,
+        Exit::Unhealthy,
     ];
 
     /// The number for the shell.
@@ -82,6 +84,7 @@ impl Exit {
             Exit::Residue => "residue",
             Exit::Interrupted => "interrupted",
             Exit::NotInstalled => "not-installed",
+            Exit::Unhealthy => "unhealthy",
         }
     }
 
@@ -110,6 +113,7 @@ impl Exit {
             Exit::Residue => "the same command tries again what is left",
             Exit::Interrupted => "the same command goes on",
             Exit::NotInstalled => "dcos-node install ROLE",
+            Exit::Unhealthy => "dcos-node status names what is wrong",
         }
     }
 
@@ -118,8 +122,8 @@ impl Exit {
         let (meaning, node, remedy) = match self {
             Exit::Done => (
                 "done, or there was nothing to do (`\"changed\": false`)",
-                "as was asked; `\"degraded\": true` if units failed although the target is active",
-                "nothing; if degraded, `dcos-node status` names the units",
+                "as was asked",
+                "nothing",
             ),
             Exit::Failed => (
                 "failed",
@@ -183,6 +187,14 @@ impl Exit {
                 "`status`, `verify`: DC/OS is not installed here",
                 "nothing was changed",
                 "`dcos-node install ROLE`",
+            ),
+            Exit::Unhealthy => (
+                "`install`, `status`, `adopt`: installed but not healthy: a unit that the role \
+                 needs has failed, was restarted 3 times in 10 minutes, or is not ready 20 minutes \
+                 after the boot or the last change; or installed files are missing",
+                "installed; what was asked was done",
+                "`dcos-node status` names the units and their last words; `dcos-node install ROLE` \
+                 restores missing files",
             ),
         };
         Explained { meaning, node, remedy }

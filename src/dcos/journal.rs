@@ -12,6 +12,7 @@ use super::receipt::{CheckWarning, Object, Skip};
 use super::role::Role;
 use super::settings::Version;
 use super::snapshot::Snapshot;
+use super::spared::Spared;
 
 /// The schema that this program writes; it reads this one and all older ones.
 pub const SCHEMA: u32 = 1;
@@ -114,6 +115,9 @@ pub struct InstallIntent {
     /// From where else and how fast packages are fetched.
     #[serde(default, skip_serializing_if = "Fetching::is_usual")]
     pub fetching: Fetching,
+    /// What of an installed node stays as it stands.
+    #[serde(default, skip_serializing_if = "Spared::is_empty")]
+    pub spared: Spared,
 }
 
 /// How a node stands when nothing is left to do.

@@ -95,19 +95,9 @@ mod tests {
     #[test]
     fn journal_of_unknown_format_is_noted_below_the_lines() {
         let report = UnitReport {
-            name: "dcos-net.service".into(),
-            description: String::new(),
             active: "failed".into(),
-            sub: "failed".into(),
             condition: services::Condition::Failed,
-            steady: false,
-            fell: true,
-            auxiliary: false,
-            active_seconds: None,
-            restarts: None,
-            why: None,
-            cure: None,
-            log: Vec::new(),
+            ..UnitReport::of("dcos-net.service")
         };
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path());

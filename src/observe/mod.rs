@@ -17,6 +17,7 @@ pub mod data;
 pub mod dns;
 pub mod docker;
 mod found;
+pub mod health;
 pub mod host;
 pub mod ip_detect;
 pub mod kept_packages;

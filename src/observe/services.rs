@@ -36,6 +36,10 @@ pub struct UnitReport {
     /// How often systemd restarted it by itself; none before systemd 235.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u32>,
+    /// How often it was started again within the last 10 minutes, after it ran; none if that was
+    /// not looked at or cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<u32>,
     /// Why it is not as it should be; none if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Cause>,
@@ -69,6 +73,27 @@ impl UnitReport {
     /// Well, and trusted to stay so.
     pub fn is_settled(&self) -> bool {
         self.condition == Condition::Well && self.steady
+    }
+
+    /// A unit that is well and has nothing to tell.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str) -> UnitReport {
+        UnitReport {
+            name: name.to_owned(),
+            description: String::new(),
+            active: "active".to_owned(),
+            sub: "running".to_owned(),
+            condition: Condition::Well,
+            steady: true,
+            fell: false,
+            auxiliary: false,
+            active_seconds: None,
+            restarts: None,
+            restarted: None,
+            why: None,
+            cure: None,
+            log: Vec::new(),
+        }
     }
 
     /// Active now, but it fell a short while ago.
@@ -170,6 +195,7 @@ fn report(unit: Unit, service: Option<&Service>, around: &Around, lives: &mut Li
         auxiliary: units::is_auxiliary(&unit.name, around.feeds_agent),
         active_seconds: active,
         restarts: service.and_then(|s| s.restarts),
+        restarted: None,
         name: unit.name,
         description: unit.description,
         active: unit.active,
@@ -265,6 +291,10 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         "inactive" if service.is_none_or(|s| s.result == "success") => match service {
             _ if unit.job_pending => Verdict::converging(Cause::Queued),
             Some(service) if around.is_started && !rests(unit, service, around) => Verdict {
+                cure: Some(format!("systemctl start {}", unit.name)),
+                ..failed(Cause::NotRunning)
+            },
+            None if unit.name == layout::TARGET => Verdict {
                 cure: Some(format!("systemctl start {}", unit.name)),
                 ..failed(Cause::NotRunning)
             },

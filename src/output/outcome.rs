@@ -6,11 +6,15 @@ use super::preflight::protection;
 use super::status::units;
 use super::table::{beside, in_one_line};
 use crate::command::{adopt, fetch, install, recover, uninstall};
+use crate::dcos::ailment::Ailment;
 use crate::dcos::preview::Preview;
 use crate::dcos::proof::Leftovers;
 use crate::dcos::receipt::CheckWarning;
 use crate::dcos::trust::{Origins, Trust};
 use crate::observe::services::{Condition, UnitReport};
+
+/// Restored files that are told.
+const TOLD: usize = 10;
 
 /// An install for people.
 pub fn install(outcome: &install::Outcome, paint: Paint) -> String {
@@ -37,7 +41,7 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
         .version
         .as_ref()
         .map_or_else(|| "DC/OS".to_owned(), |v| in_one_line(&format!("DC/OS {}", v.version)));
-    let mut text = match (outcome.changed, outcome.degraded) {
+    let mut text = match (outcome.changed, !outcome.unhealthy.is_empty()) {
         (false, _) => {
             format!("{version} stands here already as {}; nothing was changed\n", outcome.role)
         }
@@ -49,11 +53,13 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
             outcome.bootstrap_url
         ),
         (true, true) => format!(
-            "{} {version} is installed as {}, but units failed\n",
-            paint.doubtful("degraded:"),
+            "{} {version} is installed as {}\n",
+            paint.doubtful("not healthy:"),
             outcome.role
         ),
     };
+    text.push_str(&unhealthy(&outcome.unhealthy));
+    text.push_str(&restored(&outcome.restored));
     text.push_str(&origins(&outcome.origins));
     text.push_str(&trust(outcome.trust, outcome.index_sha256.as_deref()));
     for left in &outcome.left {
@@ -82,6 +88,27 @@ fn installed(outcome: &install::Outcome, paint: Paint) -> String {
         text.push_str(&units(&failed, paint));
     }
     text
+}
+
+/// What was missing; the first ten of many.
+fn restored(restored: &[String]) -> String {
+    let mut lines: Vec<String> = restored
+        .iter()
+        .take(TOLD)
+        .map(|what| format!("  restored: {}\n", in_one_line(what)))
+        .collect();
+    if restored.len() > TOLD {
+        lines.push(format!("  restored: {} more\n", restored.len() - TOLD));
+    }
+    lines.concat()
+}
+
+/// What makes a node not healthy.
+fn unhealthy(ailments: &[Ailment]) -> String {
+    let line = |ailment: &Ailment| {
+        format!("  not healthy because {}\n", in_one_line(&ailment.to_string()))
+    };
+    ailments.iter().map(line).collect()
 }
 
 /// A fetch for people.
@@ -233,6 +260,7 @@ pub fn adopt(outcome: &adopt::Outcome, paint: Paint) -> String {
             outcome.role
         ),
     };
+    text.push_str(&unhealthy(&outcome.unhealthy));
     for accepted in &outcome.accepted {
         let path = accepted.display().to_string();
         text.push_str(&format!("  accepted as it is: {}\n", in_one_line(&path)));

@@ -17,7 +17,7 @@ use crate::preflight::report::Verdict;
 pub fn text(status: &Outcome, paint: Paint) -> String {
     let state = match status.state {
         State::Clean => "DC/OS is not installed",
-        State::Installed if status.degraded => "installed, degraded",
+        State::Installed if !status.unhealthy.is_empty() => "installed, not healthy",
         State::Installed => "installed",
         State::Prepared => "an image; its first boot makes accounts and owners and starts the role",
         State::Installing => {
@@ -79,6 +79,9 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     }
     if let Some(readiness) = &status.readiness {
         add("level", Some(level(readiness)));
+    }
+    for ailment in &status.unhealthy {
+        add("not healthy", Some(in_one_line(&ailment.to_string())));
     }
     for url in &status.urls {
         add("at", Some(url.clone()));

@@ -70,6 +70,7 @@ fn status_escapes_control_characters_of_units() {
         auxiliary: false,
         active_seconds: None,
         restarts: None,
+        restarted: None,
         why: Some(Cause::UnitFileRejected(SAID.into())),
         cure: Some(SAID.into()),
         log: vec![line.clone(), line],

@@ -1,7 +1,7 @@
 //! Plans which archives are fetched, and in which order.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::Action;
 use crate::dcos::build::Build;
@@ -19,6 +19,7 @@ pub fn fetches(build: &Build, lengths: &Lengths) -> Vec<Action> {
         id: build.bootstrap_id.clone(),
         expected: build.bootstrap_packages.clone(),
         artifact: artifact(&archive),
+        spared: BTreeSet::new(),
     };
     let packages = build.to_fetch().into_iter().map(|id| {
         let archive = id.archive();

@@ -197,7 +197,7 @@ pub fn packages(intent: &InstallIntent, lengths: &Lengths) -> Plan {
     let ids: BTreeSet<&PackageId> =
         build.bootstrap_packages.iter().chain(&build.packages).collect();
     plan.then(Action::PlacePackages { ids: ids.into_iter().cloned().collect() });
-    plan
+    plan.sparing(&intent.spared)
 }
 
 /// A set that cannot be activated on this node, though its packages fit together.
@@ -271,7 +271,7 @@ pub fn activation(
     let form = UnitForm::of_release(intent.version.as_ref());
     plan.then(Action::PlaceUnits { units: set.units(), form });
     if !here.privileged {
-        return Ok(plan);
+        return Ok(plan.sparing(&intent.spared));
     }
     let is_whole = |user: &str| accounts.has_user(user) && accounts.missing_lines(user).is_empty();
     if wanted.iter().any(|account| !is_whole(&account.user)) {
@@ -292,7 +292,7 @@ pub fn activation(
         plan.then(Action::MakeStateDirectory { directory });
     }
     finish(&mut plan, intent, &node_files, here);
-    Ok(plan)
+    Ok(plan.sparing(&intent.spared))
 }
 
 fn finish(plan: &mut Plan, intent: &InstallIntent, node_files: &[NodeFile], here: Circumstances) {

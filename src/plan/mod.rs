@@ -6,6 +6,7 @@ pub mod install;
 pub mod network;
 pub mod parting;
 pub mod proof;
+mod sparing;
 pub mod uninstall;
 
 use crate::action::Action;

@@ -158,6 +158,18 @@ pub fn last_lines_with(
     last_entries(journal_dirs, Wanted::Field(field, value), count, None)
 }
 
+/// The last `count` entries, oldest first, with which systemd told this of `unit`: `message` is a
+/// `MESSAGE_ID` (`systemd.journal-fields(7)`); otherwise as [`last_lines`].
+pub fn last_messages(
+    journal_dirs: &[PathBuf],
+    unit: &str,
+    message: &str,
+    count: usize,
+    since: Since,
+) -> Result<Log, Error> {
+    last_entries(journal_dirs, Wanted::Message(unit, message), count, Some(since))
+}
+
 /// Which entries are looked for.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
@@ -165,6 +177,8 @@ enum Wanted<'a> {
     Unit(&'a str),
     /// Those with this value in this field.
     Field(&'a str, &'a str),
+    /// Systemd's about a unit that have this `MESSAGE_ID`.
+    Message(&'a str, &'a str),
 }
 
 fn last_entries(
@@ -277,32 +291,44 @@ fn search<'a>(
     count: usize,
     since: Option<Since>,
 ) -> Vec<Found<'a>> {
-    let mut found = Vec::new();
-    let unit = match wanted {
-        Wanted::Unit(unit) => unit,
-        Wanted::Field(field, value) => {
-            let data = file.find_data(field, value);
-            return data
-                .into_iter()
-                .flat_map(|data| newest_first(file, data, since).take(count))
-                .collect();
-        }
+    let with = |field: &str, value: &str| -> Vec<Found<'a>> {
+        let data = file.find_data(field, value);
+        data.into_iter().flat_map(|data| newest_first(file, data, since).take(count)).collect()
     };
-    if let Some(data) = file.find_data("_SYSTEMD_UNIT", unit) {
-        found.extend(newest_first(file, data, since).take(count));
+    match wanted {
+        Wanted::Field(field, value) => with(field, value),
+        Wanted::Unit(unit) => {
+            let mut found = with("_SYSTEMD_UNIT", unit);
+            found.extend(of_systemd(file, unit, since).take(count));
+            found
+        }
+        Wanted::Message(unit, message) => {
+            let Some(data) = file.find_data("MESSAGE_ID", message) else { return Vec::new() };
+            of_systemd(file, unit, since)
+                .filter(|found| found.entry.items.contains(&data))
+                .take(count)
+                .collect()
+        }
     }
-    if let Some(data) = file.find_data("UNIT", unit) {
-        // Anybody may write UNIT=, but only journald sets _PID=.
-        let mut systemd = None;
-        let is_systemd = |found: &Found| {
-            systemd = systemd.or_else(|| {
-                found.entry.items.iter().copied().find(|&item| file.is_data(item, "_PID", "1"))
-            });
-            systemd.is_some_and(|data| found.entry.items.contains(&data))
-        };
-        found.extend(newest_first(file, data, since).filter(is_systemd).take(count));
-    }
-    found
+}
+
+/// What systemd wrote about a unit. Anybody may write `UNIT=`, but only journald sets `_PID=`.
+fn of_systemd<'a>(
+    file: &'a JournalFile,
+    unit: &str,
+    since: Option<Since>,
+) -> impl Iterator<Item = Found<'a>> {
+    let mut systemd = None;
+    let is_systemd = move |found: &Found| {
+        systemd = systemd.or_else(|| {
+            found.entry.items.iter().copied().find(|&item| file.is_data(item, "_PID", "1"))
+        });
+        systemd.is_some_and(|data| found.entry.items.contains(&data))
+    };
+    file.find_data("UNIT", unit)
+        .into_iter()
+        .flat_map(move |data| newest_first(file, data, since))
+        .filter(is_systemd)
 }
 
 /// The entries that have `data`, from the file's last one back to `since`.

@@ -21,6 +21,7 @@ const HEADROOM: usize = 16 << 20;
 const MAIN_STACK: usize = 1 << 20;
 /// Threads for files never end by themselves: a limit that is reached later stops no run.
 const KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Why a run cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

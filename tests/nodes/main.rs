@@ -12,6 +12,7 @@ mod dist;
 mod fleet;
 mod foreign_network;
 mod half_accounts;
+mod health;
 mod images;
 mod interrupted;
 mod lifecycle;

@@ -13,7 +13,7 @@ use support::build::{Build, Damage};
 use support::image::{Image, Said, Serve};
 
 /// Every exit code with the word that JSON has for it.
-const FROZEN: [(Exit, u8, &str); 12] = [
+const FROZEN: [(Exit, u8, &str); 13] = [
     (Exit::Done, 0, "done"),
     (Exit::Failed, 1, "failed"),
     (Exit::Usage, 2, "usage"),
@@ -26,6 +26,7 @@ const FROZEN: [(Exit, u8, &str); 12] = [
     (Exit::Residue, 9, "residue"),
     (Exit::Interrupted, 10, "interrupted"),
     (Exit::NotInstalled, 11, "not-installed"),
+    (Exit::Unhealthy, 12, "unhealthy"),
 ];
 
 /// Where an exit code stands in the table. A new one does not compile until it has a row.
@@ -43,6 +44,7 @@ fn row(exit: Exit) -> usize {
         Exit::Residue => 9,
         Exit::Interrupted => 10,
         Exit::NotInstalled => 11,
+        Exit::Unhealthy => 12,
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use dcos_node::command::{Failure, World, install, status, uninstall};
+use dcos_node::command::{Failure, Outcome as _, World, install, status, uninstall};
 use dcos_node::dcos::action_key::ActionKey;
 use dcos_node::dcos::event::{Event, Events};
 use dcos_node::dcos::exit::Exit;
@@ -288,7 +288,7 @@ async fn uninstall_stops_triggers_first_and_leaves_no_link() {
 }
 
 #[tokio::test]
-async fn failed_unit_makes_the_node_degraded() {
+async fn failed_unit_makes_the_node_unhealthy() {
     let Some(node) = OldNode::new() else { return };
     node.systemd.behave("dcos-cosmos.service", Behaviour::Fails);
     let outcome = node.install().await;
@@ -298,7 +298,7 @@ async fn failed_unit_makes_the_node_degraded() {
     assert_eq!(unwell, [("dcos-cosmos.service", Condition::Failed)]);
     let status = status::run(status::Request::default(), &node.world).await.unwrap();
     assert!(status.degraded);
-    assert_eq!(status.exit(), Exit::Done);
+    assert_eq!((outcome.exit(), status.exit()), (Exit::Unhealthy, Exit::Unhealthy));
 }
 
 #[tokio::test]

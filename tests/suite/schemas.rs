@@ -5,6 +5,7 @@ use std::path::Path;
 use dcos_node::command::drift::{Address, Drift, Files, Offered, ResolvConf};
 use dcos_node::command::{adopt, bundle, fetch, install, publish, recover, status, verify, wait};
 use dcos_node::dcos::action_key::ActionKey;
+use dcos_node::dcos::ailment::Ailment;
 use dcos_node::dcos::bundle::{Part, left_out};
 use dcos_node::dcos::cluster::{Member, Serving};
 use dcos_node::dcos::contrast::{self, Pair, What};
@@ -119,6 +120,7 @@ fn full_status() -> status::Outcome {
         auxiliary: false,
         active_seconds: Some(0),
         restarts: Some(0),
+        restarted: Some(0),
         why: Some(Cause::Starting),
         cure: Some(String::new()),
         log: vec![LogLine { identifier: String::new(), message: String::new() }],
@@ -154,6 +156,7 @@ fn full_status() -> status::Outcome {
         kept_data: vec!["/".into()],
         starts_at_boot: true,
         degraded: false,
+        unhealthy: ailments(),
         units: vec![unit],
         units_unknown: Some(String::new()),
         readiness: Some(Readiness { level: None, obstacles: vec![obstacle], masters }),
@@ -324,6 +327,17 @@ fn warnings() -> Vec<CheckWarning> {
     vec![CheckWarning { check: String::new(), unknown: true, found: String::new(), cure }]
 }
 
+/// One of each kind.
+fn ailments() -> Vec<Ailment> {
+    let unit = String::new;
+    vec![
+        Ailment::Failed { unit: unit(), why: Some(String::new()) },
+        Ailment::Restarted { unit: unit(), times: 3 },
+        Ailment::Late { unit: unit() },
+        Ailment::Missing { count: 1 },
+    ]
+}
+
 fn plan() -> Vec<Preview> {
     vec![Preview { key: ActionKey::Stop, text: String::new() }]
 }
@@ -334,6 +348,8 @@ fn full_install() -> install::Outcome {
     install::Outcome {
         changed: true,
         degraded: true,
+        unhealthy: ailments(),
+        restored: vec![String::new()],
         role: Role::Master,
         version: status.version,
         bootstrap_url: String::new(),
@@ -412,6 +428,7 @@ fn documented_output_fields_match_every_command() {
         packages: 0,
         accepted: Vec::new(),
         left: Vec::new(),
+        unhealthy: ailments(),
     };
     assert_eq!(documented(&section(&text, "adopt")), fields(&json!(adopt)));
 

@@ -10,6 +10,7 @@ use crate::dcos::journal::InstallIntent;
 use crate::dcos::layout;
 use crate::dcos::receipt::{CheckWarning, Skip};
 use crate::dcos::settings::Settings;
+use crate::dcos::spared::Spared;
 use crate::observe::node::Node;
 use crate::preflight::report::{Check, Report, Verdict};
 
@@ -20,6 +21,7 @@ pub(super) fn intent(
     settings: &Settings,
     report: &Report,
     set_aside: Vec<(PathBuf, PathBuf)>,
+    spared: Spared,
 ) -> InstallIntent {
     let skip = |check: &Check| {
         check.skipped_because.clone().map(|reason| Skip { check: check.id.to_owned(), reason })
@@ -37,6 +39,7 @@ pub(super) fn intent(
         set_aside,
         allow_files: request.allow_files.clone(),
         fetching: Fetching::default(),
+        spared,
     }
 }
 

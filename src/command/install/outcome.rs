@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::action::Site;
 use crate::command::wait::{self, Arrived};
-use crate::command::{Failure, World, preflight, trust};
+use crate::command::{Failure, World, health, preflight, trust};
+use crate::dcos::ailment::Ailment;
 use crate::dcos::build::Build;
 use crate::dcos::exit::Exit;
 use crate::dcos::journal::InstallIntent;
@@ -15,6 +16,7 @@ use crate::dcos::receipt::CheckWarning;
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
 use crate::dcos::trust::{Origins, Trust};
+use crate::observe::health::{ailments, count_restarts};
 use crate::observe::last_words;
 use crate::observe::lives::Lives;
 use crate::observe::node::Node;
@@ -31,6 +33,12 @@ pub struct Outcome {
     pub changed: bool,
     /// Some units failed although the target is active.
     pub degraded: bool,
+    /// What makes the node not healthy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<Ailment>,
+    /// What was missing of this build and was put back: paths, and names of accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<String>,
     /// What the node is.
     pub role: Role,
     /// Which DC/OS.
@@ -124,10 +132,9 @@ pub async fn and_wait(
     let node = world.node().await?;
     let units =
         wait::look(&node, world, Level::Started, &mut wait::Memory::default()).await?.into_units();
-    let degraded = services::is_degraded(&units);
-    let units =
-        units.into_iter().filter(|unit| unit.condition != services::Condition::Well).collect();
-    Ok(Outcome { ready: Some(arrived), units, degraded, ..outcome })
+    let mut outcome = Outcome { ready: Some(arrived), ..outcome };
+    set_units(&mut outcome, units, health::is_late(&node, world), world.root.clone()).await;
+    Ok(outcome)
 }
 
 /// The end of an install that went well: how the units are.
@@ -138,7 +145,7 @@ pub(in crate::command) async fn finished(
 ) -> Outcome {
     let mut outcome = outcome(&intent, true);
     outcome.origins = site.capacity.origins().values().copied().collect();
-    if let Ok(record) = trust::record(&site.root, &intent.build) {
+    if let Ok(record) = trust::record(&site.root, &intent.build, &intent.spared) {
         outcome.trust = Some(record.trust());
         outcome.index_sha256 = record.index_sha256;
     }
@@ -161,21 +168,26 @@ pub(in crate::command) async fn finished(
             tokio::task::spawn_blocking(move || Node::look(&root).map(|n| n.wanted_units)).await;
         let wanted = wanted.ok().and_then(Result::ok).unwrap_or_default();
         match services::look(systemd.as_ref(), &wanted, &mut Lives::default()).await {
-            Ok(reports) => set_units(&mut outcome, reports, site.root.clone()).await,
+            Ok(reports) => set_units(&mut outcome, reports, false, site.root.clone()).await,
             Err(error) => site.events.warn(format!("the units could not be looked at: {error}")),
         }
     }
     outcome
 }
 
-async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, root: Root) {
-    outcome.degraded = services::is_degraded(&reports);
-    reports.retain(|r| r.condition != services::Condition::Well);
-    let with_logs = tokio::task::spawn_blocking(move || {
+/// Takes over how the units are; `late` says that there was time enough for them to come up.
+async fn set_units(outcome: &mut Outcome, mut reports: Vec<UnitReport>, late: bool, root: Root) {
+    let looked = tokio::task::spawn_blocking(move || {
         last_words::add(&root, &mut reports);
+        count_restarts(&root, &mut reports);
         reports
     });
-    outcome.units = with_logs.await.unwrap_or_default();
+    let mut reports = looked.await.unwrap_or_default();
+    outcome.degraded = services::is_degraded(&reports);
+    // What was missing was restored.
+    outcome.unhealthy = ailments(&reports, late, 0);
+    reports.retain(|r| r.condition != services::Condition::Well);
+    outcome.units = reports;
 }
 
 /// Of an intent, before anything is known of the units.
@@ -194,6 +206,8 @@ pub(super) fn outcome_of(
     Outcome {
         changed,
         degraded: false,
+        unhealthy: Vec::new(),
+        restored: Vec::new(),
         role,
         version,
         bootstrap_url: build.url.clone(),
@@ -212,19 +226,27 @@ pub(super) fn outcome_of(
     }
 }
 
-/// With the units that are not well.
-pub(super) async fn with_units(mut outcome: Outcome, node: &Node, world: &World) -> Outcome {
+/// With the units that are not well. Where nothing was to be started, an inactive target is well.
+pub(super) async fn with_units(
+    mut outcome: Outcome,
+    starts: bool,
+    node: &Node,
+    world: &World,
+) -> Outcome {
     let units = services::of_role(&node.wanted_units);
     if let Some(Ok(systemd)) = &world.systemd
         && let Ok(reports) = services::look(systemd.as_ref(), &units, &mut Lives::default()).await
     {
         if reports.iter().any(|unit| unit.name == layout::TARGET && unit.active == "inactive") {
+            if !starts {
+                return outcome;
+            }
             world.events.warn(format!(
                 "{0} is inactive, so DC/OS does not run; start it: systemctl start {0}",
                 layout::TARGET
             ));
         }
-        set_units(&mut outcome, reports, world.root.clone()).await;
+        set_units(&mut outcome, reports, health::is_late(node, world), world.root.clone()).await;
     }
     outcome
 }

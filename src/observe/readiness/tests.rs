@@ -6,19 +6,12 @@ use crate::observe::cluster::Answer;
 
 fn unit(name: &str, condition: Condition, why: Option<Cause>) -> UnitReport {
     UnitReport {
-        name: name.into(),
-        description: String::new(),
-        active: "active".into(),
-        sub: "running".into(),
         condition,
         steady: condition == Condition::Well,
-        fell: false,
         auxiliary: units::is_auxiliary(name, false),
         active_seconds: Some(60),
-        restarts: None,
         why,
-        cure: None,
-        log: Vec::new(),
+        ..UnitReport::of(name)
     }
 }
 
