@@ -1,8 +1,12 @@
 //! What a support bundle holds, and what it never does.
 
+mod fields;
+
 use serde::Serialize;
 
 use super::units::TIME_DAEMONS;
+
+pub use fields::{Fields, Kept};
 
 /// The schema of `contents.json` and of what `bundle --json` prints (docs/bundle.md); fields may be
 /// added without a new number.

@@ -95,7 +95,7 @@ impl Redactor {
         const CONTENT: &str = "\"content\":";
         let content = record.match_indices(PATH).find_map(|(at, _)| {
             let rest = record.get(at + PATH.len()..)?;
-            let is_secret = rest.split('"').next().is_some_and(|path| self.is_secret_file(path));
+            let is_secret = rest.split('"').next().is_some_and(|path| !self.names.knows_file(path));
             rest.find(CONTENT)
                 .filter(|_| is_secret)
                 .map(|content| at + PATH.len() + content + CONTENT.len())
@@ -162,6 +162,7 @@ impl Redactor {
         };
         let (path, name) = (word(&["path"]), word(&["name", "Name", "key", "Key"]));
         let is_digest = word(&["scheme"]) == "digest";
+        let is_unknown = !path.is_empty() && !self.names.knows_file(&path);
         let mut taken = 0;
         let mut clean = Map::new();
         let mut copies: HashMap<String, usize> = HashMap::new();
@@ -169,8 +170,14 @@ impl Redactor {
             // A file in a record of ours, a variable as docker and Marathon list them, and whom an
             // ACL of ZooKeeper names.
             let by_another = (key == "content" || key == "before") && self.is_secret_file(&path)
+                || key == "content" && is_unknown && value.is_string()
+                // Content that is no text, which no rule can judge.
+                || key == "hex"
                 || key.eq_ignore_ascii_case("value") && self.is_secret_name(&name)
                 || key == "id" && is_digest && value.is_string();
+            if key == "before" && is_unknown {
+                taken += take_content(&mut value);
+            }
             taken += if by_another || self.is_secret_name(&key) {
                 take(&mut value)
             } else {
@@ -199,6 +206,17 @@ impl Redactor {
 fn is_short_word(text: &str) -> bool {
     text.len() < SHORTEST_SHAPE
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Takes what a file held that a record describes.
+fn take_content(value: &mut Value) -> usize {
+    match value {
+        Value::Object(object) => object
+            .iter_mut()
+            .map(|(key, value)| if key == "content" { take(value) } else { take_content(value) })
+            .sum(),
+        _ => 0,
+    }
 }
 
 /// Takes a whole value, whatever it is; what says only whether there is a secret stays.

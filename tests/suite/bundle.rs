@@ -166,7 +166,7 @@ const COMMAND_LINES: &str = "A=java \
                              P=x -storepass planted -keystore /k\n";
 
 /// The parts of a bundle in which something is planted.
-const TOUCHED: [&str; 15] = [
+const TOUCHED: [&str; 16] = [
     "receipt.json",
     "journal.damaged",
     "machine/hosts",
@@ -174,6 +174,8 @@ const TOUCHED: [&str; 15] = [
     "units/dcos-mesos-master.service.d/local.conf",
     "units/docker.service.d/http-proxy.conf",
     "etc/adminrouter.env",
+    // A comment, which is no field.
+    "etc/dcos-check-runner.yaml",
     "etc/dns_search_config",
     "etc/exhibitor",
     "etc/expanded.config.json",

@@ -30,6 +30,7 @@ mod http;
 mod inputs;
 mod interrupted;
 mod kept_packages;
+mod leaks;
 mod leftovers;
 mod manual;
 mod names_and_addresses;

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::dcos::bundle::Part;
+use crate::dcos::bundle::{Fields, Kept, Part};
 use crate::dcos::redact::Redactor;
 use crate::system::root::Root;
 
 /// The most that is kept of one part, in bytes: the newest.
 const LONGEST: usize = 8 << 20;
 /// The most that is read of one file at all.
-const READ: u64 = 256 << 20;
+const READ: u64 = 64 << 20;
 
 /// What has been collected.
 #[derive(Debug)]
@@ -73,6 +73,19 @@ impl<'a> Parts<'a> {
         self.add(name, clean.text, clean.taken, kept.len() < text.len());
     }
 
+    /// A document of these fields, without all others and without the secrets of these.
+    fn document(&mut self, name: &str, text: &str, fields: &Fields) {
+        match fields.keep(text) {
+            Ok(Kept { text, taken }) => {
+                let clean = self.redactor.clean(&text);
+                self.add(name, clean.text, clean.taken + taken, false);
+            }
+            Err(error) => {
+                self.missing(name, format!("its fields cannot be judged: it is not JSON: {error}"));
+            }
+        }
+    }
+
     /// A value as JSON, or why there is none.
     pub(super) fn value(&mut self, name: &str, value: Result<impl Serialize, String>) {
         let value =
@@ -90,7 +103,10 @@ impl<'a> Parts<'a> {
     /// A file as it is; one that is not there is noted only if it should be.
     pub(super) fn file(&mut self, name: &str, root: &Root, path: impl AsRef<Path>, expected: bool) {
         match read(root, path) {
-            Ok(Some(text)) => self.text(name, &text),
+            Ok(Some(text)) => match Fields::of(name) {
+                Some(fields) => self.document(name, &text, &fields),
+                None => self.text(name, &text),
+            },
             Ok(None) if expected => self.missing(name, "it is not there"),
             Ok(None) => {}
             Err(why) => self.missing(name, why),

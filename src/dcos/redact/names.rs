@@ -1,8 +1,11 @@
 //! Names whose values are secrets.
 
+use std::path::Path;
+
 use regex::Regex;
 
 use super::rule::compile;
+use crate::dcos::layout;
 
 /// Parts of names whose values are secrets: those of DC/OS' configuration
 /// (`superuser_password_hash`, `zk_super_credentials`, `exhibitor_azure_account_key`,
@@ -40,5 +43,19 @@ impl Names {
     /// Whether a file of this name has nothing but a secret in it.
     pub(super) fn has_file(&self, path: &str) -> bool {
         self.file.is_match(path.rsplit('/').next().unwrap_or(path))
+    }
+
+    /// Whether a record may give away what this file holds, as far as that has no secret in it: of
+    /// what an install writes or replaces, setup flags, roles, units of DC/OS, and settings that
+    /// have none. What another file holds is redacted as a whole.
+    pub(super) fn knows_file(&self, path: &str) -> bool {
+        let is_below = |top: &str| Path::new(path).starts_with(top);
+        let places = [layout::ROLES, layout::SETUP_FLAGS, layout::JOURNALD_SETTINGS];
+        let is_known = places.into_iter().any(is_below)
+            || [layout::PROFILE, layout::RESOLV_CONF].contains(&path)
+            || path
+                .strip_prefix(layout::SYSTEM_UNITS)
+                .is_some_and(|unit| unit.trim_start_matches('/').starts_with("dcos"));
+        is_known && !path.contains("..") && !self.has_file(path)
     }
 }

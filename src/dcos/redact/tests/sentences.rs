@@ -204,11 +204,39 @@ fn secrets_are_redacted_in_calls_pipes_and_sentences() {
 
 #[test]
 fn torn_record_keeps_the_text_before_a_secret_file() {
-    let torn = r#"{"record":"asked","files":[{"path":"/etc/x","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
+    let torn = r#"{"record":"asked","files":[{"path":"/etc/resolv.conf","content":"stays"},{"path":"/etc/license.txt","mode":384,"content":"hunter"#;
     let clean = REDACTOR.clean_torn(torn);
     assert_eq!((clean.text.as_str(), clean.taken), (&*torn.replace("\"hunter", REDACTED), 1));
-    let sound = torn.replace("license.txt", "notes.txt");
+    let sound = torn.replace("/etc/license.txt", "/etc/mesosphere/setup-flags/x");
     assert_eq!(REDACTOR.clean_torn(&sound).text, sound);
+    let unknown = torn.replace("license.txt", "notes.txt");
+    assert!(!REDACTOR.clean_torn(&unknown).text.contains("hunter"));
+}
+
+#[test]
+fn record_keeps_the_content_of_known_files_only() {
+    for (path, stays) in [
+        ("/etc/mesosphere/setup-flags/repository-url", true),
+        ("/etc/systemd/system/dcos-setup.service", true),
+        ("/etc/resolv.conf", true),
+        ("/etc/mesosphere/anything", false),
+        ("/etc/rexray/config.yml", false),
+        ("/srv/allowed", false),
+    ] {
+        for record in [
+            format!(r#"{{"path":"{path}","mode":420,"content":"first line"}}"#),
+            format!(
+                r#"{{"path":"{path}","before":{{"file":{{"mode":420,"content":{{"text":"first line"}}}}}}}}"#
+            ),
+        ] {
+            let clean = clean(&record);
+            assert_eq!(clean.contains("first line"), stays, "{clean}");
+            assert!(clean.contains(path) && clean.contains("420"), "{clean}");
+        }
+    }
+    goes(r#"{"path":"/etc/resolv.conf","content":{"hex":"00ff68"}}"#, "00ff68", "resolv.conf");
+    let absent = r#"{"path":"/srv/allowed","before":"absent"}"#;
+    assert_eq!(clean(absent), absent);
 }
 
 #[test]
