@@ -26,6 +26,7 @@ mod fixture_build;
 mod fuzz;
 mod good_clock;
 mod half_accounts;
+mod hostile_files;
 mod http;
 mod inputs;
 mod interrupted;

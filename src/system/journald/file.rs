@@ -100,8 +100,9 @@ struct Object {
 
 impl JournalFile {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        // A pipe of that name would wait for a writer.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        // A pipe of that name would wait for a writer, and a terminal would become ours.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         let mut header = [0; HEADER_SIZE_MIN as usize];
         let complete = metadata.is_file() && file.read_exact_at(&mut header, 0).is_ok();
