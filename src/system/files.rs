@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access, syncfs};
 use super::fault::{self, Effect};
 use super::kernel;
 
+mod below;
 mod error;
 mod held;
 mod open;
@@ -23,6 +24,7 @@ mod replace;
 mod stat;
 mod walk;
 
+pub use below::Below;
 pub use error::Error;
 use error::Naming;
 pub use held::{Held, hold};

@@ -88,15 +88,14 @@ pub fn set_inode_flags(fd: impl AsFd, flags: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The length of an extended attribute of what stands at a path, which is not followed:
-/// `lgetxattr(2)`.
+/// The length of an extended attribute of what is open: `fgetxattr(2)`.
 ///
 /// `ENODATA`: there is no such attribute. `EOPNOTSUPP`: the file system has none.
-pub fn attribute_length(path: &Path, name: &CStr) -> io::Result<usize> {
-    let path = c_path(path)?;
-    // SAFETY: both strings end in a zero byte and live until the call returns; with a length of
-    // zero nothing is written.
-    let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
+pub fn attribute_length(fd: impl AsFd, name: &CStr) -> io::Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open and the name, which ends in a zero byte, lives until the call
+    // returns; with a length of zero nothing is written.
+    let length = unsafe { libc::fgetxattr(fd, name.as_ptr(), std::ptr::null_mut(), 0) };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
 

@@ -21,8 +21,20 @@ use support::image::{Image, Serve};
 /// As deep as `rm -rf` goes, and far beyond the longest path, the stack and all descriptors.
 const DEPTH: usize = 100_000;
 
+/// A deep tree. A test that fails removes it too, before the temporary directory that holds it
+/// does: that works by recursion, overflows the stack, and hides why the test failed.
+struct Deep(PathBuf);
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        let _ = files::remove_tree(&self.0);
+    }
+}
+
 /// A chain of directories named `d`, with a file of five bytes in the last one.
-fn deep(top: &Path, depth: usize) {
+#[must_use]
+fn deep(top: &Path, depth: usize) -> Deep {
+    let tree = Deep(top.to_owned());
     fs::create_dir_all(top).unwrap();
     let mut directory: OwnedFd = File::open(top).unwrap().into();
     for _ in 0..depth {
@@ -33,6 +45,7 @@ fn deep(top: &Path, depth: usize) {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT;
     let file = openat(&directory, "file", flags, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     nix::unistd::write(file.as_fd(), b"bytes").unwrap();
+    tree
 }
 
 /// Another user where that is possible; the times of the change of status tell in any case.
@@ -44,7 +57,7 @@ fn another_user() -> u32 {
 fn deep_tree_is_sized_given_and_removed() {
     let image = Image::new();
     let top = image.at("top");
-    deep(&top, DEPTH);
+    let _deep = deep(&top, DEPTH);
     assert_eq!(survey::size_below(&top, &[]), 5);
     let user = another_user();
     files::give_tree(&top, user).unwrap();
@@ -62,7 +75,7 @@ fn purge_removes_a_deep_sandbox_with_few_descriptors() {
     let serve = Serve::of(&Build::tiny());
     let image = Image::new();
     image.install(serve.url(), &[]).ends(0, &[]);
-    deep(&image.at("var/lib/mesos/slave/slaves/S0/sandbox"), DEPTH);
+    let _deep = deep(&image.at("var/lib/mesos/slave/slaves/S0/sandbox"), DEPTH);
     let purge = "ulimit -n 128; exec \"$0\" uninstall --purge-data --yes --root \"$1\"";
     let output = std::process::Command::new("sh")
         .args(["-c", purge])
@@ -74,34 +87,33 @@ fn purge_removes_a_deep_sandbox_with_few_descriptors() {
     assert!(!image.has("var/lib/mesos"));
 }
 
-/// A node with one package that has a deep tree in its `lib`.
-fn deep_package() -> (Image, PackageId) {
+/// A node with one package that has a deep tree in its `lib`. What is declared last is dropped
+/// first: the tree before the image.
+fn deep_package() -> (Image, PackageId, Deep) {
     let (image, id) = (Image::new(), "deep--1".parse::<PackageId>().unwrap());
     let top = image.at(layout::package(&id).strip_prefix("/").unwrap());
-    deep(&top.join("lib"), DEPTH);
+    let tree = deep(&top.join("lib"), DEPTH);
     fs::write(top.join("lib/file"), "").unwrap();
     fs::write(top.join("pkginfo.json"), "{}").unwrap();
-    (image, id)
+    (image, id, tree)
 }
 
 #[test]
 fn package_with_a_deep_tree_is_read() {
-    let (image, id) = deep_package();
+    let (image, id, _deep) = deep_package();
     let package = packages::packages(&Root::new(image.path()), [&id]).unwrap().remove(0);
     let has = |path: &str| package.members.iter().any(|member| member.path == Path::new(path));
     assert!(has("d") && has("d/d/d") && has("file"));
     // No link leads to what has a longer path than the kernel takes.
     assert!(package.members.len() < 4096 / 2 + 1, "{} members", package.members.len());
-    files::remove_tree(&image.at("opt")).unwrap();
 }
 
 #[test]
 fn manifest_of_a_deep_tree_is_an_error_with_its_path() {
-    let (image, id) = deep_package();
+    let (image, id, _deep) = deep_package();
     let error = classic::manifest(&Root::new(image.path()), &id).unwrap_err().to_string();
     assert!(error.contains("deep--1/lib/d/d/d"), "{error}");
     assert!(error.ends_with("is longer than a path may be"), "{error}");
-    files::remove_tree(&image.at("opt")).unwrap();
 }
 
 #[test]
@@ -114,7 +126,7 @@ fn verify_reports_a_deep_tree_in_a_package_once() {
     image.install(serve.url(), &[]).ends(0, &[]);
     let id = fs::read_dir(image.at("opt/mesosphere/packages")).unwrap().next().unwrap().unwrap();
     let extra = id.path().join("extra");
-    deep(&extra.join("__pycache__"), DEPTH);
+    let _deep = deep(&extra.join("__pycache__"), DEPTH);
     image.run(&["verify"]).ends(6, &[&["/extra"]]);
     files::remove_tree(&extra).unwrap();
     image.run(&["verify"]).ends(0, &[&["as installed"]]);
@@ -259,5 +271,34 @@ fn hard_links_of_root_and_of_the_owner_of_a_tree_are_given() {
         let (directory, file) = linked_in(user, mode, owner);
         files::give_tree(&directory.path().join("top"), 65_534).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().uid(), 65_534);
+    }
+}
+
+/// What a directory of a package was exchanged for is not read, even where it has the same content.
+#[test]
+fn verify_follows_no_link_inside_a_package() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let image = Image::new();
+    image.install(serve.url(), &[]).ends(0, &[]);
+    let id = serve.packed.id("files");
+    let package = Path::new("opt/mesosphere/packages").join(id);
+    fs::rename(image.at(package.join("lib")), image.at("opt/elsewhere")).unwrap();
+    symlink("../../../elsewhere", image.at(package.join("lib"))).unwrap();
+    let said = image.run(&["verify", "--json"]);
+    said.ends(6, &[]);
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let kind = |path: &Path| {
+        let path = Path::new("/").join(path).display().to_string();
+        let differences = told["differences"].as_array().unwrap();
+        let found = differences.iter().find(|difference| difference["what"] == path.as_str());
+        found.and_then(|difference| difference["kind"].as_str()).map(str::to_owned)
+    };
+    assert_eq!(kind(&package.join("lib")).as_deref(), Some("changed"), "{told:#}");
+    for entry in fs::read_dir(image.at("opt/elsewhere")).unwrap() {
+        let path = package.join("lib").join(entry.unwrap().file_name());
+        assert_eq!(kind(&path).as_deref(), Some("missing"), "{}: {told:#}", path.display());
     }
 }

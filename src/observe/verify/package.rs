@@ -15,7 +15,7 @@ use crate::dcos::difference::{Aspect, Detail, Difference, UNREAD};
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Blob, Manifest, ManifestEntry, ManifestKind};
-use crate::system::files::{self, FileKind, Stat};
+use crate::system::files::{self, Below, Error, FileKind, Place, Stat};
 use crate::system::root::Root;
 use crate::system::{cores, digest};
 
@@ -75,7 +75,8 @@ pub(super) fn mode_word(mode: &u32) -> String {
 
 /// What all files of one package are compared with.
 struct Comparison<'a> {
-    root: &'a Root,
+    /// The directory of the package.
+    below: Below,
     id: &'a PackageId,
     owners: &'a Owners<'a>,
     depth: Depth,
@@ -116,8 +117,12 @@ pub(super) fn look(
         _ => None,
     });
     let left = AtomicU64::new(if depth == Depth::Quick { QUICK } else { u64::MAX });
+    let below = match Below::open(&root.resolved(layout::package(id))) {
+        Ok(below) => below,
+        Err(error) => return findings.unknown(id.to_string(), error.source.to_string()),
+    };
     let comparison = Comparison {
-        root,
+        below,
         id,
         owners,
         depth,
@@ -169,18 +174,26 @@ fn manifest(root: &Root, id: &PackageId) -> Result<(Manifest, SystemTime), Strin
 
 impl Comparison<'_> {
     fn entry(&self, entry: &ManifestEntry) -> Result<Option<Difference>, (String, String)> {
-        let path = layout::package(self.id).join(path_of(&entry.path));
-        let real = self.root.at(&path);
-        let Some(stands) = files::lstat(&real).map_err(|error| told(&path, &error))? else {
-            return Ok(Some(Difference::missing(path, self.id.to_string())));
-        };
-        let mut details = self.content(entry, &stands, &real);
+        let below = path_of(&entry.path);
+        let path = layout::package(self.id).join(&below);
+        let compared = self.below.look(&below, |place| self.place(entry, place));
+        match compared.and_then(Option::transpose).map_err(|error| told(&path, &error))? {
+            Some(details) => Ok(Difference::changed(path, self.id.to_string(), details)),
+            None => Ok(Some(Difference::missing(path, self.id.to_string()))),
+        }
+    }
+
+    /// How an entry differs.
+    fn place(&self, entry: &ManifestEntry, place: &Place<'_>) -> Result<Vec<Detail>, Error> {
+        let stands = place.to_stat()?;
+        let mut details = self.content(entry, &stands, place);
         if self.depth == Depth::Full {
             if !matches!(stands.kind, FileKind::Link { .. }) {
                 details.extend(Detail::of(Aspect::Mode, entry.mode, stands.mode, mode_word));
             }
             details.extend(self.owners.compare(entry, &stands));
-            if stands.kind == FileKind::File && files::has_capabilities(&real) {
+            let is_file = stands.kind == FileKind::File;
+            if is_file && place.open_file().is_ok_and(|file| files::has_capabilities(&file)) {
                 details.push(Detail {
                     aspect: Aspect::Capabilities,
                     was: "none".into(),
@@ -188,11 +201,11 @@ impl Comparison<'_> {
                 });
             }
         }
-        Ok(Difference::changed(path, self.id.to_string(), details))
+        Ok(details)
     }
 
     /// Kind, size and content.
-    fn content(&self, entry: &ManifestEntry, stands: &Stat, real: &Path) -> Vec<Detail> {
+    fn content(&self, entry: &ManifestEntry, stands: &Stat, place: &Place<'_>) -> Vec<Detail> {
         let was = match &entry.kind {
             ManifestKind::File { .. } | ManifestKind::Hardlink { .. } => "file",
             ManifestKind::Directory => "directory",
@@ -200,11 +213,11 @@ impl Comparison<'_> {
         };
         match (&entry.kind, &stands.kind) {
             (ManifestKind::File { size, sha256 }, FileKind::File) => {
-                self.bytes(*size, sha256, stands, real)
+                self.bytes(*size, sha256, stands, place)
             }
             (ManifestKind::Hardlink { to }, FileKind::File) => match self.contents.get(&to.bytes())
             {
-                Some((size, sha256)) => self.bytes(*size, sha256, stands, real),
+                Some((size, sha256)) => self.bytes(*size, sha256, stands, place),
                 None => Vec::new(),
             },
             (ManifestKind::Directory, FileKind::Directory) => Vec::new(),
@@ -221,7 +234,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn bytes(&self, size: u64, sha256: &str, stands: &Stat, real: &Path) -> Vec<Detail> {
+    fn bytes(&self, size: u64, sha256: &str, stands: &Stat, place: &Place<'_>) -> Vec<Detail> {
         let mut details: Vec<Detail> =
             Detail::of(Aspect::Size, size, stands.size, u64::to_string).into_iter().collect();
         let is_newer = stands.modified > self.written;
@@ -238,8 +251,8 @@ impl Comparison<'_> {
             });
             return details;
         }
-        let is = digest::sha256_of_file(real)
-            .map_or_else(|_| UNREAD.to_owned(), |digest| digest::hex(&digest));
+        let digest = place.open_file().ok().and_then(|file| digest::of_open_file(file).ok());
+        let is = digest.map_or_else(|| UNREAD.to_owned(), |(_, digest)| digest::hex(&digest));
         let differs = Detail::of(Aspect::Digest, sha256.to_owned(), is, String::clone);
         if differs.is_some() && is_newer {
             details.push(Detail {

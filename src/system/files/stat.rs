@@ -1,10 +1,12 @@
 //! What exists at a path, the path itself not followed: the only `lstat(2)` of this crate.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use nix::sys::stat::FileStat;
 
 use super::error::{Error, Naming};
 use crate::system::kernel;
@@ -32,6 +34,29 @@ pub struct Stat {
     pub modified: SystemTime,
     /// When its content, owner, mode or names changed last; only the kernel sets it.
     pub changed: SystemTime,
+}
+
+impl Stat {
+    /// What `fstatat(2)` returned, with the kind that it tells.
+    pub(super) fn new(kind: FileKind, stat: &FileStat) -> Stat {
+        let number = |value: i64| u64::try_from(value).unwrap_or_default();
+        let moment = |seconds: i64, nanoseconds: i64| {
+            let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
+            SystemTime::UNIX_EPOCH + Duration::new(number(seconds), nanoseconds)
+        };
+        Stat {
+            kind,
+            size: number(stat.st_size),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            inode: stat.st_ino,
+            device: stat.st_dev,
+            links: stat.st_nlink,
+            modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+            changed: moment(stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
 }
 
 /// The kind of a file.
@@ -104,8 +129,8 @@ pub fn exists(path: &Path) -> bool {
 
 /// Whether a file has capabilities of its own (`capabilities(7)`); where the file system does not
 /// support them, it has none.
-pub fn has_capabilities(path: &Path) -> bool {
-    kernel::attribute_length(path, c"security.capability").is_ok_and(|length| length > 0)
+pub fn has_capabilities(file: &File) -> bool {
+    kernel::attribute_length(file, c"security.capability").is_ok_and(|length| length > 0)
 }
 
 #[cfg(test)]
@@ -120,6 +145,5 @@ mod tests {
         assert_eq!(file_kind(&link).unwrap(), Some(FileKind::Link { target: "/nowhere".into() }));
         assert_eq!(lstat(&link.join("x")).unwrap(), None);
         assert_eq!(file_kind(directory.path()).unwrap(), Some(FileKind::Directory));
-        assert!(!has_capabilities(directory.path()));
     }
 }

@@ -20,7 +20,7 @@ use nix::unistd::geteuid;
 use super::error::{Error, Naming};
 use super::open::{READING, regular};
 use super::path::parent;
-use super::stat::FileKind;
+use super::stat::{FileKind, Stat};
 
 /// How a directory is opened: only itself, never what a link points to.
 const DIRECTORY: OFlag = OFlag::O_RDONLY
@@ -128,6 +128,14 @@ impl Place<'_> {
             }
             _ => FileKind::Other,
         })
+    }
+
+    /// What was met, with the kind of it.
+    ///
+    /// # Errors
+    /// The link cannot be read.
+    pub fn to_stat(&self) -> Result<Stat, Error> {
+        Ok(Stat::new(self.file_kind()?, &self.stat))
     }
 
     /// Opens the regular file that was met, and no other.
@@ -345,7 +353,7 @@ pub(super) fn is_of_root(stat: &FileStat) -> bool {
     is_owned && !is_shared
 }
 
-fn failed(operation: &'static str, path: &Path, error: Errno) -> Error {
+pub(super) fn failed(operation: &'static str, path: &Path, error: Errno) -> Error {
     Error { operation, path: shown(path).into_owned(), source: error.into() }
 }
 
