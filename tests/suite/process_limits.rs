@@ -2,7 +2,7 @@
 //! a panic, a signal or a wrong accusation.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -164,4 +164,52 @@ fn limit_of_processes_is_an_error() {
         command.uid(64_321).gid(64_321);
     }
     Said::of(command.output().unwrap()).ends(1, &[&["error: cannot start a thread"]]);
+}
+
+/// What a program makes of an input.
+fn filtered(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    file.rewind().unwrap();
+    // A pipe, because of a file the length is known, and the window is no longer than that.
+    let mut cat = Command::new("cat").stdin(file).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(cat.stdout.take().unwrap()).output().unwrap();
+    cat.wait().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn window_beyond_the_memory_is_no_damaged_archive() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let fetch = |image: &Image, mebibytes: u64| {
+        let line = format!(
+            "ulimit -v {}; exec \"$0\" fetch --parallel 1 --bootstrap-url \"$1\" --root \"$2\"",
+            mebibytes << 10
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &line, PROGRAM, serve.url()]).arg(image.path());
+        Said::of(command.output().unwrap())
+    };
+    let is_enough = |mebibytes: &u64| fetch(&Image::new(), *mebibytes).code() == Some(0);
+    let enough = (48..600).step_by(16).find(is_enough).unwrap();
+    let archive = serve.packed.archive("files");
+    let tar = filtered("xz", &["-dc"], &fs::read(&archive).unwrap());
+    for (format, arguments) in [("zstd", ["--long=26", "-c"]), ("xz", ["--lzma2=dict=64MiB", "-c"])]
+    {
+        fs::write(&archive, filtered(format, &arguments, &tar)).unwrap();
+        let image = Image::new();
+        // Enough for all other archives, and not for a window of 64 MiB.
+        let said = fetch(&image, enough + 16);
+        let cause = format!("not enough memory to decode the {format} data");
+        said.ends(1, &[&["because", &cause], &["state:", "are kept"], &["cure:"]]);
+        assert!(!said.err.contains("damaged"), "{}", said.err);
+        // Nothing of it counts as wrong: the same command completes it.
+        let again = image.run(&["fetch", "--bootstrap-url", serve.url()]);
+        again.ends(0, &[&["packages:", "kept"]]);
+    }
 }
