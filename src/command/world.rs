@@ -198,9 +198,15 @@ impl World {
     }
 
     fn source_at(&self, place: &str, fetching: &Fetching) -> Result<Mirrors, Failure> {
+        let netrc = http::netrc::of_user(layout::ROOT_HOME).unwrap_or_else(|error| {
+            self.events.warn(format!("no login is read from .netrc: {error}: {}", error.source));
+            None
+        });
+        let netrc = netrc.unwrap_or_default();
         let options = http::Options {
             authorities: self.authorities.clone().or_else(|| recorded(fetching)),
-            proxies: fetching.proxies.clone(),
+            // Recorded without credentials, like the places themselves.
+            proxies: http::with_logins(&fetching.proxies, &netrc),
             bytes_per_second: fetching.bytes_per_second,
             slowest: Slowest::of_share(
                 fetching.bytes_per_second,
@@ -211,11 +217,6 @@ impl World {
         };
         let client = Client::new(&options)
             .map_err(|e| Failure::new(Exit::Failed, e).leaving("nothing was changed"))?;
-        let netrc = http::netrc::of_user(layout::ROOT_HOME).unwrap_or_else(|error| {
-            self.events.warn(format!("no login is read from .netrc: {error}: {}", error.source));
-            None
-        });
-        let netrc = netrc.unwrap_or_default();
         let parsed = |option: &str, place: &str| {
             let source = Source::parse(place, &client).map(|source| source.with_login(&netrc));
             source.map_err(|e| {

@@ -34,7 +34,7 @@ use trust::{Names, trusted};
 pub use address::Address;
 pub use answer::Head;
 pub use error::{Error, Kind, Validity};
-pub use proxy::{Proxy, Setting};
+pub use proxy::{Proxy, Setting, with_logins};
 pub use rate::Slowest;
 pub use trust::Authorities;
 pub use unix::get_unix;

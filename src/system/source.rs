@@ -78,8 +78,7 @@ impl Source {
                 Ok(client.get(base.below(relative).as_str(), limit_bytes).await?)
             }
             Self::Directory(directory) => {
-                let path = directory.join(relative);
-                let (file, length) = open(&path)?;
+                let (path, file, length) = open(directory, relative)?;
                 let mut content = Vec::new();
                 let read = if length > limit_bytes {
                     Ok(0)
@@ -107,8 +106,7 @@ impl Source {
                 Ok(Download::of_body(body, address.to_string()))
             }
             Self::Directory(directory) => {
-                let path = directory.join(relative);
-                let (file, length) = open(&path)?;
+                let (path, file, length) = open(directory, relative)?;
                 if length > limit_bytes {
                     return Err(Error::TooLarge { path, limit: limit_bytes });
                 }
@@ -137,8 +135,8 @@ impl Source {
                     Err(error) => Err(error.into()),
                 }
             }
-            Self::Directory(directory) => match open(&directory.join(relative)) {
-                Ok((_, length)) => Ok(Presence::Present { bytes: Some(length) }),
+            Self::Directory(directory) => match open(directory, relative) {
+                Ok((.., length)) => Ok(Presence::Present { bytes: Some(length) }),
                 Err(error) if error.is_not_found() => Ok(Presence::Absent),
                 Err(error) => Err(error),
             },
@@ -198,12 +196,19 @@ fn check(relative: &str) -> Result<(), Error> {
     }
 }
 
-/// Opens a file and tells its length.
-fn open(path: &Path) -> Result<(File, u64), Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
-    let file = files::open_file(path).map_err(failed)?;
+/// Opens a file of a directory and tells its path and length.
+fn open(directory: &Path, relative: &str) -> Result<(PathBuf, File, u64), Error> {
+    let path = directory.join(relative);
+    let failed = |source| Error::File { path: path.clone(), source };
+    let file = files::open_file(&path).map_err(|source| {
+        // Of a directory that is not there nobody knows which files it would have.
+        match files::check_directory(directory) {
+            Err(source) => Error::Directory { path: directory.to_owned(), source },
+            Ok(()) => failed(source),
+        }
+    })?;
     let length = file.metadata().map_err(failed)?.len();
-    Ok((file, length))
+    Ok((path, file, length))
 }
 
 /// The path of a `file:` URL, its `%20` and the like decoded.
@@ -271,5 +276,10 @@ mod tests {
         assert_eq!(source.presence("file").await.unwrap(), Presence::Present { bytes: Some(5) });
         assert_eq!(source.presence("nothing").await.unwrap(), Presence::Absent);
         assert!(source.open("nothing", 10).await.unwrap_err().is_not_found());
+        // What is in a directory that is not there is not known.
+        let missing = Source::Directory(directory.path().join("missing"));
+        assert!(matches!(missing.read("file", 10).await, Err(Error::Directory { .. })));
+        assert!(missing.presence("file").await.is_err());
+        assert!(!missing.open("file", 10).await.unwrap_err().is_not_found());
     }
 }

@@ -156,3 +156,26 @@ async fn recovery_has_what_the_command_line_had() {
     image.run(&["recover"]).ends(0, &[]);
     assert!(image.has("srv/extra"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recovery_has_the_login_of_a_proxy_from_netrc() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let server = Server::start(serve.path()).await;
+    let login = |head: &String| {
+        // user:sesame
+        head.to_lowercase().contains("proxy-authorization: basic dxnlcjpzzxnhbwu=")
+    };
+    let proxy = server.url().replace("http://", "http://user:sesame@");
+    let image = killed(Image::new().with("http_proxy", proxy), "http://bootstrap.invalid", &[]);
+    assert!(server.heads().iter().all(login), "{:#?}", server.heads());
+    let (image, before) = (image.without("http_proxy"), server.heads().len());
+    let netrc = image.at("netrc");
+    fs::write(&netrc, "machine 127.0.0.1 login user password sesame\n").unwrap();
+    let image = image.with("NETRC", netrc.to_str().unwrap());
+    image.run(&["recover"]).ends(0, &[]);
+    let after = server.heads().split_off(before);
+    assert!(!after.is_empty() && after.iter().all(login), "{after:#?}");
+}

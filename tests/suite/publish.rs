@@ -304,6 +304,23 @@ fn stamp_survives_strip_and_a_damaged_stamp_is_refused() {
     );
 }
 
+#[test]
+fn missing_directory_of_a_build_is_no_earlier_build() {
+    let bench = Bench::new(Build::tiny());
+    let url = format!("file://{}", bench.directory.path().display());
+    bench.published(&["--bootstrap-url", &url]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (old, away) = (elsewhere.path().join("old"), elsewhere.path().join("away"));
+    fs::rename(bench.path("dcos-node"), &old).unwrap();
+    fs::rename(bench.directory.path(), &away).unwrap();
+    let (output, _) = install(&old, &[]);
+    exits(&output, 3, &format!("cannot read the directory {}", bench.directory.path().display()));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!told.contains("earlier build"), "{told}");
+    fs::rename(&away, bench.directory.path()).unwrap();
+    exits(&install(&old, &[]).0, 0, "");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stamped_program_installs_only_its_build_from_any_place() {
     let bench = Bench::new(Build::tiny());

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::NoProxy;
 
 use super::address::Address;
+use super::netrc;
 
 /// The variables that the HTTP client reads, in its order: of two that mean the same, the first
 /// that is set counts.
@@ -84,15 +86,38 @@ pub(super) fn proxied(
         let names = [name.to_uppercase(), name.to_owned()];
         names.iter().find_map(|name| settings.get(name)).cloned().unwrap_or_default()
     };
-    let matcher = Matcher::builder()
-        .all(value("all_proxy"))
-        .http(value("http_proxy"))
-        .https(value("https_proxy"))
-        .no(value("no_proxy"))
-        .build();
-    builder.proxy(reqwest::Proxy::custom(move |url| {
-        Some(matcher.intercept(&url.as_str().parse().ok()?)?.uri().to_string())
-    }))
+    let except = NoProxy::from_string(&value("no_proxy"));
+    type Make = fn(String) -> reqwest::Result<reqwest::Proxy>;
+    let kinds: [(&str, Make); 3] = [
+        ("http_proxy", reqwest::Proxy::http),
+        ("https_proxy", reqwest::Proxy::https),
+        ("all_proxy", reqwest::Proxy::all),
+    ];
+    kinds.into_iter().fold(builder, |builder, (name, proxy)| {
+        match Some(value(name)).filter(|value| !value.is_empty()).map(proxy) {
+            Some(Ok(proxy)) => builder.proxy(proxy.no_proxy(except.clone())),
+            // Names no proxy.
+            Some(Err(_)) | None => builder,
+        }
+    })
+}
+
+/// The settings with the logins that a `.netrc` has for the proxies.
+pub fn with_logins(settings: &BTreeMap<String, String>, netrc: &str) -> BTreeMap<String, String> {
+    let with_login = |name: &str, value: &str| -> Option<String> {
+        let is_list = name.eq_ignore_ascii_case("no_proxy");
+        let has_scheme = value.contains("://");
+        let address = if has_scheme { value.to_owned() } else { format!("http://{value}") };
+        let address = Address::parse(&address).ok().filter(|_| !is_list)?;
+        Some(netrc::with_login(address, netrc).as_str().to_owned())
+    };
+    settings
+        .iter()
+        .map(|(name, value)| {
+            let value = with_login(name, value).unwrap_or_else(|| value.clone());
+            (name.clone(), value)
+        })
+        .collect()
 }
 
 /// `http://user:secret@proxy:3128/` as `http://proxy:3128`; the value may lack the scheme.

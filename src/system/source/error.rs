@@ -22,7 +22,15 @@ pub enum Error {
     /// The server.
     #[error(transparent)]
     Http(#[from] http::Error),
-    /// The directory.
+    /// The directory is missing, or is none.
+    #[error("cannot read the directory {}", path.display())]
+    Directory {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the directory.
     #[error("cannot read {}", path.display())]
     File {
         /// Which file.
