@@ -2,10 +2,14 @@
 //! (`passwd+`), the lock (`passwd.lock`), and the file that the lock is a link to (`passwd.PID`).
 //!
 //! `useradd` refuses for ever where the lock has no number in it, as after a power cut, or the
-//! number of a process that lives, whatever that is (`commonio.c` of shadow).
+//! number of a process that lives, whatever that is (`commonio.c` of shadow). By now that may be
+//! another process: of another program, or one that began after the lock was made.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::files::{self, Error, FileKind};
 
@@ -33,6 +37,10 @@ const PROGRAMS: [&str; 21] = [
     "grpconv",
     "grpunconv",
 ];
+/// The kernel counts in seconds when it was booted, and a clock may be set a little.
+const TOLERANCE: Duration = Duration::from_secs(5);
+/// Longer than any table of `/proc` that is read here.
+const MAX_TABLE: u64 = 4 << 20;
 /// Longer than the number of a process.
 const MAX_LOCK: u64 = 64;
 
@@ -52,7 +60,12 @@ pub fn exists(file: &Path) -> Result<bool, Error> {
 pub fn remove(proc: &Path, file: &Path) -> Result<(), Error> {
     let found = found(file)?;
     for path in &found {
-        let holder = holder(path)?.filter(|pid| is_account_program(proc, *pid));
+        let made = files::lstat(path)?.map(|stat| stat.modified);
+        let is_holder = |pid: &u32| {
+            is_account_program(proc, *pid)
+                && !(made.is_some_and(|made| began_after(proc, *pid, made)))
+        };
+        let holder = holder(path)?.filter(is_holder);
         if let Some(pid) = holder {
             let why = format!("the process {pid} has it, which changes accounts");
             return Err(Error {
@@ -140,6 +153,26 @@ fn is_account_program(proc: &Path, pid: u32) -> bool {
     PROGRAMS.contains(&name.as_str())
 }
 
+/// Whether a process began after this moment. What cannot be told is no.
+fn began_after(proc: &Path, pid: u32, moment: SystemTime) -> bool {
+    let table = |path: PathBuf| {
+        let bytes = files::read(&path, MAX_TABLE).ok().flatten()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let began = || {
+        let booted = table(proc.join("stat"))?;
+        let booted = booted.lines().find_map(|line| line.strip_prefix("btime "))?;
+        // The 22nd field; the second one, the name in parentheses, may hold spaces.
+        let about = table(proc.join(pid.to_string()).join("stat"))?;
+        let ticks = about.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse::<u64>().ok()?;
+        let a_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+        let since_1970 =
+            booted.trim().parse::<u64>().ok()?.checked_add(ticks.checked_div(a_second)?)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since_1970))
+    };
+    began().is_some_and(|began| began > moment + TOLERANCE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +210,32 @@ mod tests {
         std::fs::write(proc.join("77/comm"), "useradd\n").unwrap();
         assert!(remove(&proc, &file).unwrap_err().source.to_string().contains("process 77"));
         std::fs::write(proc.join("77/comm"), "agetty\n").unwrap();
+        remove(&proc, &file).unwrap();
+        assert!(!lock.exists());
+    }
+
+    #[test]
+    fn lock_is_not_that_of_a_process_that_began_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let proc = directory.path().join("proc");
+        std::fs::create_dir_all(proc.join("77")).unwrap();
+        let (file, lock) = (directory.path().join("group"), directory.path().join("group.lock"));
+        std::fs::write(&lock, "77\0").unwrap();
+        std::fs::write(proc.join("77/comm"), "useradd\n").unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        std::fs::write(proc.join("stat"), format!("cpu 1 2\nbtime {}\n", now - 1000)).unwrap();
+        let a_second = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
+        let begins = |seconds: i64| {
+            let fields = "S 1 77 77 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0";
+            let ticks = seconds * a_second;
+            std::fs::write(proc.join("77/stat"), format!("77 (a) b) {fields} {ticks} 0\n"))
+                .unwrap();
+        };
+        // Ten seconds before the lock was made, and a minute after.
+        begins(990);
+        remove(&proc, &file).unwrap_err();
+        assert!(lock.exists());
+        begins(1060);
         remove(&proc, &file).unwrap();
         assert!(!lock.exists());
     }

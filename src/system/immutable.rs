@@ -10,12 +10,13 @@ use super::fault::{self, Effect};
 use super::files::{Error, FileKind, file_kind};
 use super::kernel::{self, IMMUTABLE};
 
-/// Whether a file has the flag. A link has none, and neither has a file system without such flags.
+/// Whether a file or directory has the flag. A link has none, and neither has a file system without
+/// such flags.
 ///
 /// # Errors
 /// The file cannot be opened, or the kernel refuses.
 pub fn is_set(path: &Path) -> Result<bool, Error> {
-    if !is_file(path) {
+    if !matches!(file_kind(path), Ok(Some(FileKind::File | FileKind::Directory))) {
         return Ok(false);
     }
     match kernel::inode_flags(&open(path)?) {
