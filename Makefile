@@ -13,7 +13,7 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: check test lint doc deny bless demo static dist dist-check crash-matrix crash-real bench \
+.PHONY: check test lint doc deny bless demo static dist dist-check crash-matrix crash-real matrix bench \
         fuzz clean setup
 
 # For every edit: formatting, lints, unit tests and the rules of the architecture, without root.
@@ -110,6 +110,12 @@ crash-matrix:
 crash-real: setup
 	CRASH_REAL=all cargo test --locked --test nodes -- \
 		crash_real:: --nocapture --test-threads 2
+
+# Every release on systemd 247, 252 and 257 in every role, from preflight to the node as it was;
+# `make test` takes one case of each systemd. MATRIX: those with that in their names.
+MATRIX ?= all
+matrix: setup
+	MATRIX=$(MATRIX) cargo test --locked --test nodes -- matrix:: --nocapture --test-threads 1
 
 # How fast a build gets onto a node, beside the classic way and what the machine could do:
 # docs/bench.md. Takes some minutes and 3 GB. The program is built without the tests' fault points,

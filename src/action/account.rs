@@ -68,6 +68,9 @@ async fn create(site: &Site, account: &Account) -> anyhow::Result<()> {
         layout::NO_LOGIN,
         "-c",
         "DCOS System User",
+        // shadow 4.8 and older change the login records of the number that they take, which an
+        // uninstall could not give back.
+        "--no-log-init",
     ];
     match account.group.as_deref() {
         Some(group) => arguments.extend(["-g", group]),

@@ -16,6 +16,7 @@ mod health;
 mod images;
 mod interrupted;
 mod lifecycle;
+mod matrix;
 mod names_and_addresses;
 mod node_library;
 mod outside;

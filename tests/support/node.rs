@@ -145,6 +145,22 @@ pub struct Node {
     _turn: Arc<Turn>,
 }
 
+/// The systems that a node can have, by the version of systemd that is their first process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// Debian 11.
+    Systemd247,
+    /// Debian 12, which is what the other nodes are.
+    Systemd252,
+    /// Debian 13.
+    Systemd257,
+}
+
+impl System {
+    /// All, the oldest first.
+    pub const ALL: [System; 3] = [System::Systemd247, System::Systemd252, System::Systemd257];
+}
+
 impl Node {
     /// A fresh node, booted: `multi-user.target` is reached.
     pub fn boot(name: &str) -> Node {
@@ -155,6 +171,17 @@ impl Node {
     #[track_caller]
     pub fn switched_off(name: &str) -> Node {
         Node::made_of(debian::SMALL, name)
+    }
+
+    /// The same, of another release of Debian.
+    #[track_caller]
+    pub fn running(system: System, name: &str) -> Node {
+        let debian = match system {
+            System::Systemd247 => debian::BULLSEYE,
+            System::Systemd252 => debian::SMALL,
+            System::Systemd257 => debian::TRIXIE,
+        };
+        Node::made_of(debian, name)
     }
 
     /// The same with docker, chrony and the tools for XFS, none of which runs yet, and without the

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 use super::outcome::{attempt, must};
 use super::place::{cache, entries, lock_file, unique};
 
-const SUITE: &str = "bookworm";
 /// What a node has beyond the smallest Debian: what DC/OS expects of a machine, and what tests look
 /// with.
 const INCLUDE: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,procps,ca-certificates,curl,xz-utils,bsdutils,iputils-ping,kmod,openssh-server";
@@ -20,9 +19,11 @@ const EXCLUDE: &str = "usr/share/locale usr/share/doc usr/share/man usr/share/in
                        usr/lib/*/perl usr/lib/*/gconv usr/share/zoneinfo/[A-Z]* \
                        usr/share/zoneinfo/right";
 
-/// A Debian, by what it has more and less than the others.
+/// A Debian, by its release and by what it has more and less than the others.
 #[derive(Clone, Copy)]
 pub(super) struct Debian {
+    /// The name of the release.
+    suite: &'static str,
     /// More packages, each with a comma before it.
     packages: &'static str,
     /// More that is taken out, each with a blank before it.
@@ -32,12 +33,23 @@ pub(super) struct Debian {
 }
 
 /// What most nodes are. Its sshd does not start by itself.
-pub(super) const SMALL: Debian =
-    Debian { packages: "", without: "", last: "chroot . systemctl disable ssh.service" };
+pub(super) const SMALL: Debian = Debian {
+    suite: "bookworm",
+    packages: "",
+    without: "",
+    last: "chroot . systemctl disable ssh.service",
+};
+
+/// Debian 11, whose systemd is 247.
+pub(super) const BULLSEYE: Debian = Debian { suite: "bullseye", packages: ",usrmerge", ..SMALL };
+
+/// Debian 13, whose systemd is 257.
+pub(super) const TRIXIE: Debian = Debian { suite: "trixie", ..SMALL };
 
 /// With the daemons of a real machine. None of them starts by itself; and of docker's programs
 /// there are those that a daemon without containers needs, for each copy is in memory.
 pub(super) const EQUIPPED: Debian = Debian {
+    suite: "bookworm",
     packages: ",docker.io,chrony,xfsprogs",
     without: " usr/bin/ctr usr/sbin/dnet usr/sbin/ovrouter usr/bin/dnet usr/bin/ovrouter \
               usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/lib/python3* \
@@ -55,7 +67,7 @@ impl Debian {
     fn path(self) -> PathBuf {
         let sum = Sha256::digest(format!("{INCLUDE}{} {EXCLUDE}{}", self.packages, self.without));
         let sum: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        cache().join(format!("{SUITE}-{sum}"))
+        cache().join(format!("{}-{sum}", self.suite))
     }
 
     /// Its root directory, which was never booted. The first caller makes it, which takes about a
@@ -93,7 +105,7 @@ impl Debian {
                         "--include",
                         &packages,
                         &hook,
-                        SUITE,
+                        self.suite,
                     ])
                     .arg(&unfinished),
             )

@@ -28,6 +28,7 @@ const OF_THE_NODE: &[(&str, &str)] = &[
     ("/sys", "the kernel"),
     ("/dev", "the kernel"),
     ("/run/log/journal", "journald"),
+    ("/run/systemd/journal/seqnum", "journald of systemd 254 and later"),
     ("/run/systemd/journal/streams", "journald, for each unit that runs"),
     ("/run/systemd/transient", "systemd, for units without a file (systemd-run)"),
     ("/run/systemd/units", "systemd: which run of a unit its journal entries are of"),
