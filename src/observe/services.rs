@@ -314,11 +314,19 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
         }
         "activating" | "deactivating" => trying(service, start_pre, failed),
         _ if unit.job_pending => trying(service, start_pre, failed),
-        _ => match (start_pre, service) {
-            (Some(command), _) => failed(Cause::Failed(command)),
-            (None, Some(service)) => failed(how_it_ended(service)),
-            (None, None) => failed(Cause::State(unit.active.clone(), unit.sub.clone())),
-        },
+        _ => {
+            let cause = match (start_pre, service) {
+                (Some(command), _) => Cause::Failed(command),
+                (None, Some(service)) => how_it_ended(service),
+                (None, None) => Cause::State(unit.active.clone(), unit.sub.clone()),
+            };
+            // A timer tries it again: `dcos-cockroachdb-config-change` of 2.0 fails until there is a
+            // cluster.
+            match !auxiliary && around.has(&unit.name, "timer") {
+                true => Verdict::converging(cause),
+                false => failed(cause),
+            }
+        }
     }
 }
 

@@ -114,6 +114,20 @@ fn triggered_and_completed_units_count_as_at_rest() {
 }
 
 #[test]
+fn failed_service_with_a_timer_is_tried_again() {
+    let died = Service { result: "exit-code".into(), exec_main_status: 1, ..always() };
+    let condition = |name: &str, others: &[&str]| {
+        judged(name, ("failed", "failed"), died.clone(), others).condition
+    };
+    let change = "dcos-cockroachdb-config-change";
+    let (service, timer) = (format!("{change}.service"), format!("{change}.timer"));
+    assert_eq!(condition(&service, &[&timer]), Condition::Converging);
+    assert_eq!(condition(&service, &[]), Condition::Failed);
+    let signal = ["dcos-signal.timer"];
+    assert_eq!(condition("dcos-signal.service", &signal), Condition::AuxiliaryFailed);
+}
+
+#[test]
 fn unit_between_two_tries_shows_its_failure_reason() {
     let command = Command {
         argv: vec!["/bin/ping".into(), "x".into()],
