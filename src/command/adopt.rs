@@ -13,6 +13,7 @@ use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
 use crate::dcos::layout;
+use crate::dcos::leftovers::is_unit_of_dcos;
 use crate::dcos::receipt::{self, Accepted, Object, Receipt, SCHEMA};
 use crate::dcos::role::Role;
 use crate::dcos::settings::Version;
@@ -22,6 +23,7 @@ use crate::observe::node::{Node, State};
 use crate::observe::services;
 use crate::observe::{accepted, activated, classic, leftovers};
 use crate::system::files;
+use crate::system::systemd::Unit;
 
 /// What the node is now.
 #[derive(Clone, Debug, Serialize)]
@@ -87,8 +89,18 @@ pub async fn run(world: &World) -> Result<Outcome, Failure> {
     let role = match (node.roles.as_slice(), problems.as_slice()) {
         ([role], []) => *role,
         _ => {
-            let may_finish = matches!(pkgpanda_swap::unfinished(world).await, Ok(Some(_)));
-            return Err(refused(&problems, may_finish));
+            let unfinished = pkgpanda_swap::unfinished(world).await;
+            let fix = match &unfinished {
+                Ok(Some(_)) => "dcos-node recover finishes the swap; then adopt again",
+                Err(failure) => &failure.cure,
+                Ok(None) if !node.is_whole() && !runs(world).await => {
+                    "fix what is named, then adopt again; nothing of DC/OS runs here, so that \
+                     dcos-node uninstall does no harm: it removes what is left"
+                }
+                // Never an uninstall: a node that is not whole can serve all the same.
+                Ok(None) => "fix what is named, then adopt again",
+            };
+            return Err(refused(&problems, fix));
         }
     };
     let accepted = modified.iter().filter_map(|path| accept(path, world)).collect();
@@ -209,12 +221,20 @@ async fn unhealthy(node: &Node, world: &World) -> Result<Vec<Ailment>, Failure> 
     Ok(health::look(node, &counted.await.unwrap_or_default(), 0, world))
 }
 
-fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
-    let cure = match a_swap_may_be_finished {
-        true => "dcos-node recover finishes the swap; then adopt again",
-        // Never an uninstall: a node that is not whole can serve all the same.
-        false => "fix what is named, then adopt again",
+/// Whether a unit of DC/OS runs, or may run for all that systemd says.
+async fn runs(world: &World) -> bool {
+    let systemd = match &world.systemd {
+        None => return false,
+        Some(Err(_)) => return true,
+        Some(Ok(systemd)) => systemd,
     };
+    let is_running = |unit: &Unit| {
+        is_unit_of_dcos(&unit.name) && !["inactive", "failed"].contains(&unit.active.as_str())
+    };
+    systemd.loaded_units().await.map_or(true, |units| units.iter().any(is_running))
+}
+
+fn refused(problems: &[String], fix: &str) -> Failure {
     Failure::new(
         Exit::Conflict,
         anyhow::anyhow!(
@@ -223,7 +243,7 @@ fn refused(problems: &[String], a_swap_may_be_finished: bool) -> Failure {
         ),
     )
     .leaving("nothing was changed")
-    .cured_by(cure)
+    .cured_by(fix)
 }
 
 fn unchanged(error: anyhow::Error) -> Failure {

@@ -176,7 +176,7 @@ fn stands_already(node: &Node, build: &Build) -> Result<bool, Failure> {
             let refusal = if state == State::Clean {
                 Refusal::Strange(foreign)
             } else {
-                Refusal::Foreign(foreign)
+                Refusal::Foreign { things: foreign, fix: node.fix_of_another_dcos() }
             };
             let cure = refusal.cure();
             refuse(refusal.to_string(), &cure)

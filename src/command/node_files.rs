@@ -9,7 +9,7 @@ use crate::dcos::node_places;
 use crate::observe::node::{Foreign, Node, State};
 use crate::plan::install::Refusal;
 use crate::system::root::Root;
-use crate::system::strangers;
+use crate::system::{files, strangers};
 
 /// Refuses node files outside of the places of every release, but for those that are allowed, and
 /// a place where somebody else than root put something.
@@ -35,8 +35,12 @@ pub(super) fn check(
     if foreign.is_empty() {
         return Ok(());
     }
+    let missing = foreign.iter().find(|foreign| !files::exists(&root.at(&foreign.path)));
+    let cure = missing.map(|missing| {
+        format!("give the directory of {} to root, and close it to others", missing.path.display())
+    });
     let refusal = Refusal::Strange(foreign);
-    let cure = refusal.cure();
+    let cure = cure.unwrap_or_else(|| refusal.cure());
     Err(Failure::new(Exit::Conflict, refusal).leaving("nothing was changed").cured_by(cure))
 }
 

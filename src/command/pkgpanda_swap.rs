@@ -8,6 +8,7 @@ use crate::action;
 use crate::dcos::exit::Exit;
 use crate::dcos::fetching::Fetching;
 use crate::dcos::id::PackageId;
+use crate::dcos::pkgpanda_swap::Unfinishable;
 use crate::observe::pkgpanda_swap::{self, Unfinished};
 
 /// What pkgpanda left unfinished on this node; nothing on most.
@@ -29,10 +30,13 @@ pub(super) async fn unfinished(world: &World) -> Result<Option<Unfinished>, Fail
     match looked {
         Ok((_, Some(process))) => Err(busy(process)),
         Ok((unfinished, None)) => Ok(unfinished),
-        Err(error) => Err(Failure::from(error).leaving("nothing was changed").cured_by(
-            "dcos-node uninstall removes DC/OS with what is half done; then dcos-node install \
-             begins anew",
-        )),
+        Err(error) => {
+            let fix = error.downcast_ref::<Unfinishable>().map_or_else(
+                || "see that the file system can be read, then run the same command again".into(),
+                Unfinishable::fix,
+            );
+            Err(Failure::from(error).leaving("nothing was changed").cured_by(fix))
+        }
     }
 }
 

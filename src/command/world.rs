@@ -282,14 +282,26 @@ fn recorded(fetching: &Fetching) -> Option<Authorities> {
 pub(super) fn sound(node: Node) -> Result<Node, Failure> {
     match node.damaged.first() {
         None => Ok(node),
-        Some(Damaged { path, why }) => Err(Failure::new(
-            Exit::Failed,
-            anyhow::anyhow!("{} is damaged: {why}", path.display()),
-        )
-        .leaving("nothing was changed")
-        .cured_by(
-            "restore it from a backup: DC/OS runs on without it, and dcos-node status tells \
-                     how the node stands (dcos-node uninstall does not need it either)",
-        )),
+        Some(Damaged { path, why }) => {
+            let text = format!("{} is damaged: {why}", path.display());
+            let failure = Failure::new(Exit::Failed, anyhow::anyhow!(text));
+            Err(failure.leaving("nothing was changed").cured_by(fix_of_damage(&node)))
+        }
+    }
+}
+
+/// What to do about damaged records. Those of a whole node are written anew: its role may serve.
+fn fix_of_damage(node: &Node) -> String {
+    if !node.is_whole() {
+        return "restore it from a backup; if nothing of DC/OS runs on the node any more, \
+                dcos-node uninstall removes what is left, and needs no record"
+            .to_owned();
+    }
+    let paths: Vec<String> =
+        node.damaged.iter().map(|damaged| damaged.path.display().to_string()).collect();
+    let away = format!("restore it from a backup, or: mv {} /root/", paths.join(" "));
+    match node.receipt {
+        Some(_) => format!("{away}; then run the same command again"),
+        None => format!("{away}; then dcos-node adopt writes another receipt"),
     }
 }

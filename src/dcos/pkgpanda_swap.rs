@@ -67,7 +67,7 @@ pub struct Swap {
 /// Why a swap cannot be finished.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfinishable {
-    /// The file is not what pkgpanda writes.
+    /// The file is not what pkgpanda writes, nor a part of it.
     #[error("{file} is not what pkgpanda writes: {0}", file = layout::INSTALL_PROGRESS)]
     Unknown(String),
     /// Neither the live nor the new form of a name is there.
@@ -76,6 +76,25 @@ pub enum Unfinishable {
         list(.0)
     )]
     Missing(Vec<PathBuf>),
+}
+
+impl Unfinishable {
+    /// What to do about it. Units may run on without a name of the active set, so that an uninstall
+    /// is advised only where none does.
+    pub fn fix(&self) -> String {
+        match self {
+            Unfinishable::Unknown(_) => format!(
+                "if no pkgpanda of this node wrote that file: mv {} /root/, then run the same \
+                 command again",
+                layout::INSTALL_PROGRESS
+            ),
+            Unfinishable::Missing(lost) => format!(
+                "put back {} from a backup, then dcos-node recover finishes the swap; if nothing \
+                 of DC/OS runs on the node any more, dcos-node uninstall removes what is left",
+                list(lost)
+            ),
+        }
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -117,10 +136,15 @@ impl Swap {
     /// # Errors
     /// The file is not pkgpanda's, or a name is lost in every form.
     pub fn read(progress: &[u8], present: &Present) -> Result<Swap, Unfinishable> {
-        let progress: Progress =
-            serde_json::from_slice(progress).map_err(|e| Unfinishable::Unknown(e.to_string()))?;
-        if progress.extension != layout::NEW {
-            return Err(Unfinishable::Unknown(format!("extension {:?}", progress.extension)));
+        match serde_json::from_slice::<Progress>(progress) {
+            Ok(progress) if progress.extension != layout::NEW => {
+                return Err(Unfinishable::Unknown(format!("extension {:?}", progress.extension)));
+            }
+            Ok(_) => {}
+            // pkgpanda does not sync the file: a power cut leaves a part of it, or zeros. The names
+            // tell what is left.
+            Err(error) if error.is_eof() || progress.iter().all(|byte| *byte == 0) => {}
+            Err(error) => return Err(Unfinishable::Unknown(error.to_string())),
         }
         let has = |path: &Path| present.paths.iter().any(|p| p == path);
         let lost: Vec<PathBuf> =
@@ -220,14 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn progress_cut_by_a_power_cut_is_read_off_the_names() {
+        for cut in [&b""[..], b"\0\0\0", b"{\"stage\": \"archi"] {
+            let swap = Swap::read(cut, &Present { paths: all(&[".new"]), ..Present::default() });
+            assert_eq!(swap.unwrap().renames.len(), 9, "{cut:?}");
+            let lost = Swap::read(cut, &Present::default());
+            assert!(matches!(lost, Err(Unfinishable::Missing(_))), "{cut:?}");
+        }
+    }
+
+    #[test]
     fn swap_with_lost_name_or_unknown_file_cannot_be_finished() {
         let mut paths = all(&["", ".new"]);
         paths.retain(|path| !path.to_string_lossy().contains("lib"));
         let lost = Swap::read(ARCHIVE, &Present { paths, ..Present::default() }).unwrap_err();
         assert!(lost.to_string().ends_with("of: /opt/mesosphere/lib"), "{lost}");
         for strange in [
-            &b""[..],
-            b"{}",
+            &b"{}"[..],
             br#"{"stage":"fly","extension":".new"}"#,
             br#"{"stage":"archive","extension":".old"}"#,
         ] {

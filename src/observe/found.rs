@@ -6,6 +6,7 @@ use super::node::Foreign;
 use crate::dcos::layout;
 use crate::dcos::receipt::{Before, Object};
 use crate::system::files::{self, FileKind};
+use crate::system::mount_points;
 use crate::system::root::Root;
 
 /// What was found.
@@ -39,6 +40,17 @@ impl Found {
     pub(super) fn leave(&mut self, path: impl Into<PathBuf>, what: &str) {
         self.foreign.push(Foreign { path: path.into(), what: what.to_owned() });
     }
+}
+
+/// Whether a directory can be removed once it is empty: a link to one, or a mount point, is the
+/// operator's and stays, so that it is no sign of DC/OS.
+pub(super) fn is_removable(root: &Root, path: &Path) -> anyhow::Result<bool> {
+    if !matches!(files::file_kind(&root.at(path))?, Some(FileKind::Directory)) {
+        return Ok(false);
+    }
+    let real = mount_points::real(&root.at(path));
+    let points = mount_points::all_at_or_below(&root.at(path)).unwrap_or_default();
+    Ok(!real.is_some_and(|real| points.contains(&real)))
 }
 
 /// What stands at a path as an object whose undoing removes it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::found::{Found, object_at};
+use super::found::{Found, is_removable, object_at};
 use super::node::Node;
 use crate::dcos::leftovers::{self, CLASSIC_UNITS, UNIT_NEW};
 use crate::dcos::receipt::{Before, Object};
@@ -46,7 +46,11 @@ pub(super) fn look(root: &Root, node: &Node, found: &mut Found) -> anyhow::Resul
                 let is_empty = wants(root, name, &packaged, &mut ours, found)?;
                 // The live one is known by our receipt, if there is one: it may have stood there
                 // before. With nothing but an operator's links it is no sign.
-                if node.receipt.is_none() || layout::unit(name) != Path::new(layout::TARGET_WANTS) {
+                let goes = is_removable(root, &layout::unit(name))?;
+                if goes
+                    && (node.receipt.is_none()
+                        || layout::unit(name) != Path::new(layout::TARGET_WANTS))
+                {
                     found.objects.insert(at, directory.clone());
                     found
                         .signs

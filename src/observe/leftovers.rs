@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::found::object_at;
+use super::found::{is_removable, object_at};
 use super::left_accounts;
 use super::left_downloads;
 use super::left_units;
@@ -50,11 +50,9 @@ pub fn look(root: &Root, node: &Node) -> anyhow::Result<Found> {
         }
         // The first that the installer makes, killed before it came to its next. With something in
         // it, that tells whose it is.
-        let is_directory = matches!(
-            files::file_kind(&root.at(layout::ETC_MESOSPHERE))?,
-            Some(FileKind::Directory)
-        );
-        if is_directory && root.names(layout::ETC_MESOSPHERE)?.is_empty() {
+        if is_removable(root, Path::new(layout::ETC_MESOSPHERE))?
+            && root.names(layout::ETC_MESOSPHERE)?.is_empty()
+        {
             found.signs.push(Object::Directory { path: layout::ETC_MESOSPHERE.into() });
         }
     }
@@ -200,7 +198,7 @@ fn settle(root: &Root, leftover: Leftover, found: &mut Found) -> anyhow::Result<
             for path in ours {
                 object_at(root, path)?.into_iter().for_each(|object| found.add(object));
             }
-            if is_ours && files::exists(&root.at(path)) {
+            if is_ours && is_removable(root, path)? {
                 found.add(Object::Directory { path: path.to_owned() });
             }
         }

@@ -173,6 +173,17 @@ impl Node {
         self.committed && self.is_linked()
     }
 
+    /// What to do about a DC/OS that is not ours. A whole node may serve, and so may one that looks
+    /// like a part: only where nothing of DC/OS runs an uninstall is advised.
+    pub fn fix_of_another_dcos(&self) -> &'static str {
+        if self.is_whole() {
+            "dcos-node adopt takes the node over, as it runs"
+        } else {
+            "dcos-node adopt names what the node lacks; if nothing of DC/OS runs on it any more, \
+             dcos-node uninstall removes what is left"
+        }
+    }
+
     fn is_linked(&self) -> bool {
         self.active_names.len() == layout::ACTIVE_NAMES.len()
             && !self.wanted_units.is_empty()

@@ -203,8 +203,7 @@ fn half_swapped(swap: &Swap) -> String {
         (Some(process), _) => format!("pkgpanda swaps its packages now (process {process})"),
         (None, None) => "a swap by pkgpanda is half done: dcos-node recover finishes it".to_owned(),
         (None, Some(why)) => format!(
-            "a swap by pkgpanda cannot be finished ({why}); dcos-node uninstall makes the node \
-             clean"
+            "a swap by pkgpanda cannot be finished ({why}); dcos-node recover names what to do"
         ),
     }
 }

@@ -63,9 +63,14 @@ pub enum Refusal {
         /// The package list of the build.
         offered: String,
     },
-    /// Things that are not ours.
-    #[error("{} stand(s) in the way", list(.0))]
-    Foreign(Vec<Foreign>),
+    /// Another DC/OS.
+    #[error("{} stand(s) in the way", list(.things))]
+    Foreign {
+        /// What is there.
+        things: Vec<Foreign>,
+        /// What to do about it.
+        fix: &'static str,
+    },
     /// Things that are nobody's that we know, where DC/OS belongs.
     #[error("{} stand(s) in the way", list(.0))]
     Strange(Vec<Foreign>),
@@ -93,13 +98,13 @@ impl Refusal {
             Refusal::OtherInterrupted { .. } => "dcos-node recover goes on with the first one; \
                                                  dcos-node uninstall gives it up"
                 .into(),
-            Refusal::Strange(_) => "move that somewhere else: dcos-node uninstall would leave it \
-                                    alone"
-                .into(),
-            Refusal::Foreign(_) => "dcos-node adopt takes a whole node over, as it runs; where \
-                                    only a part of one is left, dcos-node uninstall removes DC/OS \
-                                    and names what it leaves alone"
-                .into(),
+            Refusal::Strange(things) => {
+                let first = things.first().map_or_else(String::new, |thing| {
+                    format!(", for example: mv {} /root/", thing.path.display())
+                });
+                format!("move that somewhere else{first}; dcos-node uninstall would leave it alone")
+            }
+            Refusal::Foreign { fix, .. } => (*fix).to_owned(),
         }
     }
 }
@@ -113,7 +118,9 @@ fn other_role(is: Role, asked: Role) -> String {
 /// What stands on the node and is against any build.
 pub fn conflict(node: &Node, role: Role) -> Option<Refusal> {
     match node.state() {
-        State::Foreign => Some(Refusal::Foreign(node.foreign.clone())),
+        State::Foreign => {
+            Some(Refusal::Foreign { things: node.foreign.clone(), fix: node.fix_of_another_dcos() })
+        }
         State::Clean if !node.foreign.is_empty() => Some(Refusal::Strange(node.foreign.clone())),
         State::Installed | State::Installing | State::Prepared => {
             node.role().filter(|is| *is != role).map(|is| Refusal::OtherRole { is, asked: role })

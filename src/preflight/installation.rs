@@ -38,7 +38,8 @@ pub(super) const RULES: &[Rule] = &[
         expected: "no other DC/OS",
         why: "two installations in /opt/mesosphere destroy each other",
         source: "gen/build_deploy/bash.py: check_preexisting_dcos",
-        cure: "dcos-node adopt takes a whole node over, dcos-node uninstall removes a part of one",
+        cure: "dcos-node adopt takes a whole node over; if nothing of DC/OS runs on it any more, \
+               dcos-node uninstall removes what is left",
         look: existing,
     },
     Rule {
@@ -98,7 +99,9 @@ fn existing(facts: &Facts<'_>) -> Finding {
         State::Uninstalling => Finding::good("an interrupted uninstall, which is finished first"),
         State::Installed => Finding::good("installed by dcos-node"),
         State::Clean => Finding::bad(in_the_way(facts)).cured_by("move that somewhere else"),
-        State::Foreign => Finding::bad(in_the_way(facts)),
+        State::Foreign => {
+            Finding::bad(in_the_way(facts)).cured_by(facts.node.fix_of_another_dcos())
+        }
     }
 }
 

@@ -149,7 +149,7 @@ impl Laid {
         self.install(role)
             .exits_with(5)
             .stderr_has("dcos-node uninstall removes DC/OS")
-            .stderr_has("dcos-node adopt takes a whole node over");
+            .stderr_has("dcos-node adopt takes the node over");
     }
 
     fn adopt_writes_only_its_records(&self, name: &str, role: &str) {

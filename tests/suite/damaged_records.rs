@@ -138,7 +138,7 @@ fn garbage_record_is_reported_and_uninstall_cleans_the_node() {
             tried += 1;
             let case = format!("{came:?} {how:?}");
             let status = image.run(&["status"]);
-            assert!(matches!(status.code(), Some(0 | 7 | 11)), "{case}");
+            assert!(matches!(status.code(), Some(0 | 7 | 11 | 12)), "{case}");
             status.ends(
                 status.code().unwrap_or_default(),
                 &[&["damaged: /var/lib/dcos-node/", "dcos-node uninstall"]],
@@ -156,7 +156,7 @@ fn garbage_record_is_reported_and_uninstall_cleans_the_node() {
                     1,
                     &[
                         &["error: /var/lib/dcos-node/", "is damaged"],
-                        &["cure: ", "dcos-node uninstall"],
+                        &["cure: ", "restore it from a backup"],
                     ],
                 );
             }
@@ -215,4 +215,27 @@ fn uninstall_of_a_damaged_journal_resumes_after_any_kill() {
             "{point:?}: something of ours is left"
         );
     }
+}
+
+#[test]
+fn damaged_receipt_of_a_whole_node_is_written_anew_by_adopt() {
+    if !support::is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    let image = bench.node(&Came::Installed);
+    assert!(damage(&image, Damage::Receipt));
+    fs::create_dir(image.at("root")).expect("make a directory");
+    let fix = ["mv /var/lib/dcos-node/receipt.json /root/", "dcos-node adopt"];
+    image.run(&["verify"]).ends(1, &[&fix]);
+    fs::rename(image.at(RECEIPT), image.at("root/receipt.json")).expect("move");
+    let installed = image.tree();
+    image.run(&["adopt"]).ends(0, &[&["adopted as master"]]);
+    image.equals(&installed);
+    image.run(&["verify"]).ends(0, &[&["as installed"]]);
+    image.run(&["status"]).ends(0, &[]);
+    image.run(&["uninstall", "--purge-data", "--yes"]).ends(0, &[]);
+    fs::remove_dir_all(image.at("root")).expect("remove");
+    image.is_as(&bench.before);
+    assert!(!image.has("var/lib/dcos-node") && !image.has("opt/dcos-node"));
 }

@@ -61,6 +61,7 @@ const FROM_ELSEWHERE: &[(&str, &str)] = &[
     ("command/verify/online.rs", "without_receipt"),
     ("command/wait.rs", "too_late"),
     ("command/world.rs", "lock"),
+    ("command/world.rs", "sound"),
     ("command/world.rs", "source_at"),
     ("main/start.rs", "cannot_start"),
     ("main/start.rs", "lines"),

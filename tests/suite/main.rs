@@ -14,6 +14,7 @@ mod bootstrap_server;
 mod bundle;
 mod clock_jumps;
 mod damaged_records;
+mod dead_ends;
 mod dist;
 mod docs;
 mod errors;

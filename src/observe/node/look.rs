@@ -94,16 +94,44 @@ impl Node {
 fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
     node.foreign = foreign(root, node)?;
     let signs = signs(root, node)?;
+    let is_new = node.story.intent.is_none() && node.receipt.is_none();
+    let obstructed = if is_new { obstructed(root)? } else { Vec::new() };
     node.has_dcos = !signs.is_empty();
     if node.foreign.is_empty() {
         node.foreign = signs;
-    } else if signs.is_empty() && node.story.intent.is_none() && node.receipt.is_none() {
+    } else if signs.is_empty() && is_new {
         // Nothing of DC/OS: what lies in its place is somebody's, and a unit that the target wants
         // is in nobody's way.
         node.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE));
         node.foreign.iter_mut().for_each(|foreign| foreign.what = "not DC/OS'".to_owned());
     }
+    node.foreign.extend(obstructed);
     Ok(())
+}
+
+/// Directories that an install makes, and that may be links to others.
+const DIRECTORIES: [&str; 5] = [
+    layout::MESOSPHERE,
+    layout::ETC_MESOSPHERE,
+    layout::ROLES,
+    layout::SETUP_FLAGS,
+    layout::TARGET_WANTS,
+];
+
+/// Directories of DC/OS where something else is: an install could not make them, and an uninstall
+/// leaves what it did not make.
+fn obstructed(root: &Root) -> anyhow::Result<Vec<Foreign>> {
+    let mut found = Vec::new();
+    for path in DIRECTORIES {
+        let what = match files::file_kind(&root.at(path))? {
+            None | Some(FileKind::Directory) => continue,
+            Some(FileKind::Link { .. }) if root.resolved(path).is_dir() => continue,
+            Some(FileKind::Link { .. }) => "a link that leads to no directory",
+            Some(FileKind::File | FileKind::Other) => "not a directory",
+        };
+        found.push(Foreign { path: path.into(), what: what.to_owned() });
+    }
+    Ok(found)
 }
 
 fn masked_units(root: &Root) -> anyhow::Result<Vec<String>> {

@@ -13,10 +13,14 @@ const ASKED: &str = "the operator asked for an uninstall";
 /// An install or a fetch has not ended, so that no role serves.
 const UNFINISHED: &str = "the install has not ended";
 
+/// The operator looks first, as the message says.
+const NOTHING_RUNS: &str = "only if nothing of DC/OS runs on the node any more";
+
 /// The file, a part of its message, and the reason. A role that serves is never in the list.
 const REVIEWED: &[(&str, &str, &str)] = &[
     ("cli/manual", "removes what was fetched", UNFINISHED),
     ("cli/manual", "sudo dcos-node uninstall", "an example on the page of the command itself"),
+    ("command/adopt", "nothing of DC/OS runs here", "systemd was asked: no unit of DC/OS runs"),
     ("command/fetch", "recover goes on; dcos-node uninstall gives it up", UNFINISHED),
     ("command/fetch", "dcos-node uninstall goes on", ASKED),
     ("command/fetch", "dcos-node fetch goes on", UNFINISHED),
@@ -24,46 +28,29 @@ const REVIEWED: &[(&str, &str, &str)] = &[
     ("command/install/reverting", "makes it clean", UNFINISHED),
     ("command/install/reverting", "dcos-node uninstall removes them", UNFINISHED),
     ("command/install/reverting", "makes the node clean", UNFINISHED),
-    (
-        "command/pkgpanda_swap",
-        "with what is half done",
-        "the active set is lost, so that no role starts again",
-    ),
     ("command/status", "dcos-node uninstall stops it", "the files of DC/OS are gone"),
     ("command/uninstall", "dcos-node uninstall goes on", ASKED),
     ("command/uninstall/parting", "dcos-node uninstall goes on", ASKED),
     ("command/uninstall/parting", "dcos-node uninstall --drain=1h", ASKED),
-    (
-        "command/world",
-        "does not need it either",
-        "what it does without the record; the fix is another",
-    ),
+    ("command/world", "if nothing of DC/OS runs on the node any more", NOTHING_RUNS),
     ("dcos/exit", "the same command goes on", UNFINISHED),
     (
         "dcos/resolv_conf",
         "Made by dcos-node uninstall",
         "a comment in a file that an uninstall makes",
     ),
+    ("dcos/pkgpanda_swap", "if nothing of DC/OS runs on the node any more", NOTHING_RUNS),
+    ("observe/node", "if nothing of DC/OS runs on it any more", NOTHING_RUNS),
     ("output/outcome", "dcos-node uninstall removes them", UNFINISHED),
     ("output/outcome", "--purge-data removes it", ASKED),
     ("output/outcome", "dcos-node uninstall tries again", ASKED),
     ("output/status", "an uninstall was interrupted", ASKED),
     ("output/status", "does not need it", "what it does without the record; the fix is another"),
-    ("output/status", "cannot be finished", "the active set is lost, so that no role starts again"),
     ("plan/install", "recover goes on with the first one", UNFINISHED),
     ("plan/install", "would leave it alone", "says why an uninstall does not help"),
-    (
-        "plan/install",
-        "only a part of one is left",
-        "a whole node is adopted; a part of one does not serve",
-    ),
     ("plan/parting", "--drain lets the agent leave", ASKED),
     ("plan/proof", "--purge-data removes it", ASKED),
-    (
-        "preflight/installation",
-        "removes a part of one",
-        "a whole node is adopted; a part of one does not serve",
-    ),
+    ("preflight/installation", "if nothing of DC/OS runs on it any more", NOTHING_RUNS),
 ];
 
 fn advice(sources: &Sources, reviewed: &[(&str, &str, &str)]) -> Vec<String> {
