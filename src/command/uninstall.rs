@@ -196,9 +196,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             drain
                 .into_iter()
                 .chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview())
-                .chain(theirs.iter().map(|path| Preview {
+                .chain(theirs.iter().map(|Foreign { path, what }| Preview {
                     key: ActionKey::file(path),
-                    text: format!("remove {}, which {OPERATORS}", path.display()),
+                    text: format!("remove {}, which {what}", path.display()),
                 }))
                 .collect(),
         );
@@ -215,9 +215,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         without_journal(error)
     })?;
     let found = Found { foreign, ..found };
-    for path in &theirs {
+    for Foreign { path, what } in &theirs {
         let path = path.display();
-        world.events.warn(format!("{path} {OPERATORS}: it is removed with its directory"));
+        world.events.warn(format!("{path} {what}: it is removed with its directory"));
     }
     let mut ended =
         carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
@@ -228,11 +228,10 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
                 .leaving(half_done(&node))
                 .cured_by("remove the cause, then dcos-node uninstall goes on"),
         })?;
-    let removed = theirs.iter().filter(|path| !files::exists(&world.root.at(path)));
-    ended
-        .report
-        .removed
-        .extend(removed.map(|path| Item::new("file", path.display().to_string(), OPERATORS)));
+    let removed = theirs.iter().filter(|theirs| !files::exists(&world.root.at(&theirs.path)));
+    ended.report.removed.extend(
+        removed.map(|theirs| Item::new("file", theirs.path.display().to_string(), &theirs.what)),
+    );
     let after = world.node_as_it_stands().await?;
     let foreign =
         ended.report.foreign.iter().map(|item| format!("{} ({})", item.what, item.why)).collect();
@@ -260,14 +259,11 @@ fn half_done(node: &Node) -> &'static str {
     }
 }
 
-/// Why a file is named that is removed with a directory of DC/OS.
-const OPERATORS: &str = "was not made by DC/OS";
-
 async fn operator_files(
     world: &World,
     node: &Node,
     inventory: &[Object],
-) -> Result<Vec<PathBuf>, Failure> {
+) -> Result<Vec<Foreign>, Failure> {
     let (root, node, inventory) = (world.root.clone(), node.clone(), inventory.to_vec());
     let looked =
         tokio::task::spawn_blocking(move || operator_files::look(&root, &node, &inventory)).await;

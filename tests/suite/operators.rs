@@ -439,6 +439,46 @@ fn operator_files_that_go_with_a_directory_are_named() {
 }
 
 #[test]
+fn edited_package_files_that_an_uninstall_removes_are_named() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let package = format!("opt/mesosphere/packages/{}", serve.packed.id("files"));
+    for is_adopted in [false, true] {
+        let image = Image::new();
+        image.install(serve.url(), &[]).ends(0, &[]);
+        let edited = format!("{package}/pkginfo.json");
+        let text = std::fs::read_to_string(image.at(&edited)).expect("a file");
+        write(&image, &edited, &(text + " "));
+        write(&image, &format!("{package}/theirs/notes"), "theirs");
+        std::os::unix::fs::symlink("/srv/theirs", image.at(format!("{package}/link")))
+            .expect("link");
+        if is_adopted {
+            std::fs::remove_file(image.at("var/lib/dcos-node/receipt.json")).expect("lose it");
+            image.run(&["adopt"]).ends(0, &[]);
+        }
+        let theirs = [
+            (edited.clone(), "was changed since the install"),
+            (format!("{package}/theirs"), "was not made by DC/OS"),
+            (format!("{package}/link"), "was not made by DC/OS"),
+        ];
+        let planned = image.run(&["uninstall", "--dry-run", "--json"]);
+        let said = image.run(&["uninstall", "--yes", "--json"]);
+        said.ends(0, &[]);
+        for (path, why) in &theirs {
+            let key = format!("\"file /{path}\"");
+            assert!(json(&planned)["plan"].to_string().contains(&key), "{}", planned.out);
+            tells(&list(&json(&said), "removed"), &format!("/{path}"), why);
+            assert!(said.err.contains(&format!("/{path} {why}")), "{}", said.err);
+        }
+        let named = list(&json(&said), "removed");
+        let others = named.iter().filter(|(_, why)| why.contains("was changed since"));
+        assert_eq!(others.count(), 1, "{named:#?}");
+    }
+}
+
+#[test]
 fn mask_that_an_install_replaces_is_named_and_restored() {
     if !support::is_root() {
         return;
