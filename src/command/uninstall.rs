@@ -219,15 +219,14 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         let path = path.display();
         world.events.warn(format!("{path} {what}: it is removed with its directory"));
     }
-    let mut ended =
-        carry_out(&site, &journal, wish, &found).await.map_err(|error| match error {
-            action::Error::Interrupted => Failure::new(Exit::Interrupted, error)
-                .leaving(half_done(&node))
-                .cured_by("dcos-node uninstall goes on"),
-            error => Failure::new(Exit::Failed, error)
-                .leaving(half_done(&node))
-                .cured_by("remove the cause, then dcos-node uninstall goes on"),
-        })?;
+    let mut ended = match carry_out(&site, &journal, wish, &found).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            // The unit of the next boot may be gone already.
+            let now = world.node_as_it_stands().await.unwrap_or(node);
+            return Err(unended(error, &now));
+        }
+    };
     let removed = theirs.iter().filter(|theirs| !files::exists(&world.root.at(&theirs.path)));
     ended.report.removed.extend(
         removed.map(|theirs| Item::new("file", theirs.path.display().to_string(), &theirs.what)),
@@ -247,10 +246,18 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     })
 }
 
+fn unended(error: action::Error, now: &Node) -> Failure {
+    let (exit, fix) = match error {
+        action::Error::Interrupted => (Exit::Interrupted, "dcos-node uninstall goes on"),
+        _ => (Exit::Failed, "remove the cause, then dcos-node uninstall goes on"),
+    };
+    Failure::new(exit, error).leaving(half_done(now)).cured_by(fix)
+}
+
 /// A node that the classic installer made has no unit of ours, whose boot would go on.
 fn half_done(node: &Node) -> &'static str {
     let has_our_unit = node.setup_is_ours
-        && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_UNIT));
+        && node.traces.iter().any(|trace| trace == Path::new(layout::SETUP_LINK));
     if has_our_unit {
         "the uninstall is half done; the next boot goes on with it"
     } else {

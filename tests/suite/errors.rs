@@ -54,6 +54,7 @@ const FROM_ELSEWHERE: &[(&str, &str)] = &[
     ("command/uninstall.rs", "finish"),
     ("command/uninstall.rs", "remove_remnant"),
     ("command/uninstall.rs", "run"),
+    ("command/uninstall.rs", "unended"),
     ("command/uninstall/parting.rs", "interrupted"),
     ("command/uninstall/parting.rs", "ask"),
     ("command/uninstall/parting.rs", "drain"),

@@ -418,6 +418,32 @@ fn one_more_uninstall_is_enough_once_the_obstacle_is_gone() {
 }
 
 #[test]
+fn outer_directories_are_removed_once_their_obstacle_is_gone() {
+    if !support::is_root() {
+        return;
+    }
+    let serve = Serve::of(&Build::tiny());
+    let obstacles = ["var/lib", "var", "opt", "etc/systemd/system/dcos-setup.service"];
+    for (obstacle, again) in obstacles.iter().flat_map(|o| [(o, "uninstall"), (o, "recover")]) {
+        let image = Image::new();
+        for directory in ["var", "opt"] {
+            std::fs::remove_dir_all(image.at(directory)).expect("remove");
+        }
+        let before = image.tree();
+        image.install(serve.url(), &[]).ends(0, &[]);
+        let fault = format!("EPERM Remove 1 {}", image.at(obstacle).display());
+        let image = image.with("DCOS_NODE_FAULT", fault);
+        let said = image.run(&["uninstall", "--purge-data", "--yes"]);
+        said.ends(1, &[&["because", obstacle], &["no boot goes on with it"]]);
+        let image = image.without("DCOS_NODE_FAULT");
+        image.run(&[again]).ends(0, &[]);
+        image.equals(&before);
+        assert!(!image.has("var") && !image.has("opt"), "{obstacle}, {again}");
+        image.run(&["status"]).ends(11, &[]);
+    }
+}
+
+#[test]
 fn operator_files_that_go_with_a_directory_are_named() {
     if !support::is_root() {
         return;
