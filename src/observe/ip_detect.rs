@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use super::excuse::Excuse;
 use crate::dcos::bytes::Bytes;
 use crate::dcos::settings::Settings;
 use crate::dcos::{detected, layout};
@@ -42,8 +43,6 @@ pub struct Detection {
     /// One run as the user `nobody`, if those as root told an address. None if this process is not
     /// root's, or for scripts that only root asks.
     pub as_nobody: Option<Run>,
-    /// A program that the script names and that it cannot use as it is confined.
-    pub beyond_confinement: Option<&'static str>,
 }
 
 /// One run of a script.
@@ -61,17 +60,6 @@ pub struct Run {
     pub confinement: Option<Confinement>,
     /// What perhaps only its confinement has caused.
     pub excuse: Option<Excuse>,
-}
-
-/// Why a run may have failed although the script is right: DC/OS runs it without confinement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Excuse {
-    /// It could not be confined, and was not run.
-    NotConfined,
-    /// It reached a limit of its confinement.
-    Limit(Limit),
-    /// It complains as programs do when the kernel refuses them something.
-    Complaint(String),
 }
 
 /// DC/OS gives up after this time (`dcos-go`, nodeutil).
@@ -154,7 +142,6 @@ impl Question<'_> {
             runs: Vec::new(),
             without_proxy: None,
             as_nobody: None,
-            beyond_confinement: detected::uses_beyond_confinement(script),
         };
         for _ in 0..times {
             detection.runs.push(run(self.name, script, self.proxy, false).await);
@@ -186,9 +173,9 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
     let limits = Limits::default();
     let script = Script { text: script, path: &path, env: &environment, as_nobody, limits };
     match process::run_script(script, LIMIT).await {
-        Ok(process::Confined { output, confinement, limit }) => Run {
+        Ok(process::Confined { output, confinement, limit, refused }) => Run {
             failure: limit.map(was_ended).or_else(|| failure(&output)),
-            excuse: limit.map(Excuse::Limit).or_else(|| complaint(&output)),
+            excuse: Excuse::find(script.text, &output, &confinement, limit, refused),
             stderr: end_of(&output.stderr.bytes),
             took: output.duration,
             stdout: output.stdout.bytes,
@@ -199,7 +186,7 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
                 "did not end within {} s and was killed with its children",
                 LIMIT.as_secs()
             )),
-            excuse: detected::refusal(&stderr.bytes).map(|words| Excuse::Complaint(words.into())),
+            excuse: Some(Excuse::NotConfined),
             stdout: stdout.bytes,
             stderr: end_of(&stderr.bytes),
             took: LIMIT,
@@ -223,14 +210,6 @@ async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: b
     }
 }
 
-/// What a script was refused, as far as it says so.
-fn complaint(output: &Output) -> Option<Excuse> {
-    if output.signal == Some(process::BAD_SYSTEM_CALL) {
-        return Some(Excuse::Complaint("Bad system call".to_owned()));
-    }
-    detected::refusal(&output.stderr.bytes).map(|words| Excuse::Complaint(words.to_owned()))
-}
-
 fn was_ended(limit: Limit) -> String {
     match limit {
         Limit::Processes(most) => {
@@ -239,6 +218,9 @@ fn was_ended(limit: Limit) -> String {
         Limit::Memory(most) => format!("was ended: it used more than {} of memory", Bytes(most)),
         Limit::FileSize(most) => {
             format!("was ended: it wrote a file of more than {}", Bytes(most))
+        }
+        Limit::Time(most) => {
+            format!("did not end within {} s and was killed with its children", most.as_secs())
         }
     }
 }

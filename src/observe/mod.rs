@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod data;
 pub mod dns;
 pub mod docker;
+pub mod excuse;
 mod found;
 pub mod health;
 pub mod host;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::Facts;
-use super::excuse::unless_confined;
+use super::excuse::{unless_confined, unless_refused};
 use super::rule::{Finding, Rule, Severity};
 use crate::dcos::identity::correct_script;
 use crate::dcos::role::Role;
@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
         source: "DC/OS documentation, system requirements; 198.51.100.0/24 is DC/OS' own \
                  (COPS-4616)",
         cure: "correct genconf/ip-detect on the bootstrap machine, and generate the build again",
-        look: address,
+        look: |facts| doubted(facts, address(facts)),
     },
     Rule {
         id: "ip-detect.master-list",
@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
                  masters\" (COPS-3485)",
         cure: "install a master on one of these, or correct master_list in genconf/config.yaml and \
                generate the build again",
-        look: master_list,
+        look: |facts| doubted(facts, master_list(facts)),
     },
     Rule {
         id: "ip-detect.kept",
@@ -86,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "dcos-net refuses to start with another address, and nothing starts without it",
         source: "packages/dcos-net/extra/dcos-net-env: \"ERROR: IP address was changed\"",
         cure: "if this node may forget what it was: dcos-node install ROLE --reset-identity",
-        look: kept,
+        look: |facts| doubted(facts, kept(facts)),
     },
     Rule {
         id: "ip6-detect.output",
@@ -151,7 +151,7 @@ fn output(facts: &Facts<'_>) -> Finding {
             Err(why) if only_with_proxy(detection) => {
                 return Finding::bad(format!("{why}; without the build's proxy settings it works"));
             }
-            Err(why) => return unless_confined(detection, run, why),
+            Err(why) => return unless_confined(run, why),
         }
     }
     let Some(first) = addresses.first() else { return Finding::unknown("it was not run") };
@@ -195,7 +195,7 @@ fn unprivileged(facts: &Facts<'_>) -> Finding {
         }),
         // It was confined as root's runs were, which worked: the user alone makes the difference.
         Err(why) if run.confinement.is_some() => Finding::bad(format!("as nobody {why}")),
-        Err(why) => unless_confined(detection, run, format!("as nobody {why}")),
+        Err(why) => unless_confined(run, format!("as nobody {why}")),
     }
 }
 
@@ -364,8 +364,7 @@ fn judged(
                 _ if compared => {
                     Finding::bad(format!("{why}; without the build's proxy settings it works"))
                 }
-                Some(detection) => unless_confined(detection, run, why),
-                None => Finding::bad(why),
+                _ => unless_confined(run, why),
             }
         }
     }
@@ -403,6 +402,14 @@ fn detection<'a>(facts: &Facts<'a>) -> Result<&'a Detection, Finding> {
         .ip
         .as_ref()
         .ok_or_else(|| Finding::not_here("no build to take ip-detect from"))
+}
+
+/// A finding about an address that the script may not print without confinement.
+fn doubted(facts: &Facts<'_>, finding: Finding) -> Finding {
+    match detection(facts).ok().and_then(|detection| detection.runs.first()) {
+        Some(run) => unless_refused(run, finding),
+        None => finding,
+    }
 }
 
 /// The address that the first run told, even if there is something else wrong with the script.

@@ -17,6 +17,7 @@
 
 mod filter;
 mod limits;
+mod notices;
 mod order;
 mod processes;
 mod supervise;
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-pub use order::{Confinement, Limit, Limits, Missing, Piece, View};
+pub use order::{Confinement, Limit, Limits, Missing, Piece, Refusal, Refused, View};
 pub(super) use order::{Message, Order};
 
 /// The name (`argv[0]`) by which this program is the init of a script.

@@ -11,11 +11,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::{ForkResult, Pid};
 
 use super::empty_slot::{EMPTY, SLOT_BYTES};
@@ -245,6 +247,113 @@ pub fn filter_system_calls(program: &mut [Instruction]) -> io::Result<()> {
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0)
     };
     done(result.into())
+}
+
+/// A call that a filter has the kernel ask about, and the answer.
+pub use libc::{seccomp_notif as Notice, seccomp_notif_resp as Answer};
+
+/// The same as [`filter_system_calls`]; returns the descriptor at which the kernel asks about the
+/// calls for which the filter says so: `SECCOMP_FILTER_FLAG_NEW_LISTENER` of `seccomp(2)`.
+///
+/// `ENOSYS`, `EINVAL`: Linux before 5.0. `EBUSY`: this thread already is under a filter that asks.
+pub fn filter_and_listen(program: &mut [Instruction]) -> io::Result<OwnedFd> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    let mut sizes =
+        libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    // SAFETY: the kernel fills the struct, which lives until the call returns.
+    done(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &raw mut sizes)
+    })?;
+    let known = (size_of::<Notice>(), size_of::<Answer>());
+    if known != (usize::from(sizes.seccomp_notif), usize::from(sizes.seccomp_notif_resp)) {
+        return Err(io::Error::from(io::ErrorKind::Unsupported));
+    }
+    // SAFETY: as in `filter_system_calls`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    };
+    let listener = RawFd::try_from(result).map_err(io::Error::other)?;
+    if listener < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
+}
+
+/// Takes the next question from a listener; waits for one: `SECCOMP_IOCTL_NOTIF_RECV`.
+///
+/// `ENOENT`: the process that it was about is gone.
+pub fn next_notice(listener: impl AsFd) -> io::Result<Notice> {
+    // SAFETY: a C struct of integers, for which all zeroes is a valid value, and the one that the
+    // kernel demands.
+    let mut notice: Notice = unsafe { std::mem::zeroed() };
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel fills the struct, whose size was compared with its own.
+    let result = unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notice) };
+    done(result.into()).map(|()| notice)
+}
+
+/// Answers a question: `SECCOMP_IOCTL_NOTIF_SEND`.
+///
+/// `ENOENT`: there is no such question any more. `EINVAL`: the kernel does not know a flag.
+pub fn answer_notice(listener: impl AsFd, answer: &Answer) -> io::Result<()> {
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel only reads the struct, whose size was compared with its own.
+    let result = unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, answer) };
+    done(result.into())
+}
+
+/// Gives the process that a question is about a copy of a descriptor, with these flags (`O_CLOEXEC`
+/// or none); returns its number there: `SECCOMP_IOCTL_NOTIF_ADDFD`.
+///
+/// `ENOENT`: there is no such question any more. `EINVAL`: Linux before 5.9.
+pub fn give_descriptor(
+    listener: impl AsFd,
+    id: u64,
+    given: impl AsFd,
+    flags: u32,
+) -> io::Result<libc::c_int> {
+    let order = libc::seccomp_notif_addfd {
+        id,
+        flags: 0,
+        srcfd: given.as_fd().as_raw_fd().cast_unsigned(),
+        newfd: 0,
+        newfd_flags: flags,
+    };
+    let listener = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel only reads the struct, which says which descriptor of ours is copied.
+    let result =
+        unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const order) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Sends a descriptor over a local socket: `SCM_RIGHTS` of `unix(7)`.
+pub fn send_descriptor(socket: impl AsFd, sent: impl AsFd) -> io::Result<()> {
+    let descriptors = [sent.as_fd().as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    let socket = socket.as_fd().as_raw_fd();
+    sendmsg::<()>(socket, &[IoSlice::new(b"+")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+/// Receives what [`send_descriptor`] sends; none if the socket was closed without.
+pub fn receive_descriptor(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let (mut byte, mut space) = ([0], nix::cmsg_space!(RawFd));
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    let socket = socket.as_fd().as_raw_fd();
+    let message = recvmsg::<()>(socket, &mut bytes, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut received = message.cmsgs()?.filter_map(|message| match message {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    // SAFETY: the kernel has just opened it for us alone; there is room for one.
+    Ok(received.next().map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) }))
 }
 
 /// Bytes that were written to a TCP socket and that its peer has not acknowledged: `SIOCOUTQ` of

@@ -174,17 +174,25 @@ fn script_is_judged_as_dcos_will_run_it() {
     node.shell("echo 127.0.0.1 >/root/address; chmod 600 /root/address").succeeds();
     finds(&judge(&[], only_root), "ip-detect.unprivileged", "warn", "Permission denied");
 
+    // Without evidence, its words are no excuse. The error of an old kernel is injected.
+    let complains = "#!/bin/sh\necho docker: Permission denied >&2\nexit 1\n";
+    finds(&judge(&[], complains), "ip-detect.output", "fail", "Permission denied");
+    let deaf = ["env", "DCOS_NODE_FAULT=EINVAL Confine 1 refusal-evidence"];
+    let guess = "(may be caused by the confinement: Permission denied)";
+    finds(&judge(&deaf, complains), "ip-detect.output", "unknown", guess);
+
     // What DC/OS lets it do and we do not, is not held against it.
     let asks_systemd = "#!/bin/sh\nsystemctl show-environment >/dev/null || exit 1\n\
                         echo 127.0.0.1\n";
     let report = judge(&[], asks_systemd);
-    finds(&report, "ip-detect.output", "unknown", "the confinement may be why");
+    let evidence = "(the confinement refused systemctl the local socket /run/";
+    finds(&report, "ip-detect.output", "unknown", evidence);
     let cure = check(&report, "ip-detect.output")["cure"].as_str().expect("what to do");
     assert!(cure.contains("by hand") && !cure.contains("correct"), "{cure}");
 
     node.run(&["dcos-node", "preflight", "--ip-detect", "genconf/no-such-file"])
         .exits_with(2)
-        .stderr_has("cannot read genconf/no-such-file: No such file or directory");
+        .stderr_has("cannot read genconf/no-such-file (--ip-detect): No such file or directory");
 }
 
 /// The errors of old kernels and of containers are injected: no such machine is at hand. A real
@@ -205,6 +213,7 @@ fn missing_pieces_of_confinement_are_named() {
         ("EPERM Confine 1 proc", "pid-namespace", "copy-on-write"),
         ("EPERM Confine 1 bounding-set", "bounding-set", "copy-on-write"),
         ("EINVAL Confine 1 system-call-filter", "system-call-filter", "copy-on-write"),
+        ("EPERM Confine 1 refusal-evidence", "refusal-evidence", "copy-on-write"),
     ] {
         let environment = format!("DCOS_NODE_FAULT={fault}");
         let report = preflight(&node, &["env", &environment], "/opt/scripts/caches");

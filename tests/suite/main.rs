@@ -48,6 +48,7 @@ mod preflight_text;
 mod process_limits;
 mod publish;
 mod records;
+mod refusals;
 mod releases;
 mod room;
 mod scale;

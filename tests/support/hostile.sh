@@ -93,10 +93,27 @@ refused systemctl systemctl set-environment ESCAPED=1
 refused systemd-run systemd-run -q sh -c 'echo x >/etc/escaped-systemd-run'
 refused bus busctl list
 refused logger logger --socket-errors=on -s escaped
-refused unix-socket perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) or exit 1'
-refused unix-datagram perl -MSocket -e 'socket(S, AF_UNIX, SOCK_DGRAM, 0) or exit 1'
+# What is given in place of a local socket must be one of the network.
+for kind in SOCK_STREAM SOCK_DGRAM SOCK_SEQPACKET; do
+    refused unix-socket-$kind perl -MSocket -e "
+        socket(S, AF_UNIX, $kind, 0) or exit 1;
+        exit(sockaddr_family(getsockname(S)) == AF_UNIX ? 0 : 1)"
+done
+refused unix-send perl -MSocket -e '
+    for (glob("/dev/log /run/systemd/journal/* /run/systemd/notify")) {
+        exit 0 if socket(S, AF_UNIX, SOCK_DGRAM, 0) && send(S, "escaped", 0, sockaddr_un($_));
+    }
+    exit 1'
+refused unix-connect perl -MSocket -e '
+    for (glob("/run/*.sock /run/*/*.sock /run/systemd/private /run/dbus/system_bus_socket")) {
+        exit 0 if socket(S, AF_UNIX, SOCK_STREAM, 0) && connect(S, sockaddr_un($_));
+    }
+    exit 1'
+refused unix-bind perl -MSocket -e '
+    socket(S, AF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un("/tmp/escaped-socket")) or exit 1'
 refused datagram-pair perl -MSocket -e 'socketpair(A, B, AF_UNIX, SOCK_DGRAM, 0) or exit 1'
 refused packet-socket perl -MSocket -e 'socket(S, 17, SOCK_RAW, 0) or exit 1'
+refused raw-socket perl -MSocket -e 'socket(S, AF_INET, SOCK_RAW, 1) or exit 1'
 refused vsock perl -MSocket -e 'socket(S, 40, SOCK_STREAM, 0) or exit 1'
 
 # Through rights.

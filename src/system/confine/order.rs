@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,8 @@ pub(in crate::system) enum Message {
         /// The error number.
         errno: i32,
     },
+    /// The confinement refused it something.
+    Refused(Refused),
     /// The script ended; its background processes may still be there.
     Ended {
         /// Its exit status.
@@ -78,6 +81,49 @@ pub enum Limit {
     Memory(u64),
     /// Of the length of a file, in bytes.
     FileSize(u64),
+    /// Of time. Its caller sets it, and the script was ended with all its processes.
+    Time(Duration),
+}
+
+/// Something that the confinement refused to a program of a script: the kernel asked its init about
+/// that very call. DC/OS does not refuse it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refused {
+    /// What it was refused.
+    pub what: Refusal,
+    /// The program's file name; none where it cannot be found out.
+    pub program: Option<String>,
+}
+
+/// What the filter of system calls refuses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Refusal {
+    /// A local socket (`AF_UNIX`), over which services of the machine are asked.
+    LocalSocket {
+        /// Where it would have led; none if it was refused before the program said so. An abstract
+        /// name begins with `@`.
+        path: Option<String>,
+    },
+    /// A socket of raw packets.
+    RawSocket,
+    /// A socket of another family than IPv4, IPv6, netlink and local ones.
+    OtherSocket,
+    /// A mount or another root.
+    Mount,
+    /// A namespace.
+    Namespace,
+    /// Another process' memory or descriptors.
+    OtherProcess,
+    /// A file by its handle.
+    FileHandle,
+    /// Shared memory, semaphores or message queues of the machine.
+    SharedIpc,
+    /// Keys, modules, programs and settings of the kernel.
+    Kernel,
+    /// To type into a terminal.
+    Terminal,
+    /// To run at all: a program for another kind of machine, such as a 32-bit one. It was killed.
+    ForeignProgram,
 }
 
 /// How a script was confined.
@@ -126,6 +172,8 @@ pub enum Piece {
     BoundingSet,
     /// The filter of system calls.
     SystemCallFilter,
+    /// What the filter refuses is heard of.
+    RefusalEvidence,
     /// Landlock, where there is no view of its own.
     Landlock,
 }
@@ -140,6 +188,7 @@ impl Piece {
             Piece::CopyOnWrite => "copy-on-write",
             Piece::BoundingSet => "bounding-set",
             Piece::SystemCallFilter => "system-call-filter",
+            Piece::RefusalEvidence => "refusal-evidence",
             Piece::Landlock => "landlock",
         }
     }

@@ -23,10 +23,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, chown, mkdtemp, setgroups, setresgid, setresuid, setsid};
 
+use super::filter::Evidence;
 use super::limits::{self, Meter};
+use super::notices::{self, Filter, Notices};
 use super::order::{Confinement, Failure, Limit, Message, Missing, Order, Piece, View};
 use super::processes::end_all;
-use super::{filter, view};
+use super::view;
 use crate::system::fault::{self, Effect};
 use crate::system::process::execute::execute;
 use crate::system::{kernel, seal, signals};
@@ -42,6 +44,13 @@ const TEMPORARY: &str = "/tmp/dcos-node-script-XXXXXX";
 struct Own {
     mounts: bool,
     pids: bool,
+}
+
+/// What an init watches besides the end of its child.
+struct Watched<'a> {
+    meter: Meter,
+    own: &'a Own,
+    notices: Option<Notices>,
 }
 
 /// A script that is about to be run.
@@ -172,15 +181,26 @@ impl Script {
         };
         let place = place.as_ref().map(|(path, is_own)| (path.as_path(), *is_own));
         let file = self.put(text, place.map(|(path, _)| path))?;
+        let evidence = notices::available().unwrap_or_else(|error| {
+            self.missing.push(Piece::RefusalEvidence.missing(error));
+            Evidence::None
+        });
+        let (from_script, to_init) = UnixStream::pair().map_err(Failure::of("make a socket"))?;
         let confinement = Confinement { view, missing: std::mem::take(&mut self.missing) };
         let result = match kernel::fork() {
             Ok(Some(child)) => {
-                let counted = Some((Meter::start(self.order.limits), own));
-                watch(child, &self.socket, counted, |status, limit| self.tell_end(status, limit))
-                    .map_err(Failure::of("wait for the script"))
+                drop(to_init);
+                let notices = Notices::receive(&from_script);
+                let script = Watched { meter: Meter::start(self.order.limits), own, notices };
+                watch(child, &self.socket, Some(script), |status, limit| {
+                    self.tell_end(status, limit);
+                })
+                .map_err(Failure::of("wait for the script"))
             }
             Ok(None) => {
-                let Err((doing, source)) = self.become_script(&file, place, confinement, own);
+                let filter = Filter { evidence, to_init };
+                let Err((doing, source)) =
+                    self.become_script(&file, place, confinement, own, filter);
                 fail(&self.socket, doing, &source);
                 // Not by returning: the caller's part of this process is not for the copy.
                 std::process::exit(127);
@@ -245,6 +265,7 @@ impl Script {
         place: Option<(&Path, bool)>,
         mut confinement: Confinement,
         own: &Own,
+        filter: Filter,
     ) -> Result<std::convert::Infallible, (Option<String>, io::Error)> {
         let place = place.map(|(path, _)| path);
         let step = |doing: &str| {
@@ -281,14 +302,7 @@ impl Script {
             .map_err(|error| (Some("drop all capabilities".to_owned()), error))?;
         let shares_ipc =
             confinement.missing.iter().any(|missing| missing.piece == Piece::IpcNamespace);
-        let filtered =
-            fault::point(Effect::Confine, Piece::SystemCallFilter.as_str()).and_then(|()| {
-                match filter::program(shares_ipc) {
-                    Some(mut program) => kernel::filter_system_calls(&mut program),
-                    None => Err(io::Error::from(io::ErrorKind::Unsupported)),
-                }
-            });
-        if let Err(error) = filtered {
+        if let Err(error) = filter.put_in_force(shares_ipc) {
             confinement.missing.push(Piece::SystemCallFilter.missing(error));
         }
         let mut arguments: Vec<OsString> = self.order.argument.iter().cloned().collect();
@@ -331,11 +345,12 @@ fn write_script(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// Waits for children until the caller closes the socket or is gone. A script's processes are
-/// counted, and killed when they exceed a limit; the end of an init, which are not, is enough.
+/// counted, and killed when they exceed a limit, and the kernel's questions about them are
+/// answered; for an init its end is enough.
 fn watch(
     child: Pid,
     socket: &UnixStream,
-    mut counted: Option<(Meter, &Own)>,
+    mut script: Option<Watched<'_>>,
     ended: impl Fn(WaitStatus, Option<Limit>),
 ) -> nix::Result<()> {
     let mut waited = SigSet::empty();
@@ -352,32 +367,48 @@ fn watch(
         loop {
             match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                Ok(status) if child_ended(status, None) && counted.is_none() => return Ok(()),
+                Ok(status) if child_ended(status, None) && script.is_none() => return Ok(()),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error),
             }
         }
         let mut timeout = PollTimeout::NONE;
-        if let Some((meter, own)) = &mut counted {
+        if let Some(Watched { meter, own, .. }) = &mut script {
             if let Some(limit) = meter.exceeded() {
                 end_all(own.pids, |status| _ = child_ended(status, Some(limit)));
             }
             timeout = PollTimeout::try_from(meter.pause()).unwrap_or(PollTimeout::MAX);
         }
+        let notices = script.as_ref().and_then(|script| script.notices.as_ref());
+        // What is not there is not asked for either.
+        let asked = if notices.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut polled = [
             PollFd::new(socket.as_fd(), PollFlags::empty()),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(notices.map_or(signals.as_fd(), AsFd::as_fd), asked),
         ];
         match poll(&mut polled, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error),
         }
-        let [caller, signal] = polled.map(|polled| polled.any().unwrap_or(true));
+        let is_question = polled[2].revents().is_some_and(|it| it.contains(PollFlags::POLLIN));
+        let [caller, signal, listener] = polled.map(|polled| polled.any().unwrap_or(true));
         if caller {
             return Ok(());
         }
         if signal {
             signals.read_signal()?;
+        }
+        if let Some(Watched { notices, .. }) = &mut script
+            && let Some(known) = notices.as_mut().filter(|_| listener)
+        {
+            let answered = is_question
+                && known.answer(|refused| send(socket, &Message::Refused(refused))).is_ok();
+            // No process has the filter any more, or the kernel asks in a way that is not known:
+            // then what it would ask about fails.
+            if !answered {
+                *notices = None;
+            }
         }
     }
 }

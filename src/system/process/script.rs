@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::{CAPTURE_LIMIT, Captured, Error, Group, OUTPUT_GRACE, Output, REAP_LIMIT, place};
-use crate::system::confine::{self, Confinement, Limit, Limits, Message, Order};
+use crate::system::confine::{self, Confinement, Limit, Limits, Message, Order, Refused};
 use crate::system::fault::{self, Effect};
 use crate::system::{mountinfo, seal};
 
@@ -43,13 +43,15 @@ pub struct Confined {
     pub confinement: Confinement,
     /// The limit that it reached.
     pub limit: Option<Limit>,
+    /// What its confinement refused it.
+    pub refused: Vec<Refused>,
 }
 
 /// Runs a script by the interpreter, and with the one argument, that its first line names, confined
 /// as far as this kernel can (`confine.rs`), and waits until it ends, `limit` at most. No process
 /// of it outlives this.
 ///
-/// A script that fails is not an error: see [`Output::success`].
+/// A script that fails, or does not end in time, is not an error: see [`Confined`].
 pub async fn run_script(script: Script<'_>, limit: Duration) -> Result<Confined, Error> {
     let Shebang { interpreter, argument } = Shebang::parse(script.text)?;
     let order = Order {
@@ -125,6 +127,7 @@ struct End {
 struct Progress {
     started: Option<(Instant, Confinement)>,
     ended: Option<End>,
+    refused: Vec<Refused>,
 }
 
 async fn attend(
@@ -176,11 +179,16 @@ async fn attend(
             Progress {
                 started: Some((began, confinement)),
                 ended: Some(End { at, status, signal, limit }),
+                refused,
             },
         ) => {
             let duration = at.saturating_duration_since(began);
             let output = Output { status, signal, stdout, stderr, duration };
-            Ok(Confined { output, confinement, limit })
+            Ok(Confined { output, confinement, limit, refused })
+        }
+        (Err(_), Progress { started: Some((_, confinement)), refused, .. }) => {
+            let output = Output { status: None, signal: None, stdout, stderr, duration: limit };
+            Ok(Confined { output, confinement, limit: Some(Limit::Time(limit)), refused })
         }
         (Ok(Err(error)), _) => Err(error),
         (Ok(Ok(())), _) => Err(unfinished()),
@@ -239,6 +247,7 @@ impl Progress {
                         source: io::Error::from_raw_os_error(errno),
                     });
                 }
+                Message::Refused(refused) => self.refused.push(refused),
                 Message::Ended { status, signal, limit } => {
                     self.ended = Some(End { at: Instant::now(), status, signal, limit });
                     return Ok(());

@@ -74,6 +74,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("crate::system::kernel::set_mounts_read_only", NONE),
     ("crate::system::kernel::drop_from_bounding_set", CONFINE),
     ("crate::system::kernel::filter_system_calls", CONFINE),
+    ("crate::system::kernel::filter_and_listen", CONFINE),
     ("crate::system::kernel::start_with_private_tmpfs", NONE),
 ];
 
@@ -130,6 +131,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
     ("system/confine/processes", "end_all", "kill", "ends only what this process has started"),
     ("system/confine/processes", "kill_below", "kill", "ends only what this process has started"),
     ("system/confine/processes", "kill_below", "killpg", "ends only what this process has started"),
+    ("system/confine/notices", "answer", "kill", "ends only what this process has started"),
     ("system/confine/supervise", "send", "write_all", "an answer to the process that started us"),
     ("system/process", "kill", "killpg", "ends only what this program has started"),
     ("system/lock", "is_alive", "kill", "signal 0 only asks"),
@@ -190,7 +192,7 @@ const EXCUSED: &[(&str, &str, &str, &str)] = &[
 const LEFT_OUT: [&str; 3] = ["system/fault", "system/kernel", "system/systemd/fake"];
 
 /// Calls of the kernel that change nothing outside of this process.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 16] = [
     "attribute_length",
     "adjtimex",
     "inode_flags",
@@ -198,6 +200,11 @@ const HARMLESS: [&str; 11] = [
     "fork",
     "close_from",
     "drop_capabilities",
+    "next_notice",
+    "answer_notice",
+    "give_descriptor",
+    "send_descriptor",
+    "receive_descriptor",
     "slot",
     "unacknowledged",
     "set_signal",

@@ -123,7 +123,6 @@ fn detection(address: &str) -> Detection {
         runs: vec![run.clone(), run.clone(), run],
         without_proxy: None,
         as_nobody: None,
-        beyond_confinement: None,
     }
 }
 
