@@ -132,7 +132,7 @@ pub(super) async fn look(
         compared.differences.into_iter().partition(is_foreign_unit);
     let foreign_units = foreign
         .iter()
-        .filter_map(|d| Some(d.what.file_name()?.to_string_lossy().into_owned()))
+        .filter_map(|d| Some(d.object.path()?.file_name()?.to_string_lossy().into_owned()))
         .collect::<Vec<_>>();
     let count = |kind| differences.iter().filter(|d| d.kind == kind).count();
     let (changed, missing, extra) =
@@ -207,7 +207,7 @@ async fn compared(node: &Node, world: &World) -> Findings {
 }
 
 fn is_foreign_unit(difference: &Difference) -> bool {
-    difference.kind == Kind::Extra && difference.what.starts_with(layout::TARGET_WANTS)
+    difference.kind == Kind::Extra && difference.object.is_below(layout::TARGET_WANTS)
 }
 
 async fn asked(node: &Node, url: Option<&str>, world: &World) -> Option<Offered> {

@@ -28,7 +28,7 @@ pub(super) fn check(
     }
     let strange = |path: &PathBuf| {
         let what = strangers::put_there(root, path)?;
-        Some(Foreign { path: path.clone(), what })
+        Some(Foreign::new(path, what))
     };
     let foreign: Vec<Foreign> =
         build.node_files.iter().filter_map(|file| strange(&file.path)).collect();

@@ -267,7 +267,7 @@ async fn outliving(node: &Node, world: &World) -> Vec<Foreign> {
     let loaded = systemd.loaded_units().await.unwrap_or_default();
     let what = |active: &str| format!("{active}, without a file; dcos-node uninstall stops it");
     residue::without_files(&world.root, loaded)
-        .map(|unit| Foreign { path: layout::unit(&unit.name), what: what(&unit.active) })
+        .map(|unit| Foreign::new(layout::unit(&unit.name), what(&unit.active)))
         .collect()
 }
 

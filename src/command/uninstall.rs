@@ -153,10 +153,11 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         if wish.purge_data { data::behind_purged_links(&world.root, &data) } else { Vec::new() };
     let disks = if dcos_was_here { data::mount_disks(&world.root) } else { Vec::new() };
     let foreign = foreign(&found, &data, [links, disks].concat());
-    let told = |foreign: &Foreign| format!("{} ({})", foreign.path.display(), foreign.what);
     let nothing_changed = |cluster, plan| {
-        let (kept, foreign) =
-            (data::look(&world.root, &node, node.snapshot()), foreign.iter().map(told).collect());
+        let (kept, foreign) = (
+            data::look(&world.root, &node, node.snapshot()),
+            foreign.iter().map(Foreign::to_string).collect(),
+        );
         Ok(Outcome {
             changed: false,
             cluster,
@@ -196,9 +197,9 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
             drain
                 .into_iter()
                 .chain(plan::uninstall(&all, &units, wish, node.snapshot()).preview())
-                .chain(theirs.iter().map(|Foreign { path, what }| Preview {
-                    key: ActionKey::file(path),
-                    text: format!("remove {}, which {what}", path.display()),
+                .chain(theirs.iter().map(|theirs| Preview {
+                    key: ActionKey::file(&theirs.path),
+                    text: format!("remove {}, which {}", theirs.path.display(), theirs.reason()),
                 }))
                 .collect(),
         );
@@ -215,8 +216,8 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
         without_journal(error)
     })?;
     let found = Found { foreign, ..found };
-    for Foreign { path, what } in &theirs {
-        let path = path.display();
+    for theirs in &theirs {
+        let (path, what) = (theirs.path.display(), theirs.reason());
         world.events.warn(format!("{path} {what}: it is removed with its directory"));
     }
     let mut ended = match carry_out(&site, &journal, wish, &found).await {
@@ -229,7 +230,7 @@ pub async fn run(request: &Request, world: &World) -> Result<Outcome, Failure> {
     };
     let removed = theirs.iter().filter(|theirs| !files::exists(&world.root.at(&theirs.path)));
     ended.report.removed.extend(
-        removed.map(|theirs| Item::new("file", theirs.path.display().to_string(), &theirs.what)),
+        removed.map(|theirs| Item::new("file", theirs.path.display().to_string(), theirs.reason())),
     );
     let after = world.node_as_it_stands().await?;
     let foreign =

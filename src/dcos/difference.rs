@@ -1,15 +1,17 @@
 //! What differs between what was installed and what stands, in the letters that `rpm -V` has for
 //! it.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// One thing that is not as it was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The path as the node sees it, or the name of an account.
-    pub what: PathBuf,
+    /// What differs.
+    #[serde(rename = "what")]
+    pub object: Compared,
     /// How it differs.
     pub kind: Kind,
     /// Whom it belongs to: the id of a package, or a word for what an install makes besides
@@ -21,6 +23,20 @@ pub struct Difference {
     /// What of it differs; empty for what is missing or extra.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
+}
+
+/// What is compared. Paths sort before accounts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compared {
+    /// A path as the node sees it.
+    Path(PathBuf),
+    /// An account, or its line in one file.
+    Account {
+        /// Name of the user.
+        user: String,
+        /// The file whose line is meant; none for the account as a whole.
+        file: Option<&'static str>,
+    },
 }
 
 /// How a thing differs.
@@ -102,9 +118,9 @@ pub const UNREAD: &str = "?";
 
 impl Difference {
     /// A thing that is missing.
-    pub fn missing(what: impl Into<PathBuf>, of: impl Into<String>) -> Difference {
+    pub fn missing(object: impl Into<Compared>, of: impl Into<String>) -> Difference {
         Difference {
-            what: what.into(),
+            object: object.into(),
             kind: Kind::Missing,
             of: of.into(),
             mark: None,
@@ -113,20 +129,20 @@ impl Difference {
     }
 
     /// A thing that should not be there.
-    pub fn extra(what: impl Into<PathBuf>, of: impl Into<String>) -> Difference {
-        Difference { kind: Kind::Extra, ..Difference::missing(what, of) }
+    pub fn extra(object: impl Into<Compared>, of: impl Into<String>) -> Difference {
+        Difference { kind: Kind::Extra, ..Difference::missing(object, of) }
     }
 
     /// A thing with these properties changed; none if there are none.
     pub fn changed(
-        what: impl Into<PathBuf>,
+        object: impl Into<Compared>,
         of: impl Into<String>,
         details: Vec<Detail>,
     ) -> Option<Difference> {
         (!details.is_empty()).then(|| Difference {
             kind: Kind::Changed,
             details,
-            ..Difference::missing(what, of)
+            ..Difference::missing(object, of)
         })
     }
 
@@ -172,6 +188,59 @@ impl Difference {
                 let columns = COLUMNS.iter().map(|(aspect, its)| letter(*aspect, *its));
                 columns.chain([if label { 'Z' } else { ' ' }]).collect()
             }
+        }
+    }
+}
+
+impl Compared {
+    /// The account of a user as a whole.
+    pub fn account(user: &str) -> Compared {
+        Compared::Account { user: user.to_owned(), file: None }
+    }
+
+    /// The path, unless it is an account.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Compared::Path(path) => Some(path),
+            Compared::Account { .. } => None,
+        }
+    }
+
+    /// The path, unless it is an account.
+    pub fn into_path(self) -> Option<PathBuf> {
+        match self {
+            Compared::Path(path) => Some(path),
+            Compared::Account { .. } => None,
+        }
+    }
+
+    /// Whether it is a path at or below a directory.
+    pub fn is_below(&self, directory: impl AsRef<Path>) -> bool {
+        self.path().is_some_and(|path| path.starts_with(directory))
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Compared {
+    fn from(path: P) -> Compared {
+        Compared::Path(path.into())
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Compared::Path(path) => path.display().fmt(f),
+            Compared::Account { user, file: None } => f.write_str(user),
+            Compared::Account { user, file: Some(file) } => write!(f, "{user} in {file}"),
+        }
+    }
+}
+
+impl Serialize for Compared {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Compared::Path(path) => path.serialize(serializer),
+            Compared::Account { .. } => serializer.collect_str(self),
         }
     }
 }
@@ -224,5 +293,23 @@ mod tests {
             (10, 10)
         );
         assert_eq!(Difference::changed("/x", "", Vec::new()), None);
+    }
+
+    #[test]
+    fn difference_of_an_account_is_written_by_its_name() {
+        let line = Compared::Account { user: "dcos_a".into(), file: Some("/etc/shadow") };
+        let all = [
+            ("/opt/mesosphere/bin".into(), "/opt/mesosphere/bin"),
+            (Compared::account("dcos_a"), "dcos_a"),
+            (line, "dcos_a in /etc/shadow"),
+            (Compared::account("dcos_b"), "dcos_b"),
+        ];
+        assert!(all.is_sorted());
+        for (object, text) in all {
+            assert_eq!(object.to_string(), text);
+            assert_eq!(object.is_below("/opt"), text.starts_with("/opt"));
+            let written = serde_json::to_value(Difference::missing(object, "x")).unwrap();
+            assert_eq!(written["what"], text);
+        }
     }
 }

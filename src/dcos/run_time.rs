@@ -110,11 +110,12 @@ pub fn change_of(difference: &Difference) -> Option<&'static Change> {
 
 impl Change {
     fn explains(&self, difference: &Difference) -> bool {
+        let Some(path) = difference.object.path() else { return false };
         match (self.effect, difference.kind) {
             (_, Kind::Missing) => false,
-            (Effect::Writes, _) => self.place.has(&difference.what, true),
+            (Effect::Writes, _) => self.place.has(path, true),
             (Effect::Owners, Kind::Changed) => {
-                self.place.has(&difference.what, false)
+                self.place.has(path, false)
                     && difference.details.iter().all(|detail| {
                         matches!(detail.aspect, Aspect::User | Aspect::Group | Aspect::Mode)
                     })

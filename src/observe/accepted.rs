@@ -35,15 +35,15 @@ pub fn holds(root: &Root, accepted: &Accepted) -> bool {
 
 /// Whether something that can work is in the place of what was made.
 pub fn is_modified(root: &Root, difference: &Difference) -> bool {
-    difference.kind == Kind::Changed && has_content(root, &difference.what)
+    difference.kind == Kind::Changed
+        && difference.object.path().is_some_and(|path| has_content(root, path))
 }
 
 /// Whether there is a file with content, or a link to one. Which packages are active is no matter
 /// of single files.
 fn has_content(root: &Root, path: &std::path::Path) -> bool {
     let end = files::lstat(&root.resolved(path));
-    path.is_absolute()
-        && !path.starts_with(layout::ACTIVE)
+    !path.starts_with(layout::ACTIVE)
         && matches!(end, Ok(Some(stat)) if stat.kind == FileKind::File && stat.size > 0)
 }
 

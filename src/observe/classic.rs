@@ -12,7 +12,7 @@ use super::node::Node;
 use super::packages;
 use super::verify::{self, Depth};
 use crate::dcos::active_set::ActiveSet;
-use crate::dcos::difference::{Aspect, Difference, Kind};
+use crate::dcos::difference::{Aspect, Compared, Difference, Kind};
 use crate::dcos::empty_files;
 use crate::dcos::id::{self, PackageId};
 use crate::dcos::layout;
@@ -179,20 +179,27 @@ fn compare(
         })
     };
     let mut differences = verify::look(root, node, Depth::Quick, &|| false).differences;
-    differences.retain(|d| is_damage(root, d) && !lost(&d.what));
+    differences.retain(|d| is_damage(root, d) && !d.object.path().is_some_and(lost));
     let emptied = emptied(root, node, set)?;
     let is_damaged = !found.is_empty() || !emptied.is_empty();
     if !is_damaged && differences.iter().all(|d| accepted::is_modified(root, d)) {
-        let mut modified: Vec<PathBuf> = differences.into_iter().map(|d| d.what).collect();
+        let mut modified: Vec<PathBuf> =
+            differences.into_iter().filter_map(|d| d.object.into_path()).collect();
         modified.extend(accepted::changed_since_activation(root, node)?);
         modified.sort();
         modified.dedup();
         return Ok(modified);
     }
     for difference in differences {
-        let (path, is_there) = (difference.what, difference.kind != Kind::Missing);
+        let is_there = difference.kind != Kind::Missing;
+        let path = match difference.object {
+            Compared::Path(path) => path,
+            account @ Compared::Account { .. } => {
+                users.push(account);
+                continue;
+            }
+        };
         match () {
-            () if path.is_relative() => users.push(path),
             () if path.starts_with(layout::TARGET_WANTS) && !is_there => missing.push(path),
             () if path.starts_with(layout::TARGET_WANTS) => elsewhere.push(path),
             () if path.starts_with(layout::SYSTEM_UNITS) => units.push(path),
@@ -218,10 +225,10 @@ fn is_damage(root: &Root, difference: &Difference) -> bool {
             matches!(d.aspect, Aspect::Link | Aspect::Kind | Aspect::Size | Aspect::Digest)
         }),
         Kind::Extra => {
-            let standing = files::file_kind(&root.at(&difference.what));
+            let kind = difference.object.path().map(|path| files::file_kind(&root.at(path)));
             matches!(
-                standing,
-                Ok(Some(FileKind::Link { target })) if target.starts_with(layout::REPOSITORY)
+                kind,
+                Some(Ok(Some(FileKind::Link { target }))) if target.starts_with(layout::REPOSITORY)
             )
         }
     }
@@ -254,17 +261,16 @@ fn emptied(root: &Root, node: &Node, set: &ActiveSet) -> anyhow::Result<Vec<Path
     Ok(found)
 }
 
-fn tell(found: &mut Vec<String>, what: &str, paths: Vec<PathBuf>) {
-    if paths.is_empty() {
+fn tell(found: &mut Vec<String>, what: &str, all: Vec<impl Into<Compared>>) {
+    if all.is_empty() {
         return;
     }
-    let named: Vec<String> =
-        paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
-    let more = if paths.len() > NAMED {
-        format!(" and {} more", paths.len() - NAMED)
-    } else {
-        String::new()
+    let more = match all.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     };
+    let named: Vec<String> =
+        all.into_iter().take(NAMED).map(|object| object.into().to_string()).collect();
     found.push(format!("{what}: {}{more}", named.join(", ")));
 }
 

@@ -161,7 +161,7 @@ pub fn behind_purged_links(root: &Root, judged: &[Judged]) -> Vec<Foreign> {
                              stays",
                             path.display()
                         );
-                        found.push(Foreign { path: root.as_seen(&real), what });
+                        found.push(Foreign::new(root.as_seen(&real), what));
                     }
                     _ => {}
                 }
@@ -180,7 +180,7 @@ pub fn mount_disks(root: &Root) -> Vec<Foreign> {
             && point.file_name().is_some_and(|name| name.as_bytes().starts_with(begins.as_bytes()))
     });
     let what = "a disk that Mesos offers to services; what they keep on it is never removed";
-    disks.map(|path| Foreign { path, what: what.to_owned() }).collect()
+    disks.map(|path| Foreign::new(path, what)).collect()
 }
 
 /// How deep below a place an operator may have put a link to a larger disk:
@@ -208,9 +208,7 @@ pub fn foreign(judged: &[Judged]) -> impl Iterator<Item = Foreign> {
         ),
         Whose::Dcos | Whose::New => None,
     };
-    judged.iter().filter_map(move |judged| {
-        Some(Foreign { path: judged.place.path.into(), what: why(judged)?.to_owned() })
-    })
+    judged.iter().filter_map(move |judged| Some(Foreign::new(judged.place.path, why(judged)?)))
 }
 
 /// Whether the place itself is a mount point; a table that cannot be read tells of none.

@@ -38,7 +38,7 @@ impl Found {
 
     /// Adds something that stays.
     pub(super) fn leave(&mut self, path: impl Into<PathBuf>, what: &str) {
-        self.foreign.push(Foreign { path: path.into(), what: what.to_owned() });
+        self.foreign.push(Foreign::new(path, what));
     }
 }
 

@@ -1,9 +1,11 @@
 //! What of DC/OS stands on a node.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::dcos::accounts::Accounts;
 use crate::dcos::id::PackageId;
@@ -65,12 +67,39 @@ pub struct Node {
 }
 
 /// Something in our way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// As the node sees it.
     pub path: PathBuf,
-    /// What it seems to be.
-    pub what: String,
+    /// What it seems to be; none if all that is known is that it is not ours.
+    pub what: Option<String>,
+}
+
+impl Foreign {
+    /// Something that seems to be `what`.
+    pub fn new(path: impl Into<PathBuf>, what: impl Into<String>) -> Foreign {
+        Foreign { path: path.into(), what: Some(what.into()) }
+    }
+
+    /// Why it is in our way, in words.
+    pub fn reason(&self) -> &str {
+        self.what.as_deref().unwrap_or("not ours")
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path.display(), self.reason())
+    }
+}
+
+impl Serialize for Foreign {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Foreign", 2)?;
+        fields.serialize_field("path", &self.path)?;
+        fields.serialize_field("what", self.reason())?;
+        fields.end()
+    }
 }
 
 /// How a node stands.

@@ -41,7 +41,7 @@ pub fn look(root: &Root, node: &Node, inventory: &[Object]) -> Vec<Foreign> {
         found.extend(differences.into_iter().filter_map(|difference| {
             let why = if is_extra(&difference) { EXTRA } else { EDITED };
             let is_named = why == EXTRA || is_edited(root, &difference);
-            is_named.then_some((difference.what, why))
+            Some((difference.object.into_path()?, why)).filter(|_| is_named)
         }));
         // Packages of another installer have no manifests; of a whole node the activation tells.
         if node.receipt.is_none() {
@@ -52,19 +52,19 @@ pub fn look(root: &Root, node: &Node, inventory: &[Object]) -> Vec<Foreign> {
     found.retain(|(path, _)| is_there(path));
     found.sort();
     found.dedup_by(|one, other| one.0 == other.0);
-    found.into_iter().map(|(path, why)| Foreign { path, what: why.to_owned() }).collect()
+    found.into_iter().map(|(path, why)| Foreign::new(path, why)).collect()
 }
 
-fn is_extra(Difference { what: path, kind, mark, .. }: &Difference) -> bool {
-    *kind == Kind::Extra && *mark != Some(Mark::RunTime) && path.starts_with(layout::MESOSPHERE)
+fn is_extra(Difference { object, kind, mark, .. }: &Difference) -> bool {
+    *kind == Kind::Extra && *mark != Some(Mark::RunTime) && object.is_below(layout::MESOSPHERE)
 }
 
 /// Whether a file has another content than it was installed with; what DC/OS changed, and what a
 /// power cut emptied, is no edit.
 fn is_edited(root: &Root, difference: &Difference) -> bool {
-    let Difference { what: path, mark, .. } = difference;
+    let Difference { object, mark, .. } = difference;
     difference.is_of_content()
         && accepted::is_modified(root, difference)
         && *mark != Some(Mark::RunTime)
-        && path.starts_with(layout::MESOSPHERE)
+        && object.is_below(layout::MESOSPHERE)
 }

@@ -63,7 +63,7 @@ pub fn look_with(
     for accepted in accepted.filter(|accepted| accepted::holds(root, accepted)) {
         findings.accept(accepted);
     }
-    findings.differences.sort_by(|a, b| a.what.cmp(&b.what));
+    findings.differences.sort_by(|a, b| a.object.cmp(&b.object));
     findings
 }
 

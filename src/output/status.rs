@@ -146,8 +146,7 @@ pub fn text(status: &Outcome, paint: Paint) -> String {
     let is_another =
         status.state == State::Foreign && (status.is_whole() || is_to_be_finished(status));
     for foreign in status.foreign.iter().take(if is_another { 0 } else { 10 }) {
-        let what =
-            if foreign.what == "not ours" { String::new() } else { format!(" ({})", foreign.what) };
+        let what = foreign.what.as_ref().map(|what| format!(" ({what})")).unwrap_or_default();
         text.push_str(&in_one_line(&format!("not ours: {}{what}", foreign.path.display())));
         text.push('\n');
     }
@@ -231,7 +230,7 @@ fn drift(drift: &Drift) -> Vec<String> {
     let found: Vec<String> =
         numbers.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if let Some(first) = files.first.first() {
-        let first = first.what.display();
+        let first = &first.object;
         lines.push(format!(
             "of what was installed {}, such as {first}; dcos-node verify tells all",
             found.join(", ")

@@ -37,7 +37,7 @@ fn line(difference: &Difference, paint: Paint) -> String {
     let letters =
         if difference.is_unread() { paint.doubtful(&letters) } else { paint.bad(&letters) };
     let mark = difference.mark.map_or(' ', |mark| mark.letter());
-    let what = difference.what.display().to_string();
+    let what = difference.object.to_string();
     format!(
         "{letters} {mark} {}\n",
         what.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>()

@@ -77,8 +77,7 @@ pub enum Refusal {
 }
 
 fn list(foreign: &[Foreign]) -> String {
-    let mut names: Vec<String> =
-        foreign.iter().take(5).map(|f| format!("{} ({})", f.path.display(), f.what)).collect();
+    let mut names: Vec<String> = foreign.iter().take(5).map(Foreign::to_string).collect();
     if foreign.len() > 5 {
         names.push(format!("{} more", foreign.len() - 5));
     }

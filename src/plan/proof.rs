@@ -185,7 +185,10 @@ fn foreign(report: &mut Leftovers, evidence: &Evidence<'_>) {
     let theirs = data::foreign(evidence.data)
         .filter(|theirs| !found.foreign.iter().any(|foreign| foreign.path == theirs.path));
     let foreign = found.foreign.iter().cloned().chain(theirs);
-    report.foreign.extend(foreign.map(|foreign| Item::path(foreign.path, foreign.what)));
+    report.foreign.extend(foreign.map(|foreign| {
+        let reason = foreign.reason().to_owned();
+        Item::path(foreign.path, reason)
+    }));
     if now.live {
         let is_residue = |item: &Item| {
             item.subject.as_ref().is_some_and(|what| report.residue.iter().any(|i| i.is(what)))

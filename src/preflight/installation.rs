@@ -116,13 +116,7 @@ fn masks(facts: &Facts<'_>) -> Finding {
 }
 
 fn in_the_way(facts: &Facts<'_>) -> String {
-    let list: Vec<String> = facts
-        .node
-        .foreign
-        .iter()
-        .take(5)
-        .map(|f| format!("{} ({})", f.path.display(), f.what))
-        .collect();
+    let list: Vec<String> = facts.node.foreign.iter().take(5).map(ToString::to_string).collect();
     let more = facts.node.foreign.len().saturating_sub(5);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", list.join(", "))

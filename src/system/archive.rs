@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
+use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 
 pub use budget::{Budget, Grant};
 use format::BLOCK;
@@ -174,13 +175,11 @@ impl<R: Read> Decoder<R> {
             return io::Error::new(io::ErrorKind::OutOfMemory, error);
         }
         let (format, granted, limit) = (self.format, self.grant.bytes(), self.most);
-        let out_of_memory = match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>())
-        {
-            Some(error) => matches!(error, liblzma::stream::Error::MemLimit),
-            None => format == Format::Zstd && error.to_string().contains("too much memory"),
-        };
+        let window_too_large = ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge;
+        let out_of_memory = error.get_ref().is_some_and(|inner| {
+            matches!(inner.downcast_ref(), Some(liblzma::stream::Error::MemLimit))
+                || inner.downcast_ref().is_some_and(|e: &zstd::Error| e.is(window_too_large))
+        });
         io::Error::new(
             io::ErrorKind::InvalidData,
             match out_of_memory {
@@ -224,19 +223,16 @@ pub fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.downcast_ref().is_some_and(kind)
 }
 
-/// Whether a decoder failed because the system gave it no memory. The word is that of zstd
-/// (`ZSTD_error_memory_allocation`).
+/// Whether a decoder failed because the system gave it no memory.
 fn is_without_memory(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = |error: &io::Error| {
-        let inner = error.get_ref()?.downcast_ref::<liblzma::stream::Error>()?;
-        Some(matches!(inner, liblzma::stream::Error::Mem))
-    };
-    match (error.downcast_ref::<io::Error>(), error.downcast_ref::<liblzma::stream::Error>()) {
-        (Some(error), _) if inner(error) == Some(true) => true,
-        (_, Some(liblzma::stream::Error::Mem)) => true,
-        (Some(error), _) if error.kind() == io::ErrorKind::OutOfMemory => true,
-        _ => error.to_string().contains("Allocation error : not enough memory"),
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        let inner = error.get_ref();
+        return error.kind() == io::ErrorKind::OutOfMemory
+            || inner.is_some_and(|inner| is_without_memory(inner));
     }
+    let no_memory = ZSTD_ErrorCode::ZSTD_error_memory_allocation;
+    matches!(error.downcast_ref(), Some(liblzma::stream::Error::Mem))
+        || error.downcast_ref().is_some_and(|error: &zstd::Error| error.is(no_memory))
 }
 
 /// The bytes below the decoder; remembers whether an error came from there.

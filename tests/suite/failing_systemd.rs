@@ -275,7 +275,7 @@ async fn units_that_outlive_their_files_are_stopped_and_unloaded() {
             let told: Vec<&str> = status
                 .foreign
                 .iter()
-                .filter(|one| one.what.contains("stops it"))
+                .filter(|one| one.reason().contains("stops it"))
                 .filter_map(|one| one.path.to_str())
                 .collect();
             let places: Vec<String> =

@@ -61,7 +61,7 @@ fn tells(text: &str, words: &[Value]) {
 fn difference() -> Difference {
     let details = vec![Detail { aspect: Aspect::Size, was: String::new(), is: String::new() }];
     Difference {
-        what: "/".into(),
+        object: "/".into(),
         kind: Kind::Changed,
         of: String::new(),
         mark: Some(Mark::Config),
@@ -169,7 +169,7 @@ fn full_status() -> status::Outcome {
             found: None,
             not_judged_because: Some(String::new()),
         }],
-        foreign: vec![Foreign { path: "/".into(), what: String::new() }],
+        foreign: vec![Foreign::new("/", "")],
         unfinished: Vec::new(),
         drift: Some(drift),
         adopted: false,

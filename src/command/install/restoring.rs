@@ -49,7 +49,7 @@ pub(super) async fn judge(
                 return Ok(Judged {
                     decision: Some(Decision::Fresh),
                     spared: spared(node, &missing, &found)?,
-                    missing: missing.iter().map(|d| d.what.display().to_string()).collect(),
+                    missing: missing.iter().map(|d| d.object.to_string()).collect(),
                 });
             }
             Spared::default()
@@ -72,7 +72,7 @@ pub(super) async fn recounted(outcome: Outcome, missing: Vec<String>, world: &Wo
     let Ok(node) = world.node().await else { return outcome };
     let still = differences(node, world).await;
     let still: BTreeSet<String> =
-        still.iter().filter(|d| is_missing(d)).map(|d| d.what.display().to_string()).collect();
+        still.iter().filter(|d| is_missing(d)).map(|d| d.object.to_string()).collect();
     let ailment = (!still.is_empty()).then_some(Ailment::Missing { count: still.len() });
     Outcome {
         restored: missing.into_iter().filter(|what| !still.contains(what)).collect(),
@@ -108,17 +108,18 @@ fn spared(node: &Node, missing: &[&Difference], found: &[Difference]) -> Result<
         Object::Package { id } => Some(id),
         _ => None,
     });
-    let active_set = !missing.iter().any(|difference| is_of_active_set(&difference.what));
+    let active_set =
+        !missing.iter().any(|difference| difference.object.path().is_some_and(is_of_active_set));
     let is_replaced = |path: &Path| {
         broken.iter().any(|id| path.starts_with(layout::package(id)))
             || (!active_set && is_of_active_set(path))
     };
     let of_operator = found.iter().filter(|difference| is_of_operator(difference));
     let (replaced, stay): (Vec<&Difference>, Vec<&Difference>) =
-        of_operator.partition(|difference| is_replaced(&difference.what));
+        of_operator.partition(|difference| difference.object.path().is_some_and(is_replaced));
     if !replaced.is_empty() {
         let paths: Vec<&Path> =
-            replaced.iter().map(|difference| difference.what.as_path()).collect();
+            replaced.iter().filter_map(|difference| difference.object.path()).collect();
         return Err(changed_things_in_the_way(&paths));
     }
     Ok(Spared {
@@ -129,14 +130,18 @@ fn spared(node: &Node, missing: &[&Difference], found: &[Difference]) -> Result<
             .filter(|id| !broken.contains(*id))
             .cloned()
             .collect(),
-        paths: stay.iter().map(|difference| difference.what.clone()).collect(),
+        paths: stay
+            .iter()
+            .filter_map(|difference| difference.object.path())
+            .map(Path::to_owned)
+            .collect(),
         active_set,
     })
 }
 
 /// Whether an operator changed or added it; what DC/OS itself changes is not meant.
 fn is_of_operator(difference: &Difference) -> bool {
-    difference.what.is_absolute()
+    difference.object.path().is_some()
         && difference.mark != Some(Mark::RunTime)
         && match difference.kind {
             Kind::Changed => difference.is_of_content() && !difference.is_unread(),

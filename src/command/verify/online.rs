@@ -65,7 +65,7 @@ pub(super) async fn compare(
     let (root, role) = (world.root.clone(), receipt.role);
     let mut outcome = compare_with(published.clone(), node, None, world).await?;
     for difference in node_files(&root, &build, role) {
-        if outcome.differences.iter().all(|known| known.what != difference.what) {
+        if outcome.differences.iter().all(|known| known.object != difference.object) {
             outcome.differences.push(difference);
         }
     }
@@ -140,10 +140,10 @@ fn node_files(root: &Root, build: &Build, role: Role) -> Vec<Difference> {
 /// changed elsewhere does not count.
 fn is_as_published(outcome: &Outcome, build: &Build) -> bool {
     let counts = |difference: &&Difference| {
-        let path = &difference.what;
-        path.starts_with(layout::MESOSPHERE)
-            || path.starts_with(layout::SYSTEM_UNITS)
-            || build.node_files.iter().any(|file| file.path == *path)
+        let object = &difference.object;
+        object.is_below(layout::MESOSPHERE)
+            || object.is_below(layout::SYSTEM_UNITS)
+            || build.node_files.iter().any(|file| object.path() == Some(&file.path))
     };
     outcome.unknown.is_empty() && !outcome.differences.iter().any(|d| counts(&d))
 }

@@ -103,7 +103,7 @@ fn tell_foreign(root: &Root, node: &mut Node) -> anyhow::Result<()> {
         // Nothing of DC/OS: what lies in its place is somebody's, and a unit that the target wants
         // is in nobody's way.
         node.foreign.retain(|foreign| foreign.path.starts_with(layout::MESOSPHERE));
-        node.foreign.iter_mut().for_each(|foreign| foreign.what = "not DC/OS'".to_owned());
+        node.foreign.iter_mut().for_each(|foreign| foreign.what = Some("not DC/OS'".to_owned()));
     }
     node.foreign.extend(obstructed);
     Ok(())
@@ -129,7 +129,7 @@ fn obstructed(root: &Root) -> anyhow::Result<Vec<Foreign>> {
             Some(FileKind::Link { .. }) => "a link that leads to no directory",
             Some(FileKind::File | FileKind::Other) => "not a directory",
         };
-        found.push(Foreign { path: path.into(), what: what.to_owned() });
+        found.push(Foreign::new(path, what));
     }
     Ok(found)
 }
@@ -154,7 +154,6 @@ fn whole(root: &Root) -> anyhow::Result<BTreeSet<PackageId>> {
 fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
     let inventory = node.known();
     let mut found = Vec::new();
-    let mut add = |path: PathBuf, what: &str| found.push(Foreign { path, what: what.to_owned() });
     let knows_name = |name: &str| match leftovers::inside(name) {
         Inside::Active(name) => inventory
             .iter()
@@ -164,9 +163,9 @@ fn foreign(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         Inside::Known => node.receipt.is_some() || ["packages", "lost+found"].contains(&name),
         Inside::Unknown => false,
     };
-    for name in root.names(layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name)) {
-        add(layout::active_name(&name), "not ours");
-    }
+    let unknown = root.names(layout::MESOSPHERE)?.into_iter().filter(|name| !knows_name(name));
+    found.extend(unknown.map(|name| Foreign { path: layout::active_name(&name), what: None }));
+    let mut add = |path: PathBuf, what: &str| found.push(Foreign::new(path, what));
     for name in root.names(layout::REPOSITORY)? {
         let id = name.parse::<PackageId>();
         // On a node of ours, pkgpanda has fetched the others.
@@ -243,10 +242,7 @@ fn signs(root: &Root, node: &Node) -> anyhow::Result<Vec<Foreign>> {
         Object::Scratch { path } => !is_staging(path),
         _ => true,
     });
-    Ok(paths
-        .filter_map(Object::path)
-        .map(|path| Foreign { path, what: "of DC/OS".to_owned() })
-        .collect())
+    Ok(paths.filter_map(Object::path).map(|path| Foreign::new(path, "of DC/OS")).collect())
 }
 
 fn is_refused(error: &anyhow::Error) -> bool {

@@ -53,15 +53,22 @@ pub struct Unknown {
 }
 
 impl Findings {
-    /// Notes a difference, unless one of the same path is noted already.
+    /// Notes a difference, unless one of the same path or account is noted already.
     pub(super) fn differs(&mut self, mut difference: Difference) {
         if run_time::change_of(&difference).is_some() {
             difference.mark = Some(Mark::RunTime);
         }
-        if !self.by_path.contains_key(&difference.what) {
-            self.by_path.insert(difference.what.clone(), difference.kind);
-            self.differences.push(difference);
+        let is_known = match difference.object.path() {
+            Some(path) => self.by_path.contains_key(path),
+            None => self.differences.iter().any(|known| known.object == difference.object),
+        };
+        if is_known {
+            return;
         }
+        if let Some(path) = difference.object.path() {
+            self.by_path.insert(path.to_owned(), difference.kind);
+        }
+        self.differences.push(difference);
     }
 
     /// Notes what cannot be compared.
@@ -77,7 +84,7 @@ impl Findings {
 
     /// Adds a property that differs to what is known of its path.
     pub fn detail(&mut self, path: &Path, of: &str, detail: Detail) {
-        match self.differences.iter_mut().find(|known| known.what == path) {
+        match self.differences.iter_mut().find(|known| known.object.path() == Some(path)) {
             Some(known) => {
                 known.details.push(detail);
                 // What DC/OS changed does not explain this as well.
@@ -93,7 +100,8 @@ impl Findings {
 
     /// Notes a change that is as it was accepted: its content is no difference any more.
     pub(super) fn accept(&mut self, accepted: Accepted) {
-        let content = |d: &&mut Difference| d.what == accepted.path && d.is_of_content();
+        let content =
+            |d: &&mut Difference| d.object.path() == Some(&accepted.path) && d.is_of_content();
         if let Some(known) = self.differences.iter_mut().find(content) {
             known.mark = Some(Mark::Accepted);
         }

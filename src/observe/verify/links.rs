@@ -10,7 +10,7 @@ use super::package::{Owners, mode_word, word};
 use super::text::{LONGEST, TEXT, content};
 use super::units;
 use crate::dcos::active_set::ActiveSet;
-use crate::dcos::difference::{Aspect, Detail, Difference, Kind};
+use crate::dcos::difference::{Aspect, Compared, Detail, Difference, Kind};
 use crate::dcos::farm::Entry;
 use crate::dcos::layout;
 use crate::dcos::receipt::Object;
@@ -190,11 +190,13 @@ fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
         let group =
             account.group.as_deref().filter(|group| !node.accounts.is_in(&account.user, group));
         match (node.accounts.has_user(&account.user), group) {
-            (false, _) => findings.differs(Difference::missing(&account.user, ACCOUNTS)),
+            (false, _) => {
+                findings.differs(Difference::missing(Compared::account(&account.user), ACCOUNTS))
+            }
             (true, Some(group)) => {
                 let is = node.accounts.primary_group(&account.user).unwrap_or("none").to_owned();
                 let detail = Detail { aspect: Aspect::Group, was: group.to_owned(), is };
-                Difference::changed(&account.user, ACCOUNTS, vec![detail])
+                Difference::changed(Compared::account(&account.user), ACCOUNTS, vec![detail])
                     .into_iter()
                     .for_each(|d| findings.differs(d));
             }
@@ -203,7 +205,7 @@ fn accounts(node: &Node, set: &ActiveSet, findings: &mut Findings) {
         // Units of half an account fail, so that a line counts as a thing of its own.
         let missing = node.accounts.missing_lines(&account.user).into_iter();
         for file in missing.filter(|file| group.is_none() || *file != layout::GROUP) {
-            let line = format!("{} in {file}", account.user);
+            let line = Compared::Account { user: account.user.clone(), file: Some(file) };
             findings.differs(Difference::missing(line, ACCOUNTS));
         }
     }

@@ -34,11 +34,12 @@ pub(super) fn compare(root: &Root, set: &ActiveSet, owners: &Owners, findings: &
     }
     for name in root.names(layout::TARGET_WANTS).unwrap_or_default() {
         // The loss of a package's unit is told already.
+        let is_of_unit = |path: &Path| path.file_name() == Some(name.as_ref());
         let is_left = || {
             findings
                 .differences
                 .iter()
-                .any(|d| d.kind == Kind::Missing && d.what.file_name() == Some(name.as_ref()))
+                .any(|d| d.kind == Kind::Missing && d.object.path().is_some_and(is_of_unit))
         };
         if !names.contains(name.as_str()) && !is_left() {
             findings.differs(Difference::extra(Path::new(layout::TARGET_WANTS).join(name), UNITS));

@@ -65,16 +65,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/layout", "PathBuf::from", "the one place that makes paths of names"),
     ("dcos/store", "PathBuf::from", "the same, for the stores of packages"),
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
-    ("system/archive", ".to_string().contains", "zstd has no code for it, only this text"),
     ("action/network", "text ==", "receipts name a route, a rule or a service by this line"),
     ("cli/refusal", "text.split", "the parser of options has its cause and its tip as one text"),
-    ("command/drift", "what.starts_with", "a path, although of accounts it is the name"),
-    ("command/verify/online", "what ==", "the same"),
-    ("observe/verify/findings", "what ==", "the same"),
     ("dcos/firewall", "text.contains", "the line that iptables -S prints"),
     ("output/failure", "text ==", "the same words are not printed twice; nothing else follows"),
     ("output/watch", "text ==", "the same line is not printed twice; nothing else follows"),
-    ("output/status", "what ==", "a reason that repeats the label of its line is not printed"),
     ("fuzz", "text.contains", "looks for a password in what was redacted"),
 ];
 
