@@ -122,17 +122,14 @@ fn parse_with(
 
 fn understood(arguments: &[OsString], variables: Variables<'_>) -> Result<Invocation, Refused> {
     let matched = environment::matched(&definition(), arguments, variables)?;
-    let typed = waiting::check(&matched.typed, &matched.all)
-        .and_then(|()| Typed::from_arg_matches(&matched.all));
-    let Typed { command, global } =
-        typed.map_err(|e| Refused::new(e.to_string(), e.use_stderr()))?;
+    waiting::check(&matched.typed, &matched.all)?;
+    let Typed { command, global } = Typed::from_arg_matches(&matched.all)?;
     let printing =
         global.printing(variables(OsStr::new("NO_COLOR")).is_some_and(|value| !value.is_empty()));
     if printing.json && printing.events.as_deref() == Some("-") {
-        return Err(matched.refused(
-            "error: --json and --events - both want standard output\n",
-            &["json", "events"],
-        ));
+        return Err(
+            matched.refused("--json and --events - both want standard output", &["json", "events"])
+        );
     }
     Ok(Invocation {
         command: meaning(command),

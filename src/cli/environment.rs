@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::refusal::Refused;
+use super::refusal::{Refused, with_tip};
 use super::waiting;
 use crate::dcos::level::Level;
 
@@ -67,12 +67,11 @@ pub(super) fn matched(
                 .flat_map(strings)
                 .filter_map(|name| name.split(['=', ' ', '[', '.']).next())
                 .collect();
-            Err(Refused::new(
-                blamed(error.to_string(), &added, |long| {
-                    named.contains(&format!("--{long}").as_str())
-                }),
-                true,
-            ))
+            let blamed = blamed(&added, |long| named.contains(&format!("--{long}").as_str()));
+            Err(match blamed {
+                Some(tip) => with_tip(error, tip).into(),
+                None => error.into(),
+            })
         }
     }
 }
@@ -80,8 +79,8 @@ pub(super) fn matched(
 impl Matched {
     /// What is wrong with these options together, with the variables that they come from, if they
     /// do.
-    pub(super) fn refused(&self, text: &str, options: &[&str]) -> Refused {
-        Refused::new(blamed(text.to_owned(), &self.added, |long| options.contains(&long)), true)
+    pub(super) fn refused(&self, cause: &str, options: &[&str]) -> Refused {
+        Refused::new(cause.to_owned(), blamed(&self.added, |long| options.contains(&long)))
     }
 }
 
@@ -105,7 +104,7 @@ fn wrong(definition: &Command, error: clap::Error, arguments: &[OsString]) -> Re
         }
         _ => error,
     };
-    Refused::new(waiting::explained(error.to_string(), arguments), error.use_stderr())
+    waiting::explained(error, arguments).into()
 }
 
 /// The options of this command that only the environment has. A variable that is empty counts as
@@ -130,10 +129,10 @@ fn options_of(
             let value = value.to_string_lossy();
             Refused::new(
                 format!(
-                    "error: invalid value '{value}' for {variable}, which stands for --{long}: it \
-                     takes {takes}\n"
+                    "invalid value '{value}' for {variable}, which stands for --{long}: it takes \
+                     {takes}"
                 ),
-                true,
+                None,
             )
         })?;
         added.push(Added { long: long.to_owned(), variable, words });
@@ -222,17 +221,11 @@ fn strings(context: &ContextValue) -> Vec<&str> {
 }
 
 /// Nobody sees in the line that was typed where it comes from.
-fn blamed(text: String, added: &[Added], is_at_fault: impl Fn(&str) -> bool) -> String {
+fn blamed(added: &[Added], is_at_fault: impl Fn(&str) -> bool) -> Option<String> {
     let variables: Vec<&str> = added
         .iter()
         .filter(|added| is_at_fault(&added.long))
         .map(|added| added.variable.as_str())
         .collect();
-    if variables.is_empty() {
-        return text;
-    }
-    let (what, rest) = text
-        .split_once("\n\n")
-        .map_or((text.trim_end(), "\n".to_owned()), |(what, rest)| (what, format!("\n\n{rest}")));
-    format!("{what}\n\n  tip: the environment has {}{rest}", variables.join(" and "))
+    (!variables.is_empty()).then(|| format!("the environment has {}", variables.join(" and ")))
 }

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::error::ErrorKind;
 use clap::{ArgMatches, Args};
 
 use super::quantity::duration;
+use super::refusal::{Refused, with_tip};
 use crate::command::wait;
 use crate::dcos::level::Level;
 
@@ -53,30 +53,30 @@ fn level() -> impl TypedValueParser<Value = Level> {
 
 /// Refuses a limit that was typed for a wait that is nowhere. In the environment it may stand for
 /// other commands.
-pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), clap::Error> {
+pub(super) fn check(typed: &ArgMatches, all: &ArgMatches) -> Result<(), Refused> {
     let has = |matches: &ArgMatches, id| {
         matches.subcommand().is_some_and(|(_, options)| {
             options.try_contains_id(id).is_ok() && options.value_source(id).is_some()
         })
     };
     if has(typed, "wait_timeout") && !has(all, "wait") {
-        let text = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too\n";
-        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
+        let cause = "--wait-timeout is how long --wait waits: give --wait or --wait=LEVEL too";
+        return Err(Refused::new(cause.to_owned(), None));
     }
     Ok(())
 }
 
 /// What is wrong with a command line, and how a level is given if that is what went wrong.
-pub(super) fn explained(text: String, arguments: &[OsString]) -> String {
+pub(super) fn explained(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
     let loose = words
         .clone()
         .zip(words.skip(1))
         .find(|(option, level)| *option == "--wait" && level.parse::<Level>().is_ok());
-    match (loose, text.split_once("\n\n")) {
-        (Some((_, level)), Some((what, rest))) => {
-            format!("{what}\n\n  tip: a level follows an equals sign: '--wait={level}'\n\n{rest}")
+    match loose {
+        Some((_, level)) => {
+            with_tip(error, format!("a level follows an equals sign: '--wait={level}'"))
         }
-        _ => text,
+        None => error,
     }
 }

@@ -66,7 +66,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("dcos/store", "PathBuf::from", "the same, for the stores of packages"),
     ("system/append", "Path::new", "a descriptor of this process, by its number"),
     ("action/network", "text ==", "receipts name a route, a rule or a service by this line"),
-    ("cli/refusal", "text.split", "the parser of options has its cause and its tip as one text"),
+    ("cli/refusal", "text.strip_prefix", "clap has no call for the cause without the word before"),
     ("dcos/firewall", "text.contains", "the line that iptables -S prints"),
     ("output/failure", "text ==", "the same words are not printed twice; nothing else follows"),
     ("output/watch", "text ==", "the same line is not printed twice; nothing else follows"),
