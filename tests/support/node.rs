@@ -13,6 +13,7 @@
 //! whole machine: make all the nodes of a test on the test's own thread, and share them with others
 //! as you like.
 
+mod available;
 mod cgroups;
 mod debian;
 mod disks;
@@ -20,11 +21,11 @@ mod machine;
 mod network;
 mod outcome;
 mod place;
+mod power;
 mod server;
 mod state;
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
@@ -41,6 +42,8 @@ pub use place::{announcing, cache, clear_leftovers, clear_leftovers_while};
 pub use server::Server;
 pub use state::State;
 
+pub use available::{LACKS, available, can_run, not_run};
+
 /// How long a command may take when the test does not say otherwise. No limit here is near to what
 /// anything takes: a machine may be many times slower than the one on which the tests were written,
 /// and stand still for a while.
@@ -49,48 +52,6 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const BOOT: Duration = Duration::from_secs(600);
 /// How long something may take that comes by itself.
 const EVENTUALLY: Duration = Duration::from_secs(300);
-
-/// Whether this machine can have nodes, and if not, what is missing.
-pub fn can_run() -> Result<(), String> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err("it takes root".to_owned());
-    }
-    let programs = ["systemd-nspawn", "nsenter", "ip", "nginx", "cp", "setsid"];
-    let mut missing: Vec<&str> = programs.into_iter().filter(|name| !installed(name)).collect();
-    if !debian::are_there() && !installed("mmdebstrap") {
-        missing.push("mmdebstrap");
-    }
-    if !missing.is_empty() {
-        return Err(format!("not installed: {}", missing.join(", ")));
-    }
-    cgroups::check()
-}
-
-/// True if nodes can be had. If not, says on the terminal that the test was not run, and fails it
-/// where `CI` is set: there a missing capability must not look like success.
-pub fn available() -> bool {
-    match can_run() {
-        Ok(()) => true,
-        Err(reason) => not_run(&reason),
-    }
-}
-
-/// False, after the same for a test that lacks something else.
-pub fn not_run(reason: &str) -> bool {
-    if env::var("CI").is_ok_and(|value| value == "true" || value == "1") {
-        panic!("this test needs real nodes, and CI must have them: {reason}");
-    }
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Written past the test runner, which swallows what a passing test prints.
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs real nodes: {reason}");
-    false
-}
-
-fn installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
-    env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
-}
 
 /// Asks again and again until what was asked is so; what it is instead fails the test in the end.
 #[track_caller]
@@ -113,22 +74,6 @@ pub fn binary() -> PathBuf {
     let here = env::current_exe().expect("the path of this program");
     here.parent().and_then(Path::parent).expect("target/*/*/deps").join("dcos-node")
 }
-
-/// What no throwaway node has, as arguments of `install` and `preflight`: it is a container of a
-/// small Debian.
-pub const LACKS: &[&str] = &[
-    "--skip",
-    "time.sync=the clock is the host's",
-    "--skip",
-    "kernel.modules-net=the kernel is the host's, and the stand-ins for DC/OS load no modules",
-    "--skip",
-    "software.commands=the small Debian has no docker, ipset and unzip, and the stand-ins run none \
-     of them",
-    "--skip",
-    "accounts.groups=there is no docker that would have made its group",
-    "--skip",
-    "docker.reachable=there is no docker, and the stand-ins for DC/OS start no containers",
-];
 
 /// One throwaway node, on or off.
 pub struct Node {
@@ -263,109 +208,6 @@ impl Node {
         self.power_on();
         self.wait_until_booted();
         self
-    }
-
-    /// Switches the node on, and returns as soon as its systemd answers; units may still be
-    /// starting.
-    #[track_caller]
-    pub fn power_on(&self) {
-        let mut machine = self.machine();
-        assert!(machine.is_none(), "{}: it is on already", self.name);
-        *machine = Some(Machine::start(&self.place, &self.name, &self.namespace, self.traits));
-        drop(machine);
-        let began = Instant::now();
-        while self.run(&["systemctl", "list-jobs"]).code() != Some(0) {
-            assert!(
-                began.elapsed() < BOOT,
-                "{}: systemd does not answer; the console says:\n{}",
-                self.name,
-                self.console()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Waits until systemd has started what it starts at boot, whether or not all of it worked.
-    #[track_caller]
-    pub fn wait_until_booted(&self) {
-        let began = Instant::now();
-        loop {
-            let state = self.run(&["systemctl", "is-system-running"]);
-            if matches!(state.stdout().trim(), "running" | "degraded") || self.only_polls() {
-                return;
-            }
-            if began.elapsed() > BOOT {
-                panic!(
-                    "{}: it does not boot; it waits for:\n{}",
-                    self.name,
-                    self.run(&["systemctl", "list-jobs"]).stdout()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// Units of DC/OS that poll keep the system "starting" after the target was reached. What
-    /// systemd itself does after that is over then too.
-    fn only_polls(&self) -> bool {
-        let is_reached =
-            self.run(&["systemctl", "is-active", "multi-user.target"]).code() == Some(0);
-        let jobs = self.run(&["systemctl", "list-jobs", "--no-legend"]);
-        let units = jobs.stdout().lines().filter_map(|line| line.split_whitespace().nth(1));
-        let is_of_the_boot =
-            |unit: &str| unit.starts_with("systemd-") || unit == "graphical.target";
-        is_reached && jobs.code() == Some(0) && !units.into_iter().any(is_of_the_boot)
-    }
-
-    /// Shuts the node down as `systemctl poweroff` does, and returns when it is off.
-    #[track_caller]
-    pub fn power_off(&self) {
-        self.run(&["systemctl", "--no-block", "poweroff"]);
-        let machine = self.machine().take().expect("it is on");
-        if let Err(machine) = machine.off_within(BOOT) {
-            drop(machine);
-            panic!("{}: it does not power off; the console says:\n{}", self.name, self.console());
-        }
-    }
-
-    /// Powers off cleanly and boots again.
-    #[track_caller]
-    pub fn reboot(&self) {
-        self.power_off();
-        self.power_on();
-        self.wait_until_booted();
-    }
-
-    /// Takes the power away: every process is gone at once, nothing is told. What was written stays
-    /// written, synced or not.
-    #[track_caller]
-    pub fn cut_power(&self) {
-        let machine = self.machine().take().expect("it is on");
-        drop(machine);
-    }
-
-    /// Takes the power away and with it every write that no disk has had yet: only for a node with
-    /// disks.
-    #[track_caller]
-    pub fn lose_power(&self) {
-        self.cut_power();
-        self.disks
-            .as_ref()
-            .unwrap_or_else(|| panic!("{}: it has no disks of its own", self.name))
-            .forget_unwritten();
-    }
-
-    /// True from `power_on` until it was powered off, or went off by itself.
-    pub fn is_on(&self) -> bool {
-        self.machine().as_mut().is_some_and(Machine::is_on)
-    }
-
-    /// Kills every process of that name (the file name of its program) with SIGKILL; false if there
-    /// was none.
-    pub fn kill(&self, program: &str) -> bool {
-        // The kernel keeps 15 bytes of the name.
-        let name: String = program.chars().take(15).collect();
-        self.run(&["pkill", "-KILL", "-x", "--", &name]).code() == Some(0)
     }
 
     /// Puts the program under test where an operator puts it: `/usr/local/bin`, or `/opt/bin` if
