@@ -218,7 +218,7 @@ fn absolute_paths(sources: &Sources, elsewhere: &[(&str, &str, &str)]) -> Vec<St
     complaints.extend(unused.map(|(_, (place, literal, _))| {
         format!(
             "src/{place}: \"{literal}\" is gone; so may be its reason in \
-             tests/suite/architecture.rs"
+             tests/suite/architecture/purity.rs"
         )
     }));
     complaints

@@ -74,10 +74,9 @@ fn source_files_are_short_and_named_by_content() {
     holds(&sizes_and_names(&src()));
 }
 
-/// The tests on nodes and those that run alone; the others still have longer files.
 #[test]
-fn node_test_files_have_a_size() {
-    for directory in ["tests/nodes", "tests/alone"] {
+fn test_files_are_short_and_named_by_content() {
+    for directory in ["tests/suite", "tests/nodes", "tests/alone", "tests/support"] {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
         holds(&sizes_and_names(&Sources::read(&tests)));
     }
