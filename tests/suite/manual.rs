@@ -4,41 +4,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dcos_node::cli;
 use dcos_node::dcos::exit::Exit;
+use support::recorded::are_recorded;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dcos-node");
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man")
-}
-
-/// Every file of the directory.
-fn written() -> BTreeMap<String, String> {
-    let files = fs::read_dir(directory()).into_iter().flatten().map(|file| file.unwrap().path());
-    files
-        .map(|file| {
-            (
-                file.file_name().unwrap().to_string_lossy().into_owned(),
-                fs::read_to_string(&file).unwrap(),
-            )
-        })
-        .collect()
-}
 
 #[test]
 fn manual_pages_match_the_program() {
     let pages: BTreeMap<String, String> =
         cli::manual().into_iter().map(|page| (page.name, page.text)).collect();
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        let _ = fs::remove_dir_all(directory());
-        fs::create_dir_all(directory()).unwrap();
-        pages.iter().for_each(|(name, text)| fs::write(directory().join(name), text).unwrap());
-    }
-    assert!(written() == pages, "docs/man/ is not the manual of the program any more: make bless");
+    are_recorded("docs/man", &pages);
     assert!(
         pages.contains_key("dcos-node.8") && pages.contains_key("dcos-node-install.8"),
         "{:?}",

@@ -2,7 +2,6 @@
 //! `fixtures/preflight/`.
 //!
 //! `make bless` records it again.
-use std::path::Path;
 use std::process::Command;
 
 use dcos_node::dcos::role::Role;
@@ -11,6 +10,7 @@ use dcos_node::output::paint::Paint;
 use dcos_node::preflight::report::{
     Check, MissingPiece, Protection, Report, SCHEMA, ScriptView, Scripts, Sealed, Verdict,
 };
+use support::recorded::is_recorded;
 
 fn check(id: &'static str, verdict: Verdict, found: &str) -> Check {
     let cure = matches!(verdict, Verdict::Fail | Verdict::Warn | Verdict::Unknown).then(|| {
@@ -83,12 +83,7 @@ fn report() -> Report {
 #[test]
 fn report_is_a_table_with_the_worst_results_last() {
     let text = output::preflight::text(&report(), Paint::stdout(true));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/preflight/report.txt");
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        std::fs::write(&path, &text).expect("record the text");
-    }
-    let recorded = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == recorded, "{} has another text; this is it now:\n{text}", path.display());
+    is_recorded("fixtures/preflight/report.txt", &text);
     assert!(text.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{text}");
 }
 

@@ -18,6 +18,7 @@ use dcos_node::system::systemd::{Behaviour, Fake, Systemd};
 use serde_json::{Value, json};
 use support::build::Build;
 use support::image::{Image, Serve};
+use support::recorded::is_recorded;
 
 /// Nobody, on every system.
 const NOBODY: u32 = 65534;
@@ -62,13 +63,7 @@ fn of_any_machine(text: &str, serve: &str) -> String {
 /// Compares with the text that is recorded.
 #[track_caller]
 fn says(state: &str, text: &str) {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/status").join(format!("{state}.txt"));
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        fs::create_dir_all(path.parent().expect("a directory")).expect("make it");
-        fs::write(&path, text).expect("write");
-    }
-    assert_eq!(text, fs::read_to_string(&path).unwrap_or_default(), "{state}");
+    is_recorded(format!("fixtures/status/{state}.txt"), text);
 }
 
 #[track_caller]

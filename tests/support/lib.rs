@@ -15,6 +15,7 @@ pub mod http_server;
 pub mod image;
 pub mod node;
 pub mod packing;
+pub mod recorded;
 pub mod refused_calls;
 pub mod shape;
 pub mod source;

@@ -101,7 +101,7 @@ fn is_as_recorded(node: &Node, name: &str) {
     let answers = [answer("/version"), answer("/info")];
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("fixtures/docker/{name}.jsonl"));
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
+    if support::recorded::is_blessing() {
         let lines =
             answers.iter().cloned().map(|answer| format!("{}\n", without_the_machine(answer)));
         std::fs::write(&file, lines.collect::<String>()).expect("record the answers");

@@ -7,6 +7,7 @@ use dcos_node::dcos::exit::Exit;
 use dcos_node::preflight;
 use dcos_node::preflight::explain::Explanation;
 use serde_json::json;
+use support::recorded::is_recorded;
 
 use super::{document, documented, fields_of};
 
@@ -84,20 +85,9 @@ fn checks() -> String {
     wrapped(&text)
 }
 
-/// Compares a generated document with what is written, or writes it.
-#[track_caller]
-fn is_the_table_of_the_program(name: &str, text: &str) {
-    let path = document(name);
-    if std::env::var_os("DCOS_NODE_BLESS").is_some() {
-        std::fs::write(&path, text).expect("write the document");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "docs/{name} is not the table of the program any more: make bless");
-}
-
 #[test]
 fn documented_checks_match_the_program() {
-    is_the_table_of_the_program("checks.md", &checks());
+    is_recorded("docs/checks.md", &checks());
 }
 
 /// The table of exit codes as a document.
@@ -163,7 +153,7 @@ fn exit_codes() -> String {
 
 #[test]
 fn documented_exit_codes_match_the_program() {
-    is_the_table_of_the_program("exit-codes.md", &exit_codes());
+    is_recorded("docs/exit-codes.md", &exit_codes());
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("README.md");
     for exit in Exit::ALL {
