@@ -13,8 +13,8 @@ BUILD ?=
 GNU = x86_64-unknown-linux-gnu
 MUSL = x86_64-unknown-linux-musl
 
-.PHONY: check test lint doc deny bless demo static dist dist-check crash-matrix crash-real matrix bench \
-        fuzz clean setup
+.PHONY: check test lint doc deny bless demo static dist dist-check crash-matrix crash-real matrix \
+        bench fuzz clean setup
 
 # For every edit: formatting, lints, unit tests and the rules of the architecture, without root.
 check:

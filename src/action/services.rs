@@ -106,7 +106,10 @@ pub(crate) async fn stop(site: &Site, units: &[String]) -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         stop_once(site, &up).await?;
         let loaded = of(site)?.loaded_units().await?;
-        let rests = |unit: &systemd::Unit| ["inactive", "failed"].contains(&unit.active.as_str());
+        // One that is inactive may be about to start.
+        let rests = |unit: &systemd::Unit| {
+            ["inactive", "failed"].contains(&unit.active.as_str()) && !unit.job_pending
+        };
         up = loaded
             .into_iter()
             .filter(|unit| !rests(unit))

@@ -39,9 +39,12 @@ pub fn look(root: &Root, node: &Node, inventory: &[Object]) -> Vec<Foreign> {
     if inventory.iter().any(|object| matches!(object, Object::ActiveName { .. })) {
         let differences = verify::look(root, node, Depth::Quick, &|| false).differences;
         found.extend(differences.into_iter().filter_map(|difference| {
-            let why = if is_extra(&difference) { EXTRA } else { EDITED };
-            let is_named = why == EXTRA || is_edited(root, &difference);
-            Some((difference.object.into_path()?, why)).filter(|_| is_named)
+            let why = match () {
+                () if is_extra(&difference) => EXTRA,
+                () if is_edited(root, &difference) => EDITED,
+                () => return None,
+            };
+            Some((difference.object.into_path()?, why))
         }));
         // Packages of another installer have no manifests; of a whole node the activation tells.
         if node.receipt.is_none() {

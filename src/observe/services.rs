@@ -320,8 +320,8 @@ fn judge(unit: &Unit, service: Option<&Service>, around: &Around) -> Verdict {
                 (None, Some(service)) => how_it_ended(service),
                 (None, None) => Cause::State(unit.active.clone(), unit.sub.clone()),
             };
-            // A timer tries it again: `dcos-cockroachdb-config-change` of 2.0 fails until there is a
-            // cluster.
+            // A timer tries it again: `dcos-cockroachdb-config-change` of 2.0 fails until there is
+            // a cluster.
             match !auxiliary && around.has(&unit.name, "timer") {
                 true => Verdict::converging(cause),
                 false => failed(cause),

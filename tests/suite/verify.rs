@@ -152,7 +152,7 @@ fn verify_finds_every_kind_of_change_with_its_letter() {
     );
 
     // Of all this the quick look sees what has another size, time or link.
-    let drift = &image.json(&["status"], 0)["drift"];
+    let drift = &image.json(&["status"], 12)["drift"];
     assert_eq!(
         (drift["drifted"].as_bool(), drift["foreign_units"][0].as_str()),
         (Some(true), Some("portworx.service")),
