@@ -2,9 +2,12 @@
 //! as the strictest of DC/OS' readers does.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::Value;
+
+use super::layout;
 
 /// How much of a wrong output is repeated in a message.
 const SHOWN: usize = 60;
@@ -223,6 +226,43 @@ pub fn uses_beyond_confinement(script: &[u8]) -> Option<&'static str> {
         .find_map(|word| BEYOND.into_iter().find(|program| *program == word))
 }
 
+/// Programs that DC/OS' packages bring, by the names that scripts call them by.
+const OF_PACKAGES: [&str; 14] = [
+    "curl",
+    "dcos-check-runner",
+    "dcos-checks",
+    "dcos-diagnostics",
+    "dcos-shell",
+    "detect_fault_domain",
+    "detect_ip",
+    "detect_ip6",
+    "detect_ip_public",
+    "java",
+    "openssl",
+    "pkgpanda",
+    "python",
+    "python3",
+];
+
+/// What a script names outside of comments, its interpreter included, that DC/OS' packages bring or
+/// may bring: paths below [`layout::MESOSPHERE`] and names of programs.
+pub fn programs_of_packages(script: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(script);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let mut lines = text.lines();
+    let interpreter = lines.next().and_then(|line| line.strip_prefix("#!"));
+    let code = lines.filter(|line| !line.trim_start().starts_with('#'));
+    interpreter
+        .into_iter()
+        .chain(code)
+        .flat_map(|line| line.split(|c: char| !is_part(c)))
+        .filter(|word| {
+            Path::new(word).starts_with(layout::MESOSPHERE) || OF_PACKAGES.contains(word)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,6 +375,16 @@ mod tests {
             Some("Operation not permitted")
         );
         assert_eq!(refused("curl: (7) Failed to connect: Connection refused"), None);
+    }
+
+    #[test]
+    fn programs_of_packages_are_paths_and_names_in_code() {
+        let script = "#!/opt/mesosphere/bin/python3\n# java\n/opt/mesosphere/bin/x --a \
+                      $(detect_ip) my-java /usr/bin/curl\n";
+        assert_eq!(
+            programs_of_packages(script.as_bytes()),
+            ["/opt/mesosphere/bin/python3", "/opt/mesosphere/bin/x", "detect_ip"]
+        );
     }
 
     #[test]

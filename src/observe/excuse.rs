@@ -1,10 +1,12 @@
 //! Why a detection script may have failed although it is right: DC/OS runs it without confinement.
 
 use std::fmt;
+use std::path::Path;
 
-use crate::dcos::detected;
+use crate::dcos::{detected, layout};
 use crate::system::confine::{Confinement, Limit, Missing, Piece, Refusal, Refused, View};
-use crate::system::process::{self, Output};
+use crate::system::process::{self, Confined, Output};
+use crate::system::program;
 
 /// What a run may have failed by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub enum Excuse {
     NotConfined,
     /// It reached a limit of its confinement.
     Limit(Limit),
+    /// It had not ended after a time that DC/OS does not limit.
+    Unlimited,
+    /// It names a program that is not on the node, and that DC/OS' packages bring.
+    AfterInstall(String),
     /// The confinement refused it something.
     Refused(Vec<Refused>),
     /// The confinement may have refused it something, which this kernel cannot say: it complains as
@@ -23,23 +29,34 @@ pub enum Excuse {
 }
 
 impl Excuse {
-    /// What may have caused a failure besides the script. DC/OS has a limit of time too.
-    pub(super) fn find(
-        script: &[u8],
-        output: &Output,
-        confinement: &Confinement,
-        limit: Option<Limit>,
-        refused: Vec<Refused>,
-    ) -> Option<Excuse> {
+    /// What may have caused a failure besides the script. `is_limited`: DC/OS does not wait for it
+    /// without end either.
+    pub(super) fn find(script: &[u8], is_limited: bool, confined: &Confined) -> Option<Excuse> {
+        let Confined { output, confinement, limit, refused } = confined;
         match limit {
             Some(limit @ (Limit::Processes(_) | Limit::Memory(_) | Limit::FileSize(_))) => {
-                Some(Excuse::Limit(limit))
+                return Some(Excuse::Limit(*limit));
             }
-            _ if !refused.is_empty() => Some(Excuse::Refused(refused)),
+            Some(Limit::Time(_)) if !is_limited => return Some(Excuse::Unlimited),
+            _ => {}
+        }
+        if let Some(program) = missing_program(script) {
+            return Some(Excuse::AfterInstall(program));
+        }
+        match output {
+            _ if !refused.is_empty() => Some(Excuse::Refused(refused.clone())),
             _ if is_heard(confinement) => None,
             _ => guess(script, output),
         }
     }
+}
+
+/// The first program that a script names, and that is not on this machine before DC/OS is.
+pub(super) fn missing_program(script: &[u8]) -> Option<String> {
+    let is_missing = |name: &String| {
+        program::find(name, layout::PROGRAM_PATH).is_none() && !Path::new(name).is_dir()
+    };
+    detected::programs_of_packages(script).into_iter().find(is_missing)
 }
 
 /// Whether everything that the confinement refuses is heard of: what the filter does, and a copy of
@@ -65,6 +82,10 @@ impl fmt::Display for Excuse {
         match self {
             Excuse::NotConfined => f.write_str("it could not be confined"),
             Excuse::Limit(_) => f.write_str("a limit of the confinement, which DC/OS has not"),
+            Excuse::Unlimited => f.write_str("DC/OS waits for it without a limit"),
+            Excuse::AfterInstall(program) => {
+                write!(f, "it names {program}, which is on the node only after the install")
+            }
             Excuse::Refused(all) => {
                 let (first, others) = all.split_first().ok_or(fmt::Error)?;
                 f.write_str(&describe(first))?;
@@ -107,7 +128,32 @@ fn describe(refused: &Refused) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::system::process::Captured;
+
+    fn confined(limit: Option<Limit>) -> Confined {
+        Confined {
+            output: Output {
+                status: None,
+                signal: None,
+                stdout: Captured::default(),
+                stderr: Captured::default(),
+                duration: Duration::ZERO,
+            },
+            confinement: Confinement { view: View::CopyOnWrite, missing: Vec::new() },
+            limit,
+            refused: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn time_excuses_a_script_that_dcos_waits_for() {
+        let late = confined(Some(Limit::Time(Duration::from_secs(30))));
+        assert_eq!(Excuse::find(b"#!/bin/sh\n", false, &late), Some(Excuse::Unlimited));
+        assert_eq!(Excuse::find(b"#!/bin/sh\n", true, &late), None);
+    }
 
     #[test]
     fn excuse_names_what_was_refused_to_whom() {

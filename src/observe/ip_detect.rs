@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::excuse::Excuse;
+use super::excuse::{self, Excuse};
 use crate::dcos::bytes::Bytes;
 use crate::dcos::settings::Settings;
 use crate::dcos::{detected, layout};
 use crate::system::confine::{Confinement, Limit, Limits};
-use crate::system::process::{self, Output, Script};
+use crate::system::process::{self, Confined, Output, Script};
 use crate::system::root::Root;
 
 /// What the scripts did, and what an earlier install kept.
@@ -62,15 +62,18 @@ pub struct Run {
     pub excuse: Option<Excuse>,
 }
 
-/// DC/OS gives up after this time (`dcos-go`, nodeutil).
+/// DC/OS gives ip-detect so long (`dcos-go`, nodeutil).
 const LIMIT: Duration = Duration::from_secs(10);
+/// DC/OS waits for the other scripts without a limit (`start_mesos.sh`); the checks do not.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A run that fails after this time is not repeated.
 const SLOW: Duration = Duration::from_secs(1);
 /// How often ip-detect is run: its address must not change from one caller to the next.
 pub const RUNS: usize = 3;
 
 impl Identity {
-    /// Runs every script that the build has; `instead` is tried in place of its ip-detect.
+    /// Runs every script that the build has, each as its callers in DC/OS do; `instead` is tried in
+    /// place of its ip-detect.
     pub async fn look(root: &Root, settings: &Settings, instead: Option<&[u8]>) -> Identity {
         let proxy = &settings.proxy;
         let ip = instead.or(settings.detect_ip.as_deref());
@@ -78,8 +81,9 @@ impl Identity {
             .detect_ip_public
             .as_deref()
             .filter(|text| settings.detect_ip.as_deref() != Some(text));
-        let question = |name, text, is_right| Question { name, text, proxy, is_right };
+        let question = |name, text, is_right| Question { name, text, proxy, is_right, limit: None };
         let ip = question("detect_ip", ip, |out| detected::ipv4(out).is_ok());
+        let ip = Question { limit: Some(LIMIT), ..ip };
         let ip6 = question("detect_ip6", written(settings.detect_ip6.as_deref()), |out| {
             detected::ipv6(out).is_ok()
         });
@@ -121,6 +125,8 @@ struct Question<'a> {
     text: Option<&'a [u8]>,
     proxy: &'a [(String, String)],
     is_right: fn(&[u8]) -> bool,
+    /// How long its callers wait, if they do not wait for ever.
+    limit: Option<Duration>,
 }
 
 impl Question<'_> {
@@ -129,7 +135,7 @@ impl Question<'_> {
         let mut detection = self.asked(RUNS).await?;
         let works = !detection.runs.iter().any(|run| self.is_doubtful(run));
         if works && let Some(text) = self.text.filter(|_| process::is_root()) {
-            detection.as_nobody = Some(run(self.name, text, self.proxy, true).await);
+            detection.as_nobody = Some(self.run(text, self.proxy, true).await);
         }
         Some(detection)
     }
@@ -144,7 +150,7 @@ impl Question<'_> {
             as_nobody: None,
         };
         for _ in 0..times {
-            detection.runs.push(run(self.name, script, self.proxy, false).await);
+            detection.runs.push(self.run(script, self.proxy, false).await);
             // A failure at once may be one of some; nobody waits for the end of three slow ones.
             if detection.runs.last().is_some_and(|run| run.failure.is_some() && run.took > SLOW) {
                 break;
@@ -153,7 +159,7 @@ impl Question<'_> {
         // A wrong page of a proxy may well come with status 0, so that any doubt is reason enough
         // to compare; one good run clears the proxy.
         if detection.with_proxy && detection.runs.iter().all(|run| self.is_doubtful(run)) {
-            detection.without_proxy = Some(run(self.name, script, &[], false).await);
+            detection.without_proxy = Some(self.run(script, &[], false).await);
         }
         Some(detection)
     }
@@ -161,51 +167,54 @@ impl Question<'_> {
     fn is_doubtful(&self, run: &Run) -> bool {
         run.failure.is_some() || !run.stderr.is_empty() || !(self.is_right)(&run.stdout)
     }
+
+    async fn run(&self, script: &[u8], proxy: &[(String, String)], as_nobody: bool) -> Run {
+        let mut environment: Vec<(OsString, OsString)> = vec![
+            ("PATH".into(), layout::PROGRAM_PATH.into()),
+            ("LD_LIBRARY_PATH".into(), layout::LIBRARIES.into()),
+        ];
+        environment.extend(proxy.iter().map(|(name, value)| (name.into(), value.into())));
+        let path = Path::new(layout::DETECT_IP).with_file_name(self.name);
+        let limits = Limits::default();
+        let script = Script { text: script, path: &path, env: &environment, as_nobody, limits };
+        match process::run_script(script, self.limit.unwrap_or(PATIENCE)).await {
+            Ok(confined) => Run::of(script.text, self.limit.is_some(), confined),
+            Err(error) => Run::without(script.text, &error),
+        }
+    }
 }
 
-async fn run(name: &str, script: &[u8], proxy: &[(String, String)], as_nobody: bool) -> Run {
-    let mut environment: Vec<(OsString, OsString)> = vec![
-        ("PATH".into(), layout::PROGRAM_PATH.into()),
-        ("LD_LIBRARY_PATH".into(), layout::LIBRARIES.into()),
-    ];
-    environment.extend(proxy.iter().map(|(name, value)| (name.into(), value.into())));
-    let path = Path::new(layout::DETECT_IP).with_file_name(name);
-    let limits = Limits::default();
-    let script = Script { text: script, path: &path, env: &environment, as_nobody, limits };
-    match process::run_script(script, LIMIT).await {
-        Ok(process::Confined { output, confinement, limit, refused }) => Run {
+impl Run {
+    fn of(script: &[u8], is_limited: bool, confined: Confined) -> Run {
+        let excuse = Excuse::find(script, is_limited, &confined);
+        let Confined { output, confinement, limit, .. } = confined;
+        Run {
             failure: limit.map(was_ended).or_else(|| failure(&output)),
-            excuse: Excuse::find(script.text, &output, &confinement, limit, refused),
+            excuse,
             stderr: end_of(&output.stderr.bytes),
             took: output.duration,
             stdout: output.stdout.bytes,
             confinement: Some(confinement),
-        },
-        Err(process::Error::Deadline { stdout, stderr, .. }) => Run {
-            failure: Some(format!(
-                "did not end within {} s and was killed with its children",
-                LIMIT.as_secs()
-            )),
-            excuse: Some(Excuse::NotConfined),
-            stdout: stdout.bytes,
-            stderr: end_of(&stderr.bytes),
-            took: LIMIT,
-            confinement: None,
-        },
-        Err(error) => {
-            let cause = std::error::Error::source(&error)
-                .map(|source| format!(": {source}"))
-                .unwrap_or_default();
-            let text = format!("{error}{cause}");
-            Run {
-                excuse: matches!(error, process::Error::Confine { .. })
-                    .then_some(Excuse::NotConfined),
-                failure: Some(format!("could not be run: {text}")),
-                stdout: Vec::new(),
-                stderr: String::new(),
-                took: Duration::ZERO,
-                confinement: None,
+        }
+    }
+
+    /// A script that did not begin.
+    fn without(script: &[u8], error: &process::Error) -> Run {
+        let cause =
+            std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
+        let excuse = match error {
+            process::Error::Confine { .. } | process::Error::Deadline { .. } => {
+                Some(Excuse::NotConfined)
             }
+            _ => excuse::missing_program(script).map(Excuse::AfterInstall),
+        };
+        Run {
+            excuse,
+            failure: Some(format!("could not be run: {error}{cause}")),
+            stdout: Vec::new(),
+            stderr: String::new(),
+            took: Duration::ZERO,
+            confinement: None,
         }
     }
 }

@@ -368,6 +368,16 @@ async fn the_other_scripts_of_a_build_are_judged_with_their_fields() {
     is(&report, "ip-detect.master-list", Verdict::Fail, "192.0.2.7 is not among 192.0.2.8");
     is(&report, "ip6-detect.output", Verdict::Skipped, "no ip6-detect");
     is_right(&report, "fault-domain.output", "region r, zone z");
+
+    let later = script("exec /opt/mesosphere/bin/no-such-program");
+    let build = Build::fixture()
+        .with_config("resolvers", &works)
+        .with_file("dcos-config", "bin/detect_ip", 0o755, &later)
+        .with_file("dcos-config", "bin/detect_fault_domain", 0o755, &later);
+    let report = bench.with_build(&build).await;
+    let reason = "(it names /opt/mesosphere/bin/no-such-program, which is on the node only after";
+    is(&report, "ip-detect.output", Verdict::Unknown, reason);
+    is(&report, "fault-domain.output", Verdict::Unknown, reason);
 }
 
 #[tokio::test]

@@ -316,3 +316,32 @@ fn limits_of_scripts_are_the_documented_ones() {
     let Limits { processes, memory, file_size } = Limits::default();
     assert_eq!((processes, memory, file_size), (512, 1_000_000_000, 64_000_000));
 }
+
+#[tokio::test]
+async fn script_that_needs_a_program_of_packages_is_excused() {
+    let missing = "/opt/mesosphere/bin/no-such-program";
+    for script in [
+        format!("#!{missing}\n"),
+        format!("#!/bin/sh\nset -e\naddress=$({missing} --address)\necho $address\n"),
+    ] {
+        let ip = look(&settings(&script)).await.ip.unwrap();
+        let run = &ip.runs[0];
+        assert!(run.failure.is_some(), "{run:?}");
+        assert_eq!(run.excuse, Some(Excuse::AfterInstall(missing.to_owned())), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_ip_detect_has_to_end_within_10_s() {
+    let mut settings = settings("#!/bin/sh\nsleep 1000\n");
+    let slow = "#!/bin/sh\nsleep 11\necho slow\n";
+    settings.detect_ip6 = Some(slow.into());
+    settings.detect_ip_public = Some(slow.into());
+    settings.detect_fault_domain = Some(slow.into());
+    let identity = look(&settings).await;
+    assert!(identity.ip.unwrap().runs[0].failure.is_some());
+    for other in [identity.ip6, identity.public, identity.fault_domain] {
+        let run = &other.as_ref().unwrap().runs[0];
+        assert_eq!((run.failure.as_deref(), &run.stdout[..]), (None, &b"slow\n"[..]), "{run:?}");
+    }
+}
