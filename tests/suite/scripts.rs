@@ -295,7 +295,7 @@ async fn script_within_limits_is_left_alone() {
     // Memory that many share is counted once, and files are limited one by one.
     let script = "#!/bin/bash\nset -eu\n\
                   for i in $(seq 20); do sleep 1 & done\nwait\n\
-                  perl -e '$x = \"x\" x 40_000_000; fork for 1 .. 2; sleep 1'\n\
+                  perl -e '$n = 25_000_000; $x = \"x\" x $n; fork for 1 .. 2; sleep 1'\n\
                   for i in 1 2; do head -c 900000 /dev/zero >\"${TMPDIR:-/tmp}/$i\"; done\n\
                   [ $(ulimit -n) -le 4096 ]\n";
     let confined = run_limited(script.as_bytes(), false, SMALL, LONG).await.unwrap();

@@ -79,7 +79,11 @@ impl Meter {
         let Limits { processes: most, memory: most_memory, .. } = self.limits;
         let exceeded = if processes.len() as u64 > most {
             Some(Limit::Processes(most))
-        } else if is_memory_above(most_memory / 1000, &processes) {
+        } else if is_memory_above(most_memory / 1000, &processes)
+            // Processes are read one after another: memory that one has shared or handed over
+            // meanwhile was counted twice.
+            && is_memory_above(most_memory / 1000, &processes::below_this())
+        {
             Some(Limit::Memory(most_memory))
         } else {
             None
