@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::modules;
 use crate::dcos::layout;
 use crate::system::root::Root;
 use crate::system::{files, mounts};
@@ -26,7 +27,8 @@ pub struct Machine {
     pub cgroups: Result<Cgroups, String>,
     /// SELinux; none where it is off.
     pub selinux: Option<SeLinux>,
-    /// Names of the kernel modules that are loaded, built in, or can be loaded, with underscores.
+    /// Names of the kernel modules that are loaded, built in, or that `modprobe` would load, with
+    /// underscores.
     pub modules: Result<BTreeSet<String>, String>,
     /// Whether the kernel has IPv6 (`/proc/sys/net/ipv6`, which `ipv6.disable=1` takes away).
     pub ipv6: bool,
@@ -97,7 +99,7 @@ pub fn look(root: &Root) -> Machine {
         swap: bytes("SwapTotal"),
         cgroups: cgroups(&proc),
         selinux: selinux(root),
-        modules: modules(root, &proc, &kernel),
+        modules: modules::look(root, &proc, &kernel),
         ipv6: files::exists(&proc.join("sys/net/ipv6")),
         umask: text(&proc.join("self/status")).ok().and_then(|t| {
             u32::from_str_radix(t.lines().find_map(|l| l.strip_prefix("Umask:"))?.trim(), 8).ok()
@@ -151,36 +153,6 @@ fn selinux(root: &Root) -> Option<SeLinux> {
         .find_map(|line| line.trim().strip_prefix("SELINUXTYPE="))
         .map(|p| p.trim().to_owned());
     Some(SeLinux { enforcing: enforce.trim() == "1", policy })
-}
-
-/// Loaded and built-in modules, those that `modprobe` would find, and file systems, which are
-/// modules as well.
-fn modules(root: &Root, proc: &Path, kernel: &str) -> Result<BTreeSet<String>, String> {
-    let mut found = BTreeSet::new();
-    let mut add = |name: &str| {
-        found.insert(name.replace('-', "_"));
-    };
-    let loaded = text(&proc.join("modules")).unwrap_or_default();
-    loaded.lines().filter_map(|line| line.split(' ').next()).for_each(&mut add);
-    let built_in = root.names(layout::SYS_MODULES).unwrap_or_default();
-    built_in.iter().map(String::as_str).for_each(&mut add);
-    let file_systems = text(&proc.join("filesystems")).unwrap_or_default();
-    file_systems.lines().filter_map(|line| line.split('\t').nth(1)).for_each(&mut add);
-    for list in ["modules.builtin", "modules.dep"] {
-        let path = root.resolved(Path::new(layout::MODULES).join(kernel).join(list));
-        let text = match files::read(&path, LONGEST) {
-            Ok(text) => text.unwrap_or_default(),
-            Err(error) => return Err(super::told(&error)),
-        };
-        String::from_utf8_lossy(&text).lines().filter_map(module).for_each(&mut add);
-    }
-    Ok(found)
-}
-
-/// `kernel/net/netfilter/ipvs/ip_vs.ko.xz: kernel/...`.
-fn module(line: &str) -> Option<&str> {
-    let path = line.split(':').next()?;
-    path.rsplit('/').next()?.split(".ko").next().filter(|name| !name.is_empty())
 }
 
 fn locale(root: &Root) -> Option<String> {
@@ -237,7 +209,7 @@ mod tests {
             (
                 "lib/modules/RELEASE/modules.dep",
                 "kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: \
-                 kernel/net/netfilter/ipvs/ip_vs.ko.xz\n",
+                 kernel/net/netfilter/ipvs/ip_vs.ko.xz\nkernel/net/netfilter/ipvs/ip_vs.ko.xz:\n",
             ),
             ("sys/module/vxlan/version", "0.1\n"),
             ("sys/fs/selinux/enforce", "1"),

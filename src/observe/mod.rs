@@ -33,6 +33,7 @@ pub mod log_line;
 pub mod machine;
 pub mod masters;
 pub mod mesos_mounts;
+mod modules;
 pub mod neighbours;
 pub mod network;
 pub mod node;

@@ -150,7 +150,8 @@ fn packages(facts: &Facts<'_>) -> Finding {
     let too_small = archives(facts)
         .map_or(TOO_SMALL, |bytes| (bytes, if bytes < TOO_SMALL.0 / 4 { 0 } else { TOO_SMALL.1 }));
     let below = |(bytes, files): (u64, u64)| {
-        place.free_bytes < bytes || place.free_inodes.is_some_and(|n| n < files)
+        // Whatever is unpacked, zero inodes hold no file.
+        place.free_bytes < bytes || place.free_inodes.is_some_and(|n| n < files.max(1))
     };
     let has_packages =
         matches!(facts.node.state(), State::Installed | State::Prepared | State::Installing);
@@ -211,13 +212,19 @@ fn state(facts: &Facts<'_>) -> Finding {
     match place(facts, layout::VAR) {
         Err(finding) => finding,
         Ok(place) => {
+            let has_none = place.free_inodes == Some(0);
             let told = format!(
-                "{} left on {} ({})",
+                "{}{} left on {} ({})",
                 Bytes(place.free_bytes),
+                if has_none { " and 0 inodes" } else { "" },
                 place.mounted_at,
                 place.kind
             );
-            if place.free_bytes < STATE { Finding::bad(told) } else { Finding::good(told) }
+            if place.free_bytes < STATE || has_none {
+                Finding::bad(told)
+            } else {
+                Finding::good(told)
+            }
         }
     }
 }

@@ -96,6 +96,7 @@ const PATHS_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("system/files/held", "/", "where an absolute path begins"),
     ("system/server", "/proc/self/fd/", "where a file of this process really is"),
     ("system/process/place", "/tmp/", "where a directory is made for scripts of this machine"),
+    ("observe/modules", "/etc/modprobe.d:", "where kmod has its rules, in its order"),
     ("system/confine", "/proc/self/", "what the kernel says of this process, and this program"),
     ("system/confine/limits", "/proc/", "what the kernel counts of a script's processes"),
     ("system/confine/notices", "/proc", "the processes of a script"),

@@ -118,6 +118,17 @@ fn storage_faults_get_the_severity_of_role_and_version() {
             "50000 inodes",
         ),
         ("/var", |_| (), "storage.state", "slave", "2.2.0", Pass, "60 GB"),
+        ("/var", |p| p.free_inodes = Some(0), "storage.state", "slave", "2.2.0", Warn, "0 inodes"),
+        ("/var", |p| p.free_inodes = None, "storage.state", "slave", "2.2.0", Pass, "60 GB"),
+        (
+            "/opt/mesosphere",
+            |p| p.free_inodes = Some(0),
+            "storage.packages",
+            "slave",
+            "2.2.0",
+            Fail,
+            "and 0 inodes",
+        ),
         ("/var", |p| p.free_bytes = 9_000_000_000, "storage.state", "slave", "2.2.0", Warn, "9 GB"),
         ("/var", |_| (), "storage.ftype", "slave", "1.11.0", Pass, ""),
         (
