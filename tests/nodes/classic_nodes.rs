@@ -148,7 +148,7 @@ impl Laid {
             .stdout_has(role);
         self.install(role)
             .exits_with(5)
-            .stderr_has("dcos-node uninstall removes DC/OS")
+            .stderr_has("dcos-node adopt takes the node over")
             .stderr_has("dcos-node adopt takes the node over");
     }
 
@@ -242,7 +242,7 @@ impl Laid {
             .exits_with(11)
             .stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
         self.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
-        self.install("master").exits_with(5).stderr_has("dcos-node uninstall removes DC/OS");
+        self.install("master").exits_with(5).stderr_has("dcos-node adopt takes the node over");
     }
 
     fn is_reported_as_a_swap(&self) {

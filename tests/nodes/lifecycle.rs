@@ -358,5 +358,5 @@ fn isolate_after_an_install_keeps_dcos_running() {
     let stopped = "dcos.target is inactive";
     node.run(&["dcos-node", "status"]).stdout_has(stopped).stdout_has("start it:");
     let again = ["dcos-node", "install", "master", "--bootstrap-url", served.server.url()];
-    node.run(&again).succeeds().stderr_has(stopped);
+    node.run(&again).exits_with(12).stderr_has(stopped);
 }

@@ -25,7 +25,8 @@ const NOBODY: u32 = 65534;
 fn told(path: &Path) -> Vec<Event> {
     let text = fs::read_to_string(path).unwrap();
     let line = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap();
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(value["schema"], SCHEMA);
         assert!(value["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))

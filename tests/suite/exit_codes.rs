@@ -204,7 +204,7 @@ fn every_failure_prints_the_state_of_the_node_and_a_fix() {
         Serve::of(&Build::tiny().with_file("units", "share/notes", 0o644, "another build\n"));
     fails(&run(&installed, &["install", "master"], other.url()), 5);
     fails(&run(&installed, &["fetch"], other.url()), 5);
-    fs::write(installed.at("opt/mesosphere/install_progress"), "{").expect("write");
+    fs::write(installed.at("opt/mesosphere/install_progress"), "fly").expect("write");
     for command in ["verify", "recover"] {
         fails(&json(&installed, &[command]), 1);
     }

@@ -25,9 +25,12 @@ fn event_file_has_the_failure_of_a_refused_command() {
 #[test]
 fn events_are_the_same_in_file_descriptor_and_stdout() {
     let root = tempfile::tempdir().unwrap();
-    let line = "umask 0; cd \"$1\" && \"$0\" status --root . --events new; \"$0\" status --root . \
-                --events fd:7 7>by-number >/dev/null; \"$0\" status --root . --events - \
-                >by-output; \"$0\" status --root . --events fd:8; echo $? >refused";
+    // An image cannot be waited for: there is no result beside the events.
+    let line = "umask 0; cd \"$1\"; export DCOS_NODE_ROOT=\"$1\"; \
+                \"$0\" status --wait --events new; \
+                \"$0\" status --wait --events fd:7 7>by-number >/dev/null; \
+                \"$0\" status --wait --events - >by-output; \
+                \"$0\" status --wait --events fd:8; echo $? >refused";
     let mut shell = Command::new("sh");
     shell.args(["-c", line, env!("CARGO_BIN_EXE_dcos-node")]).arg(root.path()).stdin(Stdio::null());
     let output = shell.output().unwrap();
@@ -65,8 +68,8 @@ fn events_and_json_on_stdout_are_refused() {
         ("out", ">>out"),
     ] {
         let line = format!(
-            "cd \"$1\"; {{ \"$0\" status --root . --json --events {place}; echo $? >code; }} \
-             {output}; cat out"
+            "cd \"$1\"; export DCOS_NODE_ROOT=\"$1\"; \
+             {{ \"$0\" status --json --events {place}; echo $? >code; }} {output}; cat out"
         );
         let output = shell(&line, root.path());
         let said = String::from_utf8(output.stderr).unwrap();
@@ -98,14 +101,17 @@ fn events_and_json_on_stdout_are_refused() {
 #[test]
 fn unread_event_pipe_is_refused_and_read_pipe_gets_all() {
     let root = tempfile::tempdir().unwrap();
-    let output =
-        shell("cd \"$1\" && mkfifo pipe && \"$0\" status --root . --events pipe", root.path());
+    let output = shell(
+        "cd \"$1\" && mkfifo pipe && DCOS_NODE_ROOT=\"$1\" \"$0\" status --events pipe",
+        root.path(),
+    );
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("nobody reads this pipe") && said.contains("  cure:   "), "{said}");
     // The shell holds the pipe open, so that the reader is there first; it reads only when the run
     // has ended.
-    let line = "cd \"$1\" && exec 8<>pipe && \"$0\" status --root . --events pipe 8<&-; head -n 2 \
+    let line = "cd \"$1\"; export DCOS_NODE_ROOT=\"$1\"; \
+                exec 8<>pipe && \"$0\" status --events pipe 8<&-; head -n 2 \
                 <&8 >read";
     let output = shell(line, root.path());
     let kinds: Vec<Kind> = told(&root.path().join("read")).iter().map(Event::kind).collect();
