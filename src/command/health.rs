@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::{World, wait};
 use crate::dcos::ailment::Ailment;
+use crate::dcos::layout;
+use crate::dcos::moment;
 use crate::observe::health;
 use crate::observe::node::Node;
 use crate::observe::services::UnitReport;
-use crate::system::clock;
+use crate::system::root::Root;
+use crate::system::{clock, files};
 
 /// All that makes this node not healthy.
 pub(super) fn look(
@@ -23,15 +26,16 @@ pub(super) fn look(
 /// come up.
 pub(super) fn is_late(node: &Node, world: &World) -> bool {
     let since_boot = Duration::from_micros(clock::monotonic_micros());
-    was_long_ago(changed(node), &world.ago(wait::LIMIT), since_boot)
+    was_long_ago(changed(node, &world.root).as_deref(), &world.ago(wait::LIMIT), since_boot)
 }
 
-/// When what stands here was begun; when another installer did its work is not known.
-fn changed(node: &Node) -> Option<&str> {
-    node.story
-        .asked_at
-        .as_deref()
-        .or(node.receipt.as_ref().map(|receipt| receipt.installed_at.as_str()))
+/// When what stands here was begun, or activated by pkgpanda, whichever was later.
+fn changed(node: &Node, root: &Root) -> Option<String> {
+    let of_receipt = || node.receipt.as_ref().map(|receipt| receipt.installed_at.clone());
+    let begun = node.story.asked_at.clone().or_else(of_receipt);
+    let activation = files::lstat(&root.at(layout::active_name("active.buildinfo.full.json")));
+    let activated = activation.ok().flatten().map(|stat| moment::rfc3339(stat.changed));
+    begun.max(activated)
 }
 
 fn was_long_ago(changed: Option<&str>, long_ago: &str, since_boot: Duration) -> bool {

@@ -148,8 +148,8 @@ impl Laid {
             .stdout_has(role);
         self.install(role)
             .exits_with(5)
-            .stderr_has("dcos-node adopt takes the node over")
-            .stderr_has("dcos-node adopt takes the node over");
+            .stderr_has("dcos-node adopt")
+            .stderr_has("dcos-node adopt");
     }
 
     fn adopt_writes_only_its_records(&self, name: &str, role: &str) {
@@ -242,7 +242,7 @@ impl Laid {
             .exits_with(11)
             .stdout_has("a part of DC/OS, not installed by dcos-node: uninstall");
         self.node.run(&["dcos-node", "adopt"]).exits_with(5).stderr_has("nothing was changed");
-        self.install("master").exits_with(5).stderr_has("dcos-node adopt takes the node over");
+        self.install("master").exits_with(5).stderr_has("dcos-node adopt");
     }
 
     fn is_reported_as_a_swap(&self) {

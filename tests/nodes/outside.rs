@@ -128,7 +128,7 @@ fn daemon_reexec_is_survived_and_bad_units_show_a_reason() {
     });
     eprintln!("{status}");
     status
-        .succeeds()
+        .exits_with(12)
         .stdout_has("dcos-tiny-relative.service")
         .stderr_has("help:   dcos-node bundle");
     node.run(&["dcos-node", "uninstall"]).succeeds();
