@@ -146,10 +146,7 @@ impl Laid {
             .stdout_has(whole)
             .stdout_has("1.12-reference")
             .stdout_has(role);
-        self.install(role)
-            .exits_with(5)
-            .stderr_has("dcos-node adopt")
-            .stderr_has("dcos-node adopt");
+        self.install(role).exits_with(5).stderr_has("dcos-node adopt");
     }
 
     fn adopt_writes_only_its_records(&self, name: &str, role: &str) {

@@ -191,7 +191,9 @@ impl Trial {
             }
         }
         let after = bench.run(image, command, &[]);
-        if !after.status.success() {
+        // The stand-in for systemd is another one in each run: it runs nothing that an earlier one
+        // started, and an installed node is not healthy for it.
+        if ![Some(0), Some(12)].contains(&after.status.code()) {
             return Err(format!(
                 "{command:?} after it ended with {:?}: {}",
                 after.status.code(),
