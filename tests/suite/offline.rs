@@ -171,7 +171,7 @@ fn conflict_on_the_node_is_reported_without_a_server() {
     // A swap of pkgpanda may lead to the very build that cannot be read: recover finishes it, and
     // nothing else is advised.
     std::fs::remove_dir_all(image.path().join("var/lib/dcos-node")).expect("remove");
-    ends(&install(image.path(), "master"), 5, &["dcos-node uninstall removes DC/OS"]);
+    ends(&install(image.path(), "master"), 5, &["dcos-node adopt names what the node lacks"]);
     std::fs::write(
         image.path().join("opt/mesosphere/install_progress"),
         r#"{"stage": "archive", "extension": ".new"}"#,
