@@ -95,8 +95,7 @@ fn read_only_run_cannot_write() {
     step("old kernel", || old_kernel_is_sealed_by_mounts(&node, &before));
     step("kernel without seals", || missing_seal_is_reported(&node));
     step("uninstall --dry-run", || {
-        // Its stand-in for a role needs what an agent has not.
-        node.run(&install).exits_with(12);
+        serves(&node.run(&install));
         uninstall_dry_run_cannot_write(&node);
     });
 }
@@ -200,7 +199,9 @@ fn missing_seal_is_reported(node: &Node) {
     );
     let probes = "rm -rf /etc/probe /var/probe /var/lib/probe /opt/probe /root/probe /usr/probe \
                   /run/probe /home/probe /srv/probe /dev/shm/probe /tmp/probe /mnt/data/probe";
+    // Services of DC/OS do not reach their programs through what the script made of /opt.
     node.shell(probes).succeeds();
+    node.run(&["chmod", "755", "/opt"]).succeeds();
 }
 
 fn uninstall_dry_run_cannot_write(node: &Node) {

@@ -89,7 +89,13 @@ fn install_needs_no_server_once_all_is_fetched() {
         let text = fs::read(away.join("dcos-build.json")).unwrap();
         dcos_node::system::digest::hex(&dcos_node::system::digest::sha256(&text))
     });
-    image_of(&index).run_with(&stamped, &["install", "master", "--require-digests"]).ends(3, &[]);
+    let damaged = image_of(&index);
+    let install = ["install", "master", "--require-digests"];
+    damaged
+        .run_with(&stamped, &install)
+        .ends(3, &[&["found:", "cannot read dcos-build.json", "cannot read the directory"]]);
+    fs::create_dir(server.directory.path()).unwrap();
+    damaged.run_with(&stamped, &install).ends(6, &[&["no index"]]);
     image.run(&["uninstall", "--purge-data", "--yes"]).ends(0, &[]);
     assert!(!image.has("var/lib/dcos-node"));
     fs::rename(&away, server.directory.path()).unwrap();
