@@ -117,6 +117,44 @@ fn failing_units_with_sockets_are_stopped_for_good() {
     }
 }
 
+#[test]
+fn unit_with_a_queued_start_is_stopped_for_good() {
+    if !node::available() {
+        return;
+    }
+    // While it is stopped, it has another unit started, which waits for a unit of the operator.
+    let starter = "[Service]\n\
+                   ExecStart=/bin/sleep infinity\n\
+                   ExecStopPost=/bin/systemctl start --no-block slow.service \
+                   dcos-tiny-queued.service\n";
+    let queued = "[Unit]\n\
+                  After=slow.service\n\n\
+                  [Service]\n\
+                  ExecStart=/bin/sh -c 'mkdir -p /var/lib/mesos/again; exec sleep infinity'\n";
+    let units = [("starter", starter), ("queued", queued)];
+    let build = units.iter().fold(Build::tiny(), |build, (name, text)| {
+        let path = format!("dcos.target.wants/dcos-tiny-{name}.service");
+        build.with_file("units", &path, 0o644, *text)
+    });
+    let served = serving(build);
+    let node = node_for("queued", &served);
+    // It ends when the data is removed.
+    let slow = "[Service]\n\
+                Type=oneshot\n\
+                ExecStart=/bin/sh -c 'while [ -e /var/lib/mesos ]; do sleep 0.01; done'\n";
+    node.write("/etc/systemd/system/slow.service", slow);
+    node.run(&["systemctl", "daemon-reload"]).succeeds();
+    install(&node, &served, "slave").succeeds();
+    node.until("[ -e /var/lib/mesos/again ]");
+    node.run(&["dcos-node", "uninstall", "--purge-data", "--yes"]).succeeds();
+    node.run(&["systemctl", "show", "-P", "Result", "slow.service"]).stdout_has("success");
+    let log = node.run(&["journalctl", "--boot", "--unit", "dcos-tiny-queued.service"]);
+    assert_eq!(log.stdout().matches("Started dcos-tiny-queued").count(), 1, "{log}");
+    // Nor was it tried once its unit file was gone.
+    log.stdout_lacks("Failed to start");
+    assert!(!node.has("/var/lib/mesos"));
+}
+
 /// Stands in for a docker daemon: one container runs.
 const DOCKER: &str = r#"#!/usr/bin/perl
 use IO::Socket::UNIX;
